@@ -1,0 +1,1 @@
+"""The ViCA model family as a library; it knows nothing of the benchmark."""

@@ -1,0 +1,254 @@
+"""The shared nouns: what a question, a video, an answer, a run and a score are.
+
+Everything else in vicabench is written in these terms; this module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMERIC = "numeric"
+CHOICE = "choice"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One of the eight tasks; `types` are the question types whose unweighted mean is its score."""
+
+    name: str
+    title: str
+    unit: str
+    kind: str
+    types: tuple[str, ...]
+
+
+TASKS: tuple[Task, ...] = (
+    Task(
+        name="object_counting",
+        title="Obj. Count",
+        unit="objects",
+        kind=NUMERIC,
+        types=("object_counting",),
+    ),
+    Task(
+        name="object_abs_distance",
+        title="Abs. Dist.",
+        unit="m",
+        kind=NUMERIC,
+        types=("object_abs_distance",),
+    ),
+    Task(
+        name="object_size_estimation",
+        title="Obj. Size",
+        unit="cm",
+        kind=NUMERIC,
+        types=("object_size_estimation",),
+    ),
+    Task(
+        name="room_size_estimation",
+        title="Room Size",
+        unit="m²",
+        kind=NUMERIC,
+        types=("room_size_estimation",),
+    ),
+    Task(
+        name="object_rel_distance",
+        title="Rel. Dist.",
+        unit="",
+        kind=CHOICE,
+        types=("object_rel_distance",),
+    ),
+    Task(
+        name="object_rel_direction",
+        title="Rel. Dir.",
+        unit="",
+        kind=CHOICE,
+        types=(
+            "object_rel_direction_easy",
+            "object_rel_direction_medium",
+            "object_rel_direction_hard",
+        ),
+    ),
+    Task(
+        name="route_planning",
+        title="Route Plan",
+        unit="",
+        kind=CHOICE,
+        types=("route_planning",),
+    ),
+    Task(
+        name="obj_appearance_order",
+        title="Appr. Order",
+        unit="",
+        kind=CHOICE,
+        types=("obj_appearance_order",),
+    ),
+)
+"""The tasks in the column order of the VSI-Bench paper (arXiv 2412.14171, Table 1)."""
+
+TASK_OF_TYPE: Mapping[str, Task] = {kind: task for task in TASKS for kind in task.types}
+QUESTION_TYPES: tuple[str, ...] = tuple(TASK_OF_TYPE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One benchmark question. No options means numeric: the kind cannot disagree with itself.
+
+    `video` names the video within its benchmark (`scannet/scene0011_00`), `task` is the question
+    type, `answer` the ground truth as the benchmark spells it: a number, or the option's letter.
+    """
+
+    id: str
+    video: str
+    task: str
+    text: str
+    answer: str
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Questions, the file of every video they name, and what exactly was loaded.
+
+    `revision` is the data set's commit, or a digest of the questions file where there is none.
+    `questions` are in the benchmark's order. A path in `files` may not exist: that is an error
+    of that video alone, found when it is decoded.
+    """
+
+    name: str
+    subset: str
+    revision: str
+    questions: tuple[Question, ...]
+    files: Mapping[str, Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """A video as an adapter receives it: its file and the frames that were sampled from it.
+
+    `frames_THWC` is uint8 RGB, `seconds` the time of each frame, `duration` the whole video's
+    length in seconds. All three are empty when the run was told not to decode (`--no-video`).
+    """
+
+    name: str
+    path: Path
+    frames_THWC: NDArray[np.uint8]
+    seconds: tuple[float, ...]
+    duration: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A model's reply to one question, raw, so that every protocol can grade it again.
+
+    `error` says why there is no reply; an error is a record, never a text to be graded. `stop`
+    says what ended the reply (`eos`, `length`, ...), `seconds` what it took, as far as known.
+    """
+
+    question_id: str
+    response: str | None = None
+    seconds: float | None = None
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+    stop: str | None = None
+    error: str | None = None
+
+
+class Adapter(Protocol):
+    """Answers all the questions of one video, so that it can encode and prefill the video once.
+
+    `settings` holds everything about the adapter that can change an answer; it becomes part of
+    the run's configuration. `needs_video` is False for adapters that never look at the frames;
+    only those may run without decoding.
+    """
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+    @property
+    def needs_video(self) -> bool: ...
+
+    def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that can change an answer, and nothing else.
+
+    Which questions are asked is not part of it: an answer does not depend on what else is asked,
+    so a run of the first 20 questions may grow into a run of all of them.
+    """
+
+    model: str
+    adapter: Mapping[str, Any]
+    benchmark: str
+    subset: str
+    revision: str
+    frames: int
+    sampling: str
+    seed: int
+    video: bool = True
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration as canonical JSON, in hexadecimal."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grade:
+    """What a protocol read from one reply, and the score in [0, 1] it gave for it.
+
+    `read` is None where nothing could be read. `failed` marks a question without any reply
+    (an error, or never answered): it scores 0.
+    """
+
+    id: str
+    video: str
+    task: str
+    protocol: str
+    read: str | None
+    score: float
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean with its 95% interval, all in [0, 100]; no number leaves the program without one.
+
+    `count` questions in `clusters` videos; `failed` of them have no reply and count as 0.
+    """
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    clusters: int
+    failed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """The estimates of one run: a cell per task that has questions, and two overall means.
+
+    `overall` is the unweighted mean of the tasks (macro), `micro` the mean over questions.
+    `missing` names the tasks without a question: they are left out of `overall`, and said so.
+    """
+
+    model: str
+    protocol: str
+    tasks: Mapping[str, Estimate]
+    types: Mapping[str, Estimate]
+    overall: Estimate
+    micro: Estimate
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
