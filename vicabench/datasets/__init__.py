@@ -1,0 +1,1 @@
+"""Benchmarks: questions with ground truth, and the videos they are about."""

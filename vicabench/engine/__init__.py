@@ -1,0 +1,1 @@
+"""From videos still owed to answers written down."""

@@ -1,0 +1,1 @@
+"""Scores as tables, in the terminal and in files."""

@@ -1,0 +1,1 @@
+"""The rooms benchmark: procedural furnished rooms with exact 3D ground truth."""
