@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -171,12 +171,23 @@ class Adapter(Protocol):
     """
 
     @property
-    def settings(self) -> Mapping[str, Any]: ...
+    def settings(self) -> Mapping[str, Any]:
+        """JSON values only."""
 
     @property
-    def needs_video(self) -> bool: ...
+    def needs_video(self) -> bool:
+        """Whether an answer depends on the frames."""
 
-    def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]: ...
+    def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:
+        """One answer per question, in any order; an exception fails the questions still open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterContext:
+    """What an adapter may know when it is built: the whole benchmark, and the run's seed."""
+
+    benchmark: Benchmark
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +211,13 @@ class RunConfig:
     @property
     def digest(self) -> str:
         """SHA-256 of the configuration as canonical JSON, in hexadecimal."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(asdict(self))
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces), in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,4 +267,4 @@ class Scores:
     overall: Estimate
     micro: Estimate
     missing: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()

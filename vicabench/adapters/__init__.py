@@ -1,1 +1,53 @@
-"""Ways to answer: one file an adapter, found by the name that `--model` begins with."""
+"""Ways to answer: one file an adapter, found by the name that `--model` begins with.
+
+`--model NAME:ARGUMENT` asks the module of that name for `build(argument, context)`. Adapters of
+other packages are found through the entry-point group `vicabench.adapters`; see
+docs/adapters.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from vicabench.errors import ConfigError
+from vicabench.types import Adapter, AdapterContext
+
+ADAPTERS = {
+    "baseline": "vicabench.adapters.baselines",
+    "replay": "vicabench.adapters.replay",
+}
+GROUP = "vicabench.adapters"
+
+Build = Callable[[str, AdapterContext], Adapter]
+
+
+def build_adapter(spec: str, context: AdapterContext) -> Adapter:
+    """The adapter that `spec` names, ready to answer.
+
+    ConfigError naming the known adapters if there is none of that name, or as the adapter
+    itself raises it for its argument.
+    """
+    name, _, argument = spec.partition(":")
+    return _find(name, spec)(argument, context)
+
+
+def _find(name: str, spec: str) -> Build:
+    if name in ADAPTERS:
+        build: Build = importlib.import_module(ADAPTERS[name]).build
+        return build
+    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in installed:
+        known = ", ".join(f"{known}:..." for known in [*ADAPTERS, *sorted(installed)])
+        raise ConfigError(
+            f"No adapter answers for --model {spec}. Known are {known}; other packages add "
+            f"theirs through the entry-point group '{GROUP}' (docs/adapters.md)."
+        )
+    try:
+        loaded: Build = installed[name].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"The adapter '{name}' ({installed[name].value}) could not be loaded: {error}."
+        ) from error
+    return loaded

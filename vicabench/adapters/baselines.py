@@ -1,0 +1,112 @@
+"""Answers without a model: chance levels to compare with, and an oracle to check the pipeline.
+
+- `baseline:random` guesses, seeded: a letter of the options, or one of the benchmark's own
+  answers to questions of the same type.
+- `baseline:frequency` gives each question type its most frequent ground truth: the VSI-Bench
+  paper's row "Chance Level (Frequency)".
+- `baseline:best-constant` gives each type the one of its ground truths that scores best, the
+  most that can be had without looking at question or video.
+- `baseline:constant:X` always says X.
+- `baseline:oracle` gives the ground truth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from vicabench.errors import ConfigError
+from vicabench.grading.metrics import mean_relative_accuracy
+from vicabench.types import NUMERIC, TASK_OF_TYPE, AdapterContext, Answer, Question, Video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """An adapter that never looks: `reply` maps a question to its answer."""
+
+    reply: Callable[[Question], str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs_video: bool = False
+
+    def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
+        """One answer per question, whatever the video shows."""
+        return [Answer(question_id=q.id, response=self.reply(q), stop="eos") for q in questions]
+
+
+def build(argument: str, context: AdapterContext) -> Baseline:
+    """The baseline of this name; ConfigError listing the names if there is none."""
+    name, _, value = argument.partition(":")
+    if name == "constant":
+        if not value:
+            raise ConfigError("Say which constant: --model baseline:constant:2")
+        return Baseline(reply=lambda _: value)
+    if name not in BASELINES or value:
+        known = ", ".join(f"baseline:{n}" for n in [*BASELINES, "constant:X"])
+        raise ConfigError(f"There is no 'baseline:{argument}'. Baselines are {known}.")
+    return BASELINES[name](context)
+
+
+def _oracle(_: AdapterContext) -> Baseline:
+    return Baseline(reply=lambda question: question.answer)
+
+
+def _random(context: AdapterContext) -> Baseline:
+    pools = _answers(context)
+
+    def guess(question: Question) -> str:
+        # Seeded by question, so that a resumed run guesses as an uninterrupted one does.
+        generator = Random(f"{context.seed}/{question.id}")
+        letters = [option[0] for option in question.options]
+        return generator.choice(letters or pools[question.task])
+
+    return Baseline(reply=guess)
+
+
+def _frequency(context: AdapterContext) -> Baseline:
+    return _per_type({kind: _most_frequent(pool) for kind, pool in _answers(context).items()})
+
+
+def _best_constant(context: AdapterContext) -> Baseline:
+    return _per_type({kind: _best(kind, pool) for kind, pool in _answers(context).items()})
+
+
+def _per_type(replies: Mapping[str, str]) -> Baseline:
+    return Baseline(reply=lambda question: replies[question.task], settings={"replies": replies})
+
+
+def _answers(context: AdapterContext) -> dict[str, list[str]]:
+    """The ground truths of the whole benchmark by question type, each list sorted.
+
+    All of it, also when a run asks only some questions: the fit must not depend on what is asked.
+    """
+    pools: dict[str, list[str]] = defaultdict(list)
+    for question in context.benchmark.questions:
+        pools[question.task].append(question.answer)
+    return {kind: sorted(pool) for kind, pool in sorted(pools.items())}
+
+
+def _most_frequent(pool: Sequence[str]) -> str:
+    """The most frequent answer; of several, the first in sorted order."""
+    return Counter(pool).most_common(1)[0][0]
+
+
+def _best(kind: str, pool: Sequence[str]) -> str:
+    if TASK_OF_TYPE[kind].kind != NUMERIC:
+        return _most_frequent(pool)
+    counts = Counter(pool)
+
+    def score(reply: str) -> float:
+        return sum(n * mean_relative_accuracy(float(reply), float(t)) for t, n in counts.items())
+
+    return max(counts, key=score)
+
+
+BASELINES: dict[str, Callable[[AdapterContext], Baseline]] = {
+    "random": _random,
+    "frequency": _frequency,
+    "best-constant": _best_constant,
+    "oracle": _oracle,
+}

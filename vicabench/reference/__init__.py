@@ -1,0 +1,54 @@
+"""Published results as data, each row with its source.
+
+`vsibench_scores.csv` is the table of the two ViCA reports; `vsibench_scores_more.csv` holds the
+chance, human and other rows of the VSI-Bench paper and later models. Figures are kept as printed,
+also where a printed average is not the mean of its own columns.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from vicabench.types import TASKS
+
+FILES = ("vsibench_scores.csv", "vsibench_scores_more.csv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A printed row: percentages per task name, without intervals because none were printed.
+
+    `on` says which questions it is about (`full`, or `tiny (400)` for the human subset).
+    """
+
+    model: str
+    group: str
+    on: str
+    source: str
+    overall: float | None
+    tasks: Mapping[str, float]
+
+
+def published_scores() -> tuple[Published, ...]:
+    """All published rows that print at least one task, in the order of the files."""
+    rows = [row for name in FILES for row in _read(name)]
+    return tuple(row for row in rows if row.tasks)
+
+
+def _read(name: str) -> list[Published]:
+    text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return [_row(record) for record in csv.DictReader(text.splitlines())]
+
+
+def _row(record: Mapping[str, str]) -> Published:
+    return Published(
+        model=record["model"],
+        group=record["group"],
+        on=record.get("frames_or_set", "full"),
+        source=record["source"],
+        overall=float(record["average"]) if record["average"] else None,
+        tasks={task.name: float(record[task.name]) for task in TASKS if record[task.name]},
+    )

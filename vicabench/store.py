@@ -1,0 +1,164 @@
+"""The run folder: `config.json` says what was run, `predictions.jsonl` holds one answer a line.
+
+The folder is locked while a run writes it. Lines are appended video by video and synced, so that
+a killed run loses at most the video in flight; a torn last line is cut off and asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+
+from vicabench.errors import RunFolderError
+from vicabench.predictions import Prediction
+from vicabench.types import RunConfig, digest_of
+
+CONFIG = "config.json"
+PREDICTIONS = "predictions.jsonl"
+LOCK = ".lock"
+
+
+class RunFolder:
+    """A run folder open for writing; a context manager that holds the folder's lock.
+
+    RunFolderError if another process writes it, if it holds a run of another configuration
+    (naming every field that differs), or if it cannot be written.
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+        self._lock = FileLock(path / LOCK)
+        self.torn = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunFolderError(
+                f"Another process is writing the run folder {self.path}. Wait for it to finish, "
+                "or give this run a folder of its own with --out."
+            ) from None
+        except OSError as error:
+            raise RunFolderError(
+                f"The run folder {self.path} cannot be written: {error.strerror}. "
+                "Choose another with --out."
+            ) from None
+        try:
+            self._refuse_other_config()
+            self.torn = self._cut_torn_line()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def describe(self, plan: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+        """Write `config.json` by rename: configuration, digest, planned questions, provenance."""
+        text = json.dumps(
+            {
+                "config": asdict(self.config),
+                "digest": self.config.digest,
+                "plan": plan,
+                "provenance": provenance,
+            },
+            indent=2,
+        )
+        partial = self.path / (CONFIG + ".partial")
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(self.path / CONFIG)
+
+    def append(self, predictions: Sequence[Prediction]) -> None:
+        """Append the predictions in one write and sync them to disk.
+
+        RunFolderError when that fails (a full disk): what was written before stays whole.
+        """
+        data = "".join(p.to_json() + "\n" for p in predictions).encode()
+        file = self.path / PREDICTIONS
+        size = file.stat().st_size if file.exists() else 0
+        try:
+            with file.open("ab", buffering=0) as out:
+                out.write(data)
+                os.fsync(out.fileno())
+        except OSError as error:
+            _cut(file, size)
+            raise RunFolderError(
+                f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
+                "are kept; make room and type the same command to continue."
+            ) from None
+
+    def _refuse_other_config(self) -> None:
+        there = read_config(self.path)
+        if there is None:
+            if (self.path / PREDICTIONS).exists():
+                raise RunFolderError(
+                    f"{self.path} holds a {PREDICTIONS} but no {CONFIG}, so it cannot be known "
+                    "what was run. Give this run another folder with --out."
+                )
+            return
+        ours = asdict(self.config)
+        if there["digest"] == self.config.digest:
+            return
+        old = there["config"]
+        lines = [
+            f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
+            for name in sorted({*ours, *old})
+            if json.loads(json.dumps(ours.get(name))) != old.get(name)
+        ]
+        raise RunFolderError(
+            f"The run folder {self.path} holds a run of another configuration:\n"
+            + "\n".join(lines)
+            + "\nRepeat that run's options to continue it, or keep both: "
+            f"--out {self.path}-{self.config.digest[:8]}"
+        )
+
+    def _cut_torn_line(self) -> int:
+        """Cut what a killed writer left after the last newline; returns the bytes cut."""
+        file = self.path / PREDICTIONS
+        if not file.exists():
+            return 0
+        data = file.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            _cut(file, whole)
+        return len(data) - whole
+
+
+def _cut(file: Path, size: int) -> None:
+    if file.exists():
+        os.truncate(file, size)
+
+
+def read_config(folder: Path) -> dict[str, Any] | None:
+    """The content of a run folder's `config.json`, None if there is none.
+
+    RunFolderError if it is not what vicabench writes.
+    """
+    file = folder / CONFIG
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["digest"] == digest_of(content["config"]):
+            return dict(content)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise RunFolderError(
+        f"{file} is not the configuration of a vicabench run (damaged or edited?). Put the "
+        "original back, or start anew in another folder with --out."
+    )
