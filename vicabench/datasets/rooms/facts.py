@@ -1,0 +1,84 @@
+"""What a film shows of its scene: only what was seen may be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicabench.datasets.rooms.sightings import Sightings
+from vicabench.datasets.rooms.world import Box, Scene
+
+VISIBLE_SHARE = 0.0025
+"""A thing is visible in a frame where it covers this share of it: 28x28 pixels of 640x480."""
+
+CLEAR_SHARE = 0.01
+"""An order of appearance must hold for things as they enter and as they fill this share."""
+
+SEEN_SECONDS = 1.0
+"""A thing is seen when it is visible for this long in all, so that sampled frames hold it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The scene as far as its film shows it, categories in alphabetical order.
+
+    `groups` are the categories all of whose instances are seen, `singles` those of one instance.
+    `first_visible` and `first_clear` give the seconds at which a category's pixels first reach
+    `VISIBLE_SHARE` and `CLEAR_SHARE`; categories that never do are absent. `step` is the time
+    between two looks, the accuracy of these times.
+    """
+
+    scene: Scene
+    groups: Mapping[str, tuple[Box, ...]]
+    singles: Mapping[str, Box]
+    first_visible: Mapping[str, float]
+    first_clear: Mapping[str, float]
+    step: float
+
+
+def facts_of(scene: Scene, sightings: Sightings) -> Facts:
+    """Reads off the film what may be asked; ValueError when the sightings are of other things."""
+    shares_TN = _shares(scene, sightings)
+    step = float(sightings.seconds[1] - sightings.seconds[0])
+    seen_N = (shares_TN >= VISIBLE_SHARE).sum(axis=0) * step >= SEEN_SECONDS
+    members = {name: _members(scene, name) for name in sorted({t.category for t in scene.things})}
+    groups = {
+        name: tuple(scene.things[n].box for n in columns)
+        for name, columns in members.items()
+        if seen_N[columns].all()
+    }
+    shares = {name: shares_TN[:, columns].sum(axis=1) for name, columns in members.items()}
+    return Facts(
+        scene=scene,
+        groups=groups,
+        singles={name: boxes[0] for name, boxes in groups.items() if len(boxes) == 1},
+        first_visible=dict(_firsts(shares, sightings.seconds, VISIBLE_SHARE)),
+        first_clear=dict(_firsts(shares, sightings.seconds, CLEAR_SHARE)),
+        step=step,
+    )
+
+
+def _shares(scene: Scene, sightings: Sightings) -> NDArray[np.float64]:
+    """The share of each frame that each thing covers, (T, N) in [0, 1]."""
+    looks, things = sightings.pixels_TN.shape
+    if things != len(scene.things) or looks != len(sightings.seconds) or looks < 2:
+        raise ValueError(
+            f"scene {scene.name} has {len(scene.things)} things; its sightings have {things} in "
+            f"{looks} looks at {len(sightings.seconds)} times"
+        )
+    return np.asarray(sightings.pixels_TN / sightings.pixels_per_frame, dtype=np.float64)
+
+
+def _members(scene: Scene, category: str) -> list[int]:
+    return [n for n, thing in enumerate(scene.things) if thing.category == category]
+
+
+def _firsts(
+    shares: Mapping[str, NDArray[np.float64]], seconds: NDArray[np.float64], share: float
+) -> Iterable[tuple[str, float]]:
+    for name, shares_T in shares.items():
+        if (shares_T >= share).any():
+            yield name, float(seconds[np.argmax(shares_T >= share)])
