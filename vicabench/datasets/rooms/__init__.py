@@ -1,1 +1,36 @@
-"""The rooms benchmark: procedural furnished rooms with exact 3D ground truth."""
+"""Rooms: the embedded benchmark, procedural furnished rooms with exact 3D ground truth."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from vicabench.datasets.cache import cache_dir
+from vicabench.datasets.jsonl import read_questions
+from vicabench.datasets.rooms.build import GENERATOR, Progress, build
+from vicabench.datasets.rooms.folder import MANIFEST, QUESTIONS
+from vicabench.types import Benchmark
+
+DEFAULT_SCENES = 12
+
+
+def load(
+    *, scenes: int = DEFAULT_SCENES, seed: int = 0, progress: Progress | None = None
+) -> Benchmark:
+    """Rooms as a benchmark, built into the user's cache when it is first asked for.
+
+    `progress` is told (scenes done, scenes in all) during a build only. Raises as `build` does.
+    """
+    name = f"generator{GENERATOR}-seed{seed}-scenes{scenes}"
+    folder = cache_dir() / "rooms" / name
+    workers = min(2, os.cpu_count() or 1)
+    build(folder, scenes=scenes, seed=seed, workers=workers, progress=progress)
+    questions = read_questions(folder / QUESTIONS)
+    digest = json.loads((folder / MANIFEST).read_bytes())["sha256"][QUESTIONS]
+    return Benchmark(
+        name="rooms",
+        subset="full",
+        revision=f"generator{GENERATOR}-seed{seed}-{digest[:16]}",
+        questions=questions,
+        files={question.video: folder / f"{question.video}.mp4" for question in questions},
+    )

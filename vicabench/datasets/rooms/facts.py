@@ -61,6 +61,12 @@ def facts_of(scene: Scene, sightings: Sightings) -> Facts:
     )
 
 
+def first_visible(scene: Scene, sightings: Sightings) -> list[float | None]:
+    """The second at which each thing is first visible, None where it never is."""
+    seen_NT = (_shares(scene, sightings) >= VISIBLE_SHARE).T
+    return [float(sightings.seconds[row.argmax()]) if row.any() else None for row in seen_NT]
+
+
 def _shares(scene: Scene, sightings: Sightings) -> NDArray[np.float64]:
     """The share of each frame that each thing covers, (T, N) in [0, 1]."""
     looks, things = sightings.pixels_TN.shape

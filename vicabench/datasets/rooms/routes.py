@@ -10,7 +10,6 @@ from vicabench.datasets.rooms import templates
 from vicabench.datasets.rooms.choices import Draft, Draw
 from vicabench.datasets.rooms.facts import Facts
 from vicabench.datasets.rooms.geometry import Point, centre, crosses, distance, turn
-from vicabench.datasets.rooms.world import Thing
 
 TURNS = {"Turn Left": (35.0, 125.0), "Turn Back": (145.0, 215.0), "Turn Right": (235.0, 325.0)}
 """Counter-clockwise degrees that each turn may have; what lies between them is not asked for."""
@@ -20,10 +19,6 @@ LENGTHS = (2, 2, 3)
 
 SHORTEST_WALK = 0.5
 """Metres between the closest points of two stops."""
-
-STEP_OVER = 0.05
-"""Metres; what is flatter (a rug) or hangs above `HEADROOM` is not in a robot's way."""
-HEADROOM = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +130,5 @@ def _walkable(facts: Facts, start: str, end: str) -> bool:
     a, b = facts.singles[start], facts.singles[end]
     if distance(a, b) < SHORTEST_WALK:
         return False
-    others = [t for t in facts.scene.things if t.box not in (a, b) and _in_the_way(t)]
-    return not any(crosses(centre(a), centre(b), thing.box) for thing in others)
-
-
-def _in_the_way(thing: Thing) -> bool:
-    return thing.box.height > STEP_OVER and thing.box.bottom < HEADROOM
+    others = [thing.box for thing in facts.scene.things if thing.box not in (a, b)]
+    return not any(crosses(centre(a), centre(b), box) for box in others)

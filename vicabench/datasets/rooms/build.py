@@ -1,0 +1,133 @@
+"""Builds a Rooms folder: films, questions and ground truth of any number of scenes.
+
+An interrupted build never looks whole and is continued by the next one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from pathlib import Path
+
+from filelock import FileLock
+from pebble import ProcessExpired, ProcessPool
+
+from vicabench.datasets.rooms.folder import LOCK, RoomsFolder, Settings
+from vicabench.errors import ConfigError, DataError
+
+GENERATOR = "1"
+"""Version of scenes, films and questions: raise it with any change to what a seed gives."""
+
+Progress = Callable[[int, int], None]
+
+
+def build(
+    out: Path,
+    *,
+    scenes: int,
+    seed: int,
+    questions: int = 18,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> None:
+    """Makes `out` a folder of `scenes` scenes with up to `questions` questions each.
+
+    Writes `rooms/<scene>.mp4`, `scenes.jsonl` (the exact ground truth), `questions.jsonl` (the
+    columns of VSI-Bench) and `rooms.json` (what the folder holds). Scenes that are already there
+    are kept, and more can be added later. `progress` is told (scenes done, scenes in all). With
+    more than one worker the scenes are made in new processes, so a script that calls this needs
+    the usual `if __name__ == "__main__":`.
+
+    Raises:
+        ConfigError: when a number makes no sense.
+        DataError: when the folder holds something else or cannot be written, or a scene fails.
+    """
+    _check(scenes=scenes, seed=seed, questions=questions, workers=workers)
+    settings = Settings(generator=GENERATOR, seed=seed, questions_per_scene=questions)
+    folder = RoomsFolder(path=out, settings=settings, scenes=scenes)
+    folder.check()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / LOCK):
+            folder.check()  # another build may have come first
+            if not folder.is_whole():
+                _complete(folder, workers, progress or _silent)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"Rooms cannot be written to {out}: {reason}. Name another folder."
+        ) from error
+
+
+def _check(*, scenes: int, seed: int, questions: int, workers: int) -> None:
+    for name, value, least in (
+        ("scenes", scenes, 1),
+        ("seed", seed, 0),
+        ("questions", questions, 1),
+        ("workers", workers, 1),
+    ):
+        if value < least:
+            raise ConfigError(f"Rooms: {name} must be at least {least}; it is {value}.")
+
+
+def _silent(_done: int, _total: int) -> None:
+    pass
+
+
+def _complete(folder: RoomsFolder, workers: int, progress: Progress) -> None:
+    folder.begin()
+    owed = folder.owed()
+    done = folder.scenes - len(owed)
+    progress(done, folder.scenes)
+    for _ in _made_here(folder, owed) if workers == 1 else _made_apart(folder, owed, workers):
+        done += 1
+        progress(done, folder.scenes)
+    folder.finish()
+
+
+def _made_here(folder: RoomsFolder, owed: list[int]) -> Iterator[None]:
+    for index in owed:
+        _make(folder, index)
+        yield
+
+
+def _made_apart(folder: RoomsFolder, owed: list[int], workers: int) -> Iterator[None]:
+    """Makes the scenes in processes of their own, which end with this one, come what may."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPool(min(workers, len(owed) or 1), context=context, initializer=_end_with_parent)
+    try:
+        for future in as_completed([pool.schedule(_make, (folder, index)) for index in owed]):
+            future.result()
+            yield
+    except ProcessExpired as error:
+        raise DataError(
+            f"A process that makes scenes ended with exit code {error.exitcode}, perhaps for want "
+            "of memory. Run the same command again to continue, with fewer workers."
+        ) from error
+    finally:
+        pool.stop()  # type: ignore[no-untyped-call]  # the one untyped function of pebble
+        pool.join()
+
+
+def _make(folder: RoomsFolder, index: int) -> None:
+    # The renderer and the video encoder are slow to import, and a whole folder needs neither.
+    from vicabench.datasets.rooms.make import make  # noqa: PLC0415
+
+    make(folder, index)
+
+
+def _end_with_parent() -> None:
+    """Leaves interrupts to the parent, and ends this process when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
