@@ -1,0 +1,178 @@
+"""`vicabench data`: bring, build and list benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vicabench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+KEPT = "What was done is kept: type the same command again to continue."
+
+app = typer.Typer(no_args_is_help=True, help="Fetch, build and list benchmarks.")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the benchmark.", show_default="in the user's cache"),
+]
+RepoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--repo",
+        help="Data set of another owner in the layout of VSI-Bench; runs are named after it.",
+        show_default="what the folder has, or nyu-visionx/VSI-Bench",
+    ),
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The benchmark: vsi-bench.")]
+KeepZipsOption = Annotated[
+    bool, typer.Option("--keep-zips", help="Keep the zips after unpacking them.")
+]
+
+
+@app.command()
+def fetch(
+    name: NameArgument,
+    *,
+    data: DataOption = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            help="Commit, tag or branch.", show_default="what the folder has, or the newest"
+        ),
+    ] = None,
+    repo: RepoOption = None,
+    questions_only: Annotated[
+        bool, typer.Option("--questions-only", help="Leave the videos (5.7 GB) for later.")
+    ] = False,
+    keep_zips: KeepZipsOption = False,
+) -> None:
+    """Download a benchmark, check it and unpack its videos; continues where it was interrupted."""
+    from vicabench.datasets.fetch import fetch as fetch_data
+    from vicabench.datasets.vsibench import default_folder
+
+    _require_fetchable(name)
+    folder = data or default_folder()
+    with _interruptible(KEPT), _byte_progress() as progress:
+        record = fetch_data(
+            folder=folder,
+            repo=repo,
+            revision=revision,
+            questions_only=questions_only,
+            keep_zips=keep_zips,
+            progress=progress,
+        )
+    typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
+
+
+@app.command()
+def unpack(
+    name: NameArgument,
+    *,
+    data: DataOption = None,
+    repo: RepoOption = None,
+    keep_zips: KeepZipsOption = False,
+) -> None:
+    """Unpack the zips that were copied beside the questions; needs no network."""
+    from vicabench.datasets.fetch import unpack_local
+    from vicabench.datasets.vsibench import default_folder
+
+    _require_fetchable(name)
+    folder = data or default_folder()
+    with _interruptible(KEPT), _byte_progress() as progress:
+        record = unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=progress)
+    typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
+
+
+@app.command()
+def rooms(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the questions and videos.")],
+    scenes: Annotated[int, typer.Option(min=1, help="Number of rooms.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same rooms and questions.")] = 0,
+    questions: Annotated[int, typer.Option(min=1, help="Questions a room, about.")] = 18,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+) -> None:
+    """Build furnished rooms with exact ground truth: videos and questions, offline."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from vicabench.datasets.rooms.build import build
+
+    with (
+        _interruptible(KEPT),
+        Progress(console=Console(stderr=True)) as bar,
+    ):
+        task = bar.add_task("rooms", total=scenes)
+        build(
+            out,
+            scenes=scenes,
+            seed=seed,
+            questions=questions,
+            workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(f"{scenes} rooms are in {out}.")
+
+
+@app.command("list")
+def list_benchmarks() -> None:
+    """List the benchmarks, and what of them is on this machine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vicabench.datasets.inventory import inventory
+
+    table = Table("benchmark", "on disk", "revision", "questions", "videos", box=None)
+    for item in inventory():
+        table.add_row(item.name, item.state, item.revision, str(item.questions), str(item.videos))
+    Console().print(table)
+
+
+def _require_fetchable(name: str) -> None:
+    if name == "rooms":
+        raise ConfigError(
+            "rooms is not fetched: `--benchmark rooms` builds it on first use, and `vicabench "
+            "data rooms --scenes N --out DIR` builds more of it."
+        )
+    if name != "vsi-bench":
+        raise ConfigError(f"There is no benchmark {name!r} to fetch. Choose vsi-bench.")
+
+
+@contextmanager
+def _interruptible(advice: str) -> Iterator[None]:
+    """End with exit code 130 and one line of advice on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"vicabench: interrupted. {advice}", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _byte_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each file on standard error; yields what `fetch` calls to move it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    tasks: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+
+        def move(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done)
+
+        yield move

@@ -1,0 +1,260 @@
+"""Bring VSI-Bench to a folder: questions, then zip after zip, each unpacked before the next.
+
+Unpacking at once keeps the space needed to the videos and one zip. A record of what is done lies
+beside the data (`fetched.py`), so that the same command continues with the same revision.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from vicabench.datasets import fetched, hub, jsonl, vsibench
+from vicabench.datasets.download import download, part_path
+from vicabench.datasets.fetched import REPO, Fetched
+from vicabench.datasets.subsets import SUBSET_FILES
+from vicabench.datasets.unpack import unpack
+from vicabench.errors import DataError
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done (`scannet.zip`), the bytes that are done, and all bytes."""
+
+SPARE = 64 << 20
+"""Bytes that are to stay free on the disk."""
+
+
+def fetch(
+    *,
+    folder: Path,
+    repo: str | None = None,
+    revision: str | None = None,
+    questions_only: bool = False,
+    keep_zips: bool = False,
+    progress: Progress,
+) -> Fetched:
+    """Bring the data set `repo` at `revision` to `folder`, or complete what is there.
+
+    Without `repo` and `revision` they are those that the folder has, or else the newest of the
+    published data set. When all is there, nothing is asked of the hub.
+
+    Raises:
+        DataError: when the folder holds another repository or revision or is in use, the hub
+            cannot be reached or refuses, content is damaged, or the disk is too small.
+    """
+    with _exclusive(folder):
+        record = fetched.read(folder)
+        repo = repo or (REPO if record is None else record.repo)
+        _refuse_other(folder, record, repo, revision)
+        if record is not None and revision in (None, record.revision):
+            if _is_complete(folder, record, questions_only):
+                return record
+            revision = _commit_of(folder, record)
+        listing = hub.listing(repo, revision or "main")
+        _refuse_other(folder, record, repo, listing.revision)
+        record = record or Fetched(repo=repo, revision=listing.revision, date=fetched.now())
+        record = _bring_questions(folder, listing, record, progress)
+        if not questions_only:
+            record = _bring_videos(folder, listing, record, keep_zips, progress)
+        fetched.write(folder, record, finished=True)
+        shutil.rmtree(folder / ".download", ignore_errors=True)
+        return record
+
+
+def unpack_local(
+    *, folder: Path, repo: str | None = None, keep_zips: bool = False, progress: Progress
+) -> Fetched:
+    """Unpack the zips that were copied to `folder` together with the questions; asks no hub.
+
+    Where no fetch has recorded a revision, it is the digest of the questions file.
+
+    Raises:
+        DataError: when questions or a zip are missing, or a zip is damaged or unsafe.
+    """
+    with _exclusive(folder):
+        record = fetched.read(folder)
+        questions = vsibench.read_questions(folder)
+        if record is None:
+            digest = jsonl.digest(questions.file)
+            record = Fetched(
+                repo=repo or REPO,
+                revision=digest,
+                date=fetched.now(),
+                questions={questions.file.name: digest},
+            )
+        _refuse_other(folder, record, repo or record.repo, None)
+        vsibench.check_unchanged(questions.file, record)
+        vsibench.check_count(questions.questions, "full", record.repo)
+        for name in _owed(folder, record, _archives(questions)):
+            if not (folder / name).is_file():
+                raise DataError(
+                    f"{folder / name} is not there. Copy it there, or type: "
+                    f"{vsibench.fetch_command(folder, record)}"
+                )
+            record = _unpack(folder, name, record, keep_zips, progress)
+        _require_all(folder, questions, record)
+        fetched.write(folder, record, finished=True)
+        return record
+
+
+@contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Keep a second fetch out of `folder`, and say what an error of the disk means."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".fetch.lock", timeout=0):
+            yield
+    except Timeout:
+        raise DataError(f"Another fetch is at work in {folder}. Let it finish first.") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DataError(
+                f"The disk of {folder} is full. Make room, or choose another place with --data "
+                "DIR, and type the same command again: what was done is kept."
+            ) from None
+        raise DataError(f"{folder} cannot be written: {error}.") from None
+
+
+def _refuse_other(folder: Path, record: Fetched | None, repo: str, revision: str | None) -> None:
+    """Refuse to mix two repositories, or two commits, in one folder; a branch is no commit yet."""
+    if record is None:
+        return
+    other_commit = revision is not None and _is_commit(revision) and revision != record.revision
+    if record.repo != repo or other_commit:
+        wanted = f"{repo} at {revision}" if other_commit else repo
+        raise DataError(
+            f"{folder} holds {record.repo} at {record.revision}, and {wanted} was asked for. Fetch "
+            f"it into a folder of its own with --data DIR, or delete {folder} first."
+        )
+
+
+def _is_commit(revision: str) -> bool:
+    return len(revision) == 40 and set(revision) <= set("0123456789abcdef")
+
+
+def _commit_of(folder: Path, record: Fetched) -> str:
+    """Return the commit to continue with; there is none for zips that were copied by hand."""
+    if not _is_commit(record.revision):
+        raise DataError(
+            f"{folder} was unpacked from zips that were copied there, and part of it is missing or "
+            f"changed. Copy the zips there again and type: vicabench data unpack {vsibench.NAME}"
+            f"{vsibench.data_option(folder)}; or delete the folder and fetch it."
+        )
+    return record.revision
+
+
+def _is_complete(folder: Path, record: Fetched, questions_only: bool) -> bool:
+    """Tell whether nothing is owed, by the sizes of the videos and the hash of the questions."""
+    if not fetched.is_finished(folder) or not _questions_right(folder, record):
+        return False
+    return questions_only or not _owed(folder, record, _archives(vsibench.read_questions(folder)))
+
+
+def _questions_right(folder: Path, record: Fetched) -> bool:
+    return all(
+        (folder / name).is_file() and jsonl.digest(folder / name) == digest
+        for name, digest in record.questions.items()
+    )
+
+
+def _archives(questions: vsibench.QuestionSet) -> tuple[str, ...]:
+    """Return the zips that the questions need: one for every part of the data set."""
+    return tuple(sorted({f"{q.video.split('/')[0]}.zip" for q in questions.questions}))
+
+
+def _owed(folder: Path, record: Fetched, archives: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the zips not yet unpacked, or whose videos are no longer whole."""
+    damaged = {f"{name.split('/')[0]}.zip" for name in fetched.damaged(folder, record)}
+    return tuple(name for name in archives if name not in record.archives or name in damaged)
+
+
+def _bring_questions(
+    folder: Path, listing: hub.Listing, record: Fetched, progress: Progress
+) -> Fetched:
+    """Download the questions and the files of the subsets, and check their number."""
+    main = next((name for name in vsibench.QUESTION_FILES if name in listing.files), None)
+    if main is None:
+        raise DataError(
+            f"{listing.repo} at {listing.revision} is not laid out like VSI-Bench: it has neither "
+            f"{' nor '.join(vsibench.QUESTION_FILES)}."
+        )
+    names = (main, *(name for name in SUBSET_FILES if name in listing.files))
+    for name in names:
+        _download(folder, listing, name, progress)
+    digests = {name: jsonl.digest(folder / name) for name in names}
+    record = replace(record, questions=digests)
+    vsibench.check_count(vsibench.read_questions(folder).questions, "full", record.repo)
+    return record
+
+
+def _bring_videos(
+    folder: Path, listing: hub.Listing, record: Fetched, keep_zips: bool, progress: Progress
+) -> Fetched:
+    """Download and unpack what is owed, recording each zip when its videos are all there."""
+    questions = vsibench.read_questions(folder)
+    owed = _owed(folder, record, _archives(questions))
+    _require_space(folder, listing, owed, keep_zips)
+    fetched.write(folder, record, finished=False)
+    for name in owed:
+        _download(folder, listing, name, progress)
+        record = _unpack(folder, name, record, keep_zips, progress)
+        fetched.write(folder, record, finished=False)
+    _require_all(folder, questions, record)
+    return record
+
+
+def _download(folder: Path, listing: hub.Listing, name: str, progress: Progress) -> None:
+    size = listing.files[name].size if name in listing.files else 0
+    download(listing, name, folder, lambda done: progress(name, done, size))
+
+
+def _unpack(
+    folder: Path, name: str, record: Fetched, keep_zips: bool, progress: Progress
+) -> Fetched:
+    """Unpack one zip, and return the record with its videos in it."""
+    archive = folder / name
+    size = archive.stat().st_size
+    videos = unpack(archive, folder, lambda done: progress(f"unpack {name}", done, size))
+    if not keep_zips:
+        archive.unlink()
+    archives = tuple(sorted({*record.archives, name}))
+    return replace(record, videos={**record.videos, **videos}, archives=archives)
+
+
+def _require_all(folder: Path, questions: vsibench.QuestionSet, record: Fetched) -> None:
+    """Refuse zips that, all unpacked, lack a video that a question needs."""
+    videos = sorted({f"{question.video}.mp4" for question in questions.questions})
+    missing = [name for name in videos if not (folder / name).is_file()]
+    if missing:
+        raise DataError(
+            f"{record.repo} at {record.revision} is incomplete: {len(missing)} of {len(videos)} "
+            f"videos are in none of its zips, {missing[0]} for one."
+        )
+
+
+def _require_space(
+    folder: Path, listing: hub.Listing, owed: tuple[str, ...], keep_zips: bool
+) -> None:
+    """Refuse to begin where the disk is too small for the videos and the zips that stay."""
+    remote = [listing.files[name] for name in owed if name in listing.files]
+    sizes = [file.size for file in remote]
+    if not sizes:
+        return
+    there = sum(
+        path.stat().st_size
+        for file in remote
+        for path in (part_path(folder, file), folder / file.name)
+        if path.is_file()
+    )
+    zips = sum(sizes) if keep_zips else max(sizes)
+    need, free = sum(sizes) + zips - there + SPARE, shutil.disk_usage(folder).free
+    if free < need:
+        raise DataError(
+            f"The disk of {folder} has {free / 1e9:.1f} GB free, and {need / 1e9:.1f} GB are "
+            "needed. Make room, or choose another place with --data DIR."
+        )

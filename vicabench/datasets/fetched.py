@@ -1,0 +1,89 @@
+"""What lies in a folder of VSI-Bench, written beside it: `fetched.json`.
+
+While a fetch is under way the same record stands in `fetching.json`, so that an interrupted one
+continues with the very revision that it began with. `fetched.json` is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vicabench.errors import DataError
+
+REPO = "nyu-visionx/VSI-Bench"
+"""The published data set; its number of questions is known and checked."""
+
+DONE, UNDER_WAY = "fetched.json", "fetching.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """Where a folder's content is from: `revision` is a commit, or a digest without one.
+
+    `questions` has the SHA-256 of every questions file, `videos` the size in bytes of every
+    unpacked video, `archives` the zips all of whose videos are there. `date` is ISO 8601, UTC.
+    """
+
+    repo: str
+    revision: str
+    date: str
+    questions: Mapping[str, str] = field(default_factory=dict)
+    videos: Mapping[str, int] = field(default_factory=dict)
+    archives: tuple[str, ...] = ()
+
+
+def now() -> str:
+    """Return the present moment for `Fetched.date`."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read(folder: Path) -> Fetched | None:
+    """Return the record of `folder`, finished or not; None where there is none.
+
+    Raises:
+        DataError: when a record is there but cannot be read.
+    """
+    path = next((folder / name for name in (UNDER_WAY, DONE) if (folder / name).is_file()), None)
+    if path is None:
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Fetched(**{**values, "archives": tuple(values["archives"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}). Delete it, and `vicabench data fetch vsi-bench "
+            f"--data {folder}` checks again what is there."
+        ) from None
+
+
+def write(folder: Path, record: Fetched, *, finished: bool) -> None:
+    """Put `record` beside the data in one step; a finished one replaces the one under way."""
+    target = folder / (DONE if finished else UNDER_WAY)
+    partial = target.with_name(f".{target.name}.part")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(asdict(record), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)
+    if finished:
+        (folder / UNDER_WAY).unlink(missing_ok=True)
+
+
+def is_finished(folder: Path) -> bool:
+    """Tell whether the last fetch into `folder` came to its end."""
+    return (folder / DONE).is_file() and not (folder / UNDER_WAY).exists()
+
+
+def damaged(folder: Path, record: Fetched) -> list[str]:
+    """Return the recorded videos that are not there, or not of their recorded size."""
+    return [name for name, size in record.videos.items() if not has_size(folder / name, size)]
+
+
+def has_size(path: Path, size: int) -> bool:
+    """Tell whether `path` is a file of `size` bytes."""
+    return path.is_file() and path.stat().st_size == size

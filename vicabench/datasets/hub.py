@@ -1,0 +1,128 @@
+"""What a data set repository on the Hugging Face Hub holds, and why it could not be reached.
+
+`huggingface_hub` reads `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN` and `HF_HUB_OFFLINE`; a token is
+never part of a message of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from vicabench.errors import DataError
+
+OFFLINE_WAY = "`--benchmark rooms` works offline."
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteFile:
+    """A file of a repository: its size in bytes, and its SHA-256 or, for small ones, git's hash."""
+
+    name: str
+    size: int
+    sha256: str | None
+    git_sha1: str | None
+
+    @property
+    def key(self) -> str:
+        """A name that no other content has."""
+        return self.sha256 or self.git_sha1 or "unverified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The files of a data set at one commit; `revision` is its full hash."""
+
+    repo: str
+    revision: str
+    files: Mapping[str, RemoteFile]
+
+
+def listing(repo: str, revision: str) -> Listing:
+    """Ask the hub for the files of data set `repo` at a branch, tag or commit: one request.
+
+    Raises:
+        DataError: saying what the hub answered, or that there is no hub, and what to do.
+    """
+    from huggingface_hub import HfApi, constants  # noqa: PLC0415  (half a second, for fetch alone)
+
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    try:
+        with explained(repo, revision):
+            info = HfApi().dataset_info(
+                repo, revision=revision, files_metadata=True, timeout=timeout
+            )
+    except (ValueError, TypeError, KeyError):  # a login page of the network, for one
+        raise DataError(
+            f"{_host()} does not answer as a hub does. Check the network, proxy and HF_ENDPOINT; "
+            f"{OFFLINE_WAY}"
+        ) from None
+    if info.sha is None:
+        raise DataError(f"{_host()} did not say which commit {revision!r} of {repo} is.")
+    files = {
+        file.rfilename: RemoteFile(
+            name=file.rfilename,
+            size=file.size or 0,
+            sha256=file.lfs.sha256 if file.lfs else None,
+            git_sha1=None if file.lfs else file.blob_id,
+        )
+        for file in info.siblings or ()
+    }
+    return Listing(repo=repo, revision=info.sha, files=files)
+
+
+@contextmanager
+def explained(repo: str, revision: str) -> Iterator[None]:
+    """Turn every way in which a request to the hub fails into a DataError that says what to do."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    # `HTTPError` is that of the HTTP client which the installed huggingface_hub works with.
+    transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
+    try:
+        yield
+    except errors.OfflineModeIsEnabled:
+        raise DataError(
+            "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids to ask the hub. Unset it to fetch; "
+            f"{OFFLINE_WAY}"
+        ) from None
+    except errors.HFValidationError as error:
+        raise DataError(f"{repo!r} is not the name of a repository: {error}") from None
+    except errors.RevisionNotFoundError:
+        raise DataError(
+            f"The data set {repo} has no revision {revision!r} on {_host()}. Give the hash of one "
+            "of its commits, a tag, or main with --revision."
+        ) from None
+    except errors.HfHubHTTPError as error:
+        raise DataError(_refusal(error.response.status_code, repo)) from None
+    except transport_error as error:
+        raise DataError(
+            f"The hub at {_host()} cannot be reached ({str(error) or type(error).__name__}). Check "
+            "the network, proxy and HF_ENDPOINT and type the same command again: what was "
+            f"downloaded is kept. {OFFLINE_WAY}"
+        ) from None
+
+
+def _refusal(status: int, repo: str) -> str:
+    """Say what an HTTP status means; the hub answers 401 for what does not exist, too."""
+    page = f"https://huggingface.co/datasets/{repo}"
+    if status in (401, 403):
+        return (
+            f"{_host()} does not let you read the data set {repo} (HTTP {status}): it needs a "
+            "login, its terms have to be accepted, or there is no such repository. Check the "
+            f"name, accept its terms at {page}, and put a token that may read it into HF_TOKEN."
+        )
+    if status == 404:
+        return f"There is no data set {repo} on {_host()} (HTTP 404). Check its name: {page}"
+    return (
+        f"{_host()} answered HTTP {status} for the data set {repo}. Type the same command again "
+        f"later: what was downloaded is kept. {OFFLINE_WAY}"
+    )
+
+
+def _host() -> str:
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    address = urlsplit(constants.ENDPOINT)  # without a user and password that it may hold
+    return f"{address.hostname}:{address.port}" if address.port else str(address.hostname)

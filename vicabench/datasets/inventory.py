@@ -1,0 +1,68 @@
+"""What of the benchmarks is on this machine, for `vicabench data list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicabench.datasets import fetched, vsibench
+from vicabench.datasets.cache import cache_dir
+from vicabench.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One benchmark in one folder: `state` is that folder, or says what it lacks."""
+
+    name: str
+    state: str
+    revision: str = ""
+    questions: int = 0
+    videos: int = 0
+
+
+def inventory() -> tuple[Item, ...]:
+    """Return VSI-Bench and every Rooms folder in the cache; a broken folder says so itself."""
+    return (_vsi_bench(vsibench.default_folder()), *_rooms(cache_dir() / "rooms"))
+
+
+def _vsi_bench(folder: Path) -> Item:
+    try:
+        record = fetched.read(folder)
+        if record is None and not any((folder / f).is_file() for f in vsibench.QUESTION_FILES):
+            return Item(name=vsibench.NAME, state=f"no: {vsibench.fetch_command(folder)}")
+        questions = vsibench.read_questions(folder).questions
+    except DataError as error:
+        return Item(name=vsibench.NAME, state=f"unusable: {error}")
+    videos = {question.video for question in questions}
+    there = sum((folder / f"{video}.mp4").is_file() for video in videos)
+    unfinished = "" if there == len(videos) else f" ({len(videos) - there} videos missing)"
+    return Item(
+        name=vsibench.NAME if record is None or record.repo == fetched.REPO else record.repo,
+        state=f"{folder}{unfinished}",
+        revision="not recorded" if record is None else record.revision,
+        questions=len(questions),
+        videos=there,
+    )
+
+
+def _rooms(folder: Path) -> Iterator[Item]:
+    from vicabench.datasets.rooms.folder import MANIFEST  # noqa: PLC0415
+
+    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
+    if not manifests:
+        yield Item(name="rooms", state="no: built on first use")
+    for path in manifests:
+        try:
+            values = json.loads(path.read_bytes())
+            yield Item(
+                name="rooms",
+                state=str(path.parent),
+                revision=f"generator {values['generator']}, seed {values['seed']}",
+                questions=values["questions"],
+                videos=values["scenes"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            yield Item(name="rooms", state=f"unusable: {path} ({error})")

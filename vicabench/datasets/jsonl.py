@@ -1,0 +1,83 @@
+"""Your own questions: a JSON Lines file in the spelling of VSI-Bench, and a folder of videos."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from vicabench.datasets.paths import video_file
+from vicabench.datasets.records import read_records
+from vicabench.errors import DataError
+from vicabench.types import Benchmark, Question
+
+
+def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) -> Benchmark:
+    """Load the questions in `path`, their videos below `videos` (default: the file's folder).
+
+    The name is the file's, the subset `full`, the revision the SHA-256 of the file.
+
+    Raises:
+        DataError: for a bad questions file, or when not one of its videos is there
+            (unless `videos_needed` is False).
+    """
+    questions = read_questions(path)
+    folder = path.parent if videos is None else videos
+    files = {question.video: video_file(folder, question.video) for question in questions}
+    if videos_needed and not any(file.is_file() for file in files.values()):
+        first = next(iter(files.values()))
+        raise DataError(
+            f"None of the {len(files)} videos that {path} asks about is below {folder}: the "
+            f"first was looked for at {first}. Say where they are with --videos DIR."
+        )
+    return Benchmark(
+        name=path.stem, subset="full", revision=digest(path), questions=questions, files=files
+    )
+
+
+def read_questions(path: Path) -> tuple[Question, ...]:
+    """Read the questions of a JSON Lines file, in its order.
+
+    Raises:
+        DataError: when the file cannot be read or is empty, or naming the line that is wrong.
+    """
+    questions = read_records(path.name, read_lines(path))
+    if not questions:
+        raise DataError(f"{path} holds no question. Write one JSON object a line.")
+    return questions
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, object]]:
+    """Yield `("line 3", value)` for every line of a JSON Lines file that is not blank."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield f"line {number}", json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{path.name}, line {number}: not JSON ({error}).") from None
+
+
+def digest(path: Path) -> str:
+    """Return `sha256:` and the SHA-256 of the file's content: a revision where there is no commit.
+
+    Raises:
+        DataError: when the file cannot be read.
+    """
+    return f"sha256:{hashlib.sha256(_content_of(path)).hexdigest()}"
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a UTF-8 file, or raise DataError when it cannot be read as such."""
+    try:
+        return _content_of(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from None
+
+
+def _content_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None

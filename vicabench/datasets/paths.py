@@ -1,0 +1,36 @@
+"""Names that come from data (a zip, a questions file) and end up as paths on this machine.
+
+Such a name may only lead downwards from the folder it belongs to, on every operating system.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
+"""The file types we look for, the likeliest first."""
+
+
+def stays_inside(name: str) -> bool:
+    """Tell whether `name` is a plain relative path: no root, drive, `..`, backslash or NUL."""
+    if not name or any(character in name for character in "\\:\0"):
+        return False
+    return not PurePosixPath(name).is_absolute() and all(
+        part not in ("", ".", "..") for part in name.removesuffix("/").split("/")
+    )
+
+
+def is_video(name: str) -> bool:
+    """Tell whether `name` ends as a video file does."""
+    return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def video_file(folder: Path, name: str) -> Path:
+    """Return the file of video `name`: itself, or with the first suffix that exists.
+
+    Where nothing exists it is `name`, with `.mp4` if it has no suffix that we know.
+    """
+    if is_video(name):
+        return folder / name
+    candidates = [folder / f"{name}{suffix}" for suffix in VIDEO_SUFFIXES]
+    return next((path for path in candidates if path.is_file()), candidates[0])

@@ -1,0 +1,159 @@
+"""From a row of a questions file to a `Question`, or a `DataError` that says what is wrong with it.
+
+The keys are those of VSI-Bench: `id`, `dataset` and `scene_name` (or `video`), `question_type`,
+`question`, `options` (a list or nothing) and `ground_truth`.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vicabench.datasets.paths import stays_inside
+from vicabench.errors import DataError
+from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
+
+Row = Mapping[str, Any]
+
+
+def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Question, ...]:
+    """Read `(place, row)` pairs, `place` being `line 3` or `row 3`, into questions, in order.
+
+    Raises:
+        DataError: naming `source` and the place, for a bad row, or an id met twice.
+    """
+    questions: list[Question] = []
+    places: dict[str, str] = {}
+    for place, row in rows:
+        try:
+            question = question_of(row)
+        except DataError as error:
+            raise DataError(f"{source}, {place}: {error}") from None
+        if question.id in places:
+            raise DataError(
+                f"{source}, {place}: the id {question.id!r} is taken by {places[question.id]}. "
+                "Every question needs an id of its own."
+            )
+        places[question.id] = place
+        questions.append(question)
+    return tuple(questions)
+
+
+def question_of(row: object) -> Question:
+    """Return the question in one row, or raise DataError with what is wrong."""
+    if not isinstance(row, Mapping):
+        raise DataError(f"expected an object with keys and values, found {_shown(row)}.")
+    task = _question_type(row)
+    options = _options(row, task)
+    return Question(
+        id=_id(row),
+        video=_video(row),
+        task=task,
+        text=_text(row, "question"),
+        answer=_choice(row, options) if options else _number(row),
+        options=options,
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _required(row: Row, key: str) -> object:
+    if row.get(key) is None:
+        raise DataError(f"the key {key!r} is missing.")
+    return row[key]
+
+
+def _text(row: Row, key: str) -> str:
+    value = _required(row, key)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{key!r} must be a text, found {_shown(value)}.")
+    return value
+
+
+def _id(row: Row) -> str:
+    return _name(row, "id")
+
+
+def _name(row: Row, key: str) -> str:
+    """Return a text or a whole number as text: ids and scene names come as both."""
+    value = _required(row, key)
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
+        raise DataError(f"{key!r} must be a text or a whole number, found {_shown(value)}.")
+    return str(value)
+
+
+def _video(row: Row) -> str:
+    if row.get("video") is not None:
+        name = _text(row, "video")
+    elif row.get("dataset") is None and row.get("scene_name") is None:
+        raise DataError("the key 'video' is missing (or 'dataset' and 'scene_name').")
+    else:
+        name = f"{_name(row, 'dataset')}/{_name(row, 'scene_name')}"
+    if not stays_inside(name):
+        raise DataError(
+            f"the video {_shown(name)} is not a path below the videos folder. Give it relative "
+            "to that folder, with '/' between its parts and without '..', ':' or '\\'."
+        )
+    return name
+
+
+def _question_type(row: Row) -> str:
+    value = _required(row, "question_type")
+    if not isinstance(value, str) or value not in TASK_OF_TYPE:
+        raise DataError(
+            f"the question_type {_shown(value)} is unknown. It must be one of "
+            f"{', '.join(QUESTION_TYPES)}."
+        )
+    return value
+
+
+def _options(row: Row, task: str) -> tuple[str, ...]:
+    """Return the options, checked to suit the type and to be spelled `A. ...`, `B. ...`."""
+    options = row.get("options") or ()
+    is_choice = TASK_OF_TYPE[task].kind == CHOICE
+    if options and not is_choice:
+        raise DataError(f"{task} asks for a number and takes no options, found {_shown(options)}.")
+    if not is_choice:
+        return ()
+    if not isinstance(options, (list, tuple)) or len(options) < 2:
+        raise DataError(f"{task} needs a list of two or more options, found {_shown(options)}.")
+    for letter, option in zip(string.ascii_uppercase, options, strict=False):
+        start = f"{letter}. "
+        if not isinstance(option, str) or not option.startswith(start) or option == start:
+            raise DataError(
+                f"options are spelled 'A. ...', 'B. ...' in order: expected one that begins "
+                f"with {start!r}, found {_shown(option)}."
+            )
+    if len(options) > len(string.ascii_uppercase):
+        raise DataError(f"{len(options)} options are more than there are letters.")
+    return tuple(options)
+
+
+def _choice(row: Row, options: tuple[str, ...]) -> str:
+    value = _required(row, "ground_truth")
+    letters = string.ascii_uppercase[: len(options)]
+    if not isinstance(value, str) or len(value) != 1 or value not in letters:
+        raise DataError(
+            f"the ground_truth must be the letter of an option, {letters[0]} to {letters[-1]}, "
+            f"found {_shown(value)}."
+        )
+    return value
+
+
+def _number(row: Row) -> str:
+    """Return the ground truth as it is spelled; it must be a positive, finite number."""
+    value = _required(row, "ground_truth")
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise DataError(
+            f"the ground_truth must be a positive, finite number, found {_shown(value)}."
+        )
+    return str(value)

@@ -1,0 +1,116 @@
+"""The videos of a zip, unpacked so that nothing but whole videos below one folder can come of it.
+
+Every member is judged before the first is written. A video is written under a temporary name,
+synced and renamed: a video that has its name is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vicabench.datasets.fetched import has_size
+from vicabench.datasets.paths import is_video, stays_inside
+from vicabench.errors import DataError
+
+LARGEST_RATIO = 10
+"""Videos hardly compress: a zip that would grow further than this is not one of videos."""
+
+BLOCK = 1 << 20
+PART = ".part"
+
+
+def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[str, int]:
+    """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
+
+    Videos that are there with the right size are kept. Returns the size in bytes of each video
+    by its name below `folder`; `advance` gets the number of bytes done so far.
+
+    Raises:
+        DataError: before anything is written when a member is unsafe (absolute, `..`, a link,
+            twice, encrypted) or the zip grows beyond measure; and for damaged content.
+    """
+    sizes: dict[str, int] = {}
+    done = 0
+    with _opened(archive) as opened:
+        for member in _videos(archive, opened.infolist()):
+            target = folder / member.filename
+            if not has_size(target, member.file_size):
+                _write(archive, opened, member, target)
+            sizes[member.filename] = member.file_size
+            done += member.compress_size
+            advance(done)
+    return sizes
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(_bad(archive, str(error))) from None
+
+
+def _bad(archive: Path, problem: str) -> str:
+    return (
+        f"{archive} cannot be unpacked: {problem}. Delete it and fetch or copy it again; if the "
+        "error stays, it is damaged where it was published."
+    )
+
+
+def _videos(archive: Path, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Return the videos among `members` after judging all of them."""
+    seen: set[str] = set()
+    for member in members:
+        if problem := _problem(member, seen):
+            raise DataError(
+                f"{archive} is refused: its member {member.filename!r} {problem}. Nothing of it "
+                "was unpacked. Delete it and get it from a source that you trust."
+            )
+        seen.add(member.filename.casefold())
+    grown = sum(member.file_size for member in members)
+    if grown > LARGEST_RATIO * archive.stat().st_size:
+        raise DataError(
+            f"{archive} is refused: it would grow to {grown} bytes, more than {LARGEST_RATIO} "
+            "times its size, as no zip of videos does. Nothing of it was unpacked."
+        )
+    home = f"{archive.stem}/"
+    return [m for m in members if m.filename.startswith(home) and is_video(m.filename)]
+
+
+def _problem(member: zipfile.ZipInfo, seen: set[str]) -> str | None:
+    """Say what forbids to unpack `member`; names are compared as a disk without case does."""
+    # `orig_filename` still has what zipfile hides from `filename`: what follows a NUL.
+    if not (stays_inside(member.filename) and stays_inside(member.orig_filename)):
+        return "leads out of its folder"
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device, not a file"
+    if member.filename.casefold() in seen:
+        return "is there twice"
+    if member.flag_bits & 0x1:
+        return "is encrypted"
+    return None
+
+
+def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Write one member to `target` in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}{PART}")
+    try:
+        with opened.open(member) as source, partial.open("wb") as file:
+            while block := source.read(BLOCK):
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None
+    finally:
+        partial.unlink(missing_ok=True)
