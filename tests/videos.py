@@ -1,0 +1,99 @@
+"""Small H.264 clips in which every frame says which one it is, for the tests that decode.
+
+A frame carries its index as a row of twelve black or white squares along its top edge, most
+significant bit first, over a colour gradient that moves; `index_of` reads the row back. It
+survives compression, so a test can say which frame it was given without keeping a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+BITS = 12
+
+
+def picture(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Frame `index`, [height, width, 3] uint8 RGB; `width` at least 48, `height` at least 16."""
+    y, x = np.mgrid[0:height, 0:width]
+    image_HWC = np.stack([x + 3 * index, y + 2 * index, x + y - 5 * index], axis=-1) % 256
+    side = width // BITS
+    for bit in range(BITS):
+        on = index >> (BITS - 1 - bit) & 1
+        image_HWC[: min(side, height), bit * side : (bit + 1) * side] = 255 * on
+    return image_HWC.astype(np.uint8)
+
+
+def index_of(image_HWC: NDArray[np.uint8]) -> int:
+    """The index that `picture` wrote into this frame."""
+    height, width = image_HWC.shape[:2]
+    side = width // BITS
+    row = min(side, height) // 2
+    index = 0
+    for bit in range(BITS):
+        column = bit * side + side // 2
+        index = 2 * index + int(image_HWC[row - 1 : row + 1, column - 1 : column + 1].mean() > 127)
+    return index
+
+
+def write_clip(
+    path: Path,
+    *,
+    frames: int = 30,
+    size: tuple[int, int] = (128, 96),
+    fps: int = 24,
+    gop: int = 12,
+    b_frames: int = 0,
+    pixels: str = "yuv420p",
+    ticks: Sequence[int] | None = None,
+    rotation: int = 0,
+    tags: tuple[int, int] | None = None,
+    faststart: bool = False,
+) -> Path:
+    """Write an H.264 clip and return its path; `size` is (width, height), `gop` in frames.
+
+    `ticks` are the frames' times in 1/(1000 fps) seconds, for a variable frame rate. `rotation` is
+    the turn, in degrees counter-clockwise, that players are told to make. `tags` are FFmpeg's
+    numbers for (colour space, colour range). `faststart` puts the index before the pictures.
+    """
+    flags = {"movflags": "faststart"} if faststart else {}
+    with av.open(str(path), "w", format="mp4", options=flags) as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
+        stream.options = {"crf": "18", "preset": "veryfast", "bf": str(b_frames)}
+        stream.gop_size = gop
+        stream.codec_context.time_base = Fraction(1, 1000 * fps)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if tags:
+            stream.codec_context.colorspace, stream.codec_context.color_range = tags
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
+            frame.pts = ticks[index] if ticks else 1000 * index
+            frame.time_base = Fraction(1, 1000 * fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """Write an mp4 of one second of silence, without any picture."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def cut(source: Path, path: Path, *, keep: float) -> Path:
+    """Write the first part, `keep` of all bytes, of a file to `path`, as a broken download does."""
+    whole = source.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole))])
+    return path
