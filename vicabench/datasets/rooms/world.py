@@ -35,10 +35,11 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """The camera's way through the room: a closed ellipse walked once, looking where it goes.
+    """The camera's way through the room: a small ellipse around its middle, walked once.
 
-    See `camera.py` for the poses; these are the numbers that fix it. Angles are in radians,
-    `turn` is +1 for counter-clockwise and -1 for clockwise.
+    The camera looks across the ellipse, so that it sees the whole room in one turn; `camera.py`
+    has the poses, these are the numbers that fix it. `start` is the first heading in radians,
+    `turn` +1 for counter-clockwise and -1 for clockwise; `seed` varies the rhythm of the steps.
     """
 
     start: float
@@ -51,7 +52,8 @@ class Walk:
 class Scene:
     """A furnished room with everything needed to render it and to ask about it.
 
-    `name` is unique among all seeds (`s0-0003`: the fourth scene of seed 0).
+    `name` is unique among all seeds (`s0-0003`: the fourth scene of seed 0). `decor` is the seed
+    of what is only to be looked at: floor, walls, door, window and pictures.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Scene:
     height: float
     things: tuple[Thing, ...]
     walk: Walk
+    decor: int = 0
 
     @property
     def area(self) -> float:

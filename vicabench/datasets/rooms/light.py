@@ -1,0 +1,156 @@
+"""The light of a room: lamps in the ceiling and a window, with soft shadows, computed once.
+
+Irradiance is linear, per colour, about 1 on a well lit floor. Lamps and the window are clouds of
+points; a plane of the room is shadowed by projecting every face on it from every point (the
+rasteriser of the camera does that too), a face of the furniture by the boxes of other things.
+
+Legend: P points, L lights, N things, C colours, U columns and V rows of a plane's texels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicabench.datasets.rooms.planes import Plane, Window
+from vicabench.datasets.rooms.raster import Floats, ScanLines, fragments
+from vicabench.datasets.rooms.world import Box, Scene
+
+_WARM = np.array([1.0, 0.93, 0.84])
+_COOL = np.array([0.86, 0.95, 1.0])
+_AMBIENT = np.array([0.38, 0.385, 0.39])
+_LAMP_EVERY = 4.5
+_LAMP_RADIUS = 0.45
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lights:
+    """Points that shine: place and facing (L, 3), power per colour (L, C)."""
+
+    points_L3: Floats
+    facing_L3: Floats
+    power_LC: Floats
+
+
+def lights(scene: Scene, window: Window) -> Lights:
+    """The lamps, one for every five metres or so, and the window, which is the cooler light."""
+    columns, rows = (max(1, round(side / _LAMP_EVERY)) for side in (scene.width, scene.depth))
+    each = max(4, 12 // (columns * rows))
+    turn = 2.39996 * np.arange(each)
+    spread = _LAMP_RADIUS * np.sqrt((np.arange(each) + 0.5) / each)
+    lamps = [
+        [
+            scene.width * (column + 0.5) / columns + r * np.cos(a),
+            scene.depth * (row + 0.5) / rows + r * np.sin(a),
+            scene.height - 0.04,
+        ]
+        for column in range(columns)
+        for row in range(rows)
+        for r, a in zip(spread, turn, strict=True)
+    ]
+    panes = window.points()
+    share = columns * rows * each / (0.75 * columns * rows + 0.25)
+    return Lights(
+        points_L3=np.concatenate([lamps, panes]),
+        facing_L3=np.concatenate(
+            [np.tile([0.0, 0.0, -1.0], (len(lamps), 1)), np.tile(window.inward, (len(panes), 1))]
+        ),
+        power_LC=np.concatenate(
+            [
+                np.tile(_WARM * 1.15 / share, (len(lamps), 1)),
+                np.tile(_COOL * 1.6 / len(panes), (len(panes), 1)),
+            ]
+        ),
+    )
+
+
+def direct(points_P3: Floats, normals_P3: Floats, lit: Lights) -> Floats:
+    """What reaches each point from each light if nothing is between: (L, P), before colour."""
+    ray_LP3 = lit.points_L3[:, None] - points_P3
+    far_LP = np.sqrt(np.einsum("lpk,lpk->lp", ray_LP3, ray_LP3)) + 1e-6
+    received_LP = np.einsum("lpk,pk->lp", ray_LP3, normals_P3) / far_LP
+    sent_LP = -np.einsum("lpk,lk->lp", ray_LP3, lit.facing_L3) / far_LP
+    # Softer than the inverse square: the walls pass light on, which nothing else here does.
+    fade_LP = 1.7 / (1.0 + (far_LP / 2.6) ** 2)
+    result: Floats = received_LP.clip(min=0) * (0.25 + 0.75 * sent_LP.clip(min=0)) * fade_LP
+    return result
+
+
+def on_plane(plane: Plane, lit: Lights, quads_F43: Floats, texels: float) -> Floats:
+    """Irradiance (V, U, C) of a plane of the room, with the shadows of all faces on it."""
+    columns, rows = (max(8, round(side * texels)) for side in (plane.length, plane.height))
+    grid = ScanLines(width=columns, y_S=np.arange(float(rows)), x_S=np.zeros(rows), lines=1)
+    scale = np.array([columns / plane.length, rows / plane.height])
+    u, v = np.meshgrid((np.arange(columns) + 0.5) / scale[0], (np.arange(rows) + 0.5) / scale[1])
+    points_P3 = plane.points(u.ravel(), v.ravel())
+    normals_P3 = np.broadcast_to(plane.inward, points_P3.shape)
+    shine_LP = direct(points_P3, normals_P3, lit)
+    for light_P, point in zip(shine_LP, lit.points_L3, strict=True):
+        light_P[_shadow(plane, point, quads_F43, scale, grid)] = 0.0
+    corners_P = _corner_shade(plane, u.ravel(), v.ravel())
+    total_PC = shine_LP.T @ lit.power_LC + _AMBIENT * corners_P[:, None]
+    return total_PC.reshape(rows, columns, 3)
+
+
+def on_faces(
+    quads_F43: Floats, normals_F43: Floats, owner_F: Floats, scene: Scene, lit: Lights
+) -> Floats:
+    """Irradiance (F, 4, C) at the corners of faces; `owner_F` is the thing each belongs to."""
+    points_P3, normals_P3 = quads_F43.reshape(-1, 3), normals_F43.reshape(-1, 3)
+    shine_LP = direct(points_P3, normals_P3, lit)
+    owner_P = np.repeat(owner_F, 4)
+    for index, thing in enumerate(scene.things):
+        other_P = np.flatnonzero(owner_P != index)
+        blocked = _blocked(points_P3[other_P], lit.points_L3, thing.box)
+        shine_LP[:, other_P] *= np.where(blocked, 0.0, 1.0)
+    # The floor returns less light than the ceiling, and least of all close above it.
+    height_P = points_P3[:, 2]
+    sky_P = 0.78 + 0.22 * normals_P3[:, 2] - 0.25 * np.exp(-height_P / 0.18)
+    total_PC = shine_LP.T @ lit.power_LC + _AMBIENT * sky_P[:, None]
+    return total_PC.reshape(-1, 4, 3)
+
+
+def _shadow(
+    plane: Plane, light: Floats, quads_F43: Floats, scale: Floats, grid: ScanLines
+) -> NDArray[np.int64]:
+    """The texels of a plane that a light does not reach: faces seen from it, drawn on the plane."""
+    from_light = light - quads_F43
+    w_F4 = from_light @ plane.inward
+    far = float(plane.distance(light))
+    flat = np.stack([plane.u_axis, plane.v_axis])
+    moved_F42 = (light @ flat.T) * w_F4[..., None] - (from_light @ flat.T) * far
+    at_F42 = moved_F42 * scale - 0.5 * w_F4[..., None]
+    seen_F43 = np.concatenate([at_F42, w_F4[..., None]], axis=2)
+    across = np.cross(quads_F43[:, 2] - quads_F43[:, 0], quads_F43[:, 3] - quads_F43[:, 1])
+    towards = np.einsum("fk,fk->f", across, from_light[:, 0]) > 0
+    seen_F43 = seen_F43[towards]
+    if np.dot(np.cross(plane.u_axis, plane.v_axis), plane.inward) > 0:
+        seen_F43 = seen_F43[:, ::-1]
+    return fragments(seen_F43, grid)[0]
+
+
+def _corner_shade(plane: Plane, u: Floats, v: Floats) -> Floats:
+    """How much of the room's own light reaches a texel: less near the edges of the plane."""
+    shade = np.ones_like(u)
+    for at, side in ((u, plane.length), (v, plane.height)):
+        for near in (at, side - at):
+            shade *= 1.0 - 0.34 * np.exp(-near / 0.22)
+    return shade
+
+
+def _blocked(points_P3: Floats, lights_L3: Floats, box: Box) -> NDArray[np.bool_]:
+    """Whether a box cuts the way from each point to each light, (L, P)."""
+    cos, sin = np.cos(box.yaw), np.sin(box.yaw)
+    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    middle = np.array([box.x, box.y, box.bottom + box.height / 2])
+    half = np.array([box.length, box.width, box.height]) / 2
+    start_P3, end_L3 = (points_P3 - middle) @ turn, (lights_L3 - middle) @ turn
+    way_LP3 = end_L3[:, None] - start_P3
+    way_LP3 = np.where(np.abs(way_LP3) < 1e-9, 1e-9, way_LP3)
+    one, two = (-half - start_P3) / way_LP3, (half - start_P3) / way_LP3
+    enter = np.minimum(one, two).max(axis=2)
+    leave = np.maximum(one, two).min(axis=2)
+    result: NDArray[np.bool_] = (enter < leave) & (leave > 1e-4) & (enter < 1.0)
+    return result
