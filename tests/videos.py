@@ -92,8 +92,44 @@ def write_sound(path: Path) -> Path:
     return path
 
 
+def remux(source: Path, path: Path, *, container: str = "mp4", hide: int = 0) -> Path:
+    """Copy a clip's packets into another file, the first `hide` frames not to be shown.
+
+    Such files come from cutting without encoding anew: frames before the cut stay in the file,
+    for others to be decoded from, and an edit list tells players to begin later.
+    """
+    flags = {"avoid_negative_ts": "disabled"}
+    with av.open(str(source)) as old, av.open(str(path), "w", container, options=flags) as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        for packet in old.demux(stream):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts -= hide * 1000
+                packet.dts -= hide * 1000
+                packet.stream = copy
+                new.mux(packet)
+    return path
+
+
 def cut(source: Path, path: Path, *, keep: float) -> Path:
     """Write the first part, `keep` of all bytes, of a file to `path`, as a broken download does."""
     whole = source.read_bytes()
     path.write_bytes(whole[: int(keep * len(whole))])
+    return path
+
+
+def cut_between_frames(source: Path, path: Path, *, frames: int) -> Path:
+    """Write a faststart mp4 up to exactly the end of its first `frames` frames to `path`."""
+    with av.open(str(source)) as container:
+        last = container.streams.video[0].index_entries[frames - 1]
+    path.write_bytes(source.read_bytes()[: last.pos + last.size])
+    return path
+
+
+def blank(source: Path, path: Path, *, start: float, stop: float) -> Path:
+    """Write a file to `path` with zeros from `start` to `stop`, as shares of all bytes."""
+    whole = bytearray(source.read_bytes())
+    first, last = int(start * len(whole)), int(stop * len(whole))
+    whole[first:last] = bytes(last - first)
+    path.write_bytes(whole)
     return path
