@@ -100,6 +100,7 @@ def _append(listing: Listing, remote: RemoteFile, partial: Path, advance: Advanc
         with partial.open(mode) as file:
             for chunk in response.iter_raw():
                 file.write(chunk)
+                file.flush()  # what has come stays, however this process ends
                 advance(file.tell())
 
 

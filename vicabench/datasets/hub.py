@@ -6,12 +6,13 @@ never part of a message of ours.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from vicabench.errors import DataError
+from vicabench.errors import ConfigError, DataError
 
 OFFLINE_WAY = "`--benchmark rooms` works offline."
 
@@ -44,8 +45,10 @@ def listing(repo: str, revision: str) -> Listing:
     """Ask the hub for the files of data set `repo` at a branch, tag or commit: one request.
 
     Raises:
+        ConfigError: when HF_ENDPOINT is not an address.
         DataError: saying what the hub answered, or that there is no hub, and what to do.
     """
+    _check_endpoint()
     from huggingface_hub import HfApi, constants  # noqa: PLC0415  (half a second, for fetch alone)
 
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
@@ -119,6 +122,21 @@ def _refusal(status: int, repo: str) -> str:
         f"{_host()} answered HTTP {status} for the data set {repo}. Type the same command again "
         f"later: what was downloaded is kept. {OFFLINE_WAY}"
     )
+
+
+def _check_endpoint() -> None:
+    """Refuse an HF_ENDPOINT that is no address; huggingface_hub would fail while it is imported."""
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        address = urlsplit(endpoint)
+        is_address = address.scheme in ("http", "https") and bool(address.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(
+            "HF_ENDPOINT is not the address of a hub, such as https://huggingface.co. Correct it "
+            "or unset it."
+        )
 
 
 def _host() -> str:

@@ -29,7 +29,7 @@ def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[
     """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
 
     Videos that are there with the right size are kept. Returns the size in bytes of each video
-    by its name below `folder`; `advance` gets the number of bytes done so far.
+    by its name below `folder`; `advance` gets the number of the zip's bytes that are done.
 
     Raises:
         DataError: before anything is written when a member is unsafe (absolute, `..`, a link,
@@ -45,6 +45,7 @@ def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[
             sizes[member.filename] = member.file_size
             done += member.compress_size
             advance(done)
+    advance(archive.stat().st_size)
     return sizes
 
 

@@ -1,0 +1,253 @@
+"""`vicabench data` against a hub on loopback, through the real command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import av
+import pytest
+
+from tests import hub as hubs
+from tests.datasets import toy
+from vicabench.datasets import vsibench
+from vicabench.datasets.fetched import REPO as PUBLISHED
+from vicabench.errors import DataError
+
+PARQUET = "test-00000-of-00001.parquet"
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return toy.repository(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture
+def hub(content: Mapping[str, bytes]) -> Iterator[hubs.Hub]:
+    with hubs.serve({f"datasets/{toy.REPO}": content}) as hub:
+        yield hub
+
+
+class Shell:
+    """`vicabench data` with a hub, a home and a data folder of its own."""
+
+    def __init__(self, hub: hubs.Hub, folder: Path) -> None:
+        self.hub = hub
+        self.data = folder / "data"
+        self.environment = hub.environment(folder / "home")
+        self.environment["VICABENCH_CACHE"] = str(folder / "cache")
+        self.words: tuple[object, ...] = (
+            "data",
+            "fetch",
+            "vsi-bench",
+            "--data",
+            self.data,
+            "--repo",
+            toy.REPO,
+        )
+
+    def fetch(self, *more: object) -> subprocess.CompletedProcess[str]:
+        return toy.vicabench(*self.words, *more, environment=self.environment)
+
+    def start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            toy.command(*self.words), env=self.environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def refusal(self, *more: object) -> str:
+        """Fetch in vain, and return the one paragraph that says why."""
+        result = self.fetch(*more)
+        assert result.returncode == 2, result.stderr
+        assert "Traceback" not in result.stderr
+        return next(line for line in result.stderr.splitlines() if line.startswith("vicabench: "))
+
+
+@pytest.fixture
+def shell(hub: hubs.Hub, tmp_path: Path) -> Shell:
+    return Shell(hub, tmp_path)
+
+
+def test_what_is_fetched_can_be_loaded_and_decoded(shell: Shell) -> None:
+    result = shell.fetch()
+    assert result.returncode == 0, result.stderr
+    benchmark = vsibench.load(folder=shell.data)
+    commit = shell.hub.repositories[f"datasets/{toy.REPO}"].commit
+    assert (benchmark.name, benchmark.revision) == (toy.REPO, commit)
+    assert [question.id for question in benchmark.questions] == ["1", "2", "3", "4", "5", "6"]
+    for frames, video in enumerate(toy.VIDEOS, start=4):
+        with av.open(str(benchmark.files[video])) as clip:
+            assert sum(1 for _ in clip.decode(video=0)) == frames
+    assert not list(shell.data.glob("*.zip"))
+    assert len(vsibench.load(folder=shell.data, subset="pruned").questions) == 3
+
+
+def test_fetching_again_asks_nothing_of_the_hub(shell: Shell) -> None:
+    shell.fetch()
+    before = list(shell.hub.log)
+    assert shell.fetch().returncode == 0
+    assert shell.hub.log == before
+
+
+def test_a_lost_or_shortened_video_is_brought_back_by_the_same_command(shell: Shell) -> None:
+    shell.fetch()
+    (shell.data / "scannet" / "one.mp4").write_bytes(b"short")
+    with pytest.raises(DataError, match="1 of 6 videos"):
+        vsibench.load(folder=shell.data)
+    assert shell.fetch().returncode == 0
+    assert len(vsibench.load(folder=shell.data).files) == 6
+    assert [len(shell.hub.downloads(f"{part}.zip")) for part in toy.PARTS] == [1, 2, 1]
+
+
+def test_questions_come_first_and_videos_later(shell: Shell) -> None:
+    assert shell.fetch("--questions-only").returncode == 0
+    assert {Path(request.path).name for request in shell.hub.log if request.sent} == {PARQUET}
+    assert len(vsibench.load(folder=shell.data, videos_needed=False).questions) == 6
+    with pytest.raises(DataError, match=f"--data {shell.data} --repo {toy.REPO}"):
+        vsibench.load(folder=shell.data)
+    assert shell.fetch("--keep-zips").returncode == 0
+    assert len(list(shell.data.glob("*.zip"))) == 3
+    assert len(shell.hub.downloads(PARQUET)) == 1
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(shell: Shell) -> None:
+    shell.hub.drop_after["scannet.zip"] = 2000
+    assert shell.fetch().returncode == 0
+    first, second = shell.hub.downloads("scannet.zip")
+    assert (first.start, first.sent, second.start) == (None, 2000, 2000)
+
+
+def test_an_interrupted_fetch_continues_with_its_revision(shell: Shell) -> None:
+    shell.hub.stall_after["scannet.zip"] = 2000
+    process = shell.start()
+    while not any(p.stat().st_size == 2000 for p in shell.data.glob(".download/*.part")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "type the same command again to continue" in errors
+    shell.hub.released.set()
+    begun = shell.hub.repositories[f"datasets/{toy.REPO}"].commit
+    assert json.loads((shell.data / "fetching.json").read_text())["revision"] == begun
+
+    assert shell.fetch().returncode == 0
+    assert len(shell.hub.downloads("arkitscenes.zip")) == 1
+    assert [request.start for request in shell.hub.downloads("scannet.zip")] == [None, 2000]
+    assert vsibench.load(folder=shell.data).revision == begun
+    assert shell.fetch("--revision", begun).returncode == 0
+
+
+def test_a_corrupt_download_is_refused_and_fetched_anew(shell: Shell) -> None:
+    shell.hub.corrupt.add("scannet.zip")
+    assert "scannet.zip of me/toy-vsi came damaged" in shell.refusal()
+    assert not (shell.data / "scannet.zip").exists()
+    shell.hub.corrupt.clear()
+    assert shell.fetch().returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("zipped", "complaint"),
+    [
+        (toy.zipped({"scannet/one.mp4": b"0123456789"})[:-9], "cannot be unpacked"),
+        (toy.zipped({"../one.mp4": b"0123456789"}), "'../one.mp4' leads out of its folder"),
+        (toy.zipped({"scannet/one.mp4": b"0123456789"}), "scannet/two.mp4 for one"),
+    ],
+    ids=["corrupt", "escaping", "incomplete"],
+)
+def test_a_bad_published_zip_is_refused(
+    shell: Shell, content: Mapping[str, bytes], zipped: bytes, complaint: str
+) -> None:
+    published = hubs.Repository(files={**content, "scannet.zip": zipped})
+    shell.hub.repositories[f"datasets/{toy.REPO}"] = published
+    assert complaint in shell.refusal()
+    assert not (shell.data / "fetched.json").exists()
+    assert not (shell.data.parent / "one.mp4").exists()
+
+
+def test_another_revision_or_repository_is_refused_by_name(
+    shell: Shell, content: Mapping[str, bytes]
+) -> None:
+    shell.fetch("--questions-only")
+    old = shell.hub.repositories[f"datasets/{toy.REPO}"]
+    new = hubs.Repository(files={**content, "README.md": b"A newer toy.\n"})
+    shell.hub.repositories[f"datasets/{toy.REPO}"] = new
+    message = shell.refusal("--revision", "main")
+    assert f"holds {toy.REPO} at {old.commit}, and {toy.REPO} at {new.commit} was" in message
+    assert "--data DIR" in message
+    assert f"holds {toy.REPO} at {old.commit}, and me/other was" in shell.refusal("--repo=me/other")
+
+
+def test_the_published_data_set_must_have_its_number_of_questions(
+    shell: Shell, content: Mapping[str, bytes]
+) -> None:
+    shell.hub.repositories[f"datasets/{PUBLISHED}"] = hubs.Repository(files=content)
+    message = shell.refusal("--repo", PUBLISHED)
+    assert "has 5130 questions, but 6 were read" in message
+
+
+def test_an_unreachable_hub_names_what_works_offline(shell: Shell) -> None:
+    shell.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
+    message = shell.refusal()
+    assert "The hub at 127.0.0.1:9 cannot be reached" in message
+    assert "--benchmark rooms" in message
+    shell.environment["HF_ENDPOINT"] = "http://[bad"
+    assert "HF_ENDPOINT is not the address of a hub" in shell.refusal()
+
+
+def test_offline_mode_is_named(shell: Shell) -> None:
+    shell.environment["HF_HUB_OFFLINE"] = "1"
+    assert "HF_HUB_OFFLINE" in shell.refusal()
+
+
+def test_a_hub_that_wants_a_token_is_explained_without_printing_one(shell: Shell) -> None:
+    shell.hub.token = "hf_right"
+    shell.environment["HF_TOKEN"] = "hf_wrong"
+    message = shell.refusal()
+    assert "HTTP 401" in message
+    assert "HF_TOKEN" in message
+    assert "hf_wrong" not in message
+    shell.environment["HF_TOKEN"] = "hf_right"
+    assert shell.fetch("--questions-only").returncode == 0
+
+
+def test_what_does_not_exist_is_named(shell: Shell) -> None:
+    assert "has no revision 'v9'" in shell.refusal("--revision", "v9")
+    assert "There is no data set me/nothing" in shell.refusal("--repo", "me/nothing")
+    assert "Choose vsi-bench" in _error(shell, "data", "fetch", "imagenet")
+    assert "builds it on first use" in _error(shell, "data", "fetch", "rooms")
+
+
+def test_a_disk_that_is_too_small_is_noticed_before_the_download(shell: Shell) -> None:
+    shell.hub.sizes["scannet.zip"] = 10**15
+    assert "and 2000000.1 GB are needed" in shell.refusal()  # the zip and its videos
+    assert not shell.hub.downloads("arkitscenes.zip")
+
+
+def test_copied_zips_are_unpacked_without_a_hub(shell: Shell, content: Mapping[str, bytes]) -> None:
+    toy.write(shell.data, content)
+    unpack = ("data", "unpack", "vsi-bench", "--data", shell.data)
+    assert "has 5130 questions, but 6 were read" in _error(shell, *unpack)
+    result = toy.vicabench(*unpack, "--repo", toy.REPO, environment=shell.environment)
+    assert result.returncode == 0, result.stderr
+    assert vsibench.load(folder=shell.data).revision.startswith("sha256:")
+    assert not shell.hub.log
+
+
+def test_the_list_says_what_is_there(shell: Shell, tmp_path: Path) -> None:
+    shell.words = ("data", "fetch", "vsi-bench", "--repo", toy.REPO)
+    assert shell.fetch().returncode == 0
+    listed = toy.vicabench("data", "list", environment={**shell.environment, "COLUMNS": "300"})
+    commit = shell.hub.repositories[f"datasets/{toy.REPO}"].commit
+    row = next(line.split() for line in listed.stdout.splitlines() if toy.REPO in line)
+    assert row == [toy.REPO, str(tmp_path / "cache" / "vsi-bench"), commit, "6", "6"]
+    assert "built on first use" in listed.stdout
+
+
+def _error(shell: Shell, *words: object) -> str:
+    result = toy.vicabench(*words, environment=shell.environment)
+    assert result.returncode == 2
+    return result.stderr

@@ -1,0 +1,133 @@
+"""Your own questions: what is read, and what a bad line is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.datasets.toy import choice, jsonl, row, write
+from vicabench.datasets.jsonl import load, read_questions
+from vicabench.errors import DataError
+from vicabench.types import Question
+
+
+def own(**changes: Any) -> dict[str, Any]:
+    """A row that names its video by a path, as questions of one's own do."""
+    question = {k: v for k, v in row(1).items() if k not in ("dataset", "scene_name", "pruned")}
+    return question | {"video": "kitchen.mov"} | changes
+
+
+def test_rows_become_questions(tmp_path: Path) -> None:
+    write(tmp_path, {"q.jsonl": jsonl([row(7), choice(8)])})
+    assert read_questions(tmp_path / "q.jsonl") == (
+        Question(
+            id="7",
+            video="scannet/one",
+            task="object_counting",
+            text="How many chair(s) are in this room?",
+            answer="4",
+        ),
+        Question(
+            id="8",
+            video="scannet/two",
+            task="obj_appearance_order",
+            text="What will be the first-time appearance order of ...?",
+            answer="B",
+            options=("A. chair, sofa", "B. sofa, chair"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "complaint"),
+    [
+        ({"question_type": None}, "the key 'question_type' is missing"),
+        ({"video": None}, "the key 'video' is missing (or 'dataset' and 'scene_name')"),
+        ({"question_type": "colour"}, "must be one of object_counting, object_abs_distance"),
+        ({"options": ["A. 1", "B. 2"]}, "asks for a number and takes no options"),
+        ({"question_type": "route_planning"}, "needs a list of two or more options, found ()"),
+        ({"ground_truth": "0"}, "positive, finite number, found '0'"),
+        ({"ground_truth": "inf"}, "positive, finite number, found 'inf'"),
+        ({"ground_truth": "many"}, "positive, finite number, found 'many'"),
+        ({"ground_truth": 10**400}, "positive, finite number"),
+        ({"ground_truth": True}, "positive, finite number, found True"),
+        ({"id": 1.5}, "'id' must be a text or a whole number, found 1.5"),
+        ({"video": "../secret.mp4"}, "not a path below the videos folder"),
+        ({"video": "/etc/passwd"}, "not a path below the videos folder"),
+        ({"video": "C:\\film.mp4"}, "not a path below the videos folder"),
+        (choice(1, ground_truth="C"), "the letter of an option, A to B, found 'C'"),
+        (choice(1, options=["A. x", "C. y"]), "begins with 'B. ', found 'C. y'"),
+        (choice(1, options=["A) x", "B) y"]), "begins with 'A. ', found 'A) x'"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(
+    tmp_path: Path, bad: dict[str, Any], complaint: str
+) -> None:
+    write(tmp_path, {"q.jsonl": jsonl([own(id=99), own(**bad)])})
+    with pytest.raises(DataError) as error:
+        read_questions(tmp_path / "q.jsonl")
+    assert str(error.value).startswith("q.jsonl, line 2: ")
+    assert complaint in str(error.value)
+
+
+def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
+    write(tmp_path, {"q.jsonl": jsonl([own(id=5), own(id=6)]) + b"\n" + jsonl([own(id="5")])})
+    with pytest.raises(DataError, match=r"q.jsonl, line 4: the id '5' is taken by line 1"):
+        read_questions(tmp_path / "q.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"{'id': 1}", "line 1: not JSON"),
+        (b"[1, 2]", "line 1: expected an object with keys and values, found [1, 2]"),
+        (b"", "holds no question"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_rows_is_refused(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    write(tmp_path, {"q.jsonl": content})
+    with pytest.raises(DataError) as error:
+        read_questions(tmp_path / "q.jsonl")
+    assert complaint in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        read_questions(tmp_path / "q.jsonl")
+
+
+def test_videos_are_found_beside_the_questions_with_the_usual_suffixes(tmp_path: Path) -> None:
+    questions = [own(id=1), own(id=2, video="hall"), own(id=3, video="a/b"), own(id=4, video="no")]
+    content = jsonl(questions)
+    write(tmp_path, {"mine.jsonl": content, "kitchen.mov": b"", "hall.webm": b"", "a/b.mp4": b""})
+    benchmark = load(tmp_path / "mine.jsonl")
+    assert benchmark.files == {
+        "kitchen.mov": tmp_path / "kitchen.mov",
+        "hall": tmp_path / "hall.webm",
+        "a/b": tmp_path / "a" / "b.mp4",
+        "no": tmp_path / "no.mp4",  # not there: an error of that video alone
+    }
+    assert (benchmark.name, benchmark.subset) == ("mine", "full")
+    assert benchmark.revision == f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_without_a_single_video_the_folder_and_the_option_are_named(tmp_path: Path) -> None:
+    write(tmp_path, {"q.jsonl": jsonl([own()]), "elsewhere/kitchen.mov": b""})
+    with pytest.raises(DataError, match="--videos DIR") as error:
+        load(tmp_path / "q.jsonl")
+    assert str(tmp_path / "kitchen.mov") in str(error.value)
+    assert load(tmp_path / "q.jsonl", tmp_path / "elsewhere").files["kitchen.mov"].is_file()
+    assert len(load(tmp_path / "q.jsonl", videos_needed=False).questions) == 1
+
+
+def test_text_may_hold_any_character(tmp_path: Path) -> None:
+    text = "Wie viele Stühle? \u2028 {}"
+    write(tmp_path, {"q.jsonl": json.dumps(own(question=text), ensure_ascii=False).encode()})
+    assert read_questions(tmp_path / "q.jsonl")[0].text == text

@@ -1,0 +1,117 @@
+"""VSI-Bench from a local folder: counts, subsets, and what is said of a folder that lacks some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.datasets import toy
+from vicabench.datasets import vsibench
+from vicabench.errors import ConfigError, DataError
+
+PARQUET = "test-00000-of-00001.parquet"
+Rows = Sequence[Mapping[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def published() -> list[dict[str, Any]]:
+    """As many questions as the published data set has, 2,768 of them pruned."""
+    return [toy.row(i, toy.VIDEOS[i % 6], pruned=i <= 2768) for i in range(1, 5131)]
+
+
+def without_column(rows: Rows) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k != "pruned"} for row in rows]
+
+
+def count(folder: Path, subset: str) -> int:
+    return len(vsibench.load(folder=folder, subset=subset, videos_needed=False).questions)
+
+
+@pytest.mark.parametrize("file", [PARQUET, "test.jsonl"])
+def test_the_column_tells_the_subsets_apart(tmp_path: Path, file: str, published: Rows) -> None:
+    content = toy.parquet(published) if file == PARQUET else toy.jsonl(published)
+    toy.write(tmp_path, {file: content})
+    counts = [count(tmp_path, subset) for subset in ("full", "debiased", "pruned")]
+    assert counts == [5130, 2362, 2768]
+
+
+@pytest.mark.parametrize("file", ["test_pruned.parquet", "test_debiased.parquet", "pruned_ids.txt"])
+def test_files_tell_the_subsets_apart_where_the_column_is_missing(
+    tmp_path: Path, file: str, published: Rows
+) -> None:
+    pruned = [row for row in published if row["pruned"]]
+    listing = {
+        "test_pruned.parquet": toy.parquet(pruned[::-1]),
+        "test_debiased.parquet": toy.parquet([row for row in published if not row["pruned"]]),
+        "pruned_ids.txt": "\n".join(str(row["id"]) for row in pruned[::-1]).encode(),
+    }
+    toy.write(tmp_path, {PARQUET: toy.parquet(without_column(published)), file: listing[file]})
+    questions = vsibench.load(folder=tmp_path, subset="pruned", videos_needed=False).questions
+    assert [question.id for question in questions] == [str(row["id"]) for row in pruned]
+    assert count(tmp_path, "debiased") == 2362
+
+
+def test_a_subset_that_nothing_tells_apart_is_refused(tmp_path: Path, published: Rows) -> None:
+    toy.write(tmp_path, {PARQUET: toy.parquet(without_column(published))})
+    with pytest.raises(DataError, match="no column 'pruned'"):
+        vsibench.load(folder=tmp_path, subset="pruned", videos_needed=False)
+    with pytest.raises(ConfigError, match="Choose full, debiased, pruned"):
+        vsibench.load(folder=tmp_path, subset="tiny", videos_needed=False)
+
+
+def test_a_list_with_ids_of_another_revision_is_refused(tmp_path: Path, published: Rows) -> None:
+    files = {PARQUET: toy.parquet(without_column(published)), "pruned_ids.txt": b"1\n99999\n"}
+    toy.write(tmp_path, files)
+    with pytest.raises(DataError, match="'99999' for one"):
+        vsibench.load(folder=tmp_path, subset="pruned", videos_needed=False)
+
+
+def test_a_wrong_count_gives_both_numbers(tmp_path: Path, published: Rows) -> None:
+    toy.write(tmp_path, {PARQUET: toy.parquet(published[:-1])})
+    with pytest.raises(DataError, match="has 5130 questions, but 5129 were read"):
+        vsibench.load(folder=tmp_path, videos_needed=False)
+
+
+def test_rows_of_several_parquet_files_are_not_added_up(tmp_path: Path, published: Rows) -> None:
+    names = (PARQUET, "test_debiased.parquet", "test_pruned.parquet", "test.jsonl")
+    toy.write(tmp_path, {name: toy.parquet(published) for name in names})
+    assert count(tmp_path, "full") == 5130
+
+
+def test_a_duplicate_id_names_both_rows(tmp_path: Path) -> None:
+    toy.write(tmp_path, {PARQUET: toy.parquet([toy.row(1), toy.row(2), toy.row(1)])})
+    with pytest.raises(DataError, match="row 3: the id '1' is taken by row 1"):
+        vsibench.load(folder=tmp_path, videos_needed=False)
+
+
+def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    toy.write(tmp_path, {PARQUET: b"<html>not found</html>"})
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        vsibench.load(folder=tmp_path, videos_needed=False)
+
+
+def test_missing_data_names_the_command_and_what_works_without(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        vsibench.load(folder=tmp_path / "nothing")
+    assert f"vicabench data fetch vsi-bench --data {tmp_path / 'nothing'}" in str(error.value)
+    assert "--benchmark rooms" in str(error.value)
+
+
+def test_zips_that_are_not_unpacked_name_the_command(tmp_path: Path, published: Rows) -> None:
+    zips = {f"{part}.zip": b"" for part in toy.PARTS}
+    toy.write(tmp_path, {PARQUET: toy.parquet(published), **zips})
+    with pytest.raises(DataError) as error:
+        vsibench.load(folder=tmp_path)
+    assert "still in arkitscenes.zip, scannet.zip, scannetpp.zip" in str(error.value)
+    assert f"vicabench data unpack vsi-bench --data {tmp_path}" in str(error.value)
+
+
+def test_a_missing_part_is_counted(tmp_path: Path, published: Rows) -> None:
+    videos = {f"{video}.mp4": b"film" for video in toy.VIDEOS[:4]}
+    toy.write(tmp_path, {PARQUET: toy.parquet(published), **videos})
+    with pytest.raises(DataError, match="2 of 6 videos of VSI-Bench are missing") as error:
+        vsibench.load(folder=tmp_path)
+    assert "scannetpp/one.mp4 for one" in str(error.value)
