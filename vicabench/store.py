@@ -17,7 +17,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from vicabench.errors import RunFolderError
-from vicabench.predictions import Prediction
+from vicabench.predictions import Prediction, read_predictions
 from vicabench.types import RunConfig, digest_of
 
 CONFIG = "config.json"
@@ -69,19 +69,26 @@ class RunFolder:
         self._lock.release()
 
     def describe(self, plan: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-        """Write `config.json` by rename: configuration, digest, planned questions, provenance."""
-        text = json.dumps(
-            {
-                "config": asdict(self.config),
-                "digest": self.config.digest,
-                "plan": plan,
-                "provenance": provenance,
-            },
-            indent=2,
-        )
+        """Write `config.json` by rename: configuration, digest, planned questions, provenance.
+
+        The provenance of every start is kept, so that a resumed run shows all that made it.
+        """
+        there = read_config(self.path) or {}
+        content = {
+            "config": asdict(self.config),
+            "digest": self.config.digest,
+            "plan": plan,
+            "starts": [*there.get("starts", []), provenance],
+        }
+        text = json.dumps(content, indent=2)
         partial = self.path / (CONFIG + ".partial")
         partial.write_text(text + "\n", encoding="utf-8")
         partial.replace(self.path / CONFIG)
+
+    def predictions(self) -> list[Prediction]:
+        """What the folder holds so far; DataError naming the line if it was damaged."""
+        file = self.path / PREDICTIONS
+        return read_predictions(file) if file.exists() else []
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         """Append the predictions in one write and sync them to disk.

@@ -206,7 +206,6 @@ class RunConfig:
     frames: int
     sampling: str
     seed: int
-    video: bool = True
 
     @property
     def digest(self) -> str:

@@ -31,6 +31,11 @@ class Published:
     overall: float | None
     tasks: Mapping[str, float]
 
+    @property
+    def label(self) -> str:
+        """The model, and what it was asked if that was not the whole benchmark."""
+        return self.model if self.on == "full" else f"{self.model}, {self.on}"
+
 
 def published_scores() -> tuple[Published, ...]:
     """All published rows that print at least one task, in the order of the files."""

@@ -1,0 +1,46 @@
+"""Everything that is checked, built or shown: `nox` checks, `nox -l` lists the rest."""
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+CONSTRAINTS = ("-c", "constraints.txt")
+GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style with ruff and types with mypy."""
+    session.install(*CONSTRAINTS, "-e", ".", *GROUPS["lint"], *GROUPS["test"], "nox")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests (`nox -s tests -- -k words` for some), with torch there to prove it sleeps."""
+    session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"], "torch")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job on Rooms in a fresh environment: table and picture into reports/rooms."""
+    session.install(*CONSTRAINTS, ".", "matplotlib")
+    session.run("python", "benchmarks/demo.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed: ratios within one run."""
+    session.install(*CONSTRAINTS, "-e", ".")
+    session.run("python", "benchmarks/speed.py", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Run the tests that need a GPU, with the torch build for it."""
+    session.install("-e", ".[models]", *GROUPS["test"])
+    session.run("pytest", "-m", "gpu", *session.posargs, success_codes=[0, 5])

@@ -1,0 +1,127 @@
+"""The house rules that a machine can check: arrows between packages, sizes, late imports."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {"vicabench": ROOT / "vicabench", "vica": ROOT / "models" / "vica"}
+MAX_FILE, MAX_FUNCTION = 300, 40
+
+# What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
+NOUNS = {"vicabench", "vicabench.types", "vicabench.errors"}
+FILES = NOUNS | {"vicabench.predictions"}
+SCORES = NOUNS | {"vicabench.stats", "vicabench.reference"}
+ARROWS: dict[str, set[str]] = {
+    "vicabench": set(),
+    "vicabench.types": set(),
+    "vicabench.errors": set(),
+    "vicabench.predictions": NOUNS,
+    "vicabench.prompts": NOUNS,
+    "vicabench.datasets": NOUNS,
+    "vicabench.grading": FILES,
+    "vicabench.store": FILES,
+    "vicabench.stats": NOUNS,
+    "vicabench.reference": NOUNS,
+    "vicabench.reporting": SCORES,
+    "vicabench.adapters": FILES | {"vicabench.prompts", "vicabench.grading", "vica"},
+    "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
+    "vicabench.cli": {"vicabench"},  # all of it
+    "vicabench.__main__": {"vicabench.cli"},
+    "vica": set(),
+}
+# The only places where torch may be imported.
+TORCH = ("vica", "vicabench.adapters")
+NO_TORCH = ("vica.video", "vica.decoders")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in PACKAGES.items():
+        for path in sorted(folder.rglob("*.py")):
+            parts = [package, *path.relative_to(folder).with_suffix("").parts]
+            yield ".".join(p for p in parts if p != "__init__"), path
+
+
+MODULES = dict(modules())
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names a module imports, also inside functions; `from a import b` gives a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else str(node.module)
+
+
+def is_in(name: str, part: str) -> bool:
+    return name == part or name.startswith(part + ".")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_part_may(module: str) -> None:
+    part = max((p for p in ARROWS if is_in(module, p)), key=len)
+    allowed = ARROWS[part]
+    for name in imports(MODULES[module]):
+        if name.split(".")[0] not in PACKAGES or is_in(name, part):
+            continue
+        # `vicabench` alone allows the package itself (its version), not everything in it.
+        good = any(
+            name == a if a == "vicabench" and part != "vicabench.cli" else is_in(name, a)
+            for a in allowed
+        )
+        assert good, f"{module} imports {name}; {part} may import {sorted(allowed)}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_torch_is_imported_only_where_models_run(module: str) -> None:
+    may = any(is_in(module, p) for p in TORCH) and module not in NO_TORCH
+    names = {name.split(".")[0] for name in imports(MODULES[module])}
+    assert may or not names & {"torch", "transformers"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_and_functions_are_small(module: str) -> None:
+    text = MODULES[module].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or 0) - node.body[0].lineno + 1
+            assert size <= MAX_FUNCTION, f"{module}.{node.name} has {size} lines"
+
+
+def test_the_table_of_arrows_names_only_what_exists() -> None:
+    assert [p for p in ARROWS if not any(is_in(m, p) for m in MODULES)] == []
+
+
+def loaded_after(arguments: list[str], cwd: Path) -> set[str]:
+    """The top-level modules that a command has imported when it ends."""
+    script = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('LOADED', *sorted({m.split('.')[0] for m in sys.modules})))"
+        f"\nsys.argv[1:] = {arguments!r}\n"
+        "from vicabench.cli.main import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=cwd, check=True
+    )
+    return set(done.stdout.split("LOADED", 1)[1].split())
+
+
+def test_help_and_score_start_without_what_they_do_not_need(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    line = (
+        '{"id": 1, "video": "v", "question_type": "object_counting", '
+        '"ground_truth": "2", "response": "2"}\n'
+    )
+    (tmp_path / "p.jsonl").write_text(line, encoding="utf-8")
+    heavy = {"torch", "transformers", "av", "decord", "huggingface_hub", "pyarrow", "shapely"}
+    assert not loaded_after(["--help"], tmp_path) & (heavy | {"numpy", "scipy"})
+    assert not loaded_after(["score", "p.jsonl"], tmp_path) & heavy

@@ -1,0 +1,119 @@
+"""Every kind of bad input ends in one clear paragraph and exit code 2, nothing lost."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import Vicabench, refuses, rows_about, write_jsonl
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--model", "gpt-9"), ("gpt-9", "baseline:", "vicabench.adapters")),
+        (("--model", "baseline:guess"), ("baseline:guess", "baseline:frequency")),
+        (("--model", "baseline:constant"), ("baseline:constant:2",)),
+        (("--model", "replay:"), ("replay:",)),
+        (("--model", "replay:none.jsonl"), ("none.jsonl", "cannot be read")),
+        (("--model", "baseline:oracle", "--tasks", "counting"), ("counting", "object_counting")),
+        (("--model", "baseline:oracle", "--format", "pdf"), ("pdf", "markdown")),
+        (("--model", "baseline:oracle", "--protocol", "mine"), ("mine", "official")),
+        (("--model", "baseline:oracle", "--decoder", "vlc"), ("vlc", "decord")),
+        (("--model", "baseline:oracle", "--subset", "hard"), ("--subset",)),
+        (("--model", "baseline:oracle", "--published"), ("VSI-Bench", "--published")),
+        (("--model", "baseline:oracle", "--frames", "0"), ("--frames",)),
+        ((), ("--model",)),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_explained(
+    vicabench: Vicabench, clips: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    refuses(vicabench("run", "--benchmark", clips / "questions.jsonl", *arguments), *words)
+
+
+def test_a_benchmark_that_does_not_exist_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+    refuses(vicabench("run", "--benchmark", "vsi", "--model", "baseline:oracle"), "vsi-bench")
+    refuses(
+        vicabench("run", "--model", "baseline:oracle", VICABENCH_CACHE=str(tmp_path / "cache")),
+        "vicabench data fetch vsi-bench",
+        "--benchmark rooms",
+    )
+
+
+def test_a_run_folder_that_cannot_be_made_is_explained(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle",
+        "--no-video", "--out", "file/run",
+    )  # fmt: skip
+    refuses(done, "file/run", "--out")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"config": {}, "digest": "0"}'])
+def test_a_damaged_config_is_not_overwritten(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "config.json").write_text(content, encoding="utf-8")
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle",
+        "--no-video", "--out", "r",
+    )  # fmt: skip
+    refuses(done, "config.json", "damaged")
+    assert (tmp_path / "r" / "config.json").read_text(encoding="utf-8") == content
+
+
+GOOD = {
+    "id": 1,
+    "dataset": "scannet",
+    "scene_name": "s1",
+    "question_type": "object_counting",
+    "ground_truth": "4",
+    "response": "4",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"question_type": "counting"}, ("line 2", "counting", "object_counting")),
+        ({"ground_truth": "0"}, ("line 2", "positive")),
+        ({"ground_truth": "four"}, ("line 2", "positive")),
+        ({"question_type": "route_planning", "ground_truth": "4"}, ("line 2", "letter")),
+        ({"response": ["4"]}, ("line 2", "response")),
+        ({"id": 1}, ("line 2", "line 1", "id 1")),
+        ({"scene_name": None, "dataset": None}, ("line 2", "scene_name")),
+    ],
+)
+def test_a_predictions_file_that_is_wrong_is_refused_naming_the_line(
+    vicabench: Vicabench, tmp_path: Path, change: dict[str, object], words: tuple[str, ...]
+) -> None:
+    bad = {key: v for key, v in {**GOOD, "id": 2, **change}.items() if v is not None}
+    write_jsonl(tmp_path / "p.jsonl", [GOOD, bad])
+    refuses(vicabench("score", "p.jsonl"), *words)
+
+
+@pytest.mark.parametrize("text", ["", "not json\n", "[1]\n", '{"id": 1}\n', "[" * 100_000 + "\n"])
+def test_a_file_that_holds_no_predictions_is_refused(
+    vicabench: Vicabench, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "p.jsonl").write_text(text, encoding="utf-8")
+    refuses(vicabench("score", "p.jsonl"), "p.jsonl")
+
+
+def test_a_file_that_cannot_be_written_is_refused(vicabench: Vicabench, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "p.jsonl", [GOOD])
+    refuses(vicabench("score", "p.jsonl", "--json", "no/such/folder.json"), "no/such/folder.json")
+
+
+def test_a_question_file_with_a_repeated_id_is_refused(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = rows_about(1)
+    rows[1]["id"] = rows[0]["id"]
+    write_jsonl(tmp_path / "q.jsonl", rows)
+    done = vicabench("run", "--benchmark", "q.jsonl", "--model", "baseline:oracle", "--no-video")
+    refuses(done, "q.jsonl", "line 2", json.dumps(rows[0]["id"]).strip('"'))

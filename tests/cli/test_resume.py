@@ -1,0 +1,153 @@
+"""A run may be killed at any moment; the same command finishes it, and nothing is asked twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support import Vicabench, install_adapter, read_jsonl, refuses
+
+# `slow:SECONDS` takes its time over every question, so that there are moments to be killed at.
+SLOW = """
+import time
+from vicabench.types import Answer
+
+class Slow:
+    settings, needs_video = {}, True
+    def __init__(self, argument, context): self.seconds = float(argument)
+    def answer(self, video, questions):
+        for question in questions:
+            time.sleep(self.seconds)
+            mean = video.frames_THWC.mean()
+            yield Answer(question_id=question.id, response=f"{mean:.6f} {question.id}")
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> dict[str, str]:
+    return install_adapter(tmp_path / "site", "slow", SLOW, "Slow")
+
+
+def start(
+    folder: Path, clips: Path, extra: Mapping[str, str], model: str = "slow:0.02"
+) -> subprocess.Popen[str]:
+    command = [
+        sys.executable, "-m", "vicabench", "run", "--benchmark", str(clips / "questions.jsonl"),
+        "--model", model, "--frames", "4", "--out", "run",
+    ]  # fmt: skip
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **extra},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+def wait_for_growth(process: subprocess.Popen[str], file: Path) -> None:
+    before = size(file)
+    while size(file) == before and process.poll() is None:
+        time.sleep(0.005)
+
+
+def test_killed_ten_times_and_resumed_a_run_equals_an_uninterrupted_one(
+    clips: Path, tmp_path: Path, slow: dict[str, str]
+) -> None:
+    (tmp_path / "whole").mkdir()
+    process = start(tmp_path / "whole", clips, slow)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+    file = tmp_path / "run" / "predictions.jsonl"
+    generator = random.Random(5)
+    for attempt in range(10):
+        process = start(tmp_path, clips, slow)
+        if attempt % 2:  # shortly after a video was written, or while things are being set up
+            wait_for_growth(process, file)
+            time.sleep(generator.uniform(0, 0.2))
+        else:
+            time.sleep(generator.uniform(0.05, 1.0))
+        process.kill()
+        process.communicate(timeout=60)
+
+    process = start(tmp_path, clips, slow)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    whole = tmp_path / "whole" / "run" / "predictions.jsonl"
+    assert file.read_text(encoding="utf-8") == whole.read_text(encoding="utf-8")
+
+
+def test_a_torn_last_line_is_cut_off_and_asked_again(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    command = (
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:random",
+        "--no-video", "--out", "run",
+    )  # fmt: skip
+    vicabench(*command)
+    file = tmp_path / "run" / "predictions.jsonl"
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:34]) + lines[34][:50])
+    done = vicabench(*command)
+    assert "torn last line" in done.stderr
+    assert file.read_bytes() == whole
+
+
+def test_an_interrupted_run_says_what_is_kept_and_scores_the_rest_as_wrong(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, slow: dict[str, str]
+) -> None:
+    process = start(tmp_path, clips, slow)
+    wait_for_growth(process, tmp_path / "run" / "predictions.jsonl")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "the same command continues" in err
+
+    kept = len(read_jsonl(tmp_path / "run" / "predictions.jsonl"))
+    assert 10 <= kept < 60
+    scored = vicabench("score", "run")
+    assert f"{60 - kept} questions not asked yet" in scored.stdout
+    assert f"{60 - kept} of 60 questions unanswered" in scored.stdout
+
+
+def test_two_processes_cannot_write_one_run_folder(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, slow: dict[str, str]
+) -> None:
+    process = start(tmp_path, clips, slow, "slow:0.3")
+    wait_for_growth(process, tmp_path / "run" / "predictions.jsonl")
+    second = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "slow:0.3", "--frames", "4",
+        "--out", "run", **slow,
+    )  # fmt: skip
+    refuses(second, "Another process", "--out")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+def test_another_configuration_is_refused_naming_what_differs(
+    vicabench: Vicabench, clips: Path
+) -> None:
+    command = (
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle", "--out", "r",
+    )  # fmt: skip
+    vicabench(*command, "--frames", "4")
+    refuses(
+        vicabench(*command, "--frames", "5", "--seed", "3"),
+        "frames: 4 there, 5 now",
+        "seed: 0 there, 3 now",
+        "--out r-",
+    )

@@ -1,0 +1,182 @@
+"""`vicabench run` through the real command line, on real clips."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support import (
+    Vicabench,
+    install_adapter,
+    is_numeric,
+    read_jsonl,
+    refuses,
+    rows_about,
+    write_jsonl,
+)
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_oracle_scores_100_on_every_task(vicabench: Vicabench, clips: Path) -> None:
+    done = vicabench("run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle")
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if "baseline:oracle" in line)
+    assert row.split() == ["baseline:oracle", *["100.0"] * 9]
+
+
+def test_frequency_gives_each_type_its_most_frequent_answer(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = rows_about(5)
+    for row in rows:
+        row["ground_truth"] = row["ground_truth"] if row["video"] == "clip4" else "3"
+        if not is_numeric(row["question_type"]):
+            row["ground_truth"] = "A" if row["video"] == "clip4" else "C"
+    write_jsonl(tmp_path / "q.jsonl", rows)
+    done = vicabench(
+        "run", "--benchmark", "q.jsonl", "--model", "baseline:frequency", "--no-video",
+        "--format", "csv",
+    )  # fmt: skip
+    replies = {p["question_type"]: p["response"] for p in read_jsonl(predictions(tmp_path, "q"))}
+    assert replies == {kind: "3" if is_numeric(kind) else "C" for kind in replies}
+    # Numeric: four exact, and 3 against 5 is 40% off: 0.82 and 0.2. Choice: four of five.
+    header, line = (text.split(",") for text in done.stdout.splitlines())
+    cells = dict(zip(header, line, strict=True))
+    assert float(cells["object_counting"]) == pytest.approx(100 * (4 + 0.3) / 5, abs=0.01)
+    assert float(cells["route_planning"]) == pytest.approx(80.0)
+
+
+def predictions(folder: Path, benchmark: str, model: str = "baseline-frequency") -> Path:
+    return folder / "runs" / benchmark / model / "predictions.jsonl"
+
+
+def test_several_models_share_one_table(vicabench: Vicabench, clips: Path) -> None:
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:random",
+        "--model", "baseline:constant:2", "--model", "baseline:best-constant",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for model in ("baseline:random", "baseline:constant:2", "baseline:best-constant"):
+        assert model in done.stdout
+
+
+def test_the_random_baseline_repeats_itself_and_changes_with_the_seed(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    for out, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        vicabench(
+            "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:random",
+            "--no-video", "--seed", seed, "--out", out,
+        )  # fmt: skip
+    a, b, c = ((tmp_path / o / "predictions.jsonl").read_text() for o in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_a_bad_video_is_recorded_counted_shown_and_asked_again(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for v in range(6):
+        (videos / f"clip{v}.mp4").write_bytes((clips / f"clip{v}.mp4").read_bytes())
+    whole = (videos / "clip1.mp4").read_bytes()
+    (videos / "clip1.mp4").write_bytes(whole[: len(whole) // 2])
+    (videos / "clip2.mp4").unlink()
+    command = (
+        "run", "--benchmark", clips / "questions.jsonl", "--videos", videos,
+        "--model", "baseline:oracle", "--out", "r",
+    )  # fmt: skip
+
+    done = vicabench(*command)
+    assert done.returncode == 1
+    assert "20 of 60 questions unanswered, counted as wrong" in done.stdout
+    assert "clip1: video: " in done.stderr
+    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    failed = {r["video"] for r in records if r["error"]}
+    assert failed == {"clip1", "clip2"}
+    assert all(r["response"] is None for r in records if r["error"])
+
+    (videos / "clip1.mp4").write_bytes(whole)
+    assert vicabench(*command).returncode == 1  # an error is an outcome: not asked again...
+    again = vicabench(*command, "--retry-errors")  # ...unless one says so
+    assert "10 of 60 questions unanswered" in again.stdout
+    assert len(read_jsonl(tmp_path / "r" / "predictions.jsonl")) == 60 + 20
+
+
+def test_limit_takes_whole_videos_and_the_run_may_grow_but_not_shrink(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    command = (
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle", "--out", "r",
+    )  # fmt: skip
+    few = vicabench(*command, "--limit", "2", "--tasks", "route_planning,object_rel_direction")
+    assert few.returncode == 0
+    assert "left out of Avg." in few.stdout
+    assert len(read_jsonl(tmp_path / "r" / "predictions.jsonl")) == 2 * 4
+    assert vicabench(*command).returncode == 0
+    assert len(read_jsonl(tmp_path / "r" / "predictions.jsonl")) == 60
+    refuses(vicabench(*command, "--limit", "2"), "40 questions", "--out")
+
+
+def test_the_adapter_of_the_docs_works_as_written(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "adapters.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    target = re.findall(r'brightness = "brightness:(\w+)"', text)[0]
+    installed = install_adapter(tmp_path / "site", "brightness", code, target)
+    command = ("run", "--benchmark", clips / "questions.jsonl", "--model", "brightness:1.1")
+    done = vicabench(*command, **installed)
+    assert done.returncode == 0, done.stderr
+    records = read_jsonl(predictions(tmp_path, "questions", "brightness-1.1"))
+    counts = {r["response"] for r in records if not r["options"]}
+    assert all(0 <= int(count) <= 64 for count in counts)
+    refuses(vicabench(*command, "--no-video", **installed), "answers from the video")
+
+
+BROKEN = """
+from vicabench.types import Answer
+
+class Broken:
+    settings, needs_video = {}, True
+    def __init__(self, argument, context): pass
+    def answer(self, video, questions):
+        assert video.frames_THWC.shape[0] == 64
+        for place, question in enumerate(questions):
+            if video.name == "clip0" and place == 3:
+                raise RuntimeError("out of luck")
+            if video.name == "clip1" and place == 3:
+                return
+            reply = 5 if video.name == "clip2" and place == 3 else "1"
+            yield Answer(question_id=question.id, response=reply)
+"""
+
+
+def test_an_adapter_that_raises_stops_short_or_returns_nonsense_fails_only_those_questions(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    installed = install_adapter(tmp_path / "site", "broken", BROKEN, "Broken")
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "broken", **installed
+    )
+    assert done.returncode == 1, done.stderr
+    records = read_jsonl(predictions(tmp_path, "questions", "broken"))
+    errors = {v: [r["error"] for r in records if r["video"] == f"clip{v}"] for v in range(6)}
+    assert errors[0] == [None] * 3 + ["adapter: RuntimeError: out of luck"] * 7
+    assert errors[1] == [None] * 3 + ["adapter: no answer"] * 7
+    assert errors[2] == [None] * 3 + ["adapter: the response is int, not a text"] + [None] * 6
+    assert errors[3] == errors[4] == errors[5] == [None] * 10
+
+
+def test_a_replay_gives_the_recorded_answers_and_says_what_is_missing(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    questions = ("--benchmark", clips / "questions.jsonl", "--no-video")
+    vicabench("run", *questions, "--model", "baseline:oracle", "--limit", "5", "--out", "a")
+    done = vicabench("run", *questions, "--model", "replay:a", "--out", "b")
+    assert done.returncode == 1
+    replayed = read_jsonl(tmp_path / "b" / "predictions.jsonl")
+    assert replayed[:50] == read_jsonl(tmp_path / "a" / "predictions.jsonl")
+    assert {r["error"] for r in replayed[50:]} == {"replay: no prediction of this id"}

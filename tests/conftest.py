@@ -1,0 +1,39 @@
+"""The real command line, and a small benchmark of real clips."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import Vicabench, rows_about, write_jsonl
+from tests.videos import write_clip
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `questions.jsonl` and the six clips that it asks about."""
+    folder = tmp_path_factory.mktemp("clips")
+    for v in range(6):
+        write_clip(folder / f"clip{v}.mp4", frames=12 + v)
+    write_jsonl(folder / "questions.jsonl", rows_about(6))
+    return folder
+
+
+@pytest.fixture
+def vicabench(tmp_path: Path) -> Vicabench:
+    """Run `python -m vicabench ARGUMENTS...` in an empty folder and return what came of it."""
+
+    def run(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "vicabench", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "NO_COLOR": "1", **extra},
+            timeout=120,
+            check=False,
+        )
+
+    return run

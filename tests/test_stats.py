@@ -1,0 +1,77 @@
+"""Scores and their intervals, against independent computation."""
+
+import math
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from vicabench.stats import score_run
+from vicabench.types import TASKS, Grade
+
+
+def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grade:
+    return Grade(
+        id="",
+        video=f"v{video}",
+        task=task,
+        protocol="official",
+        read="",
+        score=score,
+        failed=failed,
+    )
+
+
+def test_relative_direction_is_the_mean_of_its_three_types_and_overall_the_mean_of_the_tasks() -> (
+    None
+):
+    grades = [
+        *[graded("object_rel_direction_easy", v, 1.0) for v in range(6)],
+        *[graded("object_rel_direction_medium", v, 0.5) for v in range(2)],
+        *[graded("object_rel_direction_hard", v, 0.0) for v in range(2)],
+        *[graded("object_counting", v, 0.2) for v in range(5)],
+    ]
+    scores = score_run(grades, model="m")
+    assert scores.tasks["object_rel_direction"].mean == pytest.approx(50.0)
+    assert scores.overall.mean == pytest.approx((50.0 + 20.0) / 2)
+    assert scores.micro.mean == pytest.approx(100 * fmean(g.score for g in grades))
+    assert (scores.overall.count, scores.overall.clusters) == (15, 6)
+    assert set(scores.missing) == {t.name for t in TASKS} - set(scores.tasks)
+
+
+def test_failed_questions_are_counted_in_the_mean_and_shown() -> None:
+    grades = [graded("object_counting", v, 1.0) for v in range(3)]
+    grades.append(graded("object_counting", 3, 0.0, failed=True))
+    scores = score_run(grades, model="m")
+    assert (scores.overall.mean, scores.overall.failed) == (75.0, 1)
+
+
+def test_a_single_video_has_no_interval() -> None:
+    scores = score_run([graded("object_counting", 0, s) for s in (0.0, 1.0)], model="m")
+    assert math.isnan(scores.overall.low)
+    assert math.isnan(scores.overall.high)
+
+
+def test_questions_of_one_video_do_not_pass_for_independent_evidence() -> None:
+    once = [graded("object_counting", v, float(v % 2)) for v in range(20)]
+    copied = [g for g in once for _ in range(50)]
+    alone, repeated = score_run(once, model="m"), score_run(copied, model="m")
+    assert repeated.overall.low == pytest.approx(alone.overall.low)
+    assert repeated.overall.high == pytest.approx(alone.overall.high)
+
+
+@pytest.mark.parametrize("videos", [12, 60])
+def test_95_percent_intervals_cover_the_truth_about_95_percent_of_the_time(videos: int) -> None:
+    # Two tasks whose scores share a video effect: the truth of each mean is 1/2.
+    generator = np.random.default_rng(7)
+    trials, hits = 400, 0
+    for _ in range(trials):
+        grades = []
+        for v in range(videos):
+            level = generator.beta(2, 2)
+            for task in ("object_counting", "route_planning"):
+                grades += [graded(task, v, float(generator.random() < level)) for _ in range(3)]
+        overall = score_run(grades, model="m", resamples=1000).overall
+        hits += overall.low <= 50.0 <= overall.high
+    # 400 trials of a true 95%: four standard errors are 4.4 points.
+    assert 0.906 <= hits / trials <= 0.994

@@ -1,0 +1,51 @@
+"""What commands print: tables to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from vicabench.errors import ConfigError
+from vicabench.reference import Published, published_scores
+from vicabench.reporting.files import FORMATS
+from vicabench.reporting.terminal import show
+from vicabench.types import Scores
+
+TERMINAL = "terminal"
+PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for standard output or standard error."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def check_format(name: str) -> None:
+    """ConfigError naming the formats if this is none: asked before anything is run."""
+    if name != TERMINAL and name not in FORMATS:
+        known = ", ".join([TERMINAL, *FORMATS])
+        raise ConfigError(f"There is no table format '{name}'. Formats are {known}.")
+
+
+def print_table(rows: Sequence[Scores], *, name: str, published: bool) -> None:
+    """Print the table in the format of this name, published rows under the runs if asked for."""
+    others: Sequence[Published] = published_scores() if published else ()
+    if name == TERMINAL:
+        show(console(), rows, others)
+    else:
+        typed = FORMATS[name](rows, others)
+        sys.stdout.write(typed + "\n")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file the user asked for; ConfigError saying why if that is impossible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None

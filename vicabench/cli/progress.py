@@ -1,0 +1,149 @@
+"""Progress on standard error: a live bar in a terminal, a line now and then in a log file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from vicabench.grading.grade import grade
+from vicabench.grading.protocols import Protocol
+from vicabench.predictions import Prediction
+from vicabench.types import TASKS, Question
+
+LOG_LINES = 10  # how many progress lines a log file gets for a whole run
+
+
+def _bar(console: Console, *columns: TextColumn) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        *columns,
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+@contextmanager
+def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that appears once something is being built: yields the callback (done, total)."""
+    with _bar(console) as progress:
+        tasks: list[TaskID] = []
+
+        def advance(done: int, total: int) -> None:
+            if not tasks:
+                console.print(Text(f"{title}: once, then it is kept", style="dim"))
+                tasks.append(progress.add_task(title, total=total))
+            progress.update(tasks[0], completed=done, total=total)
+
+        yield advance
+
+
+class RunningScore:
+    """The macro mean so far, over the questions answered so far, in percent."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._scores: dict[str, list[float]] = defaultdict(list)
+        self.failed = 0
+
+    def add(self, predictions: Sequence[Prediction]) -> None:
+        """Grade more predictions."""
+        for p in predictions:
+            self._scores[p.question.task].append(
+                grade(p.question, p.response, self._protocol).score
+            )
+            self.failed += p.response is None
+
+    def __str__(self) -> str:
+        means = {kind: sum(scores) / len(scores) for kind, scores in self._scores.items()}
+        tasks = [
+            sum(found) / len(found)
+            for task in TASKS
+            if (found := [means[kind] for kind in task.types if kind in means])
+        ]
+        score = f"{100 * sum(tasks) / len(tasks):.1f}" if tasks else "–"
+        return f"score {score}" + (f", {self.failed} failed" if self.failed else "")
+
+
+class RunDisplay:
+    """Shows one run: videos, questions, running score, time left."""
+
+    def __init__(
+        self, console: Console, model: str, selected: Sequence[Question], protocol: Protocol
+    ) -> None:
+        self._console = console
+        self._model = model
+        self._selected = selected
+        self._score = RunningScore(protocol)
+        self._bar = _bar(console, TextColumn("videos  {task.fields[state]}", markup=False))
+        self._videos = self._videos_done = 0
+        self.done = 0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away; what is printed next stands alone."""
+        self._bar.stop()
+
+    def started(
+        self, owed: Mapping[str, Sequence[Question]], done: Sequence[Prediction], torn: int
+    ) -> None:
+        """Say what is resumed, and show the bar for what is owed."""
+        asked_again = {question.id for questions in owed.values() for question in questions}
+        kept = [p for p in done if p.question.id not in asked_again]
+        self._score.add(kept)
+        self.done = len(kept)
+        if done or torn:
+            torn_note = f"; a torn last line of {torn} bytes was cut off" if torn else ""
+            self._say(f"{self._model}: {len(kept)} answers are there already{torn_note}")
+        self._videos = len(owed)
+        self._task = self._bar.add_task(self._model, total=self._videos, state=self._state())
+
+    def answered(self, predictions: Sequence[Prediction]) -> None:
+        """Count one more video."""
+        self._score.add(predictions)
+        self.done += len(predictions)
+        self._videos_done += 1
+        self._bar.update(self._task, advance=1, state=self._state())
+        for error in sorted({p.answer.error for p in predictions if p.answer.error}):
+            self._say(f"{predictions[0].question.video}: {error}")
+        every = max(1, self._videos // LOG_LINES)
+        if not self._console.is_terminal and self._videos_done % every == 0:
+            self._say(f"{self._model}: {self._videos_done}/{self._videos} videos, {self._state()}")
+
+    def _state(self) -> str:
+        return f"{self.done}/{len(self._selected)} questions  {self._score}"
+
+    def _say(self, text: str) -> None:
+        printable = "".join(c if c.isprintable() else "?" for c in text)
+        self._console.print(Text(printable, style="dim"))

@@ -1,0 +1,91 @@
+"""`vicabench run`: answer a benchmark's questions, keep the answers, print the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="What answers, e.g. baseline:frequency. Repeat to run several.", metavar="SPEC"
+        ),
+    ],
+    benchmark: Annotated[
+        str, typer.Option(help="vsi-bench, rooms, or a questions.jsonl of your own.")
+    ] = "vsi-bench",
+    subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
+    data: Annotated[
+        Path | None, typer.Option(help="vsi-bench: the folder it was fetched to.")
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="Your own questions: the folder of their videos.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = 64,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first N videos, with all their questions."),
+    ] = None,
+    tasks: Annotated[
+        str, typer.Option(help="Only these tasks or question types, comma-separated.")
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run folder (default: runs/BENCHMARK/MODEL); with several models, "
+            "the folder that holds a run folder for each."
+        ),
+    ] = None,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Ask failed questions again.")
+    ] = False,
+    no_video: Annotated[
+        bool, typer.Option("--no-video", help="Do not decode: for baselines, which never look.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = 1,
+    video_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which decoding a video is given up.")
+    ] = 120.0,
+    decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
+    protocol: Annotated[str, typer.Option(help="Grading protocol of the table.")] = "official",
+    table: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+    ] = "terminal",
+    published: Annotated[
+        bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
+    ] = False,
+) -> None:
+    """Answer a benchmark's questions, keep the answers in a run folder, print the table.
+
+    The same command continues a run that was interrupted. Exit code 1 says that the run ended
+    and some questions have no answer.
+    """
+    from vicabench.cli.running import Request, run_all
+
+    run_all(
+        Request(
+            models=tuple(model),
+            benchmark=benchmark,
+            subset=subset,
+            data=data,
+            videos=videos,
+            frames=frames,
+            limit=limit,
+            tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
+            out=out,
+            retry_errors=retry_errors,
+            no_video=no_video,
+            seed=seed,
+            workers=workers,
+            video_timeout=video_timeout,
+            decoder=decoder,
+            protocol=protocol,
+            table=table,
+            published=published,
+        )
+    )

@@ -1,0 +1,153 @@
+"""What `vicabench run` does once its options are parsed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from vicabench.cli.output import check_format, console, print_table
+from vicabench.cli.progress import RunDisplay, building
+from vicabench.cli.scoring import grade_path
+from vicabench.datasets import Source, load_benchmark
+from vicabench.engine.loop import Decoding
+from vicabench.engine.plan import select
+from vicabench.engine.run import run
+from vicabench.errors import ConfigError
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.types import Benchmark, Question, Scores
+
+DECODERS = ("auto", "decord", "pyav")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of one `vicabench run`."""
+
+    models: tuple[str, ...]
+    benchmark: str
+    subset: str
+    data: Path | None
+    videos: Path | None
+    frames: int
+    limit: int | None
+    tasks: tuple[str, ...]
+    out: Path | None
+    retry_errors: bool
+    no_video: bool
+    seed: int
+    workers: int
+    video_timeout: float
+    decoder: str
+    protocol: str
+    table: str
+    published: bool
+
+    @property
+    def decoding(self) -> Decoding | None:
+        """How to decode; None for `--no-video`."""
+        if self.no_video:
+            return None
+        return Decoding(
+            frames=self.frames,
+            workers=self.workers,
+            limit_seconds=self.video_timeout,
+            decoder=self.decoder,
+        )
+
+
+def run_all(request: Request) -> None:
+    """Run every model asked for, print one table, and exit with what the exit code has to say."""
+    check_format(request.table)
+    if request.decoder not in DECODERS:
+        raise ConfigError(
+            f"There is no decoder '{request.decoder}'. Decoders are {', '.join(DECODERS)}."
+        )
+    protocol = find_protocol(request.protocol)
+    terminal = console(stderr=True)
+    benchmark = _load(request, terminal)
+    if request.published and benchmark.name != "vsi-bench":
+        raise ConfigError(
+            f"Published rows are about VSI-Bench; beside {benchmark.name} they would compare "
+            "nothing. Leave out --published."
+        )
+    selected = select(benchmark, limit=request.limit, tasks=request.tasks)
+    folders = _folders(request, benchmark)
+    for model, folder in folders.items():
+        _run_one(request, benchmark, selected, model, folder, protocol, terminal)
+    rows = [grade_path(folder, protocol).scores for folder in folders.values()]
+    print_table(rows, name=request.table, published=request.published)
+    _say_where(folders.values(), rows, terminal)
+    sys.exit(1 if any(row.overall.failed for row in rows) else 0)
+
+
+def _load(request: Request, terminal: Console) -> Benchmark:
+    with building(terminal, f"Building {request.benchmark}") as progress:
+        source = Source(
+            subset=request.subset,
+            data=request.data,
+            videos=request.videos,
+            videos_needed=not request.no_video,
+            progress=progress,
+        )
+        return load_benchmark(request.benchmark, source)
+
+
+def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
+    """The run folder of each model: --out itself for one model, a folder in it for several."""
+    models = dict.fromkeys(request.models)
+    if request.out and len(models) == 1:
+        return dict.fromkeys(models, request.out)
+    parent = request.out or Path("runs") / _slug(benchmark.name)
+    return {model: parent / _slug(model) for model in models}
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
+
+
+def _run_one(
+    request: Request,
+    benchmark: Benchmark,
+    selected: Sequence[Question],
+    model: str,
+    folder: Path,
+    protocol: Protocol,
+    terminal: Console,
+) -> None:
+    with RunDisplay(terminal, model, selected, protocol) as display:
+        try:
+            run(
+                benchmark,
+                selected,
+                model=model,
+                folder=folder,
+                decoding=request.decoding,
+                seed=request.seed,
+                retry_errors=request.retry_errors,
+                started=display.started,
+                answered=display.answered,
+            )
+        except KeyboardInterrupt:
+            display.close()
+            _say(
+                terminal,
+                f"Interrupted. {display.done} of {len(selected)} questions are answered and kept "
+                f"in {folder}; the same command continues.",
+            )
+            sys.exit(130)
+
+
+def _say_where(folders: Iterable[Path], rows: Sequence[Scores], terminal: Console) -> None:
+    _say(terminal, "Answers: " + ", ".join(f"{folder}" for folder in folders))
+    if any(row.overall.failed for row in rows):
+        _say(terminal, "Some questions have no answer (exit code 1); --retry-errors asks again.")
+
+
+def _say(terminal: Console, text: str) -> None:
+    terminal.print(Text(text, style="dim"))

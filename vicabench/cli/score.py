@@ -1,0 +1,49 @@
+"""`vicabench score`: grade predictions that exist; needs neither model nor data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="PATH..."),
+    ],
+    protocol: Annotated[str, typer.Option(help="Grading protocol.")] = "official",
+    table: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+    ] = "terminal",
+    published: Annotated[
+        bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all estimates to this file.")
+    ] = None,
+    grades_file: Annotated[
+        Path | None,
+        typer.Option("--grades", help="Write one JSON line per question to this file."),
+    ] = None,
+) -> None:
+    """Grade run folders or predictions files and print the table.
+
+    A predictions file has one JSON object a line with at least id, question_type, ground_truth,
+    response, and video (or dataset and scene_name).
+    """
+    from vicabench.cli.output import check_format, print_table, write_file
+    from vicabench.cli.scoring import grade_path, grades_jsonl
+    from vicabench.grading.protocols import find_protocol
+    from vicabench.reporting.files import table_json
+
+    check_format(table)
+    rule = find_protocol(protocol)
+    runs = [grade_path(path, rule) for path in paths]
+    rows = [run.scores for run in runs]
+    if json_file:
+        write_file(json_file, table_json(rows, ()) + "\n")
+    if grades_file:
+        write_file(grades_file, "".join(grades_jsonl(run) for run in runs))
+    print_table(rows, name=table, published=published)

@@ -1,0 +1,101 @@
+"""The loop over videos: all the questions of one video are answered together.
+
+Whatever goes wrong with a video or in an adapter becomes an error record of the questions it
+concerns, and the loop goes on. Only what the user must put right (UserError) stops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from vica.video import Frames
+
+from vicabench.engine.decode import DecodeAhead, Decoded
+from vicabench.engine.plan import ByVideo
+from vicabench.errors import UserError
+from vicabench.predictions import Prediction
+from vicabench.types import Adapter, Answer, Benchmark, Question, Video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How videos are read: frames per video, worker processes, and the time limit per video."""
+
+    frames: int
+    workers: int
+    limit_seconds: float
+    decoder: str
+
+
+def answer_videos(
+    benchmark: Benchmark, questions: ByVideo, adapter: Adapter, decoding: Decoding | None
+) -> Iterator[list[Prediction]]:
+    """Yield the predictions of one video after another, one for every question asked.
+
+    The next videos are decoded meanwhile. Without `decoding` the adapter gets no frames.
+    """
+    files = [(video, benchmark.files[video]) for video in questions]
+    if decoding is None:
+        for name, path in files:
+            yield _answer(adapter, _unseen(name, path), questions[name])
+        return
+    with DecodeAhead(
+        frames=decoding.frames,
+        workers=decoding.workers,
+        limit_seconds=decoding.limit_seconds,
+        decoder=decoding.decoder,
+    ) as ahead:
+        for decoded in ahead.stream(files):
+            asked = questions[decoded.name]
+            if decoded.frames is None:
+                yield _failed(asked, decoded.error or "video: not decoded")
+            else:
+                yield _answer(adapter, _seen(decoded, decoded.frames), asked)
+
+
+def _seen(decoded: Decoded, frames: Frames) -> Video:
+    return Video(
+        name=decoded.name,
+        path=decoded.path,
+        frames_THWC=frames.pixels_THWC,
+        seconds=tuple(frames.seconds),
+        duration=frames.duration,
+    )
+
+
+def _unseen(name: str, path: Path) -> Video:
+    nothing = np.zeros((0, 0, 0, 3), dtype=np.uint8)
+    return Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
+
+
+def _answer(adapter: Adapter, video: Video, questions: Sequence[Question]) -> list[Prediction]:
+    """Ask the adapter; what it does not answer properly gets an error that says so."""
+    answers: dict[str, Answer] = {}
+    missing = "adapter: no answer"
+    try:
+        for answer in adapter.answer(video, questions):
+            answers.setdefault(answer.question_id, _checked(answer))
+    except UserError:
+        raise
+    except Exception as error:  # an adapter may raise anything; the run must go on
+        missing = f"adapter: {type(error).__name__}: {error}"
+    return [
+        Prediction(question=q, answer=answers.get(q.id, Answer(question_id=q.id, error=missing)))
+        for q in questions
+    ]
+
+
+def _checked(answer: Answer) -> Answer:
+    if answer.error is None and not isinstance(answer.response, str):
+        kind = type(answer.response).__name__
+        return Answer(
+            question_id=answer.question_id, error=f"adapter: the response is {kind}, not a text"
+        )
+    return answer
+
+
+def _failed(questions: Sequence[Question], error: str) -> list[Prediction]:
+    return [Prediction(question=q, answer=Answer(question_id=q.id, error=error)) for q in questions]

@@ -1,0 +1,88 @@
+"""Which questions a run asks, and which of them are still owed, video by video."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vicabench.errors import ConfigError, RunFolderError
+from vicabench.predictions import Prediction
+from vicabench.types import TASKS, Benchmark, Question, digest_of
+
+ByVideo = Mapping[str, Sequence[Question]]
+
+
+def select(
+    benchmark: Benchmark, *, limit: int | None = None, tasks: Iterable[str] = ()
+) -> tuple[Question, ...]:
+    """The questions of the first `limit` videos that belong to `tasks`, video by video.
+
+    `tasks` are names of tasks or of single question types; none means all. ConfigError for an
+    unknown name, or when no question is left.
+    """
+    kinds = _kinds(tasks)
+    grouped = by_video(benchmark.questions)
+    videos = list(grouped)[:limit]
+    chosen = [q for video in videos for q in grouped[video] if not kinds or q.task in kinds]
+    if not chosen:
+        raise ConfigError(
+            f"No question of {benchmark.name} is left to ask: of {len(benchmark.questions)} in "
+            f"{len(grouped)} videos, --limit and --tasks leave none."
+        )
+    return tuple(chosen)
+
+
+def by_video(questions: Iterable[Question]) -> dict[str, list[Question]]:
+    """The questions grouped by video, both in order of first appearance."""
+    grouped: dict[str, list[Question]] = defaultdict(list)
+    for question in questions:
+        grouped[question.video].append(question)
+    return dict(grouped)
+
+
+def owed(
+    selected: Sequence[Question],
+    done: Sequence[Prediction],
+    *,
+    retry_errors: bool,
+) -> ByVideo:
+    """The selected questions without an answer, by video; failed ones too if `retry_errors`.
+
+    RunFolderError if there are answers to questions that are not selected: a run may grow to more
+    questions, but never shrink, so that its table is always about all that was asked.
+    """
+    answered = {p.question.id for p in done}
+    foreign = answered - {q.id for q in selected}
+    if foreign:
+        raise RunFolderError(
+            f"The run folder holds answers to {len(foreign)} questions that this command does "
+            "not ask. Widen --limit and --tasks to what was asked before, or start a new run "
+            "with --out."
+        )
+    failed = {p.question.id for p in done if p.response is None}
+    settled = answered - failed if retry_errors else answered
+    return by_video(q for q in selected if q.id not in settled)
+
+
+def plan_record(selected: Sequence[Question]) -> dict[str, Any]:
+    """What `config.json` keeps of the plan: enough to count what is never answered as wrong."""
+    return {
+        "questions": len(selected),
+        "question_ids_sha256": digest_of(sorted(q.id for q in selected)),
+        "per_video": {
+            video: dict(Counter(q.task for q in questions))
+            for video, questions in by_video(selected).items()
+        },
+    }
+
+
+def _kinds(names: Iterable[str]) -> set[str]:
+    known = {task.name: set(task.types) for task in TASKS}
+    known |= {kind: {kind} for task in TASKS for kind in task.types}
+    wanted: set[str] = set()
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(known)}.")
+        wanted |= known[name]
+    return wanted

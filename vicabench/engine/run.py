@@ -1,0 +1,71 @@
+"""One run, from a benchmark and a model's name to a folder of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vicabench.adapters import build_adapter
+from vicabench.engine.loop import Decoding, answer_videos
+from vicabench.engine.plan import ByVideo, owed, plan_record
+from vicabench.engine.provenance import provenance
+from vicabench.errors import ConfigError
+from vicabench.predictions import Prediction
+from vicabench.store import RunFolder
+from vicabench.types import Adapter, AdapterContext, Benchmark, Question, RunConfig
+
+SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
+
+
+def run(
+    benchmark: Benchmark,
+    selected: Sequence[Question],
+    *,
+    model: str,
+    folder: Path,
+    decoding: Decoding | None,
+    seed: int = 0,
+    retry_errors: bool = False,
+    started: Callable[[ByVideo, Sequence[Prediction], int], None],
+    answered: Callable[[Sequence[Prediction]], None],
+) -> None:
+    """Ask every selected question that the run folder does not answer yet.
+
+    Calls `started` with what is owed, what is there and the bytes of a torn line that were cut,
+    then `answered` with the predictions of each video once they are safe on disk. Raises the
+    kinds of UserError that adapters and run folders raise.
+    """
+    adapter = build_adapter(model, AdapterContext(benchmark=benchmark, seed=seed))
+    _refuse_blindness(model, adapter, decoding)
+    config = _config(benchmark, model, adapter, decoding, seed)
+    with RunFolder(folder, config) as store:
+        done = store.predictions()
+        todo = owed(selected, done, retry_errors=retry_errors)
+        store.describe(plan_record(selected), provenance())
+        started(todo, done, store.torn)
+        for predictions in answer_videos(benchmark, todo, adapter, decoding):
+            store.append(predictions)
+            answered(predictions)
+
+
+def _refuse_blindness(model: str, adapter: Adapter, decoding: Decoding | None) -> None:
+    if decoding is None and adapter.needs_video:
+        raise ConfigError(
+            f"{model} answers from the video, so it cannot run with --no-video. "
+            "That option is for baselines and replays, which never look."
+        )
+
+
+def _config(
+    benchmark: Benchmark, model: str, adapter: Adapter, decoding: Decoding | None, seed: int
+) -> RunConfig:
+    return RunConfig(
+        model=model,
+        adapter=dict(adapter.settings),
+        benchmark=benchmark.name,
+        subset=benchmark.subset,
+        revision=benchmark.revision,
+        frames=decoding.frames if decoding else 0,
+        sampling=SAMPLING if decoding else "none",
+        seed=seed,
+    )

@@ -1,0 +1,81 @@
+"""How an estimate is written, and the columns of the papers' tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from vicabench.reference import Published
+from vicabench.types import TASKS, Estimate, Scores
+
+OVERALL = "average"
+COLUMNS: tuple[tuple[str, str], ...] = (
+    (OVERALL, "Avg."),
+    *((task.name, task.title) for task in TASKS),
+)
+"""Name and title of each column, in the order of the VSI-Bench and ViCA papers."""
+
+NONE = "–"
+
+
+def estimate_of(scores: Scores, column: str) -> Estimate | None:
+    """The estimate that stands in a column; None for a task without questions."""
+    return scores.overall if column == OVERALL else scores.tasks.get(column)
+
+
+def mean_text(estimate: Estimate) -> str:
+    """`63.0`: one decimal, as the papers print it."""
+    return f"{estimate.mean:.1f}"
+
+
+def range_text(estimate: Estimate) -> str:
+    """`56.4–69.3`; `n/a` where a single video leaves nothing to resample."""
+    if math.isnan(estimate.low):
+        return "n/a"
+    return f"{_bound(estimate.low)}–{_bound(estimate.high)}"
+
+
+def sizes(scores: Scores) -> tuple[list[str], list[str]]:
+    """The numbers of questions and of videos that each column rests on."""
+    found = [estimate_of(scores, column) for column, _ in COLUMNS]
+    return (
+        [NONE if e is None else str(e.count) for e in found],
+        [NONE if e is None else str(e.clusters) for e in found],
+    )
+
+
+def printed_text(row: Published, column: str) -> str:
+    """A published figure as printed."""
+    value = row.overall if column == OVERALL else row.tasks.get(column)
+    return NONE if value is None else f"{value:.1f}"
+
+
+def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str]:
+    """What has to be said under a table: protocol, intervals, what is missing or unanswered."""
+    protocols = ", ".join(sorted({row.protocol for row in rows}))
+    notes = [
+        f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
+        "intervals from a bootstrap over videos; n/a: a single video has none."
+    ]
+    for row in rows:
+        notes.extend(_notes_on(row))
+    if published:
+        sources = "; ".join(sorted({row.source for row in published}))
+        notes.append(f"Published rows are as printed, without intervals: {sources}.")
+    return notes
+
+
+def _notes_on(row: Scores) -> list[str]:
+    notes = [f"{row.model}: {note}" for note in row.notes]
+    if row.overall.failed:
+        notes.append(
+            f"{row.model}: {row.overall.failed} of {row.overall.count} questions unanswered, "
+            "counted as wrong."
+        )
+    if row.missing:
+        notes.append(f"{row.model}: no questions of {', '.join(row.missing)}; left out of Avg.")
+    return notes
+
+
+def _bound(value: float) -> str:
+    return "100" if round(value, 1) == 100 else f"{value:.1f}"

@@ -1,0 +1,132 @@
+"""The table for a paper, a README or a spreadsheet: Markdown, LaTeX, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tabulate import tabulate
+
+from vicabench.reference import Published
+from vicabench.reporting.cells import (
+    COLUMNS,
+    NONE,
+    OVERALL,
+    estimate_of,
+    mean_text,
+    notes_on,
+    printed_text,
+    range_text,
+    sizes,
+)
+from vicabench.stats import RESAMPLES, SEED
+from vicabench.types import Estimate, Scores
+
+Rows = Sequence[Scores]
+
+
+def markdown(rows: Rows, published: Sequence[Published]) -> str:
+    """A table of cells like `63.0 [56.4–69.3]`, then the notes as a list."""
+    table = tabulate(_cells(rows, published, _markdown), _titles(), tablefmt="github")
+    return table + "\n\n" + "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
+
+
+def latex(rows: Rows, published: Sequence[Published]) -> str:
+    """A booktabs tabular with the notes as comments before it."""
+    table = tabulate(_cells(rows, published, str), _titles(), tablefmt="latex_booktabs")
+    return "\n".join(f"% {note}" for note in notes_on(rows, published)) + "\n" + table
+
+
+def table_csv(rows: Rows, published: Sequence[Published]) -> str:
+    """One row a run: mean, low, high, questions and videos of every column; empty where none."""
+    names = ["model", "protocol", "source"]
+    parts = ("", "_low", "_high", "_questions", "_videos")
+    names += [column + part for column, _ in COLUMNS for part in parts] + ["micro", "unanswered"]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([_csv_row(row) for row in rows] + [_csv_published(row) for row in published])
+    return out.getvalue().rstrip("\n")
+
+
+def table_json(rows: Rows, published: Sequence[Published]) -> str:
+    """Every estimate of every run; an interval that does not exist is null."""
+    content = {
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
+        "runs": [_no_nan(asdict(row)) for row in rows],
+        "published": [asdict(row) for row in published],
+    }
+    return json.dumps(content, indent=2)
+
+
+FORMATS: dict[str, Callable[[Rows, Sequence[Published]], str]] = {
+    "markdown": markdown,
+    "latex": latex,
+    "csv": table_csv,
+    "json": table_json,
+}
+
+
+def _titles() -> list[str]:
+    return ["", *(title for _, title in COLUMNS)]
+
+
+def _cells(
+    rows: Rows, published: Sequence[Published], escape: Callable[[str], str]
+) -> list[list[str]]:
+    lines = []
+    for position, row in enumerate(rows):
+        lines.append([escape(row.model), *_estimates(row)])
+        if row is rows[-1] or sizes(rows[position + 1]) != sizes(row):
+            lines.append(["questions / videos", *map(" / ".join, zip(*sizes(row), strict=True))])
+    for other in published:
+        printed = [printed_text(other, column) for column, _ in COLUMNS]
+        lines.append([escape(f"{other.label} (published)"), *printed])
+    return lines
+
+
+def _estimates(row: Scores) -> list[str]:
+    found = [estimate_of(row, column) for column, _ in COLUMNS]
+    return [NONE if e is None else f"{mean_text(e)} [{range_text(e)}]" for e in found]
+
+
+def _csv_row(row: Scores) -> dict[str, Any]:
+    record: dict[str, Any] = {"model": row.model, "protocol": row.protocol, "source": "this run"}
+    for column, _ in COLUMNS:
+        estimate = estimate_of(row, column)
+        if estimate is not None:
+            record |= _csv_estimate(column, estimate)
+    return record | {"micro": f"{row.micro.mean:.4f}", "unanswered": row.overall.failed}
+
+
+def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:
+    bounds = {"_low": estimate.low, "_high": estimate.high}
+    return {
+        column: f"{estimate.mean:.4f}",
+        **{column + k: "" if math.isnan(v) else f"{v:.4f}" for k, v in bounds.items()},
+        column + "_questions": estimate.count,
+        column + "_videos": estimate.clusters,
+    }
+
+
+def _csv_published(row: Published) -> dict[str, Any]:
+    means = {OVERALL: row.overall, **row.tasks}
+    return {"model": row.label, "protocol": "published", "source": row.source, **means}
+
+
+def _markdown(text: str) -> str:
+    """A model's name may hold what Markdown would read as its own."""
+    for character in "\\|`*_<>[]":
+        text = text.replace(character, "\\" + character)
+    return text
+
+
+def _no_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _no_nan(member) for key, member in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,89 @@
+"""The table as people see it in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from vicabench.reference import Published
+from vicabench.reporting.cells import (
+    COLUMNS,
+    OVERALL,
+    estimate_of,
+    mean_text,
+    notes_on,
+    printed_text,
+    range_text,
+    sizes,
+)
+from vicabench.types import Scores
+
+
+def show(console: Console, rows: Sequence[Scores], published: Sequence[Published]) -> None:
+    """Print the runs, and published rows under them, with the notes that belong to them.
+
+    Methods down and tasks across as in the papers; the other way round where the console is too
+    narrow for that.
+    """
+    table = _paper_layout(rows, published)
+    unbounded = console.options.update(max_width=10_000)
+    if Measurement.get(console, unbounded, table).maximum > console.width:
+        table = _narrow_layout(rows, published)
+    console.print(table)
+    for note in notes_on(rows, published):
+        console.print(Text(note, style="dim"))
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+
+
+def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Table:
+    table = _table()
+    table.add_column("", no_wrap=True)
+    for column, title in COLUMNS:
+        style = "bold" if column == OVERALL else ""
+        table.add_column(title, justify="right", style=style, no_wrap=True)
+    for position, row in enumerate(rows):
+        table.add_row(Text(row.model), *[_cell(row, column, "\n") for column, _ in COLUMNS])
+        if row is rows[-1] or sizes(rows[position + 1]) != sizes(row):
+            for name, numbers in zip(("questions", "videos"), sizes(row), strict=True):
+                table.add_row(_dim(name), *[_dim(number) for number in numbers])
+    if published:
+        table.add_section()
+    for other in published:
+        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in COLUMNS])
+    return table
+
+
+def _narrow_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Table:
+    table = _table()
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        table.add_column(Text(row.model), justify="right", overflow="fold")
+        table.add_column(_dim("n"), justify="right", overflow="fold")
+    for other in published:
+        table.add_column(Text(other.label), justify="right", overflow="fold")
+    for place, (column, title) in enumerate(COLUMNS):
+        cells = []
+        for row in rows:
+            cells += [_cell(row, column, " "), _dim("/".join(part[place] for part in sizes(row)))]
+        table.add_row(title, *cells, *[printed_text(other, column) for other in published])
+    return table
+
+
+def _cell(row: Scores, column: str, between: str) -> Text:
+    estimate = estimate_of(row, column)
+    if estimate is None:
+        return _dim("–")
+    interval = range_text(estimate)
+    return Text(mean_text(estimate)).append(between + interval, style="not bold dim")
+
+
+def _dim(text: str) -> Text:
+    return Text(text, style="not bold dim")
