@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from vica.video import available_decoders
+
+from tests import videos
+from vicabench.engine.decode import DecodeAhead
+from vicabench.errors import UserError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from vicabench.engine.decode import DecodeAhead
+
+with DecodeAhead(frames=4) as ahead:
+    for decoded in ahead.stream([("good", Path(sys.argv[1])), ("hangs", Path(sys.argv[2]))]):
+        print(decoded.name, decoded.error, flush=True)
+"""
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return videos.write_clip(tmp_path / "clip.mp4", frames=20)
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A named pipe that nobody writes to: whoever opens it to read waits for ever."""
+    os.mkfifo(tmp_path / "endless.mp4")
+    return tmp_path / "endless.mp4"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    before = children(os.getpid())
+    yield
+    assert children(os.getpid()) <= before
+
+
+def children(parent: int) -> set[int]:
+    lists = Path(f"/proc/{parent}/task").glob("*/children")
+    return {int(child) for file in lists for child in file.read_text().split()}
+
+
+def decoding_processes(parent: int) -> set[int]:
+    """Those children of `parent` that decode; waits until there is one."""
+    while True:
+        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(parent)}
+        if found := {pid for pid, command in commands.items() if b"decode_worker" in command}:
+            return found
+        time.sleep(0.01)
+
+
+def kill_decoding_process() -> None:
+    (pid,) = decoding_processes(os.getpid())
+    os.kill(pid, signal.SIGKILL)
+
+
+def bytes_read() -> int:
+    """By this process, from files and pipes alike."""
+    counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counts["rchar"])
+
+
+def ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
+
+
+def wait_until_ended(pid: int) -> None:
+    for _ in range(1000):
+        if ended(pid):
+            return
+        time.sleep(0.01)
+    pytest.fail(f"process {pid} is still running")
+
+
+def test_yields_every_video_in_order_and_a_bad_one_as_an_error(tmp_path: Path, clip: Path) -> None:
+    listed = [("one", clip), ("two", tmp_path / "none.mp4"), ("three", clip), ("four", clip)]
+
+    with DecodeAhead(frames=8, workers=2) as ahead:
+        decoded = list(ahead.stream(listed))
+
+    assert [(video.name, video.path) for video in decoded] == listed
+    assert decoded[1].frames is None
+    assert decoded[1].error == f"video: {tmp_path / 'none.mp4'}: cannot be opened: " + (
+        "No such file or directory"
+    )
+    for video in (decoded[0], decoded[2], decoded[3]):
+        assert video.error is None
+        assert video.frames is not None
+        assert [videos.index_of(image) for image in video.frames.pixels_THWC] == (
+            video.frames.indices.tolist()
+        )
+
+
+def test_only_a_few_videos_are_taken_ahead(clip: Path) -> None:
+    taken = 0
+
+    def listed() -> Iterator[tuple[str, Path]]:
+        nonlocal taken
+        for number in range(9):
+            taken = number + 1
+            yield str(number), clip
+
+    with DecodeAhead(frames=2, ahead=2) as ahead:
+        for used, _ in enumerate(ahead.stream(listed()), start=1):
+            assert taken <= used + 2
+
+
+def test_a_hanging_video_is_given_up_and_the_next_one_comes(clip: Path, endless: Path) -> None:
+    with DecodeAhead(frames=4, limit_seconds=2, decoder="pyav") as ahead:
+        first, hung, last = ahead.stream([("a", clip), ("b", endless), ("c", clip)])
+
+    assert hung.error == f"video: {endless}: took longer than 2 seconds"
+    assert hung.frames is None
+    assert first.frames is not None
+    assert last.frames is not None
+
+
+def test_a_killed_process_costs_its_own_video_alone(clip: Path, endless: Path) -> None:
+    with DecodeAhead(frames=4, decoder="pyav") as ahead:
+        stream = ahead.stream([("a", clip), ("b", endless), ("c", clip)])
+        assert next(stream).error is None  # the process is now busy with the endless one
+        kill_decoding_process()
+        killed, last = stream
+
+    assert killed.error == f"video: {endless}: the decoding process ended (SIGKILL)"
+    assert last.frames is not None
+
+
+def test_a_process_killed_while_it_sends_its_frames_hurts_no_other(tmp_path: Path) -> None:
+    large = videos.write_clip(tmp_path / "large.mp4", frames=2, size=(640, 480))
+    with DecodeAhead(frames=200, ahead=1, decoder="pyav") as ahead:
+        stream = ahead.stream([("a", large), ("b", large), ("c", large)])
+        start = bytes_read()
+        first = next(stream)
+        assert first.frames is not None
+        while bytes_read() < start + 1.1 * first.frames.pixels_THWC.nbytes:
+            pass  # until a tenth of the second video has come
+        kill_decoding_process()
+        killed, last = stream
+
+    assert killed.error == f"video: {large}: the decoding process ended (SIGKILL)"
+    assert last.frames is not None
+
+
+@pytest.mark.skipif(len(available_decoders()) < 2, reason="decord has no build for this platform")
+def test_when_decord_takes_its_process_down_pyav_decodes(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "decord.py").write_text("import os\nos.abort()\n")
+    monkeypatch.syspath_prepend(tmp_path / "broken")
+
+    with DecodeAhead(frames=4) as ahead:
+        (decoded,) = ahead.stream([("a", clip)])
+
+    assert decoded.frames is not None
+    assert decoded.frames.decoder == "pyav"
+
+
+def test_leaving_early_stops_a_hanging_process(clip: Path, endless: Path) -> None:
+    with DecodeAhead(frames=4, workers=2) as ahead:
+        next(ahead.stream([("a", clip), ("b", endless), ("c", endless)]))
+        pids = decoding_processes(os.getpid())
+
+    assert all(ended(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_when_the_run_is_killed_a_hanging_process_ends_too(
+    clip: Path, endless: Path, how: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(clip), str(endless)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"good None\n"
+        (pid,) = decoding_processes(run.pid)
+        run.send_signal(how)
+        assert run.wait(timeout=20) == -how
+
+    wait_until_ended(pid)
+
+
+def test_a_process_that_cannot_start_stops_the_run(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken" / "vica").mkdir(parents=True)
+    (tmp_path / "broken" / "vica" / "__init__.py").write_text("raise ImportError('half installed')")
+    monkeypatch.syspath_prepend(tmp_path / "broken")
+
+    with (
+        pytest.raises(UserError, match=r"does not start: .*half installed"),
+        DecodeAhead(frames=4) as ahead,
+    ):
+        list(ahead.stream([("a", clip)]))

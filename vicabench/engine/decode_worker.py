@@ -1,0 +1,72 @@
+"""The decoding process: `python -m vicabench.engine.decode_worker`, started by `decoder_process`.
+
+Reads one job a line from standard input, `{"path", "frames", "decoder"}`, and answers each on
+standard output with one line of JSON, followed by the raw pixels when there are any. It ends as
+soon as its standard input does, so also when the process that started it is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from vica.video import VideoError, read_frames
+
+
+def main() -> None:
+    """Answer jobs until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started us
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not get between the replies
+    jobs: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    Thread(target=_receive, args=(jobs,), daemon=True).start()
+    _reply(replies, {"ready": True})
+    while True:
+        _reply(replies, *_answer(jobs.get()))
+
+
+def _receive(jobs: SimpleQueue[dict[str, Any]]) -> None:
+    """Take in jobs, even while one is being worked on, to see at once when there is nobody left."""
+    for line in sys.stdin.buffer:
+        jobs.put(json.loads(line))
+    os._exit(0)  # not sys.exit: the main thread may hang inside a decoder
+
+
+def _answer(job: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+    try:
+        frames = read_frames(Path(job["path"]), job["frames"], decoder=job["decoder"])
+    except VideoError as error:
+        return {"error": str(error)}, None
+    except Exception as error:  # a defect of a decoder is an error of this video alone
+        return {"error": f"{job['path']}: {type(error).__name__}: {error}"}, None
+    header = {
+        "shape": frames.pixels_THWC.shape,
+        "indices": frames.indices.tolist(),
+        "seconds": frames.seconds,
+        "duration": frames.duration,
+        "total": frames.total,
+        "fps": frames.fps,
+        "decoder": frames.decoder,
+    }
+    return header, np.ascontiguousarray(frames.pixels_THWC)
+
+
+def _reply(
+    replies: BinaryIO, header: dict[str, Any], pixels_THWC: NDArray[np.uint8] | None = None
+) -> None:
+    replies.write(json.dumps(header).encode() + b"\n")
+    if pixels_THWC is not None:
+        replies.write(pixels_THWC.data)
+    replies.flush()
+
+
+if __name__ == "__main__":
+    main()
