@@ -31,7 +31,7 @@ def vicabench(tmp_path: Path) -> Vicabench:
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env={**os.environ, "NO_COLOR": "1", **extra},
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160", **extra},
             timeout=120,
             check=False,
         )

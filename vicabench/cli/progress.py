@@ -146,4 +146,4 @@ class RunDisplay:
 
     def _say(self, text: str) -> None:
         printable = "".join(c if c.isprintable() else "?" for c in text)
-        self._console.print(Text(printable, style="dim"))
+        self._console.print(Text(printable, style="dim"), soft_wrap=True)

@@ -20,6 +20,8 @@ from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.predictions import read_predictions
+from vicabench.store import PREDICTIONS
 from vicabench.types import Benchmark, Question, Scores
 
 DECODERS = ("auto", "decord", "pyav")
@@ -135,10 +137,12 @@ def _run_one(
             )
         except KeyboardInterrupt:
             display.close()
+            file = folder / PREDICTIONS
+            kept = len(read_predictions(file)) if file.exists() else 0
             _say(
                 terminal,
-                f"Interrupted. {display.done} of {len(selected)} questions are answered and kept "
-                f"in {folder}; the same command continues.",
+                f"Interrupted. The answers to {kept} of {len(selected)} questions are kept in "
+                f"{folder}; the same command continues.",
             )
             sys.exit(130)
 
@@ -150,4 +154,4 @@ def _say_where(folders: Iterable[Path], rows: Sequence[Scores], terminal: Consol
 
 
 def _say(terminal: Console, text: str) -> None:
-    terminal.print(Text(text, style="dim"))
+    terminal.print(Text(text, style="dim"), soft_wrap=True)
