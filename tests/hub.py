@@ -65,7 +65,8 @@ class Hub:
     """Repositories by `datasets/OWNER/NAME` or `models/OWNER/NAME`, and how to misbehave."""
 
     address: str = ""
-    repositories: dict[str, Repository] = field(default_factory=dict)
+    repositories: dict[str, list[Repository]] = field(default_factory=dict)
+    """Every commit of each repository; the last is `main`."""
     log: list[Request] = field(default_factory=list)
     token: str | None = None
     """Whoever does not send this token is refused with 401."""
@@ -78,6 +79,12 @@ class Hub:
     sizes: dict[str, int] = field(default_factory=dict)
     """Announce another size for a file."""
     released: threading.Event = field(default_factory=threading.Event)
+
+    def publish(self, name: str, files: Mapping[str, bytes]) -> str:
+        """Put a commit with these files on `main` of `datasets/OWNER/NAME`; return its hash."""
+        repository = Repository(files=files)
+        self.repositories.setdefault(name, []).append(repository)
+        return repository.commit
 
     def environment(self, home: Path) -> dict[str, str]:
         """The environment for a process that takes this for the hub; `home` is its HF_HOME."""
@@ -104,7 +111,9 @@ def lfs(name: str, data: bytes) -> dict[str, Any]:
 @contextmanager
 def serve(repositories: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
     """Serve repositories (`{"datasets/me/toy": {"test.jsonl": b"..."}}`) on 127.0.0.1."""
-    hub = Hub(repositories={name: Repository(files=f) for name, f in repositories.items()})
+    hub = Hub()
+    for name, files in repositories.items():
+        hub.publish(name, files)
     server = _Server(("127.0.0.1", 0), _Handler)
     server.hub = hub
     hub.address = f"http://127.0.0.1:{server.server_address[1]}"
@@ -214,13 +223,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _repository(self, name: str, rev: str) -> Repository | None:
         """Return the repository at `rev`, or answer as the hub does where there is none."""
-        repository = self.hub.repositories.get(name)
-        if repository is None:
+        commits = self.hub.repositories.get(name)
+        if commits is None:
             self._refuse(404, "RepoNotFound")
-        elif rev not in ("main", repository.commit):
+            return None
+        found = [c for c in commits if rev == c.commit] or commits[-1:] * (rev == "main")
+        if not found:
             self._refuse(404, "RevisionNotFound")
             return None
-        return repository
+        return found[0]
 
     def _json(self, value: object) -> None:
         body = json.dumps(value).encode()

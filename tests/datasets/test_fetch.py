@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+from filelock import FileLock
 
 from tests import hub as hubs
 from tests.datasets import toy
@@ -18,6 +18,7 @@ from vicabench.datasets import vsibench
 from vicabench.datasets.fetched import REPO as PUBLISHED
 from vicabench.errors import DataError
 
+TOY = f"datasets/{toy.REPO}"
 PARQUET = "test-00000-of-00001.parquet"
 
 
@@ -28,7 +29,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture
 def hub(content: Mapping[str, bytes]) -> Iterator[hubs.Hub]:
-    with hubs.serve({f"datasets/{toy.REPO}": content}) as hub:
+    with hubs.serve({TOY: content}) as hub:
         yield hub
 
 
@@ -37,6 +38,7 @@ class Shell:
 
     def __init__(self, hub: hubs.Hub, folder: Path) -> None:
         self.hub = hub
+        self.commit = hub.repositories[TOY][0].commit
         self.data = folder / "data"
         self.environment = hub.environment(folder / "home")
         self.environment["VICABENCH_CACHE"] = str(folder / "cache")
@@ -75,8 +77,7 @@ def test_what_is_fetched_can_be_loaded_and_decoded(shell: Shell) -> None:
     result = shell.fetch()
     assert result.returncode == 0, result.stderr
     benchmark = vsibench.load(folder=shell.data)
-    commit = shell.hub.repositories[f"datasets/{toy.REPO}"].commit
-    assert (benchmark.name, benchmark.revision) == (toy.REPO, commit)
+    assert (benchmark.name, benchmark.revision) == (toy.REPO, shell.commit)
     assert [question.id for question in benchmark.questions] == ["1", "2", "3", "4", "5", "6"]
     for frames, video in enumerate(toy.VIDEOS, start=4):
         with av.open(str(benchmark.files[video])) as clip:
@@ -113,6 +114,13 @@ def test_questions_come_first_and_videos_later(shell: Shell) -> None:
     assert len(shell.hub.downloads(PARQUET)) == 1
 
 
+def test_questions_that_were_changed_are_refused(shell: Shell) -> None:
+    shell.fetch("--questions-only")
+    toy.write(shell.data, {PARQUET: toy.parquet([toy.row(1, ground_truth="5")])})
+    with pytest.raises(DataError, match=f"not the file that was fetched from {toy.REPO}"):
+        vsibench.load(folder=shell.data, videos_needed=False)
+
+
 def test_a_broken_connection_is_resumed_where_it_broke(shell: Shell) -> None:
     shell.hub.drop_after["scannet.zip"] = 2000
     assert shell.fetch().returncode == 0
@@ -120,7 +128,9 @@ def test_a_broken_connection_is_resumed_where_it_broke(shell: Shell) -> None:
     assert (first.start, first.sent, second.start) == (None, 2000, 2000)
 
 
-def test_an_interrupted_fetch_continues_with_its_revision(shell: Shell) -> None:
+def test_an_interrupted_fetch_continues_with_its_revision(
+    shell: Shell, content: Mapping[str, bytes]
+) -> None:
     shell.hub.stall_after["scannet.zip"] = 2000
     process = shell.start()
     while not any(p.stat().st_size == 2000 for p in shell.data.glob(".download/*.part")):
@@ -131,14 +141,11 @@ def test_an_interrupted_fetch_continues_with_its_revision(shell: Shell) -> None:
     assert process.returncode == 130
     assert "type the same command again to continue" in errors
     shell.hub.released.set()
-    begun = shell.hub.repositories[f"datasets/{toy.REPO}"].commit
-    assert json.loads((shell.data / "fetching.json").read_text())["revision"] == begun
-
+    shell.hub.publish(TOY, {**content, "README.md": b"A newer toy.\n"})
     assert shell.fetch().returncode == 0
     assert len(shell.hub.downloads("arkitscenes.zip")) == 1
     assert [request.start for request in shell.hub.downloads("scannet.zip")] == [None, 2000]
-    assert vsibench.load(folder=shell.data).revision == begun
-    assert shell.fetch("--revision", begun).returncode == 0
+    assert vsibench.load(folder=shell.data).revision == shell.commit
 
 
 def test_a_corrupt_download_is_refused_and_fetched_anew(shell: Shell) -> None:
@@ -161,8 +168,7 @@ def test_a_corrupt_download_is_refused_and_fetched_anew(shell: Shell) -> None:
 def test_a_bad_published_zip_is_refused(
     shell: Shell, content: Mapping[str, bytes], zipped: bytes, complaint: str
 ) -> None:
-    published = hubs.Repository(files={**content, "scannet.zip": zipped})
-    shell.hub.repositories[f"datasets/{toy.REPO}"] = published
+    shell.hub.publish(TOY, {**content, "scannet.zip": zipped})
     assert complaint in shell.refusal()
     assert not (shell.data / "fetched.json").exists()
     assert not (shell.data.parent / "one.mp4").exists()
@@ -172,19 +178,19 @@ def test_another_revision_or_repository_is_refused_by_name(
     shell: Shell, content: Mapping[str, bytes]
 ) -> None:
     shell.fetch("--questions-only")
-    old = shell.hub.repositories[f"datasets/{toy.REPO}"]
-    new = hubs.Repository(files={**content, "README.md": b"A newer toy.\n"})
-    shell.hub.repositories[f"datasets/{toy.REPO}"] = new
+    newer = shell.hub.publish(TOY, {**content, "README.md": b"A newer toy.\n"})
     message = shell.refusal("--revision", "main")
-    assert f"holds {toy.REPO} at {old.commit}, and {toy.REPO} at {new.commit} was" in message
+    assert f"holds {toy.REPO} at {shell.commit}, and {toy.REPO} at {newer} was" in message
     assert "--data DIR" in message
-    assert f"holds {toy.REPO} at {old.commit}, and me/other was" in shell.refusal("--repo=me/other")
+    assert f"holds {toy.REPO} at {shell.commit}, and me/other was" in shell.refusal(
+        "--repo=me/other"
+    )
 
 
 def test_the_published_data_set_must_have_its_number_of_questions(
     shell: Shell, content: Mapping[str, bytes]
 ) -> None:
-    shell.hub.repositories[f"datasets/{PUBLISHED}"] = hubs.Repository(files=content)
+    shell.hub.publish(f"datasets/{PUBLISHED}", content)
     message = shell.refusal("--repo", PUBLISHED)
     assert "has 5130 questions, but 6 were read" in message
 
@@ -227,6 +233,12 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_download(shell: Shell) -
     assert not shell.hub.downloads("arkitscenes.zip")
 
 
+def test_two_fetches_do_not_write_one_folder(shell: Shell) -> None:
+    shell.data.mkdir()
+    with FileLock(shell.data / ".fetch.lock"):
+        assert "Another fetch is at work" in shell.refusal()
+
+
 def test_copied_zips_are_unpacked_without_a_hub(shell: Shell, content: Mapping[str, bytes]) -> None:
     toy.write(shell.data, content)
     unpack = ("data", "unpack", "vsi-bench", "--data", shell.data)
@@ -241,9 +253,8 @@ def test_the_list_says_what_is_there(shell: Shell, tmp_path: Path) -> None:
     shell.words = ("data", "fetch", "vsi-bench", "--repo", toy.REPO)
     assert shell.fetch().returncode == 0
     listed = toy.vicabench("data", "list", environment={**shell.environment, "COLUMNS": "300"})
-    commit = shell.hub.repositories[f"datasets/{toy.REPO}"].commit
     row = next(line.split() for line in listed.stdout.splitlines() if toy.REPO in line)
-    assert row == [toy.REPO, str(tmp_path / "cache" / "vsi-bench"), commit, "6", "6"]
+    assert row == [toy.REPO, str(tmp_path / "cache" / "vsi-bench"), shell.commit, "6", "6"]
     assert "built on first use" in listed.stdout
 
 

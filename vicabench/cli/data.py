@@ -54,10 +54,10 @@ def fetch(
     keep_zips: KeepZipsOption = False,
 ) -> None:
     """Download a benchmark, check it and unpack its videos; continues where it was interrupted."""
+    _require_fetchable(name)
     from vicabench.datasets.fetch import fetch as fetch_data
     from vicabench.datasets.vsibench import default_folder
 
-    _require_fetchable(name)
     folder = data or default_folder()
     with _interruptible(KEPT), _byte_progress() as progress:
         record = fetch_data(
@@ -80,10 +80,10 @@ def unpack(
     keep_zips: KeepZipsOption = False,
 ) -> None:
     """Unpack the zips that were copied beside the questions; needs no network."""
+    _require_fetchable(name)
     from vicabench.datasets.fetch import unpack_local
     from vicabench.datasets.vsibench import default_folder
 
-    _require_fetchable(name)
     folder = data or default_folder()
     with _interruptible(KEPT), _byte_progress() as progress:
         record = unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=progress)

@@ -245,12 +245,7 @@ def _require_space(
     sizes = [file.size for file in remote]
     if not sizes:
         return
-    there = sum(
-        path.stat().st_size
-        for file in remote
-        for path in (part_path(folder, file), folder / file.name)
-        if path.is_file()
-    )
+    there = sum(path.stat().st_size for file in remote for path in _begun(folder, file))
     zips = sum(sizes) if keep_zips else max(sizes)
     need, free = sum(sizes) + zips - there + SPARE, shutil.disk_usage(folder).free
     if free < need:
@@ -258,3 +253,10 @@ def _require_space(
             f"The disk of {folder} has {free / 1e9:.1f} GB free, and {need / 1e9:.1f} GB are "
             "needed. Make room, or choose another place with --data DIR."
         )
+
+
+def _begun(folder: Path, archive: hub.RemoteFile) -> list[Path]:
+    """Return what there is of a zip: the zip or the beginning of it, and videos out of it."""
+    zips = (part_path(folder, archive), folder / archive.name)
+    videos = (folder / Path(archive.name).stem).glob("*.mp4")
+    return [path for path in (*zips, *videos) if path.is_file()]
