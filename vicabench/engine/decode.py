@@ -20,6 +20,7 @@ from typing import Self
 from vica.video import AUTO, Frames, VideoError
 
 from vicabench.engine.decoder_process import DecoderLostError, DecoderProcess
+from vicabench.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ class DecodeAhead:
         self._lock = Lock()
         self._running: set[DecoderProcess] = set()
         self._left = False
+        self._works = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +82,7 @@ class DecodeAhead:
     def stream(self, videos: Iterable[tuple[str, Path]]) -> Iterator[Decoded]:
         """Yield one Decoded for every (name, path), in order.
 
-        Raises UserError when no decoding process can be started at all.
+        Raises UserError when not even the first decoding process can be started.
         """
         waiting: deque[Future[Decoded]] = deque()
         for name, path in videos:
@@ -115,6 +117,8 @@ class DecodeAhead:
                 path, frames=self._frames, decoder=decoder, limit_seconds=self._limit_seconds
             )
         except DecoderLostError as error:
+            if not self._works:
+                raise UserError(str(error)) from error
             raise DecoderLostError(f"{path}: {error}") from error
 
     def _process(self) -> DecoderProcess:
@@ -131,4 +135,5 @@ class DecodeAhead:
             self._own.process = process = DecoderProcess()
             self._running.add(process)
         process.wait_ready()
+        self._works = True
         return process

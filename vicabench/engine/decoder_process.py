@@ -25,8 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from vica.video import Frames, VideoError
 
-from vicabench.errors import UserError
-
 if sys.platform == "linux":
     from fcntl import F_SETPIPE_SZ, fcntl
 
@@ -41,7 +39,7 @@ class DecoderLostError(Exception):
 
 
 class DecoderProcess:
-    """A running decoding process. Raises UserError when it cannot be started."""
+    """A running decoding process. Raises DecoderLostError when it cannot be started."""
 
     def __init__(self) -> None:
         self._last_words = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
@@ -57,7 +55,7 @@ class DecoderProcess:
             )
         except OSError as error:
             self._last_words.close()
-            raise UserError(f"the process that decodes videos does not start: {error}") from error
+            raise DecoderLostError(f"the decoding process does not start: {error}") from error
         self._jobs = cast("BufferedWriter", self._process.stdin)
         self._replies = cast("BufferedReader", self._process.stdout)
         _widen(self._replies)
@@ -68,12 +66,12 @@ class DecoderProcess:
         return self._process.poll() is None
 
     def wait_ready(self) -> None:
-        """Wait until it has loaded what it needs. Raises UserError when it does not."""
+        """Wait until it has loaded what it needs. Raises DecoderLostError when it does not."""
         try:
             with self._time_limit(START_SECONDS):
                 self._header()
         except DecoderLostError as error:
-            raise UserError(f"the process that decodes videos does not start: {error}") from error
+            raise DecoderLostError(f"the decoding process does not start: {error}") from error
 
     def decode(self, path: Path, *, frames: int, decoder: str, limit_seconds: float) -> Frames:
         """`vica.video.read_frames` over there. Raises VideoError, and DecoderLostError."""
