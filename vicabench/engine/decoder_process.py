@@ -106,6 +106,7 @@ class DecoderProcess:
             pixels_THWC = np.empty(shape, np.uint8)
         except MemoryError as error:
             self.kill()  # what it is about to send has no place here
+            self._process.wait()
             raise VideoError(f"no memory for frames of {shape}") from error
         if self._replies.readinto(pixels_THWC.reshape(-1).data) < pixels_THWC.size:
             raise DecoderLostError(self._how_it_ended())
@@ -144,7 +145,7 @@ class DecoderProcess:
 
     def _how_it_ended(self) -> str:
         code = self._process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        how = f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
         self._last_words.seek(0)
         words = self._last_words.read().decode(errors="replace").strip().splitlines()
         return f"the decoding process ended ({how})" + (f": {words[-1]}" if words else "")
