@@ -114,8 +114,7 @@ class Room:
     def direction(self, text: str) -> str:
         a, b, c = _named(r"by the (.+) and facing the (.+), is the (.+?) to (?:my|the)", text)
         for one, other in ((a, b), (b, c), (a, c)):
-            assert closest(self.only(one), self.only(other)) >= 0.3 - 1e-6
-            assert abs(self.at(one) - self.at(other)) <= 5
+            assert 0.3 <= abs(self.at(one) - self.at(other)) <= 5
         left = math.degrees(cmath.phase((self.at(c) - self.at(a)) / (self.at(b) - self.at(a))))
         side = "left" if left > 0 else "right"
         assert 10 <= abs(left) <= 170 or "my left, right, or back" in text

@@ -7,8 +7,9 @@ import os
 
 from vicabench.datasets.cache import cache_dir
 from vicabench.datasets.jsonl import read_questions
-from vicabench.datasets.rooms.build import GENERATOR, Progress, build
+from vicabench.datasets.rooms.build import Progress, build
 from vicabench.datasets.rooms.folder import MANIFEST, QUESTIONS
+from vicabench.datasets.rooms.settings import GENERATOR
 from vicabench.types import Benchmark
 
 DEFAULT_SCENES = 12

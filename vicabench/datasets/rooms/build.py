@@ -16,11 +16,9 @@ from pathlib import Path
 from filelock import FileLock
 from pebble import ProcessExpired, ProcessPool
 
-from vicabench.datasets.rooms.folder import LOCK, RoomsFolder, Settings
-from vicabench.errors import ConfigError, DataError
-
-GENERATOR = "1"
-"""Version of scenes, films and questions: raise it with any change to what a seed gives."""
+from vicabench.datasets.rooms.folder import LOCK, RoomsFolder
+from vicabench.datasets.rooms.settings import Settings, check_least
+from vicabench.errors import DataError
 
 Progress = Callable[[int, int], None]
 
@@ -31,6 +29,9 @@ def build(
     scenes: int,
     seed: int,
     questions: int = 18,
+    width: int = 640,
+    height: int = 480,
+    fps: int = 24,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> None:
@@ -38,40 +39,35 @@ def build(
 
     Writes `rooms/<scene>.mp4`, `scenes.jsonl` (the exact ground truth), `questions.jsonl` (the
     columns of VSI-Bench) and `rooms.json` (what the folder holds). Scenes that are already there
-    are kept, and more can be added later. `progress` is told (scenes done, scenes in all). With
-    more than one worker the scenes are made in new processes, so a script that calls this needs
-    the usual `if __name__ == "__main__":`.
+    are kept, and more can be added later. The questions do not depend on `width`, `height` and
+    `fps` of the films. `progress` is told (scenes done, scenes in all). With two workers or more
+    a script that calls this needs the usual `if __name__ == "__main__":`.
 
     Raises:
         ConfigError: when a number makes no sense.
         DataError: when the folder holds something else or cannot be written, or a scene fails.
     """
-    _check(scenes=scenes, seed=seed, questions=questions, workers=workers)
-    settings = Settings(generator=GENERATOR, seed=seed, questions_per_scene=questions)
-    folder = RoomsFolder(path=out, settings=settings, scenes=scenes)
-    folder.check()
+    check_least("scenes", scenes, 1)
+    check_least("workers", workers, 1)
+    settings = Settings(
+        seed=seed, questions_per_scene=questions, width=width, height=height, fps=fps
+    )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / LOCK):
-            folder.check()  # another build may have come first
-            if not folder.is_whole():
-                _complete(folder, workers, progress or _silent)
+        _build(RoomsFolder(path=out, settings=settings, scenes=scenes), workers, progress)
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(
-            f"Rooms cannot be written to {out}: {reason}. Name another folder."
-        ) from error
+        raise DataError(f"Rooms cannot be built in {out}: {reason}.") from error
 
 
-def _check(*, scenes: int, seed: int, questions: int, workers: int) -> None:
-    for name, value, least in (
-        ("scenes", scenes, 1),
-        ("seed", seed, 0),
-        ("questions", questions, 1),
-        ("workers", workers, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"Rooms: {name} must be at least {least}; it is {value}.")
+def _build(folder: RoomsFolder, workers: int, progress: Progress | None) -> None:
+    lock = folder.path / LOCK
+    if not lock.exists():
+        folder.check()  # before a lock is put into a folder that is somebody else's
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        folder.check()
+        if not folder.is_whole():
+            _complete(folder, workers, progress or _silent)
 
 
 def _silent(_done: int, _total: int) -> None:

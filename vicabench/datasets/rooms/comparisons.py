@@ -68,7 +68,6 @@ def _order_questions(facts: Facts) -> list[Four]:
         four
         for four in combinations(facts.first_clear, 4)
         if _apart(facts.first_visible, four, margin)
-        and _apart(facts.first_clear, four, margin)
         and _ranked(facts.first_visible, four) == _ranked(facts.first_clear, four)
     ]
 

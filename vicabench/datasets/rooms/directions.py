@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,20 +11,13 @@ from itertools import permutations
 from vicabench.datasets.rooms import templates
 from vicabench.datasets.rooms.choices import Draft, Draw
 from vicabench.datasets.rooms.facts import Facts
-from vicabench.datasets.rooms.geometry import (
-    centre,
-    centre_distance,
-    distance,
-    from_boundary,
-    turn,
-)
-from vicabench.datasets.rooms.world import Box
+from vicabench.datasets.rooms.geometry import centre, from_boundary, turn
 
 MARGIN = 10.0
 """Degrees; nearer to a boundary the direction is not asked for."""
 
 NEAR, FAR = 0.3, 5.0
-"""Metres; the three objects are at least this far apart (closest points), at most so (centres)."""
+"""Metres; any two of the three objects are at least and at most so far apart, centre to centre."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,48 +72,41 @@ def hard(facts: Facts, draw: Draw) -> Iterator[Draft]:
 
 
 def _questions(level: Level, facts: Facts, draw: Draw) -> Iterator[Draft]:
-    stands = _stands(level, facts)
+    stands = _open(_stands(level, facts), level)
     rank = 0
     while stands:
         wanted = level.classes[draw.target(rank, len(level.classes))]
-        stand = _pick(stands, wanted, level, draw)
-        wrong = [name for name in level.classes if name != stand.answer]
-        options, letter = draw.lettered(rank, stand.answer, wrong)
+        a = draw.one(sorted({stand.a for stand in stands}))
+        stand = draw.one([s for s in stands if s.a == a and s.answer == wanted])
+        wrong = [name for name in level.classes if name != wanted]
+        options, letter = draw.lettered(rank, wanted, wrong)
         text = level.text.format(a=stand.a, b=stand.b, c=stand.c)
         yield Draft(text=text, answer=letter, options=options)
         used = {stand.b, stand.c}
-        stands = [s for s in stands if s.a != stand.a or {s.b, s.c} != used]
+        stands = _open([s for s in stands if s.a != a or {s.b, s.c} != used], level)
         rank += 1
 
 
-def _pick(stands: list[Stand], wanted: str, level: Level, draw: Draw) -> Stand:
-    """A question with the wanted answer, where possible by an object that allows all answers.
+def _open(stands: list[Stand], level: Level) -> list[Stand]:
+    """Those by objects that still allow every answer.
 
-    Beside a wall nothing is behind, so without this the object alone would tell the answer.
+    By a wall nothing is behind, and most furniture is by a wall: asked there too, "back" would
+    be the answer of one in 25, and the object alone would tell.
     """
-    classes = {a: {s.answer for s in stands if s.a == a} for a in sorted({s.a for s in stands})}
-    free = [a for a, found in classes.items() if len(found) == len(level.classes)]
-    apt = [a for a, found in classes.items() if wanted in found]
-    a = draw.one(free or apt or list(classes))
-    here = [s for s in stands if s.a == a]
-    return draw.one([s for s in here if s.answer == wanted] or here)
+    answers: dict[str, set[str]] = {}
+    for stand in stands:
+        answers.setdefault(stand.a, set()).add(stand.answer)
+    return [stand for stand in stands if len(answers[stand.a]) == len(level.classes)]
 
 
 def _stands(level: Level, facts: Facts) -> list[Stand]:
     """All unambiguous questions of a level."""
-    near = {pair for pair in permutations(facts.singles, 2) if not _between(facts, *pair)}
+    at = {name: centre(box) for name, box in facts.singles.items()}
+    close = {(a, b) for a, b in permutations(at, 2) if NEAR <= math.dist(at[a], at[b]) <= FAR}
     found = []
-    for a, b, c in permutations(facts.singles, 3):
-        if not near.isdisjoint({(a, b), (a, c), (b, c)}):
-            continue
-        angle = turn(*(centre(facts.singles[name]) for name in (a, b, c)))
-        if from_boundary(angle, level.starts) >= MARGIN:
+    for a, b, c in permutations(at, 3):
+        angle = turn(at[a], at[b], at[c])
+        clear = from_boundary(angle, level.starts) >= MARGIN
+        if clear and close.issuperset({(a, b), (a, c), (b, c)}):
             found.append(Stand(a=a, b=b, c=c, answer=level.name(angle)))
     return found
-
-
-def _between(facts: Facts, a: str, b: str) -> bool:
-    """Whether two objects are neither too near nor too far from each other."""
-    first: Box = facts.singles[a]
-    second: Box = facts.singles[b]
-    return centre_distance(first, second) <= FAR and distance(first, second) >= NEAR

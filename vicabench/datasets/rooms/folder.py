@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vicabench.datasets.rooms.settings import Settings
 from vicabench.errors import DataError
 
 MANIFEST = "rooms.json"
@@ -22,15 +23,6 @@ QUESTIONS = "questions.jsonl"
 SCENES = "scenes.jsonl"
 LOCK = ".lock"
 _PARTS = ".parts"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What decides every byte of a scene's questions; one folder holds scenes of one kind only."""
-
-    generator: str
-    seed: int
-    questions_per_scene: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +93,9 @@ class RoomsFolder:
 
     def begin(self) -> None:
         """Marks the folder as this one, unfinished."""
-        (self.path / "rooms").mkdir(exist_ok=True)
         self.parts.mkdir(exist_ok=True)
         write(self.parts / MANIFEST, json.dumps(asdict(self.settings)) + "\n")
+        (self.path / "rooms").mkdir(exist_ok=True)
 
     def film(self, scene_name: str) -> Path:
         """Where the film of a scene goes."""

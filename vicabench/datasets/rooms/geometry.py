@@ -52,11 +52,6 @@ def longest_side(box: Box) -> int:
     return round(100 * max(box.length, box.width, box.height))
 
 
-def centre_distance(a: Box, b: Box) -> float:
-    """Distance between the centres of the footprints."""
-    return math.dist(centre(a), centre(b))
-
-
 def turn(origin: Point, facing: Point, target: Point) -> float:
     """Angle at `origin` from `facing` to `target`, counter-clockwise, in [0, 360)."""
     v_x, v_y = facing[0] - origin[0], facing[1] - origin[1]

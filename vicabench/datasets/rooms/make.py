@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+import av
+
 from vicabench.datasets.rooms.facts import first_visible
 from vicabench.datasets.rooms.film import film
 from vicabench.datasets.rooms.folder import RoomsFolder, publish, write
@@ -14,14 +16,26 @@ from vicabench.datasets.rooms.questions import questions_for
 from vicabench.datasets.rooms.scenes import make_scene
 from vicabench.datasets.rooms.sightings import Sightings, sightings
 from vicabench.datasets.rooms.world import Scene
+from vicabench.errors import DataError
 from vicabench.types import Question
 
 
 def make(folder: RoomsFolder, index: int) -> None:
     """Makes scene number `index`; a film that is already there is kept.
 
-    The part is written last: where there is one, the scene is finished.
+    The part is written last: where there is one, the scene is finished. Raises DataError when
+    no furniture fits or the film cannot be encoded, OSError when something cannot be written.
     """
+    try:
+        _make(folder, index)
+    except (RuntimeError, av.FFmpegError) as error:
+        raise DataError(
+            f"Rooms: scene {index} of seed {folder.settings.seed} cannot be made: {error}. "
+            "Choose another seed."
+        ) from error
+
+
+def _make(folder: RoomsFolder, index: int) -> None:
     scene = make_scene(folder.settings.seed, index)
     seen = sightings(scene)
     asked = questions_for(scene, seen, limit=folder.settings.questions_per_scene)
@@ -34,7 +48,8 @@ def _make_film(folder: RoomsFolder, scene: Scene) -> None:
     file = folder.film(scene.name)
     if not file.exists():
         draft = folder.parts / f"{scene.name}.{os.getpid()}.mp4"
-        film(scene, draft)
+        how = folder.settings
+        film(scene, draft, width=how.width, height=how.height, fps=how.fps)
         publish(draft, file)
 
 
