@@ -60,8 +60,8 @@ def test_rows_become_questions(tmp_path: Path) -> None:
         ({"video": "/etc/passwd"}, "not a path below the videos folder"),
         ({"video": "C:\\film.mp4"}, "not a path below the videos folder"),
         (choice(1, ground_truth="C"), "the letter of an option, A to B, found 'C'"),
-        (choice(1, options=["A. x", "C. y"]), "begins with 'B. ', found 'C. y'"),
-        (choice(1, options=["A) x", "B) y"]), "begins with 'A. ', found 'A) x'"),
+        (choice(1, options=["A. x", "C. y"]), "begins with 'B.', found 'C. y'"),
+        (choice(1, options=["A) x", "B) y"]), "begins with 'A.', found 'A) x'"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(

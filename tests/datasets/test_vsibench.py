@@ -109,9 +109,20 @@ def test_zips_that_are_not_unpacked_name_the_command(tmp_path: Path, published: 
     assert f"vicabench data unpack vsi-bench --data {tmp_path}" in str(error.value)
 
 
-def test_a_missing_part_is_counted(tmp_path: Path, published: Rows) -> None:
+def test_some_missing_videos_are_left_to_their_own_questions(
+    tmp_path: Path, published: Rows
+) -> None:
     videos = {f"{video}.mp4": b"film" for video in toy.VIDEOS[:4]}
     toy.write(tmp_path, {PARQUET: toy.parquet(published), **videos})
-    with pytest.raises(DataError, match="2 of 6 videos of VSI-Bench are missing") as error:
+    loaded = vsibench.load(folder=tmp_path)
+    assert sum(file.is_file() for file in loaded.files.values()) == 4
+    assert len(loaded.questions) == len(published)
+
+
+def test_without_a_single_video_the_command_that_brings_them_is_named(
+    tmp_path: Path, published: Rows
+) -> None:
+    toy.write(tmp_path, {PARQUET: toy.parquet(published)})
+    with pytest.raises(DataError, match="6 of 6 videos of VSI-Bench are missing") as error:
         vsibench.load(folder=tmp_path)
-    assert "scannetpp/one.mp4 for one" in str(error.value)
+    assert "vicabench data fetch vsi-bench" in str(error.value)

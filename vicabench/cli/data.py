@@ -118,7 +118,7 @@ def rooms(
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    typer.echo(f"{scenes} rooms are in {out}.")
+    typer.echo(f"{scenes} rooms are in {out}. Ask about them: --benchmark {out}/questions.jsonl")
 
 
 @app.command("list")

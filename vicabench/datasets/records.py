@@ -123,8 +123,8 @@ def _options(row: Row, task: str) -> tuple[str, ...]:
     if not isinstance(options, (list, tuple)) or len(options) < 2:
         raise DataError(f"{task} needs a list of two or more options, found {_shown(options)}.")
     for letter, option in zip(string.ascii_uppercase, options, strict=False):
-        start = f"{letter}. "
-        if not isinstance(option, str) or not option.startswith(start) or option == start:
+        start = f"{letter}."
+        if not isinstance(option, str) or not option.startswith(start):
             raise DataError(
                 f"options are spelled 'A. ...', 'B. ...' in order: expected one that begins "
                 f"with {start!r}, found {_shown(option)}."

@@ -114,26 +114,36 @@ def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None
 
 
 def check_videos(folder: Path, files: dict[str, Path], record: fetched.Fetched | None) -> None:
-    """Refuse a folder where a video is missing, or is not of the size it was unpacked with."""
-    sizes = {} if record is None else record.videos
-    bad = [file for file in files.values() if not _is_whole(file, folder, sizes)]
-    if not bad:
-        return
-    zips = sorted({f"{file.parent.name}.zip" for file in bad})
-    if all((folder / name).is_file() for name in zips):
+    """Refuse a folder that was not filled to the end, or whose videos were changed since.
+
+    Single videos that are missing are no reason: they become errors of their own questions.
+    """
+    missing = [file for file in files.values() if not file.is_file()]
+    zips = sorted({f"{file.parent.name}.zip" for file in missing})
+    if missing and all((folder / name).is_file() for name in zips):
         raise DataError(
-            f"{len(bad)} of {len(files)} videos in {folder} are still in {', '.join(zips)}. "
+            f"{len(missing)} of {len(files)} videos in {folder} are still in {', '.join(zips)}. "
             f"Unpack them with: vicabench data unpack {NAME}{data_option(folder)}"
         )
-    raise DataError(
-        f"{len(bad)} of {len(files)} videos of VSI-Bench are missing or incomplete in {folder}, "
-        f"{bad[0]} for one. {how_to_get(folder, record)}"
-    )
+    unfinished = record is not None and not fetched.is_finished(folder)
+    if len(missing) == len(files) or (missing and unfinished):
+        raise DataError(
+            f"{len(missing)} of {len(files)} videos of VSI-Bench are missing in {folder}, "
+            f"{missing[0]} for one. {how_to_get(folder, record)}"
+        )
+    sizes = {} if record is None else record.videos
+    changed = [file for file in files.values() if _is_changed(file, folder, sizes)]
+    if changed:
+        raise DataError(
+            f"{len(changed)} of {len(files)} videos in {folder} are not the ones that were "
+            f"fetched: their sizes differ, {changed[0]} for one. "
+            f"`{fetch_command(folder, record)}` brings them again."
+        )
 
 
-def _is_whole(file: Path, folder: Path, sizes: Mapping[str, int]) -> bool:
+def _is_changed(file: Path, folder: Path, sizes: Mapping[str, int]) -> bool:
     size = sizes.get(file.relative_to(folder).as_posix())
-    return file.is_file() if size is None else fetched.has_size(file, size)
+    return size is not None and file.is_file() and not fetched.has_size(file, size)
 
 
 def how_to_get(folder: Path, record: fetched.Fetched | None = None) -> str:
