@@ -189,11 +189,20 @@ def test_two_builds_at_once_into_one_folder_wait_for_each_other(tmp_path: Path) 
     }
 
 
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text(SLOW.replace('if __name__ == "__main__":', "if True:"))
+    command = [sys.executable, str(script), str(tmp_path / "out"), "2"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert 'put the call below `if __name__ == "__main__":`' in ended.stderr
+
+
 def test_rooms_are_built_into_the_cache_when_first_loaded(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VICABENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(rooms, "build", tiny)
+    monkeypatch.setattr(rooms, "build", tiny)  # the same films, but smaller
     first = rooms.load(scenes=2, seed=1)
     again = rooms.load(scenes=2, seed=1, progress=lambda *_: pytest.fail("built again"))
     assert first == again

@@ -13,6 +13,7 @@ from vicabench.datasets.rooms.settings import GENERATOR
 from vicabench.types import Benchmark
 
 DEFAULT_SCENES = 12
+MOST_WORKERS = 4
 
 
 def load(
@@ -24,7 +25,7 @@ def load(
     """
     name = f"generator{GENERATOR}-seed{seed}-scenes{scenes}"
     folder = cache_dir() / "rooms" / name
-    workers = min(2, os.cpu_count() or 1)
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
     build(folder, scenes=scenes, seed=seed, workers=workers, progress=progress)
     questions = read_questions(folder / QUESTIONS)
     digest = json.loads((folder / MANIFEST).read_bytes())["sha256"][QUESTIONS]

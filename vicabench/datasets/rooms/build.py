@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,7 +19,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from vicabench.datasets.rooms.folder import LOCK, RoomsFolder
 from vicabench.datasets.rooms.settings import Settings, check_least
-from vicabench.errors import DataError
+from vicabench.errors import ConfigError, DataError
 
 Progress = Callable[[int, int], None]
 
@@ -49,6 +50,7 @@ def build(
     """
     check_least("scenes", scenes, 1)
     check_least("workers", workers, 1)
+    _check_not_importing_main()
     settings = Settings(
         seed=seed, questions_per_scene=questions, width=width, height=height, fps=fps
     )
@@ -68,6 +70,15 @@ def _build(folder: RoomsFolder, workers: int, progress: Progress | None) -> None
         folder.check()
         if not folder.is_whole():
             _complete(folder, workers, progress or _silent)
+
+
+def _check_not_importing_main() -> None:
+    # As multiprocessing itself checks; it would say so too, but not while we wait for our lock.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigError(
+            "Rooms are built in new processes, which import the script that asked for them: put "
+            'the call below `if __name__ == "__main__":`, or build with workers=1.'
+        )
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -99,10 +110,10 @@ def _made_apart(folder: RoomsFolder, owed: list[int], workers: int) -> Iterator[
         for future in as_completed([pool.schedule(_make, (folder, index)) for index in owed]):
             future.result()
             yield
-    except ProcessExpired as error:
+    except (ProcessExpired, BrokenProcessPool) as error:
         raise DataError(
-            f"A process that makes scenes ended with exit code {error.exitcode}, perhaps for want "
-            "of memory. Run the same command again to continue, with fewer workers."
+            f"A process that makes scenes ended before its time ({error}), perhaps for want of "
+            "memory. Run the same command again to continue, with fewer workers."
         ) from error
     finally:
         pool.stop()  # type: ignore[no-untyped-call]  # the one untyped function of pebble

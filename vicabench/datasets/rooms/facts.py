@@ -62,9 +62,11 @@ def facts_of(scene: Scene, sightings: Sightings) -> Facts:
 
 
 def first_visible(scene: Scene, sightings: Sightings) -> list[float | None]:
-    """The second at which each thing is first visible, None where it never is."""
+    """The second at which each thing is first visible, to 1 ms, None where it never is."""
     seen_NT = (_shares(scene, sightings) >= VISIBLE_SHARE).T
-    return [float(sightings.seconds[row.argmax()]) if row.any() else None for row in seen_NT]
+    return [
+        round(float(sightings.seconds[row.argmax()]), 3) if row.any() else None for row in seen_NT
+    ]
 
 
 def _shares(scene: Scene, sightings: Sightings) -> NDArray[np.float64]:
