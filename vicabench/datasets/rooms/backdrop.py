@@ -1,30 +1,41 @@
 """The bare room behind the furniture: which plane a ray meets, and its colour there.
 
 The room is convex, so the plane that a ray leaves through is the one with the largest inverse
-distance: no polygon is drawn. Colours are packed into one integer, a byte each, and read from a
-mip pyramid with bilinear weights.
+distance: no polygon is drawn. A texel is one 64-bit number with 16 bits for each of red, green
+and blue, so that bilinear weights apply to all three at once.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicabench.datasets.rooms.camera import Pose, focal
-from vicabench.datasets.rooms.planes import CEILING, EAST, FLOOR, NORTH, SOUTH, WEST
+from vicabench.datasets.rooms.planes import Plane, planes
 from vicabench.datasets.rooms.raster import Floats
 from vicabench.datasets.rooms.textures import TEXELS
 from vicabench.datasets.rooms.world import Scene
 
 Single = NDArray[np.float32]
-Packed = NDArray[np.uint32]
+Packed = NDArray[np.uint64]
+Indices = NDArray[np.intp]
+Page = tuple[Packed, Indices, np.int64]
+
+RED, GREEN, BLUE = np.uint64(32), np.uint64(16), np.uint64(0)
+"""Where each colour begins in a packed number."""
 
 _LEVELS = 6
-_RED_BLUE = np.uint32(0x00FF00FF)
-_SHARPNESS = 0.2
-"""Levels below the one whose texels are as large as the pixels: sharper, at a little shimmer."""
+_STEPS = 16
+"""Bilinear weights are sixteenths."""
 
-_SAMPLES = ((-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375))
+_BYTES = np.uint64(0x0000_00FF_00FF_00FF)
+
+_SHARPNESS = 0.5
+"""Below 1: texels somewhat smaller than what a pixel covers; sharper, at a little shimmer."""
+
+_SAMPLES = np.array([(-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375)])
 
 
 class Backdrop:
@@ -32,115 +43,168 @@ class Backdrop:
 
     def __init__(self, scene: Scene, painted: list[Floats]) -> None:
         """`painted` are the six planes (V, U, C) in the order of `planes.planes`."""
-        self._size = (scene.width, scene.depth, scene.height)
-        pages, starts, strides, scales = [], [], [], []
-        at = 0
-        for texels_VUC in painted:
-            for level_VUC in _pyramid(texels_VUC):
-                page = _pack(np.pad(level_VUC, ((1, 1), (1, 1), (0, 0)), mode="edge"))
-                pages.append(page.ravel())
-                starts.append(at)
-                strides.append(page.shape[1])
-                scales.append([page.shape[1] - 2, page.shape[0] - 2])
-                at += page.size
-        self._texels = np.concatenate(pages)
-        self._starts, self._strides = np.array(starts), np.array(strides)
-        width, depth, height = self._size
-        sides = {FLOOR: (width, depth), CEILING: (width, depth), WEST: (depth, height)}
-        sides |= {EAST: sides[WEST], SOUTH: (width, height), NORTH: (width, height)}
-        metres = np.repeat([sides[plane] for plane in range(6)], _LEVELS, axis=0)
-        self._scales = (np.array(scales) / metres).astype(np.float32)
+        self._planes = planes(scene)
+        self._pages = [_page(texels_VUC) for texels_VUC in painted]
 
-    def draw(self, pose: Pose, width: int, height: int) -> Packed:
-        """The room as the camera sees it, (height, width), smooth along the edges of planes."""
-        x, y = (
-            np.arange(width, dtype=np.float32)[None],
-            np.arange(height, dtype=np.float32)[:, None],
+    def sight(self, pose: Pose, width: int, height: int) -> Sight:
+        """The room from one pose, in an image of this size."""
+        lens = focal(width)
+        faces = [
+            _project(plane, page, pose, lens)
+            for plane, page in zip(self._planes, self._pages, strict=True)
+        ]
+        return Sight(lens=lens, middle=((width - 1) / 2, (height - 1) / 2), faces=faces)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Face:
+    """A plane as linear functions of (across, down, 1) in the image, and its texels.
+
+    `inverse` gives one over the depth; `along` over that gives u and v in sixteenths of a texel.
+    `area` times the depth cubed is what a pixel covers, in texels.
+    """
+
+    inverse: Floats
+    along: tuple[Floats, Floats]
+    area: float
+    texels: Packed
+    starts_L: Indices
+    stride: np.int64
+
+    def read(self, across: Single, down: Single, inverse: Single) -> Packed:
+        """Bilinear colours where rays meet the plane, given one over their depths."""
+        far = 1 / inverse
+        # Half the logarithm in base 2, rounded down, is in the exponent of the float.
+        area = far * far * far * np.float32(2 * self.area)
+        level = ((area.view(np.int32) >> 24) - 63).clip(0, _LEVELS - 1)
+        # Fixed point, which a shift turns from texels of the finest level into those of another.
+        # The padding shifts every texel by one, and its centre lies half a texel further.
+        u, v = (
+            ((_linear(slope, across, down) * far).astype(np.int32) >> level) + _STEPS // 2
+            for slope in self.along
         )
-        colour, plane = self._look(pose, x, y, width, height)
-        edge = np.zeros(plane.shape, dtype=bool)
-        across, down = plane[:, 1:] != plane[:, :-1], plane[1:] != plane[:-1]
-        edge[:, 1:] |= across
-        edge[:, :-1] |= across
-        edge[1:] |= down
-        edge[:-1] |= down
-        rows, columns = np.nonzero(edge)
-        rows_4, columns_4 = (
-            (at[:, None] + np.array([sample[k] for sample in _SAMPLES])).astype(np.float32)
-            for at, k in ((rows, 1), (columns, 0))
-        )
-        parts, _ = self._look(pose, columns_4, rows_4, width, height)
-        colour[rows, columns] = _average(parts)
+        at = self.starts_L.take(level) + (v >> 4) * self.stride + (u >> 4)
+        right, above = (u & 15).astype(np.uint64), (v & 15).astype(np.uint64)
+        left, below = np.uint64(_STEPS) - right, np.uint64(_STEPS) - above
+        lower = self.texels.take(at) * left
+        lower += self.texels.take(at + 1) * right
+        at += self.stride
+        upper = self.texels.take(at) * left
+        upper += self.texels.take(at + 1) * right
+        return (lower * below + upper * above) >> np.uint64(8) & _BYTES
+
+
+def _project(plane: Plane, page: Page, pose: Pose, lens: float) -> _Face:
+    """A plane of the room as a camera sees it."""
+    away = plane.distance(pose.position)
+    inverse = pose.axes @ (-plane.inward / away)
+    along_u, along_v = (
+        TEXELS * _STEPS * (pose.axes @ axis + inverse * ((pose.position - plane.origin) @ axis))
+        for axis in (plane.u_axis, plane.v_axis)
+    )
+    # A pixel covers (depth / lens)^2 / cos of the plane, where cos is about away / depth.
+    area = (_SHARPNESS * TEXELS / lens) ** 2 / away
+    texels, starts_L, stride = page
+    return _Face(
+        inverse=inverse,
+        along=(along_u, along_v),
+        area=area,
+        texels=texels,
+        starts_L=starts_L,
+        stride=stride,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sight:
+    """The planes of a room from one pose; `lens` and `middle` of the image in pixels."""
+
+    lens: float
+    middle: tuple[float, float]
+    faces: list[_Face]
+
+    def draw(self, rows: range, width: int) -> Packed:
+        """Some rows of the picture, (rows, width); the edges between planes are smooth."""
+        x = np.arange(width, dtype=np.float32)[None]
+        y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+        colour, plane = self._look(x, y)
+        row, column = np.nonzero(_edges(plane))
+        if len(row):
+            places = np.stack([column, row + rows.start], axis=1)[:, None] + _SAMPLES
+            x_4, y_4 = places.astype(np.float32).reshape(-1, 2).T
+            samples, _ = self._look(x_4[None], y_4[None])
+            total = samples.reshape(-1, 4).sum(axis=1, dtype=np.uint64)
+            colour[row, column] = total >> np.uint64(2) & _BYTES
         return colour
 
-    def _look(
-        self, pose: Pose, x: Single, y: Single, width: int, height: int
-    ) -> tuple[Packed, NDArray[np.int8]]:
-        """Colour and plane at places of the image; x and y broadcast against each other."""
-        lens = np.float32(focal(width))
-        across, down = (x - (width - 1) / 2) / lens, (y - (height - 1) / 2) / lens
-        axes = pose.axes.astype(np.float32)
-        rays = [axes[0, k] * across + (axes[1, k] * down + axes[2, k]) for k in range(3)]
-        plane, inverse = self._leave(pose, rays)
-        far = 1 / inverse
-        where = [ray * far + np.float32(at) for ray, at in zip(rays, pose.position, strict=True)]
-        page = plane * np.int16(_LEVELS) + self._level(pose, plane, far, across, down, lens)
-        u = np.where((plane == WEST) | (plane == EAST), where[1], where[0])
-        v = np.where(plane <= CEILING, where[1], where[2])
-        return self._read(page, u, v), plane
+    def _look(self, x: Single, y: Single) -> tuple[Packed, NDArray[np.int8]]:
+        """Colour and plane at places of the image; x and y (2 axes) broadcast against each other.
 
-    def _leave(self, pose: Pose, rays: list[Single]) -> tuple[NDArray[np.int8], Single]:
-        """The plane each ray leaves through and the inverse of its distance (in ray lengths)."""
-        x, y, z = pose.position
-        width, depth, height = self._size
-        ways = ((FLOOR, 2, -z), (CEILING, 2, height - z), (WEST, 0, -x), (EAST, 0, width - x))
-        ways += ((SOUTH, 1, -y), (NORTH, 1, depth - y))
-        inverse = np.full(rays[0].shape, 1e-6, dtype=np.float32)
-        plane = np.zeros(rays[0].shape, dtype=np.int8)
-        for index, axis, room in ways:
-            candidate = rays[axis] * np.float32(1 / room)
-            np.copyto(plane, index, where=candidate > inverse)
-            np.maximum(inverse, candidate, out=inverse)
-        return plane, inverse
+        A ray leaves the room through the plane with the largest inverse depth.
+        """
+        across, down = (x - self.middle[0]) / self.lens, (y - self.middle[1]) / self.lens
+        possible = self._possible(across, down)
+        best, plane = self._leave(possible, across, down)
+        colour = np.zeros(plane.shape, dtype=np.uint64)
+        for index in possible:
+            mine = plane == index
+            columns = np.flatnonzero(mine.any(axis=0))
+            if len(columns):
+                part = np.s_[:, columns[0] : columns[-1] + 1]
+                seen = self.faces[index].read(
+                    _columns(across, part), _columns(down, part), best[part]
+                )
+                np.copyto(colour[part], seen, where=mine[part])
+        return colour, plane
 
-    def _level(
-        self,
-        pose: Pose,
-        plane: NDArray[np.int8],
-        far: Single,
-        across: Single,
-        down: Single,
-        lens: np.float32,
-    ) -> NDArray[np.int16]:
-        """The mip level whose texels are about as large as what a pixel covers of the plane."""
-        x, y, z = pose.position
-        width, depth, height = self._size
-        away = np.array([z, height - z, x, width - x, y, depth - y], dtype=np.float32)
-        long = np.sqrt(1 + across**2 + down**2)
-        # A pixel covers (far / lens)^2 / cos of the plane, and cos = away / (far * long).
-        area = (far * np.float32(TEXELS) / lens) ** 2 * far * long / away[plane]
-        level = np.float32(0.5) * np.log2(area) + np.float32(0.5 - _SHARPNESS)
-        return level.clip(0, _LEVELS - 1).astype(np.int16)
+    def _possible(self, across: Single, down: Single) -> list[int]:
+        """The planes that can be nearest in a rectangle of the image, judged by its corners."""
+        ends = [[a, d, 1] for a in (across.min(), across.max()) for d in (down.min(), down.max())]
+        corner_46 = np.array(ends) @ np.array([face.inverse for face in self.faces]).T
+        return list(np.flatnonzero(corner_46.max(axis=0) >= corner_46.min(axis=0).max()))
 
-    def _read(self, page: NDArray[np.int16], u: Single, v: Single) -> Packed:
-        """Bilinear colours at (u, v) metres of the pages of the atlas."""
-        scale = self._scales.take(page, axis=0)
-        # The padding shifts every texel by one, its centre lies half a texel further.
-        across, up = u * scale[..., 0] + np.float32(0.5), v * scale[..., 1] + np.float32(0.5)
-        column, row = across.astype(np.int32), up.astype(np.int32)
-        stride = self._strides.take(page)
-        at = self._starts.take(page) + row * stride + column
-        right = ((across - column) * 16).astype(np.uint32)
-        above = ((up - row) * 16).astype(np.uint32)
-        red_blue = np.zeros(at.shape, dtype=np.uint32)
-        green = np.zeros(at.shape, dtype=np.uint32)
-        both = right * above
-        weights = (256 - 16 * right - 16 * above + both, 16 * right - both, 16 * above - both, both)
-        for step, weight in zip((0, 1, stride, stride + 1), weights, strict=True):
-            texel = self._texels.take(at + step)
-            red_blue += (texel & _RED_BLUE) * weight
-            green += (texel >> np.uint32(8) & np.uint32(255)) * weight
-        return (red_blue >> np.uint32(8) & _RED_BLUE) | (green & np.uint32(0xFF00))
+    def _leave(
+        self, possible: list[int], across: Single, down: Single
+    ) -> tuple[Single, NDArray[np.int8]]:
+        """One over the depth at which each ray leaves the room, and the plane it leaves by."""
+        best = _linear(self.faces[possible[0]].inverse, across, down)
+        plane = np.full(best.shape, possible[0], dtype=np.int8)
+        for index in possible[1:]:
+            inverse = _linear(self.faces[index].inverse, across, down)
+            np.copyto(plane, index, where=inverse > best)
+            np.maximum(best, inverse, out=best)
+        return best, plane
+
+
+def _linear(slope: Floats, across: Single, down: Single) -> Single:
+    """A linear function of the image, from its slopes and its value in the middle."""
+    first, second, third = (np.float32(part) for part in slope)
+    return first * across + (second * down + third)
+
+
+def _columns(values: Single, part: tuple[slice, slice]) -> Single:
+    """Some columns, of an array that may have but one for all."""
+    return values[part] if values.shape[1] > 1 else values
+
+
+def _edges(plane: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Pixels with another plane beside, above or below them."""
+    edge = np.zeros(plane.shape, dtype=bool)
+    across, down = plane[:, 1:] != plane[:, :-1], plane[1:] != plane[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    return edge
+
+
+def _page(texels_VUC: Floats) -> Page:
+    """A mip pyramid in one row-major array: its texels, the start of each level, its stride."""
+    levels = [_pack(level_VUC) for level_VUC in _pyramid(texels_VUC)]
+    stride = levels[0].shape[1]
+    starts = np.cumsum([0] + [level.shape[0] * stride for level in levels[:-1]])
+    padded = [np.pad(level, ((0, 0), (0, stride - level.shape[1]))) for level in levels]
+    return np.concatenate(padded).ravel(), starts, np.int64(stride)
 
 
 def _pyramid(texels_VUC: Floats) -> list[Floats]:
@@ -154,13 +218,15 @@ def _pyramid(texels_VUC: Floats) -> list[Floats]:
 
 
 def _pack(texels_VUC: Floats) -> Packed:
-    """Red, green and blue as the bytes 16, 8 and 0 of an integer."""
-    red, green, blue = np.moveaxis((texels_VUC * 255 + 0.5).astype(np.uint32), 2, 0)
-    return red << np.uint32(16) | green << np.uint32(8) | blue
+    """Colours as packed numbers, with a texel more on all sides for the bilinear weights."""
+    padded = np.pad(texels_VUC, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    red, green, blue = np.moveaxis((padded * 255 + 0.5).astype(np.uint64), 2, 0)
+    return red << RED | green << GREEN | blue << BLUE
 
 
-def _average(colour_4: Packed) -> Packed:
-    """The mean of four packed colours, (..., 4) to (...)."""
-    red_blue = (colour_4 & _RED_BLUE).sum(axis=-1, dtype=np.uint32) >> np.uint32(2)
-    green = (colour_4 & np.uint32(0xFF00)).sum(axis=-1, dtype=np.uint32) >> np.uint32(2)
-    return (red_blue & _RED_BLUE) | (green & np.uint32(0xFF00))
+def channels(colour: Packed) -> NDArray[np.uint8]:
+    """Packed colours as uint8 (..., 3), on a machine of either byte order."""
+    picture = np.empty((*colour.shape, 3), dtype=np.uint8)
+    for channel, place in enumerate((RED, GREEN, BLUE)):
+        picture[..., channel] = colour >> place
+    return picture

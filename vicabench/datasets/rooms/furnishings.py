@@ -5,6 +5,8 @@ The same rules as in `shapes.py`: on z = 0 around the z axis, facing -y, `c` the
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from vicabench.datasets.rooms.mesh import Colour, Mesh, box, join, leaf, prism
@@ -44,8 +46,8 @@ def cabinet(length: float, width: float, height: float, c: Colour) -> Mesh:
         box((-x, x), (-y + 0.02, y), (plinth, height - lid), shade(c, 0.7)),
         box((-x, x), (-y, y), (height - lid, height), shade(c, 1.15)),
     ]
-    for low, high in zip(rows[:-1], rows[1:], strict=True):
-        for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(rows):
+        for left, right in pairwise(edges):
             across, up = (left + 0.012, right - 0.012), (low + 0.012, high - 0.012)
             middle, knob = (left + right) / 2, high - 0.2 * (high - low)
             parts.append(box(across, (-y + 0.004, -y + 0.02), up, c))
@@ -66,7 +68,7 @@ def bookshelf(length: float, width: float, height: float, c: Colour) -> Mesh:
         box((-x, x), (y - 0.02, y), (0, height), shade(c, 0.6)),
     ]
     parts += [box((-x, x), (-y, y), (low, low + board), shade(c, 1.1)) for low in levels]
-    for low, high in zip(levels[:-1], levels[1:], strict=True):
+    for low, high in pairwise(levels):
         parts += _books((-x + board, x - board), y, low + board, high - low - board, levels[1])
     return join(*parts)
 
@@ -76,7 +78,8 @@ def _books(
 ) -> list[Mesh]:
     """A row of books on one shelf; the same shelf always holds the same books."""
     rng = np.random.default_rng([round(1000 * floor), round(1000 * salt)])
-    at, row = inside[0], []
+    at = inside[0]
+    row: list[Mesh] = []
     end = inside[0] + rng.uniform(0.55, 1.0) * (inside[1] - inside[0])
     while True:
         thick = rng.uniform(0.05, 0.13)

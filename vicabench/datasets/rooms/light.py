@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicabench.datasets.rooms.planes import Plane, Window
-from vicabench.datasets.rooms.raster import Floats, ScanLines, fragments
+from vicabench.datasets.rooms.raster import Floats, ScanLines, covered
 from vicabench.datasets.rooms.world import Box, Scene
 
 _WARM = np.array([1.0, 0.93, 0.84])
 _COOL = np.array([0.86, 0.95, 1.0])
-_AMBIENT = np.array([0.38, 0.385, 0.39])
+_AMBIENT = np.array([0.29, 0.295, 0.30])
 _LAMP_EVERY = 4.5
 _LAMP_RADIUS = 0.45
+_LOW = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class Lights:
 def lights(scene: Scene, window: Window) -> Lights:
     """The lamps, one for every five metres or so, and the window, which is the cooler light."""
     columns, rows = (max(1, round(side / _LAMP_EVERY)) for side in (scene.width, scene.depth))
-    each = max(4, 12 // (columns * rows))
+    each = max(5, 14 // (columns * rows))
     turn = 2.39996 * np.arange(each)
     spread = _LAMP_RADIUS * np.sqrt((np.arange(each) + 0.5) / each)
     lamps = [
@@ -59,8 +60,8 @@ def lights(scene: Scene, window: Window) -> Lights:
         ),
         power_LC=np.concatenate(
             [
-                np.tile(_WARM * 1.15 / share, (len(lamps), 1)),
-                np.tile(_COOL * 1.6 / len(panes), (len(panes), 1)),
+                np.tile(_WARM * 1.3 / share, (len(lamps), 1)),
+                np.tile(_COOL * 1.1 / len(panes), (len(panes), 1)),
             ]
         ),
     )
@@ -87,15 +88,19 @@ def on_plane(plane: Plane, lit: Lights, quads_F43: Floats, texels: float) -> Flo
     points_P3 = plane.points(u.ravel(), v.ravel())
     normals_P3 = np.broadcast_to(plane.inward, points_P3.shape)
     shine_LP = direct(points_P3, normals_P3, lit)
-    for light_P, point in zip(shine_LP, lit.points_L3, strict=True):
-        light_P[_shadow(plane, point, quads_F43, scale, grid)] = 0.0
-    corners_P = _corner_shade(plane, u.ravel(), v.ravel())
-    total_PC = shine_LP.T @ lit.power_LC + _AMBIENT * corners_P[:, None]
+    for index, point in enumerate(lit.points_L3):
+        lit_P = np.ones(len(points_P3))
+        lit_P[_shadow(plane, point, quads_F43, scale, grid)] = 0.0
+        shine_LP[index] *= _soften(lit_P.reshape(rows, columns)).ravel()
+    around_P = _corner_shade(plane, u.ravel(), v.ravel())
+    if plane.inward[2] > 0:
+        around_P *= _contact(quads_F43, scale, grid).ravel()
+    total_PC = shine_LP.T @ lit.power_LC + _AMBIENT * around_P[:, None]
     return total_PC.reshape(rows, columns, 3)
 
 
 def on_faces(
-    quads_F43: Floats, normals_F43: Floats, owner_F: Floats, scene: Scene, lit: Lights
+    quads_F43: Floats, normals_F43: Floats, owner_F: NDArray[np.int64], scene: Scene, lit: Lights
 ) -> Floats:
     """Irradiance (F, 4, C) at the corners of faces; `owner_F` is the thing each belongs to."""
     points_P3, normals_P3 = quads_F43.reshape(-1, 3), normals_F43.reshape(-1, 3)
@@ -128,7 +133,29 @@ def _shadow(
     seen_F43 = seen_F43[towards]
     if np.dot(np.cross(plane.u_axis, plane.v_axis), plane.inward) > 0:
         seen_F43 = seen_F43[:, ::-1]
-    return fragments(seen_F43, grid)[0]
+    return covered(seen_F43, grid)
+
+
+def _contact(quads_F43: Floats, scale: Floats, grid: ScanLines) -> Floats:
+    """How much of the room's own light reaches the floor (V, U): little under what stands low."""
+    across = np.cross(quads_F43[:, 2] - quads_F43[:, 0], quads_F43[:, 3] - quads_F43[:, 1])
+    low_F = (across[:, 2] < 0) & (quads_F43[..., 2].max(axis=1) < _LOW)
+    # Seen straight from below: no perspective, every depth is 1.
+    seen_F43 = np.concatenate(
+        [quads_F43[low_F, :, :2] * scale - 0.5, np.ones((int(low_F.sum()), 4, 1))], axis=2
+    )
+    open_VU = np.ones(len(grid.y_S) * grid.width)
+    open_VU[covered(seen_F43, grid)] = 0.15
+    return _soften(_soften(open_VU.reshape(-1, grid.width)))
+
+
+def _soften(image_VU: Floats) -> Floats:
+    """The image blurred over some five texels: a point of light stands for a patch of it."""
+    for _ in range(2):
+        wide = np.pad(image_VU, 1, mode="edge")
+        rows = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
+        image_VU = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
+    return image_VU
 
 
 def _corner_shade(plane: Plane, u: Floats, v: Floats) -> Floats:

@@ -13,8 +13,8 @@ import numpy as np
 from vicabench.datasets.rooms.raster import Floats
 from vicabench.datasets.rooms.world import Scene
 
-FLOOR, CEILING, WEST, EAST, SOUTH, NORTH = range(6)
-WALLS = (WEST, EAST, SOUTH, NORTH)
+FLOOR, CEILING, SOUTH, NORTH, WEST, EAST = range(6)
+WALLS = (SOUTH, NORTH, WEST, EAST)
 
 _X, _Y, _Z = np.eye(3)
 
@@ -64,7 +64,7 @@ class Window:
 
 
 def planes(scene: Scene) -> tuple[Plane, ...]:
-    """Floor, ceiling, west, east, south and north wall, in this order."""
+    """Floor, ceiling, south, north, west and east wall, in this order."""
     width, depth, height = scene.width, scene.depth, scene.height
     zero = np.zeros(3)
 
@@ -76,10 +76,10 @@ def planes(scene: Scene) -> tuple[Plane, ...]:
     return (
         plane(zero, _X, _Y, _Z, width, depth),
         plane(height * _Z, _X, _Y, -_Z, width, depth),
-        plane(zero, _Y, _Z, _X, depth, height),
-        plane(width * _X, _Y, _Z, -_X, depth, height),
         plane(zero, _X, _Z, _Y, width, height),
         plane(depth * _Y, _X, _Z, -_Y, width, height),
+        plane(zero, _Y, _Z, _X, depth, height),
+        plane(width * _X, _Y, _Z, -_X, depth, height),
     )
 
 

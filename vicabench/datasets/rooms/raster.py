@@ -51,40 +51,87 @@ def four_a_pixel(width: int, height: int) -> ScanLines:
     return ScanLines(width=width, y_S=y_S, x_S=x_S, lines=4)
 
 
-def visible(quads_F43: Floats, scan: ScanLines) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The nearest face at every sample, and its inverse depth there.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spans:
+    """Runs of samples that a face covers on a scan line, in the order of the lines.
+
+    `first` and `last` are the first sample and one past the last one; the inverse depth is
+    `start` at the first sample and changes by `slope` from each to the next.
+    """
+
+    face: NDArray[np.int64]
+    line: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    start: NDArray[np.float32]
+    slope: NDArray[np.float32]
+
+
+def visible(quads_F43: Floats, scan: ScanLines) -> NDArray[np.int64]:
+    """What is nearest at every sample, (S, W), to be read with `face_of` and `inverse_of`.
 
     `quads_F43` are homogeneous corners of faces that turn towards the eye, in the order that is
-    counter-clockwise seen from outside. Returns `face_SW` (-1 where there is none) and
-    `inverse_SW` (1 / depth, 0 where there is none). Raises ValueError above 65,535 faces.
+    counter-clockwise seen from outside. Raises ValueError above 65,535 faces.
     """
+    return nearest(cut(quads_F43, scan), scan, 0, len(scan.y_S))
+
+
+def face_of(nearest_SW: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of the face, counted from 1; 0 where there is none."""
+    return nearest_SW & _FACE_MASK
+
+
+def inverse_of(nearest_SW: NDArray[np.int64]) -> NDArray[np.float32]:
+    """One over the depth; 0 where there is no face."""
+    return (nearest_SW >> _FACE_BITS).astype(np.int32).view(np.float32)
+
+
+def nearest(spans: Spans, scan: ScanLines, top: int, bottom: int) -> NDArray[np.int64]:
+    """What is nearest on the scan lines from `top` to before `bottom`, as `visible` returns it."""
+    result = np.zeros((bottom - top) * scan.width, dtype=np.int64)
+    part = slice(*np.searchsorted(spans.line, (top, bottom)))
+    count = spans.last[part] - spans.first[part]
+    step = _counting(count)
+    inverse = np.repeat(spans.slope[part], count) * step.astype(np.float32)
+    inverse += np.repeat(spans.start[part], count)
+    # The bits of a positive float order as the float does.
+    bits = np.maximum(inverse, np.float32(_TINY)).view(np.int32).astype(np.int64)
+    key = (bits << _FACE_BITS) | np.repeat(spans.face[part] + 1, count)
+    begin = (spans.line[part] - top) * scan.width + spans.first[part]
+    np.maximum.at(result, np.repeat(begin, count) + step, key)
+    return result.reshape(bottom - top, scan.width)
+
+
+def covered(quads_F43: Floats, scan: ScanLines) -> NDArray[np.int64]:
+    """The samples that any of the faces covers, by their index in the image; some repeatedly."""
+    spans = cut(quads_F43, scan)
+    count = spans.last - spans.first
+    return np.repeat(spans.line * scan.width + spans.first, count) + _counting(count)
+
+
+def cut(quads_F43: Floats, scan: ScanLines) -> Spans:
+    """All faces as spans; raises ValueError above 65,535 faces."""
     if len(quads_F43) > _FACE_MASK:
         raise ValueError(f"{len(quads_F43)} faces in view; at most {_FACE_MASK} can be told apart")
-    nearest = np.zeros(len(scan.y_S) * scan.width, dtype=np.int64)
-    sample, face, inverse = fragments(quads_F43, scan)
-    # The bits of a positive float order as the float does.
-    key = (inverse.view(np.int32).astype(np.int64) << _FACE_BITS) | (face + 1)
-    np.maximum.at(nearest, sample, key)
-    nearest_SW = nearest.reshape(len(scan.y_S), scan.width)
-    face_SW = (nearest_SW & _FACE_MASK).astype(np.int32) - 1
-    return face_SW, (nearest_SW >> _FACE_BITS).astype(np.int32).view(np.float32)
-
-
-def fragments(
-    quads_F43: Floats, scan: ScanLines
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Every sample that every face covers: its index in the image, the face, the inverse depth."""
     face, line, first, last = _spans(quads_F43, scan)
+    order = np.argsort(line, kind="stable")
+    face, line, first, last = face[order], line[order], first[order], last[order]
     depth_F3 = _inverse_depth(quads_F43)[face]
-    count = last - first
-    total = int(count.sum())
-    step = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
-    sample = np.repeat(line * scan.width + first, count) + step
-    x = first + scan.x_S[line]
-    start = depth_F3[:, 0] * x + depth_F3[:, 1] * scan.y_S[line] + depth_F3[:, 2]
-    inverse = np.repeat(start.astype(np.float32), count)
-    inverse += np.repeat(depth_F3[:, 0].astype(np.float32), count) * step.astype(np.float32)
-    return sample, np.repeat(face, count), np.maximum(inverse, np.float32(_TINY))
+    x, y = first + scan.x_S[line], scan.y_S[line]
+    start = depth_F3[:, 0] * x + depth_F3[:, 1] * y + depth_F3[:, 2]
+    return Spans(
+        face=face,
+        line=line,
+        first=first,
+        last=last,
+        start=start.astype(np.float32),
+        slope=depth_F3[:, 0].astype(np.float32),
+    )
+
+
+def _counting(count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, .. up to each count, one after another."""
+    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
 
 
 def _spans(
@@ -94,12 +141,10 @@ def _spans(
     top_F, bottom_F = _line_range(quads_F43, scan)
     rows_F = np.maximum(bottom_F - top_F, 0)
     face = np.repeat(np.arange(len(quads_F43)), rows_F)
-    line = np.arange(len(face)) + np.repeat(top_F - (np.cumsum(rows_F) - rows_F), rows_F)
+    line = np.repeat(top_F, rows_F) + _counting(rows_F)
     slope_F4, offset_F4, opens_F4 = _bounds(quads_F43)
-    y = scan.y_S[line]
-    low = np.zeros(len(face)) + scan.x_S[line]
-    high = low + scan.width
-    shift = scan.x_S[line]
+    y, shift = scan.y_S[line], scan.x_S[line]
+    low, high = shift.copy(), shift + scan.width
     for edge in range(4):
         x = slope_F4[face, edge] * y + offset_F4[face, edge]
         opens = opens_F4[face, edge]

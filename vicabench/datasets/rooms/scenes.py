@@ -21,7 +21,7 @@ _FEWEST_THINGS = 6
 _FEWEST_UNIQUE = 4
 _TRIES_TO_PLACE = 40
 _TRIES_TO_FURNISH = 500
-_SECONDS: Range = (12.0, 16.0)
+_SECONDS: Range = (12.0, 14.0)
 _FREE_YAW = 0.55
 
 
@@ -108,7 +108,7 @@ def _at_wall(
     rng: np.random.Generator, size: tuple[float, float, float], width: float, depth: float
 ) -> Box | None:
     """With its back (+y) to one of the four walls; None where the wall is too short."""
-    length, deep, height = size
+    length, deep, _ = size
     side = int(rng.integers(4))
     along, reach = (width, depth) if side % 2 == 0 else (depth, width)
     margin = length / 2 + 0.03

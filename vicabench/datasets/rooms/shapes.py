@@ -7,6 +7,8 @@ extents along x, y and z in metres, and it comes near all six sides of that box 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from vicabench.datasets.rooms.mesh import Colour, Mesh, box, join, prism
@@ -109,7 +111,7 @@ def sofa(length: float, width: float, height: float, c: Colour) -> Mesh:
         box((-x, -x + arm), (-y, y), (seat, 0.7 * height), c),
         box((x - arm, x), (-y, y), (seat, 0.7 * height), c),
     ]
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         across = (left + 0.008, right - 0.008)
         parts.append(box(across, (-y - 0.01, y - back), (seat, 0.52 * height), soft))
         behind = (y - back - 0.12, y - back + 0.04)
@@ -134,7 +136,7 @@ def bed(length: float, width: float, height: float, c: Colour) -> Mesh:
         box((-x + 0.005, x - 0.005), (-y + 0.01, fold), (frame + 0.02, top), c),
         box((-x + 0.005, x - 0.005), (fold, fold + 0.16), (frame + 0.02, top + 0.01), LINEN),
     ]
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         across = (left + 0.05, right - 0.05)
         parts.append(box(across, (board - 0.42, board - 0.05), (top - 0.03, top + 0.09), LINEN))
     return join(*parts)

@@ -18,7 +18,7 @@ from vicabench.datasets.rooms.world import Scene
 TEXELS = 96
 """Texels a metre of the finest level."""
 
-_LIGHT_TEXELS = 16
+_LIGHT_TEXELS = 20
 _GAMMA = 1 / 2.2
 _WALLS = ((0.93, 0.90, 0.84), (0.86, 0.90, 0.90), (0.90, 0.87, 0.88), (0.88, 0.90, 0.85))
 _WOODS = ((0.80, 0.69, 0.55), (0.74, 0.66, 0.57), (0.86, 0.78, 0.66))
@@ -28,7 +28,7 @@ _WHITE = np.array([0.95, 0.95, 0.93])
 
 
 def paint(scene: Scene, lit: Lights, quads_F43: Floats) -> list[Floats]:
-    """The six planes (V, U, C), lit, in the order of `planes.planes`."""
+    """The six planes (V, U, C), lit, in the order of `planes.planes`, `TEXELS` a metre."""
     rng = np.random.default_rng([scene.decor, 2])
     pane = window(scene)
     painted = []
@@ -50,8 +50,8 @@ def paint(scene: Scene, lit: Lights, quads_F43: Floats) -> list[Floats]:
 
 def expose(light: Floats) -> Floats:
     """Irradiance as a factor on sRGB colours; bright light saturates softly."""
-    soft = light * (1 + light / 6.0) / (1 + light / 2.2)
-    result: Floats = (1.32 * soft) ** _GAMMA
+    soft = light * (1 + light / 9.0) / (1 + light)
+    result: Floats = (1.85 * soft) ** _GAMMA
     return result
 
 
@@ -75,9 +75,9 @@ class Canvas:
     def __init__(self, plane: Plane) -> None:
         """Start from white, without anything that glows."""
         self.plane = plane
-        rows, columns = (max(8, round(side * TEXELS)) for side in (plane.height, plane.length))
-        self.u = (np.arange(columns) + 0.5) * plane.length / columns
-        self.v = (np.arange(rows) + 0.5) * plane.height / rows
+        rows, columns = (int(np.ceil(side * TEXELS)) for side in (plane.height, plane.length))
+        self.u = (np.arange(columns) + 0.5) / TEXELS
+        self.v = (np.arange(rows) + 0.5) / TEXELS
         self.texels_VUC = np.ones((rows, columns, 3))
         self.glow_VUC = np.zeros((rows, columns, 3))
 
@@ -131,7 +131,7 @@ def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
         tone += 0.03 * (np.add.outer(np.arange(row.max() + 1), np.arange(column.max() + 1)) % 2)
     canvas.texels_VUC[:] = tone[np.ix_(row, column)][..., None] * colour
     places = [np.arange(size, side, size) for side in (canvas.plane.length, canvas.plane.height)]
-    canvas.lines(*places, width=line, factor=0.80 if style == 1 else 0.93)
+    canvas.lines(places[0], places[1], line, 0.80 if style == 1 else 0.93)
 
 
 def _boards(canvas: Canvas, colour: Floats, rng: np.random.Generator) -> None:
@@ -189,11 +189,11 @@ def _pane(canvas: Canvas, pane: Window) -> None:
     left, right = pane.middle - pane.length / 2, pane.middle + pane.length / 2
     low, high = pane.sill, pane.sill + pane.height
     canvas.fill((left - 0.06, right + 0.06), (low - 0.06, high + 0.06), _WHITE)
-    steps = np.linspace(low, high, 25)
-    for k, (bottom, top) in enumerate(zip(steps[:-1], steps[1:], strict=True)):
+    canvas.fill((left, right), (low, high), np.zeros(3))
+    for k, bottom in enumerate(np.linspace(low, high, 25)[:-1]):
         sky = np.array([0.93, 0.97, 1.0]) - k / 24 * np.array([0.20, 0.09, 0.0])
-        hill = np.array([0.62, 0.74, 0.62]) if k < 5 else sky
-        canvas.fill((left, right), (bottom, top), hill, glow=True)
+        hill = np.array([0.62, 0.74, 0.62])
+        canvas.fill((left, right), (bottom, high), hill if k < 5 else sky, glow=True)
     bar = np.array([0.90, 0.90, 0.89])
     canvas.fill((pane.middle - 0.025, pane.middle + 0.025), (low, high), bar, glow=True)
     canvas.fill((left, right), (low + 0.62 * pane.height, low + 0.65 * pane.height), bar, glow=True)
