@@ -20,8 +20,7 @@ from vicabench.datasets.rooms.world import Scene
 
 Single = NDArray[np.float32]
 Packed = NDArray[np.uint64]
-Indices = NDArray[np.intp]
-Page = tuple[Packed, Indices, np.int64]
+Page = tuple[Packed, NDArray[np.int32], np.int32]
 
 RED, GREEN, BLUE = np.uint64(32), np.uint64(16), np.uint64(0)
 """Where each colour begins in a packed number."""
@@ -29,6 +28,8 @@ RED, GREEN, BLUE = np.uint64(32), np.uint64(16), np.uint64(0)
 _LEVELS = 6
 _STEPS = 16
 """Bilinear weights are sixteenths."""
+
+_HALF = np.int32(_STEPS // 2)
 
 _BYTES = np.uint64(0x0000_00FF_00FF_00FF)
 
@@ -68,22 +69,20 @@ class _Face:
     along: tuple[Floats, Floats]
     area: float
     texels: Packed
-    starts_L: Indices
-    stride: np.int64
+    starts_L: NDArray[np.int32]
+    stride: np.int32
 
     def read(self, across: Single, down: Single, inverse: Single) -> Packed:
         """Bilinear colours where rays meet the plane, given one over their depths."""
-        far = 1 / inverse
-        # Half the logarithm in base 2, rounded down, is in the exponent of the float.
-        area = far * far * far * np.float32(2 * self.area)
-        level = ((area.view(np.int32) >> 24) - 63).clip(0, _LEVELS - 1)
+        far = np.reciprocal(inverse)
+        level = self._level(far)
         # Fixed point, which a shift turns from texels of the finest level into those of another.
         # The padding shifts every texel by one, and its centre lies half a texel further.
         u, v = (
-            ((_linear(slope, across, down) * far).astype(np.int32) >> level) + _STEPS // 2
+            ((_linear(slope, across, down) * far).astype(np.int32) >> level) + _HALF
             for slope in self.along
         )
-        at = self.starts_L.take(level) + (v >> 4) * self.stride + (u >> 4)
+        at = ((v >> 4) * self.stride + (u >> 4) + self.starts_L.take(level)).astype(np.intp)
         right, above = (u & 15).astype(np.uint64), (v & 15).astype(np.uint64)
         left, below = np.uint64(_STEPS) - right, np.uint64(_STEPS) - above
         lower = self.texels.take(at) * left
@@ -91,7 +90,23 @@ class _Face:
         at += self.stride
         upper = self.texels.take(at) * left
         upper += self.texels.take(at + 1) * right
-        return (lower * below + upper * above) >> np.uint64(8) & _BYTES
+        lower *= below
+        upper *= above
+        lower += upper
+        lower >>= np.uint64(8)
+        lower &= _BYTES
+        return lower
+
+    def _level(self, far: Single) -> NDArray[np.int32] | np.int32:
+        """The mip level whose texels are as large as what a pixel covers; a single one if it fits."""
+        ends = np.array([far.min(), far.max()])
+        first, last = self._logarithm(ends)
+        return first if first == last else self._logarithm(far)
+
+    def _logarithm(self, far: Single) -> NDArray[np.int32]:
+        # Half the logarithm in base 2, rounded down, is in the exponent of the float.
+        area = far * far * far * np.float32(2 * self.area)
+        return ((area.view(np.int32) >> 24) - 63).clip(0, _LEVELS - 1)
 
 
 def _project(plane: Plane, page: Page, pose: Pose, lens: float) -> _Face:
@@ -133,7 +148,7 @@ class Sight:
             places = np.stack([column, row + rows.start], axis=1)[:, None] + _SAMPLES
             x_4, y_4 = places.astype(np.float32).reshape(-1, 2).T
             samples, _ = self._look(x_4[None], y_4[None])
-            total = samples.reshape(-1, 4).sum(axis=1, dtype=np.uint64)
+            total: Packed = samples.reshape(-1, 4).sum(axis=1, dtype=np.uint64)
             colour[row, column] = total >> np.uint64(2) & _BYTES
         return colour
 
@@ -204,7 +219,7 @@ def _page(texels_VUC: Floats) -> Page:
     stride = levels[0].shape[1]
     starts = np.cumsum([0] + [level.shape[0] * stride for level in levels[:-1]])
     padded = [np.pad(level, ((0, 0), (0, stride - level.shape[1]))) for level in levels]
-    return np.concatenate(padded).ravel(), starts, np.int64(stride)
+    return np.concatenate(padded).ravel(), starts.astype(np.int32), np.int32(stride)
 
 
 def _pyramid(texels_VUC: Floats) -> list[Floats]:
@@ -221,7 +236,8 @@ def _pack(texels_VUC: Floats) -> Packed:
     """Colours as packed numbers, with a texel more on all sides for the bilinear weights."""
     padded = np.pad(texels_VUC, ((1, 1), (1, 1), (0, 0)), mode="edge")
     red, green, blue = np.moveaxis((padded * 255 + 0.5).astype(np.uint64), 2, 0)
-    return red << RED | green << GREEN | blue << BLUE
+    packed: Packed = red << RED | green << GREEN | blue << BLUE
+    return packed
 
 
 def channels(colour: Packed) -> NDArray[np.uint8]:

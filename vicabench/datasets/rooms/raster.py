@@ -12,6 +12,7 @@ w is the depth along the optical axis and the centre of the first pixel is (0, 0
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,14 +143,12 @@ def _spans(
     rows_F = np.maximum(bottom_F - top_F, 0)
     face = np.repeat(np.arange(len(quads_F43)), rows_F)
     line = np.repeat(top_F, rows_F) + _counting(rows_F)
-    slope_F4, offset_F4, opens_F4 = _bounds(quads_F43)
     y, shift = scan.y_S[line], scan.x_S[line]
     low, high = shift.copy(), shift + scan.width
-    for edge in range(4):
-        x = slope_F4[face, edge] * y + offset_F4[face, edge]
-        opens = opens_F4[face, edge]
-        np.maximum(low, x, out=low, where=opens)
-        np.minimum(high, x, out=high, where=~opens)
+    for slope_F, least_F, most_F in _bounds(quads_F43):
+        x = slope_F.take(face) * y
+        np.maximum(low, x + least_F.take(face), out=low)
+        np.minimum(high, x + most_F.take(face), out=high)
     # Half open: a sample on the edge of two faces belongs to one of them.
     first = np.ceil(low - shift).astype(np.int64)
     last = np.ceil(np.maximum(high, low) - shift).clip(max=scan.width).astype(np.int64)
@@ -173,12 +172,14 @@ def _line_range(quads_F43: Floats, scan: ScanLines) -> tuple[NDArray[np.int64], 
     return top_F.astype(np.int64), np.where(out_F, top_F, bottom_F).astype(np.int64)
 
 
-def _bounds(quads_F43: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Each edge as a bound on x along a line: x >= slope y + offset where it opens, else <=."""
-    following_F43 = np.roll(quads_F43, -1, axis=1)
-    plane_F43 = np.cross(following_F43, quads_F43)
-    a_F4 = np.where(plane_F43[..., 0] == 0, _TINY, plane_F43[..., 0])
-    return -plane_F43[..., 1] / a_F4, -plane_F43[..., 2] / a_F4, a_F4 > 0
+def _bounds(quads_F43: Floats) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Each edge as bounds along a line: slope y + least <= x <= slope y + most, one infinite."""
+    plane_F43 = np.cross(np.roll(quads_F43, -1, axis=1), quads_F43)
+    for edge in range(4):
+        a_F, b_F, c_F = plane_F43[:, edge].T
+        a_F = np.where(a_F == 0, _TINY, a_F)
+        slope_F, at_F = -b_F / a_F, -c_F / a_F
+        yield slope_F, np.where(a_F > 0, at_F, -np.inf), np.where(a_F > 0, np.inf, at_F)
 
 
 def _inverse_depth(quads_F43: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicabench.datasets.rooms import light, planes, textures
-from vicabench.datasets.rooms.backdrop import BLUE, GREEN, RED, Backdrop, channels
+from vicabench.datasets.rooms.backdrop import BLUE, GREEN, RED, Backdrop, Single, channels
 from vicabench.datasets.rooms.camera import Pose, focal
 from vicabench.datasets.rooms.catalogue import shape
 from vicabench.datasets.rooms.mesh import join
@@ -33,7 +33,7 @@ from vicabench.datasets.rooms.world import Scene
 NOTHING = -1
 """The index that stands for the room itself in an image of things."""
 
-_BAND = 48
+_BAND = 60
 """Rows that are drawn at a time."""
 
 _FREE = np.uint64(48)
@@ -124,7 +124,7 @@ class Painter:
         packed_F = np.concatenate([[_NO_FACE], self._packed_F[face_F]])
         plane_F4 = np.concatenate([np.zeros((1, 4), np.float32), self._light(pose, face_F)])
         picture = np.empty((height, width, 3), dtype=np.uint8)
-        lens = np.float32(focal(width))
+        lens = focal(width)
         sight = self._backdrop.sight(pose, width, height)
         for top in range(0, height, _BAND):
             rows = range(top, min(top + _BAND, height))
@@ -135,13 +135,13 @@ class Painter:
             row_P, column_P = np.divmod(pixel_P, width)
             first_P = pixel_P + 3 * width * row_P
             keys_4 = [key_SW.take(first_P + line * width) for line in range(4)]
-            sums_P = sum(packed_F.take(face_of(key_P)) for key_P in keys_4)
-            across_P = (column_P - (width - 1) / 2).astype(np.float32) / lens
-            down_P = (row_P + (top - (height - 1) / 2)).astype(np.float32) / lens
+            sums_P = np.sum([packed_F.take(face_of(key_P)) for key_P in keys_4], axis=0)
+            across_P = ((column_P - (width - 1) / 2) / lens).astype(np.float32)
+            down_P = ((row_P + (top - (height - 1) / 2)) / lens).astype(np.float32)
             shade_P = _shade(plane_F4, front.take(pixel_P), across_P, down_P)
-            band = channels(room).reshape(-1, 3)
-            band[pixel_P] = _over(sums_P, shade_P, room.take(pixel_P))
-            picture[rows.start : rows.stop] = band.reshape(len(rows), width, 3)
+            band = picture[rows.start : rows.stop]
+            band[:] = channels(room)
+            band.reshape(-1, 3)[pixel_P] = _over(sums_P, shade_P, room.take(pixel_P))
         return picture
 
     def _light(self, pose: Pose, face_F: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -157,7 +157,7 @@ class Painter:
 
 
 def _shade(
-    plane_F4: NDArray[np.float32], key_P: NDArray[np.int64], across_P: Floats, down_P: Floats
+    plane_F4: NDArray[np.float32], key_P: NDArray[np.int64], across_P: Single, down_P: Single
 ) -> NDArray[np.float32]:
     """Light on the nearest face of some pixels relative to the face's mean."""
     light_P4 = plane_F4.take(face_of(key_P), axis=0)
@@ -171,12 +171,14 @@ def _over(
 ) -> NDArray[np.uint8]:
     """Sums of four samples of furniture over the room, (P,) to uint8 (P, 3)."""
     picture = np.empty((len(sums_P), 3), dtype=np.uint8)
-    thing_share = shade_P * np.float32(0.25)
-    room_share = (sums_P >> _FREE).astype(np.float32) * np.float32(0.25)
+    share_P = shade_P * np.float32(0.25)
+    partial = np.flatnonzero(sums_P >> _FREE)
+    room_share = (sums_P.take(partial) >> _FREE).astype(np.float32) * np.float32(0.25)
+    behind = room_P.take(partial)
     for channel, place in enumerate((RED, GREEN, BLUE)):
-        thing = (sums_P >> place & _FIELD).astype(np.float32) * thing_share
-        thing += (room_P >> place & _FIELD).astype(np.float32) * room_share
-        picture[:, channel] = np.minimum(thing + np.float32(0.5), 255)
+        value = (sums_P >> place & _FIELD).astype(np.float32) * share_P
+        value[partial] += (behind >> place & _FIELD).astype(np.float32) * room_share
+        picture[:, channel] = np.minimum(value + np.float32(0.5), 255)
     return picture
 
 
