@@ -17,6 +17,8 @@ TURNS = {"Turn Left": (35.0, 125.0), "Turn Back": (145.0, 215.0), "Turn Right": 
 LENGTHS = (2, 2, 3)
 """Turns a route: two thirds have two, one third three. VSI-Bench has 2 to 5."""
 
+FEWEST_OPTIONS, MOST_OPTIONS = 3, 4
+
 SHORTEST_WALK = 0.5
 """Metres between the closest points of two stops."""
 
@@ -42,21 +44,21 @@ class Floor:
 
 
 def route(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """Routes whose turns are drawn first, so that no turn is the likelier answer."""
+    """Routes of every kind: of the wanted length first, that begin with a walk or with a turn.
+
+    All the options of a question are turns that some route of its kind in this room has, and the
+    right one is drawn among these: wrong options that no room allows would give it away.
+    """
     floor = _floor(facts)
-    rank = 0
-    for turns in _turn_orders(draw):
-        found = next(_routes(turns, floor, draw), None)
-        if found is not None:
-            yield _draft(found, rank, draw)
-            rank += 1
-
-
-def _turn_orders(draw: Draw) -> list[tuple[str, ...]]:
-    """Every sequence of turns in random order, the wanted length first."""
     wanted = LENGTHS[draw.target(0, len(LENGTHS))]
-    orders = draw.shuffled([turns for length in sorted({*LENGTHS}) for turns in _sequences(length)])
-    return sorted(orders, key=lambda turns: len(turns) != wanted)
+    kinds = draw.shuffled(list(product((True, False), sorted({*LENGTHS}))))
+    rank = 0
+    for walk_first, length in sorted(kinds, key=lambda kind: kind[1] != wanted):
+        found = [_a_route(turns, walk_first, floor, draw) for turns in _sequences(length)]
+        routes = [route for route in found if route is not None]
+        for each in draw.shuffled(routes) if len(routes) >= FEWEST_OPTIONS else ():
+            yield _draft(each, [route.turns for route in routes], rank, draw)
+            rank += 1
 
 
 def _sequences(length: int) -> list[tuple[str, ...]]:
@@ -65,10 +67,10 @@ def _sequences(length: int) -> list[tuple[str, ...]]:
     return [turns for turns in product(TURNS, repeat=length) if (back, back) not in pairwise(turns)]
 
 
-def _draft(found: Route, rank: int, draw: Draw) -> Draft:
-    """The question, with three other sequences as wrong options: any of the four could be true."""
-    others = [turns for turns in _sequences(len(found.turns)) if turns != found.turns]
-    wrong = [", ".join(turns) for turns in draw.shuffled(others)[:3]]
+def _draft(found: Route, possible: list[tuple[str, ...]], rank: int, draw: Draw) -> Draft:
+    """The question, with up to three of the other possible turns as wrong options."""
+    others = [turns for turns in possible if turns != found.turns]
+    wrong = [", ".join(turns) for turns in draw.shuffled(others)[: MOST_OPTIONS - 1]]
     options, letter = draw.lettered(rank, ", ".join(found.turns), wrong)
     walks = [templates.ROUTE_WALK.format(x=name) for name in found.stops[1:]]
     fills = [templates.ROUTE_TURN] * len(found.turns)
@@ -84,14 +86,18 @@ def _draft(found: Route, rank: int, draw: Draw) -> Draft:
     return Draft(text=text, answer=letter, options=options)
 
 
-def _routes(turns: tuple[str, ...], floor: Floor, draw: Draw) -> Iterator[Route]:
-    """All routes with these turns, in random order."""
+def _a_route(turns: tuple[str, ...], walk_first: bool, floor: Floor, draw: Draw) -> Route | None:
+    """A random route with these turns, or None where the room allows none.
+
+    With `walk_first` the robot goes straight to what it faces, else it turns before it walks.
+    """
     for a, b in draw.shuffled(list(permutations(floor.at, 2))):
-        # Either the robot walks straight to what it faces, or it turns before the first step.
-        starts = [(a, b)] if b in floor.ways[a] else []
-        for start in draw.shuffled([*starts, (a,)]):
-            for stops in _continue(start, b, turns, floor, draw):
-                yield Route(facing=b, stops=stops, turns=turns)
+        if walk_first and b not in floor.ways[a]:
+            continue
+        start = (a, b) if walk_first else (a,)
+        for stops in _continue(start, b, turns, floor, draw):
+            return Route(facing=b, stops=stops, turns=turns)
+    return None
 
 
 def _continue(
