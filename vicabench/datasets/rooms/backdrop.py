@@ -98,7 +98,7 @@ class _Face:
         return lower
 
     def _level(self, far: Single) -> NDArray[np.int32] | np.int32:
-        """The mip level whose texels are as large as what a pixel covers; a single one if it fits."""
+        """The mip level whose texels are as large as a pixel; a single one where it fits all."""
         ends = np.array([far.min(), far.max()])
         first, last = self._logarithm(ends)
         return first if first == last else self._logarithm(far)
@@ -143,8 +143,8 @@ class Sight:
         x = np.arange(width, dtype=np.float32)[None]
         y = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
         colour, plane = self._look(x, y)
-        row, column = np.nonzero(_edges(plane))
-        if len(row):
+        if plane.min() != plane.max():
+            row, column = np.nonzero(_edges(plane))
             places = np.stack([column, row + rows.start], axis=1)[:, None] + _SAMPLES
             x_4, y_4 = places.astype(np.float32).reshape(-1, 2).T
             samples, _ = self._look(x_4[None], y_4[None])
@@ -160,6 +160,8 @@ class Sight:
         across, down = (x - self.middle[0]) / self.lens, (y - self.middle[1]) / self.lens
         possible = self._possible(across, down)
         best, plane = self._leave(possible, across, down)
+        if len(possible) == 1:
+            return self.faces[possible[0]].read(across, down, best), plane
         colour = np.zeros(plane.shape, dtype=np.uint64)
         for index in possible:
             mine = plane == index
