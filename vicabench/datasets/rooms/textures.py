@@ -57,16 +57,14 @@ def expose(light: Floats) -> Floats:
 
 def resize(image_VUC: Floats, rows: int, columns: int) -> Floats:
     """The image at another size, linear between the centres of its texels."""
-    down, across = _between(image_VUC.shape[0], rows), _between(image_VUC.shape[1], columns)
-    planes_CVU = np.moveaxis(image_VUC, 2, 0)
-    result: Floats = np.moveaxis(down @ planes_CVU @ across.T, 0, 2)
-    return result
-
-
-def _between(count: int, wanted: int) -> Floats:
-    """Weights (wanted, count) that interpolate linearly."""
-    at = ((np.arange(wanted) + 0.5) * count / wanted - 0.5).clip(0, count - 1)
-    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(count)))
+    for axis, wanted in ((0, rows), (1, columns)):
+        count = image_VUC.shape[axis]
+        at = ((np.arange(wanted) + 0.5) * count / wanted - 0.5).clip(0, count - 1)
+        low = at.astype(int).clip(max=max(count - 2, 0))
+        share = np.expand_dims(at - low, (1, 2) if axis == 0 else (0, 2))
+        near, far = (image_VUC.take(k, axis=axis) for k in (low, np.minimum(low + 1, count - 1)))
+        image_VUC = near + share * (far - near)
+    return image_VUC
 
 
 class Canvas:
