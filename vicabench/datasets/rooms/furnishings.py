@@ -62,14 +62,16 @@ def bookshelf(length: float, width: float, height: float, c: Colour) -> Mesh:
     board = 0.03
     shelves = max(2, round(height / 0.38))
     levels = np.linspace(0.04, height - board, shelves + 1)
+    inside = (-x + board, x - board)
     parts = [
         box((-x, -x + board), (-y, y), (0, height), c),
         box((x - board, x), (-y, y), (0, height), c),
-        box((-x, x), (y - 0.02, y), (0, height), shade(c, 0.6)),
+        box(inside, (y - 0.02, y), (0, height), shade(c, 0.6)),
     ]
-    parts += [box((-x, x), (-y, y), (low, low + board), shade(c, 1.1)) for low in levels]
+    deep = (-y + 0.005, y - 0.02)
+    parts += [box(inside, deep, (low, low + board), shade(c, 1.1)) for low in levels]
     for low, high in pairwise(levels):
-        parts += _books((-x + board, x - board), y, low + board, high - low - board, levels[1])
+        parts += _books(inside, y, low + board, high - low - board, levels[1])
     return join(*parts)
 
 

@@ -52,6 +52,8 @@ def lights(scene: Scene, window: Window) -> Lights:
         for r, a in zip(spread, turn, strict=True)
     ]
     panes = window.points()
+    # The walls of a small room are near its lamp.
+    power = 0.95 + 0.35 * min(1.0, scene.area / 30)
     share = columns * rows * each / (0.75 * columns * rows + 0.25)
     return Lights(
         points_L3=np.concatenate([lamps, panes]),
@@ -60,7 +62,7 @@ def lights(scene: Scene, window: Window) -> Lights:
         ),
         power_LC=np.concatenate(
             [
-                np.tile(_WARM * 1.3 / share, (len(lamps), 1)),
+                np.tile(_WARM * power / share, (len(lamps), 1)),
                 np.tile(_COOL * 1.1 / len(panes), (len(panes), 1)),
             ]
         ),

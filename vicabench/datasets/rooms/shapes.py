@@ -48,7 +48,7 @@ def chair(length: float, width: float, height: float, c: Colour) -> Mesh:
     seat, thick = 0.47 * height, 0.11 * min(length, width)
     wood = shade(c, 0.8)
     posts = [
-        box(across, (y - thick, y), (seat, height), wood)
+        box(across, (y - thick, y), (seat + 0.03, height), wood)
         for across in ((-x, -x + thick), (x - thick, x))
     ]
     inner = (-x + thick, x - thick)
@@ -108,8 +108,8 @@ def sofa(length: float, width: float, height: float, c: Colour) -> Mesh:
         legs(length - 0.1, width - 0.1, foot, 0.06, DARK),
         box((-x, x), (-y, y), (foot, seat), shade(c, 0.85)),
         box((-x, x), (y - back, y), (seat, 0.93 * height), shade(c, 0.92)),
-        box((-x, -x + arm), (-y, y), (seat, 0.7 * height), c),
-        box((x - arm, x), (-y, y), (seat, 0.7 * height), c),
+        box((-x, -x + arm), (-y, y - back), (seat, 0.7 * height), c),
+        box((x - arm, x), (-y, y - back), (seat, 0.7 * height), c),
     ]
     for left, right in pairwise(edges):
         across = (left + 0.008, right - 0.008)
@@ -129,8 +129,8 @@ def bed(length: float, width: float, height: float, c: Colour) -> Mesh:
     edges = np.linspace(-x + 0.08, x - 0.08, pillows + 1)
     wood = shade(c, 0.62)
     parts = [
-        legs(length, width - 0.04, frame, 0.08, wood),
-        box((-x, x), (board, y), (0.1 * height, height), wood),
+        legs(length, width - 0.04, 0.13 * height, 0.08, wood),
+        box((-x, x), (board, y), (0.13 * height, height), wood),
         box((-x, x), (-y, board), (0.13 * height, frame), shade(c, 0.75)),
         box((-x + 0.03, x - 0.03), (-y + 0.03, board), (frame, top - 0.03), LINEN),
         box((-x + 0.005, x - 0.005), (-y + 0.01, fold), (frame + 0.02, top), c),

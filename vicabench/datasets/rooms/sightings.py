@@ -30,7 +30,7 @@ class Sightings:
 
 
 def sightings(scene: Scene) -> Sightings:
-    """Look around once, five times a second; about a quarter of a second of work."""
+    """Look around once, five times a second; less than a tenth of a second of work."""
     seconds = np.arange(0.0, scene.walk.seconds, 1 / RATE)
     count = len(scene.things)
     pixels = [

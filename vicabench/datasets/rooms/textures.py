@@ -51,7 +51,7 @@ def paint(scene: Scene, lit: Lights, quads_F43: Floats) -> list[Floats]:
 def expose(light: Floats) -> Floats:
     """Irradiance as a factor on sRGB colours; bright light saturates softly."""
     soft = light * (1 + light / 9.0) / (1 + light)
-    result: Floats = (1.85 * soft) ** _GAMMA
+    result: Floats = (1.75 * soft) ** _GAMMA
     return result
 
 
