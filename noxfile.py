@@ -27,9 +27,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run the main job on Rooms in a fresh environment: table and picture into reports/rooms."""
+    """Run the main job on Rooms in a fresh environment, and draw the picture of the README."""
     session.install(*CONSTRAINTS, ".", "matplotlib")
-    session.run("python", "benchmarks/demo.py", *session.posargs)
+    models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
+    out = f"--out={session.create_tmp()}/runs"
+    session.run("vicabench", "run", "--benchmark=rooms", *models, out, *session.posargs)
+    session.run("python", "docs/picture.py")
 
 
 @nox.session
