@@ -95,9 +95,10 @@ def nearest(spans: Spans, scan: ScanLines, top: int, bottom: int) -> NDArray[np.
     step = _counting(count)
     inverse = np.repeat(spans.slope[part], count) * step.astype(np.float32)
     inverse += np.repeat(spans.start[part], count)
-    # The bits of a positive float order as the float does.
-    bits = np.maximum(inverse, np.float32(_TINY)).view(np.int32).astype(np.int64)
-    key = (bits << _FACE_BITS) | np.repeat(spans.face[part] + 1, count)
+    # The bits of a positive float order as the float does; none counts less than nothing at all.
+    key = inverse.view(np.int32).astype(np.int64)
+    key <<= _FACE_BITS
+    key |= np.repeat(spans.face[part] + 1, count)
     begin = (spans.line[part] - top) * scan.width + spans.first[part]
     np.maximum.at(result, np.repeat(begin, count) + step, key)
     return result.reshape(bottom - top, scan.width)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicabench.datasets.rooms import light, planes, textures
-from vicabench.datasets.rooms.backdrop import BLUE, GREEN, RED, Backdrop, Single, channels
+from vicabench.datasets.rooms.backdrop import BAND, BLUE, GREEN, RED, Backdrop, Single, channels
 from vicabench.datasets.rooms.camera import Pose, focal
 from vicabench.datasets.rooms.catalogue import shape
 from vicabench.datasets.rooms.mesh import join
@@ -32,9 +32,6 @@ from vicabench.datasets.rooms.world import Scene
 
 NOTHING = -1
 """The index that stands for the room itself in an image of things."""
-
-_BAND = 60
-"""Rows that are drawn at a time."""
 
 _FREE = np.uint64(48)
 _FIELD = np.uint64(0xFFFF)
@@ -123,12 +120,11 @@ class Painter:
         # Number 0 is no face at all: black, and no share of the pixel.
         packed_F = np.concatenate([[_NO_FACE], self._packed_F[face_F]])
         plane_F4 = np.concatenate([np.zeros((1, 4), np.float32), self._light(pose, face_F)])
-        picture = np.empty((height, width, 3), dtype=np.uint8)
         lens = focal(width)
-        sight = self._backdrop.sight(pose, width, height)
-        for top in range(0, height, _BAND):
-            rows = range(top, min(top + _BAND, height))
-            room = sight.draw(rows, width)
+        room_HW = self._backdrop.sight(pose, width, height).draw(width, height)
+        picture = channels(room_HW)
+        for top in range(0, height, BAND):
+            rows = range(top, min(top + BAND, height))
             key_SW = nearest(spans, scan, 4 * rows.start, 4 * rows.stop)
             front = key_SW.reshape(len(rows), 4, width).max(axis=1).ravel()
             pixel_P = np.flatnonzero(front)
@@ -140,8 +136,8 @@ class Painter:
             down_P = ((row_P + (top - (height - 1) / 2)) / lens).astype(np.float32)
             shade_P = _shade(plane_F4, front.take(pixel_P), across_P, down_P)
             band = picture[rows.start : rows.stop]
-            band[:] = channels(room)
-            band.reshape(-1, 3)[pixel_P] = _over(sums_P, shade_P, room.take(pixel_P))
+            room_P = room_HW[rows.start : rows.stop].take(pixel_P)
+            band.reshape(-1, 3)[pixel_P] = _over(sums_P, shade_P, room_P)
         return picture
 
     def _light(self, pose: Pose, face_F: NDArray[np.int64]) -> NDArray[np.float32]:
