@@ -18,7 +18,7 @@ from filelock import FileLock
 from pebble import ProcessExpired, ProcessPool
 
 from vicabench.datasets.rooms.folder import LOCK, RoomsFolder
-from vicabench.datasets.rooms.settings import Settings, check_least
+from vicabench.datasets.rooms.settings import FPS, Settings, check_least
 from vicabench.errors import ConfigError, DataError
 
 Progress = Callable[[int, int], None]
@@ -32,7 +32,7 @@ def build(
     questions: int = 18,
     width: int = 640,
     height: int = 480,
-    fps: int = 24,
+    fps: int = FPS,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> None:

@@ -9,20 +9,21 @@ import av
 
 from vicabench.datasets.rooms.camera import pose_at
 from vicabench.datasets.rooms.render import colours
+from vicabench.datasets.rooms.settings import FPS
 from vicabench.datasets.rooms.world import Scene
 
 _ENCODER = {"preset": "superfast", "crf": "23", "threads": "1"}
-"""One thread, so that the same frames give the same bytes."""
+"""One thread, because several films are made side by side."""
 
 _KEY_FRAME_SECONDS = 1.5
 
 
-def frame_count(scene: Scene, fps: int = 24) -> int:
+def frame_count(scene: Scene, fps: int = FPS) -> int:
     """How many frames the film of a scene has; frame k shows the time k / fps."""
     return max(1, round(scene.walk.seconds * fps))
 
 
-def film(scene: Scene, path: Path, *, width: int = 640, height: int = 480, fps: int = 24) -> None:
+def film(scene: Scene, path: Path, *, width: int = 640, height: int = 480, fps: int = FPS) -> None:
     """Write the walk through a scene to `path` as H.264 (yuv420p, an even number of pixels a side).
 
     The file appears under its name only when it is complete. Raises OSError where it cannot be
