@@ -73,7 +73,7 @@ def plan(ax: Axes, scene: Scene) -> None:
     ax.add_patch(Polygon([eye + 0.35 * ahead, eye + 0.12 * side, eye - 0.12 * side], fc=INK))
     ax.set_xlim(-0.1, scene.width + 0.1)
     ax.set_ylim(-0.1, scene.depth + 0.1)
-    ax.set_aspect("equal")
+    ax.set_aspect("equal", anchor="NW")
     ax.set_axis_off()
     title = f"the plan, {scene.width:.1f} by {scene.depth:.1f} m"
     ax.set_title(title, fontsize=9, color=FAINT, loc="left", pad=3)
@@ -93,7 +93,8 @@ def asked(ax: Axes, questions: list[Question]) -> None:
         text = question.text.split("\n")[0].split(" If multiple rooms")[0]
         lines = textwrap.wrap(text, 78)
         ax.text(0, height, "\n".join(lines), fontsize=9, va="top", color=INK, linespacing=1.25)
-        ax.text(0.8, height, answer, fontsize=9, va="top", color=GREEN, weight="bold")
+        shown = "\n".join(textwrap.wrap(answer, 22))
+        ax.text(0.8, height, shown, fontsize=9, va="top", color=GREEN, weight="bold")
         height -= 0.053 * len(lines) + 0.045
 
 
@@ -115,5 +116,5 @@ def draw(benchmark: Benchmark, scene: Scene, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 4
     draw(rooms.load(), make_scene(0, number), Path("docs/images/rooms.png"))
