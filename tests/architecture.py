@@ -22,6 +22,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
     "vicabench.types": set(),
     "vicabench.errors": set(),
+    "vicabench.text": set(),
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
     "vicabench.datasets": NOUNS,

@@ -13,6 +13,7 @@ from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 
 Record = Mapping[str, Any]
+BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +45,20 @@ class Prediction:
             "new_tokens": a.new_tokens,
             "seconds": a.seconds,
         }
-        return json.dumps(record, ensure_ascii=True)
+        return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
 
-def read_predictions(file: Path) -> list[Prediction]:
+def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
     """Read a predictions file, in its order, one prediction per id.
 
     A line needs `id`, `question_type`, `ground_truth`, `response`, and `video` or `dataset` with
     `scene_name`; the rest of what a run writes is optional. A line may replace an earlier one of
-    the same id only if that one is an error (it was asked again). DataError naming file and line
-    for anything else.
+    the same id only if that one is an error (it was asked again). With `torn_ok` a last line that
+    a killed writer left unfinished is passed over. DataError naming file and line for anything
+    else.
     """
     found: dict[str, tuple[int, Prediction]] = {}
-    for number, record in _records(file):
+    for number, record in _records(file, torn_ok):
         where = f"{file}, line {number}"
         prediction = _prediction(record, where)
         key = prediction.question.id
@@ -69,18 +71,35 @@ def read_predictions(file: Path) -> list[Prediction]:
     return [prediction for _, prediction in found.values()]
 
 
-def _records(file: Path) -> Iterator[tuple[int, Record]]:
+def torn_bytes(data: bytes) -> int:
+    """How many bytes at the end are a line that was not written to its end; 0 if it is whole."""
+    last = data[data.rfind(b"\n") + 1 :]
     try:
-        lines = file.read_bytes().split(b"\n")
+        json.loads(last or b"{}")
+    except (ValueError, RecursionError):
+        return len(last)
+    return 0
+
+
+def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
+    try:
+        data = file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.") from None
-    for number, line in enumerate(lines, start=1):
+        raise DataError(
+            f"{file} cannot be read: {error.strerror}. Name a run folder, or a file with one "
+            "prediction a line."
+        ) from None
+    if torn_ok:
+        data = data[: len(data) - torn_bytes(data)]
+    for number, line in enumerate(data.removeprefix(BOM).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{file}, line {number} is not JSON: {error}.") from None
+            raise DataError(
+                f"{file}, line {number} is not JSON ({error}). Mend or remove that line."
+            ) from None
         if not isinstance(record, dict):
             raise DataError(f"{file}, line {number} is not a JSON object.")
         yield number, record
@@ -88,8 +107,6 @@ def _records(file: Path) -> Iterator[tuple[int, Record]]:
 
 def _prediction(record: Record, where: str) -> Prediction:
     missing = [k for k in ("id", "question_type", "ground_truth", "response") if k not in record]
-    if "video" not in record and not ("dataset" in record and "scene_name" in record):
-        missing.append("video (or dataset and scene_name)")
     if missing:
         raise DataError(f"{where}: a prediction needs {', '.join(missing)}.")
     question = _question(record, where)
@@ -112,15 +129,36 @@ def _question(record: Record, where: str) -> Question:
     if not isinstance(task, str) or task not in TASK_OF_TYPE:
         known = ", ".join(QUESTION_TYPES)
         raise DataError(f"{where}: question_type {task!r} is none of {known}.")
-    video = record.get("video") or f"{record.get('dataset')}/{record.get('scene_name')}"
+    options = record.get("options") or ()
+    if not isinstance(options, list | tuple):
+        raise DataError(f"{where}: options must be a list or null, not {options!r}.")
     return Question(
-        id=str(record["id"]),
-        video=str(video),
+        id=_name(record, "id", where),
+        video=_video(record, where),
         task=task,
         text=str(record.get("question") or ""),
         answer=_truth(task, record["ground_truth"], where),
-        options=tuple(str(option) for option in record.get("options") or ()),
+        options=tuple(str(option) for option in options),
     )
+
+
+def _video(record: Record, where: str) -> str:
+    if record.get("video") is not None:
+        return _name(record, "video", where)
+    if record.get("dataset") is None or record.get("scene_name") is None:
+        raise DataError(
+            f"{where}: a prediction needs its video, or dataset and scene_name: intervals are "
+            "computed over videos."
+        )
+    return f"{_name(record, 'dataset', where)}/{_name(record, 'scene_name', where)}"
+
+
+def _name(record: Record, key: str, where: str) -> str:
+    """A text or a whole number as text: ids and scene names come as both."""
+    value = record[key]
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise DataError(f"{where}: {key} must be a text or a whole number, not {value!r}.")
+    return str(value)
 
 
 def _truth(task: str, value: Any, where: str) -> str:

@@ -5,13 +5,13 @@ video together. Intervals are expanded percentile intervals (Hesterberg, "What T
 Know About the Bootstrap", The American Statistician 2015, section 4): the percentiles are moved
 outwards to make up for few videos, which changes nothing visible at 288 of them.
 
-Shapes: R resamples, V videos, K question types.
+Shapes: R resamples, B of them in a block, V videos, K question types, J some of them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from vicabench.types import QUESTION_TYPES, TASKS, Estimate, Grade, Scores
 
 RESAMPLES = 10_000
 SEED = 0
+BLOCK = 1_000
 Floats = NDArray[np.float64]
 
 
@@ -66,9 +67,9 @@ class _Table:
             self.counts_VK[videos[g.video], columns[g.task]] += 1
         self.failed = Counter(g.task for g in grades if g.failed)
         self.column = columns
-        weights_RV = _resample(len(videos), resamples)
-        self.sums_RK = weights_RV @ self.sums_VK
-        self.counts_RK = weights_RV @ self.counts_VK
+        both_V2K = np.hstack([self.sums_VK, self.counts_VK])
+        both_R2K = np.vstack([w_BV @ both_V2K for w_BV in _resamples(len(videos), resamples)])
+        self.sums_RK, self.counts_RK = np.hsplit(both_R2K, 2)
 
     def has(self, kind: str) -> bool:
         return bool(self.counts_VK[:, self.column[kind]].any())
@@ -76,17 +77,22 @@ class _Table:
     def estimate(self, groups: Sequence[Sequence[str]]) -> Estimate:
         """The mean over groups of the mean over a group's question types.
 
-        Resamples that hit no question of one of the types are left out of the interval.
+        Resamples that hit no question of one of the types are left out of the interval, which is
+        as wide as the type with the fewest videos demands.
         """
         point = self._macro(self.sums_VK.sum(0), self.counts_VK.sum(0), groups)
         drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups)
-        return self._interval([k for kinds in groups for k in kinds], float(point), drawn_R)
+        kinds = [kind for group in groups for kind in group]
+        fewest = min(int(self.counts_VK[:, self.column[kind]].astype(bool).sum()) for kind in kinds)
+        interval = _percentiles(drawn_R[~np.isnan(drawn_R)], fewest)
+        return self._estimate(kinds, float(point), interval)
 
     def estimate_micro(self) -> Estimate:
         """The mean over all questions, whatever their task."""
         point = self.sums_VK.sum() / self.counts_VK.sum()
         drawn_R = self.sums_RK.sum(1) / self.counts_RK.sum(1)
-        return self._interval(list(self.column), float(point), drawn_R)
+        videos = len(self.counts_VK)
+        return self._estimate(list(self.column), float(point), _percentiles(drawn_R, videos))
 
     def _macro(self, sums: Floats, counts: Floats, groups: Sequence[Sequence[str]]) -> Floats:
         return _mean([_mean([self._means(sums, counts, k) for k in kinds]) for kinds in groups])
@@ -96,17 +102,14 @@ class _Table:
         with np.errstate(invalid="ignore"):
             return np.asarray(sums[column] / counts[column], dtype=np.float64)
 
-    def _interval(self, kinds: list[str], mean: float, drawn_R: Floats) -> Estimate:
-        columns = [self.column[kind] for kind in kinds]
-        counts_VJ = self.counts_VK[:, columns]
-        clusters = int(counts_VJ.any(axis=1).sum())
-        low, high = _percentiles(drawn_R[~np.isnan(drawn_R)], clusters)
+    def _estimate(self, kinds: list[str], mean: float, interval: tuple[float, float]) -> Estimate:
+        counts_VJ = self.counts_VK[:, [self.column[kind] for kind in kinds]]
         return Estimate(
             mean=100 * mean,
-            low=100 * low,
-            high=100 * high,
+            low=100 * interval[0],
+            high=100 * interval[1],
             count=int(counts_VJ.sum()),
-            clusters=clusters,
+            clusters=int(counts_VJ.any(axis=1).sum()),
             failed=sum(self.failed[kind] for kind in kinds),
         )
 
@@ -115,12 +118,15 @@ def _mean(values: Sequence[Floats]) -> Floats:
     return np.asarray(sum(values) / len(values), dtype=np.float64)
 
 
-def _resample(videos: int, resamples: int) -> Floats:
-    """How often each video is drawn in each resample, shape (R, V), rows summing to V."""
-    drawn_RV = np.random.default_rng(SEED).integers(0, videos, size=(resamples, videos))
-    cells = drawn_RV + videos * np.arange(resamples)[:, None]
-    counts = np.bincount(cells.ravel(), minlength=resamples * videos)
-    return counts.reshape(resamples, videos).astype(np.float64)
+def _resamples(videos: int, resamples: int) -> Iterator[Floats]:
+    """How often each video is drawn in each resample, in blocks (B, V) with rows summing to V."""
+    generator = np.random.default_rng(SEED)
+    for start in range(0, resamples, BLOCK):  # blocks, so that many videos need little memory
+        size = min(BLOCK, resamples - start)
+        cells_BV = generator.integers(0, videos, size=(size, videos))
+        cells_BV += videos * np.arange(size)[:, None]
+        counts = np.bincount(cells_BV.ravel(), minlength=size * videos)
+        yield counts.reshape(size, videos).astype(np.float64)
 
 
 def _percentiles(drawn_R: Floats, clusters: int) -> tuple[float, float]:

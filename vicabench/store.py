@@ -17,8 +17,8 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from vicabench.errors import RunFolderError
-from vicabench.predictions import Prediction, read_predictions
-from vicabench.types import RunConfig, digest_of
+from vicabench.predictions import Prediction, read_predictions, torn_bytes
+from vicabench.types import QUESTION_TYPES, RunConfig, digest_of
 
 CONFIG = "config.json"
 PREDICTIONS = "predictions.jsonl"
@@ -54,7 +54,7 @@ class RunFolder:
             ) from None
         try:
             self._refuse_other_config()
-            self.torn = self._cut_torn_line()
+            self.torn = self._end_last_line()
         except BaseException:
             self._lock.release()
             raise
@@ -73,17 +73,22 @@ class RunFolder:
 
         The provenance of every start is kept, so that a resumed run shows all that made it.
         """
-        there = read_config(self.path) or {}
+        there = read_config(self.path)
         content = {
             "config": asdict(self.config),
             "digest": self.config.digest,
             "plan": plan,
-            "starts": [*there.get("starts", []), provenance],
+            "starts": [*(there["starts"] if there else []), provenance],
         }
         text = json.dumps(content, indent=2)
         partial = self.path / (CONFIG + ".partial")
         partial.write_text(text + "\n", encoding="utf-8")
         partial.replace(self.path / CONFIG)
+
+    def planned(self) -> frozenset[str]:
+        """The ids of the questions that earlier starts were to ask."""
+        there = read_config(self.path)
+        return planned_ids(there["plan"]) if there else frozenset()
 
     def predictions(self) -> list[Prediction]:
         """What the folder holds so far; DataError naming the line if it was damaged."""
@@ -99,11 +104,12 @@ class RunFolder:
         file = self.path / PREDICTIONS
         size = file.stat().st_size if file.exists() else 0
         try:
-            with file.open("ab", buffering=0) as out:
+            with file.open("ab") as out:
                 out.write(data)
+                out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            _cut(file, size)
+            os.truncate(file, size)
             raise RunFolderError(
                 f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
                 "are kept; make room and type the same command to continue."
@@ -134,21 +140,17 @@ class RunFolder:
             f"--out {self.path}-{self.config.digest[:8]}"
         )
 
-    def _cut_torn_line(self) -> int:
-        """Cut what a killed writer left after the last newline; returns the bytes cut."""
+    def _end_last_line(self) -> int:
+        """Cut what a killed writer left of its last line; returns the bytes cut."""
         file = self.path / PREDICTIONS
-        if not file.exists():
-            return 0
-        data = file.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            _cut(file, whole)
-        return len(data) - whole
-
-
-def _cut(file: Path, size: int) -> None:
-    if file.exists():
-        os.truncate(file, size)
+        data = file.read_bytes() if file.exists() else b""
+        torn = torn_bytes(data)
+        if torn:
+            os.truncate(file, len(data) - torn)
+        elif data and not data.endswith(b"\n"):  # whole, but for an editor that took the newline
+            with file.open("ab") as out:
+                out.write(b"\n")
+        return torn
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
@@ -159,13 +161,25 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     file = folder / CONFIG
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["digest"] == digest_of(content["config"]):
-            return dict(content)
+        RunConfig(**content["config"])
+        if content["digest"] == digest_of(content["config"]) and _is_plan(content["plan"]):
+            return {**content, "starts": list(content["starts"])}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
     raise RunFolderError(
         f"{file} is not the configuration of a vicabench run (damaged or edited?). Put the "
         "original back, or start anew in another folder with --out."
     )
+
+
+def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
+    """The ids of all planned questions."""
+    return frozenset(key for asked in plan["videos"].values() for key in asked)
+
+
+def _is_plan(plan: Mapping[str, Any]) -> bool:
+    """Whether this is the plan of a run: the id and type of every question about each video."""
+    kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
+    return all(kind in QUESTION_TYPES for kind in kinds) and len(kinds) == plan["questions"]

@@ -114,7 +114,7 @@ def test_videos_are_found_beside_the_questions_with_the_usual_suffixes(tmp_path:
         "a/b": tmp_path / "a" / "b.mp4",
         "no": tmp_path / "no.mp4",  # not there: an error of that video alone
     }
-    assert (benchmark.name, benchmark.subset) == ("mine", "full")
+    assert (benchmark.name, benchmark.subset) == ("mine.jsonl", "full")
     assert benchmark.revision == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 

@@ -8,10 +8,11 @@ docs/adapters.md.
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, UserError
 from vicabench.types import Adapter, AdapterContext
 
 ADAPTERS = {
@@ -26,11 +27,21 @@ Build = Callable[[str, AdapterContext], Adapter]
 def build_adapter(spec: str, context: AdapterContext) -> Adapter:
     """The adapter that `spec` names, ready to answer.
 
-    ConfigError naming the known adapters if there is none of that name, or as the adapter
-    itself raises it for its argument.
+    ConfigError naming the known adapters if there is none of that name, or saying why this one
+    cannot be built.
     """
     name, _, argument = spec.partition(":")
-    return _find(name, spec)(argument, context)
+    build = _find(name, spec)
+    try:
+        adapter = build(argument, context)
+        json.dumps(dict(adapter.settings), allow_nan=False)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"The adapter of --model {spec} cannot be built: {type(error).__name__}: {error}."
+        ) from error
+    return adapter
 
 
 def _find(name: str, spec: str) -> Build:

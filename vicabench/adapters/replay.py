@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vicabench.errors import ConfigError
-from vicabench.predictions import read_predictions
+from vicabench.predictions import Prediction, read_predictions
 from vicabench.types import AdapterContext, Answer, Question, Video
 
 
@@ -17,15 +17,22 @@ from vicabench.types import AdapterContext, Answer, Question, Video
 class Replay:
     """The recorded answers by question id; a question that is not among them fails."""
 
-    answers: Mapping[str, Answer]
+    predictions: Mapping[str, Prediction]
     settings: Mapping[str, Any]
     needs_video: bool = False
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
         """The recorded answer of each question, errors included."""
         for question in questions:
-            missing = Answer(question_id=question.id, error="replay: no prediction of this id")
-            yield replace(self.answers.get(question.id, missing), question_id=question.id)
+            found = self.predictions.get(question.id)
+            if found is None:
+                yield Answer(question_id=question.id, error="replay: no prediction of this id")
+            elif (found.question.video, found.question.task) != (question.video, question.task):
+                yield Answer(
+                    question_id=question.id, error="replay: this id is another question there"
+                )
+            else:
+                yield found.answer
 
 
 def build(argument: str, context: AdapterContext) -> Replay:  # noqa: ARG001
@@ -35,6 +42,6 @@ def build(argument: str, context: AdapterContext) -> Replay:  # noqa: ARG001
     file = Path(argument)
     if file.is_dir():
         file = file / "predictions.jsonl"
-    answers = {p.question.id: p.answer for p in read_predictions(file)}
+    predictions = {p.question.id: p for p in read_predictions(file)}
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Replay(answers=answers, settings={"predictions_sha256": digest})
+    return Replay(predictions=predictions, settings={"predictions_sha256": digest})

@@ -1,20 +1,24 @@
 """The command `vicabench`: every command is a thin module that imports what it runs when it runs.
 
 Exit codes: 0 all well; 1 the run ended and some questions have no answer; 2 something the user
-can put right, said in one paragraph; 130 interrupted.
+can put right, said in one paragraph; 70 a defect of vicabench; 130 interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import traceback
 from types import FrameType
+from typing import NoReturn
 
 import typer
 
 from vicabench import __version__
 from vicabench.cli import data, run, score
 from vicabench.errors import UserError
+from vicabench.text import printable
 
 app = typer.Typer(
     name="vicabench",
@@ -46,13 +50,30 @@ def root(
 def main() -> None:
     """Run the command line; what the user can put right is one paragraph, never a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
     except UserError as error:
-        print(f"vicabench: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        _end(2, str(error))
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        _end(2, f"{place}{error.strerror or error}.")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        _end(70, "This is a defect of vicabench. What was answered is kept; please report it.")
+
+
+def _end(code: int, message: str) -> NoReturn:
+    print(f"vicabench: {printable(message)}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
 
 
 def _terminated(_number: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from vicabench.errors import ConfigError
 from vicabench.reference import Published, published_scores
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
+from vicabench.store import PREDICTIONS
 from vicabench.types import Scores
 
 TERMINAL = "terminal"
@@ -43,8 +44,23 @@ def print_table(rows: Sequence[Scores], *, name: str, published: bool) -> None:
         sys.stdout.write(typed + "\n")
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a file the user asked for; ConfigError saying why if that is impossible."""
+def check_published(wanted: bool, benchmark: str | None) -> None:
+    """ConfigError if published rows would stand beside runs of another benchmark."""
+    if wanted and benchmark not in (None, "vsi-bench"):
+        raise ConfigError(
+            f"Published rows are about VSI-Bench; beside {benchmark} they would compare nothing. "
+            "Leave out --published."
+        )
+
+
+def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
+    """Write a file the user asked for, but never over one of `keep`.
+
+    ConfigError saying why if that is impossible.
+    """
+    inputs = [inner for outer in keep for inner in (outer, outer / PREDICTIONS)]
+    if any(path.exists() and inner.exists() and path.samefile(inner) for inner in inputs):
+        raise ConfigError(f"{path} is what was to be graded; it is not overwritten. Name another.")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

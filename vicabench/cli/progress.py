@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from rich.text import Text
 from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
+from vicabench.text import printable
 from vicabench.types import TASKS, Question
 
 LOG_LINES = 10  # how many progress lines a log file gets for a whole run
@@ -137,13 +139,13 @@ class RunDisplay:
         self._bar.update(self._task, advance=1, state=self._state())
         for error in sorted({p.answer.error for p in predictions if p.answer.error}):
             self._say(f"{predictions[0].question.video}: {error}")
-        every = max(1, self._videos // LOG_LINES)
-        if not self._console.is_terminal and self._videos_done % every == 0:
+        every = math.ceil(self._videos / LOG_LINES)
+        due = self._videos_done % every == 0 or self._videos_done == self._videos
+        if due and not self._console.is_terminal:
             self._say(f"{self._model}: {self._videos_done}/{self._videos} videos, {self._state()}")
 
     def _state(self) -> str:
         return f"{self.done}/{len(self._selected)} questions  {self._score}"
 
     def _say(self, text: str) -> None:
-        printable = "".join(c if c.isprintable() else "?" for c in text)
-        self._console.print(Text(printable, style="dim"), soft_wrap=True)
+        self._console.print(Text(printable(text), style="dim"), soft_wrap=True)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vicabench.cli.options import FRAMES, LONGEST_TIMEOUT, VIDEO_TIMEOUT, WORKERS
+
 
 def command(
     model: Annotated[
@@ -25,14 +27,14 @@ def command(
     videos: Annotated[
         Path | None, typer.Option(help="Your own questions: the folder of their videos.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = 64,
+    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = FRAMES,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Only the first N videos, with all their questions."),
     ] = None,
     tasks: Annotated[
-        str, typer.Option(help="Only these tasks or question types, comma-separated.")
-    ] = "",
+        str | None, typer.Option(help="Only these tasks or question types, comma-separated.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -47,10 +49,15 @@ def command(
         bool, typer.Option("--no-video", help="Do not decode: for baselines, which never look.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = WORKERS,
     video_timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds after which decoding a video is given up.")
-    ] = 120.0,
+        float,
+        typer.Option(
+            min=0.1,
+            max=LONGEST_TIMEOUT,
+            help="Seconds after which decoding a video is given up.",
+        ),
+    ] = VIDEO_TIMEOUT,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
     protocol: Annotated[str, typer.Option(help="Grading protocol of the table.")] = "official",
     table: Annotated[
@@ -76,7 +83,7 @@ def command(
             videos=videos,
             frames=frames,
             limit=limit,
-            tasks=tuple(name.strip() for name in tasks.split(",") if name.strip()),
+            tasks=() if tasks is None else tuple(name.strip() for name in tasks.split(",")),
             out=out,
             retry_errors=retry_errors,
             no_video=no_video,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vicabench.cli.output import check_format, console, print_table
+from vicabench.cli.options import FRAMES, VIDEO_TIMEOUT, WORKERS
+from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay, building
 from vicabench.cli.scoring import grade_path
 from vicabench.datasets import Source, load_benchmark
@@ -22,7 +24,8 @@ from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.store import PREDICTIONS
-from vicabench.types import Benchmark, Question, Scores
+from vicabench.text import printable
+from vicabench.types import Benchmark, Question, Scores, digest_of
 
 DECODERS = ("auto", "decord", "pyav")
 
@@ -66,18 +69,11 @@ class Request:
 def run_all(request: Request) -> None:
     """Run every model asked for, print one table, and exit with what the exit code has to say."""
     check_format(request.table)
-    if request.decoder not in DECODERS:
-        raise ConfigError(
-            f"There is no decoder '{request.decoder}'. Decoders are {', '.join(DECODERS)}."
-        )
+    _check_options(request)
     protocol = find_protocol(request.protocol)
     terminal = console(stderr=True)
     benchmark = _load(request, terminal)
-    if request.published and benchmark.name != "vsi-bench":
-        raise ConfigError(
-            f"Published rows are about VSI-Bench; beside {benchmark.name} they would compare "
-            "nothing. Leave out --published."
-        )
+    check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
     folders = _folders(request, benchmark)
     for model, folder in folders.items():
@@ -86,6 +82,20 @@ def run_all(request: Request) -> None:
     print_table(rows, name=request.table, published=request.published)
     _say_where(folders.values(), rows, terminal)
     sys.exit(1 if any(row.overall.failed for row in rows) else 0)
+
+
+def _check_options(request: Request) -> None:
+    """An option that cannot be meant, or would be ignored, is an error, never silence."""
+    if request.decoder not in DECODERS:
+        raise ConfigError(
+            f"There is no decoder '{request.decoder}'. Decoders are {', '.join(DECODERS)}."
+        )
+    given = (request.frames, request.workers, request.video_timeout, request.decoder)
+    if request.no_video and given != (FRAMES, WORKERS, VIDEO_TIMEOUT, DECODERS[0]):
+        raise ConfigError(
+            "--no-video decodes nothing: leave out --frames, --workers, --video-timeout and "
+            "--decoder, or --no-video."
+        )
 
 
 def _load(request: Request, terminal: Console) -> Benchmark:
@@ -106,7 +116,17 @@ def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
     if request.out and len(models) == 1:
         return dict.fromkeys(models, request.out)
     parent = request.out or Path("runs") / _slug(benchmark.name)
-    return {model: parent / _slug(model) for model in models}
+    slugs = Counter(_slug(model).casefold() for model in models)
+    return {
+        # Names that become alike are told apart by a digest of what was typed.
+        model: parent / (slug if slugs[slug.casefold()] == 1 else f"{slug}-{_short(model)}")
+        for model in models
+        for slug in [_slug(model)]
+    }
+
+
+def _short(model: str) -> str:
+    return digest_of(model)[:8]
 
 
 def _slug(name: str) -> str:
@@ -138,7 +158,7 @@ def _run_one(
         except KeyboardInterrupt:
             display.close()
             file = folder / PREDICTIONS
-            kept = len(read_predictions(file)) if file.exists() else 0
+            kept = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
             _say(
                 terminal,
                 f"Interrupted. The answers to {kept} of {len(selected)} questions are kept in "
@@ -154,4 +174,4 @@ def _say_where(folders: Iterable[Path], rows: Sequence[Scores], terminal: Consol
 
 
 def _say(terminal: Console, text: str) -> None:
-    terminal.print(Text(text, style="dim"), soft_wrap=True)
+    terminal.print(Text(printable(text), style="dim"), soft_wrap=True)

@@ -33,17 +33,19 @@ def command(
     A predictions file has one JSON object a line with at least id, question_type, ground_truth,
     response, and video (or dataset and scene_name).
     """
-    from vicabench.cli.output import check_format, print_table, write_file
-    from vicabench.cli.scoring import grade_path, grades_jsonl
+    from vicabench.cli.output import check_format, check_published, print_table, write_file
+    from vicabench.cli.scoring import grade_path, grades_jsonl, told_apart
     from vicabench.grading.protocols import find_protocol
     from vicabench.reporting.files import table_json
 
     check_format(table)
     rule = find_protocol(protocol)
-    runs = [grade_path(path, rule) for path in paths]
+    runs = told_apart(paths, [grade_path(path, rule) for path in paths])
+    for run in runs:
+        check_published(published, run.benchmark)
     rows = [run.scores for run in runs]
     if json_file:
-        write_file(json_file, table_json(rows, ()) + "\n")
+        write_file(json_file, table_json(rows, ()) + "\n", keep=paths)
     if grades_file:
-        write_file(grades_file, "".join(grades_jsonl(run) for run in runs))
+        write_file(grades_file, "".join(grades_jsonl(run) for run in runs), keep=paths)
     print_table(rows, name=table, published=published)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
-from vicabench.grading.runs import PerVideo, grade_run
+from vicabench.grading.runs import grade_run
 from vicabench.predictions import read_predictions
 from vicabench.stats import score_run
-from vicabench.store import PREDICTIONS, read_config
-from vicabench.types import QUESTION_TYPES, Grade, Scores
+from vicabench.store import PREDICTIONS, planned_ids, read_config
+from vicabench.text import printable
+from vicabench.types import Grade, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graded:
-    """A run with the grade of every question and the estimates made from them."""
+    """A run with the grade of every question and the estimates made from them.
+
+    `benchmark` is what the run's configuration names; None for a file without one.
+    """
 
     scores: Scores
     grades: tuple[Grade, ...]
+    benchmark: str | None
 
 
 def grade_path(path: Path, protocol: Protocol) -> Graded:
@@ -30,20 +38,37 @@ def grade_path(path: Path, protocol: Protocol) -> Graded:
     """
     file = path / PREDICTIONS if path.is_dir() else path
     config = read_config(file.parent) if file.name == PREDICTIONS else None
-    planned = _planned(config["plan"], file) if config else None
-    predictions = read_predictions(file) if file.exists() or not planned else []
+    planned = config["plan"]["videos"] if config else {}
+    asked = file.exists() or not planned
+    predictions = read_predictions(file, torn_ok=config is not None) if asked else []
     grades = grade_run(predictions, protocol, planned)
     if not grades:
         raise DataError(f"{file} holds no predictions.")
-    model = config["config"]["model"] if config else path.stem
-    never_asked = sum(not g.id for g in grades)
-    notes = [f"{never_asked} questions not asked yet: the run is incomplete"] * bool(never_asked)
-    scores = score_run(grades, model=printable(model), notes=notes)
-    return Graded(scores=scores, grades=tuple(grades))
+    owed = planned_ids(config["plan"]) - {p.question.id for p in predictions} if config else ()
+    notes = [f"{len(owed)} questions not asked yet: the run is incomplete"] if owed else []
+    return Graded(
+        scores=score_run(grades, model=_name(path, config), notes=notes),
+        grades=tuple(grades),
+        benchmark=config["config"]["benchmark"] if config else None,
+    )
+
+
+def told_apart(paths: Sequence[Path], runs: Sequence[Graded]) -> list[Graded]:
+    """The runs, with the path added to the names that several of them share."""
+    shared = Counter(run.scores.model for run in runs)
+    return [
+        run
+        if shared[run.scores.model] == 1
+        else replace(
+            run,
+            scores=replace(run.scores, model=printable(f"{run.scores.model} ({path})")),
+        )
+        for path, run in zip(paths, runs, strict=True)
+    ]
 
 
 def grades_jsonl(run: Graded) -> str:
-    """One JSON line per question that was asked: model, id, protocol, what was read, score."""
+    """One JSON line per question: model, id, protocol, what was read (or null), score."""
     return "".join(
         json.dumps(
             {
@@ -56,26 +81,14 @@ def grades_jsonl(run: Graded) -> str:
         )
         + "\n"
         for g in run.grades
-        if g.id
     )
 
 
-def printable(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _planned(plan: object, file: Path) -> PerVideo:
-    """What `config.json` says was planned, checked: it may have been edited."""
-    try:
-        per_video: PerVideo = plan["per_video"]  # type: ignore[index]
-        good = all(
-            task in QUESTION_TYPES and isinstance(count, int)
-            for counts in per_video.values()
-            for task, count in counts.items()
-        )
-    except (KeyError, TypeError, AttributeError):
-        good = False
-    if not good:
-        raise DataError(f"The plan in the config.json beside {file} is damaged.")
-    return per_video
+def _name(path: Path, config: dict[str, Any] | None) -> str:
+    """The model of a run; the name of a file or its folder where nothing says more."""
+    if config:
+        return printable(str(config["config"]["model"]))
+    place = path.resolve()
+    if place.name == PREDICTIONS:
+        return printable(place.parent.name)
+    return printable(place.name if place.is_dir() else place.stem)

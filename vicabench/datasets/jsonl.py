@@ -16,7 +16,8 @@ from vicabench.types import Benchmark, Question
 def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) -> Benchmark:
     """Load the questions in `path`, their videos below `videos` (default: the file's folder).
 
-    The name is the file's, the subset `full`, the revision the SHA-256 of the file.
+    The name is the file's (`mine.jsonl`, never that of a published benchmark), the subset `full`,
+    the revision the SHA-256 of the file.
 
     Raises:
         DataError: for a bad questions file, or when not one of its videos is there
@@ -32,7 +33,7 @@ def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) 
             f"first was looked for at {first}. Say where they are with --videos DIR."
         )
     return Benchmark(
-        name=path.stem, subset="full", revision=digest(path), questions=questions, files=files
+        name=path.name, subset="full", revision=digest(path), questions=questions, files=files
     )
 
 

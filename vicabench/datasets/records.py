@@ -156,4 +156,4 @@ def _number(row: Row) -> str:
         raise DataError(
             f"the ground_truth must be a positive, finite number, found {_shown(value)}."
         )
-    return str(value)
+    return str(value).strip()

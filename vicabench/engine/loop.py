@@ -6,13 +6,15 @@ concerns, and the loop goes on. Only what the user must put right (UserError) st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from vica.video import Frames
 
+from vicabench.engine.check import checked
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.plan import ByVideo
 from vicabench.errors import UserError
@@ -32,7 +34,7 @@ class Decoding:
 
 def answer_videos(
     benchmark: Benchmark, questions: ByVideo, adapter: Adapter, decoding: Decoding | None
-) -> Iterator[list[Prediction]]:
+) -> Generator[list[Prediction], None, None]:
     """Yield the predictions of one video after another, one for every question asked.
 
     The next videos are decoded meanwhile. Without `decoding` the adapter gets no frames.
@@ -77,24 +79,18 @@ def _answer(adapter: Adapter, video: Video, questions: Sequence[Question]) -> li
     missing = "adapter: no answer"
     try:
         for answer in adapter.answer(video, questions):
-            answers.setdefault(answer.question_id, _checked(answer))
+            answers.setdefault(answer.question_id, checked(answer))
     except UserError:
         raise
-    except Exception as error:  # an adapter may raise anything; the run must go on
+    except (Exception, SystemExit) as error:  # an adapter may raise anything; the run must go on
         missing = f"adapter: {type(error).__name__}: {error}"
+        logging.getLogger("vicabench").exception("%s", video.name)
+    if strangers := answers.keys() - {q.id for q in questions}:
+        logging.getLogger("vicabench").error("%s: answers to %s", video.name, strangers)
     return [
         Prediction(question=q, answer=answers.get(q.id, Answer(question_id=q.id, error=missing)))
         for q in questions
     ]
-
-
-def _checked(answer: Answer) -> Answer:
-    if answer.error is None and not isinstance(answer.response, str):
-        kind = type(answer.response).__name__
-        return Answer(
-            question_id=answer.question_id, error=f"adapter: the response is {kind}, not a text"
-        )
-    return answer
 
 
 def _failed(questions: Sequence[Question], error: str) -> list[Prediction]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from vicabench.errors import ConfigError, RunFolderError
@@ -41,25 +41,24 @@ def by_video(questions: Iterable[Question]) -> dict[str, list[Question]]:
     return dict(grouped)
 
 
-def owed(
-    selected: Sequence[Question],
-    done: Sequence[Prediction],
-    *,
-    retry_errors: bool,
-) -> ByVideo:
-    """The selected questions without an answer, by video; failed ones too if `retry_errors`.
+def refuse_to_shrink(selected: Sequence[Question], before: Set[str]) -> None:
+    """RunFolderError if earlier starts planned or answered what is not selected now.
 
-    RunFolderError if there are answers to questions that are not selected: a run may grow to more
-    questions, but never shrink, so that its table is always about all that was asked.
+    A run may grow to more questions, but never shrink: its table is about all that was asked.
     """
-    answered = {p.question.id for p in done}
-    foreign = answered - {q.id for q in selected}
-    if foreign:
+    left_out = before - {q.id for q in selected}
+    if left_out:
         raise RunFolderError(
-            f"The run folder holds answers to {len(foreign)} questions that this command does "
-            "not ask. Widen --limit and --tasks to what was asked before, or start a new run "
-            "with --out."
+            f"This run was to ask {len(left_out)} questions that this command leaves out. Widen "
+            "--limit and --tasks to what was asked before, or start a new run with --out."
         )
+
+
+def owed(
+    selected: Sequence[Question], done: Sequence[Prediction], *, retry_errors: bool
+) -> ByVideo:
+    """The selected questions without an answer, by video; failed ones too if `retry_errors`."""
+    answered = {p.question.id for p in done}
     failed = {p.question.id for p in done if p.response is None}
     settled = answered - failed if retry_errors else answered
     return by_video(q for q in selected if q.id not in settled)
@@ -70,8 +69,8 @@ def plan_record(selected: Sequence[Question]) -> dict[str, Any]:
     return {
         "questions": len(selected),
         "question_ids_sha256": digest_of(sorted(q.id for q in selected)),
-        "per_video": {
-            video: dict(Counter(q.task for q in questions))
+        "videos": {
+            video: {q.id: q.task for q in questions}
             for video, questions in by_video(selected).items()
         },
     }

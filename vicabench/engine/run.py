@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from vicabench.adapters import build_adapter
 from vicabench.engine.loop import Decoding, answer_videos
-from vicabench.engine.plan import ByVideo, owed, plan_record
+from vicabench.engine.plan import ByVideo, owed, plan_record, refuse_to_shrink
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
@@ -40,12 +42,27 @@ def run(
     config = _config(benchmark, model, adapter, decoding, seed)
     with RunFolder(folder, config) as store:
         done = store.predictions()
+        refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
         store.describe(plan_record(selected), provenance())
         started(todo, done, store.torn)
-        for predictions in answer_videos(benchmark, todo, adapter, decoding):
-            store.append(predictions)
-            answered(predictions)
+        with closing(answer_videos(benchmark, todo, adapter, decoding)) as videos, _log_to(folder):
+            for predictions in videos:
+                store.append(predictions)
+                answered(predictions)
+
+
+@contextmanager
+def _log_to(folder: Path) -> Iterator[None]:
+    """Keep the tracebacks of failing adapters in the run folder, for those who write them."""
+    handler = logging.FileHandler(folder / "errors.log", delay=True, encoding="utf-8")
+    logger = logging.getLogger("vicabench")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _refuse_blindness(model: str, adapter: Adapter, decoding: Decoding | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from vicabench.grading.grade import grade
@@ -10,30 +9,29 @@ from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
 from vicabench.types import Grade
 
-PerVideo = Mapping[str, Mapping[str, int]]
+Planned = Mapping[str, Mapping[str, str]]
 
 
 def grade_run(
-    predictions: Sequence[Prediction], protocol: Protocol, planned: PerVideo | None = None
+    predictions: Sequence[Prediction], protocol: Protocol, planned: Planned | None = None
 ) -> list[Grade]:
     """Grade every prediction; questions that were planned and have none yet count as wrong.
 
-    `planned` gives the number of questions of each type for each video. The grades of questions
-    that were never asked have an empty id, since only their number is known.
+    `planned` gives for each video the type of each question by its id.
     """
     grades = [grade(p.question, p.response, protocol) for p in predictions]
     return grades + list(_never_asked(predictions, protocol, planned or {}))
 
 
 def _never_asked(
-    predictions: Sequence[Prediction], protocol: Protocol, planned: PerVideo
+    predictions: Sequence[Prediction], protocol: Protocol, planned: Planned
 ) -> Iterator[Grade]:
-    asked = Counter((p.question.video, p.question.task) for p in predictions)
-    for video, counts in planned.items():
-        for task, count in counts.items():
-            for _ in range(count - asked[video, task]):
+    asked = {p.question.id for p in predictions}
+    for video, types in planned.items():
+        for key, task in types.items():
+            if key not in asked:
                 yield Grade(
-                    id="",
+                    id=key,
                     video=video,
                     task=task,
                     protocol=protocol.name,

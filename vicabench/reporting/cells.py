@@ -16,6 +16,8 @@ COLUMNS: tuple[tuple[str, str], ...] = (
 """Name and title of each column, in the order of the VSI-Bench and ViCA papers."""
 
 NONE = "–"
+FEW_VIDEOS = 8  # simulated 95% intervals cover less than 94% of the time below this
+WHOLE = 5130  # questions of VSI-Bench
 
 
 def estimate_of(scores: Scores, column: str) -> Estimate | None:
@@ -57,9 +59,12 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
         f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
         "intervals from a bootstrap over videos; n/a: a single video has none."
     ]
+    micro = "; ".join(f"{r.model} {mean_text(r.micro)} [{range_text(r.micro)}]" for r in rows)
+    notes.append(f"Micro, the mean over questions: {micro}.")
     for row in rows:
         notes.extend(_notes_on(row))
     if published:
+        notes.extend(_notes_beside(rows))
         sources = "; ".join(sorted({row.source for row in published}))
         notes.append(f"Published rows are as printed, without intervals: {sources}.")
     return notes
@@ -74,7 +79,22 @@ def _notes_on(row: Scores) -> list[str]:
         )
     if row.missing:
         notes.append(f"{row.model}: no questions of {', '.join(row.missing)}; left out of Avg.")
+    few = [kind for kind, estimate in row.types.items() if estimate.clusters < FEW_VIDEOS]
+    if few:
+        notes.append(
+            f"{row.model}: fewer than {FEW_VIDEOS} videos with {', '.join(few)}; intervals that "
+            "rest on them are rough."
+        )
     return notes
+
+
+def _notes_beside(rows: Sequence[Scores]) -> list[str]:
+    """Published rows are about the whole benchmark; ours may not be."""
+    return [
+        f"{row.model} was asked {row.overall.count} questions, the published rows {WHOLE}."
+        for row in rows
+        if row.overall.count != WHOLE
+    ]
 
 
 def _bound(value: float) -> str:

@@ -28,6 +28,7 @@ from vicabench.stats import RESAMPLES, SEED
 from vicabench.types import Estimate, Scores
 
 Rows = Sequence[Scores]
+MICRO = "micro"
 
 
 def markdown(rows: Rows, published: Sequence[Published]) -> str:
@@ -46,7 +47,8 @@ def table_csv(rows: Rows, published: Sequence[Published]) -> str:
     """One row a run: mean, low, high, questions and videos of every column; empty where none."""
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
-    names += [column + part for column, _ in COLUMNS for part in parts] + ["micro", "unanswered"]
+    names += [c + part for c in [*(c for c, _ in COLUMNS), MICRO] for part in parts]
+    names.append("unanswered")
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
@@ -101,7 +103,7 @@ def _csv_row(row: Scores) -> dict[str, Any]:
         estimate = estimate_of(row, column)
         if estimate is not None:
             record |= _csv_estimate(column, estimate)
-    return record | {"micro": f"{row.micro.mean:.4f}", "unanswered": row.overall.failed}
+    return record | _csv_estimate(MICRO, row.micro) | {"unanswered": row.overall.failed}
 
 
 def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:

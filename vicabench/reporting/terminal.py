@@ -13,6 +13,7 @@ from rich.text import Text
 from vicabench.reference import Published
 from vicabench.reporting.cells import (
     COLUMNS,
+    NONE,
     OVERALL,
     estimate_of,
     mean_text,
@@ -33,8 +34,11 @@ def show(console: Console, rows: Sequence[Scores], published: Sequence[Published
     table = _paper_layout(rows, published)
     unbounded = console.options.update(max_width=10_000)
     if Measurement.get(console, unbounded, table).maximum > console.width:
-        table = _narrow_layout(rows, published)
-    console.print(table)
+        console.print(_narrow_layout(rows))
+        if published:
+            console.print(_narrow_published(published))
+    else:
+        console.print(table)
     for note in notes_on(rows, published):
         console.print(Text(note, style="dim"))
 
@@ -61,26 +65,35 @@ def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Tab
     return table
 
 
-def _narrow_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Table:
+def _narrow_layout(rows: Sequence[Scores]) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
     for row in rows:
         table.add_column(Text(row.model), justify="right", overflow="fold")
         table.add_column(_dim("n"), justify="right", overflow="fold")
-    for other in published:
-        table.add_column(Text(other.label), justify="right", overflow="fold")
     for place, (column, title) in enumerate(COLUMNS):
         cells = []
         for row in rows:
             cells += [_cell(row, column, " "), _dim("/".join(part[place] for part in sizes(row)))]
-        table.add_row(title, *cells, *[printed_text(other, column) for other in published])
+        table.add_row(title, *cells)
+    return table
+
+
+def _narrow_published(published: Sequence[Published]) -> Table:
+    """Means alone are short enough to stay in the papers' layout, under titles of two lines."""
+    table = _table()
+    table.add_column("published", overflow="fold")
+    for _, title in COLUMNS:
+        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
+    for other in published:
+        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in COLUMNS])
     return table
 
 
 def _cell(row: Scores, column: str, between: str) -> Text:
     estimate = estimate_of(row, column)
     if estimate is None:
-        return _dim("–")
+        return _dim(NONE)
     interval = range_text(estimate)
     return Text(mean_text(estimate)).append(between + interval, style="not bold dim")
 

@@ -1,0 +1,46 @@
+"""An adapter's answer, made into a record that can be kept: adapters may return anything."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+from vicabench.types import Answer
+
+
+def checked(answer: Answer) -> Answer:
+    """The answer with plain Python values, or an error record that says what is wrong with it."""
+    if answer.error is None and not isinstance(answer.response, str):
+        kind = type(answer.response).__name__
+        return _refused(answer, f"the response is {kind}, not a text")
+    try:
+        return Answer(
+            question_id=answer.question_id,
+            response=answer.response if isinstance(answer.response, str) else None,
+            seconds=_seconds(answer.seconds),
+            prompt_tokens=_count(answer.prompt_tokens),
+            new_tokens=_count(answer.new_tokens),
+            stop=None if answer.stop is None else str(answer.stop),
+            error=None if answer.error is None else str(answer.error) or "unnamed",
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        return _refused(answer, f"a field of its answer cannot be kept: {error}")
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError(f"seconds is {seconds}")
+    return seconds
+
+
+def _count(value: Any) -> int | None:
+    """Whole numbers of any library, NumPy and torch included."""
+    return None if value is None else operator.index(value)
+
+
+def _refused(answer: Answer, reason: str) -> Answer:
+    return Answer(question_id=answer.question_id, error=f"adapter: {reason}")

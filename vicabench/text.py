@@ -1,0 +1,11 @@
+"""Text from outside (names, errors, replies) made safe to print."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """The text with control characters, which a terminal would obey, shown as `?`.
+
+    Newlines stay: they order a message, and cannot do more than that.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
