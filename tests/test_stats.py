@@ -1,7 +1,8 @@
 """Scores and their intervals, against independent computation."""
 
 import math
-from statistics import fmean
+from itertools import product
+from statistics import NormalDist, fmean
 
 import numpy as np
 import pytest
@@ -50,6 +51,37 @@ def test_a_single_video_has_no_interval() -> None:
     scores = score_run([graded("object_counting", 0, s) for s in (0.0, 1.0)], model="m")
     assert math.isnan(scores.overall.low)
     assert math.isnan(scores.overall.high)
+
+
+def test_the_interval_is_that_of_all_possible_resamples() -> None:
+    # Six videos have 6^6 resamples: few enough to take them all. The expanded percentile interval
+    # cuts off Phi(-sqrt(6/5) t) on each side, t = 2.5706 being Student's 97.5% point for 5.
+    values = np.array([0.0, 0.1, 0.4, 0.6, 0.8, 1.0])
+    means = np.array([values[list(drawn)].mean() for drawn in product(range(6), repeat=6)])
+    tail = NormalDist().cdf(-math.sqrt(6 / 5) * 2.5706)
+    low, high = 100 * np.quantile(means, [tail, 1 - tail])
+    grades = [graded("object_counting", v, s) for v, s in enumerate(values)]
+    for estimate in (score_run(grades, model="m").overall, score_run(grades, model="m").micro):
+        # 10,000 draws put the 0.24% point within about 2 points; the plain 2.5% point is 10 away.
+        assert estimate.low == pytest.approx(low, abs=2.5)
+        assert estimate.high == pytest.approx(high, abs=2.5)
+
+
+def test_a_task_with_a_single_video_leaves_the_overall_score_without_an_interval() -> None:
+    grades = [graded("object_counting", v, float(v % 2)) for v in range(50)]
+    grades.append(graded("route_planning", 0, 1.0))
+    scores = score_run(grades, model="m")
+    assert math.isnan(scores.overall.low)
+    assert scores.tasks["object_counting"].low > 0
+    assert scores.micro.low > 0
+
+
+def test_failures_are_counted_for_each_task_apart() -> None:
+    grades = [graded("object_counting", v, 0.0, failed=True) for v in range(3)]
+    grades += [graded("route_planning", v, 1.0) for v in range(3)]
+    scores = score_run(grades, model="m")
+    assert scores.tasks["object_counting"].failed == 3
+    assert scores.tasks["route_planning"].failed == 0
 
 
 def test_questions_of_one_video_do_not_pass_for_independent_evidence() -> None:

@@ -23,6 +23,9 @@ from tests.support import Vicabench, refuses, rows_about, write_jsonl
         (("--model", "baseline:oracle", "--subset", "hard"), ("--subset",)),
         (("--model", "baseline:oracle", "--published"), ("VSI-Bench", "--published")),
         (("--model", "baseline:oracle", "--frames", "0"), ("--frames",)),
+        (("--model", "baseline:oracle", "--no-video", "--frames", "8"), ("--no-video",)),
+        (("--model", "baseline:oracle", "--tasks", ","), ("There is no task ''",)),
+        (("--model", "baseline:oracle", "--videos", "x" * 300), ("xxx", "too long")),
         ((), ("--model",)),
     ],
 )
@@ -52,7 +55,7 @@ def test_a_run_folder_that_cannot_be_made_is_explained(
     refuses(done, "file/run", "--out")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"config": {}, "digest": "0"}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"config": {}, "digest": "0", "starts": null}'])
 def test_a_damaged_config_is_not_overwritten(
     vicabench: Vicabench, clips: Path, tmp_path: Path, content: str
 ) -> None:
@@ -86,6 +89,10 @@ GOOD = {
         ({"response": ["4"]}, ("line 2", "response")),
         ({"id": 1}, ("line 2", "line 1", "id 1")),
         ({"scene_name": None, "dataset": None}, ("line 2", "scene_name")),
+        ({"id": ""}, ("line 2", "id")),
+        ({"id": {}}, ("line 2", "id")),
+        ({"video": ["x"]}, ("line 2", "video")),
+        ({"options": 5}, ("line 2", "options")),
     ],
 )
 def test_a_predictions_file_that_is_wrong_is_refused_naming_the_line(
@@ -102,6 +109,17 @@ def test_a_file_that_holds_no_predictions_is_refused(
 ) -> None:
     (tmp_path / "p.jsonl").write_text(text, encoding="utf-8")
     refuses(vicabench("score", "p.jsonl"), "p.jsonl")
+
+
+def test_what_is_graded_is_never_overwritten(vicabench: Vicabench, tmp_path: Path) -> None:
+    file = write_jsonl(tmp_path / "p.jsonl", [GOOD])
+    refuses(vicabench("score", "p.jsonl", "--grades", "p.jsonl"), "not overwritten")
+    assert json.loads(file.read_text(encoding="utf-8")) == GOOD
+
+
+def test_messages_carry_no_control_characters_to_the_terminal(vicabench: Vicabench) -> None:
+    done = vicabench("run", "--benchmark", "rooms", "--model", "evil\x1b[31m\x07")
+    refuses(done, "evil?[31m?")
 
 
 def test_a_file_that_cannot_be_written_is_refused(vicabench: Vicabench, tmp_path: Path) -> None:

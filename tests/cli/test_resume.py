@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Vicabench, install_adapter, read_jsonl, refuses
+from tests.support import (
+    Vicabench,
+    install_adapter,
+    read_jsonl,
+    refuses,
+    rows_about,
+    write_jsonl,
+)
 
 # `slow:SECONDS` takes its time over every question, so that there are moments to be killed at.
 SLOW = """
@@ -105,6 +112,32 @@ def test_a_torn_last_line_is_cut_off_and_asked_again(
     assert file.read_bytes() == whole
 
 
+def test_a_full_disk_is_said_and_loses_nothing(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    command = [
+        "run", "--benchmark", str(clips / "questions.jsonl"), "--model", "baseline:random",
+        "--no-video", "--out", "run",
+    ]  # fmt: skip
+    # Files may grow to 8 KiB, which the fourth video's answers exceed in the middle of a line.
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
+        f"sys.argv[1:] = {command}; from vicabench.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    refuses(done, "cannot be written", "the same command")
+    file = tmp_path / "run" / "predictions.jsonl"
+    kept = file.read_text(encoding="utf-8")
+    assert kept.endswith("}\n")
+    assert 0 < kept.count("\n") < 60
+
+    assert vicabench(*command).returncode == 0
+    assert file.read_text(encoding="utf-8").startswith(kept)
+    assert len(read_jsonl(file)) == 60
+
+
 def test_an_interrupted_run_says_what_is_kept_and_scores_the_rest_as_wrong(
     vicabench: Vicabench, clips: Path, tmp_path: Path, slow: dict[str, str]
 ) -> None:
@@ -118,9 +151,37 @@ def test_an_interrupted_run_says_what_is_kept_and_scores_the_rest_as_wrong(
 
     kept = len(read_jsonl(tmp_path / "run" / "predictions.jsonl"))
     assert 10 <= kept < 60
+    with (tmp_path / "run" / "predictions.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"id": "torn')  # as a killed writer may leave it
     scored = vicabench("score", "run")
     assert f"{60 - kept} questions not asked yet" in scored.stdout
     assert f"{60 - kept} of 60 questions unanswered" in scored.stdout
+
+
+def test_an_unfinished_run_may_not_shrink_to_what_it_has(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, slow: dict[str, str]
+) -> None:
+    process = start(tmp_path, clips, slow)
+    wait_for_growth(process, tmp_path / "run" / "predictions.jsonl")
+    process.kill()
+    process.communicate(timeout=60)
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "slow:0.02", "--frames", "4",
+        "--out", "run", "--limit", "5", **slow,
+    )  # fmt: skip
+    refuses(done, "10 questions", "asked before")
+
+
+def test_changed_questions_do_not_continue_an_old_run(vicabench: Vicabench, tmp_path: Path) -> None:
+    rows = rows_about(2)
+    command = (
+        "run", "--benchmark", "q.jsonl", "--model", "baseline:oracle", "--no-video", "--out", "r",
+    )  # fmt: skip
+    write_jsonl(tmp_path / "q.jsonl", rows)
+    assert vicabench(*command).returncode == 0
+    rows[0]["question"] = "Something else?"
+    write_jsonl(tmp_path / "q.jsonl", rows)
+    refuses(vicabench(*command), "revision:")
 
 
 def test_two_processes_cannot_write_one_run_folder(

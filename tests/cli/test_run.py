@@ -138,6 +138,40 @@ def test_the_adapter_of_the_docs_works_as_written(
     refuses(vicabench(*command, "--no-video", **installed), "answers from the video")
 
 
+MISTAKEN = """
+import sys
+import numpy as np
+from vicabench.types import Answer
+
+class Mistaken:
+    settings, needs_video = {}, False
+    def __init__(self, argument, context):
+        if argument: raise ValueError("no such checkpoint")
+    def answer(self, video, questions):
+        if video.name == "clip0":
+            sys.exit(0)
+        for q, seconds in zip(questions, [np.float32(0.5), float("nan"), "soon"] + 7 * [None]):
+            yield Answer(question_id=q.id, response="1", seconds=seconds, new_tokens=np.int64(3))
+"""
+
+
+def test_what_an_adapter_gets_wrong_is_recorded_and_never_ends_the_run(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    installed = install_adapter(tmp_path / "site", "mistaken", MISTAKEN, "Mistaken")
+    command = ("run", "--benchmark", clips / "questions.jsonl", "--no-video", "--out", "r")
+    done = vicabench(*command, "--model", "mistaken", **installed)
+    assert done.returncode == 1, done.stderr
+    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    assert len(records) == 60
+    assert {r["error"] for r in records[:10]} == {"adapter: SystemExit: 0"}
+    assert (records[10]["seconds"], records[10]["new_tokens"]) == (0.5, 3)
+    assert "seconds is nan" in records[11]["error"]
+    assert "could not convert string to float" in records[12]["error"]
+    assert "sys.exit(0)" in (tmp_path / "r" / "errors.log").read_text(encoding="utf-8")
+    refuses(vicabench(*command, "--model", "mistaken:x", **installed), "no such checkpoint")
+
+
 BROKEN = """
 from vicabench.types import Answer
 
@@ -170,6 +204,34 @@ def test_an_adapter_that_raises_stops_short_or_returns_nonsense_fails_only_those
     assert errors[1] == [None] * 3 + ["adapter: no answer"] * 7
     assert errors[2] == [None] * 3 + ["adapter: the response is int, not a text"] + [None] * 6
     assert errors[3] == errors[4] == errors[5] == [None] * 10
+
+
+def test_a_replay_of_other_questions_with_the_same_ids_is_not_taken_for_these(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    rows = [{**row, "video": "another", "response": "1"} for row in rows_about(6)]
+    write_jsonl(tmp_path / "theirs.jsonl", rows)
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--no-video",
+        "--model", "replay:theirs.jsonl", "--out", "r",
+    )  # fmt: skip
+    assert done.returncode == 1
+    errors = {r["error"] for r in read_jsonl(tmp_path / "r" / "predictions.jsonl")}
+    assert errors == {"replay: this id is another question there"}
+
+
+def test_models_whose_names_become_alike_get_folders_of_their_own(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--no-video", "--out", "r",
+        "--model", "baseline:constant:?", "--model", "baseline:constant:!",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    replies = [
+        read_jsonl(f / "predictions.jsonl")[0]["response"] for f in (tmp_path / "r").iterdir()
+    ]
+    assert sorted(replies) == ["!", "?"]
 
 
 def test_a_replay_gives_the_recorded_answers_and_says_what_is_missing(

@@ -97,3 +97,32 @@ def test_a_narrow_terminal_gets_tasks_down_and_loses_no_number(
     done = vicabench("score", "p.jsonl", COLUMNS="60")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["Route", "Plan", "100.0", "100–100", "2/2"] in lines
+
+
+def test_published_rows_fit_a_terminal_of_80_columns(vicabench: Vicabench, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(2)))
+    done = vicabench("score", "p.jsonl", "--published", COLUMNS="80")
+    row = next(line for line in done.stdout.splitlines() if "ViCA2-7B" in line)
+    assert row.split()[1:] == [
+        "56.8",
+        "65.7",
+        "51.0",
+        "75.5",
+        "71.4",
+        "51.6",
+        "34.6",
+        "38.1",
+        "66.5",
+    ]
+
+
+def test_runs_of_one_model_are_told_apart_by_their_paths(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    for folder in ("a.1", "a.2"):
+        (tmp_path / folder).mkdir()
+        write_jsonl(tmp_path / folder / "same.jsonl", answered(rows_about(2)))
+    done = vicabench("score", "a.1/same.jsonl", "a.2/same.jsonl", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["model"] for row in rows] == ["same (a.1/same.jsonl)", "same (a.2/same.jsonl)"]
+    assert all(row["micro"] == row["micro_low"] == "100.0000" for row in rows)

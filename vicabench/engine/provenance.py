@@ -49,11 +49,18 @@ def _commit() -> str | None:
     root = Path(vicabench.__file__).parent.parent
     if not (root / ".git").exists():
         return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=10, check=True
-        )
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
+    return commit + ("-dirty" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    # Without optional locks: a run that is killed just now must not leave the index locked.
+    command = ["git", "-C", str(root), "--no-optional-locks", *arguments]
+    done = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, timeout=10, check=True
+    )
     return done.stdout.strip()
