@@ -107,7 +107,11 @@ def _load(request: Request, terminal: Console) -> Benchmark:
             videos_needed=not request.no_video,
             progress=progress,
         )
-        return load_benchmark(request.benchmark, source)
+        try:
+            return load_benchmark(request.benchmark, source)
+        except KeyboardInterrupt:
+            _say(terminal, "Interrupted. What was built is kept; the same command continues.")
+            sys.exit(130)
 
 
 def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
