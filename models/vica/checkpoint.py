@@ -1,0 +1,98 @@
+"""Whole models on disk: what must be true of a checkpoint before it is loaded, and its config.
+
+Names and shapes are compared from the files' headers before a weight is read; then transformers
+streams the tensors from disk to the device in the wanted dtype.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from transformers import AutoTokenizer, PreTrainedModel
+
+from vica.config import ViCAConfig
+from vica.errors import CheckpointError
+from vica.hub import CONFIG, MODEL_TYPES, family, fetch, read_config
+from vica.inference import completed
+from vica.names import our_name, published_name
+from vica.tensors import Shape, compare, shapes
+
+HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+
+
+def prepared(
+    model_class: type[PreTrainedModel],
+    spec: str | Path,
+    config: ViCAConfig | None,
+    options: Mapping[str, Any],
+) -> tuple[Path, ViCAConfig, dict[str, Any]]:
+    """A checkpoint's folder, its whole configuration, and the options that are still to apply.
+
+    Raises CheckpointError unless the files hold exactly the tensors of such a model.
+    """
+    rest = dict(options)
+    hub = {name: rest.pop(name) for name in HUB_OPTIONS if name in rest}
+    folder = fetch(spec, **{name: value for name, value in hub.items() if value is not None})
+    wanted = cast(type[ViCAConfig], model_class.config_class)
+    _check_family(folder, wanted)
+    found = {our_name(name): shape for name, shape in shapes(folder).items()}
+    if config is None:
+        config, rest = wanted.from_pretrained(folder, return_unused_kwargs=True, **rest)
+    config = completed(config, read_config(folder), found)
+    config.tokenizer_length = tokenizer_length(folder) or config.tokenizer_length
+    compare(found, _shapes_of(model_class, config), str(folder), published_name)
+    return folder, config, rest
+
+
+def write_published_config(config: ViCAConfig, folder: Path) -> None:
+    """Replace `config.json` in a folder by one in the published layout."""
+    text = json.dumps(published_config(config), indent=2, sort_keys=True)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def published_config(config: ViCAConfig) -> dict[str, Any]:
+    """`config.json` as the original code wrote it, with our fields beside."""
+    fields = config.to_dict()
+    rope = fields.pop("rope_parameters", None) or {}
+    fields.pop("layer_types", None)
+    return fields | {
+        "architectures": [config.published_architecture],
+        "rope_theta": rope.get("rope_theta", 10000.0),
+        "rope_scaling": None,
+        "torch_dtype": fields.pop("dtype", None),
+        "mm_hidden_size": config.siglip.hidden_size,
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_patch_merge_type": "spatial_unpad",
+        "mm_newline_position": "grid",
+        "mm_use_im_patch_token": False,
+        "mm_use_im_start_end": False,
+    }
+
+
+def tokenizer_length(folder: Path) -> int | None:
+    """How many ids the tokenizer in a folder knows; None where there is no tokenizer."""
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return None
+    return len(AutoTokenizer.from_pretrained(folder))
+
+
+def _check_family(folder: Path, wanted: type[ViCAConfig]) -> None:
+    found = family(folder)
+    if found != wanted.model_type:
+        raise CheckpointError(
+            f"{folder}: is a {MODEL_TYPES[found]} checkpoint ({found}), asked for was "
+            f"{MODEL_TYPES[wanted.model_type]} ({wanted.model_type})"
+        )
+
+
+def _shapes_of(model_class: type[PreTrainedModel], config: ViCAConfig) -> dict[str, Shape]:
+    """The shape of each of a model's tensors, by our names, without giving it memory."""
+    with torch.device("meta"):
+        model = model_class(deepcopy(config))
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
