@@ -36,13 +36,10 @@ class ViCAModel(Qwen2Model):
         super().__init__(config)
         self.vision_tower = SiglipTower(config.siglip)
         self.mm_projector = projector(config.siglip.hidden_size, config.hidden_size)
-        self.image_newline = nn.Parameter(torch.empty(config.hidden_size))
+        self.image_newline = nn.Parameter(
+            torch.randn(config.hidden_size) * config.hidden_size**-0.5
+        )
         self.post_init()  # type: ignore[no-untyped-call]
-
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)  # type: ignore[no-untyped-call]
-        if module is self:
-            nn.init.normal_(self.image_newline, std=self.config.hidden_size**-0.5)
 
     def encode(self, visual: Visual) -> Tensor:
         """The tokens [N, D] that stand for a video or an image."""

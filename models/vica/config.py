@@ -135,16 +135,22 @@ class ViCA2Config(ViCAConfig):
     @property
     def hiera_width(self) -> int:
         """The width of the chosen stage's features: the spatial projector's input."""
-        widths = self.hiera.embed_dim_per_stage or []
+        return self._stage_widths[self.hiera_stage - 1]
+
+    @property
+    def _stage_widths(self) -> list[int]:
+        """The width of each stage; raises BudgetError unless the chosen one is among them."""
+        widths = list(self.hiera.embed_dim_per_stage or [])
         if not 1 <= self.hiera_stage <= len(widths):
             raise BudgetError(f"Hiera has no stage {self.hiera_stage}: choose 1 to {len(widths)}")
-        return int(widths[self.hiera_stage - 1])
+        return widths
 
     @property
     def hiera_side(self) -> int:
         """The side of the chosen stage's square map."""
         patch, pool = square(self.hiera.patch_stride), square(self.hiera.query_stride)
-        pools = min(self.hiera_stage - 1, self.hiera.num_query_pool_stages)
+        stage = len(self._stage_widths[: self.hiera_stage])
+        pools = min(stage - 1, self.hiera.num_query_pool_stages)
         return self.hiera_size // (patch * int(pool**pools))
 
     @property

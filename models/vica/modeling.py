@@ -28,7 +28,7 @@ from vica.chat import PLACEHOLDER_ID
 from vica.checkpoint import prepared, write_published_config
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import InputError
-from vica.generation import WithinTokenizer, settled
+from vica.generation import settled
 from vica.merging import Merged, merge
 from vica.names import TO_OURS, published_name
 from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
@@ -192,13 +192,16 @@ class ViCA(Qwen2ForCausalLM):
             attention_mask = torch.ones(
                 inputs_embeds.shape[:2], dtype=torch.long, device=inputs_embeds.device
             )
-        settings, rest = settled(generation_config or self.generation_config, options)
-        allowed = WithinTokenizer(self.config.tokenizer_length or self.vocab_size)
+        settings, scoring, rest = settled(
+            generation_config or self.generation_config,
+            options,
+            self.config.tokenizer_length or self.vocab_size,
+        )
         return super().generate(  # type: ignore[misc]  # they type self too narrowly
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             generation_config=settings,
-            logits_processor=LogitsProcessorList([*(logits_processor or []), allowed]),
+            logits_processor=LogitsProcessorList([*scoring, *(logits_processor or [])]),
             **rest,
         )
 
