@@ -16,7 +16,7 @@ from vica.registration import register_with_transformers
 if TYPE_CHECKING:
     from vica.answering import Reply, answer
     from vica.config import ViCA2Config, ViCAConfig
-    from vica.loading import load_hiera, load_model, load_processor
+    from vica.loading import load_config, load_hiera, load_model, load_processor
     from vica.modeling import ViCA, ViCA2
     from vica.processing import ViCAProcessor
     from vica.tiny import write_tiny_checkpoint
@@ -33,6 +33,7 @@ __all__ = [
     "ViCAProcessor",
     "VicaError",
     "answer",
+    "load_config",
     "load_hiera",
     "load_model",
     "load_processor",
@@ -47,6 +48,7 @@ _WHERE = {
     "ViCAConfig": "vica.config",
     "ViCAProcessor": "vica.processing",
     "answer": "vica.answering",
+    "load_config": "vica.loading",
     "load_hiera": "vica.loading",
     "load_model": "vica.loading",
     "load_processor": "vica.loading",

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import torch
 from transformers import AutoTokenizer, PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from vica.config import ViCAConfig
 from vica.errors import CheckpointError
@@ -45,7 +46,8 @@ def prepared(
     if config is None:
         config, rest = wanted.from_pretrained(folder, return_unused_kwargs=True, **rest)
     config = completed(config, read_config(folder), found)
-    config.tokenizer_length = tokenizer_length(folder) or config.tokenizer_length
+    if has_tokenizer(folder):
+        config.tokenizer_length = len(read_tokenizer(folder))
     compare(found, _shapes_of(model_class, config), str(folder), published_name)
     return folder, config, rest
 
@@ -75,11 +77,19 @@ def published_config(config: ViCAConfig) -> dict[str, Any]:
     }
 
 
-def tokenizer_length(folder: Path) -> int | None:
-    """How many ids the tokenizer in a folder knows; None where there is no tokenizer."""
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        return None
-    return len(AutoTokenizer.from_pretrained(folder))
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder; raises CheckpointError when it is missing or damaged."""
+    if not has_tokenizer(folder):
+        raise CheckpointError(f"{folder}: has no tokenizer ({' or '.join(TOKENIZER_FILES)})")
+    try:
+        return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder))
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise CheckpointError(f"{folder}: its tokenizer cannot be read: {error}") from error
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether there is a tokenizer beside the weights; training can do without."""
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
 
 
 def _check_family(folder: Path, wanted: type[ViCAConfig]) -> None:

@@ -29,7 +29,9 @@ class ViCAConfig(Qwen2Config):
     `mm_spatial_pool_stride` and `mm_spatial_pool_mode` pool SigLIP's map of each video frame.
     `image_grid_pinpoints` are the sizes, [width, height], that an image may be tiled to.
     `tokenizer_length` is how many ids the tokenizer knows: rows above it are never answered.
-    `video_frames` is how many frames of a video the model is shown.
+    `video_frames` is how many frames of a video the model is shown. `thinking` says whether the
+    model was trained to answer in three parts (`vica.thinking`); None where its checkpoint does
+    not say, as the published ones do not: their replies show it.
     """
 
     model_type = "llava_qwen"
@@ -47,6 +49,7 @@ class ViCAConfig(Qwen2Config):
     tokenizer_padding_side: str = "right"
     tokenizer_length: int | None = None
     video_frames: int = 64
+    thinking: bool | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in what the published file leaves out."""

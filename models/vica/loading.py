@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
+from vica.config import FAMILIES, ViCAConfig
 from vica.errors import CheckpointError
 from vica.hiera import HieraTower
 from vica.hub import CONFIG, WEIGHTS, download, family, fetch
@@ -30,13 +32,15 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
     attention: str = "sdpa",
+    changes: Mapping[str, Any] | None = None,
     **hub: Any,
 ) -> ViCA:
     """The ViCA or ViCA2 of a hub id or folder, ready to answer.
 
     The family is read from the checkpoint. `dtype` is bfloat16 on a GPU and float32 on a CPU if
-    None. Raises CheckpointError for a checkpoint that is not whole, and for an `attention` that
-    is not installed.
+    None. `changes` are fields of its configuration that set the token ratio (`hiera_frames`,
+    `mm_spatial_pool_stride` ...). Raises CheckpointError for a checkpoint that is not whole, and
+    for an `attention` that is not installed.
     """
     device = torch.device(device)
     if attention not in ATTENTIONS:
@@ -49,6 +53,7 @@ def load_model(
         dtype=dtype or default_dtype(device),
         device_map={"": device},
         attn_implementation=attention,
+        **(changes or {}),
     )
 
 
@@ -57,9 +62,15 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
-def load_processor(spec: str | Path, **hub: Any) -> ViCAProcessor:
-    """The processor of a hub id or folder."""
-    return ViCAProcessor.from_pretrained(spec, **hub)
+def load_processor(spec: str | Path, config: ViCAConfig | None = None, **hub: Any) -> ViCAProcessor:
+    """The processor of a hub id or folder; give it `model.config` if that was changed."""
+    return ViCAProcessor.from_pretrained(spec, config=config, **hub)
+
+
+def load_config(spec: str | Path, **hub: Any) -> ViCAConfig:
+    """The configuration of a hub id or folder, as far as `config.json` states it; no weights."""
+    folder = fetch(spec, weights=False, **hub)
+    return FAMILIES[family(folder)].from_pretrained(folder)
 
 
 def load_hiera(

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import AutoConfig, AutoProcessor, AutoTokenizer, BatchFeature, ProcessorMixin
+from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from vica.chat import PLACEHOLDER, token_ids
+from vica.checkpoint import HUB_OPTIONS, read_tokenizer
 from vica.config import FAMILIES, ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.hub import fetch
@@ -24,7 +25,6 @@ from vica.images import crops
 from vica.preprocessing import hiera_pixels, siglip_pixels
 from vica.visuals import Visual, stacked
 
-HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
 Frames = NDArray[np.uint8]
 """A video: frames [F, H, W, 3], uint8 RGB."""
 Picture = NDArray[np.uint8] | Image.Image
@@ -65,7 +65,7 @@ class ViCAProcessor(ProcessorMixin):
         config = options.get("config")
         if not isinstance(config, ViCAConfig):
             config = AutoConfig.from_pretrained(folder)
-        return cls(AutoTokenizer.from_pretrained(folder), config)
+        return cls(read_tokenizer(folder), config)
 
     def save_pretrained(  # type: ignore[override]  # a part of their arguments
         self,

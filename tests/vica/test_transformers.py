@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +33,6 @@ def processor(tiny: Path) -> ViCAProcessor:
 
 def ask(text: str) -> str:
     return prompt(video_question(text))
-
-
-@pytest.mark.parametrize("first", ["vica", "transformers"])
-def test_the_auto_classes_know_the_models_after_one_import(first: str, tiny: Path) -> None:
-    script = (
-        f"import {first}, vica, sys\n"
-        "from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor\n"
-        f"folder = {str(tiny)!r}\n"
-        "for auto in (AutoConfig, AutoProcessor, AutoModelForImageTextToText):\n"
-        "    print(type(auto.from_pretrained(folder)).__name__)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["ViCA2Config", "ViCAProcessor", "ViCA2"]
 
 
 def test_the_names_of_the_package_are_all_there() -> None:
