@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vica.errors import BudgetError, CheckpointError, InputError, VicaError
-from vica.registration import register_with_transformers
+from vica.registration import import_ours, register_with_transformers
 
 if TYPE_CHECKING:
     from vica.answering import Reply, answer
@@ -60,6 +60,7 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for when it is asked for."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_ours()
     return getattr(import_module(_WHERE[name]), name)
 
 

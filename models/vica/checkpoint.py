@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from vica.config import ViCAConfig
+from vica.config import FAMILIES, ViCAConfig
 from vica.errors import CheckpointError
 from vica.hub import CONFIG, MODEL_TYPES, family, fetch, read_config
 from vica.inference import completed
@@ -24,6 +25,8 @@ from vica.names import our_name, published_name
 from vica.tensors import Shape, compare, shapes
 
 HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
+HEAD = "lm_head.weight"
+"""Left out of the files where it is tied to the embeddings."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
@@ -44,12 +47,32 @@ def prepared(
     _check_family(folder, wanted)
     found = {our_name(name): shape for name, shape in shapes(folder).items()}
     if config is None:
-        config, rest = wanted.from_pretrained(folder, return_unused_kwargs=True, **rest)
+        config, rest = configured(folder, rest)
     config = completed(config, read_config(folder), found)
     if has_tokenizer(folder):
         config.tokenizer_length = len(read_tokenizer(folder))
-    compare(found, _shapes_of(model_class, config), str(folder), published_name)
+    shapes_wanted = _shapes_of(model_class, config)
+    if config.tie_word_embeddings and HEAD not in found:
+        del shapes_wanted[HEAD]
+    compare(found, shapes_wanted, str(folder), published_name)
     return folder, config, rest
+
+
+def configured(
+    folder: Path, options: Mapping[str, Any] | None = None
+) -> tuple[ViCAConfig, dict[str, Any]]:
+    """The configuration in a folder, changed by those `options` that are its fields; the others.
+
+    Raises CheckpointError when its values cannot be used.
+    """
+    config_class = FAMILIES[family(folder)]
+    try:
+        config, rest = config_class.from_pretrained(
+            folder, return_unused_kwargs=True, **(options or {})
+        )
+    except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
+        raise CheckpointError(f"{folder / CONFIG}: cannot be used: {error}") from error
+    return cast(ViCAConfig, config), rest
 
 
 def write_published_config(config: ViCAConfig, folder: Path) -> None:

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
-from vica.config import FAMILIES, ViCAConfig
+from vica.checkpoint import configured
+from vica.config import ViCAConfig
 from vica.errors import CheckpointError
 from vica.hiera import HieraTower
 from vica.hub import CONFIG, WEIGHTS, download, family, fetch
@@ -70,7 +71,7 @@ def load_processor(spec: str | Path, config: ViCAConfig | None = None, **hub: An
 def load_config(spec: str | Path, **hub: Any) -> ViCAConfig:
     """The configuration of a hub id or folder, as far as `config.json` states it; no weights."""
     folder = fetch(spec, weights=False, **hub)
-    return FAMILIES[family(folder)].from_pretrained(folder)
+    return configured(folder)[0]
 
 
 def load_hiera(

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import AutoConfig, AutoProcessor, BatchFeature, ProcessorMixin
+from transformers import AutoProcessor, BatchFeature, ProcessorMixin
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from vica.chat import PLACEHOLDER, token_ids
-from vica.checkpoint import HUB_OPTIONS, read_tokenizer
+from vica.checkpoint import HUB_OPTIONS, configured, read_tokenizer
 from vica.config import FAMILIES, ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.hub import fetch
@@ -64,7 +64,7 @@ class ViCAProcessor(ProcessorMixin):
         folder = fetch(spec, weights=False, **hub)
         config = options.get("config")
         if not isinstance(config, ViCAConfig):
-            config = AutoConfig.from_pretrained(folder)
+            config, _ = configured(folder)
         return cls(read_tokenizer(folder), config)
 
     def save_pretrained(  # type: ignore[override]  # a part of their arguments

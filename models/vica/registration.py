@@ -21,15 +21,24 @@ OURS = ("vica.modeling", "vica.processing")
 def register_with_transformers() -> None:
     """Register our classes now if transformers is imported, or else once it is."""
     if LIBRARY in sys.modules:
-        _import_ours()
+        import_ours()
     else:
         sys.meta_path.insert(0, _AfterImport())
 
 
-def _import_ours() -> None:
-    if not any(name in sys.modules for name in ("vica.config", *OURS)):
-        for name in OURS:
-            import_module(name)
+def import_ours() -> None:
+    """Import what registers our classes."""
+    for name in OURS:
+        import_module(name)
+
+
+def _import_ours_unless_that_is_going_on() -> None:
+    """If it is one of our modules that imports transformers, ours cannot be imported yet."""
+    if not any(
+        name.startswith("vica.") and getattr(module.__spec__, "_initializing", False)
+        for name, module in sys.modules.items()
+    ):
+        import_ours()
 
 
 class _AfterImport(MetaPathFinder):
@@ -51,7 +60,7 @@ class _AfterImport(MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 run(module)
-                _import_ours()
+                _import_ours_unless_that_is_going_on()
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

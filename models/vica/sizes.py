@@ -57,6 +57,9 @@ def _qwen2_7b() -> dict[str, Any]:
         "bos_token_id": 151643,
         "eos_token_id": 151645,
         "tokenizer_length": 151646,
+        "mm_vision_tower": "google/siglip-so400m-patch14-384",
+        "mm_vision_select_layer": -2,
+        "mm_vision_select_feature": "patch",
     }
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("transformers")
-
 from vica.tiny import write_tiny_checkpoint
 
 from tests.vica.published import Golden

@@ -24,7 +24,7 @@ def test_prompts_in_the_published_wording_have_the_original_ids(
     assert ids == stated["input_ids_local_tokenizer"]
 
 
-def test_the_time_instruction_is_the_original_s() -> None:
+def test_the_time_instruction_equals_the_original() -> None:
     stated = next(p for p in PROMPTS["prompts"] if p["time_instruction"])
     frames = next(line for line in PROMPTS["linspace"] if line["total"] == 1805)
     seconds = [index / 30 for index in frames["index"]]
@@ -53,7 +53,7 @@ def turns_of(sample: dict[str, Any]) -> list[chat.Turn]:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s["sample"])
-def test_training_labels_are_the_original_s(sample: dict[str, Any], vica2: Golden) -> None:
+def test_training_labels_equal_the_original(sample: dict[str, Any], vica2: Golden) -> None:
     ids, labels = chat.labelled(turns_of(sample), vica2.processor.tokenizer)
     assert ids == sample["input_ids"]
     assert labels == sample["labels"]

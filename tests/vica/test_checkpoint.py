@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from vica.chat import prompt, video_question
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import CheckpointError
 from vica.inference import completed
-from vica.loading import load_model
+from vica.loading import load_model, load_processor
 from vica.modeling import ViCA, ViCA2
 from vica.names import published_name
 from vica.sizes import vica2_tiny
-from vica.tiny import write_tiny_checkpoint
+from vica.tiny import random_model, write_tiny_checkpoint
 from vica.towers import hiera_large
 
 from tests.vica.published import GOLDENS, Golden, towers
@@ -153,6 +156,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         config(auto_map={"AutoModel": "modeling.Evil"}),
         r"asks to run Python code from the repository \(auto_map\)",
     ),
+    "wrong value": (config(hidden_size="wide"), r"config.json: cannot be used"),
     "no config": (lambda f: (f / "config.json").unlink(), r"has no config.json"),
     "torn config": (lambda f: (f / "config.json").write_text("{"), r"cannot be read"),
     "no weights": (lambda f: (f / WEIGHTS).unlink(), r"has no model.safetensors"),
@@ -229,3 +233,57 @@ def test_a_published_config_is_read_by_its_own_fields() -> None:
     assert config.siglip.hidden_size == 1152
     assert vica2_tiny().image_grid_pinpoints != config.image_grid_pinpoints
     assert config.image_grid_pinpoints == ViCAConfig().image_grid_pinpoints
+
+
+def test_the_token_ratio_is_changed_when_a_checkpoint_is_loaded(tiny: Path) -> None:
+    model = load_model(tiny, changes={"hiera_frames": 16, "hiera_pool_stride": 4})
+    budget = model.config.layout.video(64)
+    assert (budget.spatial_frames, budget.spatial) == (16, 16 * 2 * 3)
+    processor = load_processor(tiny, config=model.config)
+    video = processor.video(np.zeros((64, 8, 8, 3), np.uint8))
+    assert len(model.encode(video)) == budget.total
+
+
+def test_an_attention_that_is_not_there_is_refused(tiny: Path) -> None:
+    if find_spec("flash_attn") is None:
+        with pytest.raises(CheckpointError, match=r"pip install 'vicabench\[gpu\]'"):
+            load_model(tiny, attention="flash_attention_2")
+    with pytest.raises(CheckpointError, match="no attention 'fast': choose sdpa"):
+        load_model(tiny, attention="fast")
+
+
+def test_eager_and_sdpa_attention_agree(tiny: Path) -> None:
+    ids = torch.arange(40)[None]
+    eager, sdpa = (load_model(tiny, attention=name)(ids).logits for name in ("eager", "sdpa"))
+    assert torch.allclose(eager, sdpa, atol=1e-5)
+
+
+def test_a_checkpoint_without_or_with_a_damaged_tokenizer_says_so(
+    tiny: Path, tmp_path: Path
+) -> None:
+    folder = copied(tiny, tmp_path / "damaged")
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="its tokenizer cannot be read"):
+        load_model(folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match="has no tokenizer"):
+        load_processor(folder)
+    assert load_model(folder).config.tokenizer_length == 259  # as config.json states
+
+
+def test_tied_embeddings_are_stored_once(tmp_path: Path) -> None:
+    model = random_model(vica2_tiny(tie_word_embeddings=True), seed=0)
+    model.save_pretrained(tmp_path)
+    assert "lm_head.weight" not in stored(tmp_path)
+    again = load_model(tmp_path)
+    assert again.lm_head.weight is again.get_input_embeddings().weight
+    assert same(dict(again.state_dict()), dict(model.state_dict()))
+
+
+@torch.no_grad()
+def test_a_model_in_bfloat16_answers(tiny: Path) -> None:
+    model, processor = load_model(tiny, dtype=torch.bfloat16), load_processor(tiny)
+    frames = np.zeros((4, 8, 8, 3), np.uint8)
+    inputs = processor(text=prompt(video_question("How many?")), videos=frames)
+    assert model(**inputs).logits.dtype == torch.bfloat16
+    assert model.generate(**inputs, max_new_tokens=2).shape == (1, 2)

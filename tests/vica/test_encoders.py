@@ -23,7 +23,7 @@ def tower(path: Path = TENSORS) -> HieraTower:
 
 
 @torch.no_grad()
-def test_all_four_stages_of_hiera_are_the_original_s() -> None:
+def test_all_four_stages_of_hiera_equal_the_original() -> None:
     golden = np.load(GOLDENS / "hiera_tiny.npz")
     frames = torch.from_numpy(golden["frames"]).permute(0, 3, 1, 2) / 255
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
@@ -43,9 +43,11 @@ def test_an_earlier_stage_is_computed_alone_and_is_the_same() -> None:
         assert torch.equal(hiera(pixels, stage), map_FHWD.flatten(1, 2))
 
 
-@pytest.mark.parametrize("prefix", ["hiera.", "image_encoder.trunk."])
+@pytest.mark.parametrize("prefix", ["hiera.", "image_encoder.trunk.", "vision_encoder.backbone."])
 def test_hiera_is_found_in_its_own_repository_and_in_sam(prefix: str, tmp_path: Path) -> None:
-    tensors = {prefix + name: tensor for name, tensor in load_file(TENSORS).items()}
+    converted = prefix == "vision_encoder.backbone."  # by transformers, with its names
+    stored = tower().state_dict() if converted else load_file(TENSORS)
+    tensors = {prefix + name: tensor for name, tensor in stored.items()}
     tensors["sam_mask_decoder.iou_token.weight"] = torch.zeros(1, 8)
     save_file(tensors, tmp_path / "model.safetensors")
     first, again = tower().state_dict(), tower(tmp_path).state_dict()
@@ -65,7 +67,7 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", ["video5", "image_anyres_big"])
 @torch.no_grad()
-def test_features_before_and_after_the_projectors_are_the_original_s(
+def test_features_before_and_after_the_projectors_equal_the_original(
     golden: Golden, case: str
 ) -> None:
     visual, model = golden.visual(case), golden.model.model

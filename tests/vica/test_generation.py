@@ -76,7 +76,7 @@ def test_the_repetition_penalty_counts_new_tokens_only(folder: Path) -> None:
     assert found[0].tolist() == new
 
 
-def test_any_of_the_checkpoint_s_end_tokens_ends_an_answer(folder: Path) -> None:
+def test_any_end_token_of_the_checkpoint_ends_an_answer(folder: Path) -> None:
     model = load_model(folder)
     free = model.generate(inputs_embeds=embeds(model), max_new_tokens=6)[0].tolist()
     third = next(t for t in free if free.index(t) >= 2)
@@ -85,7 +85,7 @@ def test_any_of_the_checkpoint_s_end_tokens_ends_an_answer(folder: Path) -> None
     assert new == free[: free.index(third) + 1]
 
 
-def test_a_video_s_prompts_are_answered_in_order_from_one_encoding(folder: Path) -> None:
+def test_the_prompts_of_a_video_are_answered_in_order_from_one_encoding(folder: Path) -> None:
     model, processor = load_model(folder), load_processor(folder)
     prompts = [prompt(vsi_bench_question(text)) for text in ("How many chairs?", "How large?")]
     replies = list(answer(model, processor, FRAMES, prompts, max_new_tokens=4))

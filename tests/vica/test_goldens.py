@@ -24,7 +24,7 @@ def check(golden: Golden, case: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
-def test_embeddings_logits_and_answers_are_the_original_s(golden: Golden, case: str) -> None:
+def test_embeddings_logits_and_answers_equal_the_original(golden: Golden, case: str) -> None:
     embeds_BLD = check(golden, case)
     if (answer := golden.fields.get(f"{case}__generate")) is not None:
         new = golden.model.generate(inputs_embeds=embeds_BLD, max_new_tokens=answer.shape[1])
@@ -32,7 +32,7 @@ def test_embeddings_logits_and_answers_are_the_original_s(golden: Golden, case: 
 
 
 @torch.no_grad()
-def test_sixty_four_frames_are_the_original_s(golden: Golden) -> None:
+def test_sixty_four_frames_equal_the_original(golden: Golden) -> None:
     embeds_BLD = check(golden, "video64")
     if golden.family == "vica":  # 13,509 positions; ViCA2's 22,213 would take half a minute
         new = golden.model.generate(inputs_embeds=embeds_BLD, max_new_tokens=8)
@@ -40,7 +40,7 @@ def test_sixty_four_frames_are_the_original_s(golden: Golden) -> None:
 
 
 @torch.no_grad()
-def test_a_padded_training_batch_has_the_original_s_loss(golden: Golden) -> None:
+def test_a_padded_training_batch_has_the_loss_of_the_original(golden: Golden) -> None:
     case = "batch_train"
     visuals = [golden.processor.video(golden.frames(3)), golden.visual("image_anyres")]
     merged = golden.model.merge(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,24 @@ def ask(text: str) -> str:
     return prompt(video_question(text))
 
 
+def test_a_module_of_ours_may_be_the_first_to_import_transformers() -> None:
+    script = (
+        "import vica.towers\n"
+        "from vica import ViCA2, ViCA2Config\n"
+        "from transformers import AutoModelForImageTextToText as Auto\n"
+        "assert Auto._model_mapping[ViCA2Config] is ViCA2\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
 def test_the_names_of_the_package_are_all_there() -> None:
     assert all(hasattr(vica, name) for name in vica.__all__)
 
 
 @torch.no_grad()
-def test_a_processor_s_tensors_go_into_the_model(model: ViCA2, processor: ViCAProcessor) -> None:
+def test_the_tensors_of_a_processor_go_into_the_model(
+    model: ViCA2, processor: ViCAProcessor
+) -> None:
     inputs = processor(text=ask("How many?"), videos=NOISE)
     assert inputs["pixel_values"].shape == (6, 3, 112, 112)
     assert inputs["hiera_pixel_values"].shape == (3, 3, 256, 256)
