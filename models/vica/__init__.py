@@ -14,7 +14,7 @@ from vica.errors import BudgetError, CheckpointError, InputError, VicaError
 from vica.registration import import_ours, register_with_transformers
 
 if TYPE_CHECKING:
-    from vica.answering import Reply, answer
+    from vica.answering import Reply, answer, describe
     from vica.config import ViCA2Config, ViCAConfig
     from vica.loading import load_config, load_hiera, load_model, load_processor
     from vica.modeling import ViCA, ViCA2
@@ -33,6 +33,7 @@ __all__ = [
     "ViCAProcessor",
     "VicaError",
     "answer",
+    "describe",
     "load_config",
     "load_hiera",
     "load_model",
@@ -48,6 +49,7 @@ _WHERE = {
     "ViCAConfig": "vica.config",
     "ViCAProcessor": "vica.processing",
     "answer": "vica.answering",
+    "describe": "vica.answering",
     "load_config": "vica.loading",
     "load_hiera": "vica.loading",
     "load_model": "vica.loading",

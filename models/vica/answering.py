@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
+from vica.generation import settled
 from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
 
 EOS, LENGTH = "eos", "length"
+_NOTES = ("transformers_version", "_from_model_config")
+"""In a generation configuration, but without a bearing on answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,27 @@ def answer(
             new_tokens=len(new),
             stop=EOS if ended else LENGTH,
         )
+
+
+def describe(model: ViCA, **options: Any) -> dict[str, Any]:
+    """Everything of a loaded model that can change an answer, as JSON values.
+
+    `options` are those that `answer` will be given. The weights themselves are not in it.
+    """
+    settings, _, _ = settled(model.generation_config, options, model.vocabulary)
+    stated = {k: v for k, v in settings.to_diff_dict().items() if k not in _NOTES}
+    return {
+        "family": model.config.model_type,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "attention": model.config._attn_implementation,
+        "vocabulary": model.vocabulary,
+        "layout": asdict(model.config.layout),
+        "generation": {
+            **stated,
+            "repetition_penalty": model.generation_config.repetition_penalty,
+            **options,
+        },
+    }
 
 
 def _ends(model: ViCA) -> list[int]:

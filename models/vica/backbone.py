@@ -21,8 +21,8 @@ from vica.siglip import SiglipTower
 from vica.visuals import HIERA_PIXELS, Visual
 
 FRAMES_AT_ONCE = 8
-"""Frames that an encoder sees in one go. Hiera's attention has 1,024 windows a frame, and CUDA
-kernels take 65,535 at most; more frames at once are no faster."""
+"""Frames that an encoder sees in one go, which bounds its memory. Hiera base-plus attends in 1,024
+windows of 4 heads a frame, and CUDA's attention takes 65,535 of them at a time."""
 
 
 class ViCAModel(Qwen2Model):

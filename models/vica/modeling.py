@@ -85,6 +85,11 @@ class ViCA(Qwen2ForCausalLM):
         if published and options.get("is_main_process", True):
             write_published_config(self.config, Path(folder))
 
+    @property
+    def vocabulary(self) -> int:
+        """How many ids can be answered: those that the tokenizer knows."""
+        return self.config.tokenizer_length or self.vocab_size
+
     def encode_video(self, pixels_FCHW: Tensor, hiera_pixels_FCHW: Tensor | None = None) -> Tensor:
         """The tokens [N, D] of a video from its preprocessed frames."""
         visual = Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=hiera_pixels_FCHW)
@@ -195,7 +200,7 @@ class ViCA(Qwen2ForCausalLM):
         settings, scoring, rest = settled(
             generation_config or self.generation_config,
             options,
-            self.config.tokenizer_length or self.vocab_size,
+            self.vocabulary,
         )
         return super().generate(  # type: ignore[misc]  # they type self too narrowly
             inputs_embeds=inputs_embeds,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vica import answer, load_model, load_processor
+from vica import answer, describe, load_model, load_processor
 from vica.chat import prompt, vsi_bench_question
 from vica.modeling import ViCA
 from vica.tiny import write_tiny_checkpoint
@@ -96,3 +96,19 @@ def test_the_prompts_of_a_video_are_answered_in_order_from_one_encoding(folder: 
         assert reply.text == text.strip()
         assert reply.prompt_tokens == inputs["input_ids"].shape[1] - 1 + 4 * 4 * 5
         assert (reply.new_tokens, reply.stop) == (4, "length")
+
+
+def test_what_can_change_an_answer_is_described_in_json(folder: Path) -> None:
+    model = load_model(settings(folder, repetition_penalty=1.05, do_sample=True, top_p=0.8))
+    stated = json.loads(json.dumps(describe(model, max_new_tokens=16)))
+    assert (stated["family"], stated["dtype"], stated["vocabulary"]) == (
+        "llava_qwen",
+        "float32",
+        259,
+    )
+    assert stated["attention"] == "sdpa"
+    assert stated["layout"]["semantic"] == {"side": 8, "stride": 2, "mode": "bilinear"}
+    assert stated["generation"]["repetition_penalty"] == 1.05
+    assert stated["generation"]["max_new_tokens"] == 16
+    assert not stated["generation"].get("do_sample", False)
+    assert describe(model) != describe(load_model(folder, attention="eager"))
