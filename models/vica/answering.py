@@ -46,6 +46,7 @@ def answer(
     those of `generate`. Raises InputError for prompts without the video and BudgetError for
     more tokens than the context holds.
     """
+    model.config.layout.video(len(frames_FHWC)).check()
     visual = processor.video(frames_FHWC)
     block_ND = model.encode(visual)
     for prompt in prompts:

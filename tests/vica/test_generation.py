@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vica import answer, describe, load_model, load_processor
+from vica import BudgetError, answer, describe, load_model, load_processor
 from vica.chat import prompt, vsi_bench_question
 from vica.modeling import ViCA
 from vica.tiny import write_tiny_checkpoint
@@ -112,3 +112,10 @@ def test_what_can_change_an_answer_is_described_in_json(folder: Path) -> None:
     assert stated["generation"]["max_new_tokens"] == 16
     assert not stated["generation"].get("do_sample", False)
     assert describe(model) != describe(load_model(folder, attention="eager"))
+
+
+def test_a_video_that_overflows_the_context_is_refused_before_it_is_encoded(folder: Path) -> None:
+    model, processor = load_model(folder), load_processor(folder)
+    frames = np.zeros((1639, 2, 2, 3), np.uint8)
+    with pytest.raises(BudgetError, match="1639 frames make 32780 tokens .* 12 more than"):
+        next(answer(model, processor, frames, [prompt("<image>")]))
