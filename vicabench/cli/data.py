@@ -129,9 +129,11 @@ def list_benchmarks() -> None:
 
     from vicabench.datasets.inventory import inventory
 
-    table = Table("benchmark", "on disk", "revision", "questions", "videos", box=None)
+    table = Table(box=None)
+    for title in ("benchmark", "revision", "questions", "videos", "on disk"):
+        table.add_column(title, overflow="fold")
     for item in inventory():
-        table.add_row(item.name, item.state, item.revision, str(item.questions), str(item.videos))
+        table.add_row(item.name, item.revision, str(item.questions), str(item.videos), item.state)
     Console().print(table)
 
 
