@@ -12,7 +12,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style with ruff and types with mypy."""
-    session.install(*CONSTRAINTS, "-e", ".", *GROUPS["lint"], *GROUPS["test"], "nox")
+    session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["lint"], *GROUPS["test"], "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -20,8 +20,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests (`nox -s tests -- -k words` for some), with torch there to prove it sleeps."""
-    session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"], "torch")
+    """Run the tests (`nox -s tests -- -k words` for some), the models' on a CPU."""
+    session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
     session.run("pytest", "-n", "2", *session.posargs)
 
 

@@ -39,7 +39,20 @@ ARROWS: dict[str, set[str]] = {
 }
 # The only places where torch may be imported.
 TORCH = ("vica", "vicabench.adapters")
-NO_TORCH = ("vica.video", "vica.decoders")
+NO_TORCH = (
+    "vica",
+    "vica.budget",
+    "vica.chat",
+    "vica.decoders",
+    "vica.errors",
+    "vica.hub",
+    "vica.images",
+    "vica.names",
+    "vica.registration",
+    "vica.tensors",
+    "vica.thinking",
+    "vica.video",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -116,6 +129,15 @@ def loaded_after(arguments: list[str], cwd: Path) -> set[str]:
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=cwd, check=True
     )
     return set(done.stdout.split("LOADED", 1)[1].split())
+
+
+def test_the_light_modules_of_vica_load_neither_torch_nor_transformers() -> None:
+    light = ", ".join(NO_TORCH)
+    script = f"import sys, {light}; print(sorted({{'torch', 'transformers'}} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_help_and_score_start_without_what_they_do_not_need(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""What stands before and inside the language model: encoders, projectors, newline, Qwen2 layers.
+
+ViCA2's is ViCA's with a second encoder.
+
+Shapes: F frames, C = 3 colours, H and W pixels, N visual tokens, D the language model's width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import Qwen2Model
+
+from vica.budget import Branch
+from vica.config import ViCA2Config, ViCAConfig
+from vica.errors import InputError
+from vica.fusion import image_tokens, pool, projector, rows
+from vica.hiera import HieraTower
+from vica.images import grid_of
+from vica.siglip import SiglipTower
+from vica.visuals import HIERA_PIXELS, Visual
+
+FRAMES_AT_ONCE = 8
+"""Frames that an encoder sees in one go. Hiera's attention has 1,024 windows a frame, and CUDA
+kernels take 65,535 at most; more frames at once are no faster."""
+
+
+class ViCAModel(Qwen2Model):
+    """SigLIP, its projector, the newline that ends each row of a map, and Qwen2's layers."""
+
+    config: ViCAConfig
+    config_class = ViCAConfig
+    frames_at_once: int = FRAMES_AT_ONCE
+
+    def __init__(self, config: ViCAConfig) -> None:
+        super().__init__(config)
+        self.vision_tower = SiglipTower(config.siglip)
+        self.mm_projector = projector(config.siglip.hidden_size, config.hidden_size)
+        self.image_newline = nn.Parameter(
+            torch.randn(config.hidden_size) * config.hidden_size**-0.5
+        )
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def encode(self, visual: Visual) -> Tensor:
+        """The tokens [N, D] that stand for a video or an image."""
+        features = [
+            self.mm_projector(self.vision_tower(part))
+            for part in self._parts(visual.pixels_FCHW, self.vision_tower)
+        ]
+        features_FLD = torch.cat(features)
+        if visual.image_size is None:
+            branch = self.config.layout.semantic
+            return rows(pool(features_FLD, branch), self.image_newline)
+        return image_tokens(
+            features_FLD,
+            self.image_newline,
+            grid=grid_of(
+                visual.image_size, self.config.image_grid_pinpoints or [], self.config.siglip_size
+            ),
+            image_size=visual.image_size,
+            max_tiles=self.config.max_tiles,
+        )
+
+    def _parts(self, pixels_FCHW: Tensor, tower: nn.Module) -> tuple[Tensor, ...]:
+        """Pixels in portions, where and as what the encoder computes."""
+        weight = next(tower.parameters())
+        pixels_FCHW = pixels_FCHW.to(weight.device, weight.dtype)
+        return torch.split(pixels_FCHW, self.frames_at_once)
+
+
+class ViCA2Model(ViCAModel):
+    """ViCA and, after its tokens, those of Hiera through a projector of their own."""
+
+    config: ViCA2Config
+    config_class = ViCA2Config
+
+    def __init__(self, config: ViCA2Config) -> None:
+        super().__init__(config)
+        self.sam_tower = HieraTower(config.hiera)
+        self.sam_projector = projector(config.hiera_width, config.hidden_size)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def encode(self, visual: Visual) -> Tensor:
+        """The tokens [N, D]: all semantic ones, then all spatial ones."""
+        return torch.cat([super().encode(visual), self.encode_spatial(visual)])
+
+    def encode_spatial(self, visual: Visual) -> Tensor:
+        """Hiera's tokens; an image's are not pooled."""
+        if visual.hiera_pixels_FCHW is None:
+            raise InputError(f"ViCA2 needs {HIERA_PIXELS} too: pass all the processor gave")
+        config = self.config
+        features = [
+            self.sam_projector(self.sam_tower(part, config.hiera_stage))
+            for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower)
+        ]
+        stride = config.hiera_pool_stride if visual.image_size is None else 1
+        branch = Branch(side=config.hiera_side, stride=stride, mode=config.hiera_pool_mode)
+        return rows(pool(torch.cat(features), branch), self.image_newline)

@@ -1,0 +1,105 @@
+"""The conversation the models were trained on (`qwen_1_5`), its tokens and its questions.
+
+Text stands for a video or an image by `<image>`, token ids by -200. No torch is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+PLACEHOLDER = "<image>"
+PLACEHOLDER_ID = -200
+IGNORED = -100
+"""The label of a position without loss."""
+
+SYSTEM = "You are a helpful assistant."
+START, END = "<|im_start|>", "<|im_end|>"
+USER, ASSISTANT = "user", "assistant"
+Turn = tuple[str, str]
+"""Who speaks (`user` or `assistant`), and what."""
+
+
+def conversation(turns: Sequence[Turn], *, reply: bool = False) -> str:
+    """The text of a conversation under the published system line; `reply` opens an answer."""
+    text = "".join(_turn(role, value) for role, value in [("system", SYSTEM), *turns])
+    return f"{text}{START}{ASSISTANT}\n" if reply else text
+
+
+def prompt(question: str) -> str:
+    """The whole prompt for one question of a user, open for the model's answer."""
+    return conversation([(USER, question)], reply=True)
+
+
+def vsi_bench_question(
+    question: str, options: Sequence[str] = (), *, time_instruction: str = ""
+) -> str:
+    """The wording of ViCA's and ViCA2's own VSI-Bench evaluation, published in their README.
+
+    `options` come with their letters ("A. table"). The apostrophe is U+2019, as published.
+    """
+    ending = (
+        "".join(f"{option}\n" for option in options)
+        + "Answer with the option\u2019s letter from the given choices directly.\n"
+        if options
+        else "Please answer the question using a single word or phrase.\n"
+    )
+    return (
+        f"{PLACEHOLDER}\n{time_instruction}\n\nThese are frames of a video.\n\n"
+        f"Question: {question}\n{ending}"
+    )
+
+
+def video_question(text: str, *, time_instruction: str = "") -> str:
+    """Any text about a video, in the shape in which the models were trained on videos."""
+    return (
+        f"{PLACEHOLDER}\n{time_instruction}\n\n{text}"
+        if time_instruction
+        else (f"{PLACEHOLDER}\n{text}")
+    )
+
+
+def time_instruction(duration: float, seconds: Sequence[float]) -> str:
+    """What training told the models of a video's time: its length and when each frame is.
+
+    There is no space before "Please", as published.
+    """
+    times = ",".join(f"{second:.2f}s" for second in seconds)
+    return (
+        f"The video lasts for {duration:.2f} seconds, and {len(seconds)} frames are uniformly "
+        f"sampled from it. These frames are located at {times}.Please answer the following "
+        "questions related to this video."
+    )
+
+
+def token_ids(text: str, tokenizer: Any) -> list[int]:
+    """The ids of a text in which each `<image>` has become -200; a BOS id is kept once."""
+    pieces = [list(tokenizer(piece).input_ids) for piece in text.split(PLACEHOLDER)]
+    bos = tokenizer.bos_token_id
+    opened = bos is not None and pieces[0][:1] == [bos]
+    ids = pieces[0]
+    for piece in pieces[1:]:
+        ids = [*ids, PLACEHOLDER_ID, *(piece[1:] if opened else piece)]
+    return ids
+
+
+def labelled(turns: Sequence[Turn], tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The ids and the labels of a conversation to train on, as the published models were.
+
+    An assistant's turns carry loss on all their tokens. So does, in every turn, each token that
+    starts or ends a turn, and each lone newline.
+    """
+    always = {*tokenizer.convert_tokens_to_ids([START, END]), *tokenizer("\n").input_ids}
+    ids: list[int] = []
+    labels: list[int] = []
+    for role, value in [("system", SYSTEM), *turns]:
+        part = token_ids(_turn(role, value), tokenizer)
+        ids += part
+        labels += [i if role == ASSISTANT or i in always else IGNORED for i in part]
+    return ids, [
+        IGNORED if i == PLACEHOLDER_ID else label for i, label in zip(ids, labels, strict=True)
+    ]
+
+
+def _turn(role: str, value: str) -> str:
+    return f"{START}{role}\n{value}{END}\n"

@@ -1,0 +1,19 @@
+"""What a user of the models can put right: each message says what is wrong, where, what to do."""
+
+from __future__ import annotations
+
+
+class VicaError(Exception):
+    """The kind that all of these are."""
+
+
+class CheckpointError(VicaError):
+    """A checkpoint that is missing, incomplete, damaged, untrusted or of another family."""
+
+
+class BudgetError(VicaError):
+    """More tokens than the model's context holds, or a token ratio that cannot be built."""
+
+
+class InputError(VicaError):
+    """Frames, images or text that do not fit together or do not fit the model."""

@@ -1,0 +1,78 @@
+"""From what a user names, a hub id or a folder, to a folder whose config can be trusted.
+
+The small files come first, so that a checkpoint that cannot be used is refused before its
+weights are downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vica.errors import CheckpointError
+
+CONFIG = "config.json"
+SMALL_FILES = ("*.json", "merges.txt", "*.jinja")
+WEIGHTS = ("*.safetensors",)
+MODEL_TYPES = {"llava_qwen": "ViCA", "vica_qwen": "ViCA2"}
+
+
+def fetch(spec: str | Path, *, weights: bool = True, **hub: Any) -> Path:
+    """The folder of a checkpoint: `spec` itself, or the local copy of the hub id `spec`.
+
+    `hub` goes to `snapshot_download` (`revision`, `cache_dir`, `token`, `local_files_only`,
+    `force_download`). Raises CheckpointError when there is no such checkpoint, when it is of
+    another family, or when it asks to run code of its own.
+    """
+    folder = Path(spec)
+    if folder.is_dir():
+        family(folder)
+        return folder
+    if str(spec).count("/") != 1 or str(spec).startswith((".", "/", "~")):
+        raise CheckpointError(f"{spec}: is no folder, and no hub id of the form name/name")
+    folder = download(str(spec), SMALL_FILES, hub)
+    family(folder, str(spec))
+    return download(str(spec), (*SMALL_FILES, *WEIGHTS), hub) if weights else folder
+
+
+def family(folder: Path, name: str | None = None) -> str:
+    """The `model_type` of the checkpoint in a folder; raises CheckpointError if it is not ours."""
+    name = name or str(folder)
+    config = read_config(folder, name)
+    if "auto_map" in config:
+        raise CheckpointError(
+            f"{name}: its {CONFIG} asks to run Python code from the repository (auto_map); that "
+            "is never done. Remove auto_map if the weights are in the published layout"
+        )
+    found = config.get("model_type")
+    if found not in MODEL_TYPES:
+        known = " and ".join(f"{k} ({v})" for k, v in MODEL_TYPES.items())
+        raise CheckpointError(f"{name}: is of the family {found!r}; known are {known}")
+    return str(found)
+
+
+def read_config(folder: Path, name: str | None = None) -> dict[str, Any]:
+    """`config.json` as it is; raises CheckpointError when it is missing or malformed."""
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{name or folder}: has no {CONFIG}: is it a checkpoint?") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: holds no JSON object")
+    return config
+
+
+def download(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> Path:
+    """The local copy of a hub repository's files of these patterns; raises CheckpointError."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  (slow; folders do without)
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        return Path(snapshot_download(repo, allow_patterns=list(patterns), **hub))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{repo}: cannot be had from the hub: {reason}") from error

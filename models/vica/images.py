@@ -1,0 +1,70 @@
+"""The geometry of a single image: which grid of tiles it is cut to, and what of it is letterbox.
+
+The published models see an image once as a whole and once as tiles of the encoder's size.
+Sizes are (height, width); `pinpoints`, as in the published configuration, [width, height].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image
+
+Size = tuple[int, int]
+
+
+def best_size(image: Size, pinpoints: Sequence[Sequence[int]]) -> Size:
+    """The tiled size that keeps most of the image's pixels, then wastes fewest; first wins."""
+    height, width = image
+    best, most, least = (0, 0), 0, math.inf
+    for target_width, target_height in pinpoints:
+        scale = min(target_width / width, target_height / height)
+        kept = min(int(width * scale) * int(height * scale), width * height)
+        wasted = target_width * target_height - kept
+        if kept > most or (kept == most and wasted < least):
+            best, most, least = (target_height, target_width), kept, wasted
+    return best
+
+
+def grid_of(image: Size, pinpoints: Sequence[Sequence[int]], side: int) -> tuple[int, int]:
+    """How many tiles of `side` pixels an image is cut to: (rows, columns)."""
+    height, width = best_size(image, pinpoints)
+    return height // side, width // side
+
+
+def crops(image: Image.Image, pinpoints: Sequence[Sequence[int]], side: int) -> list[Image.Image]:
+    """The whole image squashed to a square of `side`, then its tiles, row by row."""
+    size = best_size((image.height, image.width), pinpoints)
+    canvas = letterboxed(image, size)
+    tiles = [
+        canvas.crop((left, top, left + side, top + side))
+        for top in range(0, size[0], side)
+        for left in range(0, size[1], side)
+    ]
+    return [image.resize((side, side)), *tiles]
+
+
+def letterboxed(image: Image.Image, size: Size) -> Image.Image:
+    """The image scaled to fit, in the middle of a black canvas of `size`."""
+    height, width = size
+    across, down = width / image.width, height / image.height
+    if across < down:
+        fitted = (width, min(math.ceil(image.height * across), height))
+    else:
+        fitted = (min(math.ceil(image.width * down), width), height)
+    canvas = Image.new("RGB", (width, height), (0, 0, 0))
+    corner = ((width - fitted[0]) // 2, (height - fitted[1]) // 2)
+    canvas.paste(image.resize(fitted), corner)
+    return canvas
+
+
+def unpadded(padded: Size, image: Size) -> tuple[slice, slice]:
+    """The rows and columns of a map of the letterboxed image that show the image itself."""
+    height, width = padded
+    image_height, image_width = image
+    if image_width / image_height > width / height:
+        cut = (height - int(image_height * (width / image_width))) // 2
+        return slice(cut, height - cut), slice(0, width)
+    cut = (width - int(image_width * (height / image_height))) // 2
+    return slice(0, height), slice(cut, width - cut)

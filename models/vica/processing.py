@@ -1,0 +1,185 @@
+"""Text, videos and images to tensors: what `AutoProcessor` gives for these checkpoints.
+
+Shapes: F frames, H and W pixels, C = 3 colours, B samples, S ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import AutoProcessor, BatchFeature, ProcessorMixin
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from vica.chat import PLACEHOLDER, token_ids
+from vica.checkpoint import HUB_OPTIONS, configured, read_tokenizer
+from vica.config import FAMILIES, ViCA2Config, ViCAConfig
+from vica.errors import InputError
+from vica.hub import fetch
+from vica.images import crops
+from vica.preprocessing import hiera_pixels, siglip_pixels
+from vica.visuals import Visual, stacked
+
+Frames = NDArray[np.uint8]
+"""A video: frames [F, H, W, 3], uint8 RGB."""
+Picture = NDArray[np.uint8] | Image.Image
+"""An image: [H, W, 3] uint8 RGB, or one of Pillow's."""
+
+
+class ViCAProcessor(ProcessorMixin):
+    """The tokenizer, and the preprocessing that the model's configuration asks for.
+
+    `processor(text=..., videos=frames)` gives the tensors that `model(**inputs)` and
+    `model.generate(**inputs)` take. The text holds `<image>` where a video or image belongs.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    config: ViCAConfig
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: ViCAConfig) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            tokenizer=tokenizer, chat_template=CHAT_TEMPLATE
+        )
+        self.config = config
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """What transformers saves and loads by itself."""
+        return ["tokenizer"]
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # a part of their arguments
+        cls, spec: str | Path, **options: Any
+    ) -> Self:
+        """The processor of a checkpoint in a folder or on the hub; weights are not downloaded.
+
+        Raises CheckpointError as a model's `from_pretrained` does.
+        """
+        hub = {name: options[name] for name in HUB_OPTIONS if options.get(name) is not None}
+        folder = fetch(spec, weights=False, **hub)
+        config = options.get("config")
+        if not isinstance(config, ViCAConfig):
+            config, _ = configured(folder)
+        return cls(read_tokenizer(folder), config)
+
+    def save_pretrained(  # type: ignore[override]  # a part of their arguments
+        self,
+        folder: str | Path,
+        **options: Any,  # noqa: ARG002
+    ) -> None:
+        """Write the tokenizer; the rest is in the model's `config.json`."""
+        self.tokenizer.save_pretrained(folder)
+
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        videos: Frames | Sequence[Frames] | None = None,
+        images: Picture | Sequence[Picture] | None = None,
+        *,
+        return_tensors: str = "pt",
+        padding_side: str = "left",
+    ) -> BatchFeature:
+        """Tensors of one text or of several, whose `<image>` stand for the videos or the images.
+
+        Gives `input_ids` [B, S] with -200 for each `<image>` and `attention_mask`, and with
+        visuals `pixel_values`, `visual_sizes` and, for ViCA2, `hiera_pixel_values`. Raises
+        InputError when texts and visuals do not fit together; videos and images in one call are
+        not supported.
+        """
+        if return_tensors != "pt":
+            raise InputError(f"return_tensors={return_tensors!r}: only 'pt' is there")
+        if videos is not None and images is not None:
+            raise InputError("give videos or images, not both: their order would not be known")
+        texts = [text] if isinstance(text, str) else list(text)
+        visuals = [
+            *map(self.video, _each(videos, dimensions=4)),
+            *map(self.image, _each(images, dimensions=3)),
+        ]
+        wanted = sum(text.count(PLACEHOLDER) for text in texts)
+        if wanted != len(visuals):
+            raise InputError(
+                f"the text has {wanted} {PLACEHOLDER}, but {len(visuals)} videos or images were "
+                f"given: write {PLACEHOLDER} where each belongs"
+            )
+        return BatchFeature({**self.tokens(texts, padding_side), **stacked(visuals)})
+
+    def tokens(self, texts: Sequence[str], side: str = "left") -> dict[str, torch.Tensor]:
+        """`input_ids` [B, S], -200 for each `<image>`, and `attention_mask`, padded on a side."""
+        rows = [token_ids(text, self.tokenizer) for text in texts]
+        longest = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id or 0
+        ids, mask = [], []
+        for row in rows:
+            gap, ones = longest - len(row), [1] * len(row)
+            fill, zeros = [pad] * gap, [0] * gap
+            ids.append([*fill, *row] if side == "left" else [*row, *fill])
+            mask.append([*zeros, *ones] if side == "left" else [*ones, *zeros])
+        return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
+
+    def video(self, frames_FHWC: Frames) -> Visual:
+        """A video's pixels: all frames for SigLIP, the configured share of them for Hiera."""
+        frames_FHWC = _checked(frames_FHWC, dimensions=4)
+        indices = self.config.layout.spatial_indices(len(frames_FHWC))
+        return Visual(
+            pixels_FCHW=siglip_pixels(frames_FHWC, self.config.siglip_size),
+            hiera_pixels_FCHW=self._spatial(frames_FHWC[indices]),
+        )
+
+    def image(self, picture: Picture) -> Visual:
+        """An image's pixels: the whole and its tiles for SigLIP, the whole for Hiera."""
+        if isinstance(picture, Image.Image):
+            image = picture.convert("RGB")
+        else:
+            image = Image.fromarray(_checked(picture, dimensions=3))
+        side, pinpoints = self.config.siglip_size, self.config.image_grid_pinpoints or []
+        return Visual(
+            pixels_FCHW=siglip_pixels(crops(image, pinpoints, side), side),
+            hiera_pixels_FCHW=self._spatial(np.asarray(image)[None]),
+            image_size=(image.height, image.width),
+        )
+
+    def _spatial(self, frames_FHWC: Frames) -> torch.Tensor | None:
+        if not isinstance(self.config, ViCA2Config):
+            return None
+        return hiera_pixels(frames_FHWC, self.config.hiera_size)
+
+
+CHAT_TEMPLATE = (
+    "{% if messages[0].role != 'system' %}"
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for part in message.content if part.type in ('image', 'video') %}<image>\n{% endfor %}"
+    "{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}"
+    "{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""`vica.chat.conversation` for `processor.apply_chat_template`."""
+
+
+def _each(given: Any, *, dimensions: int) -> list[Any]:
+    """One video or image, or several, as a list."""
+    if given is None:
+        return []
+    one = isinstance(given, Image.Image) or getattr(given, "ndim", 0) == dimensions
+    return [given] if one else list(given)
+
+
+def _checked(pixels: NDArray[np.uint8], *, dimensions: int) -> NDArray[np.uint8]:
+    """Raise InputError unless these are uint8 RGB pixels."""
+    shape: Sequence[int] = getattr(pixels, "shape", ())
+    good = len(shape) == dimensions and shape[-1] == 3 and 0 not in shape
+    if not good or not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+        names = "[frames, height, width, 3]" if dimensions == 4 else "[height, width, 3]"
+        kind = getattr(pixels, "dtype", type(pixels).__name__)
+        raise InputError(f"pixels are a {names} numpy array of uint8, not {kind} {list(shape)}")
+    return pixels
+
+
+for _class in FAMILIES.values():
+    AutoProcessor.register(_class, ViCAProcessor)

@@ -1,0 +1,95 @@
+"""What a folder's safetensors files hold, read from their headers: names and shapes, no weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from vica.errors import CheckpointError
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+Shape = tuple[int, ...]
+SHOWN = 5
+"""How many tensors a message names."""
+
+
+def shapes(folder: Path) -> dict[str, Shape]:
+    """The shape of every tensor of a checkpoint, by name.
+
+    Raises CheckpointError when a file is missing or damaged, or holds what the index places
+    elsewhere; and when there are no safetensors: pickled weights can run code and are not read.
+    """
+    found: dict[str, Shape] = {}
+    for path in files(folder):
+        found.update(_header(path))
+    lost = sorted(set(_index(folder)) - set(found))
+    if lost:
+        raise CheckpointError(f"{folder}: {INDEX} lists tensors no file has: {listed(lost)}")
+    return found
+
+
+def files(folder: Path) -> list[Path]:
+    """The safetensors files that make up the checkpoint in a folder, all of them there."""
+    index = _index(folder)
+    paths = [folder / name for name in sorted(set(index.values()))] or [folder / SINGLE]
+    missing = [path.name for path in paths if not path.is_file()]
+    if index and missing:
+        raise CheckpointError(f"{folder}: {INDEX} names missing files: {listed(missing)}")
+    if missing:
+        pickled = sorted(p.name for p in folder.glob("*") if p.suffix in {".bin", ".pt", ".pth"})
+        beside = f" (found {listed(pickled)})" if pickled else ""
+        raise CheckpointError(
+            f"{folder}: has no {SINGLE} and no {INDEX}{beside}. Only safetensors are read: "
+            "pickled weights can run code when they are loaded; convert them first"
+        )
+    return paths
+
+
+def compare(
+    found: Mapping[str, Shape], wanted: Mapping[str, Shape], where: str, spell: Callable[[str], str]
+) -> None:
+    """Raise CheckpointError unless names and shapes are the same; `spell` writes the names."""
+    problems = []
+    missing = [spell(name) for name in wanted if name not in found]
+    extra = [spell(name) for name in found if name not in wanted]
+    misshapen = [
+        f"{spell(name)} is {list(found[name])}, not {list(shape)}"
+        for name, shape in wanted.items()
+        if name in found and found[name] != shape
+    ]
+    for kind, names in (("missing", missing), ("unexpected", extra), ("misshapen", misshapen)):
+        if names:
+            problems.append(f"{len(names)} {kind}: {listed(names)}")
+    if problems:
+        raise CheckpointError(f"{where}: its tensors are not the model's; {'; '.join(problems)}")
+
+
+def listed(names: list[str]) -> str:
+    """The first few of many names."""
+    rest = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """The file of every tensor of a sharded checkpoint; empty for one of a single file."""
+    path = folder / INDEX
+    if not path.is_file():
+        return {}
+    try:
+        weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        return {str(name): str(file) for name, file in weight_map.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: is no index of safetensors: {error!r}") from error
+
+
+def _header(path: Path) -> Iterator[tuple[str, Shape]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118  (not a dict)
+                yield name, tuple(file.get_slice(name).get_shape())
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: is damaged or cut short: {error}") from error

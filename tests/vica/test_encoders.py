@@ -1,0 +1,83 @@
+"""The two encoders against the original, and Hiera's weights wherever they come from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from vica.errors import CheckpointError
+from vica.hiera import HieraTower
+from vica.loading import load_hiera
+from vica.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+
+from tests.vica.published import FEATURES, GOLDENS, Golden, hiera_config
+
+TENSORS = GOLDENS / "hiera_tiny.safetensors"
+
+
+def tower(path: Path = TENSORS) -> HieraTower:
+    stated = json.loads((GOLDENS / "hiera_tiny_config.json").read_text())
+    return load_hiera(path, hiera_config({"global_att_blocks": (12, 16, 20), **stated}))
+
+
+@torch.no_grad()
+def test_all_four_stages_of_hiera_equal_the_original() -> None:
+    golden = np.load(GOLDENS / "hiera_tiny.npz")
+    frames = torch.from_numpy(golden["frames"]).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    maps = tower().stages((frames - mean) / std)
+    for stage, found_FHWD in enumerate(maps, start=1):
+        found_FDHW = found_FHWD.permute(0, 3, 1, 2).numpy()
+        assert list(found_FDHW.shape) == golden[f"stage{stage}_shape"].tolist()
+        part = found_FDHW[:, :, ::4, ::4] if stage < 3 else found_FDHW
+        assert np.abs(part - golden[f"stage{stage}"]).max() < FEATURES
+
+
+@torch.no_grad()
+def test_an_earlier_stage_is_computed_alone_and_is_the_same() -> None:
+    pixels = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    hiera = tower()
+    for stage, map_FHWD in enumerate(hiera.stages(pixels), start=1):
+        assert torch.equal(hiera(pixels, stage), map_FHWD.flatten(1, 2))
+
+
+@pytest.mark.parametrize("prefix", ["hiera.", "image_encoder.trunk.", "vision_encoder.backbone."])
+def test_hiera_is_found_in_its_own_repository_and_in_sam(prefix: str, tmp_path: Path) -> None:
+    converted = prefix == "vision_encoder.backbone."  # by transformers, with its names
+    stored = tower().state_dict() if converted else load_file(TENSORS)
+    tensors = {prefix + name: tensor for name, tensor in stored.items()}
+    tensors["sam_mask_decoder.iou_token.weight"] = torch.zeros(1, 8)
+    save_file(tensors, tmp_path / "model.safetensors")
+    first, again = tower().state_dict(), tower(tmp_path).state_dict()
+    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+
+
+def test_a_hiera_of_no_published_size_asks_for_its_configuration() -> None:
+    with pytest.raises(CheckpointError, match=r"width 8 with 24 blocks.*pass its configuration"):
+        load_hiera(TENSORS)
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "sam2.1_hiera_base_plus.pt").write_bytes(b"pickle")
+    with pytest.raises(CheckpointError, match="can run code"):
+        load_hiera(tmp_path / "sam2.1_hiera_base_plus.pt")
+
+
+@pytest.mark.parametrize("case", ["video5", "image_anyres_big"])
+@torch.no_grad()
+def test_features_before_and_after_the_projectors_equal_the_original(
+    golden: Golden, case: str
+) -> None:
+    visual, model = golden.visual(case), golden.model.model
+    features = {"siglip": model.vision_tower(visual.pixels_FCHW)}
+    features["mmproj"] = model.mm_projector(features["siglip"])
+    if visual.hiera_pixels_FCHW is not None:
+        features["sam"] = model.get_submodule("sam_tower")(visual.hiera_pixels_FCHW)
+        features["samproj"] = model.get_submodule("sam_projector")(features["sam"])
+    for name, found_FLD in features.items():
+        assert list(found_FLD.shape) == golden.fields[f"{case}__{name}_shape"].tolist()
+        assert golden.far(case, f"{name}_frame_mean", found_FLD.mean((1, 2))) < FEATURES
+        assert golden.far(case, f"{name}_first", found_FLD[0, ::29]) < FEATURES
+        assert golden.far(case, f"{name}_last", found_FLD[-1, ::29]) < FEATURES

@@ -1,0 +1,27 @@
+"""Pixels as the original's processors give them, to the last bit."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+from vica.preprocessing import hiera_pixels, siglip_pixels
+
+from tests.vica.published import GOLDENS
+
+CASES = ["a_2x97x131", "b_1x480x640", "c_1x1440x1920", "d_1x968x1296", "e_1x700x1500"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_preprocessors_give_the_original_pixels_bit_for_bit(case: str) -> None:
+    with np.load(GOLDENS / "preprocess.npz") as golden:
+        n, h, w, seed = golden[f"{case}__frames_spec"]
+        wanted = {k: str(golden[f"{case}__{k}_sha256"]) for k in ("frames", "siglip", "sam")}
+    frames_FHWC = np.random.default_rng(seed).integers(0, 256, size=(n, h, w, 3), dtype=np.uint8)
+    made = {
+        "siglip": siglip_pixels(frames_FHWC, 384),
+        "sam": hiera_pixels(frames_FHWC, 1024),
+    }
+    assert all(pixels.dtype == torch.float32 for pixels in made.values())
+    hashes = {name: hashlib.sha256(p.numpy().tobytes()).hexdigest() for name, p in made.items()}
+    assert {"frames": hashlib.sha256(frames_FHWC.tobytes()).hexdigest(), **hashes} == wanted
