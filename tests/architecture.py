@@ -30,6 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.store": FILES,
     "vicabench.stats": NOUNS,
     "vicabench.reference": NOUNS,
+    "vicabench.zoo": NOUNS,
     "vicabench.reporting": SCORES,
     "vicabench.adapters": FILES | {"vicabench.prompts", "vicabench.grading", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
