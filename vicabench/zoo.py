@@ -5,6 +5,7 @@ Nothing of torch is needed here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,20 +54,24 @@ def cached() -> Mapping[str, Cached]:
 def fetch(repo: str, revision: str | None = None) -> Path:
     """Download a checkpoint into the local cache and return its folder; continues what was begun.
 
-    Raises ConfigError saying what the hub answered, or that there is none, and what to do.
+    Weights are checked against the SHA-256 that the hub announces. Raises ConfigError saying what
+    the hub answered, or that there is none, or what came damaged, and what to do.
     """
     from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
 
     with _explained(repo):
-        info = HfApi().model_info(repo, revision=revision)
-        names = [file.rfilename for file in info.siblings or ()]
-        wanted = [name for name in names if any(fnmatch(name, p) for p in PATTERNS)]
+        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        wanted = {
+            file.rfilename: file.lfs.sha256 if file.lfs else None
+            for file in info.siblings or ()
+            if any(fnmatch(file.rfilename, pattern) for pattern in PATTERNS)
+        }
         if not any(name.endswith(".safetensors") for name in wanted):
             raise ConfigError(
                 f"{repo} has no safetensors files, and only those are read: pickled weights can "
                 "run code when they are loaded."
             )
-        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=wanted))
+        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=list(wanted)))
     # Without a connection the hub's library gives what is there, and says nothing.
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
@@ -74,7 +79,25 @@ def fetch(repo: str, revision: str | None = None) -> Path:
             f"The connection to the hub broke: {', '.join(missing)} of {repo} did not come. Type "
             "the same command again: what was downloaded is kept."
         )
+    _check(repo, folder, wanted)
     return folder
+
+
+def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:
+    """Delete files whose content is not what was announced, and raise ConfigError naming them."""
+    damaged = []
+    for name, announced in sha256.items():
+        with (folder / name).open("rb") as file:
+            if announced in (None, hashlib.file_digest(file, "sha256").hexdigest()):
+                continue
+        damaged.append(name)
+        (folder / name).resolve().unlink()
+        (folder / name).unlink(missing_ok=True)
+    if damaged:
+        raise ConfigError(
+            f"{', '.join(damaged)} of {repo} came damaged and was deleted: the content does not "
+            "have the checksum that the hub announced. Type the same command again."
+        )
 
 
 def _is_whole(folder: Path) -> bool:

@@ -76,7 +76,7 @@ def show(
     from vicabench.adapters.extras import explained
 
     with explained():
-        from vicabench.adapters.summary import summary
+        from vicabench.cli.summary import summary
 
         lines = summary(
             spec,
