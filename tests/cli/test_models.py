@@ -28,7 +28,7 @@ def test_a_checkpoint_of_the_zoo_is_fetched_and_listed(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     with hubs.serve({f"models/{REPO}": FILES}) as hub:
-        env = hub.environment(tmp_path / "hf")
+        env = {**hub.environment(tmp_path / "hf"), "COLUMNS": "160"}
         before = vicabench("models", "list", **env)
         assert before.returncode == 0, before.stderr
         assert row_of(before.stdout, REPO).split()[1:5] == ["vica2", "ViCA2-7B", "5", "stage3"]

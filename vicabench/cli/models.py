@@ -33,9 +33,10 @@ def list_models() -> None:
     from vicabench.zoo import cached
 
     here = cached()
-    table = Table(
-        "checkpoint", "family", "series", "%", "stage", "on disk", "description", box=None
-    )
+    table = Table(box=None)
+    for name in ("checkpoint", "family", "series", "%", "stage", "on disk"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("description", ratio=1)
     for model in model_zoo():
         found = here.get(model.repo)
         state = "" if found is None else _bytes(found.size) + ("" if found.whole else ", partly")
