@@ -35,8 +35,8 @@ def list_models() -> None:
     here = cached()
     table = Table(box=None)
     for name in ("checkpoint", "family", "series", "%", "stage", "on disk"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("description", ratio=1)
+        table.add_column(name, no_wrap=name == "checkpoint")  # an id is there to be copied
+    table.add_column("description", no_wrap=True)
     for model in model_zoo():
         found = here.get(model.repo)
         state = "" if found is None else _bytes(found.size) + ("" if found.whole else ", partly")
