@@ -80,10 +80,7 @@ class ViCAAdapter:
             return self._generate(block_ND, wording(question, times))
         except Exception as error:  # whatever it is, the video's other questions are still asked
             logging.getLogger("vicabench").exception("%s", question.id)
-            failure = f"vica: {type(error).__name__}: {error}"
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()  # it may have been the memory
-        return {"error": failure}
+            return {"error": f"vica: {type(error).__name__}: {error}"}
 
     @torch.no_grad()
     def _generate(self, block_ND: Tensor, text: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vicabench.cli.data import KEPT, interruptible
 from vicabench.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, look at and make checkpoints.")
@@ -56,8 +57,9 @@ def fetch(spec: SpecArgument) -> None:
     if Path(spec).is_dir():
         raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
     name, hub = located(spec)
-    folder = fetch_checkpoint(name, hub.get("revision"))
-    typer.echo(f"{name} at {folder.name} is in {folder}. Run it: --model {spec}")
+    with interruptible(KEPT):
+        folder = fetch_checkpoint(name, hub.get("revision"))
+    typer.echo(f"{name} at {folder.name} is in {folder}.")
 
 
 @app.command()
