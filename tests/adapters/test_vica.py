@@ -20,6 +20,7 @@ from vica.video import read_frames
 from tests import hub as hubs
 from tests.support import read_jsonl, refuses
 from vicabench.adapters import build_adapter
+from vicabench.adapters.vica import build
 from vicabench.datasets import Source, load_benchmark
 from vicabench.errors import ConfigError
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
@@ -223,8 +224,7 @@ def test_weights_that_changed_are_another_configuration(
     assert before["of"] == after["of"]
 
 
-def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark: Benchmark) -> None:
-    adapter = build_adapter(str(place / "tiny"), context(benchmark, max_new_tokens=NEW))
+def asked_about(place: Path, texts: dict[str, str]) -> tuple[Video, list[Question]]:
     frames = read_frames(place / "clip0.mp4", FRAMES)
     video = Video(
         name="clip0",
@@ -233,13 +233,31 @@ def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark:
         seconds=frames.seconds,
         duration=frames.duration,
     )
-    texts = {"long": "How long? " * 4000, "short": "How long?"}
     questions = [
         Question(id=name, video="clip0", task="object_counting", text=text, answer="1")
         for name, text in texts.items()
     ]
+    return video, questions
+
+
+def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark: Benchmark) -> None:
+    adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=NEW))
+    video, questions = asked_about(place, {"long": "How long? " * 4000, "short": "How long?"})
     long, short = adapter.answer(video, questions)
     assert long.error is not None
     assert "more than the context of 32768" in long.error
     assert short.error is None
     assert short.new_tokens == NEW
+
+
+def test_the_encoders_see_a_video_once_however_many_questions_there_are(
+    place: Path, benchmark: Benchmark
+) -> None:
+    adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=1))
+    seen: list[str] = []
+    for name in ("vision_tower", "sam_tower"):
+        tower = adapter.model.model.get_submodule(name)
+        tower.register_forward_hook(lambda *_, name=name: seen.append(name))
+    video, questions = asked_about(place, {str(n): f"How many, {n}?" for n in range(5)})
+    assert all(answer.error is None for answer in adapter.answer(video, questions))
+    assert sorted(seen) == ["sam_tower", "vision_tower"]
