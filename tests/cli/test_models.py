@@ -32,7 +32,7 @@ def test_a_checkpoint_of_the_zoo_is_fetched_and_listed(
         before = vicabench("models", "list", **env)
         assert before.returncode == 0, before.stderr
         assert row_of(before.stdout, REPO).split()[1:5] == ["vica2", "ViCA2-7B", "5", "stage3"]
-        assert len([line for line in before.stdout.splitlines() if " nkkbr/" in line]) == 46
+        assert sum(line.startswith("nkkbr/") for line in before.stdout.splitlines()) == 46
         assert "MB" not in before.stdout
 
         fetched = vicabench("models", "fetch", REPO, **env)

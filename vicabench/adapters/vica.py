@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -105,7 +106,9 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     name, hub = located(argument)
     if not sys.stderr.isatty():
         disable_progress_bar()  # a log file has no use for it
-    fetch(name, weights=False, **hub)  # another family is refused before its weights are loaded
+    folder = fetch(name, weights=False, **hub)  # another family ends here, before its weights
+    if folder != Path(name):
+        hub = {"revision": folder.name}  # the rest is of the same commit, whatever is pushed
     model = load_model(name, device=device, dtype=dtype, attention=options.attention, **hub)
     if context.frames:
         model.config.layout.video(context.frames).check()
@@ -113,7 +116,7 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         model=model,
         processor=load_processor(name, model.config, **hub),
         options=options,
-        settings=_settings(model, options, identity(fetch(name, **hub))),
+        settings=_settings(model, options, identity(folder)),
     )
 
 

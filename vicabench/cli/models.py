@@ -12,6 +12,9 @@ from vicabench.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, look at and make checkpoints.")
 
+WIDE = 130
+"""Columns of a terminal in which there is room for descriptions."""
+
 SpecArgument = Annotated[
     str, typer.Argument(metavar="SPEC", help="A hub id (nkkbr/ViCA2, or with @REVISION).")
 ]
@@ -33,19 +36,21 @@ def list_models() -> None:
     from vicabench.reference import model_zoo
     from vicabench.zoo import cached
 
-    here = cached()
-    table = Table(box=None)
-    for name in ("checkpoint", "family", "series", "%", "stage", "on disk"):
-        table.add_column(name, no_wrap=name == "checkpoint")  # an id is there to be copied
-    table.add_column("description", no_wrap=True)
+    here, screen = cached(), console()
+    wide = screen.width >= WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("checkpoint", "family", "series", "%", "stage"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("on disk")
+    if wide:
+        table.add_column("description")
     for model in model_zoo():
         found = here.get(model.repo)
         state = "" if found is None else _bytes(found.size) + ("" if found.whole else ", partly")
         percent = "" if model.percent is None else str(model.percent)
-        table.add_row(
-            model.repo, model.family, model.series, percent, model.stage, state, model.description
-        )
-    console().print(table)
+        row = (model.repo, model.family, model.series, percent, model.stage, state)
+        table.add_row(*row, *([model.description] if wide else []))
+    screen.print(table)
 
 
 @app.command()
