@@ -46,4 +46,4 @@ def bench(session: nox.Session) -> None:
 def gpu(session: nox.Session) -> None:
     """Run the tests that need a GPU, with the torch build for it."""
     session.install("-e", ".[models]", *GROUPS["test"])
-    session.run("pytest", "-m", "gpu", *session.posargs, success_codes=[0, 5])
+    session.run("pytest", "-m", "gpu", "-s", *session.posargs)

@@ -30,10 +30,11 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.store": FILES,
     "vicabench.stats": NOUNS,
     "vicabench.reference": NOUNS,
+    "vicabench.zoo": NOUNS,
     "vicabench.reporting": SCORES,
     "vicabench.adapters": FILES | {"vicabench.prompts", "vicabench.grading", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
-    "vicabench.cli": {"vicabench"},  # all of it
+    "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),
 }

@@ -1,6 +1,7 @@
 """What the tests of the command line share: small benchmarks, adapters as packages, refusals."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,8 @@ def install_adapter(folder: Path, name: str, code: str, target: str) -> dict[str
     (folder / f"{name}.py").write_text(code, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[vicabench.adapters]\n{name} = {name}:{target}\n")
-    return {"PYTHONPATH": str(folder)}
+    before = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *([before] if before else [])])}
 
 
 def refuses(done: subprocess.CompletedProcess[str], *words: str) -> None:

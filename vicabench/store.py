@@ -124,10 +124,9 @@ class RunFolder:
                     "what was run. Give this run another folder with --out."
                 )
             return
-        ours = asdict(self.config)
         if there["digest"] == self.config.digest:
             return
-        old = there["config"]
+        old, ours = _flat(there["config"]), _flat(asdict(self.config))
         lines = [
             f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
             for name in sorted({*ours, *old})
@@ -151,6 +150,12 @@ class RunFolder:
             with file.open("ab") as out:
                 out.write(b"\n")
         return torn
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the adapter's settings beside the other fields."""
+    settings = {f"adapter.{name}": value for name, value in config["adapter"].items()}
+    return {name: value for name, value in config.items() if name != "adapter"} | settings
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:

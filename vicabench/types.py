@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -183,11 +183,39 @@ class Adapter(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """How a model is to run; the defaults leave it to the adapter.
+
+    `device`, `dtype` and `attention` are names as torch and transformers spell them.
+    `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
+    same number and size; `max_new_tokens` bounds a reply.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    attention: str = "sdpa"
+    time_instruction: bool = False
+    blind: bool = False
+    max_new_tokens: int = 1024
+
+    def given(self) -> tuple[str, ...]:
+        """The names of the options that differ from their defaults."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdapterContext:
-    """What an adapter may know when it is built: the whole benchmark, and the run's seed."""
+    """What an adapter may know when it is built.
+
+    The whole benchmark, the run's seed, the frames sampled from each video (0 for `--no-video`),
+    and the options for models. Options that were given are refused unless the adapter's
+    `accepts_options`, a collection of their names, has them: none is ever ignored.
+    """
 
     benchmark: Benchmark
     seed: int
+    frames: int = 0
+    options: ModelOptions = ModelOptions()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 `--model NAME:ARGUMENT` asks the module of that name for `build(argument, context)`. Adapters of
 other packages are found through the entry-point group `vicabench.adapters`; see
-docs/adapters.md.
+docs/adapters.md. A folder, or a hub id of the form `owner/name`, is a checkpoint of ViCA's.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
+from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, UserError
-from vicabench.types import Adapter, AdapterContext
+from vicabench.types import Adapter, AdapterContext, ModelOptions
 
 ADAPTERS = {
     "baseline": "vicabench.adapters.baselines",
     "replay": "vicabench.adapters.replay",
+    "vica": "vicabench.adapters.vica",
 }
 GROUP = "vicabench.adapters"
 
@@ -30,10 +33,10 @@ def build_adapter(spec: str, context: AdapterContext) -> Adapter:
     ConfigError naming the known adapters if there is none of that name, or saying why this one
     cannot be built.
     """
-    name, _, argument = spec.partition(":")
-    build = _find(name, spec)
+    build, argument = _find(spec)
     try:
-        adapter = build(argument, context)
+        with explained():
+            adapter = build(argument, context)
         json.dumps(dict(adapter.settings), allow_nan=False)
     except UserError:
         raise
@@ -41,24 +44,47 @@ def build_adapter(spec: str, context: AdapterContext) -> Adapter:
         raise ConfigError(
             f"The adapter of --model {spec} cannot be built: {type(error).__name__}: {error}."
         ) from error
+    _refuse_unused(spec, adapter, context.options)
     return adapter
 
 
-def _find(name: str, spec: str) -> Build:
-    if name in ADAPTERS:
-        build: Build = importlib.import_module(ADAPTERS[name]).build
-        return build
+def _refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:
+    accepted = getattr(adapter, "accepts_options", ())
+    unused = [name for name in options.given() if name not in accepted]
+    if unused:
+        typed = ", ".join("--" + name.replace("_", "-") for name in unused)
+        raise ConfigError(f"--model {spec} does not know {typed}: leave that out.")
+
+
+def _find(spec: str) -> tuple[Build, str]:
+    """The function that builds what `spec` names, and its argument."""
+    name, _, argument = spec.partition(":")
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in installed:
+    if name in installed and name not in ADAPTERS:
+        return _load(installed[name]), argument
+    if name not in ADAPTERS and _is_checkpoint(spec):
+        name, argument = "vica", spec
+    if name not in ADAPTERS:
         known = ", ".join(f"{known}:..." for known in [*ADAPTERS, *sorted(installed)])
         raise ConfigError(
-            f"No adapter answers for --model {spec}. Known are {known}; other packages add "
-            f"theirs through the entry-point group '{GROUP}' (docs/adapters.md)."
+            f"No adapter answers for --model {spec}. Known are {known}; a checkpoint is a folder "
+            "or a hub id such as nkkbr/ViCA2; other packages add theirs through the entry-point "
+            f"group '{GROUP}' (docs/adapters.md)."
         )
+    with explained():
+        return importlib.import_module(ADAPTERS[name]).build, argument
+
+
+def _is_checkpoint(spec: str) -> bool:
+    """Whether this is a folder, or has the form of a path or a hub id."""
+    return Path(spec).is_dir() or ("/" in spec and ":" not in spec)
+
+
+def _load(entry: EntryPoint) -> Build:
     try:
-        loaded: Build = installed[name].load()
+        loaded: Build = entry.load()
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"The adapter '{name}' ({installed[name].value}) could not be loaded: {error}."
+            f"The adapter '{entry.name}' ({entry.value}) could not be loaded: {error}."
         ) from error
     return loaded

@@ -59,7 +59,7 @@ def fetch(
     from vicabench.datasets.vsibench import default_folder
 
     folder = data or default_folder()
-    with _interruptible(KEPT), _byte_progress() as progress:
+    with interruptible(KEPT), _byte_progress() as progress:
         record = fetch_data(
             folder=folder,
             repo=repo,
@@ -85,7 +85,7 @@ def unpack(
     from vicabench.datasets.vsibench import default_folder
 
     folder = data or default_folder()
-    with _interruptible(KEPT), _byte_progress() as progress:
+    with interruptible(KEPT), _byte_progress() as progress:
         record = unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=progress)
     typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
 
@@ -106,7 +106,7 @@ def rooms(
     from vicabench.datasets.rooms.build import build
 
     with (
-        _interruptible(KEPT),
+        interruptible(KEPT),
         Progress(console=Console(stderr=True)) as bar,
     ):
         task = bar.add_task("rooms", total=scenes)
@@ -148,7 +148,7 @@ def _require_fetchable(name: str) -> None:
 
 
 @contextmanager
-def _interruptible(advice: str) -> Iterator[None]:
+def interruptible(advice: str) -> Iterator[None]:
     """End with exit code 130 and one line of advice on Ctrl-C."""
     try:
         yield

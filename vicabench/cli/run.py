@@ -7,14 +7,27 @@ from typing import Annotated
 
 import typer
 
-from vicabench.cli.options import FRAMES, LONGEST_TIMEOUT, VIDEO_TIMEOUT, WORKERS
+from vicabench.cli.options import (
+    FRAMES,
+    LONGEST_TIMEOUT,
+    VIDEO_TIMEOUT,
+    WORKERS,
+    AttentionOption,
+    BlindOption,
+    DeviceOption,
+    DtypeOption,
+    NewTokensOption,
+    TimeOption,
+)
 
 
 def command(
     model: Annotated[
         list[str],
         typer.Option(
-            help="What answers, e.g. baseline:frequency. Repeat to run several.", metavar="SPEC"
+            help="What answers: a hub id (nkkbr/ViCA2), the folder of a checkpoint, "
+            "baseline:frequency ... Repeat to run several.",
+            metavar="SPEC",
         ),
     ],
     benchmark: Annotated[
@@ -48,6 +61,12 @@ def command(
     no_video: Annotated[
         bool, typer.Option("--no-video", help="Do not decode: for baselines, which never look.")
     ] = False,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    attention: AttentionOption = "sdpa",
+    time_instruction: TimeOption = False,
+    blind: BlindOption = False,
+    max_new_tokens: NewTokensOption = 1024,
     seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = WORKERS,
     video_timeout: Annotated[
@@ -73,6 +92,16 @@ def command(
     and some questions have no answer.
     """
     from vicabench.cli.running import Request, run_all
+    from vicabench.types import ModelOptions
+
+    options = ModelOptions(
+        device=device,
+        dtype=dtype,
+        attention=attention,
+        time_instruction=time_instruction,
+        blind=blind,
+        max_new_tokens=max_new_tokens,
+    )
 
     run_all(
         Request(
@@ -87,6 +116,7 @@ def command(
             out=out,
             retry_errors=retry_errors,
             no_video=no_video,
+            options=options,
             seed=seed,
             workers=workers,
             video_timeout=video_timeout,

@@ -25,7 +25,7 @@ from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.store import PREDICTIONS
 from vicabench.text import printable
-from vicabench.types import Benchmark, Question, Scores, digest_of
+from vicabench.types import Benchmark, ModelOptions, Question, Scores, digest_of
 
 DECODERS = ("auto", "decord", "pyav")
 
@@ -45,6 +45,7 @@ class Request:
     out: Path | None
     retry_errors: bool
     no_video: bool
+    options: ModelOptions
     seed: int
     workers: int
     video_timeout: float
@@ -121,9 +122,10 @@ def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
         return dict.fromkeys(models, request.out)
     parent = request.out or Path("runs") / _slug(benchmark.name)
     slugs = Counter(_slug(model).casefold() for model in models)
+    end = "-blind" if request.options.blind else ""
     return {
         # Names that become alike are told apart by a digest of what was typed.
-        model: parent / (slug if slugs[slug.casefold()] == 1 else f"{slug}-{_short(model)}")
+        model: parent / (slug + ("" if slugs[slug.casefold()] == 1 else f"-{_short(model)}") + end)
         for model in models
         for slug in [_slug(model)]
     }
@@ -155,6 +157,7 @@ def _run_one(
                 folder=folder,
                 decoding=request.decoding,
                 seed=request.seed,
+                options=request.options,
                 retry_errors=request.retry_errors,
                 started=display.started,
                 answered=display.answered,

@@ -87,7 +87,8 @@ def grades_jsonl(run: Graded) -> str:
 def _name(path: Path, config: dict[str, Any] | None) -> str:
     """The model of a run; the name of a file or its folder where nothing says more."""
     if config:
-        return printable(str(config["config"]["model"]))
+        blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
+        return printable(f"{config['config']['model']}{blind}")
     place = path.resolve()
     if place.name == PREDICTIONS:
         return printable(place.parent.name)

@@ -19,6 +19,9 @@ PACKAGES = (
     "huggingface_hub",
     "torch",
     "transformers",
+    "tokenizers",
+    "pillow",
+    "flash_attn",
 )
 
 

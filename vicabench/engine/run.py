@@ -14,8 +14,16 @@ from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.store import RunFolder
-from vicabench.types import Adapter, AdapterContext, Benchmark, Question, RunConfig
+from vicabench.types import (
+    Adapter,
+    AdapterContext,
+    Benchmark,
+    ModelOptions,
+    Question,
+    RunConfig,
+)
 
+DEFAULTS = ModelOptions()
 SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
 
 
@@ -27,6 +35,7 @@ def run(
     folder: Path,
     decoding: Decoding | None,
     seed: int = 0,
+    options: ModelOptions = DEFAULTS,
     retry_errors: bool = False,
     started: Callable[[ByVideo, Sequence[Prediction], int], None],
     answered: Callable[[Sequence[Prediction]], None],
@@ -37,7 +46,9 @@ def run(
     then `answered` with the predictions of each video once they are safe on disk. Raises the
     kinds of UserError that adapters and run folders raise.
     """
-    adapter = build_adapter(model, AdapterContext(benchmark=benchmark, seed=seed))
+    frames = decoding.frames if decoding else 0
+    context = AdapterContext(benchmark=benchmark, seed=seed, frames=frames, options=options)
+    adapter = build_adapter(model, context)
     _refuse_blindness(model, adapter, decoding)
     config = _config(benchmark, model, adapter, decoding, seed)
     with RunFolder(folder, config) as store:

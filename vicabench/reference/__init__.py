@@ -2,7 +2,8 @@
 
 `vsibench_scores.csv` is the table of the two ViCA reports; `vsibench_scores_more.csv` holds the
 chance, human and other rows of the VSI-Bench paper and later models. Figures are kept as printed,
-also where a printed average is not the mean of its own columns.
+also where a printed average is not the mean of its own columns. `model_zoo.csv` lists the
+checkpoints that the authors of ViCA published.
 """
 
 from __future__ import annotations
@@ -43,9 +44,43 @@ def published_scores() -> tuple[Published, ...]:
     return tuple(row for row in rows if row.tasks)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ZooModel:
+    """A published checkpoint. `percent` is the share of the data it was trained on, if stated.
+
+    `family` is what its page says; the architecture is what its config.json says.
+    """
+
+    repo: str
+    family: str
+    series: str
+    percent: int | None
+    stage: str
+    description: str
+
+
+def model_zoo() -> tuple[ZooModel, ...]:
+    """Every published checkpoint of the family, in the order of their list."""
+    return tuple(
+        ZooModel(
+            repo=record["repo_id"],
+            family=record["family"],
+            series=record["series"],
+            percent=int(record["percent"]) if record["percent"] else None,
+            stage=record["stage"],
+            description=record["description"],
+        )
+        for record in _records("model_zoo.csv")
+    )
+
+
 def _read(name: str) -> list[Published]:
+    return [_row(record) for record in _records(name)]
+
+
+def _records(name: str) -> csv.DictReader[str]:
     text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
-    return [_row(record) for record in csv.DictReader(text.splitlines())]
+    return csv.DictReader(text.splitlines())
 
 
 def _row(record: Mapping[str, str]) -> Published:

@@ -1,0 +1,66 @@
+"""Who answers for `--model SPEC`, and which options reach whom; no model is loaded."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support import Vicabench, install_adapter, read_jsonl, refuses
+
+# `listener` takes part in one option and says what it was told.
+LISTENER = """
+from vicabench.types import Answer
+
+class Listener:
+    needs_video = False
+    accepts_options = ("max_new_tokens",)
+    def __init__(self, argument, context):
+        self.settings = {"max_new_tokens": context.options.max_new_tokens}
+    def answer(self, video, questions):
+        return [Answer(question_id=q.id, response=str(self.settings)) for q in questions]
+"""
+
+
+@pytest.mark.parametrize("model", ["baseline:random", "listener"])
+def test_an_option_that_would_be_ignored_is_refused(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, model: str
+) -> None:
+    extra = install_adapter(tmp_path / "site", "listener", LISTENER, "Listener")
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", model, "--no-video",
+        "--blind", "--dtype", "float16", **extra,
+    )  # fmt: skip
+    refuses(done, model, "--dtype, --blind")
+
+
+def test_other_packages_adapters_may_take_options(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "listener", LISTENER, "Listener")
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "listener", "--no-video",
+        "--max-new-tokens", "7", "--out", "run", **extra,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "7" in read_jsonl(tmp_path / "run" / "predictions.jsonl")[0]["response"]
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    """A `torch` that is not there, for Python, wherever the tests run."""
+    (tmp_path / "site").mkdir()
+    absent = 'raise ModuleNotFoundError("No module named \'torch\'", name="torch")\n'
+    (tmp_path / "site" / "torch.py").write_text(absent, encoding="utf-8")
+    path = f"{tmp_path / 'site'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    benchmark = clips / "questions.jsonl"
+    done = vicabench("run", "--benchmark", benchmark, "--model", "lab/m", PYTHONPATH=path)
+    refuses(done, 'pip install "vicabench[models]"')
+
+
+@pytest.mark.parametrize("model", ["gpt-9", "other:lab/model"])
+def test_what_no_adapter_answers_for_is_refused(
+    vicabench: Vicabench, clips: Path, model: str
+) -> None:
+    done = vicabench("run", "--benchmark", clips / "questions.jsonl", "--model", model)
+    refuses(done, model, "baseline:", "a folder", "nkkbr/ViCA2")

@@ -1,0 +1,263 @@
+"""`--model CHECKPOINT`: the ViCA family asked by the benchmark, on tiny checkpoints."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import vica
+from safetensors.torch import load_file, save_file
+from vica.chat import prompt, time_instruction, vsi_bench_question
+from vica.video import read_frames
+
+from tests import hub as hubs
+from tests.support import read_jsonl, refuses
+from vicabench.adapters import build_adapter
+from vicabench.adapters.vica import build
+from vicabench.datasets import Source, load_benchmark
+from vicabench.errors import ConfigError
+from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
+
+FRAMES, NEW = 4, 6
+Done = subprocess.CompletedProcess[str]
+
+
+def ask(place: Path, *arguments: str, env: dict[str, str] | None = None) -> Done:
+    command = [
+        sys.executable, "-m", "vicabench", "run", "--benchmark", "questions.jsonl",
+        "--frames", str(FRAMES), "--max-new-tokens", str(NEW), *arguments,
+    ]  # fmt: skip
+    env = {**(env or os.environ), "NO_COLOR": "1", "COLUMNS": "160"}
+    return subprocess.run(
+        command, cwd=place, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def settings(run: Path) -> Any:
+    return json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["adapter"]
+
+
+def replies(run: Path) -> dict[str, tuple[str, int, int, str]]:
+    return {
+        line["id"]: (line["response"], line["prompt_tokens"], line["new_tokens"], line["stop"])
+        for line in read_jsonl(run / "predictions.jsonl")
+    }
+
+
+def from_the_library(
+    place: Path, *, blind: bool = False, timed: bool = False
+) -> dict[str, tuple[str, int, int, str]]:
+    """What `vica` itself answers."""
+    model, processor = vica.load_model(place / "tiny"), vica.load_processor(place / "tiny")
+    found = {}
+    for row in read_jsonl(place / "questions.jsonl"):
+        frames = read_frames(place / f"{row['video']}.mp4", FRAMES)
+        pixels_THWC = np.full_like(frames.pixels_THWC, 128) if blind else frames.pixels_THWC
+        times = time_instruction(frames.duration, frames.seconds) if timed else ""
+        text = prompt(
+            vsi_bench_question(row["question"], row["options"] or (), time_instruction=times)
+        )
+        reply = next(vica.answer(model, processor, pixels_THWC, [text], max_new_tokens=NEW))
+        found[row["id"]] = (reply.text, reply.prompt_tokens, reply.new_tokens, reply.stop)
+    return found
+
+
+@pytest.fixture(scope="module")
+def first(place: Path) -> Done:
+    return ask(place, "--model", "./tiny", "--out", "first")
+
+
+def test_a_checkpoint_answers_a_benchmark_as_the_library_does(place: Path, first: Done) -> None:
+    assert first.returncode == 0, first.stderr
+    assert "./tiny" in first.stdout
+    assert "Loading weights" not in first.stderr
+    assert replies(place / "first") == from_the_library(place)
+    told = settings(place / "first")
+    assert (told["family"], told["device"], told["dtype"]) == ("ViCA2", "cpu", "float32")
+    assert (told["blind"], told["max_new_tokens"], told["attention"]) == (False, NEW, "sdpa")
+    assert len(told["checkpoint"]["sha256"]) == 64
+
+
+def test_another_dtype_does_not_continue_the_run(place: Path, first: Done) -> None:
+    assert first.returncode == 0, first.stderr
+    again = ask(place, "--model", "./tiny", "--out", "first", "--dtype", "bfloat16")
+    refuses(again, 'adapter.dtype: "float32" there, "bfloat16" now')
+    assert again.stderr.count("there,") == 1
+
+
+def test_a_blind_run_sees_grey_and_every_table_says_so(place: Path) -> None:
+    done = ask(place, "--model", "tiny", "--blind", "--time-instruction")
+    assert done.returncode == 0, done.stderr
+    assert "tiny (blind)" in done.stdout
+    run = place / "runs" / "questions.jsonl" / "tiny-blind"
+    assert settings(run)["blind"] is settings(run)["time_instruction"] is True
+    seen = from_the_library(place, timed=True)
+    assert replies(run) == from_the_library(place, blind=True, timed=True) != seen
+
+
+def test_a_hub_id_is_answered_by_its_commit_from_the_hub(place: Path, tmp_path: Path) -> None:
+    files = {path.name: path.read_bytes() for path in (place / "tiny").iterdir()}
+    with hubs.serve({"models/lab/ViCA2-50p": files}) as hub:
+        done = ask(place, "--model", "lab/ViCA2-50p", "--out", "hub", env=hub.environment(tmp_path))
+        commit = hub.repositories["models/lab/ViCA2-50p"][-1].commit
+    assert done.returncode == 0, done.stderr
+    assert "lab/ViCA2-50p" in done.stdout
+    assert settings(place / "hub")["checkpoint"] == {"commit": commit}
+    assert {line["id"] for line in read_jsonl(place / "hub" / "predictions.jsonl")} == {
+        "0-0", "0-8", "1-0", "1-8",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def benchmark(place: Path) -> Benchmark:
+    return load_benchmark(str(place / "questions.jsonl"), Source())
+
+
+def context(benchmark: Benchmark, frames: int = FRAMES, **options: Any) -> AdapterContext:
+    return AdapterContext(
+        benchmark=benchmark, seed=0, frames=frames, options=ModelOptions(**options)
+    )
+
+
+def lose_a_shard(folder: Path) -> None:
+    sorted(folder.glob("*.safetensors"))[0].unlink()
+
+
+def cut_a_shard(folder: Path) -> None:
+    shard = sorted(folder.glob("*.safetensors"))[0]
+    shard.write_bytes(shard.read_bytes()[:-9])
+
+
+def misshape(folder: Path) -> None:
+    rewrite(folder, {"model.image_newline": torch.zeros(3)})
+
+
+def add_a_key(folder: Path) -> None:
+    rewrite(folder, {"model.other.weight": torch.zeros(3)})
+
+
+def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Put these tensors in the place of all shards that hold one of the same name, or beside."""
+    for shard in sorted(folder.glob("*.safetensors")):
+        held = load_file(shard)
+        if held.keys() & tensors.keys() or "model.norm.weight" in held:
+            save_file({**held, **tensors}, shard, metadata={"format": "pt"})
+
+
+def be_of_another_family(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "qwen2_vl"}', encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lose_a_shard, "missing files: model-00001-of-0000"),
+        (cut_a_shard, "damaged or cut short"),
+        (misshape, "model.image_newline is [3], not [64]"),
+        (add_a_key, "model.other.weight"),
+        (be_of_another_family, "'qwen2_vl'; known are llava_qwen (ViCA) and vica_qwen (ViCA2)"),
+    ],
+)
+def test_a_broken_checkpoint_is_refused_with_the_reason(
+    place: Path,
+    benchmark: Benchmark,
+    tmp_path: Path,
+    spoil: Callable[[Path], None],
+    words: str,
+) -> None:
+    folder = Path(shutil.copytree(place / "tiny", tmp_path / "broken"))
+    spoil(folder)
+    with pytest.raises(ConfigError) as refused:
+        build_adapter(str(folder), context(benchmark))
+    assert words in str(refused.value)
+
+
+def test_the_command_line_says_it_in_one_paragraph(place: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(place / "tiny", tmp_path / "broken"))
+    lose_a_shard(folder)
+    done = ask(place, "--model", str(folder))
+    refuses(done, "vicabench: ", "missing files")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dtype": "int8"}, "bfloat16"),
+        ({"device": "toaster"}, "--device toaster"),
+        ({"attention": "flash_attention_2"}, "pip install 'vicabench[gpu]'"),
+        ({"attention": "linear"}, "sdpa"),
+    ],
+)
+def test_an_option_that_cannot_be_had_is_refused(
+    place: Path, benchmark: Benchmark, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        build_adapter(str(place / "tiny"), context(benchmark, **options))
+    assert words in str(refused.value)
+
+
+def test_more_frames_than_the_context_holds_are_refused_by_how_much(
+    place: Path, benchmark: Benchmark
+) -> None:
+    with pytest.raises(ConfigError, match="27232 more than the context of 32768"):
+        build_adapter(str(place / "tiny"), context(benchmark, frames=2000))
+
+
+def test_weights_that_changed_are_another_configuration(
+    place: Path, benchmark: Benchmark, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(place / "tiny", tmp_path / "trained"))
+    before = build_adapter(str(folder), context(benchmark)).settings["checkpoint"]
+    for shard in folder.glob("*.safetensors"):
+        trained = {name: 1.01 * tensor for name, tensor in load_file(shard).items()}
+        save_file(trained, shard, metadata={"format": "pt"})
+    after = build_adapter(f"vica:{folder}", context(benchmark)).settings["checkpoint"]
+    assert before["sha256"] != after["sha256"]
+    assert before["of"] == after["of"]
+
+
+def asked_about(place: Path, texts: dict[str, str]) -> tuple[Video, list[Question]]:
+    frames = read_frames(place / "clip0.mp4", FRAMES)
+    video = Video(
+        name="clip0",
+        path=place / "clip0.mp4",
+        frames_THWC=frames.pixels_THWC,
+        seconds=frames.seconds,
+        duration=frames.duration,
+    )
+    questions = [
+        Question(id=name, video="clip0", task="object_counting", text=text, answer="1")
+        for name, text in texts.items()
+    ]
+    return video, questions
+
+
+def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark: Benchmark) -> None:
+    adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=NEW))
+    video, questions = asked_about(place, {"long": "How long? " * 4000, "short": "How long?"})
+    long, short = adapter.answer(video, questions)
+    assert long.error is not None
+    assert "more than the context of 32768" in long.error
+    assert short.error is None
+    assert short.new_tokens == NEW
+
+
+def test_the_encoders_see_a_video_once_however_many_questions_there_are(
+    place: Path, benchmark: Benchmark
+) -> None:
+    adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=1))
+    seen: list[str] = []
+    for name in ("vision_tower", "sam_tower"):
+        tower = adapter.model.model.get_submodule(name)
+        tower.register_forward_hook(lambda *_, name=name: seen.append(name))
+    video, questions = asked_about(place, {str(n): f"How many, {n}?" for n in range(5)})
+    assert all(answer.error is None for answer in adapter.answer(video, questions))
+    assert sorted(seen) == ["sam_tower", "vision_tower"]

@@ -1,0 +1,96 @@
+"""`vicabench models`: the zoo, the cache, the token budget and tiny checkpoints."""
+
+from pathlib import Path
+
+from vica.tiny import write_tiny_checkpoint
+
+from tests import hub as hubs
+from tests.support import Vicabench, refuses
+
+REPO = "nkkbr/ViCA2-5p"
+WEIGHTS = {f"model-0000{n}-of-00002.safetensors": bytes([n]) * 600_000 for n in (1, 2)}
+FILES = {
+    **WEIGHTS,
+    "model.safetensors.index.json": (
+        b'{"weight_map": {"a": "model-00001-of-00002.safetensors",'
+        b' "b": "model-00002-of-00002.safetensors"}}'
+    ),
+    "config.json": b'{"model_type": "vica_qwen"}',
+    "training_args.bin": b"pickle",
+}
+
+
+def row_of(output: str, repo: str) -> str:
+    return next(line for line in output.splitlines() if line.split()[:1] == [repo])
+
+
+def test_a_checkpoint_of_the_zoo_is_fetched_and_listed(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    with hubs.serve({f"models/{REPO}": FILES}) as hub:
+        env = {**hub.environment(tmp_path / "hf"), "COLUMNS": "160"}
+        before = vicabench("models", "list", **env)
+        assert before.returncode == 0, before.stderr
+        assert row_of(before.stdout, REPO).split()[1:5] == ["vica2", "ViCA2-7B", "5", "stage3"]
+        assert sum(line.startswith("nkkbr/") for line in before.stdout.splitlines()) == 46
+        assert "MB" not in before.stdout
+
+        fetched = vicabench("models", "fetch", REPO, **env)
+        assert fetched.returncode == 0, fetched.stderr
+        assert hub.repositories[f"models/{REPO}"][-1].commit in fetched.stdout
+        assert not hub.downloads("training_args.bin")
+
+        after = row_of(vicabench("models", "list", **env).stdout, REPO)
+        assert "1.2 MB" in after
+        assert "partly" not in after
+
+        next((tmp_path / "hf").glob("**/model-00002-of-00002.safetensors")).unlink()
+        assert "600.1 kB, partly" in row_of(vicabench("models", "list", **env).stdout, REPO)
+
+
+def test_what_the_hub_refuses_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+    pickled = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
+    with hubs.serve({f"models/{REPO}": FILES, "models/lab/old": pickled}) as hub:
+        env = hub.environment(tmp_path)
+        refuses(vicabench("models", "fetch", "lab/none", **env), "no model lab/none", "HTTP 404")
+        refuses(vicabench("models", "fetch", "lab/old", **env), "lab/old", "no safetensors")
+        refuses(vicabench("models", "fetch", f"{REPO}@v9", **env), REPO, "revision")
+        hub.token = "secret"
+        refuses(vicabench("models", "fetch", REPO, **env), "HTTP 401", "HF_TOKEN")
+    refuses(vicabench("models", "fetch", REPO, **env), "cannot be reached", "HF_ENDPOINT")
+
+
+def test_weights_that_come_damaged_are_no_success(vicabench: Vicabench, tmp_path: Path) -> None:
+    name = "model-00002-of-00002.safetensors"
+    with hubs.serve({f"models/{REPO}": FILES}) as hub:
+        hub.corrupt = {name}
+        env = hub.environment(tmp_path)
+        done = vicabench("models", "fetch", REPO, **env)
+        refuses(done, name, "came damaged")
+        hub.corrupt = set()
+        assert vicabench("models", "fetch", REPO, **env).returncode == 0
+
+
+def test_the_token_budget_of_the_published_model_is_shown(vicabench: Vicabench) -> None:
+    done = vicabench("models", "show", "7b", "--frames", "64")
+    assert done.returncode == 0, done.stderr
+    assert "ViCA2 (vica_qwen)" in done.stdout
+    assert "13,440 + 8,704 = 22,144 of 32,768, ratio 1.54" in done.stdout
+
+
+def test_a_token_ratio_that_overflows_the_context_is_refused_by_how_much(
+    vicabench: Vicabench,
+) -> None:
+    done = vicabench("models", "show", "7b", "--frames", "128")
+    refuses(done, "44288 tokens", "11520 more", "fewer frames")
+
+
+def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    made = vicabench("models", "init", "--family", "vica", "--seed", "3", "--out", "made")
+    assert made.returncode == 0, made.stderr
+    same = write_tiny_checkpoint(tmp_path / "same", family="vica", seed=3)
+    for file in ("model.safetensors", "config.json"):
+        assert (tmp_path / "made" / file).read_bytes() == (same / file).read_bytes()
+    refuses(vicabench("models", "show", "./made", "--hiera-pool", "4"), "a ViCA", "no Hiera")

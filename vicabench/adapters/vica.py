@@ -1,0 +1,187 @@
+"""ViCA and ViCA2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`, or either after `vica:`.
+
+A video is preprocessed and encoded once, then each of its questions is answered, greedily, in
+the wording of the models' own VSI-Bench evaluation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.utils.logging import disable_progress_bar
+from vica import ViCA, ViCAProcessor, load_model, load_processor
+from vica.answering import EOS, LENGTH
+from vica.chat import prompt, time_instruction, vsi_bench_question
+from vica.hub import MODEL_TYPES, fetch
+
+from vicabench.adapters.checkpoints import identity, located
+from vicabench.errors import ConfigError
+from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Video
+
+WORDING = "ViCA's VSI-Bench evaluation"
+GREY = 128
+DTYPES = {
+    "auto": None,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViCAAdapter:
+    """A loaded model and how it is asked; `settings` is all that can change an answer."""
+
+    model: ViCA
+    processor: ViCAProcessor
+    options: ModelOptions
+    settings: Mapping[str, Any]
+    needs_video: bool = True
+    accepts_options: ClassVar[tuple[str, ...]] = tuple(f.name for f in fields(ModelOptions))
+
+    def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
+        """One answer per question, as soon as it is there; a failing question fails alone.
+
+        The time that encoding took is shared out evenly among the questions.
+        """
+        started = perf_counter()
+        block_ND = self._encode(video)
+        share = (perf_counter() - started) / len(questions)
+        timed = self.options.time_instruction
+        times = time_instruction(video.duration, video.seconds) if timed else ""
+        for question in questions:
+            started = perf_counter()
+            found = self._reply(block_ND, question, times)
+            yield Answer(question_id=question.id, seconds=share + perf_counter() - started, **found)
+
+    @torch.no_grad()
+    def _encode(self, video: Video) -> Tensor:
+        """The tokens [N, D] of the frames, or of grey ones in their place."""
+        frames_THWC = video.frames_THWC
+        if self.options.blind:
+            frames_THWC = np.full_like(frames_THWC, GREY)
+        block_ND = self.model.encode(self.processor.video(frames_THWC))
+        if block_ND.is_cuda:
+            torch.cuda.synchronize()  # or the first question would be charged for it
+        return block_ND
+
+    def _reply(self, block_ND: Tensor, question: Question, times: str) -> dict[str, Any]:
+        """The fields of an answer; what goes wrong is one of them."""
+        try:
+            return self._generate(block_ND, wording(question, times))
+        except Exception as error:  # whatever it is, the video's other questions are still asked
+            logging.getLogger("vicabench").exception("%s", question.id)
+            return {"error": f"vica: {type(error).__name__}: {error}"}
+
+    @torch.no_grad()
+    def _generate(self, block_ND: Tensor, text: str) -> dict[str, Any]:
+        ids = self.processor.tokens([text])["input_ids"].to(block_ND.device)
+        embeds_BLD = self.model.merge(ids, [block_ND]).embeds_BLD
+        limit = self.options.max_new_tokens
+        new = self.model.generate(inputs_embeds=embeds_BLD, max_new_tokens=limit)[0].tolist()
+        return {
+            "response": str(self.processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
+            "prompt_tokens": embeds_BLD.shape[1],
+            "new_tokens": len(new),
+            "stop": EOS if new and new[-1] in _ends(self.model) else LENGTH,
+        }
+
+
+def build(argument: str, context: AdapterContext) -> ViCAAdapter:
+    """Load the checkpoint that `argument` names; ConfigError or VicaError if it cannot be."""
+    if not argument:
+        raise ConfigError("Say which checkpoint: --model nkkbr/ViCA2, or --model ./folder")
+    options = context.options
+    device, dtype = _device(options.device), _dtype(options.dtype)
+    name, hub = located(argument)
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # a log file has no use for it
+    folder = fetch(name, weights=False, **hub)  # another family ends here, before its weights
+    if folder != Path(name):
+        hub = {"revision": folder.name}  # the rest is of the same commit, whatever is pushed
+    model = load_model(name, device=device, dtype=dtype, attention=options.attention, **hub)
+    if context.frames:
+        model.config.layout.video(context.frames).check()
+    return ViCAAdapter(
+        model=model,
+        processor=load_processor(name, model.config, **hub),
+        options=options,
+        settings=_settings(model, options, identity(folder)),
+    )
+
+
+def wording(question: Question, times: str) -> str:
+    """The whole prompt for a question; `times` is a time instruction, or nothing."""
+    return prompt(vsi_bench_question(question.text, question.options, time_instruction=times))
+
+
+def _settings(
+    model: ViCA, options: ModelOptions, checkpoint: Mapping[str, str]
+) -> dict[str, object]:
+    return {
+        "family": MODEL_TYPES[model.config.model_type],
+        "thinking": model.config.thinking,
+        "checkpoint": dict(checkpoint),
+        "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "attention": options.attention,
+        "prompt": {"wording": WORDING, "sha256": _prompt_digest(options.time_instruction)},
+        "time_instruction": options.time_instruction,
+        "blind": options.blind,
+        "max_new_tokens": options.max_new_tokens,
+        "generation_config": _stated(model),
+    }
+
+
+def _prompt_digest(timed: bool) -> str:
+    """SHA-256 of the prompts for an example of each kind of question."""
+    times = time_instruction(2.0, (0.0, 1.0)) if timed else ""
+    examples = [
+        Question(id="", video="", task="", text="{question}", answer="", options=options)
+        for options in ((), ("A. {option}", "B. {option}"))
+    ]
+    return hashlib.sha256("".join(wording(q, times) for q in examples).encode()).hexdigest()
+
+
+def _stated(model: ViCA) -> dict[str, Any]:
+    """What the checkpoint's generation_config.json says, as far as it differs from nothing."""
+    stated: dict[str, Any] = model.generation_config.to_diff_dict()
+    return {
+        name: value
+        for name, value in stated.items()
+        if name != "transformers_version" and not name.startswith("_")
+    }
+
+
+def _ends(model: ViCA) -> list[int]:
+    ends = model.generation_config.eos_token_id
+    return [] if ends is None else ends if isinstance(ends, list) else [ends]
+
+
+def _device(name: str) -> torch.device:
+    """The device of this name; ConfigError if there is none here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.ones(1, device=device).item()  # which a device without memory cannot give
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"--device {name} cannot be used here: {reason}") from error
+    return device
+
+
+def _dtype(name: str) -> torch.dtype | None:
+    if name not in DTYPES:
+        raise ConfigError(f"There is no --dtype {name}. Choose one of {', '.join(DTYPES)}.")
+    return DTYPES[name]

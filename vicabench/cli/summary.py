@@ -1,0 +1,94 @@
+"""What a checkpoint is made of and how many tokens a video costs in it, as lines of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vica import ViCA2Config, ViCAConfig, load_config
+from vica.budget import Layout
+from vica.hub import MODEL_TYPES
+from vica.sizes import SIZES
+
+from vicabench.adapters.checkpoints import located
+from vicabench.errors import ConfigError
+
+FAMILIES = ("vica", "vica2")
+BUILT_IN = {
+    **{
+        f"{family}-{size}": build
+        for size, builds in SIZES.items()
+        for family, build in zip(FAMILIES, builds, strict=True)
+    },
+    **{size: builds[-1] for size, builds in SIZES.items()},
+}
+"""Sizes by name; without a family, ViCA2's."""
+
+
+def summary(
+    spec: str,
+    *,
+    frames: int | None = None,
+    hiera_frames: int | None = None,
+    hiera_stage: int | None = None,
+    hiera_pool: int | None = None,
+) -> list[str]:
+    """The lines about `spec`, with the token ratio changed as asked.
+
+    Raises BudgetError by how much a video overflows the context, and ConfigError for Hiera's
+    settings where there is no Hiera.
+    """
+    config = _config(spec)
+    changes = {
+        "hiera_frames": hiera_frames,
+        "hiera_stage": hiera_stage,
+        "hiera_pool_stride": hiera_pool,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    if given and not isinstance(config, ViCA2Config):
+        raise ConfigError(f"{spec} is a ViCA, which has no Hiera: leave out its settings.")
+    count = frames or config.video_frames
+    if hiera_frames is not None:
+        given["video_frames"] = count
+    for name, value in given.items():
+        setattr(config, name, value)
+    return [*_parts(config), *_budget(config.layout, count)]
+
+
+def _config(spec: str) -> ViCAConfig:
+    if spec in BUILT_IN:
+        return BUILT_IN[spec]()
+    name, hub = located(spec)
+    return load_config(name, **hub)
+
+
+def _parts(config: ViCAConfig) -> list[str]:
+    siglip: Any = config.siglip
+    lines = [
+        f"{MODEL_TYPES[config.model_type]} ({config.model_type})",
+        f"language model: {config.num_hidden_layers} layers, width {config.hidden_size}, "
+        f"{config.vocab_size:,} rows of vocabulary, context {config.tokenizer_model_max_length:,}",
+        f"SigLIP: {siglip.num_hidden_layers} layers, width {siglip.hidden_size}, "
+        f"{config.siglip_size} pixels, {config.siglip_side} x {config.siglip_side} patches",
+    ]
+    if isinstance(config, ViCA2Config):
+        lines.append(
+            f"Hiera: stage {config.hiera_stage}, width {config.hiera_width}, "
+            f"{config.hiera_size} pixels, {config.hiera_side} x {config.hiera_side} map"
+        )
+    return lines
+
+
+def _budget(layout: Layout, frames: int) -> list[str]:
+    budget = layout.video(frames)
+    budget.check()
+    semantic = (
+        f"{frames} frames in SigLIP, pooled to {layout.semantic.pooled} x {layout.semantic.pooled}"
+    )
+    if layout.spatial is None:
+        return [f"a video: {semantic}", f"tokens: {budget.total:,} of {budget.context:,}"]
+    side = layout.spatial.pooled
+    return [
+        f"a video: {semantic}; {budget.spatial_frames} in Hiera, pooled to {side} x {side}",
+        f"tokens: {budget.semantic:,} + {budget.spatial:,} = {budget.total:,} "
+        f"of {budget.context:,}, ratio {budget.ratio:.2f}",
+    ]

@@ -1,0 +1,154 @@
+"""Checkpoints in the local cache of the Hugging Face hub: what is there, and bringing more.
+
+Nothing of torch is needed here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicabench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja")
+"""All that is ever read of a checkpoint: weights that can run code stay where they are."""
+INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cached:
+    """A repository in the local cache: bytes on disk, and whether any revision has all weights."""
+
+    size: int
+    whole: bool
+
+
+def cached() -> Mapping[str, Cached]:
+    """The model repositories in the local cache, by id."""
+    from huggingface_hub import scan_cache_dir  # noqa: PLC0415
+    from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
+
+    try:
+        repositories = scan_cache_dir().repos
+    except CacheNotFound:
+        return {}
+    return {
+        repo.repo_id: Cached(
+            size=repo.size_on_disk,
+            whole=any(_is_whole(revision.snapshot_path) for revision in repo.revisions),
+        )
+        for repo in repositories
+        if repo.repo_type == "model"
+    }
+
+
+def fetch(repo: str, revision: str | None = None) -> Path:
+    """Download a checkpoint into the local cache and return its folder; continues what was begun.
+
+    Weights are checked against the SHA-256 that the hub announces. Raises ConfigError saying what
+    the hub answered, or that there is none, or what came damaged, and what to do.
+    """
+    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
+
+    with _explained(repo):
+        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        wanted = {
+            file.rfilename: file.lfs.sha256 if file.lfs else None
+            for file in info.siblings or ()
+            if any(fnmatch(file.rfilename, pattern) for pattern in PATTERNS)
+        }
+        if not any(name.endswith(".safetensors") for name in wanted):
+            raise ConfigError(
+                f"{repo} has no safetensors files, and only those are read: pickled weights can "
+                "run code when they are loaded."
+            )
+        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=list(wanted)))
+    # Without a connection the hub's library gives what is there, and says nothing.
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise ConfigError(
+            f"The connection to the hub broke: {', '.join(missing)} of {repo} did not come. Type "
+            "the same command again: what was downloaded is kept."
+        )
+    _check(repo, folder, wanted)
+    return folder
+
+
+def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:
+    """Delete files whose content is not what was announced, and raise ConfigError naming them."""
+    damaged = []
+    for name, announced in sha256.items():
+        with (folder / name).open("rb") as file:
+            if announced in (None, hashlib.file_digest(file, "sha256").hexdigest()):
+                continue
+        damaged.append(name)
+        (folder / name).resolve().unlink()
+        (folder / name).unlink(missing_ok=True)
+    if damaged:
+        raise ConfigError(
+            f"{', '.join(damaged)} of {repo} came damaged and was deleted: the content does not "
+            "have the checksum that the hub announced. Type the same command again."
+        )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all files of weights are there: those of the index, or the single one."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return all((folder / name).is_file() for name in set(index["weight_map"].values()))
+    except FileNotFoundError:
+        return (folder / SINGLE).is_file()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+@contextmanager
+def _explained(repo: str) -> Iterator[None]:
+    """Turn every way in which a request to the hub fails into one that says what to do."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
+    try:
+        yield
+    except errors.HFValidationError as error:
+        raise ConfigError(f"{repo!r} is not the name of a repository: {error}") from None
+    except errors.RevisionNotFoundError:
+        raise ConfigError(
+            f"{repo} has no such revision. Give a commit, tag or branch after @, or leave it out."
+        ) from None
+    except errors.HfHubHTTPError as error:
+        raise ConfigError(_refusal(repo, error)) from None
+    except (transport_error, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
+        raise ConfigError(
+            f"The hub cannot be reached for {repo} ({str(error) or type(error).__name__}). Check "
+            "the network, proxy, HF_ENDPOINT and HF_HUB_OFFLINE and type the same command again: "
+            "what was downloaded is kept. A folder that was copied here works as well: --model "
+            "./folder"
+        ) from None
+
+
+def _refusal(repo: str, error: HfHubHTTPError) -> str:
+    """What an HTTP status means; the hub answers 401 for what does not exist, too."""
+    status = error.response.status_code
+    page = f"https://huggingface.co/{repo}"
+    if status in (401, 403):
+        return (
+            f"The hub does not let you read {repo} (HTTP {status}): it needs a login, its terms "
+            "have to be accepted, or there is no such repository. Check the name, accept its "
+            f"terms at {page}, and put a token that may read it into HF_TOKEN."
+        )
+    if status == 404:
+        return f"There is no model {repo} on the hub (HTTP 404). Check its name: {page}"
+    return (
+        f"The hub answered HTTP {status} for {repo}. Type the same command again later: what was "
+        "downloaded is kept."
+    )
