@@ -39,6 +39,7 @@ class Prediction:
             "options": list(q.options) or None,
             "ground_truth": q.answer,
             "response": a.response,
+            **({} if a.parts is None else {"parts": dict(a.parts)}),
             "error": a.error,
             "stop": a.stop,
             "prompt_tokens": a.prompt_tokens,
@@ -120,6 +121,7 @@ def _prediction(record: Record, where: str) -> Prediction:
             prompt_tokens=record.get("prompt_tokens"),
             new_tokens=record.get("new_tokens"),
             seconds=record.get("seconds"),
+            parts=_parts(record.get("parts"), where),
         ),
     )
 
@@ -177,6 +179,14 @@ def _truth(task: str, value: Any, where: str) -> str:
             f"{where}: the ground truth of a {task} question is {wanted}, not {value!r}."
         )
     return truth
+
+
+def _parts(value: Any, where: str) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
+        return value
+    raise DataError(f"{where}: parts must be an object of texts, or left out.")
 
 
 def _text(value: Any, name: str, where: str) -> str | None:

@@ -151,6 +151,7 @@ class Answer:
 
     `error` says why there is no reply; an error is a record, never a text to be graded. `stop`
     says what ended the reply (`eos`, `length`, ...), `seconds` what it took, as far as known.
+    `parts` is a Thinking reply cut into `thoughts`, `response` and `final`, as far as it has them.
     """
 
     question_id: str
@@ -160,6 +161,7 @@ class Answer:
     new_tokens: int | None = None
     stop: str | None = None
     error: str | None = None
+    parts: Mapping[str, str] | None = None
 
 
 class Adapter(Protocol):

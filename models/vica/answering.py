@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vica.generation import settled
 from vica.modeling import ViCA
@@ -50,17 +51,28 @@ def answer(
     visual = processor.video(frames_FHWC)
     block_ND = model.encode(visual)
     for prompt in prompts:
-        ids = processor.tokens([prompt])["input_ids"].to(block_ND.device)
-        merged = model.merge(ids, [block_ND])
-        new = model.generate(inputs_embeds=merged.embeds_BLD, **options)[0].tolist()
-        ended = bool(new) and new[-1] in _ends(model)
-        yield Reply(
-            text=str(processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
-            raw=str(processor.tokenizer.decode(new[:-1] if ended else new)),
-            prompt_tokens=merged.embeds_BLD.shape[1],
-            new_tokens=len(new),
-            stop=EOS if ended else LENGTH,
-        )
+        yield reply(model, processor, block_ND, prompt, **options)
+
+
+@torch.no_grad()
+def reply(
+    model: ViCA, processor: ViCAProcessor, block_ND: Tensor, prompt: str, **options: Any
+) -> Reply:
+    """The reply to one prompt about a video that `model.encode` gave the tokens [N, D] of.
+
+    Raises as `answer` does.
+    """
+    ids = processor.tokens([prompt])["input_ids"].to(block_ND.device)
+    merged = model.merge(ids, [block_ND])
+    new = model.generate(inputs_embeds=merged.embeds_BLD, **options)[0].tolist()
+    ended = bool(new) and new[-1] in _ends(model)
+    return Reply(
+        text=str(processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
+        raw=str(processor.tokenizer.decode(new[:-1] if ended else new)),
+        prompt_tokens=merged.embeds_BLD.shape[1],
+        new_tokens=len(new),
+        stop=EOS if ended else LENGTH,
+    )
 
 
 def describe(model: ViCA, **options: Any) -> dict[str, Any]:

@@ -150,8 +150,10 @@ class Mistaken:
     def answer(self, video, questions):
         if video.name == "clip0":
             sys.exit(0)
-        for q, seconds in zip(questions, [np.float32(0.5), float("nan"), "soon"] + 7 * [None]):
-            yield Answer(question_id=q.id, response="1", seconds=seconds, new_tokens=np.int64(3))
+        seconds = [np.float32(0.5), float("nan"), "soon"] + 7 * [None]
+        parts = [None, None, None, {"thoughts": "hm", "final": "1"}, {"final": 1}] + 5 * [None]
+        for q, s, p in zip(questions, seconds, parts):
+            yield Answer(question_id=q.id, response="1", seconds=s, new_tokens=np.int64(3), parts=p)
 """
 
 
@@ -168,6 +170,8 @@ def test_what_an_adapter_gets_wrong_is_recorded_and_never_ends_the_run(
     assert (records[10]["seconds"], records[10]["new_tokens"]) == (0.5, 3)
     assert "seconds is nan" in records[11]["error"]
     assert "could not convert string to float" in records[12]["error"]
+    assert records[13]["parts"] == {"thoughts": "hm", "final": "1"}
+    assert "parts are texts by name" in records[14]["error"]
     assert "sys.exit(0)" in (tmp_path / "r" / "errors.log").read_text(encoding="utf-8")
     refuses(vicabench(*command, "--model", "mistaken:x", **installed), "no such checkpoint")
 

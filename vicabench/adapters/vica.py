@@ -10,7 +10,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
 from vica import ViCA, ViCAProcessor, load_model, load_processor
-from vica.answering import EOS, LENGTH
+from vica.answering import reply
 from vica.chat import prompt, time_instruction, vsi_bench_question
 from vica.hub import MODEL_TYPES, fetch
+from vica.thinking import split_reply
 
 from vicabench.adapters.checkpoints import identity, located
 from vicabench.errors import ConfigError
@@ -83,17 +84,15 @@ class ViCAAdapter:
             logging.getLogger("vicabench").exception("%s", question.id)
             return {"error": f"vica: {type(error).__name__}: {error}"}
 
-    @torch.no_grad()
     def _generate(self, block_ND: Tensor, text: str) -> dict[str, Any]:
-        ids = self.processor.tokens([text])["input_ids"].to(block_ND.device)
-        embeds_BLD = self.model.merge(ids, [block_ND]).embeds_BLD
         limit = self.options.max_new_tokens
-        new = self.model.generate(inputs_embeds=embeds_BLD, max_new_tokens=limit)[0].tolist()
+        found = reply(self.model, self.processor, block_ND, text, max_new_tokens=limit)
         return {
-            "response": str(self.processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
-            "prompt_tokens": embeds_BLD.shape[1],
-            "new_tokens": len(new),
-            "stop": EOS if new and new[-1] in _ends(self.model) else LENGTH,
+            "response": found.text,
+            "parts": _parts(found.raw),
+            "prompt_tokens": found.prompt_tokens,
+            "new_tokens": found.new_tokens,
+            "stop": found.stop,
         }
 
 
@@ -163,9 +162,12 @@ def _stated(model: ViCA) -> dict[str, Any]:
     }
 
 
-def _ends(model: ViCA) -> list[int]:
-    ends = model.generation_config.eos_token_id
-    return [] if ends is None else ends if isinstance(ends, list) else [ends]
+def _parts(raw: str) -> dict[str, str] | None:
+    """The parts of a Thinking reply that are there; None for a reply of any other kind."""
+    thinking = split_reply(raw)
+    if thinking is None:
+        return None
+    return {name: part for name, part in asdict(thinking).items() if part is not None}
 
 
 def _device(name: str) -> torch.device:

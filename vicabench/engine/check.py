@@ -22,6 +22,7 @@ def checked(answer: Answer) -> Answer:
             prompt_tokens=_count(answer.prompt_tokens),
             new_tokens=_count(answer.new_tokens),
             stop=None if answer.stop is None else str(answer.stop),
+            parts=_parts(answer.parts),
             error=None if answer.error is None else str(answer.error) or "unnamed",
         )
     except (TypeError, ValueError, OverflowError) as error:
@@ -35,6 +36,14 @@ def _seconds(value: Any) -> float | None:
     if not math.isfinite(seconds):
         raise ValueError(f"seconds is {seconds}")
     return seconds
+
+
+def _parts(value: Any) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not all(isinstance(text, str) for item in dict(value).items() for text in item):
+        raise TypeError("parts are texts by name")
+    return dict(value)
 
 
 def _count(value: Any) -> int | None:
