@@ -261,7 +261,7 @@ def test_the_list_says_what_is_there(shell: Shell, tmp_path: Path, fetched: Path
     folder = shutil.copytree(fetched, tmp_path / "cache" / "vsi-bench")
     listed = toy.vicabench("data", "list", environment={**shell.environment, "COLUMNS": "300"})
     row = next(line.split() for line in listed.stdout.splitlines() if toy.REPO in line)
-    assert row == [toy.REPO, str(folder), shell.commit, "6", "6"]
+    assert row == [toy.REPO, shell.commit, "6", "6", str(folder)]
     assert "built on first use" in listed.stdout
 
 
