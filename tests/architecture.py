@@ -32,7 +32,8 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
     "vicabench.reporting": SCORES,
-    "vicabench.adapters": FILES | {"vicabench.prompts", "vicabench.grading", "vica"},
+    "vicabench.adapters": FILES
+    | {"vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},

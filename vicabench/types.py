@@ -190,7 +190,7 @@ class ModelOptions:
 
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
-    same number and size; `max_new_tokens` bounds a reply.
+    same number and size; `max_new_tokens` bounds a reply; `wording` names the published prompt.
     """
 
     device: str = "auto"
@@ -199,6 +199,7 @@ class ModelOptions:
     time_instruction: bool = False
     blind: bool = False
     max_new_tokens: int = 1024
+    wording: str = "vica"
 
     def given(self) -> tuple[str, ...]:
         """The names of the options that differ from their defaults."""

@@ -19,7 +19,8 @@ from vicabench.errors import ConfigError
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
-PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja")
+SMALL = ("*.json", "*.txt", "*.jinja")
+PATTERNS = ("*.safetensors", *SMALL)
 """All that is ever read of a checkpoint: weights that can run code stay where they are."""
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
@@ -51,26 +52,38 @@ def cached() -> Mapping[str, Cached]:
     }
 
 
-def fetch(repo: str, revision: str | None = None) -> Path:
+def fetch(
+    repo: str, revision: str | None = None, *, weights: bool = True, again: bool = False
+) -> Path:
     """Download a checkpoint into the local cache and return its folder; continues what was begun.
 
-    Weights are checked against the SHA-256 that the hub announces. Raises ConfigError saying what
+    Without `weights` only the small files. What is downloaded is checked against the SHA-256 that
+    the hub announces; with `again` what was there already is too. Raises ConfigError saying what
     the hub answered, or that there is none, or what came damaged, and what to do.
     """
-    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
+    from huggingface_hub import (  # noqa: PLC0415
+        HfApi,
+        snapshot_download,
+        try_to_load_from_cache,
+    )
 
     with _explained(repo):
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         wanted = {
             file.rfilename: file.lfs.sha256 if file.lfs else None
             for file in info.siblings or ()
-            if any(fnmatch(file.rfilename, pattern) for pattern in PATTERNS)
+            if any(fnmatch(file.rfilename, p) for p in (PATTERNS if weights else SMALL))
         }
-        if not any(name.endswith(".safetensors") for name in wanted):
+        if weights and not any(name.endswith(".safetensors") for name in wanted):
             raise ConfigError(
                 f"{repo} has no safetensors files, and only those are read: pickled weights can "
                 "run code when they are loaded."
             )
+        there = {
+            name
+            for name in wanted
+            if isinstance(try_to_load_from_cache(repo, name, revision=info.sha), str)
+        }
         folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=list(wanted)))
     # Without a connection the hub's library gives what is there, and says nothing.
     missing = [name for name in wanted if not (folder / name).is_file()]
@@ -79,7 +92,7 @@ def fetch(repo: str, revision: str | None = None) -> Path:
             f"The connection to the hub broke: {', '.join(missing)} of {repo} did not come. Type "
             "the same command again: what was downloaded is kept."
         )
-    _check(repo, folder, wanted)
+    _check(repo, folder, {n: h for n, h in wanted.items() if again or n not in there})
     return folder
 
 
@@ -119,6 +132,8 @@ def _explained(repo: str) -> Iterator[None]:
     transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
+    except UnicodeEncodeError:
+        raise ConfigError("HF_TOKEN holds characters that no token has. Set it again.") from None
     except errors.HFValidationError as error:
         raise ConfigError(f"{repo!r} is not the name of a repository: {error}") from None
     except errors.RevisionNotFoundError:

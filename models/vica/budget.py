@@ -77,7 +77,8 @@ class Layout:
         """The tokens of a video shown as `frames` frames; raises BudgetError below one frame."""
         if frames < 1:
             raise BudgetError(f"a video of {frames} frames has nothing to show: ask for 1 or more")
-        spatial_frames = len(self.spatial_indices(frames))
+        count, of = self.spatial_share
+        spatial_frames = -(-frames * count // of) if self.spatial else 0
         spatial = self.spatial.tokens(spatial_frames) if self.spatial else 0
         return Budget(
             frames=frames,

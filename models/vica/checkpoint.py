@@ -51,7 +51,10 @@ def prepared(
     config = completed(config, read_config(folder), found)
     if has_tokenizer(folder):
         config.tokenizer_length = len(read_tokenizer(folder))
-    shapes_wanted = _shapes_of(model_class, config)
+    try:
+        shapes_wanted = _shapes_of(model_class, config)
+    except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{folder / CONFIG}: cannot be used: {error!r}") from error
     if config.tie_word_embeddings and HEAD not in found:
         del shapes_wanted[HEAD]
     compare(found, shapes_wanted, str(folder), published_name)

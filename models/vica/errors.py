@@ -17,3 +17,7 @@ class BudgetError(VicaError):
 
 class InputError(VicaError):
     """Frames, images or text that do not fit together or do not fit the model."""
+
+
+class ScoresError(VicaError):
+    """A model whose scores are no numbers, so that nothing can be answered from them."""

@@ -14,6 +14,8 @@ from transformers import (
     RepetitionPenaltyLogitsProcessor,
 )
 
+from vica.errors import ScoresError
+
 MAX_NEW_TOKENS = 1024
 """As in the published evaluation; Thinking replies need it."""
 
@@ -28,7 +30,15 @@ class WithinTokenizer(LogitsProcessor):
         self.length = length
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Scores [B, V] with all columns from `length` on at minus infinity."""
+        """Scores [B, V] with all columns from `length` on at minus infinity.
+
+        Raises ScoresError for scores that are no numbers: the highest of them means nothing.
+        """
+        if torch.isnan(scores).any():
+            raise ScoresError(
+                "the model's scores are not numbers (NaN): its weights are damaged, or overflow "
+                "in this dtype"
+            )
         scores = scores.clone()
         scores[:, self.length :] = -torch.inf
         return scores
@@ -44,6 +54,8 @@ def settled(
     prompt has padding. The rest are options that are no settings.
     """
     config = deepcopy(stated)
+    # A reply is its ids, and does not depend on how fast a machine is.
+    config.update(return_dict_in_generate=False, max_time=None)
     rest: dict[str, Any] = config.update(**options)
     if not options.get("do_sample", False):
         config.update(**_WITHOUT_SAMPLING)

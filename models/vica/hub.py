@@ -45,8 +45,12 @@ def family(folder: Path, name: str | None = None) -> str:
             f"{name}: its {CONFIG} asks to run Python code from the repository (auto_map); that "
             "is never done. Remove auto_map if the weights are in the published layout"
         )
+    for other in ("tokenizer_config.json", "generation_config.json"):
+        path = folder / other
+        if path.is_file() and "auto_map" in read_json(path):
+            raise CheckpointError(f"{name}: its {other} asks to run Python code (auto_map)")
     found = config.get("model_type")
-    if found not in MODEL_TYPES:
+    if not isinstance(found, str) or found not in MODEL_TYPES:
         known = " and ".join(f"{k} ({v})" for k, v in MODEL_TYPES.items())
         raise CheckpointError(f"{name}: is of the family {found!r}; known are {known}")
     return str(found)
@@ -55,15 +59,20 @@ def family(folder: Path, name: str | None = None) -> str:
 def read_config(folder: Path, name: str | None = None) -> dict[str, Any]:
     """`config.json` as it is; raises CheckpointError when it is missing or malformed."""
     path = folder / CONFIG
+    if not path.exists():
+        raise CheckpointError(f"{name or folder}: has no {CONFIG}: is it a checkpoint?")
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; raises CheckpointError when it is none."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{name or folder}: has no {CONFIG}: is it a checkpoint?") from None
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(config, dict):
+    if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no JSON object")
-    return config
+    return content
 
 
 def download(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> Path:

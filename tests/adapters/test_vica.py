@@ -81,7 +81,11 @@ def test_a_checkpoint_answers_a_benchmark_as_the_library_does(place: Path, first
     assert replies(place / "first") == from_the_library(place)
     told = settings(place / "first")
     assert (told["family"], told["device"], told["dtype"]) == ("ViCA2", "cpu", "float32")
-    assert (told["blind"], told["max_new_tokens"], told["attention"]) == (False, NEW, "sdpa")
+    assert (told["blind"], told["generation"]["max_new_tokens"], told["attention"]) == (
+        False,
+        NEW,
+        "sdpa",
+    )
     assert len(told["checkpoint"]["sha256"]) == 64
 
 
@@ -261,3 +265,47 @@ def test_the_encoders_see_a_video_once_however_many_questions_there_are(
     video, questions = asked_about(place, {str(n): f"How many, {n}?" for n in range(5)})
     assert all(answer.error is None for answer in adapter.answer(video, questions))
     assert sorted(seen) == ["sam_tower", "vision_tower"]
+
+
+def test_weights_that_changed_in_one_tensor_do_not_continue_a_run(
+    place: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(place, tmp_path / "place", symlinks=True)
+    here = tmp_path / "place"
+    assert ask(here, "--model", "./tiny", "--out", "r", "--limit", "1").returncode == 0
+    change(here / "tiny", "model.mm_projector.0.weight", 0.0)
+    refuses(ask(here, "--model", "./tiny", "--out", "r"), "adapter.checkpoint")
+
+
+def test_scores_that_are_no_numbers_are_errors_and_not_answers(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place, tmp_path / "place", symlinks=True)
+    here = tmp_path / "place"
+    change(here / "tiny", "lm_head.weight", float("nan"))
+    done = ask(here, "--model", "./tiny", "--out", "r", "--wording", "vsi-bench")
+    assert done.returncode == 1, done.stderr
+    assert settings(here / "r")["prompt"]["wording"] == "VSI-Bench's own"
+    errors = {line["error"] for line in read_jsonl(here / "r" / "predictions.jsonl")}
+    assert all("not numbers (NaN)" in error for error in errors)
+
+
+def test_a_damaged_generation_config_is_refused_and_so_is_a_revision_of_a_folder(
+    place: Path, tmp_path: Path, benchmark: Benchmark
+) -> None:
+    shutil.copytree(place / "tiny", tmp_path / "tiny")
+    (tmp_path / "tiny" / "generation_config.json").write_text("{", encoding="utf-8")
+    for spec, words in (
+        (f"{tmp_path}/tiny", "generation_config.json"),
+        (f"{tmp_path}/tiny@main", "@"),
+    ):
+        with pytest.raises((ConfigError, vica.CheckpointError), match=words):
+            build(spec, context(benchmark))
+
+
+def change(folder: Path, name: str, value: float) -> None:
+    """Fill one tensor of a checkpoint with a value."""
+    for path in folder.glob("*.safetensors"):
+        tensors = load_file(path)
+        if name in tensors:
+            save_file({**tensors, name: torch.full_like(tensors[name], value)}, path)
+            return
+    raise KeyError(name)

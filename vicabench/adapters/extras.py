@@ -20,7 +20,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except VicaError as error:
-        raise ConfigError(f"{str(error).rstrip('.')}.") from error
+        raise ConfigError(f"{str(error).rstrip('.?')}.") from error
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in PACKAGES:
             raise

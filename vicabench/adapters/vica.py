@@ -19,17 +19,23 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
-from vica import ViCA, ViCAProcessor, load_model, load_processor
-from vica.answering import reply
-from vica.chat import prompt, time_instruction, vsi_bench_question
-from vica.hub import MODEL_TYPES, fetch
+from vica import ViCA, ViCAProcessor, load_config, load_model, load_processor
+from vica.answering import describe, reply
+from vica.chat import prompt, time_instruction, video_question, vsi_bench_question
+from vica.hub import MODEL_TYPES
 from vica.thinking import split_reply
 
-from vicabench.adapters.checkpoints import identity, located
+from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.errors import ConfigError
+from vicabench.prompts import vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Video
 
-WORDING = "ViCA's VSI-Bench evaluation"
+WORDINGS = {"vica": "ViCA's VSI-Bench evaluation", "vsi-bench": "VSI-Bench's own"}
+EXAMPLES = tuple(
+    Question(id="", video="", task="", text="{question}", answer="", options=options)
+    for options in ((), ("A. {option}", "B. {option}"))
+)
+"""One of each kind, to identify and to measure a wording by."""
 GREY = 128
 DTYPES = {
     "auto": None,
@@ -79,7 +85,7 @@ class ViCAAdapter:
     def _reply(self, block_ND: Tensor, question: Question, times: str) -> dict[str, Any]:
         """The fields of an answer; what goes wrong is one of them."""
         try:
-            return self._generate(block_ND, wording(question, times))
+            return self._generate(block_ND, wording(question, times, self.options.wording))
         except Exception as error:  # whatever it is, the video's other questions are still asked
             logging.getLogger("vicabench").exception("%s", question.id)
             return {"error": f"vica: {type(error).__name__}: {error}"}
@@ -102,25 +108,39 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         raise ConfigError("Say which checkpoint: --model nkkbr/ViCA2, or --model ./folder")
     options = context.options
     device, dtype = _device(options.device), _dtype(options.dtype)
-    name, hub = located(argument)
+    if options.wording not in WORDINGS:
+        known = ", ".join(WORDINGS)
+        raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.")
     if not sys.stderr.isatty():
         disable_progress_bar()  # a log file has no use for it
-    folder = fetch(name, weights=False, **hub)  # another family ends here, before its weights
-    if folder != Path(name):
-        hub = {"revision": folder.name}  # the rest is of the same commit, whatever is pushed
-    model = load_model(name, device=device, dtype=dtype, attention=options.attention, **hub)
+    folder = _checked_folder(argument, context.frames)
+    model = load_model(folder, device=device, dtype=dtype, attention=options.attention)
+    processor = load_processor(folder, model.config)
     if context.frames:
-        model.config.layout.video(context.frames).check()
+        text = processor.tokens([wording(EXAMPLES[-1], "", options.wording)])["input_ids"]
+        model.config.layout.video(context.frames).check(text.shape[1])
     return ViCAAdapter(
         model=model,
-        processor=load_processor(name, model.config, **hub),
+        processor=processor,
         options=options,
         settings=_settings(model, options, identity(folder)),
     )
 
 
-def wording(question: Question, times: str) -> str:
+def _checked_folder(spec: str, frames: int) -> Path:
+    """The folder of a checkpoint; another family, or a video that does not fit in its context, is
+    refused before the weights are downloaded.
+    """
+    small = local_folder(spec, weights=False)
+    if frames:
+        load_config(small).layout.video(frames).check()
+    return local_folder(spec, commit=None if small == Path(spec) else small.name)
+
+
+def wording(question: Question, times: str, name: str) -> str:
     """The whole prompt for a question; `times` is a time instruction, or nothing."""
+    if name == "vsi-bench":
+        return prompt(video_question(vsi_bench(question), time_instruction=times))
     return prompt(vsi_bench_question(question.text, question.options, time_instruction=times))
 
 
@@ -128,38 +148,22 @@ def _settings(
     model: ViCA, options: ModelOptions, checkpoint: Mapping[str, str]
 ) -> dict[str, object]:
     return {
+        **describe(model, max_new_tokens=options.max_new_tokens),
         "family": MODEL_TYPES[model.config.model_type],
         "thinking": model.config.thinking,
         "checkpoint": dict(checkpoint),
         "device": model.device.type,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "attention": options.attention,
-        "prompt": {"wording": WORDING, "sha256": _prompt_digest(options.time_instruction)},
+        "prompt": {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)},
         "time_instruction": options.time_instruction,
         "blind": options.blind,
-        "max_new_tokens": options.max_new_tokens,
-        "generation_config": _stated(model),
     }
 
 
-def _prompt_digest(timed: bool) -> str:
+def _prompt_digest(options: ModelOptions) -> str:
     """SHA-256 of the prompts for an example of each kind of question."""
-    times = time_instruction(2.0, (0.0, 1.0)) if timed else ""
-    examples = [
-        Question(id="", video="", task="", text="{question}", answer="", options=options)
-        for options in ((), ("A. {option}", "B. {option}"))
-    ]
-    return hashlib.sha256("".join(wording(q, times) for q in examples).encode()).hexdigest()
-
-
-def _stated(model: ViCA) -> dict[str, Any]:
-    """What the checkpoint's generation_config.json says, as far as it differs from nothing."""
-    stated: dict[str, Any] = model.generation_config.to_diff_dict()
-    return {
-        name: value
-        for name, value in stated.items()
-        if name != "transformers_version" and not name.startswith("_")
-    }
+    times = time_instruction(2.0, (0.0, 1.0)) if options.time_instruction else ""
+    prompts = [wording(example, times, options.wording) for example in EXAMPLES]
+    return hashlib.sha256("".join(prompts).encode()).hexdigest()
 
 
 def _parts(raw: str) -> dict[str, str] | None:

@@ -63,7 +63,7 @@ def fetch(spec: SpecArgument) -> None:
         raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
     name, hub = located(spec)
     with interruptible(KEPT):
-        folder = fetch_checkpoint(name, hub.get("revision"))
+        folder = fetch_checkpoint(name, hub.get("revision"), again=True)
     typer.echo(f"{name} at {folder.name} is in {folder}.")
 
 
@@ -102,7 +102,7 @@ def init(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
     size: Annotated[str, typer.Option(help="tiny.")] = "tiny",
     family: Annotated[str, typer.Option(help="vica2 or vica.")] = "vica2",
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same weights.")] = 0,
 ) -> None:
     """Make a checkpoint with random weights in the published layout, to try things out with."""
     from vicabench.adapters.extras import explained

@@ -31,6 +31,9 @@ BlindOption = Annotated[
     bool,
     typer.Option("--blind", help="Show grey frames: what can be answered from language alone."),
 ]
+WordingOption = Annotated[
+    str, typer.Option(help="The prompt: vica (the models' own evaluation) or vsi-bench.")
+]
 NewTokensOption = Annotated[
     int, typer.Option(min=1, help="Tokens of a reply at most; Thinking models need 1024 and more.")
 ]

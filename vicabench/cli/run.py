@@ -18,6 +18,7 @@ from vicabench.cli.options import (
     DtypeOption,
     NewTokensOption,
     TimeOption,
+    WordingOption,
 )
 
 
@@ -67,6 +68,7 @@ def command(
     time_instruction: TimeOption = False,
     blind: BlindOption = False,
     max_new_tokens: NewTokensOption = 1024,
+    wording: WordingOption = "vica",
     seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = WORKERS,
     video_timeout: Annotated[
@@ -88,8 +90,7 @@ def command(
 ) -> None:
     """Answer a benchmark's questions, keep the answers in a run folder, print the table.
 
-    The same command continues a run that was interrupted. Exit code 1 says that the run ended
-    and some questions have no answer.
+    The same command continues an interrupted run. Exit code 1: some questions have no answer.
     """
     from vicabench.cli.running import Request, run_all
     from vicabench.types import ModelOptions
@@ -101,8 +102,8 @@ def command(
         time_instruction=time_instruction,
         blind=blind,
         max_new_tokens=max_new_tokens,
+        wording=wording,
     )
-
     run_all(
         Request(
             models=tuple(model),

@@ -9,7 +9,7 @@ from vica.budget import Layout
 from vica.hub import MODEL_TYPES
 from vica.sizes import SIZES
 
-from vicabench.adapters.checkpoints import located
+from vicabench.adapters.checkpoints import local_folder
 from vicabench.errors import ConfigError
 
 FAMILIES = ("vica", "vica2")
@@ -57,8 +57,7 @@ def summary(
 def _config(spec: str) -> ViCAConfig:
     if spec in BUILT_IN:
         return BUILT_IN[spec]()
-    name, hub = located(spec)
-    return load_config(name, **hub)
+    return load_config(local_folder(spec, weights=False))
 
 
 def _parts(config: ViCAConfig) -> list[str]:
