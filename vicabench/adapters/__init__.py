@@ -33,7 +33,7 @@ def build_adapter(spec: str, context: AdapterContext) -> Adapter:
     ConfigError naming the known adapters if there is none of that name, or saying why this one
     cannot be built.
     """
-    build, argument = _find(spec)
+    build, argument = find_adapter(spec)
     try:
         with explained():
             adapter = build(argument, context)
@@ -56,8 +56,11 @@ def _refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:
         raise ConfigError(f"--model {spec} does not know {typed}: leave that out.")
 
 
-def _find(spec: str) -> tuple[Build, str]:
-    """The function that builds what `spec` names, and its argument."""
+def find_adapter(spec: str) -> tuple[Build, str]:
+    """The function that builds what `spec` names, and its argument.
+
+    ConfigError naming the known adapters if there is none.
+    """
     name, _, argument = spec.partition(":")
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in installed and name not in ADAPTERS:

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from vicabench.adapters import find_adapter
 from vicabench.cli.options import FRAMES, VIDEO_TIMEOUT, WORKERS
 from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay, building
@@ -73,6 +74,8 @@ def run_all(request: Request) -> None:
     _check_options(request)
     protocol = find_protocol(request.protocol)
     terminal = console(stderr=True)
+    for model in request.models:
+        find_adapter(model)  # a misspelt model is refused before the others are run
     benchmark = _load(request, terminal)
     check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
