@@ -25,6 +25,15 @@ from vica.names import our_name, published_name
 from vica.tensors import Shape, compare, shapes
 
 HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
+COUNTS = (
+    "video_frames",
+    "tokenizer_model_max_length",
+    "mm_spatial_pool_stride",
+    "hiera_frames",
+    "hiera_stage",
+    "hiera_pool_stride",
+)
+"""Fields of ours that transformers does not check."""
 HEAD = "lm_head.weight"
 """Left out of the files where it is tied to the embeddings."""
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -75,6 +84,11 @@ def configured(
         )
     except (TypeError, ValueError, KeyError, StrictDataclassError) as error:
         raise CheckpointError(f"{folder / CONFIG}: cannot be used: {error}") from error
+    for name in COUNTS:
+        if type(value := getattr(config, name, 1)) is not int:
+            raise CheckpointError(
+                f"{folder / CONFIG}: {name} must be a whole number, it is {value!r}"
+            )
     return cast(ViCAConfig, config), rest
 
 

@@ -94,3 +94,13 @@ def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(
     for file in ("model.safetensors", "config.json"):
         assert (tmp_path / "made" / file).read_bytes() == (same / file).read_bytes()
     refuses(vicabench("models", "show", "./made", "--hiera-pool", "4"), "a ViCA", "no Hiera")
+
+
+def test_a_config_with_a_count_that_is_no_number_is_refused_naming_the_field(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    write_tiny_checkpoint(tmp_path / "tiny")
+    config = tmp_path / "tiny" / "config.json"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('"hiera_frames": 32', '"hiera_frames": 1.5'), encoding="utf-8")
+    refuses(vicabench("models", "show", "./tiny"), "config.json", "hiera_frames", "1.5")

@@ -1,4 +1,4 @@
-"""The options of `vicabench run` that are about models, and defaults that its checks need."""
+"""Options that commands share or that are about models, and defaults that checks need."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ WORKERS = 1
 VIDEO_TIMEOUT = 120.0
 LONGEST_TIMEOUT = 86_400.0
 
+FormatOption = Annotated[
+    str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+]
+ProtocolOption = Annotated[str, typer.Option(help="Grading protocol of the table.")]
+PublishedOption = Annotated[
+    bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
+]
 DeviceOption = Annotated[
     str,
     typer.Option(

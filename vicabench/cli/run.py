@@ -16,7 +16,10 @@ from vicabench.cli.options import (
     BlindOption,
     DeviceOption,
     DtypeOption,
+    FormatOption,
     NewTokensOption,
+    ProtocolOption,
+    PublishedOption,
     TimeOption,
     WordingOption,
 )
@@ -80,13 +83,9 @@ def command(
         ),
     ] = VIDEO_TIMEOUT,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
-    protocol: Annotated[str, typer.Option(help="Grading protocol of the table.")] = "official",
-    table: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
-    ] = "terminal",
-    published: Annotated[
-        bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
-    ] = False,
+    protocol: ProtocolOption = "official",
+    table: FormatOption = "terminal",
+    published: PublishedOption = False,
 ) -> None:
     """Answer a benchmark's questions, keep the answers in a run folder, print the table.
 

@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 
+from vicabench.cli.options import FormatOption, ProtocolOption, PublishedOption
+
 
 def command(
     paths: Annotated[
         list[Path],
         typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="PATH..."),
     ],
-    protocol: Annotated[str, typer.Option(help="Grading protocol.")] = "official",
-    table: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
-    ] = "terminal",
-    published: Annotated[
-        bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
-    ] = False,
+    protocol: ProtocolOption = "official",
+    table: FormatOption = "terminal",
+    published: PublishedOption = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all estimates to this file.")
     ] = None,
