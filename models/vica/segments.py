@@ -20,7 +20,7 @@ PREFIX, PADDING = 0, -1
 
 
 def segment_ids(prefix: int, continuations: Sequence[int], padding: int = 0) -> Tensor:
-    """Segment ids, int64 [L], of a prefix, continuations of these lengths and padding at the end."""
+    """Segment ids, int64 [L]: a prefix, continuations of these lengths, padding at the end."""
     ids = torch.arange(PREFIX, len(continuations) + 1)
     lengths = torch.tensor([prefix, *continuations])
     return torch.cat([ids.repeat_interleave(lengths), torch.full((padding,), PADDING)])
