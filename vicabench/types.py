@@ -30,67 +30,21 @@ class Task:
     types: tuple[str, ...]
 
 
+def _task(name: str, title: str, unit: str, kind: str, *types: str) -> Task:
+    return Task(name=name, title=title, unit=unit, kind=kind, types=types or (name,))
+
+
+_DIRECTIONS = tuple(f"object_rel_direction_{level}" for level in ("easy", "medium", "hard"))
+
 TASKS: tuple[Task, ...] = (
-    Task(
-        name="object_counting",
-        title="Obj. Count",
-        unit="objects",
-        kind=NUMERIC,
-        types=("object_counting",),
-    ),
-    Task(
-        name="object_abs_distance",
-        title="Abs. Dist.",
-        unit="m",
-        kind=NUMERIC,
-        types=("object_abs_distance",),
-    ),
-    Task(
-        name="object_size_estimation",
-        title="Obj. Size",
-        unit="cm",
-        kind=NUMERIC,
-        types=("object_size_estimation",),
-    ),
-    Task(
-        name="room_size_estimation",
-        title="Room Size",
-        unit="m²",
-        kind=NUMERIC,
-        types=("room_size_estimation",),
-    ),
-    Task(
-        name="object_rel_distance",
-        title="Rel. Dist.",
-        unit="",
-        kind=CHOICE,
-        types=("object_rel_distance",),
-    ),
-    Task(
-        name="object_rel_direction",
-        title="Rel. Dir.",
-        unit="",
-        kind=CHOICE,
-        types=(
-            "object_rel_direction_easy",
-            "object_rel_direction_medium",
-            "object_rel_direction_hard",
-        ),
-    ),
-    Task(
-        name="route_planning",
-        title="Route Plan",
-        unit="",
-        kind=CHOICE,
-        types=("route_planning",),
-    ),
-    Task(
-        name="obj_appearance_order",
-        title="Appr. Order",
-        unit="",
-        kind=CHOICE,
-        types=("obj_appearance_order",),
-    ),
+    _task("object_counting", "Obj. Count", "objects", NUMERIC),
+    _task("object_abs_distance", "Abs. Dist.", "m", NUMERIC),
+    _task("object_size_estimation", "Obj. Size", "cm", NUMERIC),
+    _task("room_size_estimation", "Room Size", "m²", NUMERIC),
+    _task("object_rel_distance", "Rel. Dist.", "", CHOICE),
+    _task("object_rel_direction", "Rel. Dir.", "", CHOICE, *_DIRECTIONS),
+    _task("route_planning", "Route Plan", "", CHOICE),
+    _task("obj_appearance_order", "Appr. Order", "", CHOICE),
 )
 """The tasks in the column order of the VSI-Bench paper (arXiv 2412.14171, Table 1)."""
 
@@ -136,6 +90,7 @@ class Video:
 
     `frames_THWC` is uint8 RGB, `seconds` the time of each frame, `duration` the whole video's
     length in seconds. All three are empty when the run was told not to decode (`--no-video`).
+    `prepared` is what the adapter's own `prepare` made of the video ahead of time, if it has one.
     """
 
     name: str
@@ -143,6 +98,7 @@ class Video:
     frames_THWC: NDArray[np.uint8]
     seconds: tuple[float, ...]
     duration: float
+    prepared: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +126,13 @@ class Adapter(Protocol):
     `settings` holds everything about the adapter that can change an answer; it becomes part of
     the run's configuration. `needs_video` is False for adapters that never look at the frames;
     only those may run without decoding.
+
+    An adapter may have more, which is looked for by name:
+
+    - `prepare(video) -> Any` turns the frames of a video that comes later into `Video.prepared`,
+      in a thread of its own while `answer` runs; what it raises fails that video alone;
+    - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
+    - `device_name`, a text, for the record of what a run was made on.
     """
 
     @property
@@ -185,12 +148,28 @@ class Adapter(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What an adapter has measured of its own work since it was built, by stage.
+
+    `seconds` may have `vision` (the encoders), `prefill` (reading the video and the prompts) and
+    `answers` (writing replies); stages do not overlap. `tokens` counts what was really computed:
+    `prefill` those of the shared prefix once and of every suffix, `answers` the new ones.
+    """
+
+    seconds: Mapping[str, float]
+    tokens: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """How a model is to run; the defaults leave it to the adapter.
 
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
     same number and size; `max_new_tokens` bounds a reply; `wording` names the published prompt.
+    The last three are about speed and memory alone: at most `group_size` questions are answered
+    together (0: all of a video), an encoder sees `vision_batch` frames at once, and `compile`
+    lets torch compile the model.
     """
 
     device: str = "auto"
@@ -200,6 +179,9 @@ class ModelOptions:
     blind: bool = False
     max_new_tokens: int = 1024
     wording: str = "vica"
+    group_size: int = 0
+    vision_batch: int = 8
+    compile: bool = False
 
     def given(self) -> tuple[str, ...]:
         """The names of the options that differ from their defaults."""

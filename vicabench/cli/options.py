@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+T = TypeVar("T")
 
 FRAMES = 64  # as the ViCA reports evaluate
 WORKERS = 1
@@ -44,3 +48,18 @@ WordingOption = Annotated[
 NewTokensOption = Annotated[
     int, typer.Option(min=1, help="Tokens of a reply at most; Thinking models need 1024 and more.")
 ]
+GroupOption = Annotated[
+    int,
+    typer.Option(min=0, help="Questions answered together at most; 0: all of a video. Memory."),
+]
+VisionOption = Annotated[
+    int, typer.Option(min=1, help="Frames that an encoder sees at once. Memory.")
+]
+CompileOption = Annotated[
+    bool, typer.Option("--compile", help="Let torch compile the model: slow to start, then faster.")
+]
+
+
+def filled(kind: type[T], given: Mapping[str, Any]) -> T:
+    """A dataclass whose fields are the options of the same names, which must all be there."""
+    return kind(**{field.name: given[field.name] for field in fields(kind)})  # type: ignore[arg-type]

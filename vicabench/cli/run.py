@@ -14,14 +14,18 @@ from vicabench.cli.options import (
     WORKERS,
     AttentionOption,
     BlindOption,
+    CompileOption,
     DeviceOption,
     DtypeOption,
     FormatOption,
+    GroupOption,
     NewTokensOption,
     ProtocolOption,
     PublishedOption,
     TimeOption,
+    VisionOption,
     WordingOption,
+    filled,
 )
 
 
@@ -72,6 +76,9 @@ def command(
     blind: BlindOption = False,
     max_new_tokens: NewTokensOption = 1024,
     wording: WordingOption = "vica",
+    group_size: GroupOption = 0,
+    vision_batch: VisionOption = 8,
+    compile: CompileOption = False,  # noqa: A002  (the option's name)
     seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = WORKERS,
     video_timeout: Annotated[
@@ -91,38 +98,13 @@ def command(
 
     The same command continues an interrupted run. Exit code 1: some questions have no answer.
     """
+    given = locals()
     from vicabench.cli.running import Request, run_all
     from vicabench.types import ModelOptions
 
-    options = ModelOptions(
-        device=device,
-        dtype=dtype,
-        attention=attention,
-        time_instruction=time_instruction,
-        blind=blind,
-        max_new_tokens=max_new_tokens,
-        wording=wording,
-    )
-    run_all(
-        Request(
-            models=tuple(model),
-            benchmark=benchmark,
-            subset=subset,
-            data=data,
-            videos=videos,
-            frames=frames,
-            limit=limit,
-            tasks=() if tasks is None else tuple(name.strip() for name in tasks.split(",")),
-            out=out,
-            retry_errors=retry_errors,
-            no_video=no_video,
-            options=options,
-            seed=seed,
-            workers=workers,
-            video_timeout=video_timeout,
-            decoder=decoder,
-            protocol=protocol,
-            table=table,
-            published=published,
-        )
-    )
+    chosen = {
+        "models": tuple(model),
+        "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
+        "options": filled(ModelOptions, given),
+    }
+    run_all(filled(Request, {**given, **chosen}))
