@@ -10,21 +10,34 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vica.errors import BudgetError, CheckpointError, InputError, VicaError
+from vica.errors import (
+    BudgetError,
+    CheckpointError,
+    InputError,
+    MemoryShortError,
+    VicaError,
+)
 from vica.registration import import_ours, register_with_transformers
 
 if TYPE_CHECKING:
-    from vica.answering import Reply, answer, describe
+    from vica.answering import answer, describe
     from vica.config import ViCA2Config, ViCAConfig
+    from vica.encoded import EncodedVideo, Prompt
     from vica.loading import load_config, load_hiera, load_model, load_processor
     from vica.modeling import ViCA, ViCA2
+    from vica.predictor import Predictor
     from vica.processing import ViCAProcessor
+    from vica.replies import Reply
     from vica.tiny import write_tiny_checkpoint
 
 __all__ = [
     "BudgetError",
     "CheckpointError",
+    "EncodedVideo",
     "InputError",
+    "MemoryShortError",
+    "Predictor",
+    "Prompt",
     "Reply",
     "ViCA",
     "ViCA2",
@@ -42,7 +55,10 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Reply": "vica.answering",
+    "EncodedVideo": "vica.encoded",
+    "Predictor": "vica.predictor",
+    "Prompt": "vica.encoded",
+    "Reply": "vica.replies",
     "ViCA": "vica.modeling",
     "ViCA2": "vica.modeling",
     "ViCA2Config": "vica.config",

@@ -1,9 +1,12 @@
-"""A video's questions, one after another: the video is encoded once, each prompt read in full."""
+"""One question at a time, as the original code answers: each prompt is read in full, video and all.
+
+`vica.predictor` gives the same replies for a fraction of the work; this is what it is compared to.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -12,25 +15,10 @@ from torch import Tensor
 from vica.generation import settled
 from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
+from vica.replies import Reply, end_ids, reply_of
 
-EOS, LENGTH = "eos", "length"
 _NOTES = ("transformers_version", "_from_model_config")
 """In a generation configuration, but without a bearing on answers."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """A model's answer: its text without special tokens, what it took, and what ended it.
-
-    `raw` keeps the special tokens, which part a Thinking reply; `prompt_tokens` counts the
-    visual ones too; `stop` is `eos` or `length`.
-    """
-
-    text: str
-    raw: str
-    prompt_tokens: int
-    new_tokens: int
-    stop: str
 
 
 @torch.no_grad()
@@ -65,14 +53,7 @@ def reply(
     ids = processor.tokens([prompt])["input_ids"].to(block_ND.device)
     merged = model.merge(ids, [block_ND])
     new = model.generate(inputs_embeds=merged.embeds_BLD, **options)[0].tolist()
-    ended = bool(new) and new[-1] in _ends(model)
-    return Reply(
-        text=str(processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
-        raw=str(processor.tokenizer.decode(new[:-1] if ended else new)),
-        prompt_tokens=merged.embeds_BLD.shape[1],
-        new_tokens=len(new),
-        stop=EOS if ended else LENGTH,
-    )
+    return reply_of(processor, new, ends=end_ids(model), prompt_tokens=merged.embeds_BLD.shape[1])
 
 
 def describe(model: ViCA, **options: Any) -> dict[str, Any]:
@@ -94,9 +75,3 @@ def describe(model: ViCA, **options: Any) -> dict[str, Any]:
             **options,
         },
     }
-
-
-def _ends(model: ViCA) -> list[int]:
-    """The ids that end a reply."""
-    ends = model.generation_config.eos_token_id
-    return [] if ends is None else ends if isinstance(ends, list) else [ends]

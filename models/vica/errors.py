@@ -21,3 +21,7 @@ class InputError(VicaError):
 
 class ScoresError(VicaError):
     """A model whose scores are no numbers, so that nothing can be answered from them."""
+
+
+class MemoryShortError(VicaError):
+    """A video, or one question about it, that the device has no memory for."""

@@ -1,0 +1,106 @@
+"""Attention to a shared prefix and to one's own tokens, computed apart and put together.
+
+The softmax over both is a weighted mean of the softmaxes over each, with their log-sum-exps as
+weights; this is exact, and lets any number of continuations read one copy of the prefix's keys and
+values (Juravsky et al., "Hydragen", arXiv 2402.05099, section 3.1). Queries that share a
+key head are laid along the sequence, so that no key or value is ever repeated.
+
+Shapes: T tokens of all continuations, K continuations, S queries and M keys of each, P tokens of
+the prefix, H heads = J key heads x G queries for each, E the width of a head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+QUERIES_AT_ONCE = 4096
+"""Rows of scores that are there at a time where no fused kernel is used."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Attended:
+    """Values [..., E] attended over a part of the keys, and that part's log-sum-exp [...]."""
+
+    values: Tensor
+    lse: Tensor
+
+    def at(self, *indices: Tensor) -> Attended:
+        """The queries at these indices of the leading dimensions."""
+        return Attended(values=self.values[indices], lse=self.lse[indices])
+
+
+def attend_prefix(query_THE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
+    """Every query over the whole prefix: values [T, H, E] and float32 or float64 lse [T, H]."""
+    tokens, heads, width = query_THE.shape
+    shared = heads // len(keys_JPE)
+    rows_JRE = query_THE.unflatten(1, (-1, shared)).transpose(0, 1).flatten(1, 2)
+    found = _attend(rows_JRE, keys_JPE, values_JPE)
+    values_JTGE = found.values.unflatten(1, (tokens, shared))
+    lse_JTG = found.lse.unflatten(1, (tokens, shared))
+    return Attended(
+        values=values_JTGE.transpose(0, 1).reshape(tokens, heads, width),
+        lse=lse_JTG.transpose(0, 1).reshape(tokens, heads),
+    )
+
+
+def attend_own(
+    query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
+) -> Attended:
+    """Each continuation over its own tokens: values [K, S, H, E] and lse [K, S, H].
+
+    They are few, so the scores are written out. A query has to see at least one key.
+    """
+    groups = keys_KJME.shape[1]
+    query_KJGSE = query_KSHE.unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4)
+    scale = query_KSHE.shape[-1] ** -0.5
+    scores = _wide(query_KJGSE @ keys_KJME[:, :, None].mT) * scale
+    scores = scores.masked_fill(~visible_KSM[:, None, None], -torch.inf)
+    weights = scores.softmax(-1).to(values_KJME.dtype)
+    values_KJGSE = weights @ values_KJME[:, :, None]
+    return Attended(
+        values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
+        lse=scores.logsumexp(-1).permute(0, 3, 1, 2).flatten(2, 3),
+    )
+
+
+def combine(first: Attended, second: Attended) -> Tensor:
+    """The values attended over both parts, in the dtype of the first's."""
+    share = torch.sigmoid(first.lse - second.lse)[..., None]
+    mixed = share * _wide(first.values) + (1 - share) * _wide(second.values)
+    return mixed.to(first.values.dtype)
+
+
+def _attend(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
+    """The kernels below scaled_dot_product_attention, as that does not give the log-sum-exp."""
+    batch = (query_JRE[None], keys_JPE[None], values_JPE[None])
+    aten, device = torch.ops.aten, query_JRE.device.type
+    if device == "cpu":
+        values, lse = aten._scaled_dot_product_flash_attention_for_cpu(*batch)
+    elif device == "cuda" and query_JRE.dtype in {torch.float16, torch.bfloat16}:
+        values, lse, *_ = aten._scaled_dot_product_flash_attention(*batch)
+    elif device == "cuda" and query_JRE.dtype == torch.float32:
+        values, lse, *_ = aten._scaled_dot_product_efficient_attention(
+            *batch, attn_bias=None, compute_log_sumexp=True
+        )
+    else:
+        return attend_in_parts(query_JRE, keys_JPE, values_JPE)
+    return Attended(values=values[0], lse=lse[0, :, : query_JRE.shape[1]])  # some kernels pad it
+
+
+def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
+    """The same without a fused kernel, for devices that have none: some queries at a time."""
+    parts = []
+    for rows_JRE in query_JRE.split(QUERIES_AT_ONCE, dim=1):
+        scores = _wide(rows_JRE @ keys_JPE.mT) * rows_JRE.shape[-1] ** -0.5
+        values = scores.softmax(-1).to(values_JPE.dtype) @ values_JPE
+        parts.append((values, scores.logsumexp(-1)))
+    values_parts, lse_parts = zip(*parts, strict=True)
+    return Attended(values=torch.cat(values_parts, dim=1), lse=torch.cat(lse_parts, dim=1))
+
+
+def _wide(numbers: Tensor) -> Tensor:
+    """As float32, or wider if it was."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()

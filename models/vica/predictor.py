@@ -1,0 +1,214 @@
+"""One video, many questions: encode and prefill a video once, then answer all that is asked of it.
+
+`Predictor.encode` gives an `EncodedVideo`, a value that holds the keys and values of what the
+prompts have in common, the video above all. `Predictor.answer` reads the rest of each prompt and
+decodes all the replies together; the prefix is never copied. In exact arithmetic the replies are
+those of one prompt at a time (`vica.answering`).
+
+Shapes: F frames, N visual tokens, S ids of a prompt's own, K prompts, D width.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
+from vica.continuing import Continuations, PrefixCache
+from vica.decoding import Limit, Observer, decode, greedy_settings
+from vica.encoded import EncodedVideo, Prompt, prefix_of
+from vica.errors import BudgetError, InputError, MemoryShortError
+from vica.memory import is_memory_error, release
+from vica.modeling import ViCA
+from vica.processing import Frames, ViCAProcessor
+from vica.replies import Reply, end_ids, reply_of
+from vica.stopwatch import Stopwatch
+from vica.visuals import Visual
+
+LOG = logging.getLogger(__name__)
+VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
+"""The stages of a predictor's `spent`."""
+
+
+class Predictor:
+    """A model that is asked many questions about one video.
+
+    `group_size` questions are answered together, all of a call if 0; `vision_batch` frames are in
+    an encoder at once. When memory is short both are halved, and the log (`vica.predictor`) says
+    so. `spent` adds up the seconds and tokens of the stages `vision`, `prefill` and `answers`.
+    """
+
+    def __init__(
+        self, model: ViCA, processor: ViCAProcessor, *, group_size: int = 0, vision_batch: int = 8
+    ) -> None:
+        if group_size < 0 or vision_batch < 1:
+            raise InputError("group_size is 0 (all) or more, vision_batch is 1 or more")
+        self.model, self.processor = model, processor
+        self.group_size, self.vision_batch = group_size, vision_batch
+        self.spent = Stopwatch()
+
+    @torch.no_grad()
+    def encode(self, video: Frames | Visual, prompts: Sequence[str] = ()) -> EncodedVideo:
+        """Encode a video and prefill all that `prompts` have in common.
+
+        `video` is uint8 frames [F, H, W, 3] or what the processor made of them. Without prompts
+        the video is prefilled and what stands before it in every prompt. Raises InputError for
+        prompts that do not share the video, BudgetError for more tokens than the context holds
+        and MemoryShortError for a video that there is no memory for.
+        """
+        ids = self._prefix(prompts)
+        if not isinstance(video, Visual):
+            self.model.config.layout.video(len(video)).check(len(ids) - 1)
+            video = self.processor.video(video)
+        try:
+            with self.spent.measure(VISION, self.model.device):
+                block_ND = self._block(video)
+            with self.spent.measure(PREFILL, self.model.device):
+                cache = self._prefill(ids, block_ND)
+        except Exception as error:
+            if is_memory_error(error):
+                raise MemoryShortError(
+                    "there is no memory to encode this video: use fewer frames, a smaller dtype "
+                    "or a larger device"
+                ) from error
+            raise
+        self.spent.tokens[PREFILL] += cache.length
+        return EncodedVideo(ids=tuple(ids), visual_tokens=len(block_ND), cache=cache)
+
+    @torch.no_grad()
+    def answer(
+        self,
+        encoded: EncodedVideo,
+        prompts: Sequence[str | Prompt],
+        *,
+        observe: Observer | None = None,
+        **options: Any,
+    ) -> list[Reply]:
+        """The reply to each prompt, in order.
+
+        `options` are settings of greedy generation (`max_new_tokens`, `repetition_penalty` ...);
+        `observe` is told a prompt's index and its logits at every step. Raises InputError for a
+        prompt that does not begin as the encoded video does, BudgetError for one that overflows
+        the context, ScoresError for scores that are no numbers and MemoryShortError where memory
+        is short of a single question.
+        """
+        asked = [each if isinstance(each, Prompt) else Prompt(text=each) for each in prompts]
+        rows = [self._checked(encoded, each.text) for each in asked]
+        replies: list[Reply] = []
+        while len(replies) < len(asked):
+            start = len(replies)
+            end = min(start + self.group_size, len(asked)) if self.group_size else len(asked)
+            watch = None if observe is None else _from(start, observe)
+            try:
+                with self.spent.measure(ANSWERS, self.model.device):
+                    replies += self._together(
+                        encoded, asked[start:end], rows[start:end], watch, options
+                    )
+            except Exception as error:
+                if not is_memory_error(error):
+                    raise
+                self._halve(end - start, error)
+        return replies
+
+    def _prefix(self, prompts: Sequence[str]) -> list[int]:
+        """The ids that are prefilled for these prompts, or for any."""
+        if prompts:
+            return prefix_of([self._ids(text) for text in prompts])
+        ids = self._ids(prompt(PLACEHOLDER))
+        return ids[: ids.index(PLACEHOLDER_ID) + 1]
+
+    def _ids(self, text: str) -> list[int]:
+        return token_ids(text, self.processor.tokenizer)
+
+    def _block(self, visual: Visual) -> Tensor:
+        """The tokens [N, D] of a video, from fewer frames at once where memory is short."""
+        while True:
+            self.model.model.frames_at_once = self.vision_batch
+            try:
+                return self.model.encode(visual)
+            except Exception as error:
+                if self.vision_batch == 1 or not is_memory_error(error):
+                    raise
+            release(self.model.device)
+            self.vision_batch //= 2
+            LOG.warning("Memory is short: encoding %d frames at a time now", self.vision_batch)
+
+    def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> PrefixCache:
+        """The keys and values of the prefix, by the model's own forward pass."""
+        merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
+        cache = DynamicCache(config=self.model.config)
+        self.model.model(inputs_embeds=merged.embeds_BLD, past_key_values=cache, use_cache=True)
+        layers = cast(list[DynamicLayer], cache.layers)
+        return PrefixCache(
+            keys=tuple(cast(Tensor, layer.keys)[0] for layer in layers),
+            values=tuple(cast(Tensor, layer.values)[0] for layer in layers),
+        )
+
+    def _checked(self, encoded: EncodedVideo, text: str) -> list[int]:
+        """The ids of a prompt that can be answered from this encoded video."""
+        ids = self._ids(text)
+        encoded.shared_by([ids])
+        over = encoded.length_of(ids) - self.model.config.tokenizer_model_max_length
+        if over > 0:
+            raise BudgetError(
+                f"the prompt is {encoded.length_of(ids)} tokens, {over} more than the context: "
+                "use fewer frames, more pooling or a shorter text"
+            )
+        return ids
+
+    def _together(
+        self,
+        encoded: EncodedVideo,
+        asked: Sequence[Prompt],
+        rows: Sequence[list[int]],
+        observe: Observer | None,
+        options: dict[str, Any],
+    ) -> list[Reply]:
+        """The replies to some prompts, prefilled and decoded together."""
+        settings, processors = greedy_settings(self.model, options)
+        ends = end_ids(self.model)
+        stops = [frozenset({*ends, *each.stop_ids}) for each in asked]
+        limits = [
+            Limit(max_new_tokens=each.max_new_tokens or settings.max_new_tokens, stops=stop)
+            for each, stop in zip(asked, stops, strict=True)
+        ]
+        shared = encoded.shared_by(rows)
+        going = Continuations(
+            self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
+        )
+        embed = self.model.get_input_embeddings()
+        own = [torch.tensor(ids[shared:], device=self.model.device) for ids in rows]
+        hidden_KD = going.start([embed(ids_S) for ids_S in own])
+        said = decode(self.model, going, hidden_KD, limits, processors, observe)
+        self.spent.tokens[PREFILL] += sum(map(len, own))
+        self.spent.tokens[ANSWERS] += sum(map(len, said))
+        return [
+            reply_of(self.processor, new, ends=list(stop), prompt_tokens=encoded.length_of(ids))
+            for new, stop, ids in zip(said, stops, rows, strict=True)
+        ]
+
+    def _halve(self, group: int, error: Exception) -> None:
+        """Make groups smaller from now on; MemoryShortError if this was a single question."""
+        if group == 1:
+            raise MemoryShortError(
+                "memory is short of a single question about this video: use fewer frames, fewer "
+                "new tokens, a smaller dtype or a larger device"
+            ) from error
+        release(self.model.device)
+        self.group_size = group // 2
+        LOG.warning(
+            "Memory is short of %d questions at once: answering %d at a time now",
+            group,
+            self.group_size,
+        )
+
+
+def _from(start: int, observe: Observer) -> Observer:
+    """The observer of a group that begins at the prompt `start`."""
+    return lambda index, logits_V: observe(start + index, logits_V)

@@ -1,0 +1,172 @@
+"""Many questions from one prefill get the replies that each gets alone."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from vica import BudgetError, InputError, Predictor, Prompt, Reply, answer
+from vica.chat import (
+    conversation,
+    prompt,
+    time_instruction,
+    token_ids,
+    video_question,
+    vsi_bench_question,
+)
+
+from tests.vica.published import Golden
+
+LOGITS = 1e-4
+"""The difference that float32 may make: logits are about 3, differences measured below 1e-5."""
+TIMES = time_instruction(4.0, (0.0, 1.0, 2.0, 3.0))
+QUESTIONS = [
+    prompt(vsi_bench_question("How many chair(s) are in this room?")),
+    prompt(vsi_bench_question("Which is closest?", ("A. table", "B. sofa"))),
+    prompt(video_question("Describe the room.")),
+    prompt(vsi_bench_question("What is the size of this room (in square meters)?" * 4)),
+    prompt(vsi_bench_question("How many chair(s) are there?")),
+]
+
+
+@pytest.fixture(scope="module")
+def predictor(golden: Golden) -> Predictor:
+    return Predictor(golden.model, golden.processor)
+
+
+def alone(golden: Golden, prompts: list[str], **options: object) -> list[Reply]:
+    frames = golden.frames(4)
+    return list(answer(golden.model, golden.processor, frames, prompts, **options))
+
+
+def test_replies_are_those_of_one_question_at_a_time(golden: Golden, predictor: Predictor) -> None:
+    encoded = predictor.encode(golden.frames(4), QUESTIONS)
+    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=24)
+    assert found == alone(golden, QUESTIONS, max_new_tokens=24)
+    assert len({reply.text for reply in found}) > 1
+
+
+def test_long_replies_are_the_same_too(vica2: Golden) -> None:
+    predictor = Predictor(vica2.model, vica2.processor)
+    encoded = predictor.encode(vica2.frames(4), QUESTIONS)
+    found = predictor.answer(encoded, QUESTIONS[:2], max_new_tokens=300)
+    assert max(reply.new_tokens for reply in found) == 300
+    assert found == alone(vica2, QUESTIONS[:2], max_new_tokens=300)
+
+
+def test_logits_are_those_of_the_whole_prompt_read_at_once(
+    golden: Golden, predictor: Predictor
+) -> None:
+    seen: dict[int, list[Tensor]] = defaultdict(list)
+    encoded = predictor.encode(golden.frames(4), QUESTIONS)
+    predictor.answer(
+        encoded, QUESTIONS, observe=lambda i, logits_V: seen[i].append(logits_V), max_new_tokens=3
+    )
+    for index, text in enumerate(QUESTIONS):
+        with torch.no_grad():
+            whole = golden.model(**golden.processor(text=text, videos=golden.frames(4)))
+        torch.testing.assert_close(seen[index][0], whole.logits[0, -1], rtol=0, atol=LOGITS)
+        assert len(seen[index]) == 3
+
+
+def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> None:
+    encoded = predictor.encode(golden.frames(4), QUESTIONS)
+    before = [key.clone() for key in encoded.cache.keys]
+    expected = dict(zip(QUESTIONS, alone(golden, QUESTIONS, max_new_tokens=8), strict=True))
+    order = [*QUESTIONS, *QUESTIONS]
+    for seed, size in ((0, 0), (1, 1), (2, 3)):
+        random.Random(seed).shuffle(order)
+        grouped = Predictor(golden.model, golden.processor, group_size=size)
+        found = grouped.answer(encoded, order, max_new_tokens=8)
+        assert found == [expected[text] for text in order]
+    assert all(torch.equal(a, b) for a, b in zip(before, encoded.cache.keys, strict=True))
+
+
+def test_the_prefix_is_all_that_the_prompts_have_in_common(
+    golden: Golden, predictor: Predictor
+) -> None:
+    timed = [prompt(video_question(q, time_instruction=TIMES)) for q in ("Why?", "Where to?")]
+    ids = [token_ids(text, golden.processor.tokenizer) for text in timed]
+    first = next(i for i, (a, b) in enumerate(zip(*ids, strict=False)) if a != b)
+    encoded = predictor.encode(golden.frames(4), timed)
+    assert list(encoded.ids) == ids[0][:first] == ids[1][:first]
+    assert encoded.length == first - 1 + encoded.visual_tokens
+    assert predictor.encode(golden.frames(4)).length < encoded.length
+    assert predictor.answer(encoded, timed, max_new_tokens=6) == alone(
+        golden, timed, max_new_tokens=6
+    )
+
+
+def test_prompts_that_were_not_known_when_it_was_encoded_are_answered_too(
+    golden: Golden, predictor: Predictor
+) -> None:
+    wanted = alone(golden, QUESTIONS, max_new_tokens=8)
+    for known in ([], QUESTIONS[:1], QUESTIONS[:2]):
+        encoded = predictor.encode(golden.frames(4), known)
+        assert predictor.answer(encoded, QUESTIONS, max_new_tokens=8) == wanted
+
+
+def test_each_question_has_its_own_end(golden: Golden, predictor: Predictor) -> None:
+    encoded = predictor.encode(golden.frames(4), QUESTIONS)
+    tokens: dict[int, list[int]] = defaultdict(list)
+    free = predictor.answer(
+        encoded,
+        QUESTIONS,
+        observe=lambda i, logits_V: tokens[i].append(
+            int(logits_V[: golden.model.vocabulary].argmax())
+        ),
+        max_new_tokens=12,
+    )
+    third = tokens[1][2]
+    ends = tokens[1].index(third) + 1
+    prompts: list[str | Prompt] = [
+        Prompt(text=QUESTIONS[0], max_new_tokens=5),
+        Prompt(text=QUESTIONS[1], stop_ids=(third,)),
+        *QUESTIONS[2:],
+    ]
+    found = predictor.answer(encoded, prompts, max_new_tokens=12)
+    assert (found[0].new_tokens, found[0].stop) == (5, "length")
+    assert (found[1].new_tokens, found[1].stop) == (ends, "eos")
+    assert free[0].raw.startswith(found[0].raw)
+    assert found[2:] == free[2:]
+
+
+def test_the_checkpoints_settings_count(golden: Golden, predictor: Predictor) -> None:
+    options: dict[str, Any] = {"max_new_tokens": 20, "repetition_penalty": 1.8}
+    encoded = predictor.encode(golden.frames(4), QUESTIONS)
+    found = predictor.answer(encoded, QUESTIONS, **options)
+    assert found == alone(golden, QUESTIONS, **options)
+    assert found != predictor.answer(encoded, QUESTIONS, max_new_tokens=20)
+
+
+def test_what_was_spent_is_added_up_by_stage(golden: Golden) -> None:
+    predictor = Predictor(golden.model, golden.processor)
+    encoded = predictor.encode(golden.frames(4), QUESTIONS)
+    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
+    spent = predictor.spent
+    assert set(spent.seconds) == {"vision", "prefill", "answers"}
+    rest = sum(reply.prompt_tokens - encoded.length for reply in found)
+    assert spent.tokens == {"prefill": encoded.length + rest, "answers": 20}
+
+
+def test_what_cannot_be_answered_is_refused(golden: Golden, predictor: Predictor) -> None:
+    frames = golden.frames(4)
+    encoded = predictor.encode(frames, QUESTIONS)
+    other = conversation([("user", "no video at all")], reply=True)
+    with pytest.raises(InputError, match="does not begin as"):
+        predictor.answer(encoded, [*QUESTIONS, other])
+    with pytest.raises(InputError, match="more than one <image>"):
+        predictor.answer(encoded, [prompt(video_question("And <image>?"))])
+    with pytest.raises(InputError, match="begin alike"):
+        predictor.encode(frames, [QUESTIONS[0], other])
+    with pytest.raises(InputError, match="answers greedily"):
+        predictor.answer(encoded, QUESTIONS, do_sample=True)
+    with pytest.raises(BudgetError, match="more than the context"):
+        predictor.answer(encoded, [prompt(video_question("long " * 40_000))])
+    with pytest.raises(BudgetError, match="more than the context"):
+        predictor.encode(np.zeros((3000, 8, 8, 3), dtype=np.uint8), QUESTIONS)
