@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
+from vica.images import resized
+
 SIGLIP_MEAN = SIGLIP_STD = 0.5
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -36,7 +38,7 @@ def hiera_pixels(frames_FHWC: NDArray[np.uint8], side: int) -> torch.Tensor:
 
 def _bicubic(frame: NDArray[np.uint8] | Image.Image, side: int) -> NDArray[np.float32]:
     image = frame if isinstance(frame, Image.Image) else Image.fromarray(frame)
-    small_HWC = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+    small_HWC = np.asarray(resized(image, (side, side)))
     unit_HWC = (small_HWC * (1 / 255)).astype(np.float32)  # scaled in double, as the original
     pixels_CHW: NDArray[np.float32] = ((unit_HWC - SIGLIP_MEAN) / SIGLIP_STD).transpose(2, 0, 1)
     return pixels_CHW

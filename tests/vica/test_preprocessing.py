@@ -25,3 +25,10 @@ def test_both_preprocessors_give_the_original_pixels_bit_for_bit(case: str) -> N
     assert all(pixels.dtype == torch.float32 for pixels in made.values())
     hashes = {name: hashlib.sha256(p.numpy().tobytes()).hexdigest() for name, p in made.items()}
     assert {"frames": hashlib.sha256(frames_FHWC.tobytes()).hexdigest(), **hashes} == wanted
+
+
+def test_tall_frames_are_resized_across_first_with_any_pillow() -> None:
+    """The digest is what one call of resize gives with Pillow 11.3; Pillow 13 gives another."""
+    frames_FHWC = np.random.default_rng(6).integers(0, 256, size=(1, 640, 480, 3), dtype=np.uint8)
+    digest = hashlib.sha256(siglip_pixels(frames_FHWC, 384).numpy().tobytes()).hexdigest()
+    assert digest == "817b3f9ffabeab068270e58053bad7ae5788debd56d3e7cf940b574f69410fd2"
