@@ -1,5 +1,7 @@
 """The run folder: `config.json` says what was run, `predictions.jsonl` holds one answer a line.
 
+`timing.jsonl` says how each start spent its time; nothing reads it but people.
+
 The folder is locked while a run writes it. Lines are appended video by video and synced, so that
 a killed run loses at most the video in flight; a torn last line is cut off and asked again.
 """
@@ -7,6 +9,7 @@ a killed run loses at most the video in flight; a torn last line is cut off and 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,6 +25,7 @@ from vicabench.types import QUESTION_TYPES, RunConfig, digest_of
 
 CONFIG = "config.json"
 PREDICTIONS = "predictions.jsonl"
+TIMING = "timing.jsonl"
 LOCK = ".lock"
 
 
@@ -114,6 +118,17 @@ class RunFolder:
                 f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
                 "are kept; make room and type the same command to continue."
             ) from None
+
+    def note_timing(self, record: Mapping[str, Any]) -> None:
+        """Append a line to `timing.jsonl`: how a start spent its time. It is no result.
+
+        So where it cannot be written, that is logged and nothing else.
+        """
+        try:
+            with (self.path / TIMING).open("a", encoding="utf-8") as out:
+                out.write(json.dumps(record, allow_nan=False) + "\n")
+        except (OSError, ValueError) as error:
+            logging.getLogger("vicabench").warning("%s: %s", self.path / TIMING, error)
 
     def _refuse_other_config(self) -> None:
         there = read_config(self.path)

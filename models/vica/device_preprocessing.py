@@ -73,7 +73,8 @@ def _weights(size: int, side: int) -> Tensor:
         center = (place + 0.5) * scale
         first = max(int(center - 2 * stretch + 0.5), 0)
         last = min(int(center + 2 * stretch + 0.5), size)
-        taps = _cubic((np.arange(first, last) - center + 0.5) * (1 / stretch))
+        places = np.arange(first, last, dtype=np.float64)
+        taps = _cubic((places - center + 0.5) * (1 / stretch))
         # Summed one after another, as Pillow does: np.sum rounds otherwise.
         weights[place, first:last] = taps * (1 / np.add.accumulate(taps)[-1])
     fixed = weights * 2**PRECISION_BITS

@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from vicabench.cli.account import account
+from vicabench.engine.timing import Timing
 from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
@@ -99,6 +101,7 @@ class RunDisplay:
         self._score = RunningScore(protocol)
         self._bar = _bar(console, TextColumn("videos  {task.fields[state]}", markup=False))
         self._videos = self._videos_done = 0
+        self._warnings: set[str] = set()
         self.done = 0
 
     def __enter__(self) -> Self:
@@ -127,7 +130,7 @@ class RunDisplay:
         self.done = len(kept)
         if done or torn:
             torn_note = f"; a torn last line of {torn} bytes was cut off" if torn else ""
-            self._say(f"{self._model}: {len(kept)} answers are there already{torn_note}")
+            self.say(f"{self._model}: {len(kept)} answers are there already{torn_note}")
         self._videos = len(owed)
         self._task = self._bar.add_task(self._model, total=self._videos, state=self._state())
 
@@ -138,14 +141,26 @@ class RunDisplay:
         self._videos_done += 1
         self._bar.update(self._task, advance=1, state=self._state())
         for error in sorted({p.answer.error for p in predictions if p.answer.error}):
-            self._say(f"{predictions[0].question.video}: {error}")
+            self.say(f"{predictions[0].question.video}: {error}")
         every = math.ceil(self._videos / LOG_LINES)
         due = self._videos_done % every == 0 or self._videos_done == self._videos
         if due and not self._console.is_terminal:
-            self._say(f"{self._model}: {self._videos_done}/{self._videos} videos, {self._state()}")
+            self.say(f"{self._model}: {self._videos_done}/{self._videos} videos, {self._state()}")
+
+    def warned(self, text: str) -> None:
+        """Say what is wrong, once."""
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self.say(text)
+
+    def timed(self, timing: Timing) -> None:
+        """Say how the time was spent."""
+        for line in account(timing):
+            self.say(line)
 
     def _state(self) -> str:
         return f"{self.done}/{len(self._selected)} questions  {self._score}"
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line beside the bar; whatever is in it cannot harm the terminal."""
         self._console.print(Text(printable(text), style="dim"), soft_wrap=True)

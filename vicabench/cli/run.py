@@ -11,20 +11,23 @@ from vicabench.cli.options import (
     FRAMES,
     LONGEST_TIMEOUT,
     VIDEO_TIMEOUT,
-    WORKERS,
     AttentionOption,
     BlindOption,
+    CacheSizeOption,
     CompileOption,
     DeviceOption,
     DtypeOption,
     FormatOption,
+    FrameCacheOption,
     GroupOption,
     NewTokensOption,
+    PrefetchOption,
     ProtocolOption,
     PublishedOption,
     TimeOption,
     VisionOption,
     WordingOption,
+    WorkersOption,
     filled,
 )
 
@@ -80,7 +83,10 @@ def command(
     vision_batch: VisionOption = 8,
     compile: CompileOption = False,  # noqa: A002  (the option's name)
     seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode ahead.")] = WORKERS,
+    workers: WorkersOption = None,
+    prefetch: PrefetchOption = None,
+    frame_cache: FrameCacheOption = None,
+    frame_cache_size: CacheSizeOption = None,
     video_timeout: Annotated[
         float,
         typer.Option(
@@ -99,6 +105,7 @@ def command(
     The same command continues an interrupted run. Exit code 1: some questions have no answer.
     """
     given = locals()
+    from vicabench.cli.decoding import VideoOptions
     from vicabench.cli.running import Request, run_all
     from vicabench.types import ModelOptions
 
@@ -106,5 +113,6 @@ def command(
         "models": tuple(model),
         "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
         "options": filled(ModelOptions, given),
+        "video": filled(VideoOptions, given),
     }
     run_all(filled(Request, {**given, **chosen}))

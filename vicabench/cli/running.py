@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import find_adapter
-from vicabench.cli.options import FRAMES, VIDEO_TIMEOUT, WORKERS
+from vicabench.cli.decoding import VideoOptions
 from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay, building
 from vicabench.cli.scoring import grade_path
@@ -21,14 +21,11 @@ from vicabench.datasets import Source, load_benchmark
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
-from vicabench.errors import ConfigError
-from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.store import PREDICTIONS
 from vicabench.text import printable
 from vicabench.types import Benchmark, ModelOptions, Question, Scores, digest_of
-
-DECODERS = ("auto", "decord", "pyav")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,38 +37,22 @@ class Request:
     subset: str
     data: Path | None
     videos: Path | None
-    frames: int
     limit: int | None
     tasks: tuple[str, ...]
     out: Path | None
     retry_errors: bool
-    no_video: bool
+    video: VideoOptions
     options: ModelOptions
     seed: int
-    workers: int
-    video_timeout: float
-    decoder: str
     protocol: str
     table: str
     published: bool
-
-    @property
-    def decoding(self) -> Decoding | None:
-        """How to decode; None for `--no-video`."""
-        if self.no_video:
-            return None
-        return Decoding(
-            frames=self.frames,
-            workers=self.workers,
-            limit_seconds=self.video_timeout,
-            decoder=self.decoder,
-        )
 
 
 def run_all(request: Request) -> None:
     """Run every model asked for, print one table, and exit with what the exit code has to say."""
     check_format(request.table)
-    _check_options(request)
+    decoding = request.video.decoding()
     protocol = find_protocol(request.protocol)
     terminal = console(stderr=True)
     for model in request.models:
@@ -81,25 +62,12 @@ def run_all(request: Request) -> None:
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
     folders = _folders(request, benchmark)
     for model, folder in folders.items():
-        _run_one(request, benchmark, selected, model, folder, protocol, terminal)
+        display = RunDisplay(terminal, model, selected, protocol)
+        _run_one(request, benchmark, selected, model, folder, decoding, display)
     rows = [grade_path(folder, protocol).scores for folder in folders.values()]
     print_table(rows, name=request.table, published=request.published)
     _say_where(folders.values(), rows, terminal)
     sys.exit(1 if any(row.overall.failed for row in rows) else 0)
-
-
-def _check_options(request: Request) -> None:
-    """An option that cannot be meant, or would be ignored, is an error, never silence."""
-    if request.decoder not in DECODERS:
-        raise ConfigError(
-            f"There is no decoder '{request.decoder}'. Decoders are {', '.join(DECODERS)}."
-        )
-    given = (request.frames, request.workers, request.video_timeout, request.decoder)
-    if request.no_video and given != (FRAMES, WORKERS, VIDEO_TIMEOUT, DECODERS[0]):
-        raise ConfigError(
-            "--no-video decodes nothing: leave out --frames, --workers, --video-timeout and "
-            "--decoder, or --no-video."
-        )
 
 
 def _load(request: Request, terminal: Console) -> Benchmark:
@@ -108,7 +76,7 @@ def _load(request: Request, terminal: Console) -> Benchmark:
             subset=request.subset,
             data=request.data,
             videos=request.videos,
-            videos_needed=not request.no_video,
+            videos_needed=not request.video.no_video,
             progress=progress,
         )
         try:
@@ -148,31 +116,32 @@ def _run_one(
     selected: Sequence[Question],
     model: str,
     folder: Path,
-    protocol: Protocol,
-    terminal: Console,
+    decoding: Decoding | None,
+    display: RunDisplay,
 ) -> None:
-    with RunDisplay(terminal, model, selected, protocol) as display:
+    with display:
         try:
             run(
                 benchmark,
                 selected,
                 model=model,
                 folder=folder,
-                decoding=request.decoding,
+                decoding=decoding,
                 seed=request.seed,
                 options=request.options,
                 retry_errors=request.retry_errors,
                 started=display.started,
                 answered=display.answered,
+                warned=display.warned,
+                timed=display.timed,
             )
         except KeyboardInterrupt:
             display.close()
             file = folder / PREDICTIONS
             kept = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
-            _say(
-                terminal,
+            display.say(
                 f"Interrupted. The answers to {kept} of {len(selected)} questions are kept in "
-                f"{folder}; the same command continues.",
+                f"{folder}; the same command continues."
             )
             sys.exit(130)
 

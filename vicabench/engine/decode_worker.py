@@ -1,7 +1,7 @@
 """The decoding process: `python -m vicabench.engine.decode_worker`, started by `decoder_process`.
 
-Reads one job a line from standard input, `{"path", "frames", "decoder"}`, and answers each on
-standard output with one line of JSON, followed by the raw pixels when there are any. It ends as
+Reads one job a line from standard input, `{"path", "frames", "decoder", "cache"}`, and answers each
+on standard output with one line of JSON, followed by the raw pixels when there are any. It ends as
 soon as its standard input does, so also when the process that started it is killed.
 """
 
@@ -18,7 +18,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from vica.video import VideoError, read_frames
+from vica.video import VideoError
+
+from vicabench.engine.cached import read_video
+from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.frames import header_of
 
 
 def main() -> None:
@@ -42,21 +46,18 @@ def _receive(jobs: SimpleQueue[dict[str, Any]]) -> None:
 
 def _answer(job: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
     try:
-        frames = read_frames(Path(job["path"]), job["frames"], decoder=job["decoder"])
+        cache = _cache(**job["cache"]) if job["cache"] else None
+        reading = read_video(Path(job["path"]), job["frames"], job["decoder"], cache)
     except VideoError as error:
         return {"error": str(error)}, None
     except Exception as error:  # a defect of a decoder is an error of this video alone
         return {"error": f"{job['path']}: {type(error).__name__}: {error}"}, None
-    header = {
-        "shape": frames.pixels_THWC.shape,
-        "indices": frames.indices.tolist(),
-        "seconds": frames.seconds,
-        "duration": frames.duration,
-        "total": frames.total,
-        "fps": frames.fps,
-        "decoder": frames.decoder,
-    }
-    return header, np.ascontiguousarray(frames.pixels_THWC)
+    header = header_of(reading.frames) | {"cached": reading.cached, "warning": reading.warning}
+    return header, np.ascontiguousarray(reading.frames.pixels_THWC)
+
+
+def _cache(folder: str, limit_bytes: int) -> FrameCache:
+    return FrameCache(folder=Path(folder), limit_bytes=limit_bytes)
 
 
 def _reply(

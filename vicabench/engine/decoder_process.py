@@ -23,7 +23,11 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from vica.video import Frames, VideoError
+from vica.video import VideoError
+
+from vicabench.engine.cached import Reading
+from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.frames import frames_of
 
 if sys.platform == "linux":
     from fcntl import F_SETPIPE_SZ, fcntl
@@ -73,9 +77,21 @@ class DecoderProcess:
         except DecoderLostError as error:
             raise DecoderLostError(f"the decoding process does not start: {error}") from error
 
-    def decode(self, path: Path, *, frames: int, decoder: str, limit_seconds: float) -> Frames:
-        """`vica.video.read_frames` over there. Raises VideoError, and DecoderLostError."""
-        job = {"path": str(path), "frames": frames, "decoder": decoder}
+    def decode(
+        self,
+        path: Path,
+        *,
+        frames: int,
+        decoder: str,
+        cache: FrameCache | None,
+        limit_seconds: float,
+    ) -> Reading:
+        """`vicabench.engine.cached.read_video` over there.
+
+        Raises VideoError, and DecoderLostError.
+        """
+        place = cache and {"folder": str(cache.folder), "limit_bytes": cache.limit_bytes}
+        job = {"path": str(path), "frames": frames, "decoder": decoder, "cache": place}
         with self._time_limit(limit_seconds):
             with suppress(BrokenPipeError):  # it is gone: the missing reply will tell how
                 self._jobs.write(json.dumps(job).encode() + b"\n")
@@ -83,10 +99,12 @@ class DecoderProcess:
             header = self._header()
             if "error" in header:
                 raise VideoError(header["error"])
-            pixels_THWC = self._pixels(header.pop("shape"))
-        indices = np.array(header.pop("indices"), np.int64)
-        seconds = tuple(header.pop("seconds"))
-        return Frames(pixels_THWC=pixels_THWC, indices=indices, seconds=seconds, **header)
+            pixels_THWC = self._pixels(header["shape"])
+        return Reading(
+            frames=frames_of(header, pixels_THWC),
+            cached=header["cached"],
+            warning=header["warning"],
+        )
 
     def kill(self) -> None:
         """End it at once, whatever it is doing; whoever waits for its reply is told."""

@@ -7,16 +7,18 @@ concerns, and the loop goes on. Only what the user must put right (UserError) st
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from vica.video import Frames
 
 from vicabench.engine.check import checked
 from vicabench.engine.decode import DecodeAhead, Decoded
+from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.plan import ByVideo
+from vicabench.engine.prepare import PrepareAhead
+from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
 from vicabench.predictions import Prediction
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
@@ -24,48 +26,68 @@ from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How videos are read: frames per video, worker processes, and the time limit per video."""
+    """How videos are read.
+
+    `frames` per video, in `workers` processes, at most `prefetch` videos beyond the one in use,
+    within `limit_seconds` each, through the `cache` if there is one.
+    """
 
     frames: int
     workers: int
+    prefetch: int
     limit_seconds: float
     decoder: str
+    cache: FrameCache | None = None
 
 
 def answer_videos(
-    benchmark: Benchmark, questions: ByVideo, adapter: Adapter, decoding: Decoding | None
+    benchmark: Benchmark,
+    questions: ByVideo,
+    adapter: Adapter,
+    decoding: Decoding | None,
+    *,
+    clock: Clock,
+    warned: Callable[[str], None],
 ) -> Generator[list[Prediction], None, None]:
     """Yield the predictions of one video after another, one for every question asked.
 
-    The next videos are decoded meanwhile. Without `decoding` the adapter gets no frames.
+    The next videos are decoded, and prepared if the adapter does that, meanwhile; `warned` is told
+    what is wrong with the frame cache. Without `decoding` the adapter gets no frames.
     """
     files = [(video, benchmark.files[video]) for video in questions]
     if decoding is None:
         for name, path in files:
-            yield _answer(adapter, _unseen(name, path), questions[name])
+            with clock.answering():
+                predictions = _answer(adapter, _unseen(name, path), questions[name])
+            yield predictions
         return
-    with DecodeAhead(
+    with PrepareAhead(adapter) as preparing, _decode_ahead(decoding) as ahead:
+        for decoded in clock.waited(ahead.stream(files, preparing)):
+            if decoded.warning:
+                warned(decoded.warning)
+            with clock.answering():
+                predictions = _answer_decoded(adapter, decoded, questions[decoded.name])
+            del decoded  # its memory is wanted for the next one
+            yield predictions
+
+
+def _decode_ahead(decoding: Decoding) -> DecodeAhead:
+    return DecodeAhead(
         frames=decoding.frames,
         workers=decoding.workers,
+        ahead=decoding.prefetch,
         limit_seconds=decoding.limit_seconds,
         decoder=decoding.decoder,
-    ) as ahead:
-        for decoded in ahead.stream(files):
-            asked = questions[decoded.name]
-            if decoded.frames is None:
-                yield _failed(asked, decoded.error or "video: not decoded")
-            else:
-                yield _answer(adapter, _seen(decoded, decoded.frames), asked)
-
-
-def _seen(decoded: Decoded, frames: Frames) -> Video:
-    return Video(
-        name=decoded.name,
-        path=decoded.path,
-        frames_THWC=frames.pixels_THWC,
-        seconds=tuple(frames.seconds),
-        duration=frames.duration,
+        cache=decoding.cache,
     )
+
+
+def _answer_decoded(
+    adapter: Adapter, decoded: Decoded, asked: Sequence[Question]
+) -> list[Prediction]:
+    if decoded.frames is None:
+        return _failed(asked, decoded.error or "video: not decoded")
+    return _answer(adapter, decoded.video(), asked)
 
 
 def _unseen(name: str, path: Path) -> Video:

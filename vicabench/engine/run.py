@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from vicabench.adapters import build_adapter
+from vicabench.engine.frames import SAMPLING
 from vicabench.engine.loop import Decoding, answer_videos
 from vicabench.engine.plan import ByVideo, owed, plan_record, refuse_to_shrink
 from vicabench.engine.provenance import provenance
+from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.store import RunFolder
@@ -24,7 +28,8 @@ from vicabench.types import (
 )
 
 DEFAULTS = ModelOptions()
-SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
+SPEED = ("group_size", "vision_batch", "compile")
+"""Options that are about speed and memory; what a start was made with, beside its versions."""
 
 
 def run(
@@ -39,12 +44,15 @@ def run(
     retry_errors: bool = False,
     started: Callable[[ByVideo, Sequence[Prediction], int], None],
     answered: Callable[[Sequence[Prediction]], None],
+    warned: Callable[[str], None],
+    timed: Callable[[Timing], None],
 ) -> None:
     """Ask every selected question that the run folder does not answer yet.
 
     Calls `started` with what is owed, what is there and the bytes of a torn line that were cut,
-    then `answered` with the predictions of each video once they are safe on disk. Raises the
-    kinds of UserError that adapters and run folders raise.
+    then `answered` with the predictions of each video once they are safe on disk, `warned` with
+    what may be wrong but costs no answer, and at the end, also of an interrupted run, `timed`
+    with how the time was spent. Raises the kinds of UserError that adapters and run folders raise.
     """
     frames = decoding.frames if decoding else 0
     context = AdapterContext(benchmark=benchmark, seed=seed, frames=frames, options=options)
@@ -55,11 +63,20 @@ def run(
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
-        store.describe(plan_record(selected), provenance())
+        start = provenance() | {"execution": _execution(adapter, decoding, options)}
+        store.describe(plan_record(selected), start)
         started(todo, done, store.torn)
-        with closing(answer_videos(benchmark, todo, adapter, decoding)) as videos, _log_to(folder):
+        clock = Clock(
+            adapter,
+            workers=decoding.workers if decoding else 0,
+            cache=decoding is not None and decoding.cache is not None,
+        )
+        videos = answer_videos(benchmark, todo, adapter, decoding, clock=clock, warned=warned)
+        account = _accounted(store, clock, str(start["started"]), timed)
+        with account, closing(videos), _log_to(folder):
             for predictions in videos:
                 store.append(predictions)
+                clock.count(predictions)
                 answered(predictions)
 
 
@@ -74,6 +91,34 @@ def _log_to(folder: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
+
+
+@contextmanager
+def _accounted(
+    store: RunFolder, clock: Clock, started: str, timed: Callable[[Timing], None]
+) -> Iterator[None]:
+    """Say and keep how the time was spent, however the block ends."""
+    try:
+        yield
+    finally:
+        timing = clock.timing()
+        if timing:
+            store.note_timing({"started": started, **asdict(timing), "other": timing.other})
+            timed(timing)
+
+
+def _execution(
+    adapter: Adapter, decoding: Decoding | None, options: ModelOptions
+) -> dict[str, Any]:
+    """What a start was made with that changes its speed, but no answer in exact arithmetic."""
+    accepted = getattr(adapter, "accepts_options", ())
+    record = {name: getattr(options, name) for name in SPEED if name in accepted}
+    if device := getattr(adapter, "device_name", None):
+        record["device"] = str(device)
+    if decoding:
+        record["workers"], record["prefetch"] = decoding.workers, decoding.prefetch
+        record["frame_cache"] = decoding.cache is not None
+    return record
 
 
 def _refuse_blindness(model: str, adapter: Adapter, decoding: Decoding | None) -> None:

@@ -1,0 +1,43 @@
+"""How the time of a run was spent, in two lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vicabench.engine.timing import Timing
+
+
+def account(timing: Timing) -> Iterator[str]:
+    """What adds up to the wall time, then what happened meanwhile; only what was measured."""
+    parts = ", ".join([*_waiting(timing), *_stages(timing), f"other {timing.other:.1f} s"])
+    asked = f"{_count(timing.videos, 'video')}, {_count(timing.questions, 'question')}"
+    yield f"Time: {timing.wall:.1f} s for {asked}: {parts}"
+    if timing.workers:
+        yield "Meanwhile: " + ", ".join(_meanwhile(timing))
+
+
+def _waiting(timing: Timing) -> Iterator[str]:
+    if timing.workers:
+        share = timing.waiting / timing.wall
+        yield f"waiting for video {timing.waiting:.1f} s ({share:.0%})"
+
+
+def _stages(timing: Timing) -> Iterator[str]:
+    if not timing.spent.seconds:
+        yield f"answering {timing.answering:.1f} s"
+    rates = timing.rates()
+    for stage, seconds in timing.spent.seconds.items():
+        rate = f" ({rates[stage]:,.0f} tokens/s)" if stage in rates else ""
+        yield f"{stage} {seconds:.1f} s{rate}"
+
+
+def _meanwhile(timing: Timing) -> Iterator[str]:
+    yield f"decoding {timing.decode:.1f} s in {_count(timing.workers, 'worker')}"
+    if timing.cached is not None:
+        yield f"{timing.cached} of {_count(timing.videos, 'video')} from the frame cache"
+    if timing.prepare:
+        yield f"preparing {timing.prepare:.1f} s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,106 @@
+"""How `vicabench run` is to read videos: the options as typed, checked, with their defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicabench.cli.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
+from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.loop import Decoding
+from vicabench.errors import ConfigError
+
+DECODERS = ("auto", "decord", "pyav")
+CORES_A_WORKER, MOST_WORKERS = 4, 4
+"""A decoder uses two threads, and the model wants some of the machine; more has to be asked for."""
+UNITS = {
+    "": 1,
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate(["", "K", "M", "G", "T"])},
+    **{f"{prefix}IB": 1024**power for power, prefix in enumerate("KMGT", start=1)},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """The options of these names; None where the default depends on others or on the machine."""
+
+    no_video: bool
+    frames: int
+    workers: int | None
+    prefetch: int | None
+    video_timeout: float
+    decoder: str
+    frame_cache: Path | None
+    frame_cache_size: str | None
+
+    def decoding(self) -> Decoding | None:
+        """How to decode; None for `--no-video`.
+
+        ConfigError for an option that cannot be meant, or would be ignored.
+        """
+        self._refuse_what_is_ignored()
+        if self.decoder not in DECODERS:
+            raise ConfigError(
+                f"There is no decoder '{self.decoder}'. Decoders are {', '.join(DECODERS)}."
+            )
+        if self.no_video:
+            return None
+        workers, prefetch = self._parallel()
+        return Decoding(
+            frames=self.frames,
+            workers=workers,
+            prefetch=prefetch,
+            limit_seconds=self.video_timeout,
+            decoder=self.decoder,
+            cache=self._cache(),
+        )
+
+    def _refuse_what_is_ignored(self) -> None:
+        given = {
+            "--frames": self.frames != FRAMES,
+            "--workers": self.workers is not None,
+            "--prefetch": self.prefetch is not None,
+            "--video-timeout": self.video_timeout != VIDEO_TIMEOUT,
+            "--decoder": self.decoder != DECODERS[0],
+            "--frame-cache": self.frame_cache is not None,
+            "--frame-cache-size": self.frame_cache_size is not None,
+        }
+        typed = ", ".join(name for name, is_given in given.items() if is_given)
+        if self.no_video and typed:
+            raise ConfigError(f"--no-video decodes nothing: leave out {typed}, or --no-video.")
+        if self.frame_cache_size is not None and self.frame_cache is None:
+            raise ConfigError("--frame-cache-size is about --frame-cache DIR: name the folder too.")
+
+    def _parallel(self) -> tuple[int, int]:
+        """Workers and prefetch: each has to be enough for the other."""
+        workers = self.workers
+        if workers is None:
+            workers = min(MOST_WORKERS, max(1, (os.cpu_count() or 1) // CORES_A_WORKER))
+            if self.prefetch is not None:
+                workers = min(workers, self.prefetch + 1)
+        prefetch = max(PREFETCH, workers) if self.prefetch is None else self.prefetch
+        if workers > prefetch + 1:
+            raise ConfigError(
+                f"--workers {workers} never all have work with --prefetch {prefetch}: one video "
+                f"in use and {prefetch} ahead. Raise --prefetch, or leave it out."
+            )
+        return workers, prefetch
+
+    def _cache(self) -> FrameCache | None:
+        if self.frame_cache is None:
+            return None
+        limit_bytes = bytes_of(self.frame_cache_size or CACHE_SIZE)
+        cache = FrameCache(folder=self.frame_cache.expanduser().absolute(), limit_bytes=limit_bytes)
+        cache.check()
+        return cache
+
+
+def bytes_of(text: str) -> int:
+    """What a size such as 50GB, 1.5 TB or 200MiB is in bytes; ConfigError for another text."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.strip().upper())
+    size = int(float(found[1]) * UNITS.get(found[2], 0)) if found else 0
+    if size < 1:
+        raise ConfigError(f"'{text}' is no size: write 50GB, 1.5TB or 200MiB.")
+    return size

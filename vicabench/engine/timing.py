@@ -1,0 +1,129 @@
+"""How the time of one start was spent: what was measured, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from vicabench.engine.decode import Decoded
+from vicabench.types import Adapter, Spent
+
+NOTHING = Spent(seconds={}, tokens={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The account of one start, from the first video asked about to the last answer kept.
+
+    `waiting`, `answering` and the rest make up `wall`; `decode`, summed over `workers`, and
+    `prepare` happen meanwhile. `spent` is the part of `answering` that the adapter measured.
+    `cached` videos came from the frame cache, None if there is none. All times are seconds.
+    """
+
+    videos: int
+    questions: int
+    wall: float
+    waiting: float
+    answering: float
+    decode: float
+    prepare: float
+    workers: int
+    cached: int | None
+    spent: Spent
+
+    @property
+    def other(self) -> float:
+        """What is left of the wall time: the adapter's own work beside its stages, and ours."""
+        stages = sum(self.spent.seconds.values()) or self.answering
+        return max(0.0, self.wall - self.waiting - stages)
+
+    def rates(self) -> dict[str, float]:
+        """Tokens per second of every stage that counts them."""
+        seconds = self.spent.seconds
+        return {
+            stage: count / seconds[stage]
+            for stage, count in self.spent.tokens.items()
+            if count and seconds.get(stage)
+        }
+
+
+class Clock:
+    """Adds up where the time goes, while the loop runs; it starts when it is made."""
+
+    def __init__(self, adapter: Adapter, *, workers: int, cache: bool) -> None:
+        self._adapter, self._workers, self._cache = adapter, workers, cache
+        self._before = spent(adapter)
+        self._waiting = self._answering = self._decode = self._prepare = 0.0
+        self._videos = self._questions = self._cached = 0
+        self._start = perf_counter()
+
+    def waited(self, stream: Iterator[Decoded]) -> Iterator[Decoded]:
+        """The same videos; the time that each was waited for is noted, and what it took."""
+        while True:
+            start = perf_counter()
+            try:
+                decoded = next(stream)
+            except StopIteration:
+                return
+            finally:
+                self._waiting += perf_counter() - start
+            self._decode += decoded.seconds
+            self._prepare += decoded.prepare_seconds
+            self._cached += decoded.cached
+            yield decoded
+            del decoded  # its memory is wanted for the next one
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Note the time that the adapter takes."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self._answering += perf_counter() - start
+
+    def count(self, kept: Sequence[Any]) -> None:
+        """One more video, with so many answers, is done."""
+        self._videos += 1
+        self._questions += len(kept)
+
+    def timing(self) -> Timing | None:
+        """The account up to now; None if no video is done."""
+        if not self._videos:
+            return None
+        return Timing(
+            videos=self._videos,
+            questions=self._questions,
+            wall=perf_counter() - self._start,
+            waiting=self._waiting,
+            answering=self._answering,
+            decode=self._decode,
+            prepare=self._prepare,
+            workers=self._workers,
+            cached=self._cached if self._cache else None,
+            spent=_difference(spent(self._adapter), self._before),
+        )
+
+
+def spent(adapter: Adapter) -> Spent:
+    """What the adapter has measured so far; nothing if it does not measure, or not in numbers."""
+    try:
+        found = getattr(adapter, "spent", NOTHING)
+        return Spent(
+            seconds={str(stage): float(value) for stage, value in found.seconds.items()},
+            tokens={str(stage): int(count) for stage, count in found.tokens.items()},
+        )
+    except Exception:  # an adapter may be anything, and this is no reason to lose a run
+        logging.getLogger("vicabench").exception("the adapter's `spent`")
+        return NOTHING
+
+
+def _difference(after: Spent, before: Spent) -> Spent:
+    return Spent(
+        seconds={k: v - before.seconds.get(k, 0.0) for k, v in after.seconds.items()},
+        tokens={k: v - before.tokens.get(k, 0) for k, v in after.tokens.items()},
+    )
