@@ -11,13 +11,14 @@ the prefix, H heads = J key heads x G queries for each, E the width of a head.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-QUERIES_AT_ONCE = 4096
-"""Rows of scores that are there at a time where no fused kernel is used."""
+SCORES_AT_ONCE = 2**26
+"""Scores that are there at a time, about, where no fused kernel is used: 256 MiB in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,17 +54,15 @@ def attend_own(
 
     They are few, so the scores are written out. A query has to see at least one key.
     """
-    groups = keys_KJME.shape[1]
-    query_KJGSE = query_KSHE.unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4)
-    scale = query_KSHE.shape[-1] ** -0.5
-    scores = _wide(query_KJGSE @ keys_KJME[:, :, None].mT) * scale
-    scores = scores.masked_fill(~visible_KSM[:, None, None], -torch.inf)
-    weights = scores.softmax(-1).to(values_KJME.dtype)
-    values_KJGSE = weights @ values_KJME[:, :, None]
-    return Attended(
-        values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
-        lse=scores.logsumexp(-1).permute(0, 3, 1, 2).flatten(2, 3),
-    )
+    rows, _, heads, _ = query_KSHE.shape
+    at_once = max(1, SCORES_AT_ONCE // (rows * heads * keys_KJME.shape[2]))
+    parts = [
+        _attend_own(some_KSHE, keys_KJME, values_KJME, seen_KSM)
+        for some_KSHE, seen_KSM in zip(
+            query_KSHE.split(at_once, 1), visible_KSM.split(at_once, 1), strict=True
+        )
+    ]
+    return _joined(parts)
 
 
 def combine(first: Attended, second: Attended) -> Tensor:
@@ -92,13 +91,38 @@ def _attend(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended
 
 def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
     """The same without a fused kernel, for devices that have none: some queries at a time."""
+    at_once = max(1, SCORES_AT_ONCE // keys_JPE[..., 0].numel())
     parts = []
-    for rows_JRE in query_JRE.split(QUERIES_AT_ONCE, dim=1):
+    for rows_JRE in query_JRE.split(at_once, dim=1):
         scores = _wide(rows_JRE @ keys_JPE.mT) * rows_JRE.shape[-1] ** -0.5
         values = scores.softmax(-1).to(values_JPE.dtype) @ values_JPE
-        parts.append((values, scores.logsumexp(-1)))
-    values_parts, lse_parts = zip(*parts, strict=True)
-    return Attended(values=torch.cat(values_parts, dim=1), lse=torch.cat(lse_parts, dim=1))
+        parts.append(Attended(values=values, lse=scores.logsumexp(-1)))
+    return _joined(parts)
+
+
+def _attend_own(
+    query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
+) -> Attended:
+    groups = keys_KJME.shape[1]
+    query_KJGSE = query_KSHE.unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4)
+    scores = _wide(query_KJGSE @ keys_KJME[:, :, None].mT) * query_KSHE.shape[-1] ** -0.5
+    scores = scores.masked_fill_(~visible_KSM[:, None, None], -torch.inf)
+    lse = scores.logsumexp(-1)
+    values_KJGSE = scores.softmax(-1).to(values_KJME.dtype) @ values_KJME[:, :, None]
+    return Attended(
+        values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
+        lse=lse.permute(0, 3, 1, 2).flatten(2, 3),
+    )
+
+
+def _joined(parts: Sequence[Attended]) -> Attended:
+    """Parts of the queries, one after another along the second dimension."""
+    if len(parts) == 1:
+        return parts[0]
+    return Attended(
+        values=torch.cat([part.values for part in parts], dim=1),
+        lse=torch.cat([part.lse for part in parts], dim=1),
+    )
 
 
 def _wide(numbers: Tensor) -> Tensor:

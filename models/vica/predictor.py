@@ -41,17 +41,26 @@ class Predictor:
 
     `group_size` questions are answered together, all of a call if 0; `vision_batch` frames are in
     an encoder at once. When memory is short both are halved, and the log (`vica.predictor`) says
-    so. `spent` adds up the seconds and tokens of the stages `vision`, `prefill` and `answers`.
+    so. `compile` lets torch compile what encodes and prefills. `spent` adds up the seconds and
+    tokens of the stages `vision`, `prefill` and `answers`.
     """
 
     def __init__(
-        self, model: ViCA, processor: ViCAProcessor, *, group_size: int = 0, vision_batch: int = 8
+        self,
+        model: ViCA,
+        processor: ViCAProcessor,
+        *,
+        group_size: int = 0,
+        vision_batch: int = 8,
+        compile: bool = False,  # noqa: A002  # as torch calls it
     ) -> None:
         if group_size < 0 or vision_batch < 1:
             raise InputError("group_size is 0 (all) or more, vision_batch is 1 or more")
         self.model, self.processor = model, processor
         self.group_size, self.vision_batch = group_size, vision_batch
         self.spent = Stopwatch()
+        if compile:
+            compile_parts(model)
 
     @torch.no_grad()
     def encode(self, video: Frames | Visual, prompts: Sequence[str] = ()) -> EncodedVideo:
@@ -106,10 +115,9 @@ class Predictor:
             end = min(start + self.group_size, len(asked)) if self.group_size else len(asked)
             watch = None if observe is None else _from(start, observe)
             try:
-                with self.spent.measure(ANSWERS, self.model.device):
-                    replies += self._together(
-                        encoded, asked[start:end], rows[start:end], watch, options
-                    )
+                replies += self._together(
+                    encoded, asked[start:end], rows[start:end], watch, options
+                )
             except Exception as error:
                 if not is_memory_error(error):
                     raise
@@ -154,11 +162,11 @@ class Predictor:
         """The ids of a prompt that can be answered from this encoded video."""
         ids = self._ids(text)
         encoded.shared_by([ids])
-        over = encoded.length_of(ids) - self.model.config.tokenizer_model_max_length
-        if over > 0:
+        length, limit = encoded.length_of(ids), self.model.config.tokenizer_model_max_length
+        if length > limit:
             raise BudgetError(
-                f"the prompt is {encoded.length_of(ids)} tokens, {over} more than the context: "
-                "use fewer frames, more pooling or a shorter text"
+                f"{length} tokens are {length - limit} more than the context of {limit}: use fewer "
+                "frames, more pooling or a shorter text"
             )
         return ids
 
@@ -184,8 +192,10 @@ class Predictor:
         )
         embed = self.model.get_input_embeddings()
         own = [torch.tensor(ids[shared:], device=self.model.device) for ids in rows]
-        hidden_KD = going.start([embed(ids_S) for ids_S in own])
-        said = decode(self.model, going, hidden_KD, limits, processors, observe)
+        with self.spent.measure(PREFILL, self.model.device):
+            hidden_KD = going.start([embed(ids_S) for ids_S in own])
+        with self.spent.measure(ANSWERS, self.model.device):
+            said = decode(self.model, going, hidden_KD, limits, processors, observe)
         self.spent.tokens[PREFILL] += sum(map(len, own))
         self.spent.tokens[ANSWERS] += sum(map(len, said))
         return [
@@ -207,6 +217,15 @@ class Predictor:
             group,
             self.group_size,
         )
+
+
+def compile_parts(model: ViCA) -> None:
+    """Compile the encoders, and the language model's layers for prefixes of any length."""
+    for name, part in model.model.named_children():
+        if name.endswith("_tower"):
+            part.compile()
+    for layer in model.model.layers:
+        layer.compile(dynamic=True)
 
 
 def _from(start: int, observe: Observer) -> Observer:

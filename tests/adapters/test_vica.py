@@ -254,17 +254,18 @@ def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark:
     assert short.new_tokens == NEW
 
 
-def test_the_encoders_see_a_video_once_however_many_questions_there_are(
+def test_a_video_is_encoded_and_prefilled_once_however_many_questions_there_are(
     place: Path, benchmark: Benchmark
 ) -> None:
     adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=1))
     seen: list[str] = []
-    for name in ("vision_tower", "sam_tower"):
-        tower = adapter.model.model.get_submodule(name)
+    for name in ("vision_tower", "sam_tower", "layers.0"):
+        tower = adapter.predictor.model.model.get_submodule(name)
         tower.register_forward_hook(lambda *_, name=name: seen.append(name))
     video, questions = asked_about(place, {str(n): f"How many, {n}?" for n in range(5)})
     assert all(answer.error is None for answer in adapter.answer(video, questions))
-    assert sorted(seen) == ["sam_tower", "vision_tower"]
+    assert sorted(seen) == ["layers.0", "sam_tower", "vision_tower"]
+    assert adapter.spent.tokens["answers"] == 5
 
 
 def test_weights_that_changed_in_one_tensor_do_not_continue_a_run(

@@ -1,7 +1,7 @@
 """ViCA and ViCA2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`, or either after `vica:`.
 
-A video is preprocessed and encoded once, then each of its questions is answered, greedily, in
-the wording of the models' own VSI-Bench evaluation.
+A video is encoded and prefilled once, and all its questions are answered from that together,
+greedily, in the wording of the models' own VSI-Bench evaluation.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
-from vica import ViCA, ViCAProcessor, load_config, load_model, load_processor
-from vica.answering import describe, reply
+from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
+from vica.answering import describe
 from vica.chat import prompt, time_instruction, video_question, vsi_bench_question
 from vica.hub import MODEL_TYPES
 from vica.thinking import split_reply
+from vica.visuals import Visual
 
 from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.errors import ConfigError
 from vicabench.prompts import vsi_bench
-from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Video
+from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
 WORDINGS = {"vica": "ViCA's VSI-Bench evaluation", "vsi-bench": "VSI-Bench's own"}
 EXAMPLES = tuple(
@@ -49,57 +49,57 @@ DTYPES = {
 class ViCAAdapter:
     """A loaded model and how it is asked; `settings` is all that can change an answer."""
 
-    model: ViCA
-    processor: ViCAProcessor
+    predictor: Predictor
     options: ModelOptions
     settings: Mapping[str, Any]
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = tuple(f.name for f in fields(ModelOptions))
 
-    def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
-        """One answer per question, as soon as it is there; a failing question fails alone.
+    @property
+    def spent(self) -> Spent:
+        """Seconds and tokens of the predictor's stages so far."""
+        watch = self.predictor.spent
+        return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
 
-        The time that encoding took is shared out evenly among the questions.
-        """
-        started = perf_counter()
-        block_ND = self._encode(video)
-        share = (perf_counter() - started) / len(questions)
-        timed = self.options.time_instruction
-        times = time_instruction(video.duration, video.seconds) if timed else ""
-        for question in questions:
-            started = perf_counter()
-            found = self._reply(block_ND, question, times)
-            yield Answer(question_id=question.id, seconds=share + perf_counter() - started, **found)
-
-    @torch.no_grad()
-    def _encode(self, video: Video) -> Tensor:
-        """The tokens [N, D] of the frames, or of grey ones in their place."""
+    def prepare(self, video: Video) -> Visual:
+        """The pixels of the frames, or of grey ones in their place, as the encoders take them."""
         frames_THWC = video.frames_THWC
         if self.options.blind:
             frames_THWC = np.full_like(frames_THWC, GREY)
-        block_ND = self.model.encode(self.processor.video(frames_THWC))
-        if block_ND.is_cuda:
-            torch.cuda.synchronize()  # or the first question would be charged for it
-        return block_ND
+        predictor = self.predictor
+        return predictor.processor.video(frames_THWC, device=predictor.model.device)
 
-    def _reply(self, block_ND: Tensor, question: Question, times: str) -> dict[str, Any]:
-        """The fields of an answer; what goes wrong is one of them."""
-        try:
-            return self._generate(block_ND, wording(question, times, self.options.wording))
-        except Exception as error:  # whatever it is, the video's other questions are still asked
-            logging.getLogger("vicabench").exception("%s", question.id)
-            return {"error": f"vica: {type(error).__name__}: {error}"}
+    def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
+        """One answer per question; a failing question fails alone.
 
-    def _generate(self, block_ND: Tensor, text: str) -> dict[str, Any]:
+        The video is encoded and prefilled once and its questions are answered together, so the
+        time that this took is shared out evenly among them.
+        """
+        started = perf_counter()
+        timed = self.options.time_instruction
+        times = time_instruction(video.duration, video.seconds) if timed else ""
+        prompts = [wording(question, times, self.options.wording) for question in questions]
+        visual = video.prepared if video.prepared is not None else self.prepare(video)
+        encoded = self.predictor.encode(visual, prompts)
+        found = list(self._found(encoded, prompts, questions))
+        share = (perf_counter() - started) / len(questions)
+        for question, fields_of in zip(questions, found, strict=True):
+            yield Answer(question_id=question.id, seconds=share, **fields_of)
+
+    def _found(
+        self, encoded: EncodedVideo, prompts: Sequence[str], questions: Sequence[Question]
+    ) -> Iterator[dict[str, Any]]:
+        """The fields of each answer; if all together fail, each is asked alone."""
         limit = self.options.max_new_tokens
-        found = reply(self.model, self.processor, block_ND, text, max_new_tokens=limit)
-        return {
-            "response": found.text,
-            "parts": _parts(found.raw),
-            "prompt_tokens": found.prompt_tokens,
-            "new_tokens": found.new_tokens,
-            "stop": found.stop,
-        }
+        try:
+            yield from map(_fields, self.predictor.answer(encoded, prompts, max_new_tokens=limit))
+        except Exception as error:  # whatever it is, questions that can be answered are
+            if len(prompts) > 1:
+                for text, question in zip(prompts, questions, strict=True):
+                    yield from self._found(encoded, [text], [question])
+                return
+            logging.getLogger("vicabench").exception("%s", questions[0].id)
+            yield {"error": f"vica: {type(error).__name__}: {error}"}
 
 
 def build(argument: str, context: AdapterContext) -> ViCAAdapter:
@@ -119,9 +119,15 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     if context.frames:
         text = processor.tokens([wording(EXAMPLES[-1], "", options.wording)])["input_ids"]
         model.config.layout.video(context.frames).check(text.shape[1])
+    predictor = Predictor(
+        model,
+        processor,
+        group_size=options.group_size,
+        vision_batch=options.vision_batch,
+        compile=options.compile,
+    )
     return ViCAAdapter(
-        model=model,
-        processor=processor,
+        predictor=predictor,
         options=options,
         settings=_settings(model, options, identity(folder)),
     )
@@ -156,6 +162,7 @@ def _settings(
         "prompt": {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)},
         "time_instruction": options.time_instruction,
         "blind": options.blind,
+        "compile": options.compile,
     }
 
 
@@ -164,6 +171,16 @@ def _prompt_digest(options: ModelOptions) -> str:
     times = time_instruction(2.0, (0.0, 1.0)) if options.time_instruction else ""
     prompts = [wording(example, times, options.wording) for example in EXAMPLES]
     return hashlib.sha256("".join(prompts).encode()).hexdigest()
+
+
+def _fields(reply: Reply) -> dict[str, Any]:
+    return {
+        "response": reply.text,
+        "parts": _parts(reply.raw),
+        "prompt_tokens": reply.prompt_tokens,
+        "new_tokens": reply.new_tokens,
+        "stop": reply.stop,
+    }
 
 
 def _parts(raw: str) -> dict[str, str] | None:

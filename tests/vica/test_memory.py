@@ -1,0 +1,63 @@
+"""Running out of memory: real allocations that fail, in a process with little address space."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ASK = """
+import resource, sys
+import numpy as np
+import torch
+from vica import MemoryShortError, Predictor, load_model, load_processor
+from vica.chat import prompt, video_question
+
+torch.set_num_threads(1)
+folder, spare, count, words = sys.argv[1], *map(int, sys.argv[2:])
+model = load_model(folder)
+predictor = Predictor(model, load_processor(folder, model.config))
+prompts = [prompt(video_question(f"{n} " + "long " * words)) for n in range(count)]
+frames = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+encoded = predictor.encode(frames, prompts)
+with open("/proc/self/statm") as statm:
+    used = int(statm.read().split()[0]) * resource.getpagesize()
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used + spare, before[1]))
+try:
+    short = predictor.answer(encoded, prompts, max_new_tokens=2)
+except MemoryShortError as error:
+    print("MemoryShortError", error)
+else:
+    group = predictor.group_size
+    resource.setrlimit(resource.RLIMIT_AS, before)
+    predictor.group_size = 0
+    print(short == predictor.answer(encoded, prompts, max_new_tokens=2), 0 < group < count)
+"""
+
+
+def ask(checkpoint: Path, *numbers: int) -> subprocess.CompletedProcess[str]:
+    """Answer questions with little more memory than is in use, then again with no limit.
+
+    The numbers are the spare bytes, how many questions, and the words of each.
+    """
+    return subprocess.run(
+        [sys.executable, "-c", ASK, str(checkpoint), *map(str, numbers)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
+def test_a_group_is_split_when_memory_is_short_and_the_replies_are_the_same(tiny: Path) -> None:
+    done = ask(tiny, 60_000_000, 48, 60)
+    assert done.stdout.split() == ["True", "True"], done.stdout
+    assert "Memory is short of 48 questions at once" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
+def test_no_memory_for_a_single_question_is_said(tiny: Path) -> None:
+    done = ask(tiny, 60_000_000, 2, 1000)
+    assert "MemoryShortError memory is short of a single question" in done.stdout
