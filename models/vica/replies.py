@@ -15,15 +15,20 @@ EOS, LENGTH = "eos", "length"
 class Reply:
     """A model's answer: its text without special tokens, what it took, and what ended it.
 
-    `raw` keeps the special tokens, which part a Thinking reply; `prompt_tokens` counts the
-    visual ones too; `stop` is `eos` or `length`.
+    `raw` keeps the special tokens, which part a Thinking reply; `ids` are all that was generated,
+    the end included; `prompt_tokens` counts the visual ones too; `stop` is `eos` or `length`.
     """
 
     text: str
     raw: str
+    ids: tuple[int, ...]
     prompt_tokens: int
-    new_tokens: int
     stop: str
+
+    @property
+    def new_tokens(self) -> int:
+        """How many tokens were generated."""
+        return len(self.ids)
 
 
 def reply_of(
@@ -35,8 +40,8 @@ def reply_of(
     return Reply(
         text=str(processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
         raw=str(processor.tokenizer.decode(new[:-1] if ended else new)),
+        ids=tuple(new),
         prompt_tokens=prompt_tokens,
-        new_tokens=len(new),
         stop=EOS if ended else LENGTH,
     )
 
