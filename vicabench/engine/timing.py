@@ -12,8 +12,6 @@ from typing import Any
 from vicabench.engine.decode import Decoded
 from vicabench.types import Adapter, Spent
 
-NOTHING = Spent(seconds={}, tokens={})
-
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -56,7 +54,7 @@ class Clock:
 
     def __init__(self, adapter: Adapter, *, workers: int, cache: bool) -> None:
         self._adapter, self._workers, self._cache = adapter, workers, cache
-        self._before = spent(adapter)
+        self._before = _spent(adapter)
         self._waiting = self._answering = self._decode = self._prepare = 0.0
         self._videos = self._questions = self._cached = 0
         self._start = perf_counter()
@@ -105,24 +103,26 @@ class Clock:
             prepare=self._prepare,
             workers=self._workers,
             cached=self._cached if self._cache else None,
-            spent=_difference(spent(self._adapter), self._before),
+            spent=_difference(self._before and _spent(self._adapter), self._before),
         )
 
 
-def spent(adapter: Adapter) -> Spent:
-    """What the adapter has measured so far; nothing if it does not measure, or not in numbers."""
+def _spent(adapter: Adapter) -> Spent | None:
+    """What the adapter has measured so far; None if it does not measure, or not as it should."""
     try:
-        found = getattr(adapter, "spent", NOTHING)
-        return Spent(
+        found = getattr(adapter, "spent", None)
+        return found and Spent(
             seconds={str(stage): float(value) for stage, value in found.seconds.items()},
             tokens={str(stage): int(count) for stage, count in found.tokens.items()},
         )
-    except Exception:  # an adapter may be anything, and this is no reason to lose a run
-        logging.getLogger("vicabench").exception("the adapter's `spent`")
-        return NOTHING
+    except Exception as error:  # an adapter may be anything, and this is no reason to lose a run
+        logging.getLogger("vicabench").warning("the adapter's `spent` is no Spent: %s", error)
+        return None
 
 
-def _difference(after: Spent, before: Spent) -> Spent:
+def _difference(after: Spent | None, before: Spent | None) -> Spent:
+    if after is None or before is None:
+        return Spent(seconds={}, tokens={})
     return Spent(
         seconds={k: v - before.seconds.get(k, 0.0) for k, v in after.seconds.items()},
         tokens={k: v - before.tokens.get(k, 0) for k, v in after.tokens.items()},

@@ -1,0 +1,162 @@
+"""What `vicabench run` does while the adapter answers, and what it says about it at the end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import Vicabench, install_adapter, read_jsonl, refuses
+
+# Answers a video only after the next one has been prepared, and says what was prepared and how
+# many videos were in memory at most.
+AHEAD = """
+import threading, weakref
+from vicabench.types import Answer
+
+class Pixels:
+    def __init__(self, video): self.name, self.mean = video.name, video.frames_THWC.mean()
+
+class Ahead:
+    settings, needs_video = {}, True
+    def __init__(self, argument, context):
+        self.names = list(dict.fromkeys(q.video for q in context.benchmark.questions))
+        self.begun = {name: threading.Event() for name in self.names}
+        self.alive, self.most = weakref.WeakSet(), 0
+    def prepare(self, video):
+        self.begun[video.name].set()
+        if video.name == "clip1":
+            raise ValueError("no such pixels")
+        pixels = Pixels(video)
+        self.alive.add(pixels)
+        self.most = max(self.most, len(self.alive))
+        return pixels
+    def answer(self, video, questions):
+        later = self.names[self.names.index(video.name) + 1 :][:1]
+        assert all(self.begun[name].wait(60) for name in later), "not prepared meanwhile"
+        assert video.prepared.mean == video.frames_THWC.mean()
+        reply = f"{video.prepared.name} {self.most}"
+        return [Answer(question_id=q.id, response=reply) for q in questions]
+"""
+
+# Reads every pixel, and measures itself, if in its own way.
+MEASURED = """
+from vicabench.types import Answer, Spent
+
+class Measured:
+    settings, needs_video, device_name = {}, True, "Abacus 3"
+    accepts_options = ("group_size",)
+    def __init__(self, argument, context):
+        self.spent = Spent(seconds={"vision": 7.0}, tokens={})  # spent before the first video
+        if argument: self.spent = argument
+    def answer(self, video, questions):
+        if isinstance(self.spent, Spent):
+            done = self.spent.tokens.get("answers", 0) + 30
+            self.spent = Spent(seconds={"vision": 8.0, "answers": 2.0}, tokens={"answers": done})
+        reply = str(int(video.frames_THWC.astype(int).sum()))
+        return [Answer(question_id=q.id, response=reply) for q in questions]
+"""
+
+
+def asked(clips: Path, model: str, *more: str | Path) -> tuple[str | Path, ...]:
+    questions = clips / "questions.jsonl"
+    return ("run", "--benchmark", questions, "--model", model, "--frames", "4", *more)
+
+
+def test_the_next_video_is_prepared_while_one_is_answered_and_no_more_than_asked(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "ahead", AHEAD, "Ahead")
+    done = vicabench(*asked(clips, "ahead", "--out", "r", "--prefetch", "1"), **extra)
+    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    failed = {r["video"]: r["error"] for r in records if r["error"]}
+    assert failed == {"clip1": "adapter: prepare: ValueError: no such pixels"}
+    assert done.returncode == 1
+    replies = [r["response"].split() for r in records if r["response"]]
+    assert {name for name, _ in replies} == {f"clip{n}" for n in (0, 2, 3, 4, 5)}
+    assert max(int(most) for _, most in replies) == 2  # the one in use, and one ahead
+
+
+def test_the_time_is_accounted_for_and_kept_beside_the_results(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "measured", MEASURED, "Measured")
+    command = asked(clips, "measured", "--out", "r", "--group-size", "9", "--workers", "2")
+    done = vicabench(*command, **extra)
+    assert done.returncode == 0, done.stderr
+    assert "for 6 videos, 60 questions: waiting for video " in done.stderr
+    assert "vision 1.0 s, answers 2.0 s (90 tokens/s)" in done.stderr
+    assert "in 2 workers" in done.stderr
+
+    start = json.loads((tmp_path / "r" / "config.json").read_text())["starts"][0]
+    execution = {"group_size": 9, "device": "Abacus 3", "workers": 2, "prefetch": 2}
+    assert start["execution"] == {**execution, "frame_cache": False}
+    (line,) = read_jsonl(tmp_path / "r" / "timing.jsonl")
+    assert (line["started"], line["videos"], line["questions"]) == (start["started"], 6, 60)
+    assert line["spent"] == {"seconds": {"vision": 1.0, "answers": 2.0}, "tokens": {"answers": 180}}
+
+    again = vicabench(*asked(clips, "measured", "--out", "r"), **extra)
+    assert again.returncode == 0, again.stderr  # another group size is the same run
+    assert "Time:" not in again.stderr  # nothing was asked
+    assert len(read_jsonl(tmp_path / "r" / "timing.jsonl")) == 1
+    assert "60" in vicabench("score", "r").stdout
+
+
+def test_what_an_adapter_measures_wrongly_costs_no_answer(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "measured", MEASURED, "Measured")
+    done = vicabench(*asked(clips, "measured:nonsense", "--out", "r"), **extra)
+    assert done.returncode == 0, done.stderr
+    assert "answering " in done.stderr
+    assert done.stderr.count("the adapter's `spent` is no Spent: 'str' object") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_gives_the_same_answers_with_and_without_the_frame_cache(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "measured", MEASURED, "Measured")
+    without = vicabench(*asked(clips, "measured", "--out", "r0"), **extra)
+    assert "frame cache" not in without.stderr
+    for out, found in (("r1", 0), ("r2", 6)):
+        done = vicabench(*asked(clips, "measured", "--out", out, "--frame-cache", "fc"), **extra)
+        assert f"{found} of 6 videos from the frame cache" in done.stderr
+    answers = [(tmp_path / out / "predictions.jsonl").read_text() for out in ("r0", "r1", "r2")]
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_a_full_disk_under_the_frame_cache_is_said_once_and_costs_no_answer(
+    clips: Path, tmp_path: Path
+) -> None:
+    # Files may grow to 128 KiB, which the frames exceed and the predictions do not.
+    arguments = [*map(str, asked(clips, "baseline:oracle", "--out", "r", "--frame-cache", "fc"))]
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, 1 << 17));"
+        f"sys.argv[1:] = {arguments!r}; from vicabench.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("cannot be written: File too large") == 1
+    assert len(read_jsonl(tmp_path / "r" / "predictions.jsonl")) == 60
+    assert {file.name for file in (tmp_path / "fc").iterdir()} <= {".lock"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--no-video", "--prefetch", "3"), ("leave out --frames, --prefetch",)),
+        (("--workers", "4", "--prefetch", "2"), ("--workers 4", "--prefetch 2")),
+        (("--frame-cache-size", "5GB"), ("--frame-cache DIR",)),
+        (("--frame-cache", "fc", "--frame-cache-size", "much"), ("'much'", "50GB")),
+        (("--frame-cache", "/dev/null/fc"), ("/dev/null/fc", "cannot be written")),
+        (("--group-size", "4"), ("does not know --group-size",)),
+    ],
+)
+def test_options_of_the_pipeline_that_cannot_be_meant_are_explained(
+    vicabench: Vicabench, clips: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    refuses(vicabench(*asked(clips, "baseline:oracle", *arguments)), *words)

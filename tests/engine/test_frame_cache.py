@@ -1,0 +1,153 @@
+"""The frame cache: the same frames, whatever happens to its files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vica.video import Frames, read_frames
+
+from tests.videos import write_clip
+from vicabench.engine.cached import read_video
+from vicabench.engine.frame_cache import FrameCache, key_of
+
+FRAMES = 4
+ROOM = 10**9
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Path]:
+    """Three clips that differ, whose frames take the same number of bytes."""
+    return [write_clip(tmp_path / f"clip{n}.mp4", frames=10 + n) for n in range(3)]
+
+
+def cache_at(folder: Path, limit_bytes: int = ROOM) -> FrameCache:
+    cache = FrameCache(folder=folder / "cache", limit_bytes=limit_bytes)
+    cache.check()
+    return cache
+
+
+def entries(cache: FrameCache) -> set[str]:
+    return {file.name for file in cache.folder.iterdir() if file.suffix == ".frames"}
+
+
+def same(one: Frames, other: Frames) -> bool:
+    facts = [(f.seconds, f.duration, f.total, f.fps, f.decoder) for f in (one, other)]
+    return (
+        np.array_equal(one.pixels_THWC, other.pixels_THWC)
+        and np.array_equal(one.indices, other.indices)
+        and facts[0] == facts[1]
+    )
+
+
+def test_what_was_decoded_once_is_read_from_the_cache(tmp_path: Path, clips: list[Path]) -> None:
+    cache = cache_at(tmp_path)
+    first = read_video(clips[0], FRAMES, "auto", cache)
+    clips[0].rename(tmp_path / "moved.mp4")  # it is the content that counts
+    again = read_video(tmp_path / "moved.mp4", FRAMES, "auto", cache)
+    assert (first.cached, again.cached) == (False, True)
+    assert same(again.frames, read_frames(tmp_path / "moved.mp4", FRAMES))
+
+
+def test_other_content_frames_or_decoder_are_decoded(tmp_path: Path, clips: list[Path]) -> None:
+    cache = cache_at(tmp_path)
+    read_video(clips[0], FRAMES, "auto", cache)
+    clips[0].write_bytes(clips[1].read_bytes())
+    others = [(clips[0], FRAMES, "auto"), (clips[0], 5, "auto"), (clips[0], FRAMES, "pyav")]
+    for path, count, decoder in others:
+        reading = read_video(path, count, decoder, cache)
+        assert not reading.cached
+        assert same(reading.frames, read_frames(path, count, decoder=decoder))
+
+
+@pytest.mark.parametrize("harm", ["torn", "flipped", "swapped", "empty"])
+def test_a_damaged_entry_is_noticed_and_decoded_again(
+    tmp_path: Path, clips: list[Path], harm: str
+) -> None:
+    cache = cache_at(tmp_path)
+    for clip in clips[:2]:
+        read_video(clip, FRAMES, "auto", cache)
+    entry, other = (cache.folder / f"{key_of(clip, FRAMES, 'auto')}.frames" for clip in clips[:2])
+    whole = entry.read_bytes()
+    harmed = {
+        "torn": whole[: len(whole) // 2],
+        "flipped": whole[:-1] + bytes([whole[-1] ^ 1]),
+        "swapped": other.read_bytes(),
+        "empty": b"",
+    }
+    entry.write_bytes(harmed[harm])
+
+    reading = read_video(clips[0], FRAMES, "auto", cache)
+    assert not reading.cached
+    assert reading.warning is not None
+    assert "damaged entry" in reading.warning
+    assert same(reading.frames, read_frames(clips[0], FRAMES))
+    assert entry.read_bytes() == whole
+
+
+def test_the_least_recently_used_entries_make_room(tmp_path: Path, clips: list[Path]) -> None:
+    for clip in clips[:2]:
+        read_video(clip, FRAMES, "auto", cache_at(tmp_path))
+    keys = [f"{key_of(clip, FRAMES, 'auto')}.frames" for clip in clips]
+    two = sum((cache_at(tmp_path).folder / key).stat().st_size for key in keys[:2])
+    cache = cache_at(tmp_path, two + 100)
+    (cache.folder / "mine.txt").write_text("not a cached video")
+    for age, key in ((20, keys[0]), (10, keys[1])):
+        now = (cache.folder / key).stat().st_mtime
+        os.utime(cache.folder / key, (now - age, now - age))
+
+    assert read_video(clips[0], FRAMES, "auto", cache).cached  # now used later than the second
+    read_video(clips[2], FRAMES, "auto", cache)
+    assert entries(cache) == {keys[0], keys[2]}
+    assert (cache.folder / "mine.txt").exists()
+
+
+def test_frames_larger_than_the_whole_cache_are_decoded_and_it_says_so(
+    tmp_path: Path, clips: list[Path]
+) -> None:
+    cache = cache_at(tmp_path, 1000)
+    reading = read_video(clips[0], FRAMES, "auto", cache)
+    assert same(reading.frames, read_frames(clips[0], FRAMES))
+    assert reading.warning is not None
+    assert "larger than the whole cache" in reading.warning
+    assert entries(cache) == set()
+
+
+READER = """
+import sys
+from pathlib import Path
+from vica.video import read_frames
+from vicabench.engine.cached import read_video
+from vicabench.engine.frame_cache import FrameCache
+
+folder, limit, *clips = sys.argv[1:]
+cache = FrameCache(folder=Path(folder), limit_bytes=int(limit))
+wanted = {clip: read_frames(Path(clip), 4).pixels_THWC.tobytes() for clip in clips}
+for turn in range(60):
+    clip = clips[turn % len(clips)]
+    reading = read_video(Path(clip), 4, "auto", cache)
+    assert reading.warning is None, reading.warning
+    assert reading.frames.pixels_THWC.tobytes() == wanted[clip]
+"""
+
+
+def test_processes_that_share_a_full_cache_never_see_a_wrong_frame(
+    tmp_path: Path, clips: list[Path]
+) -> None:
+    """There is room for two of three videos, so every process deletes what the others read."""
+    cache = cache_at(tmp_path)
+    read_video(clips[0], FRAMES, "auto", cache)
+    (first,) = entries(cache)
+    limit = 2 * (cache.folder / first).stat().st_size + 100
+    command = [sys.executable, "-c", READER, str(cache.folder), str(limit), *map(str, clips)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in running:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+
+    assert sum(file.stat().st_size for file in cache.folder.iterdir()) <= limit
+    assert {file.suffix for file in cache.folder.iterdir()} <= {".frames", ""}  # "": the lock
