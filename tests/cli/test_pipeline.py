@@ -9,8 +9,8 @@ import pytest
 
 from tests.support import Vicabench, install_adapter, read_jsonl, refuses
 
-# Answers a video only after the next one has been prepared, and says what was prepared and how
-# many videos were in memory at most.
+# `ahead` answers a video only after the next one has been prepared, `ahead:alone` at once; the
+# replies say what was prepared, and how many videos were held in memory at most.
 AHEAD = """
 import threading, weakref
 from vicabench.types import Answer
@@ -23,6 +23,7 @@ class Ahead:
     def __init__(self, argument, context):
         self.names = list(dict.fromkeys(q.video for q in context.benchmark.questions))
         self.begun = {name: threading.Event() for name in self.names}
+        self.alone = argument == "alone"
         self.alive, self.most = weakref.WeakSet(), 0
     def prepare(self, video):
         self.begun[video.name].set()
@@ -33,7 +34,7 @@ class Ahead:
         self.most = max(self.most, len(self.alive))
         return pixels
     def answer(self, video, questions):
-        later = self.names[self.names.index(video.name) + 1 :][:1]
+        later = [] if self.alone else self.names[self.names.index(video.name) + 1 :][:1]
         assert all(self.begun[name].wait(60) for name in later), "not prepared meanwhile"
         assert video.prepared.mean == video.frames_THWC.mean()
         reply = f"{video.prepared.name} {self.most}"
@@ -64,18 +65,19 @@ def asked(clips: Path, model: str, *more: str | Path) -> tuple[str | Path, ...]:
     return ("run", "--benchmark", questions, "--model", model, "--frames", "4", *more)
 
 
-def test_the_next_video_is_prepared_while_one_is_answered_and_no_more_than_asked(
-    vicabench: Vicabench, clips: Path, tmp_path: Path
+@pytest.mark.parametrize(("model", "prefetch"), [("ahead", 1), ("ahead:alone", 0)])
+def test_videos_are_prepared_while_others_are_answered_and_no_more_than_asked(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, model: str, prefetch: int
 ) -> None:
     extra = install_adapter(tmp_path / "site", "ahead", AHEAD, "Ahead")
-    done = vicabench(*asked(clips, "ahead", "--out", "r", "--prefetch", "1"), **extra)
+    done = vicabench(*asked(clips, model, "--out", "r", "--prefetch", str(prefetch)), **extra)
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
     failed = {r["video"]: r["error"] for r in records if r["error"]}
     assert failed == {"clip1": "adapter: prepare: ValueError: no such pixels"}
     assert done.returncode == 1
     replies = [r["response"].split() for r in records if r["response"]]
     assert {name for name, _ in replies} == {f"clip{n}" for n in (0, 2, 3, 4, 5)}
-    assert max(int(most) for _, most in replies) == 2  # the one in use, and one ahead
+    assert max(int(most) for _, most in replies) == 1 + prefetch  # the one in use, those ahead
 
 
 def test_the_time_is_accounted_for_and_kept_beside_the_results(

@@ -134,8 +134,9 @@ def test_a_hanging_video_is_given_up_and_the_next_one_comes(clip: Path, endless:
 def test_a_killed_process_costs_its_own_video_alone(clip: Path, endless: Path) -> None:
     with DecodeAhead(frames=4, decoder="pyav") as ahead:
         stream = ahead.stream([("a", clip), ("b", endless), ("c", clip)])
-        assert next(stream).error is None  # the process is now busy with the endless one
-        kill_decoding_process()
+        assert next(stream).error is None
+        with endless.open("wb"):  # which waits until the process has opened it too
+            kill_decoding_process()
         killed, last = stream
 
     assert killed.error == f"video: {endless}: the decoding process ended (signal 9, Killed)"

@@ -126,10 +126,10 @@ from vicabench.engine.frame_cache import FrameCache
 
 folder, limit, *clips = sys.argv[1:]
 cache = FrameCache(folder=Path(folder), limit_bytes=int(limit))
-wanted = {clip: read_frames(Path(clip), 4).pixels_THWC.tobytes() for clip in clips}
+wanted = {clip: read_frames(Path(clip), 64).pixels_THWC.tobytes() for clip in clips}
 for turn in range(60):
     clip = clips[turn % len(clips)]
-    reading = read_video(Path(clip), 4, "auto", cache)
+    reading = read_video(Path(clip), 64, "auto", cache)
     assert reading.warning is None, reading.warning
     assert reading.frames.pixels_THWC.tobytes() == wanted[clip]
 """
@@ -140,7 +140,7 @@ def test_processes_that_share_a_full_cache_never_see_a_wrong_frame(
 ) -> None:
     """There is room for two of three videos, so every process deletes what the others read."""
     cache = cache_at(tmp_path)
-    read_video(clips[0], FRAMES, "auto", cache)
+    read_video(clips[0], 64, "auto", cache)
     (first,) = entries(cache)
     limit = 2 * (cache.folder / first).stat().st_size + 100
     command = [sys.executable, "-c", READER, str(cache.folder), str(limit), *map(str, clips)]
