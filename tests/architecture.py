@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.types": set(),
     "vicabench.errors": set(),
     "vicabench.text": set(),
+    "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
     "vicabench.datasets": NOUNS,
@@ -33,8 +34,9 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.zoo": NOUNS,
     "vicabench.reporting": SCORES,
     "vicabench.adapters": FILES
-    | {"vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
-    "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
+    | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
+    "vicabench.engine": FILES
+    | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),

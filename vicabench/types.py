@@ -132,7 +132,10 @@ class Adapter(Protocol):
     - `prepare(video) -> Any` turns the frames of a video that comes later into `Video.prepared`,
       in a thread of its own while `answer` runs; what it raises fails that video alone;
     - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
-    - `device_name`, a text, for the record of what a run was made on.
+    - `device_name`, a text, for the record of what a run was made on;
+    - `about(video) -> ask`, where `ask(texts)` gives an Answer to each of any texts about the
+      video, for `vicabench ask`;
+    - `both_ways(video, questions) -> Iterable[Agreement]`, for `vicabench verify`.
     """
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
@@ -22,10 +22,12 @@ from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, 
 from vica.answering import describe
 from vica.chat import prompt, time_instruction, video_question, vsi_bench_question
 from vica.hub import MODEL_TYPES
+from vica.sameness import both_ways
 from vica.thinking import split_reply
 from vica.visuals import Visual
 
 from vicabench.adapters.checkpoints import identity, local_folder
+from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
 from vicabench.prompts import vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
@@ -61,6 +63,12 @@ class ViCAAdapter:
         watch = self.predictor.spent
         return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
 
+    @property
+    def device_name(self) -> str:
+        """The device as its maker calls it, or its type."""
+        device = self.predictor.model.device
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
     def prepare(self, video: Video) -> Visual:
         """The pixels of the frames, or of grey ones in their place, as the encoders take them."""
         frames_THWC = video.frames_THWC
@@ -76,30 +84,80 @@ class ViCAAdapter:
         time that this took is shared out evenly among them.
         """
         started = perf_counter()
-        timed = self.options.time_instruction
-        times = time_instruction(video.duration, video.seconds) if timed else ""
-        prompts = [wording(question, times, self.options.wording) for question in questions]
-        visual = video.prepared if video.prepared is not None else self.prepare(video)
-        encoded = self.predictor.encode(visual, prompts)
-        found = list(self._found(encoded, prompts, questions))
+        prompts = self._prompts(video, questions)
+        encoded = self.predictor.encode(self._visual(video), prompts)
+        found = list(self._found(encoded, prompts, [question.id for question in questions]))
         share = (perf_counter() - started) / len(questions)
         for question, fields_of in zip(questions, found, strict=True):
             yield Answer(question_id=question.id, seconds=share, **fields_of)
 
+    def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
+        """Each question answered from a shared prefill, and by its whole prompt alone."""
+        found = both_ways(
+            self.predictor,
+            self._visual(video),
+            self._prompts(video, questions),
+            max_new_tokens=self.options.max_new_tokens,
+        )
+        for question, both in zip(questions, found, strict=True):
+            yield Agreement(
+                question_id=question.id,
+                shared=both.shared.text,
+                alone=both.alone.text,
+                difference=both.difference,
+                parted=both.parted,
+                margin=both.margin,
+            )
+
+    def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
+        """Encode a video and give back what answers any texts about it, as often as it is asked.
+
+        A text is asked as the models were trained on videos, not in a benchmark's wording.
+        """
+        times = self._times(video)
+        # Two texts with nothing in common: the prefix is what any two prompts share.
+        known = [prompt(video_question(text, time_instruction=times)) for text in ("A", "b")]
+        encoded = self.predictor.encode(self._visual(video), known)
+
+        def ask(texts: Sequence[str]) -> list[Answer]:
+            started = perf_counter()
+            prompts = [prompt(video_question(text, time_instruction=times)) for text in texts]
+            found = list(self._found(encoded, prompts, texts))
+            share = (perf_counter() - started) / max(len(texts), 1)
+            return [
+                Answer(question_id=str(number), seconds=share, **fields_of)
+                for number, fields_of in enumerate(found)
+            ]
+
+        return ask
+
+    def _visual(self, video: Video) -> Visual:
+        return video.prepared if video.prepared is not None else self.prepare(video)
+
+    def _prompts(self, video: Video, questions: Sequence[Question]) -> list[str]:
+        times = self._times(video)
+        return [wording(question, times, self.options.wording) for question in questions]
+
+    def _times(self, video: Video) -> str:
+        timed = self.options.time_instruction
+        return time_instruction(video.duration, video.seconds) if timed else ""
+
     def _found(
-        self, encoded: EncodedVideo, prompts: Sequence[str], questions: Sequence[Question]
+        self, encoded: EncodedVideo, prompts: Sequence[str], names: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """The fields of each answer; if all together fail, each is asked alone."""
         limit = self.options.max_new_tokens
+        failed = False
         try:
             yield from map(_fields, self.predictor.answer(encoded, prompts, max_new_tokens=limit))
         except Exception as error:  # whatever it is, questions that can be answered are
-            if len(prompts) > 1:
-                for text, question in zip(prompts, questions, strict=True):
-                    yield from self._found(encoded, [text], [question])
-                return
-            logging.getLogger("vicabench").exception("%s", questions[0].id)
-            yield {"error": f"vica: {type(error).__name__}: {error}"}
+            failed = True
+            if len(prompts) == 1:
+                logging.getLogger("vicabench").exception("%s", names[0])
+                yield {"error": f"vica: {type(error).__name__}: {error}"}
+        if failed and len(prompts) > 1:
+            for text, name in zip(prompts, names, strict=True):
+                yield from self._found(encoded, [text], [name])
 
 
 def build(argument: str, context: AdapterContext) -> ViCAAdapter:
@@ -162,7 +220,6 @@ def _settings(
         "prompt": {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)},
         "time_instruction": options.time_instruction,
         "blind": options.blind,
-        "compile": options.compile,
     }
 
 

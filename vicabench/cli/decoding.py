@@ -41,10 +41,7 @@ class VideoOptions:
         ConfigError for an option that cannot be meant, or would be ignored.
         """
         self._refuse_what_is_ignored()
-        if self.decoder not in DECODERS:
-            raise ConfigError(
-                f"There is no decoder '{self.decoder}'. Decoders are {', '.join(DECODERS)}."
-            )
+        check_decoder(self.decoder)
         if self.no_video:
             return None
         workers, prefetch = self._parallel()
@@ -95,6 +92,12 @@ class VideoOptions:
         cache = FrameCache(folder=self.frame_cache.expanduser().absolute(), limit_bytes=limit_bytes)
         cache.check()
         return cache
+
+
+def check_decoder(name: str) -> None:
+    """ConfigError naming the decoders if this is none."""
+    if name not in DECODERS:
+        raise ConfigError(f"There is no decoder '{name}'. Decoders are {', '.join(DECODERS)}.")
 
 
 def bytes_of(text: str) -> int:

@@ -6,6 +6,7 @@ can put right, said in one paragraph; 70 a defect of vicabench; 130 interrupted.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import NoReturn
 import typer
 
 from vicabench import __version__
-from vicabench.cli import data, models, run, score
+from vicabench.cli import ask, data, models, run, score, verify
 from vicabench.errors import UserError
 from vicabench.text import printable
 
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("score")(score.command)
+app.command("ask")(ask.command)
+app.command("verify")(verify.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 
@@ -51,6 +54,8 @@ def root(
 def main() -> None:
     """Run the command line; what the user can put right is one paragraph, never a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    # Tracebacks of failing adapters are for a run folder's log; what went wrong is in the answer.
+    logging.getLogger("vicabench").addHandler(logging.NullHandler())
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
     try:
         try:

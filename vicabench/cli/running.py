@@ -14,10 +14,11 @@ from rich.text import Text
 
 from vicabench.adapters import find_adapter
 from vicabench.cli.decoding import VideoOptions
+from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, console, print_table
-from vicabench.cli.progress import RunDisplay, building
+from vicabench.cli.progress import RunDisplay
 from vicabench.cli.scoring import grade_path
-from vicabench.datasets import Source, load_benchmark
+from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
@@ -57,7 +58,13 @@ def run_all(request: Request) -> None:
     terminal = console(stderr=True)
     for model in request.models:
         find_adapter(model)  # a misspelt model is refused before the others are run
-    benchmark = _load(request, terminal)
+    source = Source(
+        subset=request.subset,
+        data=request.data,
+        videos=request.videos,
+        videos_needed=not request.video.no_video,
+    )
+    benchmark = load(request.benchmark, source, terminal)
     check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
     folders = _folders(request, benchmark)
@@ -68,22 +75,6 @@ def run_all(request: Request) -> None:
     print_table(rows, name=request.table, published=request.published)
     _say_where(folders.values(), rows, terminal)
     sys.exit(1 if any(row.overall.failed for row in rows) else 0)
-
-
-def _load(request: Request, terminal: Console) -> Benchmark:
-    with building(terminal, f"Building {request.benchmark}") as progress:
-        source = Source(
-            subset=request.subset,
-            data=request.data,
-            videos=request.videos,
-            videos_needed=not request.video.no_video,
-            progress=progress,
-        )
-        try:
-            return load_benchmark(request.benchmark, source)
-        except KeyboardInterrupt:
-            _say(terminal, "Interrupted. What was built is kept; the same command continues.")
-            sys.exit(130)
 
 
 def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:

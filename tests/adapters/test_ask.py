@@ -1,0 +1,116 @@
+"""`vicabench ask` and `vicabench verify`, with a tiny checkpoint and real clips."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.support import refuses
+
+QUESTIONS = ("How many chairs are there?", "Is there a table?")
+
+
+def command(place: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vicabench", *arguments],
+        input=typed,
+        capture_output=True,
+        text=True,
+        cwd=place,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+        timeout=120,
+        check=False,
+    )
+
+
+def ask(place: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    options = ("--model", "./tiny", "--frames", "3", "--max-new-tokens", "6")
+    return command(place, "ask", *arguments, *options, typed=typed)
+
+
+def test_questions_about_a_video_are_answered_from_one_encoding(place: Path) -> None:
+    done = ask(place, "clip0.mp4", *QUESTIONS)
+    assert done.returncode == 0, done.stderr
+    assert all(question in done.stdout for question in QUESTIONS)
+    assert done.stderr.count("encoded once") == 1
+    assert done.stderr.count("6 tokens, cut at --max-new-tokens") == 2
+
+
+def test_typed_questions_get_the_answers_of_given_ones(place: Path) -> None:
+    given = ask(place, "clip0.mp4", *QUESTIONS, "--json")
+    typed = ask(place, "clip0.mp4", "--json", typed="\n".join(["", *QUESTIONS, ""]))
+    rows = [[json.loads(line) for line in done.stdout.splitlines()] for done in (given, typed)]
+    for row in (*rows[0], *rows[1]):
+        assert row.pop("seconds") > 0
+    assert rows[0] == rows[1]
+    assert [row["question"] for row in rows[0]] == list(QUESTIONS)
+
+
+def test_a_question_that_cannot_be_answered_leaves_the_others(place: Path) -> None:
+    done = ask(place, "clip0.mp4", "What is <image>?", QUESTIONS[0], "--json")
+    bad, good = (json.loads(line) for line in done.stdout.splitlines())
+    assert done.returncode == 1
+    assert "more than one <image>" in bad["error"]
+    assert bad["response"] is None
+    assert good["new_tokens"] == 6
+    assert "Traceback" not in done.stderr
+
+
+def test_what_cannot_be_asked_is_refused(place: Path) -> None:
+    (place / "text.mp4").write_text("no video")
+    refuses(ask(place, "text.mp4", "Why?"), "text.mp4")
+    refuses(ask(place, "missing.mp4", "Why?"), "missing.mp4", "No such file")
+    baseline = command(place, "ask", "clip0.mp4", "Why?", "--model", "baseline:random")
+    refuses(baseline, "baseline:random cannot be asked")
+
+
+def verify(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    where = ("--benchmark", "questions.jsonl", "--frames", "4")
+    return command(place, "verify", *where, *arguments)
+
+
+def test_verify_finds_both_ways_the_same_in_float32(place: Path) -> None:
+    done = verify(place, "--model", "./tiny", "--max-new-tokens", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["videos"], report["questions"], report["same"]) == (2, 4, 4)
+    assert 0 < report["largest_logit_difference"] < 1e-4
+    assert report["settings"] == {"device": "cpu", "dtype": "float32", "attention": "sdpa"}
+
+
+def test_verify_says_where_both_ways_part(place: Path, tmp_path: Path) -> None:
+    # Logits almost alike: in bfloat16 the order of summation decides between them.
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for path in (place / "tiny").iterdir():
+        if path.suffix != ".safetensors":
+            (folder / path.name).write_bytes(path.read_bytes())
+            continue
+        tensors = load_file(path)
+        if "lm_head.weight" in tensors:
+            first = tensors["lm_head.weight"][:1]
+            noise = torch.randn(tensors["lm_head.weight"].shape) * 1e-3
+            tensors["lm_head.weight"] = first + noise * first.abs().mean()
+        save_file(tensors, folder / path.name)
+    done = verify(place, "--model", str(folder), "--dtype", "bfloat16", "--max-new-tokens", "24")
+    assert done.returncode == 1, done.stdout
+    assert "differs from token" in done.stdout
+    assert "alone" in done.stdout
+
+
+def test_verify_refuses_what_has_one_way_only_and_reports_bad_videos(place: Path) -> None:
+    refuses(verify(place, "--model", "baseline:random"), "only one way of answering")
+    row = json.loads((place / "questions.jsonl").read_text().splitlines()[0])
+    (place / "broken.mp4").write_text("no video")
+    (place / "broken.jsonl").write_text(json.dumps({**row, "video": "broken.mp4"}) + "\n")
+    done = command(
+        place, "verify", "--model", "./tiny", "--benchmark", "broken.jsonl", "--frames", "4"
+    )
+    assert done.returncode == 1
+    assert "broken.mp4: video:" in done.stdout

@@ -1,0 +1,55 @@
+"""`vicabench ask`: questions about a video of your own, which is encoded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vicabench.cli.options import (
+    FRAMES,
+    AttentionOption,
+    DeviceOption,
+    DtypeOption,
+    GroupOption,
+    NewTokensOption,
+    TimeOption,
+    VisionOption,
+    filled,
+)
+
+
+def command(
+    video: Annotated[Path, typer.Argument(help="The video's file.")],
+    question: Annotated[
+        list[str] | None,
+        typer.Argument(help="What to ask; without any, questions are read line by line."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A checkpoint of ViCA or ViCA2: a hub id or folder.", metavar="SPEC")
+    ] = "nkkbr/ViCA2",
+    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from the video.")] = FRAMES,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    attention: AttentionOption = "sdpa",
+    time_instruction: TimeOption = False,
+    max_new_tokens: NewTokensOption = 1024,
+    group_size: GroupOption = 0,
+    vision_batch: VisionOption = 8,
+    decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each answer.")
+    ] = False,
+) -> None:
+    """Encode a video once and answer each question about it, from the arguments or at a prompt.
+
+    Exit code 1: a question has no answer.
+    """
+    given = {**locals(), "questions": tuple(question or ())}
+    from vicabench.cli.asking import Request, ask_all
+    from vicabench.types import ModelOptions
+
+    defaults = {"blind": False, "wording": "vica", "compile": False}
+    options = filled(ModelOptions, {**given, **defaults})
+    ask_all(filled(Request, {**given, "options": options}))

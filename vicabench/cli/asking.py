@@ -1,0 +1,124 @@
+"""What `vicabench ask` does once its options are parsed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+from rich.text import Text
+from vica.video import VideoError, read_frames
+
+from vicabench.adapters import build_adapter
+from vicabench.cli.decoding import check_decoder
+from vicabench.cli.output import console
+from vicabench.errors import ConfigError, DataError
+from vicabench.text import printable
+from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
+
+Ask = Callable[[Sequence[str]], Sequence[Answer]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of one `vicabench ask`."""
+
+    video: Path
+    questions: tuple[str, ...]
+    model: str
+    frames: int
+    decoder: str
+    options: ModelOptions
+    as_json: bool
+
+
+def ask_all(request: Request) -> None:
+    """Answer all questions, and exit with 1 if one has no answer."""
+    terminal = console(stderr=True)
+    check_decoder(request.decoder)
+    video, decoding = _decoded(request)
+    adapter = _adapter(request)
+    started = perf_counter()
+    ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
+    _note(
+        terminal,
+        f"{request.video.name}: {len(video.seconds)} frames of {video.duration:.1f} s decoded in "
+        f"{decoding:.1f} s, encoded once in {perf_counter() - started:.1f} s",
+    )
+    failed = 0
+    for questions in [request.questions] if request.questions else _typed(terminal):
+        for question, answer in zip(questions, ask(questions), strict=True):
+            _show(terminal, question, answer, as_json=request.as_json)
+            failed += answer.error is not None
+    sys.exit(1 if failed else 0)
+
+
+def _decoded(request: Request) -> tuple[Video, float]:
+    """The video and the seconds that decoding took; DataError if it cannot be read."""
+    started = perf_counter()
+    try:
+        frames = read_frames(request.video, request.frames, decoder=request.decoder)
+    except VideoError as error:
+        raise DataError(f"{error}.") from error
+    video = Video(
+        name=request.video.name,
+        path=request.video,
+        frames_THWC=frames.pixels_THWC,
+        seconds=tuple(frames.seconds),
+        duration=frames.duration,
+    )
+    return video, perf_counter() - started
+
+
+def _adapter(request: Request) -> Adapter:
+    """The model's adapter; ConfigError if it answers nothing but a benchmark's questions."""
+    benchmark = Benchmark(name="ask", subset="", revision="", questions=(), files={})
+    context = AdapterContext(
+        benchmark=benchmark, seed=0, frames=request.frames, options=request.options
+    )
+    adapter = build_adapter(request.model, context)
+    if not hasattr(adapter, "about"):
+        raise ConfigError(
+            f"{request.model} cannot be asked about a video: it answers a benchmark's questions "
+            "only. Name a checkpoint, such as --model nkkbr/ViCA2 or --model ./folder."
+        )
+    return adapter
+
+
+def _typed(terminal: Console) -> Iterator[tuple[str]]:
+    """The lines of standard input that are not empty, asked for in a terminal."""
+    if sys.stdin.isatty():
+        _note(terminal, "Ask; an empty line or Ctrl-D ends.")
+    while True:
+        if sys.stdin.isatty():
+            terminal.print(Text("? ", style="bold"), end="")
+        line = sys.stdin.readline()
+        if not line or (sys.stdin.isatty() and not line.strip()):
+            return
+        if line.strip():
+            yield (line.strip(),)
+
+
+def _show(terminal: Console, question: str, answer: Answer, *, as_json: bool) -> None:
+    """An answer on standard output, and what it took on standard error."""
+    if as_json:
+        fields = ("response", "error", "parts", "prompt_tokens", "new_tokens", "stop", "seconds")
+        line = {"question": question, **{name: getattr(answer, name) for name in fields}}
+        print(json.dumps(line), flush=True)  # noqa: T201
+        return
+    out = console()
+    out.print(Text(printable(question), style="bold"), soft_wrap=True)
+    if answer.response is None:
+        _note(terminal, f"no answer: {answer.error}")
+        return
+    out.print(Text(printable(answer.response)), soft_wrap=True)
+    cut = ", cut at --max-new-tokens" if answer.stop == "length" else ""
+    _note(terminal, f"{answer.seconds:.1f} s, {answer.new_tokens} tokens{cut}")
+
+
+def _note(terminal: Console, text: str) -> None:
+    terminal.print(Text(printable(text), style="dim"), soft_wrap=True)

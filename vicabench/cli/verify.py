@@ -1,0 +1,65 @@
+"""`vicabench verify`: answer a sample both ways, from one prefill and each question alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vicabench.cli.options import (
+    FRAMES,
+    VIDEO_TIMEOUT,
+    AttentionOption,
+    BlindOption,
+    CompileOption,
+    DeviceOption,
+    DtypeOption,
+    GroupOption,
+    NewTokensOption,
+    TimeOption,
+    VisionOption,
+    WordingOption,
+    filled,
+)
+
+
+def command(
+    model: Annotated[
+        str, typer.Option(help="A checkpoint of ViCA or ViCA2: a hub id or folder.", metavar="SPEC")
+    ],
+    benchmark: Annotated[
+        str, typer.Option(help="vsi-bench, rooms, or a questions.jsonl of your own.")
+    ] = "rooms",
+    subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
+    data: Annotated[
+        Path | None, typer.Option(help="vsi-bench: the folder it was fetched to.")
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="Your own questions: the folder of their videos.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many videos, from the first on.")] = 3,
+    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = FRAMES,
+    max_new_tokens: NewTokensOption = 1024,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    attention: AttentionOption = "sdpa",
+    time_instruction: TimeOption = False,
+    blind: BlindOption = False,
+    wording: WordingOption = "vica",
+    group_size: GroupOption = 0,
+    vision_batch: VisionOption = 8,
+    compile: CompileOption = False,  # noqa: A002  (the option's name)
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Check that sharing a video's prefill does not change what a model answers.
+
+    Every question of a few videos is answered twice: together from one prefill, and alone as the
+    original code does it. Exit code 1: a reply differs, or a video could not be answered.
+    """
+    given = locals()
+    from vicabench.cli.verifying import Request, verify_model
+    from vicabench.types import ModelOptions
+
+    given |= {"timeout": VIDEO_TIMEOUT, "options": filled(ModelOptions, given)}
+    verify_model(filled(Request, given))

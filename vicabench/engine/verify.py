@@ -1,0 +1,68 @@
+"""A sample of videos answered both ways, to see that sharing the prefill changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from vicabench.adapters import build_adapter
+from vicabench.agreement import Agreement
+from vicabench.engine.decode import DecodeAhead
+from vicabench.engine.loop import Decoding
+from vicabench.engine.plan import by_video
+from vicabench.engine.prepare import PrepareAhead
+from vicabench.errors import ConfigError, UserError
+from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A video's agreements, or the `error` that says why there are none."""
+
+    video: str
+    agreements: tuple[Agreement, ...] = ()
+    error: str | None = None
+
+
+def verifiable(
+    benchmark: Benchmark, model: str, decoding: Decoding, options: ModelOptions
+) -> Adapter:
+    """The adapter of a model that can answer both ways; ConfigError for any other."""
+    context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.frames, options=options)
+    adapter = build_adapter(model, context)
+    if not hasattr(adapter, "both_ways"):
+        raise ConfigError(
+            f"{model} has only one way of answering, so there is nothing to compare. verify is for "
+            "models that share the prefill of a video: ViCA and ViCA2."
+        )
+    return adapter
+
+
+def verify(
+    benchmark: Benchmark, selected: Sequence[Question], adapter: Adapter, decoding: Decoding
+) -> Iterator[Verified]:
+    """Yield what both ways give for one video after another; a failing video fails alone."""
+    questions = by_video(selected)
+    files = [(video, benchmark.files[video]) for video in questions]
+    ahead = DecodeAhead(
+        frames=decoding.frames,
+        workers=decoding.workers,
+        ahead=decoding.prefetch,
+        limit_seconds=decoding.limit_seconds,
+        decoder=decoding.decoder,
+        cache=decoding.cache,
+    )
+    with PrepareAhead(adapter) as preparing, ahead:
+        for decoded in ahead.stream(files, preparing):
+            if decoded.frames is None:
+                yield Verified(video=decoded.name, error=decoded.error)
+                continue
+            try:
+                found = adapter.both_ways(decoded.video(), questions[decoded.name])  # type: ignore[attr-defined]  # looked for above
+                yield Verified(video=decoded.name, agreements=tuple(found))
+            except UserError:
+                raise
+            except Exception as error:  # an adapter may raise anything
+                logging.getLogger("vicabench").exception("%s", decoded.name)
+                yield Verified(video=decoded.name, error=f"{type(error).__name__}: {error}")
