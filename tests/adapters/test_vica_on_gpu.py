@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vica import ViCA, ViCA2Config, ViCAProcessor
+from vica import Predictor, ViCA, ViCA2Config, ViCAProcessor
+from vica.attention import attend_in_parts, attend_prefix
+from vica.chat import prompt, video_question
 from vica.modeling import MODELS
-from vica.sizes import vica2_7b
+from vica.sameness import both_ways
+from vica.sizes import vica2_7b, vica2_tiny
 from vica.tiny import byte_tokenizer, ids_of
 
 from vicabench.adapters.vica import ViCAAdapter
@@ -31,9 +34,9 @@ def random_model(config: ViCA2Config, device: str) -> ViCA:
 
 def answers_of(config: ViCA2Config, device: str) -> list[Answer]:
     """The replies to two questions about a video of noise."""
+    predictor = Predictor(random_model(config, device), ViCAProcessor(byte_tokenizer(), config))
     adapter = ViCAAdapter(
-        model=random_model(config, device),
-        processor=ViCAProcessor(byte_tokenizer(), config),
+        predictor=predictor,
         options=ModelOptions(max_new_tokens=NEW),
         settings={},
     )
@@ -62,3 +65,34 @@ def test_vica2_7b_answers_a_video_in_bfloat16() -> None:
         assert answer.new_tokens == NEW or answer.stop == "eos"
         assert answer.prompt_tokens is not None
         assert answer.prompt_tokens > 13_440 + 8_704
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_attention_to_a_prefix_is_the_same_in_the_kernels_of_a_gpu(dtype: torch.dtype) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU that torch can use")
+    query_THE = torch.randn(50, 28, 128, device="cuda", dtype=dtype)
+    keys, values = torch.randn(2, 4, 5000, 128, device="cuda", dtype=dtype)
+    found = attend_prefix(query_THE, keys, values)
+    rows_JRE = query_THE.unflatten(1, (4, 7)).transpose(0, 1).flatten(1, 2)
+    plain = attend_in_parts(rows_JRE.double(), keys.double(), values.double())
+    expected = plain.values.unflatten(1, (50, 7)).transpose(0, 1).flatten(1, 2)
+    lse = plain.lse.unflatten(1, (50, 7)).transpose(0, 1).flatten(1, 2)
+    within = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}[dtype]
+    torch.testing.assert_close(found.values.double(), expected, rtol=0, atol=within)
+    torch.testing.assert_close(found.lse.double(), lse, rtol=0, atol=within)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_in_float32_both_ways_agree() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU that torch can use")
+    config = vica2_tiny(**ids_of(byte_tokenizer()))
+    model = random_model(config, "cuda").float()
+    frames_FHWC = np.random.default_rng(0).integers(0, 256, (8, 96, 128, 3), dtype=np.uint8)
+    prompts = [prompt(video_question(text)) for text in ("How many?", "Where is the table?")]
+    predictor = Predictor(model, ViCAProcessor(byte_tokenizer(), config))
+    for both in both_ways(predictor, frames_FHWC, prompts, max_new_tokens=8):
+        assert both.shared == both.alone
+        assert both.difference < 1e-3
