@@ -11,9 +11,9 @@ def account(timing: Timing) -> Iterator[str]:
     """What adds up to the wall time, then what happened meanwhile; only what was measured."""
     parts = ", ".join([*_waiting(timing), *_stages(timing), f"other {timing.other:.1f} s"])
     asked = f"{_count(timing.videos, 'video')}, {_count(timing.questions, 'question')}"
-    yield f"Time: {timing.wall:.1f} s for {asked}: {parts}"
+    yield f"{timing.wall:.1f} s for {asked}: {parts}"
     if timing.workers:
-        yield "Meanwhile: " + ", ".join(_meanwhile(timing))
+        yield "meanwhile " + ", ".join(_meanwhile(timing))
 
 
 def _waiting(timing: Timing) -> Iterator[str]:

@@ -156,7 +156,7 @@ class RunDisplay:
     def timed(self, timing: Timing) -> None:
         """Say how the time was spent."""
         for line in account(timing):
-            self.say(line)
+            self.say(f"{self._model}: {line}")
 
     def _state(self) -> str:
         return f"{self.done}/{len(self._selected)} questions  {self._score}"
