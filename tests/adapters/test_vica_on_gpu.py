@@ -89,7 +89,7 @@ def test_on_a_gpu_in_float32_both_ways_agree() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU that torch can use")
     config = vica2_tiny(**ids_of(byte_tokenizer()))
-    model = random_model(config, "cuda").float()
+    model = torch.nn.Module.to(random_model(config, "cuda"), torch.float32)
     frames_FHWC = np.random.default_rng(0).integers(0, 256, (8, 96, 128, 3), dtype=np.uint8)
     prompts = [prompt(video_question(text)) for text in ("How many?", "Where is the table?")]
     predictor = Predictor(model, ViCAProcessor(byte_tokenizer(), config))

@@ -1,0 +1,154 @@
+"""One model that answers questions about one video in both ways, each measured."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from machine import peak_bytes, reset_peak, wait
+from vica import Predictor, ViCA, ViCAProcessor
+from vica.answering import reply
+from vica.chat import prompt, video_question
+from vica.modeling import MODELS
+from vica.sizes import vica2_7b, vica2_tiny
+from vica.tiny import byte_tokenizer, ids_of
+from vica.video import read_frames
+
+from vicabench.adapters.vica import ViCAAdapter
+from vicabench.engine.loop import Decoding, answer_videos
+from vicabench.engine.timing import Clock, Timing
+from vicabench.types import Benchmark, ModelOptions, Question
+
+NEW = 4
+"""Tokens of a reply: a number or a letter and the end take two to four."""
+
+
+def shape(name: str, device: torch.device) -> ViCA:
+    """A model with random weights: the published 7B, or a small one with a video's many tokens."""
+    tokenizer = ids_of(byte_tokenizer())
+    small = {
+        "hidden_size": 256,
+        "intermediate_size": 704,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+    }
+    config = vica2_7b(**tokenizer) if name == "7b" else vica2_tiny(**small, **tokenizer)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
+    try:
+        with torch.device(device):
+            model = MODELS[config.model_type](config)
+    finally:
+        torch.set_default_dtype(before)
+    return model.train(False)
+
+
+def write_video(path: Path, frames: int) -> Path:
+    """A 640x480 H.264 film of a picture that moves, which costs what real films do to decode."""
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    picture = picture.repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for number in range(frames):
+            moved = np.ascontiguousarray(np.roll(picture, (number, 2 * number), (0, 1)))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, "rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def prompts(count: int) -> list[str]:
+    """Questions of the usual length, about 70 tokens of their own."""
+    words = ("chairs", "tables", "sofas", "lamps", "doors", "beds")
+    return [
+        prompt(video_question(f"{n}: How many {words[n % 6]} are in this room, at least?"))
+        for n in range(count)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Seconds and peak bytes of answering a number of questions about one video."""
+
+    seconds: float
+    peak: int
+
+
+class Bench:
+    """One model, one video, both ways of answering."""
+
+    def __init__(self, model: ViCA, video: Path, frames: int) -> None:
+        self.model, self.video, self.frames = model, video, frames
+        self.processor = ViCAProcessor(byte_tokenizer(), model.config)
+        self.predictor = Predictor(model, self.processor)
+
+    @torch.no_grad()
+    def loop(self, text: str) -> float:
+        """Seconds for one question of the per-question loop, preprocessed where ours is."""
+        started = time.perf_counter()
+        frames = read_frames(self.video, self.frames).pixels_THWC
+        block_ND = self.model.encode(self.processor.video(frames, device=self.model.device))
+        reply(self.model, self.processor, block_ND, text, max_new_tokens=NEW)
+        wait(self.model.device)
+        return time.perf_counter() - started
+
+    def ours(self, texts: list[str]) -> Measured:
+        """Decode, encode and prefill once, then answer all."""
+        device = self.model.device
+        reset_peak(device)
+        started = time.perf_counter()
+        frames = read_frames(self.video, self.frames).pixels_THWC
+        visual = self.processor.video(frames, device=device)
+        encoded = self.predictor.encode(visual, texts)
+        self.predictor.answer(encoded, texts, max_new_tokens=NEW)
+        wait(device)
+        return Measured(seconds=time.perf_counter() - started, peak=peak_bytes(device))
+
+    def prefill(self, texts: list[str]) -> tuple[float, float, int]:
+        """Seconds of the encoders and of prefilling the shared prefix, and its length."""
+        frames = read_frames(self.video, self.frames).pixels_THWC
+        visual = self.processor.video(frames, device=self.model.device)
+        before = dict(self.predictor.spent.seconds)
+        encoded = self.predictor.encode(visual, texts)
+        after = self.predictor.spent.seconds
+        taken = {name: after[name] - before.get(name, 0.0) for name in ("vision", "prefill")}
+        return taken["vision"], taken["prefill"], encoded.length
+
+    def pipeline(self, videos: int, questions: int, workers: int) -> Timing:
+        """Whole videos through the engine, decoded ahead as in `vicabench run`."""
+        asked = tuple(
+            Question(
+                id=f"{v}-{q}",
+                video=str(v),
+                task="object_counting",
+                text=f"{q}: How many chairs are there?",
+                answer="1",
+            )
+            for v in range(videos)
+            for q in range(questions)
+        )
+        files = {str(v): self.video for v in range(videos)}
+        benchmark = Benchmark(name="b", subset="", revision="", questions=asked, files=files)
+        options = ModelOptions(max_new_tokens=NEW)
+        adapter = ViCAAdapter(predictor=self.predictor, options=options, settings={})
+        decoding = Decoding(
+            frames=self.frames,
+            workers=workers,
+            prefetch=max(2, workers),
+            limit_seconds=120,
+            decoder="auto",
+        )
+        by_video = {name: [q for q in asked if q.video == name] for name in files}
+        clock = Clock(adapter, workers=workers, cache=False)
+        for predictions in answer_videos(
+            benchmark, by_video, adapter, decoding, clock=clock, warned=print
+        ):
+            clock.count(predictions)
+        timing = clock.timing()
+        assert timing is not None
+        return timing
