@@ -22,7 +22,8 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests (`nox -s tests -- -k words` for some), the models' on a CPU."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
-    session.run("pytest", "-n", "2", *session.posargs)
+    # Two processes with two threads each would wait for each other most of the time.
+    session.run("pytest", "-n", "2", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session
@@ -40,6 +41,14 @@ def bench(session: nox.Session) -> None:
     """Measure speed: ratios within one run."""
     session.install(*CONSTRAINTS, "-e", ".")
     session.run("python", "benchmarks/speed.py", *session.posargs)
+
+
+@nox.session
+def prefix(session: nox.Session) -> None:
+    """Measure one shared prefill against the per-question loop (`-- --shape 7b --device cuda`)."""
+    cpu_only = () if session.posargs else CONSTRAINTS
+    session.install(*cpu_only, "-e", ".[models]")
+    session.run("python", "benchmarks/shared_prefix.py", *session.posargs)
 
 
 @nox.session

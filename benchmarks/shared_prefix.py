@@ -65,7 +65,8 @@ def main() -> None:
             f"## {chosen.shape}, {bench.frames} frames, {length:,} shared tokens\n",
             f"{describe(device)}; {str(model.dtype).removeprefix('torch.')}, "
             f"{sum(p.numel() for p in model.parameters()) / 1e6:,.1f} M parameters, random "
-            f"weights, {NEW} new tokens a reply; largest matrix product {rate / 1e12:,.2f} TFLOP/s.\n",
+            f"weights, {NEW} new tokens a reply; largest matrix product {rate / 1e12:,.2f} "
+            "TFLOP/s.\n",
             *table(ours, loop),
             *floor(bench, texts[:TYPICAL], rate, vision, prefill, length),
             *load(timing, large),
