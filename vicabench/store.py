@@ -9,7 +9,6 @@ a killed run loses at most the video in flight; a torn last line is cut off and 
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -120,15 +119,9 @@ class RunFolder:
             ) from None
 
     def note_timing(self, record: Mapping[str, Any]) -> None:
-        """Append a line to `timing.jsonl`: how a start spent its time. It is no result.
-
-        So where it cannot be written, that is logged and nothing else.
-        """
-        try:
-            with (self.path / TIMING).open("a", encoding="utf-8") as out:
-                out.write(json.dumps(record, allow_nan=False) + "\n")
-        except (OSError, ValueError) as error:
-            logging.getLogger("vicabench").warning("%s: %s", self.path / TIMING, error)
+        """Append a line to `timing.jsonl`: how a start spent its time. Raises OSError."""
+        with (self.path / TIMING).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(record, allow_nan=False) + "\n")
 
     def _refuse_other_config(self) -> None:
         there = read_config(self.path)

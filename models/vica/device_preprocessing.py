@@ -18,9 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from vica.preprocessing import IMAGENET_MEAN, IMAGENET_STD, SIGLIP_MEAN, SIGLIP_STD
+from vica.preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    SIGLIP_MEAN,
+    SIGLIP_STD,
+    interpolated,
+)
 
 PRECISION_BITS = 22
 """Pillow's weights are whole multiples of 2 to the minus this (`Resample.c`, 8 bits a channel)."""
@@ -51,7 +56,7 @@ def siglip_pixels_on_device(frames_FHWC: Tensor, side: int) -> Tensor:
 def hiera_pixels_on_device(frames_FHWC: Tensor, side: int) -> Tensor:
     """[F, 3, side, side] float32 with ImageNet's mean and deviation, from uint8 frames."""
     unit_FCHW = frames_FHWC.movedim(-1, 1).contiguous().float().div_(255)
-    squares = functional.interpolate(unit_FCHW, size=(side, side), mode="bilinear")
+    squares = interpolated(unit_FCHW, side)
     mean, std = (squares.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return squares.sub_(mean).div_(std)
 

@@ -44,6 +44,17 @@ def _bicubic(frame: NDArray[np.uint8] | Image.Image, side: int) -> NDArray[np.fl
     return pixels_CHW
 
 
+def interpolated(unit_FCHW: torch.Tensor, side: int) -> torch.Tensor:
+    """Frames [F, 3, side, side], bilinear without antialiasing.
+
+    Every colour is handed over as a picture of its own: given all three, torch picks another
+    kernel on a CPU when it has one thread, and the last bits depend on the machine.
+    """
+    colours = unit_FCHW.flatten(0, 1)[:, None]
+    squares = functional.interpolate(colours, size=(side, side), mode="bilinear")
+    return squares.view(len(unit_FCHW), -1, side, side)
+
+
 def _bilinear(frame_HWC: torch.Tensor, side: int) -> torch.Tensor:
     frame_CHW = frame_HWC.permute(2, 0, 1).contiguous().float().div_(255)
-    return functional.interpolate(frame_CHW[None], size=(side, side), mode="bilinear")[0]
+    return interpolated(frame_CHW[None], side)[0]

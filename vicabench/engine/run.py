@@ -17,7 +17,7 @@ from vicabench.engine.provenance import provenance
 from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
-from vicabench.store import RunFolder
+from vicabench.store import TIMING, RunFolder
 from vicabench.types import (
     Adapter,
     AdapterContext,
@@ -70,9 +70,10 @@ def run(
             adapter,
             workers=decoding.workers if decoding else 0,
             cache=decoding is not None and decoding.cache is not None,
+            warned=warned,
         )
         videos = answer_videos(benchmark, todo, adapter, decoding, clock=clock, warned=warned)
-        account = _accounted(store, clock, str(start["started"]), timed)
+        account = _accounted(store, clock, str(start["started"]), warned, timed)
         with account, closing(videos), _log_to(folder):
             for predictions in videos:
                 store.append(predictions)
@@ -95,7 +96,11 @@ def _log_to(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _accounted(
-    store: RunFolder, clock: Clock, started: str, timed: Callable[[Timing], None]
+    store: RunFolder,
+    clock: Clock,
+    started: str,
+    warned: Callable[[str], None],
+    timed: Callable[[Timing], None],
 ) -> Iterator[None]:
     """Say and keep how the time was spent, however the block ends."""
     try:
@@ -103,7 +108,10 @@ def _accounted(
     finally:
         timing = clock.timing()
         if timing:
-            store.note_timing({"started": started, **asdict(timing), "other": timing.other})
+            try:
+                store.note_timing({"started": started, **asdict(timing), "other": timing.other})
+            except OSError as error:  # it is no result
+                warned(f"{store.path / TIMING} cannot be written: {error.strerror}")
             timed(timing)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -15,7 +15,7 @@ from vicabench.types import Adapter, Spent
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The account of one start, from the first video asked about to the last answer kept.
+    """The account of one start, from asking for the first video to its end.
 
     `waiting`, `answering` and the rest make up `wall`; `decode`, summed over `workers`, and
     `prepare` happen meanwhile. `spent` is the part of `answering` that the adapter measured.
@@ -50,11 +50,17 @@ class Timing:
 
 
 class Clock:
-    """Adds up where the time goes, while the loop runs; it starts when it is made."""
+    """Adds up where the time goes, while the loop runs; it starts when it is made.
 
-    def __init__(self, adapter: Adapter, *, workers: int, cache: bool) -> None:
+    `warned` is told when the adapter's `spent` is none.
+    """
+
+    def __init__(
+        self, adapter: Adapter, *, workers: int, cache: bool, warned: Callable[[str], None]
+    ) -> None:
         self._adapter, self._workers, self._cache = adapter, workers, cache
-        self._before = _spent(adapter)
+        self._warned = warned
+        self._before = self._spent()
         self._waiting = self._answering = self._decode = self._prepare = 0.0
         self._videos = self._questions = self._cached = 0
         self._start = perf_counter()
@@ -103,21 +109,27 @@ class Clock:
             prepare=self._prepare,
             workers=self._workers,
             cached=self._cached if self._cache else None,
-            spent=_difference(self._before and _spent(self._adapter), self._before),
+            spent=_difference(self._before and self._spent(), self._before),
         )
 
+    def _spent(self) -> Spent | None:
+        """What the adapter has measured so far; None if it does not measure, or wrongly."""
+        try:
+            found = getattr(self._adapter, "spent", None)
+            return found and Spent(
+                seconds={str(stage): _finite(value) for stage, value in found.seconds.items()},
+                tokens={str(stage): int(count) for stage, count in found.tokens.items()},
+            )
+        except Exception as error:  # an adapter may be anything; no reason to lose a run
+            self._warned(f"the adapter's `spent` is no Spent: {error}")
+            return None
 
-def _spent(adapter: Adapter) -> Spent | None:
-    """What the adapter has measured so far; None if it does not measure, or not as it should."""
-    try:
-        found = getattr(adapter, "spent", None)
-        return found and Spent(
-            seconds={str(stage): float(value) for stage, value in found.seconds.items()},
-            tokens={str(stage): int(count) for stage, count in found.tokens.items()},
-        )
-    except Exception as error:  # an adapter may be anything, and this is no reason to lose a run
-        logging.getLogger("vicabench").warning("the adapter's `spent` is no Spent: %s", error)
-        return None
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a stage took {number} seconds")
+    return number
 
 
 def _difference(after: Spent | None, before: Spent | None) -> Spent:
