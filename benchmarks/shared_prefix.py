@@ -22,6 +22,7 @@ from both import NEW, Bench, Measured, prompts, shape, write_video
 from machine import describe, matmul_rate
 from operations import own_operations, prefix_operations, vision_operations
 from vica.chat import token_ids
+from vica.modeling import ViCA
 from vica.video import read_frames
 
 from vicabench.engine.timing import Timing
@@ -63,10 +64,8 @@ def main() -> None:
         timing = bench.pipeline(chosen.videos, TYPICAL, workers)
         lines = [
             f"## {chosen.shape}, {bench.frames} frames, {length:,} shared tokens\n",
-            f"{describe(device)}; {str(model.dtype).removeprefix('torch.')}, "
-            f"{sum(p.numel() for p in model.parameters()) / 1e6:,.1f} M parameters, random "
-            f"weights, {NEW} new tokens a reply; largest matrix product {rate / 1e12:,.2f} "
-            "TFLOP/s.\n",
+            f"{describe(device)}; {facts(model)}, {NEW} new tokens a reply; largest matrix product "
+            f"{rate / 1e12:,.2f} TFLOP/s; {'' if device.type == 'cuda' else 'CPU '}seconds.\n",
             *table(ours, loop),
             *floor(bench, texts[:TYPICAL], rate, vision, prefill, length),
             *load(timing, large),
@@ -75,6 +74,14 @@ def main() -> None:
     print(report)
     if chosen.out:
         chosen.out.write_text(report, encoding="utf-8")
+
+
+def facts(model: ViCA) -> str:
+    """The size and dtype of a model."""
+    millions = sum(p.numel() for p in model.parameters()) / 1e6
+    return (
+        f"{millions:,.1f} M parameters, random weights, {str(model.dtype).removeprefix('torch.')}"
+    )
 
 
 def table(ours: dict[int, Measured], loop: dict[int, float]) -> list[str]:
