@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vicabench.stats import score_run
-from vicabench.types import TASKS, Grade
+from vicabench.types import ANSWERED, FAILED, TASKS, Grade
 
 
 def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grade:
@@ -19,7 +19,7 @@ def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grad
         protocol="official",
         read="",
         score=score,
-        failed=failed,
+        outcome=FAILED if failed else ANSWERED,
     )
 
 

@@ -5,7 +5,8 @@ video together. Intervals are expanded percentile intervals (Hesterberg, "What T
 Know About the Bootstrap", The American Statistician 2015, section 4): the percentiles are moved
 outwards to make up for few videos, which changes nothing visible at 288 of them.
 
-Shapes: R resamples, B of them in a block, V videos, K question types, J some of them.
+Shapes: R resamples, B of them in a block, V videos, K question types, J some of them, N all
+that is summed: scores and counts of each type, and valid answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from vicabench.types import QUESTION_TYPES, TASKS, Estimate, Grade, Scores
+from vicabench.types import ANSWERED, OUTCOMES, QUESTION_TYPES, TASKS, Estimate, Grade, Scores
 
 RESAMPLES = 10_000
 SEED = 0
@@ -49,6 +50,8 @@ def score_run(
         types={k: table.estimate([[k]]) for kinds in groups.values() for k in kinds},
         overall=table.estimate(list(groups.values())),
         micro=table.estimate_micro(),
+        valid=table.estimate_valid(),
+        outcomes={name: table.outcomes[name] for name in OUTCOMES},
         missing=tuple(task.name for task in TASKS if task.name not in groups),
         notes=tuple(notes),
     )
@@ -62,14 +65,18 @@ class _Table:
         columns = {kind: column for column, kind in enumerate(QUESTION_TYPES)}
         self.sums_VK = np.zeros((len(videos), len(columns)))
         self.counts_VK = np.zeros((len(videos), len(columns)))
+        self.valid_V1 = np.zeros((len(videos), 1))
         for g in grades:
             self.sums_VK[videos[g.video], columns[g.task]] += g.score
             self.counts_VK[videos[g.video], columns[g.task]] += 1
+            self.valid_V1[videos[g.video]] += g.outcome == ANSWERED
+        self.outcomes = Counter(g.outcome for g in grades)
         self.failed = Counter(g.task for g in grades if g.failed)
         self.column = columns
-        both_V2K = np.hstack([self.sums_VK, self.counts_VK])
-        both_R2K = np.vstack([w_BV @ both_V2K for w_BV in _resamples(len(videos), resamples)])
-        self.sums_RK, self.counts_RK = np.hsplit(both_R2K, 2)
+        all_VN = np.hstack([self.sums_VK, self.counts_VK, self.valid_V1])
+        all_RN = np.vstack([w_BV @ all_VN for w_BV in _resamples(len(videos), resamples)])
+        width = len(columns)
+        self.sums_RK, self.counts_RK, self.valid_R1 = np.hsplit(all_RN, [width, 2 * width])
 
     def has(self, kind: str) -> bool:
         return bool(self.counts_VK[:, self.column[kind]].any())
@@ -89,10 +96,17 @@ class _Table:
 
     def estimate_micro(self) -> Estimate:
         """The mean over all questions, whatever their task."""
-        point = self.sums_VK.sum() / self.counts_VK.sum()
-        drawn_R = self.sums_RK.sum(1) / self.counts_RK.sum(1)
-        videos = len(self.counts_VK)
-        return self._estimate(list(self.column), float(point), _percentiles(drawn_R, videos))
+        return self._over_questions(self.sums_VK, self.sums_RK)
+
+    def estimate_valid(self) -> Estimate:
+        """The share of all questions that are answered, right or wrong."""
+        return self._over_questions(self.valid_V1, self.valid_R1)
+
+    def _over_questions(self, given: Floats, drawn: Floats) -> Estimate:
+        point = given.sum() / self.counts_VK.sum()
+        drawn_R = drawn.sum(1) / self.counts_RK.sum(1)
+        interval = _percentiles(drawn_R, len(self.counts_VK))
+        return self._estimate(list(self.column), float(point), interval)
 
     def _macro(self, sums: Floats, counts: Floats, groups: Sequence[Sequence[str]]) -> Floats:
         return _mean([_mean([self._means(sums, counts, k) for k in kinds]) for kinds in groups])

@@ -30,67 +30,22 @@ class Task:
     types: tuple[str, ...]
 
 
+def _task(name: str, title: str, *, unit: str = "", types: tuple[str, ...] = ()) -> Task:
+    """A task of one question type of its own name, unless told; a unit makes it numeric."""
+    kind = NUMERIC if unit else CHOICE
+    return Task(name=name, title=title, unit=unit, kind=kind, types=types or (name,))
+
+
+DIRECTIONS = tuple(f"object_rel_direction_{level}" for level in ("easy", "medium", "hard"))
 TASKS: tuple[Task, ...] = (
-    Task(
-        name="object_counting",
-        title="Obj. Count",
-        unit="objects",
-        kind=NUMERIC,
-        types=("object_counting",),
-    ),
-    Task(
-        name="object_abs_distance",
-        title="Abs. Dist.",
-        unit="m",
-        kind=NUMERIC,
-        types=("object_abs_distance",),
-    ),
-    Task(
-        name="object_size_estimation",
-        title="Obj. Size",
-        unit="cm",
-        kind=NUMERIC,
-        types=("object_size_estimation",),
-    ),
-    Task(
-        name="room_size_estimation",
-        title="Room Size",
-        unit="m²",
-        kind=NUMERIC,
-        types=("room_size_estimation",),
-    ),
-    Task(
-        name="object_rel_distance",
-        title="Rel. Dist.",
-        unit="",
-        kind=CHOICE,
-        types=("object_rel_distance",),
-    ),
-    Task(
-        name="object_rel_direction",
-        title="Rel. Dir.",
-        unit="",
-        kind=CHOICE,
-        types=(
-            "object_rel_direction_easy",
-            "object_rel_direction_medium",
-            "object_rel_direction_hard",
-        ),
-    ),
-    Task(
-        name="route_planning",
-        title="Route Plan",
-        unit="",
-        kind=CHOICE,
-        types=("route_planning",),
-    ),
-    Task(
-        name="obj_appearance_order",
-        title="Appr. Order",
-        unit="",
-        kind=CHOICE,
-        types=("obj_appearance_order",),
-    ),
+    _task("object_counting", "Obj. Count", unit="objects"),
+    _task("object_abs_distance", "Abs. Dist.", unit="m"),
+    _task("object_size_estimation", "Obj. Size", unit="cm"),
+    _task("room_size_estimation", "Room Size", unit="m²"),
+    _task("object_rel_distance", "Rel. Dist."),
+    _task("object_rel_direction", "Rel. Dir.", types=DIRECTIONS),
+    _task("route_planning", "Route Plan"),
+    _task("obj_appearance_order", "Appr. Order"),
 )
 """The tasks in the column order of the VSI-Bench paper (arXiv 2412.14171, Table 1)."""
 
@@ -250,12 +205,24 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+ANSWERED, UNREADABLE, EMPTY = "answered", "unreadable", "empty"
+TRUNCATED, FAILED = "truncated", "failed"
+OUTCOMES = (ANSWERED, UNREADABLE, EMPTY, TRUNCATED, FAILED)
+"""What came of a question, by one protocol; each is the first of these that holds:
+
+failed      there is no reply: an error, or never answered
+answered    the protocol read a finite number or a single letter, right or wrong
+truncated   it read nothing, and the reply ended at the limit of tokens (`stop` is `length`)
+empty       the reply is nothing but white space
+unreadable  it read nothing in a whole reply
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grade:
     """What a protocol read from one reply, and the score in [0, 1] it gave for it.
 
-    `read` is None where nothing could be read. `failed` marks a question without any reply
-    (an error, or never answered): it scores 0.
+    `outcome` is one of `OUTCOMES`; `read` is None and the score 0 unless it is `answered`.
     """
 
     id: str
@@ -264,7 +231,12 @@ class Grade:
     protocol: str
     read: str | None
     score: float
-    failed: bool = False
+    outcome: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no reply at all."""
+        return self.outcome == FAILED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,6 +259,8 @@ class Scores:
     """The estimates of one run: a cell per task that has questions, and two overall means.
 
     `overall` is the unweighted mean of the tasks (macro), `micro` the mean over questions.
+    `valid` is the share of questions that are `answered`, whether right or not (the valid outputs
+    of the ViCA report, Table 2); `outcomes` counts the questions of each of `OUTCOMES`.
     `missing` names the tasks without a question: they are left out of `overall`, and said so.
     """
 
@@ -296,5 +270,7 @@ class Scores:
     types: Mapping[str, Estimate]
     overall: Estimate
     micro: Estimate
+    valid: Estimate
+    outcomes: Mapping[str, int]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

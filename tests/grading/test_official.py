@@ -8,7 +8,8 @@ import pytest
 from vicabench.grading.grade import grade
 from vicabench.grading.metrics import mean_relative_accuracy
 from vicabench.grading.protocols import find_protocol
-from vicabench.types import Grade, Question
+from vicabench.predictions import Prediction
+from vicabench.types import Answer, Grade, Question
 
 # 400 replies with the scores that the released code gave them when it was executed.
 VECTORS = Path(__file__).parent.parent / "fixtures" / "scoring_vectors.jsonl"
@@ -16,7 +17,8 @@ VECTORS = Path(__file__).parent.parent / "fixtures" / "scoring_vectors.jsonl"
 
 def grade_reply(task: str, reply: str | None, truth: str) -> Grade:
     question = Question(id="1", video="v", task=task, text="", answer=truth)
-    return grade(question, reply, find_protocol("official"))
+    answer = Answer(question_id="1", response=reply, error=None if reply is not None else "lost")
+    return grade(Prediction(question=question, answer=answer), find_protocol("official"))
 
 
 def test_every_executed_result_is_reproduced() -> None:
