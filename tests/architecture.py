@@ -31,7 +31,10 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.stats": NOUNS,
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
-    "vicabench.reporting": SCORES,
+    "vicabench.results": FILES
+    | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"},
+    "vicabench.reporting": SCORES
+    | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"},
     "vicabench.adapters": FILES
     | {"vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},

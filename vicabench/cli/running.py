@@ -16,7 +16,6 @@ from vicabench.adapters import find_adapter
 from vicabench.cli.options import FRAMES, VIDEO_TIMEOUT, WORKERS
 from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay, building
-from vicabench.cli.scoring import grade_path
 from vicabench.datasets import Source, load_benchmark
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
@@ -24,6 +23,7 @@ from vicabench.engine.run import run
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.predictions import read_predictions
+from vicabench.results import load_run
 from vicabench.store import PREDICTIONS
 from vicabench.text import printable
 from vicabench.types import Benchmark, ModelOptions, Question, Scores, digest_of
@@ -82,7 +82,7 @@ def run_all(request: Request) -> None:
     folders = _folders(request, benchmark)
     for model, folder in folders.items():
         _run_one(request, benchmark, selected, model, folder, protocol, terminal)
-    rows = [grade_path(folder, protocol).scores for folder in folders.values()]
+    rows = [load_run(folder).scores(protocol) for folder in folders.values()]
     print_table(rows, name=request.table, published=request.published)
     _say_where(folders.values(), rows, terminal)
     sys.exit(1 if any(row.overall.failed for row in rows) else 0)

@@ -32,18 +32,19 @@ def command(
     response, and video (or dataset and scene_name).
     """
     from vicabench.cli.output import check_format, check_published, print_table, write_file
-    from vicabench.cli.scoring import grade_path, grades_jsonl, told_apart
+    from vicabench.cli.scoring import grades_jsonl
     from vicabench.grading.protocols import find_protocol
     from vicabench.reporting.files import table_json
+    from vicabench.results import load_runs
 
     check_format(table)
     rule = find_protocol(protocol)
-    runs = told_apart(paths, [grade_path(path, rule) for path in paths])
+    runs = load_runs(paths)
     for run in runs:
         check_published(published, run.benchmark)
-    rows = [run.scores for run in runs]
+    rows = [run.scores(rule) for run in runs]
     if json_file:
         write_file(json_file, table_json(rows, ()) + "\n", keep=paths)
     if grades_file:
-        write_file(grades_file, "".join(grades_jsonl(run) for run in runs), keep=paths)
+        write_file(grades_file, "".join(grades_jsonl(run, rule) for run in runs), keep=paths)
     print_table(rows, name=table, published=published)
