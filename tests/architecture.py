@@ -17,7 +17,7 @@ MAX_FILE, MAX_FUNCTION = 300, 40
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.errors"}
 FILES = NOUNS | {"vicabench.predictions"}
-SCORES = NOUNS | {"vicabench.stats", "vicabench.reference"}
+SCORES = NOUNS | {"vicabench.stats", "vicabench.paired", "vicabench.reference"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
     "vicabench.types": set(),
@@ -29,6 +29,8 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.grading": FILES,
     "vicabench.store": FILES,
     "vicabench.stats": NOUNS,
+    "vicabench.permutation": NOUNS,
+    "vicabench.paired": NOUNS | {"vicabench.stats", "vicabench.permutation"},
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
