@@ -74,7 +74,7 @@ class _Table:
         self.failed = Counter(g.task for g in grades if g.failed)
         self.column = columns
         all_VN = np.hstack([self.sums_VK, self.counts_VK, self.valid_V1])
-        all_RN = np.vstack([w_BV @ all_VN for w_BV in _resamples(len(videos), resamples)])
+        all_RN = np.vstack([w_BV @ all_VN for w_BV in video_resamples(len(videos), resamples)])
         width = len(columns)
         self.sums_RK, self.counts_RK, self.valid_R1 = np.hsplit(all_RN, [width, 2 * width])
 
@@ -91,7 +91,7 @@ class _Table:
         drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups)
         kinds = [kind for group in groups for kind in group]
         fewest = min(int(self.counts_VK[:, self.column[kind]].astype(bool).sum()) for kind in kinds)
-        interval = _percentiles(drawn_R[~np.isnan(drawn_R)], fewest)
+        interval = interval_of(drawn_R[~np.isnan(drawn_R)], fewest)
         return self._estimate(kinds, float(point), interval)
 
     def estimate_micro(self) -> Estimate:
@@ -105,7 +105,7 @@ class _Table:
     def _over_questions(self, given: Floats, drawn: Floats) -> Estimate:
         point = given.sum() / self.counts_VK.sum()
         drawn_R = drawn.sum(1) / self.counts_RK.sum(1)
-        interval = _percentiles(drawn_R, len(self.counts_VK))
+        interval = interval_of(drawn_R, len(self.counts_VK))
         return self._estimate(list(self.column), float(point), interval)
 
     def _macro(self, sums: Floats, counts: Floats, groups: Sequence[Sequence[str]]) -> Floats:
@@ -132,7 +132,7 @@ def _mean(values: Sequence[Floats]) -> Floats:
     return np.asarray(sum(values) / len(values), dtype=np.float64)
 
 
-def _resamples(videos: int, resamples: int) -> Iterator[Floats]:
+def video_resamples(videos: int, resamples: int) -> Iterator[Floats]:
     """How often each video is drawn in each resample, in blocks (B, V) with rows summing to V."""
     generator = np.random.default_rng(SEED)
     for start in range(0, resamples, BLOCK):  # blocks, so that many videos need little memory
@@ -143,7 +143,7 @@ def _resamples(videos: int, resamples: int) -> Iterator[Floats]:
         yield counts.reshape(size, videos).astype(np.float64)
 
 
-def _percentiles(drawn_R: Floats, clusters: int) -> tuple[float, float]:
+def interval_of(drawn_R: Floats, clusters: int) -> tuple[float, float]:
     """The expanded percentile interval; NaN for a single video, which says nothing of others."""
     if clusters < 2 or not len(drawn_R):
         return float("nan"), float("nan")
