@@ -17,7 +17,8 @@ MAX_FILE, MAX_FUNCTION = 300, 40
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.errors"}
 FILES = NOUNS | {"vicabench.predictions"}
-SCORES = NOUNS | {"vicabench.stats", "vicabench.paired", "vicabench.reference"}
+COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
+SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
     "vicabench.types": set(),
@@ -31,12 +32,14 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.stats": NOUNS,
     "vicabench.permutation": NOUNS,
     "vicabench.paired": NOUNS | {"vicabench.stats", "vicabench.permutation"},
+    "vicabench.unpaired": NOUNS | {"vicabench.reference"},
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"},
     "vicabench.reporting": SCORES
-    | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"},
+    | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
+    | {"vicabench.curves", "vicabench.paired"},
     "vicabench.adapters": FILES
     | {"vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
