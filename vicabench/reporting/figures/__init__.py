@@ -1,0 +1,36 @@
+"""Figures for papers and for the page: every function returns a `matplotlib.figure.Figure`.
+
+    averages(scores, published=())        bars of the averages, published rows beside ours
+    tasks(scores)                         every task with its interval
+    radar(scores)                         the profile over the tasks
+    errors(runs, protocol)                answer / truth of the numeric tasks
+    letters(runs, protocol)               letters given against letters right
+    by_dataset(runs, protocol)            average by data set
+    by_room_size(runs, protocol)          average by the size of the room
+    differences(comparisons)              paired differences as a forest plot
+
+`scores` are `vicabench.types.Scores`, `runs` are `vicabench.results.Run`, `comparisons` are
+`vicabench.paired.Comparison`. `save(figure, path)` writes PDF, SVG or PNG by the path's ending,
+`svg(figure)` gives an element to embed in a page. The same input gives the same bytes.
+"""
+
+from vicabench.reporting.figures.bars import averages, tasks
+from vicabench.reporting.figures.errors import errors
+from vicabench.reporting.figures.forest import differences
+from vicabench.reporting.figures.groups import by_dataset, by_room_size
+from vicabench.reporting.figures.letters import letters
+from vicabench.reporting.figures.output import save, svg
+from vicabench.reporting.figures.radar import radar
+
+__all__ = [
+    "averages",
+    "by_dataset",
+    "by_room_size",
+    "differences",
+    "errors",
+    "letters",
+    "radar",
+    "save",
+    "svg",
+    "tasks",
+]
