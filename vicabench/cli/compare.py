@@ -38,9 +38,10 @@ def command(
 ) -> None:
     """Compare runs with the first one, question by question.
 
-    Differences per task and overall with 95% intervals (paired bootstrap over videos) and
-    p-values (paired permutation over videos, Holm's correction over the tasks). Runs on different
-    questions are refused unless --shared is given.
+    Differences per task and overall, with 95% intervals (paired bootstrap
+    over videos) and p-values (paired permutation over videos, Holm's
+    correction over the tasks). Runs on different questions are refused
+    unless --shared is given.
     """
     from vicabench.cli.comparing import Request, compare
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicabench.cli.output import TERMINAL, check_format, check_published, console
+from vicabench.cli.output import TERMINAL, check_format, console
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison, compare_runs
@@ -101,7 +101,11 @@ def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
 
 
 def _unpaired(run: Run, row: Published, rule: Protocol) -> Either:
-    check_published(True, run.benchmark)
+    if run.benchmark not in (None, "vsi-bench"):
+        raise ConfigError(
+            f"'{row.label}' is a published row about VSI-Bench; {run.name} was asked "
+            f"{run.benchmark}. Compare it with runs of its own benchmark."
+        )
     scores = run.scores(rule)
     notes = list(_run_notes(run))
     if scores.overall.count != WHOLE:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from vicabench.reference.files import records
 
+SOURCE = "ViCA2 README"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ZooModel:

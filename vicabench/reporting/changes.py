@@ -23,16 +23,16 @@ def change_sheets(
     *,
     most: int,
 ) -> list[Sheet]:
-    """The `most` questions that B fixed, and that it broke, those that changed most first."""
-    changed = {"fixed": comparison.overall.fixed, "broke": comparison.overall.broke}
+    """The `most` questions that B fixed, and those that it broke, the largest changes first."""
+    changed = {"fixed": comparison.overall.fixed, "broken": comparison.overall.broke}
     sheets = []
     for word, ids in changed.items():
         ordered = sorted(ids, key=lambda key: -abs(grades_b[key].score - grades_a[key].score))
         rows = [_row(questions.get(k), grades_a[k], grades_b[k]) for k in ordered[:most]]
         sheets.append(
             Sheet(
-                title=f"{comparison.model_b} {word} {len(ids)} questions of {comparison.model_a}"
-                + (f", {len(rows)} of them:" if len(rows) < len(ids) else ""),
+                title=f"{len(ids)} questions {word} by {comparison.model_b} (B), against "
+                f"{comparison.model_a} (A); {len(rows)} of them, those that changed most:",
                 columns=("id", "task", "video", "question", "truth", "A read", "B read", "A", "B"),
                 rows=tuple(rows),
                 texts=7,

@@ -15,14 +15,16 @@ MICRO = "micro"
 ROWS = (*COLUMNS, (MICRO, "Micro"))
 """Name and title of every line of a comparison: both overall scores around the tasks."""
 LEVEL = 0.05
+PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
 METHOD = (
-    "B − A with 95% intervals from a paired bootstrap over videos. p: paired permutation over "
-    "videos, two-sided; p Holm: corrected over the tasks, of which Avg. and Micro are none. "
+    f"{PAIRED} p: paired permutation over videos, "
+    "two-sided; p Holm: corrected over the tasks, of which Avg. and Micro are none. "
     "fixed, broke: questions on which B scores more, less than A."
 )
 UNPAIRED = (
     "Unpaired: of the published row only printed figures are known. The ranges are the "
-    "uncertainty of B alone, so that of the difference is larger, and no p-value can be given."
+    "uncertainty of our run alone, so that of the difference is larger, and no p-value can be "
+    "given."
 )
 Either = Comparison | UnpairedComparison
 
@@ -87,26 +89,23 @@ def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
 
 def subtracted_sheet(comparisons: Sequence[Either]) -> Sheet:
     """Every run less the same blind or chance row, a column a run."""
-    found = [_gains(comparison) for comparison in comparisons]
-    paired = [c for c in comparisons if isinstance(c, Comparison)]
-    unpaired = [c for c in comparisons if isinstance(c, UnpairedComparison)]
-    name = paired[0].model_a if paired else unpaired[0].published.label
-    runs = [c.model_b for c in paired] + [c.scores.model for c in unpaired]
-    rows = [
-        (title, *(_gain(gains.get(line)) for gains in found))
-        for line, title in ROWS
-        if any(line in gains for gains in found)
-    ]
-    notes = [UNPAIRED.replace("B alone", "the run alone")] if unpaired else []
-    notes += [
-        "Scores less the row, with 95% intervals from a "
-        f"{'paired ' if paired else ''}bootstrap over videos; questions / videos follow each."
-    ]
+    gains = {_run_in(comparison): _gains(comparison) for comparison in comparisons}
+    lines = [(name, title) for name, title in ROWS if any(name in one for one in gains.values())]
+    rows = [(title, *(_gain(one.get(name)) for one in gains.values())) for name, title in lines]
+    first = comparisons[0]
+    if isinstance(first, Comparison):
+        title, notes = f"Less {first.model_a}", [f"{PAIRED} n: questions / videos."]
+    else:
+        row = first.published
+        title, notes = (
+            f"Less {row.label} (published, {row.source})",
+            [f"{UNPAIRED} n: questions / videos."],
+        )
     for one in comparisons:
         notes += _notes(one) if isinstance(one, Comparison) else _unpaired_notes(one)
     return Sheet(
-        title=f"Less {name}",
-        columns=("", *runs),
+        title=title,
+        columns=("", *gains),
         rows=tuple(rows),
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -169,14 +168,18 @@ def _score(estimate: Estimate | None) -> str:
 def _gains(comparison: Either) -> dict[str, Estimate]:
     if isinstance(comparison, Comparison):
         return {name: found.estimate for name, _, found in rows_of(comparison)}
-    overall = {} if comparison.overall is None else {OVERALL: comparison.overall}
-    return {**overall, **comparison.tasks}
+    gaps = {OVERALL: comparison.overall, **comparison.tasks}
+    return {name: gap for name, gap in gaps.items() if gap is not None}
+
+
+def _run_in(comparison: Either) -> str:
+    return comparison.model_b if isinstance(comparison, Comparison) else comparison.scores.model
 
 
 def _gain(estimate: Estimate | None) -> str:
     if estimate is None:
         return NONE
-    return f"{difference_text(estimate)}\n{estimate.count} / {estimate.clusters}"
+    return f"{difference_text(estimate)}\nn {estimate.count} / {estimate.clusters}"
 
 
 def _notes(comparison: Comparison) -> list[str]:

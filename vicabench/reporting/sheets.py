@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -37,12 +38,13 @@ Sheets = Sequence[Sheet]
 
 def show_sheets(console: Console, sheets: Sheets) -> None:
     """Print the sheets one after another, the second lines of cells and the notes dimmed."""
-    for sheet in sheets:
+    for place, sheet in enumerate(sheets):
+        if place:
+            console.print()
         console.print(Text(printable(sheet.title), style="bold"))
         console.print(_table(sheet))
         for note in sheet.notes:
             console.print(Text(printable(note), style="dim"))
-        console.print()
 
 
 def markdown_sheets(sheets: Sheets) -> str:
@@ -72,7 +74,8 @@ def _table(sheet: Sheet) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, column in enumerate(sheet.columns):
         left = place < sheet.texts
-        table.add_column(Text(printable(column)), justify="left" if left else "right")
+        side: Literal["left", "right"] = "left" if left else "right"
+        table.add_column(Text(printable(column)), justify=side, overflow="fold")
     for row in sheet.rows:
         table.add_row(*[_cell(cell) for cell in row])
     return table
