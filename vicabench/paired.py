@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vicabench.errors import DataError
-from vicabench.permutation import Floats, holm, permutation_p
+from vicabench.permutation import FLIPS, Floats, holm, permutation_p
 from vicabench.stats import RESAMPLES, score_run
 from vicabench.types import FAILED, TASKS, Estimate, Grade, Scores
 
@@ -95,6 +95,7 @@ def compare_runs(
     model_b: str,
     notes: Iterable[str] = (),
     resamples: int = RESAMPLES,
+    flips: int = FLIPS,
 ) -> Comparison:
     """Compare two runs on the questions they share, by id.
 
@@ -113,7 +114,7 @@ def compare_runs(
         _check_same(a, b, model_a, model_b)
     shared_a, shared_b = ([pair[side] for pair in pairs] for side in (0, 1))
     between = score_run([_minus(a, b) for a, b in pairs], model="", resamples=resamples)
-    found = _differences(pairs, between)
+    found = _differences(pairs, between, flips)
     return Comparison(
         scores_a=score_run(shared_a, model=model_a, resamples=resamples),
         scores_b=score_run(shared_b, model=model_b, resamples=resamples),
@@ -149,10 +150,10 @@ def _minus(a: Grade, b: Grade) -> Grade:
     return replace(b, score=b.score - a.score, outcome=outcome)
 
 
-def _differences(pairs: Sequence[Pair], between: Scores) -> dict[str, Difference]:
+def _differences(pairs: Sequence[Pair], between: Scores, flips: int) -> dict[str, Difference]:
     names = list(between.tasks)
     estimates = {**between.tasks, OVERALL: between.overall, MICRO: between.micro}
-    p = dict(zip(estimates, permutation_p(_parts(pairs)).tolist(), strict=True))
+    p = dict(zip(estimates, permutation_p(_parts(pairs), flips=flips).tolist(), strict=True))
     corrected = dict(zip(names, holm([p[name] for name in names]), strict=True))
     types = {task.name: task.types for task in TASKS}
     return {

@@ -25,16 +25,16 @@ ROUNDING = 1e-9  # of the largest possible difference: what floats lose, far bel
 Floats = NDArray[np.float64]
 
 
-def permutation_p(parts_VS: Floats) -> Floats:
+def permutation_p(parts_VS: Floats, *, flips: int = FLIPS) -> Floats:
     """The two-sided p-value of each statistic, in (0, 1].
 
     `parts_VS[v, s]` is what video v adds to difference s, so that a column sums to the difference.
     Videos that add nothing say nothing. With at most 13 others p is exact; else it comes from
-    10,000 random assignments of signs, the same for all statistics, and is
-    (1 + those at least as large) / (1 + 10,000), which keeps the test valid (Phipson and Smyth,
+    `flips` random assignments of signs, the same for all statistics, and is
+    (1 + those at least as large) / (1 + flips), which keeps the test valid (Phipson and Smyth,
     "Permutation p-values should never be zero", 2010).
     """
-    p_S = _random(parts_VS)
+    p_S = _random(parts_VS, flips)
     for s, parts_V in enumerate(parts_VS.T):
         told_V = parts_V[np.abs(parts_V) > ROUNDING * np.abs(parts_V).sum()]
         if len(told_V) <= EXACT:
@@ -64,14 +64,14 @@ def _exact(parts_V: Floats) -> float:
     return float(np.mean(_as_large((1.0 - 2.0 * bits) @ parts_V[:, None], parts_V[:, None])))
 
 
-def _random(parts_VS: Floats) -> Floats:
+def _random(parts_VS: Floats, flips: int) -> Floats:
     generator = np.random.default_rng(SEED)
     hits_S = np.zeros(parts_VS.shape[1])
-    for start in range(0, FLIPS, BLOCK):  # blocks, so that many videos need little memory
-        shape = (min(BLOCK, FLIPS - start), len(parts_VS))
+    for start in range(0, flips, BLOCK):  # blocks, so that many videos need little memory
+        shape = (min(BLOCK, flips - start), len(parts_VS))
         signs_BV = 1.0 - 2.0 * generator.integers(0, 2, size=shape)
         hits_S += _as_large(signs_BV @ parts_VS, parts_VS).sum(0)
-    return np.asarray((1 + hits_S) / (1 + FLIPS), dtype=np.float64)
+    return np.asarray((1 + hits_S) / (1 + flips), dtype=np.float64)
 
 
 def _as_large(drawn_RS: Floats, parts_VS: Floats) -> NDArray[np.bool_]:

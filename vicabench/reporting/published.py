@@ -131,14 +131,14 @@ def _references(sources: dict[str, int]) -> list[str]:
 
 
 def _twice(rows: Sequence[Published], sources: dict[str, int]) -> list[str]:
-    """The rows that two sources print, differently."""
-    places: dict[str, list[int]] = {}
+    """The rows of one name for which two sources print different figures."""
+    found: dict[str, list[Published]] = {}
     for row in rows:
-        places.setdefault(row.label, []).append(sources[row.source])
+        found.setdefault(row.label, []).append(row)
     return [
-        f"{label} is printed differently in {' and '.join(f'[{place}]' for place in found)}."
-        for label, found in places.items()
-        if len(found) > 1
+        f"{label} is printed differently in {' and '.join(f'[{sources[r.source]}]' for r in same)}."
+        for label, same in found.items()
+        if any(row.tasks != same[0].tasks or row.overall != same[0].overall for row in same)
     ]
 
 
