@@ -26,7 +26,11 @@ class Protocol:
     read_choice: Callable[[str, Sequence[str]], str | None]
 
 
-PROTOCOLS = {"official": "vicabench.grading.official"}
+PROTOCOLS = {
+    "official": "vicabench.grading.official",
+    "lmms-eval": "vicabench.grading.lmms_eval",
+    "vlmevalkit": "vicabench.grading.vlmevalkit",
+}
 
 
 def find_protocol(name: str) -> Protocol:
