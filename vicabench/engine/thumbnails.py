@@ -12,9 +12,7 @@ QUALITIES = (4, 6, 9, 13, 18, 24, 31)
 """FFmpeg's quantiser scale for JPEG, best first."""
 
 
-def jpegs(
-    frames_THWC: NDArray[np.uint8], *, size: tuple[int, int], room: int
-) -> tuple[bytes, ...]:
+def jpegs(frames_THWC: NDArray[np.uint8], *, size: tuple[int, int], room: int) -> tuple[bytes, ...]:
     """The uint8 RGB frames as JPEGs of `size` (width, height), all of one quality.
 
     The best quality that fits into `room` bytes together; where none does, as many of the frames,

@@ -16,21 +16,28 @@ from vicabench.reporting.page.report import Report, Strip
 from vicabench.reporting.page.visible import visible
 from vicabench.types import OUTCOMES
 
-# In a script element only these could end it or begin a comment; JSON has them in strings alone.
-ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+# In a script element only these could end it or begin a comment, and the last two end a line of
+# script; JSON has all of them in strings alone.
+ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """The content of one data element: escaped JSON, in ASCII."""
+    """The content of one data element: escaped JSON."""
 
     id: str
     json: Markup
 
+    @property
+    def element(self) -> Markup:
+        """The element; its id is one of ours."""
+        start = Markup('<script type="application/json" id="{}">').format(self.id)
+        return start + self.json + Markup("</script>")
+
 
 def as_block(name: str, value: Any) -> Block:
     """The value as JSON that cannot leave its element, whatever texts it holds."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
     return Block(id=name, json=Markup(text))  # noqa: S704  (escaped just now)
@@ -54,11 +61,9 @@ def data_blocks(report: Report, asked: Asked, limit: int) -> Iterator[Block]:
         yield as_block(f"replies-{place}", reply_columns(run, asked, limit))
 
 
-def frame_blocks(report: Report, asked: Asked) -> Iterator[Block]:
-    """The frames of every video, once, whatever is asked about it."""
-    for place, video in enumerate(asked.videos):
-        if video in report.strips:
-            yield as_block(f"frames-{place}", _frames(report.strips[video]))
+def frame_block(place: int, strip: Strip) -> Block:
+    """The frames of the video in this place, once, whatever is asked about it."""
+    return as_block(f"frames-{place}", _frames(strip))
 
 
 def _frames(strip: Strip) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,32 +11,53 @@ from markupsafe import Markup
 
 from vicabench.reporting.cells import COLUMNS, notes_on
 from vicabench.reporting.page import assets, tables
-from vicabench.reporting.page.blocks import data_blocks, frame_blocks
+from vicabench.reporting.page.blocks import data_blocks, frame_block
 from vicabench.reporting.page.questions import Asked, collect
 from vicabench.reporting.page.replies import fitting_limit
-from vicabench.reporting.page.report import Report
+from vicabench.reporting.page.report import Report, Strip
 from vicabench.reporting.page.svg import inline_svg
 from vicabench.reporting.page.visible import visible
 from vicabench.types import OUTCOMES, TASKS
 
+FRAMES = Markup("<!-- frames -->")
 
-def render_page(report: Report) -> str:
-    """The whole page as HTML. DataError if the runs are not about the same questions."""
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page, and the videos it is about, whose frames can be added."""
+
+    html: str
+    videos: tuple[str, ...]
+
+    def with_frames(self, strips: Mapping[str, Strip]) -> str:
+        """The page with strips of frames by the names of their videos."""
+        blocks = [
+            frame_block(place, strips[video])
+            for place, video in enumerate(self.videos)
+            if video in strips
+        ]
+        # No text from outside can hold the marker: its `<` would have been escaped.
+        return self.html.replace(FRAMES, "\n".join(block.element for block in blocks), 1)
+
+
+def render_page(report: Report) -> Page:
+    """The page without frames. DataError if the runs are not about the same questions."""
     asked = collect(report.runs)
     limit = fitting_limit(report.runs)
     style, theme, script = assets.style(), assets.theme_script(), assets.main_script()
-    return _environment().get_template("page.html").render(
+    html = _environment().get_template("page.html").render(
         report=report,
         policy=assets.policy((style,), (theme, script)),
         style=style,
         theme=theme,
         script=script,
         blocks=data_blocks(report, asked, limit),
-        frames=frame_blocks(report, asked),
+        frames=FRAMES,
         limit=limit,
         **_facts(report, asked),
         **_tables(report),
     )  # fmt: skip
+    return Page(html=html, videos=tuple(asked.videos))
 
 
 def _environment() -> Environment:
@@ -76,10 +99,7 @@ def _tables(report: Report) -> dict[str, Any]:
         "graded": [(run.name, tables.protocol_rows(run, report.protocols)) for run in report.runs]
         if several
         else [],
-        "compared": [
-            (found, tables.compared_cells(found), tables.comparison_rows(found))
-            for found in report.comparisons
-        ],
+        "compared": [tables.compared(found) for found in report.comparisons],
         "drawings": [(inline_svg(drawing.svg), drawing) for drawing in report.drawings],
         "came_to": tables.outcome_rows(report.scores),
         "errors": errors,

@@ -15,7 +15,7 @@ from vicabench.types import OUTCOMES, Answer
 
 LIMITS = (8_000, 4_000, 2_000, 1_000, 500, 250)
 TEXT = 20_000_000
-"""Characters of replies that a page may carry; the largest of `LIMITS` that keeps to it counts."""
+"""Bytes of replies that a page may carry; the largest of `LIMITS` that keeps to it counts."""
 
 THOUGHTS = re.compile(r"\s*<(think|analysis)>(.*?)</\1>", re.DOTALL)
 NEVER = "not answered yet"
@@ -42,8 +42,11 @@ def split(answer: Answer) -> Shown:
 
 def fitting_limit(runs: Sequence[Run], room: int = TEXT) -> int:
     """The most characters of a reply, and of its thoughts, that fit the page."""
-    sizes = [len(text) for run in runs for text in _texts(run)]
-    return next((n for n in LIMITS if sum(min(n, size) for size in sizes) <= room), LIMITS[-1])
+    sizes = [(len(text), _bytes(text)) for run in runs for text in _texts(run)]
+    for limit in LIMITS:
+        if sum(size * min(1.0, limit / (length or 1)) for length, size in sizes) <= room:
+            return limit
+    return LIMITS[-1]
 
 
 def shorten(text: str, limit: int) -> str:
@@ -104,6 +107,10 @@ def _add(found: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
     facts = [answer.stop, answer.new_tokens, answer.seconds]
     if facts != [None] * len(facts):
         found["facts"][place] = [None if answer.stop is None else visible(answer.stop), *facts[1:]]
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _planned(run: Run) -> Iterator[tuple[str, str]]:

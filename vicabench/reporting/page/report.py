@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from vicabench.grading.protocols import Protocol
 from vicabench.paired import Comparison
@@ -38,9 +38,9 @@ class Drawing:
 class Report:
     """Everything a report shows; the first protocol is the one of the headline table.
 
-    `comparisons` are all with the run at place `base` as A. `strips` holds frames by the name of
-    the video. `command` is what made the report, `made` says by which version and when, `notes`
-    what a reader has to know of the whole.
+    `comparisons` are all with the run at place `base` as A. `command` is what made the report,
+    `made` says at which `time` and by which `version` and `commit`, `notes` what a reader has to
+    know of the whole.
     """
 
     runs: Sequence[Run]
@@ -50,8 +50,11 @@ class Report:
     comparisons: Sequence[Comparison] = ()
     base: int | None = None
     drawings: Sequence[Drawing] = ()
-    strips: Mapping[str, Strip] = field(default_factory=dict)
     notes: Sequence[str] = ()
+
+    def drawn(self, drawings: Sequence[Drawing]) -> Report:
+        """The same report with these figures."""
+        return replace(self, drawings=drawings)
 
     @property
     def scores(self) -> list[Scores]:

@@ -11,10 +11,11 @@ from vicabench.errors import DataError
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
-ELEMENTS = frozenset(
-    "svg g path text tspan title desc defs use clipPath rect circle line polyline polygon ellipse "
-    "pattern linearGradient radialGradient stop image marker".split()
-)
+ELEMENTS = {
+    *("svg", "g", "defs", "use", "symbol", "clipPath", "pattern", "marker", "image"),
+    *("path", "rect", "circle", "ellipse", "line", "polyline", "polygon"),
+    *("text", "tspan", "title", "desc", "linearGradient", "radialGradient", "stop"),
+}
 FONT = re.compile(
     r"(?:(?P<style>italic|oblique)\s+)?(?:(?P<weight>bold|\d{3})\s+)?"
     r"(?P<size>[\d.]+px)\s+(?P<family>.+)"

@@ -10,9 +10,18 @@ from typing import Any
 
 from vicabench.grading.protocols import Protocol
 from vicabench.paired import Comparison, Difference
-from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of, mean_text, range_text, sizes
+from vicabench.reporting.cells import (
+    COLUMNS,
+    NONE,
+    OVERALL,
+    estimate_of,
+    mean_text,
+    range_text,
+    sizes,
+)
+from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
 from vicabench.results import Run
-from vicabench.types import OUTCOMES, TASKS, Estimate, Scores
+from vicabench.types import OUTCOMES, Estimate, Scores
 
 Row = dict[str, Any]
 MANY = 12  # kinds of errors shown
@@ -75,38 +84,36 @@ def compared_cells(found: Comparison) -> list[Row]:
     ]
 
 
-def comparison_rows(found: Comparison) -> list[Row]:
-    """A row for the overall means and each task: difference, interval, p-values, what changed."""
-    rows = [("Avg.", found.overall), ("Micro", found.micro)]
-    rows += [(t.title, found.tasks[t.name]) for t in TASKS if t.name in found.tasks]
-    return [_difference(title, difference) for title, difference in rows]
-
-
-def _difference(title: str, found: Difference) -> Row:
-    estimate = found.estimate
-    p = found.p if found.p_holm is None else found.p_holm
+def compared(found: Comparison) -> Row:
+    """All that is said of one comparison."""
     return {
-        "title": title,
-        "mean": _signed(estimate.mean),
-        "range": NONE
-        if math.isnan(estimate.low)
-        else f"{_signed(estimate.low)} to {_signed(estimate.high)}",
-        "p": _p(found.p),
-        "p_holm": NONE if found.p_holm is None else _p(found.p_holm),
-        "real": p < 0.05,
-        "fixed": len(found.fixed),
-        "broke": len(found.broke),
-        "count": estimate.count,
-        "clusters": estimate.clusters,
+        "found": found,
+        "cells": compared_cells(found),
+        "rows": comparison_rows(found),
+        "verdict": verdict(found),
     }
 
 
-def _signed(value: float) -> str:
-    return "0.0" if round(value, 1) == 0 else f"{value:+.1f}".replace("-", "−")
+def comparison_rows(found: Comparison) -> list[Row]:
+    """A row for the overall means and each task: difference, interval, p-values, what changed."""
+    return [_difference(title, difference) for _, title, difference in rows_of(found)]
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _difference(title: str, found: Difference) -> Row:
+    mean, interval = difference_text(found.estimate).split("\n")
+    deciding = found.p if found.p_holm is None else found.p_holm
+    return {
+        "title": title,
+        "mean": mean,
+        "range": interval,
+        "p": p_text(found.p),
+        "p_holm": NONE if found.p_holm is None else p_text(found.p_holm),
+        "real": deciding < LEVEL,
+        "fixed": len(found.fixed),
+        "broke": len(found.broke),
+        "count": found.count,
+        "clusters": found.clusters,
+    }
 
 
 def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
