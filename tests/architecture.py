@@ -27,7 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
     "vicabench.datasets": NOUNS,
-    "vicabench.grading": FILES,
+    "vicabench.grading": FILES | {"vica.thinking"},
     "vicabench.store": FILES,
     "vicabench.stats": NOUNS,
     "vicabench.permutation": NOUNS,
@@ -39,7 +39,11 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"},
     "vicabench.reporting": SCORES
     | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
-    | {"vicabench.curves", "vicabench.paired"},
+    | {"vicabench.curves", "vicabench.shares"},
+    "vicabench.shares": {"vicabench.stats"},
+    "vicabench.curves": NOUNS
+    | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}
+    | {"vicabench.stats"},
     "vicabench.adapters": FILES
     | {"vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},

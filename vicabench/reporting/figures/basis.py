@@ -15,8 +15,8 @@ def basis(scores: Sequence[Scores]) -> str:
     videos = spread(row.overall.clusters for row in scores)
     protocols = ", ".join(dict.fromkeys(row.protocol for row in scores))
     text = f"n = {counted} questions in {videos} videos; protocol {protocols}."
-    failed = sum(row.overall.failed for row in scores)
-    return text + (f" {failed:,} unanswered, counted as wrong." if failed else "")
+    failed = [row.overall.failed for row in scores]
+    return text + (f" {spread(failed)} unanswered, counted as wrong." if any(failed) else "")
 
 
 def spread(counts: Iterable[int]) -> str:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from vicabench.grading.protocols import Protocol
-from vicabench.reporting.figures.spread import median_of
 from vicabench.reporting.figures.style import (
     COLUMN,
     INK,
@@ -25,6 +24,7 @@ from vicabench.reporting.figures.style import (
     styled,
 )
 from vicabench.results import Run
+from vicabench.shares import median_of
 from vicabench.types import ANSWERED, NUMERIC, TASKS, Task
 
 BINS = [float(2.0**place) for place in np.linspace(-4, 4, 33)]

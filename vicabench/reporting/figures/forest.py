@@ -20,6 +20,7 @@ from vicabench.reporting.figures.style import (
     look,
     names_above,
     shortened,
+    signed,
     styled,
 )
 from vicabench.types import TASKS
@@ -76,7 +77,7 @@ def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: b
     )
     if valued:
         axes.annotate(
-            f"{found.estimate.mean:+.1f}", (found.estimate.mean, place), (0, 3),
+            signed(found.estimate.mean), (found.estimate.mean, place), (0, 3),
             textcoords="offset points", ha="center", va="bottom", fontsize=TINY - 0.5,
         )  # fmt: skip
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vicabench.grading.protocols import Protocol
-from vicabench.reporting.figures.spread import shares_of
 from vicabench.reporting.figures.style import (
     COLUMN,
     INK,
@@ -21,6 +20,7 @@ from vicabench.reporting.figures.style import (
     styled,
 )
 from vicabench.results import Run
+from vicabench.shares import shares_of
 from vicabench.types import ANSWERED, CHOICE, QUESTION_TYPES, TASK_OF_TYPE
 
 TITLES = {

@@ -1,4 +1,4 @@
-"""Medians and shares with their intervals over videos: what figures show beside scores."""
+"""Medians and shares with their 95% intervals over videos, for what is no score."""
 
 from __future__ import annotations
 
