@@ -22,7 +22,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests (`nox -s tests -- -k words` for some), the models' on a CPU."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
-    session.run("pytest", "-n", "2", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session
@@ -40,6 +40,13 @@ def bench(session: nox.Session) -> None:
     """Measure speed: ratios within one run."""
     session.install(*CONSTRAINTS, "-e", ".")
     session.run("python", "benchmarks/speed.py", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure how often intervals cover the truth: the table of docs/statistics.md (minutes)."""
+    session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"])
+    session.run("python", "-m", "benchmarks.coverage", *session.posargs)
 
 
 @nox.session
