@@ -88,7 +88,7 @@ def _report(request: Request) -> Report:
         made={
             "version": vicabench.__version__,
             "commit": str(facts["commit"] or ""),
-            "time": str(facts["started"]),
+            "time": str(facts["started"])[:16].replace("T", " ") + " UTC",
         },
         base=base,
         comparisons=_comparisons(runs, base, protocols[0]),

@@ -14,9 +14,9 @@ JS = ("dom", "data", "filter", "address", "list", "frames", "answers", "question
 THEME = ("theme",)
 
 
-def style() -> Markup:
-    """All style sheets."""
-    return _joined("css", CSS)
+def style(figures: str = "") -> Markup:
+    """All style sheets, and the colours of the figures."""
+    return _joined("css", CSS) + Markup(figures)  # noqa: S704  (made from hexadecimal digits)
 
 
 def theme_script() -> Markup:

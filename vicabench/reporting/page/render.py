@@ -12,6 +12,7 @@ from markupsafe import Markup
 from vicabench.reporting.cells import COLUMNS, notes_on
 from vicabench.reporting.page import assets, tables
 from vicabench.reporting.page.blocks import data_blocks, frame_block
+from vicabench.reporting.page.colours import rules
 from vicabench.reporting.page.questions import Asked, collect
 from vicabench.reporting.page.replies import fitting_limit
 from vicabench.reporting.page.report import Report, Strip
@@ -44,7 +45,9 @@ def render_page(report: Report) -> Page:
     """The page without frames. DataError if the runs are not about the same questions."""
     asked = collect(report.runs)
     limit = fitting_limit(report.runs)
-    style, theme, script = assets.style(), assets.theme_script(), assets.main_script()
+    figures = [(inline_svg(drawing.svg), drawing) for drawing in report.drawings]
+    colours = set().union(*(figure.colours for figure, _ in figures))
+    style, theme, script = assets.style(rules(colours)), assets.theme_script(), assets.main_script()
     html = _environment().get_template("page.html").render(
         report=report,
         policy=assets.policy((style,), (theme, script)),
@@ -54,6 +57,7 @@ def render_page(report: Report) -> Page:
         blocks=data_blocks(report, asked, limit),
         frames=FRAMES,
         limit=limit,
+        drawings=figures,
         **_facts(report, asked),
         **_tables(report),
     )  # fmt: skip
@@ -100,7 +104,6 @@ def _tables(report: Report) -> dict[str, Any]:
         if several
         else [],
         "compared": [tables.compared(found) for found in report.comparisons],
-        "drawings": [(inline_svg(drawing.svg), drawing) for drawing in report.drawings],
         "came_to": tables.outcome_rows(report.scores),
         "errors": errors,
         "more_errors": more,

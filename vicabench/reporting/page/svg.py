@@ -1,13 +1,18 @@
-"""Figures made fit for the page: no inline styles, which its security policy refuses."""
+"""Figures made fit for the page: no inline styles, which its security policy refuses.
+
+Every colour becomes a class besides, so that the page can choose another one in the dark.
+"""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from vicabench.errors import DataError
+from vicabench.reporting.page.colours import HEX, class_of
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -24,7 +29,15 @@ FONT = re.compile(
 ROOT = {"stroke-linejoin": "round", "stroke-linecap": "butt"}
 
 
-def inline_svg(text: str) -> Markup:
+@dataclass(frozen=True, kw_only=True)
+class Inlined:
+    """An SVG element for the page, and the classes of the colours in it."""
+
+    svg: Markup
+    colours: set[str]
+
+
+def inline_svg(text: str) -> Inlined:
     """The SVG with styles as attributes; only drawing elements and links within it are let in.
 
     DataError for what is no SVG.
@@ -35,8 +48,10 @@ def inline_svg(text: str) -> Markup:
     except ET.ParseError as error:
         raise DataError(f"A figure is no SVG ({error}).") from None
     _clean(root)
+    colours = {name for node in root.iter() for name in _coloured(node)}
     root.attrib = {**ROOT, **root.attrib, "focusable": "false"}
-    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704  (cleaned just now)
+    svg = Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704  (cleaned just now)
+    return Inlined(svg=svg, colours=colours)
 
 
 def _clean(node: ET.Element) -> None:
@@ -51,6 +66,18 @@ def _clean(node: ET.Element) -> None:
         outside = name in ("href", LINK) and not node.attrib[name].startswith(("#", "data:image/"))
         if outside or name.lower().startswith("on"):
             del node.attrib[name]
+
+
+def _coloured(node: ET.Element) -> list[str]:
+    """Give the element a class for its fill and for its stroke, and return them."""
+    found = [
+        class_of(attribute, node.attrib[attribute])
+        for attribute in ("fill", "stroke")
+        if HEX.fullmatch(node.attrib.get(attribute, ""))
+    ]
+    if found:
+        node.set("class", " ".join(found))
+    return found
 
 
 def _name(node: ET.Element) -> str:
