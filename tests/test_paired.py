@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from tests.simulation import TRUTH, simulated_runs
 from vicabench.errors import DataError
 from vicabench.paired import Comparison, Difference, compare_runs
 from vicabench.types import ANSWERED, FAILED, Estimate, Grade, Scores
@@ -97,28 +98,7 @@ def test_the_tasks_are_one_family_for_holm_and_the_overall_scores_are_not_in_it(
     assert found.micro.p_holm is None
 
 
-VIDEOS, TRUTH = 40, 40.0
-
-
-def simulated(generator: np.random.Generator, gain: float) -> tuple[list[Grade], list[Grade]]:
-    """Two runs whose true scores are 40% and 40% + gain.
-
-    Videos differ in difficulty, each run has videos that suit it, videos have one to four
-    questions a task, and half of the time the runs share their luck on a question.
-    """
-    runs: tuple[list[Grade], list[Grade]] = ([], [])
-    for v in range(VIDEOS):
-        level = generator.uniform(0.2, 0.6)
-        levels = level + generator.uniform(-0.2, 0.2, size=2) + (0.0, gain)
-        for task in ("object_counting", "route_planning"):
-            for q in range(generator.integers(1, 5)):
-                lucks = generator.random(size=2)
-                if generator.random() < 0.5:
-                    lucks[1] = lucks[0]
-                for run, luck, chance in zip(runs, lucks, levels, strict=True):
-                    key = f"{task}{v}-{q}"
-                    run.append(graded(key, float(luck < chance), task=task, video=f"v{v}"))
-    return runs
+VIDEOS = 40
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +106,13 @@ def equal_runs() -> list[Comparison]:
     """Comparisons of runs that are equally good in truth, however different they look."""
     generator = np.random.default_rng(11)
     return [
-        compare_runs(*simulated(generator, 0.0), model_a="A", model_b="B", resamples=999, flips=999)
+        compare_runs(
+            *simulated_runs(generator, videos=VIDEOS, gain=0.0),
+            model_a="A",
+            model_b="B",
+            resamples=999,
+            flips=999,
+        )
         for _ in range(400)
     ]
 
@@ -181,9 +167,6 @@ def width(estimate: Estimate) -> float:
 
 def test_a_real_gain_is_found() -> None:
     generator = np.random.default_rng(5)
-    found = [
-        compare_runs(*simulated(generator, 0.2), model_a="A", model_b="B", resamples=999, flips=999)
-        for _ in range(20)
-    ]
+    found = [compared(*simulated_runs(generator, videos=VIDEOS, gain=0.2)) for _ in range(20)]
     assert fmean(c.overall.p < 0.01 for c in found) > 0.9
     assert fmean(c.overall.estimate.low > 0 for c in found) > 0.9
