@@ -16,7 +16,17 @@ from typing import NoReturn
 import typer
 
 from vicabench import __version__
-from vicabench.cli import compare, data, models, published, report, run, score
+from vicabench.cli import (
+    compare,
+    data,
+    figures,
+    models,
+    published,
+    report,
+    run,
+    scaling_curve,
+    score,
+)
 from vicabench.errors import UserError
 from vicabench.text import printable
 
@@ -31,6 +41,8 @@ app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("compare")(compare.command)
 app.command("published")(published.command)
+app.command("figures")(figures.command)
+app.command("scaling-curve")(scaling_curve.command)
 app.command("report")(report.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

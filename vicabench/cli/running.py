@@ -71,24 +71,24 @@ class Request:
 def run_all(request: Request) -> None:
     """Run every model asked for, print one table, and exit with what the exit code has to say."""
     check_format(request.table)
-    _check_options(request)
+    check_options(request)
     protocol = find_protocol(request.protocol)
     terminal = console(stderr=True)
     for model in request.models:
         find_adapter(model)  # a misspelt model is refused before the others are run
-    benchmark = _load(request, terminal)
+    benchmark = load(request, terminal)
     check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
     folders = _folders(request, benchmark)
     for model, folder in folders.items():
-        _run_one(request, benchmark, selected, model, folder, protocol, terminal)
+        run_one(request, benchmark, selected, model, folder, protocol, terminal)
     rows = [load_run(folder).scores(protocol) for folder in folders.values()]
     print_table(rows, name=request.table, published=request.published)
     _say_where(folders.values(), rows, terminal)
     sys.exit(1 if any(row.overall.failed for row in rows) else 0)
 
 
-def _check_options(request: Request) -> None:
+def check_options(request: Request) -> None:
     """An option that cannot be meant, or would be ignored, is an error, never silence."""
     if request.decoder not in DECODERS:
         raise ConfigError(
@@ -102,7 +102,8 @@ def _check_options(request: Request) -> None:
         )
 
 
-def _load(request: Request, terminal: Console) -> Benchmark:
+def load(request: Request, terminal: Console) -> Benchmark:
+    """The benchmark that is asked for, built if need be; exits with 130 on Ctrl-C."""
     with building(terminal, f"Building {request.benchmark}") as progress:
         source = Source(
             subset=request.subset,
@@ -114,7 +115,7 @@ def _load(request: Request, terminal: Console) -> Benchmark:
         try:
             return load_benchmark(request.benchmark, source)
         except KeyboardInterrupt:
-            _say(terminal, "Interrupted. What was built is kept; the same command continues.")
+            say(terminal, "Interrupted. What was built is kept; the same command continues.")
             sys.exit(130)
 
 
@@ -123,6 +124,12 @@ def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
     models = dict.fromkeys(request.models)
     if request.out and len(models) == 1:
         return dict.fromkeys(models, request.out)
+    return folders_within(request, benchmark)
+
+
+def folders_within(request: Request, benchmark: Benchmark) -> dict[str, Path]:
+    """A run folder for each model, in --out or else in the benchmark's folder of runs."""
+    models = dict.fromkeys(request.models)
     parent = request.out or Path("runs") / _slug(benchmark.name)
     slugs = Counter(_slug(model).casefold() for model in models)
     end = "-blind" if request.options.blind else ""
@@ -142,7 +149,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
 
 
-def _run_one(
+def run_one(
     request: Request,
     benchmark: Benchmark,
     selected: Sequence[Question],
@@ -151,6 +158,10 @@ def _run_one(
     protocol: Protocol,
     terminal: Console,
 ) -> None:
+    """Ask one model what its folder does not answer yet; exits with 130 on Ctrl-C.
+
+    Raises the kinds of UserError that adapters and run folders raise.
+    """
     with RunDisplay(terminal, model, selected, protocol) as display:
         try:
             run(
@@ -169,7 +180,7 @@ def _run_one(
             display.close()
             file = folder / PREDICTIONS
             kept = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
-            _say(
+            say(
                 terminal,
                 f"Interrupted. The answers to {kept} of {len(selected)} questions are kept in "
                 f"{folder}; the same command continues.",
@@ -178,10 +189,11 @@ def _run_one(
 
 
 def _say_where(folders: Iterable[Path], rows: Sequence[Scores], terminal: Console) -> None:
-    _say(terminal, "Answers: " + ", ".join(f"{folder}" for folder in folders))
+    say(terminal, "Answers: " + ", ".join(f"{folder}" for folder in folders))
     if any(row.overall.failed for row in rows):
-        _say(terminal, "Some questions have no answer (exit code 1); --retry-errors asks again.")
+        say(terminal, "Some questions have no answer (exit code 1); --retry-errors asks again.")
 
 
-def _say(terminal: Console, text: str) -> None:
+def say(terminal: Console, text: str) -> None:
+    """A line on the terminal that is no result."""
     terminal.print(Text(printable(text), style="dim"), soft_wrap=True)

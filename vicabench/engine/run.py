@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from vicabench.adapters import build_adapter
@@ -55,7 +56,7 @@ def run(
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
-        store.describe(plan_record(selected), provenance())
+        store.describe(plan_record(selected), {**provenance(), "options": asdict(options)})
         started(todo, done, store.torn)
         with closing(answer_videos(benchmark, todo, adapter, decoding)) as videos, _log_to(folder):
             for predictions in videos:

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.curves.fit import Bounded
 from vicabench.curves.measure import Series
+from vicabench.curves.verdict import saturation, signed
 from vicabench.reference import Curve
 from vicabench.reporting.cells import COLUMNS, WHOLE, estimate_of
 from vicabench.reporting.figures.basis import basis
@@ -24,7 +24,6 @@ from vicabench.reporting.figures.style import (
     footer,
     look,
     names_above,
-    signed,
     styled,
 )
 from vicabench.reporting.figures.traces import Trace, traces
@@ -230,28 +229,5 @@ def _about(
             f"Published points are as printed ({sources}; n = {WHOLE:,} questions of VSI-Bench) "
             "and carry no intervals."
         )
-    parts += [text for trace in drawn if (text := saturation(trace))]
+    parts += [text for trace in drawn if (text := saturation(trace.name, trace.tail, trace.fit))]
     return " ".join(parts)
-
-
-def saturation(found: Trace | Series) -> str:
-    """The answer to `has it saturated?` in a sentence or two; empty where there is none."""
-    said = []
-    if found.tail:
-        tail = found.tail
-        said.append(
-            f"{found.name}, growth over the last quarter of the data ({tail.start}–{tail.end}%, "
-            f"{tail.points} points): {_points(tail.growth)}, {tail.verdict}."
-        )
-    if found.fit:
-        fit = found.fit
-        said.append(
-            f"{found.name}, twice the data would bring {_points(fit.doubled)} by the fit {fit.formula} "
-            f"({fit.form}, dotted), which knows other draws of questions, not other trainings."
-        )
-    return " ".join(said)
-
-
-def _points(found: Bounded) -> str:
-    ends = f"[{signed(found.low)}, {signed(found.high)}]"
-    return f"{signed(found.value)} {ends} points"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vicabench.curves.verdict import signed
 from vicabench.paired import Comparison, Difference
 from vicabench.reporting.figures.bars import reach
 from vicabench.reporting.figures.basis import spread
@@ -20,7 +21,6 @@ from vicabench.reporting.figures.style import (
     look,
     names_above,
     shortened,
-    signed,
     styled,
 )
 from vicabench.types import TASKS

@@ -143,8 +143,3 @@ def shortened(name: str, length: int = 34) -> str:
     """A name that fits beside an axis: its end is kept, which tells checkpoints apart."""
     clean = printable(name).replace("\n", " ")
     return clean if len(clean) <= length else "…" + clean[-(length - 1) :]
-
-
-def signed(value: float, decimals: int = 1) -> str:
-    """`+1.5` or `−0.3`, with a true minus."""
-    return f"{value:+.{decimals}f}".replace("-", "−")
