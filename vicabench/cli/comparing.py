@@ -22,6 +22,8 @@ from vicabench.unpaired import compare_published
 
 SETTINGS = ("benchmark", "subset", "revision", "frames", "sampling")
 """Fields of a run's configuration that should be alike, or be known to differ."""
+WIDE = 100
+"""Columns of a terminal in which a comparison has one line of titles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +112,8 @@ def _unpaired(run: Run, row: Published, rule: Protocol) -> Either:
     notes = list(_run_notes(run))
     if scores.overall.count != WHOLE:
         notes.append(f"{run.name}: asked {scores.overall.count} of {WHOLE} questions.")
-    if row.on != "full":
-        notes.append(f"{row.label} is about other questions than the whole benchmark.")
+    if not row.whole:
+        notes.append(f"{row.label} is about a part of the benchmark.")
     return compare_published(scores, row, notes=notes)
 
 
@@ -160,7 +162,9 @@ def _print(
     elif request.table == "json":
         typed = comparison_json(comparisons, subtracted)
     else:
-        sheets = [*_sheets(comparisons, subtracted), *_listed(paired, rule, request.listed)]
+        narrow = request.table == TERMINAL and console().width < WIDE
+        sheets = [*_sheets(comparisons, subtracted, narrow)]
+        sheets += _listed(paired, rule, request.listed)
         if request.table == TERMINAL:
             show_sheets(console(), sheets)
             return
@@ -168,9 +172,14 @@ def _print(
     sys.stdout.write(typed + "\n")
 
 
-def _sheets(comparisons: Sequence[Either], subtracted: Sequence[Either]) -> Iterator[Sheet]:
+def _sheets(
+    comparisons: Sequence[Either], subtracted: Sequence[Either], narrow: bool
+) -> Iterator[Sheet]:
     for found in comparisons:
-        yield paired_sheet(found) if isinstance(found, Comparison) else unpaired_sheet(found)
+        if isinstance(found, Comparison):
+            yield paired_sheet(found, narrow=narrow)
+        else:
+            yield unpaired_sheet(found)
     if subtracted:
         yield subtracted_sheet(subtracted)
 

@@ -16,6 +16,7 @@ from vicabench.reference.files import decimals, records, tasks_of
 
 FILES = ("vsibench_scores.csv", "vsibench_scores_more.csv")
 WHOLE = "full"
+SHOWN = 5  # of the candidates for a name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,14 @@ class Published:
     decimals: int = 1
 
     @property
+    def whole(self) -> bool:
+        """Whether the row is about the whole benchmark."""
+        return self.on == WHOLE
+
+    @property
     def label(self) -> str:
         """The model, and what it was asked if that was not the whole benchmark."""
-        return self.model if self.on == WHOLE else f"{self.model}, {self.on}"
+        return self.model if self.whole else f"{self.model}, {self.on}"
 
     @property
     def consistent(self) -> bool:
@@ -77,10 +83,11 @@ def find_published(words: str) -> Published:
         raise ConfigError(
             f"There is no published row '{words}'. `vicabench published` lists the rows."
         )
-    names = "; ".join(f"{row.label} ({row.source})" for row in found)
+    names = "; ".join(f"{row.label} ({row.source})" for row in found[:SHOWN])
+    more = "; ..." if len(found) > SHOWN else ""
     raise ConfigError(
-        f"'{words}' names {len(found)} published rows: {names}. Add words of the label or of the "
-        "source until one is left."
+        f"'{words}' names {len(found)} published rows: {names}{more}. Add words of the label or of "
+        "the source until one is left."
     )
 
 

@@ -33,9 +33,9 @@ def change_sheets(
             Sheet(
                 title=f"{len(ids)} questions {word} by {comparison.model_b} (B), against "
                 f"{comparison.model_a} (A); {len(rows)} of them, those that changed most:",
-                columns=("id", "task", "video", "question", "truth", "A read", "B read", "A", "B"),
+                columns=("id\nvideo", "task", "question", "truth", "A read", "B read", "A", "B"),
                 rows=tuple(rows),
-                texts=7,
+                texts=6,
             )
         )
     return sheets
@@ -44,7 +44,7 @@ def change_sheets(
 def _row(question: Question | None, a: Grade, b: Grade) -> tuple[str, ...]:
     task = TASK_OF_TYPE[a.task].title
     text, truth = (NONE, NONE) if question is None else (_asked(question), question.answer)
-    return (a.id, task, a.video, text, truth, _read(a), _read(b), _score(a), _score(b))
+    return (f"{a.id}\n{a.video}", task, text, truth, _read(a), _read(b), _score(a), _score(b))
 
 
 def _asked(question: Question) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from vicabench.paired import Comparison, Difference
 from vicabench.reporting.cells import COLUMNS, FEW_VIDEOS, NONE, OVERALL, mean_text, range_text
-from vicabench.reporting.sheets import Sheet
+from vicabench.reporting.sheets import Sheet, stacked
 from vicabench.types import Estimate, Scores
 from vicabench.unpaired import UnpairedComparison
 
@@ -40,8 +40,8 @@ def estimate_in(scores: Scores, name: str) -> Estimate | None:
     return {OVERALL: scores.overall, MICRO: scores.micro, **scores.tasks}.get(name)
 
 
-def paired_sheet(comparison: Comparison) -> Sheet:
-    """A against B, a line a task."""
+def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
+    """A against B, a line a task; narrow, the p-values, changes and sizes stand in pairs."""
     lines = []
     for name, title, found in rows_of(comparison):
         scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
@@ -60,12 +60,13 @@ def paired_sheet(comparison: Comparison) -> Sheet:
                 *sizes,
             )
         )
-    return Sheet(
+    sheet = Sheet(
         title=f"A: {comparison.model_a}, B: {comparison.model_b}",
         columns=("", "A", "B", "B − A", "p", "p Holm", "fixed", "broke", "n", "videos"),
         rows=tuple(lines),
         notes=(verdict(comparison), METHOD, *_notes(comparison)),
     )
+    return stacked(sheet, first=4) if narrow else sheet
 
 
 def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:

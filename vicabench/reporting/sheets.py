@@ -6,9 +6,8 @@ or replied can be taken for markup.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.console import Console
@@ -36,6 +35,20 @@ class Sheet:
 Sheets = Sequence[Sheet]
 
 
+def stacked(sheet: Sheet, *, first: int) -> Sheet:
+    """The sheet with its columns from `first` on in pairs, one under the other: half as wide."""
+    return replace(
+        sheet,
+        columns=_pairs(sheet.columns, first),
+        rows=tuple(_pairs(r, first) for r in sheet.rows),
+    )
+
+
+def _pairs(cells: tuple[str, ...], first: int) -> tuple[str, ...]:
+    upper, lower = cells[first::2], cells[first + 1 :: 2]
+    return (*cells[:first], *(f"{a}\n{b}" for a, b in zip(upper, lower, strict=True)))
+
+
 def show_sheets(console: Console, sheets: Sheets) -> None:
     """Print the sheets one after another, the second lines of cells and the notes dimmed."""
     for place, sheet in enumerate(sheets):
@@ -48,7 +61,7 @@ def show_sheets(console: Console, sheets: Sheets) -> None:
 
 
 def markdown_sheets(sheets: Sheets) -> str:
-    """Each sheet as a bold title, a GitHub table and its notes as a list."""
+    """Each sheet as a bold title, a table and its notes as a list."""
     return "\n\n".join(_markdown_sheet(sheet) for sheet in sheets)
 
 
@@ -65,7 +78,7 @@ SHEET_FORMATS: dict[str, Callable[[Sheets], str]] = {
 
 def markdown_text(text: str) -> str:
     """One line in which nothing is Markdown or HTML."""
-    for character in "\\|`*_<>[]&":
+    for character in "\\|`*_~$<>[]&":
         text = text.replace(character, "\\" + character)
     return _line(text)
 
@@ -73,12 +86,21 @@ def markdown_text(text: str) -> str:
 def _table(sheet: Sheet) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for place, column in enumerate(sheet.columns):
-        left = place < sheet.texts
-        side: Literal["left", "right"] = "left" if left else "right"
-        table.add_column(Text(printable(column)), justify=side, overflow="fold")
+        cells = [row[place] for row in sheet.rows]
+        whole = place >= sheet.texts and _width([column]) <= _width(cells)
+        table.add_column(
+            Text(printable(column)),
+            justify="left" if place < sheet.texts else "right",
+            overflow="fold",
+            no_wrap=whole,  # a number is never broken; words, and names over numbers, may be
+        )
     for row in sheet.rows:
         table.add_row(*[_cell(cell) for cell in row])
     return table
+
+
+def _width(cells: Iterable[str]) -> int:
+    return max((len(line) for cell in cells for line in cell.split("\n")), default=0)
 
 
 def _cell(text: str) -> Text:
@@ -87,7 +109,7 @@ def _cell(text: str) -> Text:
 
 
 def _markdown_sheet(sheet: Sheet) -> str:
-    table = _tabulated(sheet, markdown_text, "github")
+    table = _tabulated(sheet, markdown_text, "pipe")
     notes = "\n".join(f"- {markdown_text(note)}" for note in sheet.notes)
     return "\n\n".join(part for part in (f"**{markdown_text(sheet.title)}**", table, notes) if part)
 
