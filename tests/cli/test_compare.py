@@ -149,7 +149,7 @@ def test_another_revision_and_another_ground_truth_are_noted(
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     text = " ".join(vicabench("compare", "old", "new").stdout.split())
-    assert "1 shared questions have another ground truth" in text
+    assert "Shared questions with another ground truth: 1" in text
     assert "revision: " in text
     refuses(vicabench("compare", "old", "--published", "ViCA2-7B"), "VSI-Bench", "ViCA2-7B")
 
@@ -162,7 +162,8 @@ def test_another_revision_and_another_ground_truth_are_noted(
         (("a.jsonl", "./a.jsonl"), ("named twice",)),
         (("a.jsonl", "none.jsonl"), ("none.jsonl", "cannot be read")),
         (("a.jsonl", "--published", "GPT-9"), ("GPT-9", "vicabench published")),
-        (("a.jsonl", "--subtract", "nothing"), ("nothing", "vicabench published")),
+        (("a.jsonl", "--subtract", "nothing"), ("no run nothing", "vicabench published")),
+        (("a.jsonl", "--subtract", "b.jsonl", "--fixed", "3"), ("--fixed", "two runs")),
         (("a.jsonl", "b.jsonl", "--fixed", "3", "--format", "csv"), ("--fixed", "json")),
         (("a.jsonl", "b.jsonl", "--protocol", "mine"), ("mine", "official")),
     ],

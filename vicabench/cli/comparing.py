@@ -14,7 +14,12 @@ from vicabench.paired import Comparison, compare_runs
 from vicabench.reference import Published, find_published
 from vicabench.reporting.cells import WHOLE
 from vicabench.reporting.changes import by_id, change_sheets
-from vicabench.reporting.comparison import Either, paired_sheet, subtracted_sheet, unpaired_sheet
+from vicabench.reporting.comparison import (
+    AnyComparison,
+    paired_sheet,
+    subtracted_sheet,
+    unpaired_sheet,
+)
 from vicabench.reporting.comparison_data import comparison_csv, comparison_json
 from vicabench.reporting.sheets import SHEET_FORMATS, Sheet, show_sheets
 from vicabench.results import Run, load_runs
@@ -53,19 +58,26 @@ def compare(request: Request) -> None:
     _check(request)
     rule = find_protocol(request.protocol)
     rows = [find_published(name) for name in request.published]
-    blind = request.subtract
-    is_run = blind is not None and Path(blind).exists()
-    chance = find_published(blind) if blind is not None and not is_run else None
-    runs = load_runs([*request.paths, *([Path(blind)] if blind is not None and is_run else [])])
-    base = runs.pop() if is_run else None
+    base, chance = _to_subtract(request.subtract)
+    runs = load_runs([*request.paths, *base])
+    blind = [runs.pop() for _ in base]
     paired = [_paired(runs[0], run, rule, request.shared) for run in runs[1:]]
     unpaired = [_unpaired(run, row, rule) for row in rows for run in runs]
-    subtracted: list[Either] = []
-    if base is not None:
-        subtracted += [_paired(base, run, rule, request.shared).result for run in runs]
-    if chance is not None:
-        subtracted += [_unpaired(run, chance, rule) for run in runs]
-    _print(request, rule, paired, unpaired, subtracted)
+    gains = [_paired(one, run, rule, request.shared).result for one in blind for run in runs]
+    gaps = [_unpaired(run, row, rule) for row in chance for run in runs]
+    _print(request, rule, paired, unpaired, [*gains, *gaps])
+
+
+def _to_subtract(name: str | None) -> tuple[list[Path], list[Published]]:
+    """The run or the published row of this name, at most one of the two."""
+    if name is None:
+        return [], []
+    if Path(name).exists():
+        return [Path(name)], []
+    try:
+        return [], [find_published(name)]
+    except ConfigError as error:
+        raise ConfigError(f"--subtract: there is no run {name}. {error}") from None
 
 
 def _check(request: Request) -> None:
@@ -79,6 +91,8 @@ def _check(request: Request) -> None:
     twice = next((str(p) for p in request.paths if places.count(p.resolve()) > 1), None)
     if twice:
         raise ConfigError(f"{twice} is named twice: a run is not compared with itself.")
+    if request.listed and len(request.paths) < 2:
+        raise ConfigError("--fixed lists what a second run fixed and broke: name two runs.")
     if request.listed and request.table == "csv":
         raise ConfigError(
             "--fixed lists questions, which a CSV of differences has no place for. Use --format "
@@ -102,7 +116,7 @@ def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
     return Compared(a=a, b=b, result=result)
 
 
-def _unpaired(run: Run, row: Published, rule: Protocol) -> Either:
+def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
     if run.benchmark not in (None, "vsi-bench"):
         raise ConfigError(
             f"'{row.label}' is a published row about VSI-Bench; {run.name} was asked "
@@ -128,13 +142,13 @@ def _differing(a: Run, b: Run) -> Iterator[str]:
     both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
     answers = sum(one.answer != other.answer for one, other in both)
     if answers:
-        yield f"{answers} shared questions have another ground truth; each run keeps its own."
+        yield f"Shared questions with another ground truth: {answers}; each run keeps its own."
     texts = sum(
         bool(one.text and other.text) and (one.text, one.options) != (other.text, other.options)
         for one, other in both
     )
     if texts:
-        yield f"{texts} shared questions are worded, or their options ordered, differently."
+        yield f"Shared questions worded, or with options ordered, differently: {texts}."
 
 
 def _run_notes(run: Run) -> Iterator[str]:
@@ -153,8 +167,8 @@ def _print(
     request: Request,
     rule: Protocol,
     paired: Sequence[Compared],
-    unpaired: Sequence[Either],
-    subtracted: Sequence[Either],
+    unpaired: Sequence[AnyComparison],
+    subtracted: Sequence[AnyComparison],
 ) -> None:
     comparisons = [*(found.result for found in paired), *unpaired]
     if request.table == "csv":
@@ -173,7 +187,7 @@ def _print(
 
 
 def _sheets(
-    comparisons: Sequence[Either], subtracted: Sequence[Either], narrow: bool
+    comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison], narrow: bool
 ) -> Iterator[Sheet]:
     for found in comparisons:
         if isinstance(found, Comparison):

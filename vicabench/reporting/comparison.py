@@ -26,7 +26,7 @@ UNPAIRED = (
     "uncertainty of our run alone, so that of the difference is larger, and no p-value can be "
     "given."
 )
-Either = Comparison | UnpairedComparison
+AnyComparison = Comparison | UnpairedComparison
 
 
 def rows_of(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
@@ -88,7 +88,7 @@ def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
     )
 
 
-def subtracted_sheet(comparisons: Sequence[Either]) -> Sheet:
+def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
     """Every run less the same blind or chance row, a column a run."""
     gains = {_run_in(comparison): _gains(comparison) for comparison in comparisons}
     lines = [(name, title) for name, title in ROWS if any(name in one for one in gains.values())]
@@ -97,11 +97,8 @@ def subtracted_sheet(comparisons: Sequence[Either]) -> Sheet:
     if isinstance(first, Comparison):
         title, notes = f"Less {first.model_a}", [f"{PAIRED} n: questions / videos."]
     else:
-        row = first.published
-        title, notes = (
-            f"Less {row.label} (published, {row.source})",
-            [f"{UNPAIRED} n: questions / videos."],
-        )
+        title = f"Less {first.published.label} (published, {first.published.source})"
+        notes = [f"{UNPAIRED} n: questions / videos."]
     for one in comparisons:
         notes += _notes(one) if isinstance(one, Comparison) else _unpaired_notes(one)
     return Sheet(
@@ -127,9 +124,8 @@ def verdict(comparison: Comparison) -> str:
         for word, names in (("better", better), ("worse", worse))
         if names
     ]
-    tasks = len(comparison.tasks)
     said = "; ".join(parts) or "no difference is shown on any"
-    return f"{text} By task (Holm, {tasks} tasks, 5% level): {said}."
+    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {said}."
 
 
 def difference_text(estimate: Estimate) -> str:
@@ -166,14 +162,14 @@ def _score(estimate: Estimate | None) -> str:
     return NONE if estimate is None else f"{mean_text(estimate)}\n[{range_text(estimate)}]"
 
 
-def _gains(comparison: Either) -> dict[str, Estimate]:
+def _gains(comparison: AnyComparison) -> dict[str, Estimate]:
     if isinstance(comparison, Comparison):
         return {name: found.estimate for name, _, found in rows_of(comparison)}
     gaps = {OVERALL: comparison.overall, **comparison.tasks}
     return {name: gap for name, gap in gaps.items() if gap is not None}
 
 
-def _run_in(comparison: Either) -> str:
+def _run_in(comparison: AnyComparison) -> str:
     return comparison.model_b if isinstance(comparison, Comparison) else comparison.scores.model
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from vicabench.paired import Comparison, Difference
 from vicabench.permutation import EXACT, FLIPS
 from vicabench.reporting.cells import OVERALL
-from vicabench.reporting.comparison import Either, estimate_in, rows_of
+from vicabench.reporting.comparison import AnyComparison, estimate_in, rows_of
 from vicabench.stats import RESAMPLES, SEED
 from vicabench.types import Estimate
 from vicabench.unpaired import UnpairedComparison
@@ -29,7 +29,7 @@ COLUMNS = (
 Record = dict[str, Any]
 
 
-def comparison_csv(comparisons: Sequence[Either]) -> str:
+def comparison_csv(comparisons: Sequence[AnyComparison]) -> str:
     """One row for every difference of every comparison; empty where there is no figure."""
     rows = [row for comparison in comparisons for row in _rows(comparison)]
     out = io.StringIO()
@@ -39,7 +39,9 @@ def comparison_csv(comparisons: Sequence[Either]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def comparison_json(comparisons: Sequence[Either], subtracted: Sequence[Either]) -> str:
+def comparison_json(
+    comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison]
+) -> str:
     """Every comparison with its intervals, p-values, and the ids of fixed and broken questions.
 
     An interval that does not exist is null. `subtracted` holds the comparisons of the runs with
@@ -55,7 +57,7 @@ def comparison_json(comparisons: Sequence[Either], subtracted: Sequence[Either])
     return json.dumps(content, indent=2)
 
 
-def _rows(comparison: Either) -> Iterator[Record]:
+def _rows(comparison: AnyComparison) -> Iterator[Record]:
     if isinstance(comparison, UnpairedComparison):
         yield from _unpaired_rows(comparison)
         return
@@ -110,7 +112,7 @@ def _sizes(estimate: Estimate) -> Record:
     }
 
 
-def _record(comparison: Either) -> Record:
+def _record(comparison: AnyComparison) -> Record:
     if isinstance(comparison, UnpairedComparison):
         return {
             "kind": "unpaired",
