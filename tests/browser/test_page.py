@@ -29,7 +29,7 @@ def test_what_a_model_says_is_text_and_never_runs(browser: Browser, hostile_page
     assert browser.text(".answer:last-child > .reply") == UNCLOSED
     assert "<img src=x" in browser.text(".answer:last-child h4")
     browser.choose("outcome", "failed")
-    assert browser.text(".failure") == f"Failed: adapter: {SCRIPT}"
+    assert browser.text(".answer .failure") == f"Failed: adapter: {SCRIPT}"
     assert browser.run("return document.title") == "vicabench report · vicabench"
     inserted = (
         "const script = document.createElement('script'); script.textContent = 'window.ran = 1';"
@@ -132,7 +132,9 @@ def test_on_a_phone_a_question_takes_the_place_of_the_list(
     assert browser.text("#question h3") == "Question 0-0"
     browser.driver.find_element("css selector", "#back").click()
     assert browser.driver.find_element("css selector", "#list").is_displayed()
-    assert browser.run("return document.documentElement.scrollWidth") == 390
+    assert browser.run(
+        "const page = document.documentElement; return page.scrollWidth <= innerWidth"
+    )
 
 
 def test_all_of_vsi_bench_is_filtered_searched_and_sorted(

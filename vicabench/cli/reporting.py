@@ -11,14 +11,11 @@ from pathlib import Path
 from rich.text import Text
 
 import vicabench
-from vicabench.cli.filmstrips import Wanted, filmstrips
 from vicabench.cli.output import console, write_file
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison, compare_runs
-from vicabench.reporting.page.drawings import FEW, drawings
-from vicabench.reporting.page.render import render_page
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.report_tables import TABLES
 from vicabench.results import Run, load_runs
@@ -51,7 +48,15 @@ def make_report(request: Request) -> None:
     if request.kind != HTML:
         _give(request, TABLES[request.kind](report))
         return
-    page = render_page(report)
+    _give_page(request, report)
+
+
+def _give_page(request: Request, report: Report) -> None:
+    from vicabench.cli.filmstrips import Wanted, filmstrips
+    from vicabench.reporting.page.drawings import drawings, left_out
+    from vicabench.reporting.page.render import render_page
+
+    page = render_page(report.drawn(drawings(report), left_out(report)))
     wanted = Wanted(
         frames=request.frames,
         benchmark=request.benchmark,
@@ -81,7 +86,7 @@ def _report(request: Request) -> Report:
     protocols = [find_protocol(name) for name in request.protocols]
     runs, base = _runs(request)
     facts = provenance()
-    report = Report(
+    return Report(
         runs=runs,
         protocols=protocols,
         command=shlex.join(["vicabench", *sys.argv[1:]]),
@@ -92,9 +97,7 @@ def _report(request: Request) -> Report:
         },
         base=base,
         comparisons=_comparisons(runs, base, protocols[0]),
-        notes=_notes(runs),
     )
-    return report if request.kind != HTML else report.drawn(drawings(report))
 
 
 def _runs(request: Request) -> tuple[list[Run], int | None]:
@@ -125,12 +128,6 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
         for place, run in enumerate(runs)
         if place != base
     ]
-
-
-def _notes(runs: Sequence[Run]) -> list[str]:
-    if len(runs) <= FEW:
-        return []
-    return [f"Figures by task are for up to {FEW} runs; of more, the averages are drawn."]
 
 
 def _give(request: Request, text: str) -> None:

@@ -29,6 +29,13 @@ def drawings(report: Report) -> list[Drawing]:
     ]
 
 
+def left_out(report: Report) -> list[str]:
+    """What is to be said of figures that are not there."""
+    if len(report.runs) <= FEW:
+        return []
+    return [f"Figures by task are for up to {FEW} runs; of more, the averages are drawn."]
+
+
 def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Figure, bool]]:
     kinds = {TASK_OF_TYPE[p.question.task].kind for run in report.runs for p in run.predictions}
     videos = {p.question.video for run in report.runs for p in run.predictions}

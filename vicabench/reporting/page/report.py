@@ -52,9 +52,9 @@ class Report:
     drawings: Sequence[Drawing] = ()
     notes: Sequence[str] = ()
 
-    def drawn(self, drawings: Sequence[Drawing]) -> Report:
-        """The same report with these figures."""
-        return replace(self, drawings=drawings)
+    def drawn(self, drawings: Sequence[Drawing], notes: Sequence[str] = ()) -> Report:
+        """The same report with these figures, and what has to be said about them."""
+        return replace(self, drawings=drawings, notes=[*self.notes, *notes])
 
     @property
     def scores(self) -> list[Scores]:

@@ -3,7 +3,7 @@
 function answerCard(r, p, q) {
   const run = RUNS[r];
   const card = make("article", { class: "answer", "aria-label": run.name },
-    make("header", {}, scoreChip(scoreOf(r, p, q), run.name), make("h4", {}, run.name)));
+    make("header", {}, scoreChip(r, p, q), make("h4", {}, run.name)));
   if (!asked(r, q)) {
     card.append(make("p", { class: "note" }, "This run was not asked this question."));
     return card;

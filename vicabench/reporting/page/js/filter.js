@@ -44,7 +44,8 @@ function tests(state) {
   if (state.model) all.push((q) => asked(runs[0], q));
   if (state.result) all.push((q) => RESULTS[state.result](mean(scores(runs, p, q))));
   if (state.outcome) {
-    all.push((q) => runs.some((r) => RUNS[r].graded[p].outcome[q] === state.outcome));
+    const wanted = DATA.outcomes.indexOf(state.outcome);
+    all.push((q) => runs.some((r) => RUNS[r].graded[p].outcome[q] === wanted));
   }
   if (state.differ) all.push((q) => DIFFERENCES[state.differ](q, runs, p));
   if (words.length) {

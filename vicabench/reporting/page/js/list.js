@@ -4,13 +4,14 @@ const ROW = 64; // pixels; the stylesheet has the same height
 const BEYOND = 6; // rows kept ready above and below
 const CHIPS = 6; // more models than this get bare colours
 
-function scoreChip(score, words) {
-  if (score === null || score === undefined) {
-    return make("span", { class: "chip none", title: `${words}: not asked` }, "–");
-  }
-  const text = score === 1 ? "✓" : score === 0 ? "✗" : score.toFixed(1).slice(1);
-  return make("span", { class: `chip s${Math.round(10 * score)}`, title: `${words}: ${score}` },
-    text);
+// ✓ right, ✗ wrong, .4 in part, ! nothing that could be graded, – not asked.
+function scoreChip(r, p, q) {
+  const { score: { [q]: score }, outcome: { [q]: outcome } } = RUNS[r].graded[p];
+  const title = scoreWords(r, p, q);
+  if (score === null) return make("span", { class: "chip none", title }, "–");
+  const wrong = outcome === 0 ? "✗" : "!";
+  const text = score === 1 ? "✓" : score === 0 ? wrong : score.toFixed(1).slice(1);
+  return make("span", { class: `chip s${Math.round(10 * score)}`, title }, text);
 }
 
 function createList(box, choose) {
@@ -21,7 +22,7 @@ function createList(box, choose) {
 
   function row(place) {
     const q = rows[place];
-    const chips = RUNS.map((run, r) => scoreChip(scoreOf(r, protocol, q), run.name));
+    const chips = RUNS.map((_, r) => scoreChip(r, protocol, q));
     const node = make(
       "div",
       { id: `row-${place}`, role: "option", class: "row", "aria-posinset": place + 1,
@@ -31,7 +32,7 @@ function createList(box, choose) {
         make("span", { class: "row-task" }, taskOf(q).title),
         make("span", { class: "row-id" }, `${DATA.id[q]} · ${videoOf(q)}`)),
       make("span", { class: RUNS.length > CHIPS ? "chips bare" : "chips",
-                     "aria-label": RUNS.map((run, r) => scoreWords(r, protocol, q)).join(", ") },
+                     "aria-label": RUNS.map((_, r) => scoreWords(r, protocol, q)).join(", ") },
         ...chips),
     );
     node.style.top = `${place * ROW}px`;
@@ -48,6 +49,15 @@ function createList(box, choose) {
     const there = current >= first && current < last;
     if (there) box.setAttribute("aria-activedescendant", `row-${current}`);
     else box.removeAttribute("aria-activedescendant");
+  }
+
+  // Scroll no more than needed; to a row far away, so that its neighbours are seen as well.
+  function reveal(top) {
+    const below = top + ROW - box.scrollTop - box.clientHeight;
+    const above = box.scrollTop - top;
+    if (Math.max(above, below) > 2 * ROW) box.scrollTop = top - (box.clientHeight - ROW) / 2;
+    else if (above > 0) box.scrollTop = top;
+    else if (below > 0) box.scrollTop += below;
   }
 
   let waiting = false;
@@ -76,17 +86,15 @@ function createList(box, choose) {
     },
     select(place) {
       current = place;
-      const top = place * ROW;
-      if (place >= 0 && top < box.scrollTop) box.scrollTop = top;
-      else if (place >= 0 && top + ROW > box.scrollTop + box.clientHeight) {
-        box.scrollTop = top + ROW - box.clientHeight;
-      }
+      reveal(place * ROW);
       draw();
     },
   };
 }
 
 function scoreWords(r, p, q) {
-  const score = scoreOf(r, p, q);
-  return `${RUNS[r].name} ${score === null ? "not asked" : score}`;
+  const { score, outcome } = RUNS[r].graded[p];
+  if (score[q] === null) return `${RUNS[r].name}: not asked`;
+  const why = outcome[q] === 0 ? "" : `, ${DATA.outcomes[outcome[q]]}`;
+  return `${RUNS[r].name}: ${score[q]}${why}`;
 }
