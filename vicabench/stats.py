@@ -32,7 +32,8 @@ def score_run(
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
     A task's score is the mean over its questions, relative direction the unweighted mean of its
-    three types, overall the unweighted mean of the tasks that have questions. ValueError for no
+    three types, overall the unweighted mean of the tasks that have questions. Scores that are
+    differences of two runs give estimates of the differences, in [-100, 100]. ValueError for no
     grades.
     """
     if not grades:
