@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from vicabench.cli.output import console
+from vicabench.cli.progress import building
 from vicabench.datasets import BENCHMARKS, Source, load_benchmark
 from vicabench.datasets.paths import stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
@@ -45,8 +46,9 @@ def filmstrips(page: Page, report: Report, wanted: Wanted) -> tuple[Strips, str]
     if count == 0 or room == 0:
         return {}, "No frames: the replies alone fill the page."
     files, missing = _files(page, report, wanted)
-    if not files:
-        return {}, f"No frames: {missing} Say where they are with --videos DIR."
+    if not any(path.is_file() for path in files.values()):
+        said = missing or f"none of the videos is there, {next(iter(files.values()))} for one."
+        return {}, f"No frames: {said} Say where they are with --videos DIR."
     strips = _decoded(files, count, room, wanted)
     failed = sum(strip.error is not None for strip in strips.values())
     said = f"{count} frames of each of {len(strips) - failed} videos"
@@ -54,27 +56,28 @@ def filmstrips(page: Page, report: Report, wanted: Wanted) -> tuple[Strips, str]
 
 
 def _files(page: Page, report: Report, wanted: Wanted) -> tuple[dict[str, Path], str]:
-    """The file of each video; none, and why, where nothing says where they are."""
+    """The file of each video, none of which need exist; or none, and why."""
     if wanted.folder is not None:
-        if not wanted.folder.is_dir():
-            raise DataError(f"{wanted.folder} is no folder. Say where the videos are: --videos DIR")
         safe = [video for video in page.videos if stays_inside(video)]
         return {video: video_file(wanted.folder, video) for video in safe}, ""
     name = wanted.benchmark or (report.benchmarks[0] if len(report.benchmarks) == 1 else None)
     if wanted.benchmark is None and name not in BENCHMARKS:
         return {}, "nothing says where the videos are."
     try:
-        known = load_benchmark(str(name), Source(videos_needed=False)).files
+        with building(console(stderr=True), f"Building {name}") as progress:
+            source = Source(videos_needed=False, progress=progress)
+            known = load_benchmark(str(name), source).files
     except DataError as error:
         if wanted.benchmark is not None:
             raise
         return {}, str(error)
-    return {video: known[video] for video in page.videos if video in known}, "the videos are gone."
+    found = {video: known[video] for video in page.videos if video in known}
+    return found, "" if found else f"these are no videos of {name}."
 
 
 def _decoded(files: dict[str, Path], count: int, room: int, wanted: Wanted) -> dict[str, Strip]:
     there = {video: path for video, path in files.items() if path.is_file()}
-    strips = {video: Strip(error=f"{path} is not there.") for video, path in files.items()}
+    strips = {video: Strip(error=f"{path.name} is not there.") for video, path in files.items()}
     with (
         DecodeAhead(
             frames=count, workers=wanted.workers, limit_seconds=wanted.limit_seconds

@@ -17,6 +17,7 @@ from vicabench.store import PREDICTIONS
 from vicabench.types import Scores
 
 TERMINAL = "terminal"
+FIGURES = ("pdf", "svg", "png")
 PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
 
 
@@ -32,6 +33,16 @@ def check_format(name: str) -> None:
     if name != TERMINAL and name not in FORMATS:
         known = ", ".join([TERMINAL, *FORMATS])
         raise ConfigError(f"There is no table format '{name}'. Formats are {known}.")
+
+
+def figure_formats(names: str) -> tuple[str, ...]:
+    """The formats in a comma-separated list; ConfigError naming those there are if one is none."""
+    found = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
+    if unknown := [name for name in found if name not in FIGURES]:
+        raise ConfigError(
+            f"There is no figure format '{', '.join(unknown)}'. Formats are {', '.join(FIGURES)}."
+        )
+    return found
 
 
 def print_table(rows: Sequence[Scores], *, name: str, published: bool) -> None:
@@ -58,10 +69,15 @@ def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
 
     ConfigError saying why if that is impossible.
     """
-    inputs = [inner for outer in keep for inner in (outer, outer / PREDICTIONS)]
-    if any(path.exists() and inner.exists() and path.samefile(inner) for inner in inputs):
-        raise ConfigError(f"{path} is what was to be graded; it is not overwritten. Name another.")
+    check_not_input(path, keep)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def check_not_input(path: Path, keep: Sequence[Path]) -> None:
+    """ConfigError if this file is one of `keep`, or in one of them what was graded."""
+    inputs = [inner for outer in keep for inner in (outer, outer / PREDICTIONS)]
+    if any(path.exists() and inner.exists() and path.samefile(inner) for inner in inputs):
+        raise ConfigError(f"{path} is what was to be graded; it is not overwritten. Name another.")

@@ -11,11 +11,12 @@ from pathlib import Path
 from rich.text import Text
 
 import vicabench
-from vicabench.cli.output import console, write_file
+from vicabench.cli.output import check_not_input, console, write_file
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison, compare_runs
+from vicabench.reporting.page.questions import collect
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.report_tables import TABLES
 from vicabench.results import Run, load_runs
@@ -40,15 +41,28 @@ class Request:
     workers: int
     video_timeout: float
 
+    @property
+    def out_file(self) -> Path | None:
+        """The file to be written; None for standard output."""
+        return self.out or (PAGE if self.kind == HTML else None)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """What is read, and must not be written over."""
+        return [*self.paths, *([self.compare] if self.compare else [])]
+
 
 def make_report(request: Request) -> None:
-    """Write what was asked for; UserError for what cannot be reported."""
+    """Write what was asked for; UserError for what cannot be reported, before much is done."""
     _check(request)
-    report = _report(request)
-    if request.kind != HTML:
+    _check_places(request)
+    runs, base = _runs(request)
+    collect(runs)
+    report = _report(request, runs, base)
+    if request.kind == HTML:
+        _give_page(request, report)
+    else:
         _give(request, TABLES[request.kind](report))
-        return
-    _give_page(request, report)
 
 
 def _give_page(request: Request, report: Report) -> None:
@@ -78,13 +92,24 @@ def _check(request: Request) -> None:
             f"A report as {request.kind} shows no frames: leave out --frames, --benchmark and "
             "--videos."
         )
+    if request.benchmark and request.videos:
+        raise ConfigError("--videos says where the videos are: leave out --benchmark.")
     if request.frames == 0 and (request.benchmark or request.videos):
         raise ConfigError("--frames 0 shows no video: leave out --benchmark and --videos.")
 
 
-def _report(request: Request) -> Report:
+def _check_places(request: Request) -> None:
+    """Refuse now what would be refused when all the work is done."""
+    if request.videos is not None and not request.videos.is_dir():
+        raise ConfigError(f"{request.videos} is no folder. Say where the videos are: --videos DIR")
+    if request.out_file is not None:
+        check_not_input(request.out_file, request.inputs)
+        if not request.out_file.parent.is_dir():
+            raise ConfigError(f"There is no folder {request.out_file.parent}: make it first.")
+
+
+def _report(request: Request, runs: Sequence[Run], base: int | None) -> Report:
     protocols = [find_protocol(name) for name in request.protocols]
-    runs, base = _runs(request)
     facts = provenance()
     return Report(
         runs=runs,
@@ -131,12 +156,11 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
 
 
 def _give(request: Request, text: str) -> None:
-    out = request.out or (PAGE if request.kind == HTML else None)
+    out = request.out_file
     if out is None:
         sys.stdout.write(text)
         return
-    inputs = [*request.paths, *([request.compare] if request.compare else [])]
-    write_file(out, text, keep=inputs)
+    write_file(out, text, keep=request.inputs)
     _say(f"{out}: {len(text.encode()) / 1e6:.1f} MB.")
 
 
