@@ -71,13 +71,13 @@ def test_vlmevalkit_reads_the_last_number(reply: str, read: float | None) -> Non
 
 # Each would take minutes if reading took the square of the length.
 LONG = [
-    unit * (1_000_000 // len(unit))
+    unit * (300_000 // len(unit))
     for unit in ("<answer>A", "<answer ", "answer   ", "<think>", "A*", "1,", "hundred ", "[", "{")
-] + ["A" + " " * 1_000_000 + "x", "answer" + " " * 1_000_000 + "x"]
+] + ["A" + " " * 300_000 + "x", "answer" + " " * 300_000 + "x"]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_no_reply_of_a_megabyte_keeps_a_protocol_busy(protocol: str) -> None:
+def test_no_long_reply_keeps_a_protocol_busy(protocol: str) -> None:
     rule = find_protocol(protocol)
     for reply in LONG:
         rule.read_number(reply, "m")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from vicabench.grading import official
 from vicabench.grading.protocols import Protocol
-from vicabench.grading.words import NUMBER_WORDS
+from vicabench.grading.words import NUMBER_WORDS, value_of
 
 TAGS = (("<think>", "</think>"), ("<analysis>", "</analysis>"))
 DIGITS = re.compile(r"-?\d+(?:\.\d+)?")
@@ -26,7 +26,7 @@ def read_number(reply: str, _unit: str) -> float | None:
     start, words = _first_words(text)
     if digits and (not words or digits.start() < start):
         return float(digits[0])
-    return _value(words) if words else None
+    return value_of(words) if words else None
 
 
 def read_choice(reply: str, options: Sequence[str]) -> str | None:
@@ -64,21 +64,6 @@ def _first_words(text: str) -> tuple[int, list[str]]:
         elif run and match[0] != "and":
             break
     return start, run
-
-
-def _value(words: Sequence[str]) -> float:
-    """`three hundred and twenty one` is 321, counted as lmms-eval counts."""
-    total = current = 0.0  # floats, so that a page of `hundred` is infinite and not endless
-    for word in words:
-        value = NUMBER_WORDS[word]
-        if value == 100:
-            current = max(current, 1.0) * 100
-        elif value == 1000:
-            total += max(current, 1.0) * 1000
-            current = 0.0
-        else:
-            current += value
-    return total + current
 
 
 PROTOCOL = Protocol(

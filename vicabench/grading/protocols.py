@@ -30,6 +30,7 @@ PROTOCOLS = {
     "official": "vicabench.grading.official",
     "lmms-eval": "vicabench.grading.lmms_eval",
     "vlmevalkit": "vicabench.grading.vlmevalkit",
+    "extracted": "vicabench.grading.extracted",
 }
 
 
