@@ -26,7 +26,7 @@ from vicabench.cli.running import (
     say,
 )
 from vicabench.engine.plan import select
-from vicabench.errors import RunFolderError, UserError
+from vicabench.errors import ConfigError, RunFolderError, UserError
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.store import PREDICTIONS, planned_ids, read_config
@@ -175,14 +175,25 @@ class Cache:
         """Note what is cached of these models, unless an earlier start did."""
         if self._record is None:
             return
-        known: dict[str, Any] = {}
-        if self._record.exists():
-            known = json.loads(self._record.read_text(encoding="utf-8"))
+        known = self._recorded(self._record)
         for repo in filter(None, map(zoo.repository, models)):
             known.setdefault(repo, sorted(zoo.revisions(repo)))
         self._before = known
         self._record.parent.mkdir(parents=True, exist_ok=True)
         self._record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+    def _recorded(self, record: Path) -> dict[str, list[str]]:
+        """What an earlier start noted; ConfigError if that is damaged: nothing is guessed here."""
+        if not record.exists():
+            return {}
+        try:
+            known: Any = json.loads(record.read_text(encoding="utf-8"))
+            return {str(repo): [str(commit) for commit in kept] for repo, kept in known.items()}
+        except (ValueError, AttributeError, TypeError):
+            raise ConfigError(
+                f"{record} no longer says what was in the cache before. Delete it, and what is in "
+                "the cache now is kept; or leave out --evict."
+            ) from None
 
     def evict(self, model: str) -> None:
         """Delete the cached revisions of a model that may be deleted."""

@@ -43,10 +43,7 @@ class CurveRequest:
 
 def draw_curves(request: CurveRequest) -> None:
     """Run what is missing, draw, say what there is to say, and exit with what that comes to."""
-    from vicabench.reporting.figures.output import check_formats
-
     _check(request)
-    check_formats(request.formats)
     terminal = console(stderr=True)
     if request.published_only:
         _say_files(write_published(request.out, request.formats, request.series), terminal)

@@ -15,7 +15,7 @@ from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import compare_runs
 from vicabench.reference import published_scores
 from vicabench.reporting import figures
-from vicabench.reporting.figures.output import check_formats, save
+from vicabench.reporting.figures.output import save
 from vicabench.results import Run, load_runs
 
 
@@ -37,7 +37,6 @@ def draw_figures(request: FigureRequest) -> None:
     ConfigError for an unknown kind or format; DataError if a kind that was named is impossible
     with these runs. Without names, what is impossible is left out, and said.
     """
-    check_formats(request.formats)
     unknown = [name for name in request.kinds or () if name not in KINDS]
     if unknown:
         raise ConfigError(

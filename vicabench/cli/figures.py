@@ -34,6 +34,9 @@ def command(
 
     Differences are from the first run, on the questions shared with it.
     """
+    from vicabench.cli.output import figure_formats
+
+    formats = figure_formats(format)
     from vicabench.cli.drawing import FigureRequest, draw_figures
 
     draw_figures(
@@ -41,7 +44,7 @@ def command(
             paths=tuple(paths),
             out=out,
             kinds=None if kind is None else tuple(kind.split(",")),
-            formats=tuple(format.split(",")),
+            formats=formats,
             protocol=protocol,
             published=published,
         )

@@ -73,6 +73,7 @@ def command(
     or some question no answer.
     """
     from vicabench.cli.curves import CurveRequest, draw_curves
+    from vicabench.cli.output import figure_formats
     from vicabench.cli.running import Request
     from vicabench.types import ModelOptions
 
@@ -94,7 +95,7 @@ def command(
             folders=tuple(runs or ()),
             published_only=published_only,
             out=out,
-            formats=tuple(format.split(",")),
+            formats=figure_formats(format),
             evict=evict or evict_all,
             evict_all=evict_all,
         )

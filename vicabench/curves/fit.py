@@ -94,8 +94,11 @@ class Fit:
 def fit(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> Fit | None:
     """Fit the curve to scores in [0, 100] and, for its intervals, to each resample of them.
 
-    `clusters` is the number of videos. None for fewer than `FEWEST` points.
+    `clusters` is the number of videos. A point at 0%, before any training, is no part of the
+    curve. None for fewer than `FEWEST` points.
     """
+    trained = percent_P > 0
+    percent_P, score_P, drawn_RP = percent_P[trained], score_P[trained], drawn_RP[:, trained]
     if len(percent_P) < FEWEST:
         return None
     last = percent_P[-1]

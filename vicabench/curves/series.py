@@ -78,12 +78,12 @@ def expanded(spec: str) -> tuple[Checkpoint, ...]:
         return (checkpoint(spec),)
     final = re.sub(r"[-_.]?\{p\}\w*", "", spec)
     name = Path(final).name
-    folders = {p: spec.replace(PLACE, str(p)) for p in range(1, 101)}
+    folders = {p: spec.replace(PLACE, str(p)) for p in range(101)}
     here = {p: folder for p, folder in folders.items() if Path(folder).is_dir()}
     if Path(final).is_dir():
         here.setdefault(100, final)
     if not here and _is_path(spec):
-        raise ConfigError(f"No folder matches {spec}, with 1 to 100 for {PLACE}.")
+        raise ConfigError(f"No folder matches {spec}, with 0 to 100 for {PLACE}.")
     specs = here or {p: final if p == 100 else folders[p] for p in SHARES}
     return tuple(Checkpoint(spec=specs[p], series=name, percent=p) for p in sorted(specs))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from vicabench.curves.fit import Bounded, Fit
 from vicabench.curves.measure import Tail
 
@@ -23,7 +25,9 @@ def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
 
 
 def points(found: Bounded) -> str:
-    """`+0.5 [−1.1, +2.0] points`."""
+    """`+0.5 [−1.1, +2.0] points`; `n/a` where a single video leaves nothing to resample."""
+    if math.isnan(found.low):
+        return f"{signed(found.value)} [n/a] points"
     return f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}] points"
 
 

@@ -67,7 +67,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     axes.set_xlabel("Average score (%)")
     axes.tick_params(axis="y", length=0)
     _group_names(axes, printed, ours=bool(scores))
-    footer(figure, _about(scores, published=bool(printed)))
+    footer(figure, _about(scores, printed))
     return figure
 
 
@@ -118,7 +118,7 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     axes.axvline(0.5, color=FAINT, lw=0.5)
     axes.set_ylabel("Score (%)")
     names_above(axes, columns=min(4, len(scores)))
-    footer(figure, _about(scores, published=False))
+    footer(figure, _about(scores, ()))
     return figure
 
 
@@ -167,8 +167,10 @@ def reach(estimate: Estimate) -> tuple[list[float], list[float]]:
     return [max(0.0, below)], [max(0.0, above)]
 
 
-def _about(scores: Sequence[Scores], *, published: bool) -> str:
+def _about(scores: Sequence[Scores], published: Sequence[Published]) -> str:
     parts = [f"{basis(scores)} {INTERVALS}"] if scores else []
     if published:
-        parts.append("Published averages as printed; they carry no intervals.")
+        sources = list(dict.fromkeys(row.source for row in published))
+        named = f" ({', '.join(sources)})" if len(sources) <= 4 else ""
+        parts.append(f"Published averages on VSI-Bench as printed{named}, without intervals.")
     return " ".join(parts)

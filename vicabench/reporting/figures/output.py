@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from vicabench.errors import ConfigError
 from vicabench.reporting.figures.style import INK, STYLE
 
-FORMATS = ("pdf", "svg", "png")
 PIXELS_PER_INCH = 300
 _METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
@@ -23,15 +22,6 @@ _METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
 }
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-
-
-def check_formats(names: tuple[str, ...]) -> None:
-    """ConfigError naming the formats if one of these is none."""
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown or not names:
-        raise ConfigError(
-            f"There is no figure format '{', '.join(unknown)}'. Formats are {', '.join(FORMATS)}."
-        )
 
 
 def save(figure: Figure, path: Path) -> Path:
