@@ -36,6 +36,19 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def picture(session: nox.Session) -> None:
+    """Make the report of the README on Rooms, and its picture with Chromium."""
+    session.install(*CONSTRAINTS, ".", "selenium", "pillow")
+    folder = session.create_tmp()
+    models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
+    runs = [f"{folder}/runs/baseline-{name}" for name in ("frequency", "oracle", "random")]
+    page = f"{folder}/report.html"
+    session.run("vicabench", "run", "--benchmark=rooms", *models, f"--out={folder}/runs")
+    session.run("vicabench", "report", *runs, f"--compare={runs[-1]}", f"--out={page}")
+    session.run("python", "docs/screenshot.py", page)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed: ratios within one run."""
     session.install(*CONSTRAINTS, "-e", ".")

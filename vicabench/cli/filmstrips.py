@@ -59,7 +59,8 @@ def _files(page: Page, report: Report, wanted: Wanted) -> tuple[dict[str, Path],
     """The file of each video, none of which need exist; or none, and why."""
     if wanted.folder is not None:
         safe = [video for video in page.videos if stays_inside(video)]
-        return {video: video_file(wanted.folder, video) for video in safe}, ""
+        files = {video: video_file(wanted.folder, video) for video in safe}
+        return files, "" if safe else "the videos' names lead out of any folder."
     name = wanted.benchmark or (report.benchmarks[0] if len(report.benchmarks) == 1 else None)
     if wanted.benchmark is None and name not in BENCHMARKS:
         return {}, "nothing says where the videos are."
