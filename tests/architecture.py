@@ -36,7 +36,9 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
-    | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"},
+    | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
+    | {"vicabench.thinking"},
+    "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
     "vicabench.reporting": SCORES
     | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
     | {"vicabench.curves", "vicabench.shares"},

@@ -118,9 +118,9 @@ def _prediction(record: Record, where: str) -> Prediction:
             response=_text(record["response"], "response", where),
             error=_text(record.get("error"), "error", where),
             stop=_text(record.get("stop"), "stop", where),
-            prompt_tokens=record.get("prompt_tokens"),
-            new_tokens=record.get("new_tokens"),
-            seconds=record.get("seconds"),
+            prompt_tokens=_amount(record, "prompt_tokens", where),
+            new_tokens=_amount(record, "new_tokens", where),
+            seconds=_amount(record, "seconds", where),
             parts=_parts(record.get("parts"), where),
         ),
     )
@@ -179,6 +179,13 @@ def _truth(task: str, value: Any, where: str) -> str:
             f"{where}: the ground truth of a {task} question is {wanted}, not {value!r}."
         )
     return truth
+
+
+def _amount(record: Record, key: str, where: str) -> Any:
+    value = record.get(key)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise DataError(f"{where}: {key} must be a number or null, not {value!r}.")
 
 
 def _parts(value: Any, where: str) -> dict[str, str] | None:

@@ -19,6 +19,7 @@ from vicabench.predictions import Prediction, read_predictions
 from vicabench.stats import score_run
 from vicabench.store import PREDICTIONS, planned_ids, read_config
 from vicabench.text import printable
+from vicabench.thinking import thinking_of
 from vicabench.types import Grade, Scores
 
 
@@ -55,8 +56,10 @@ class Run:
     def scores(self, protocol: Protocol) -> Scores:
         """The estimates with their intervals over videos."""
         if protocol.name not in self._scores:
-            found = score_run(self.grades(protocol), model=self.name, notes=self.notes)
-            self._scores[protocol.name] = found
+            grades = self.grades(protocol)
+            found = score_run(grades, model=self.name, notes=self.notes)
+            thinking = thinking_of(self.predictions, grades)
+            self._scores[protocol.name] = replace(found, thinking=thinking)
         return self._scores[protocol.name]
 
 

@@ -255,12 +255,29 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Thinking:
+    """How a Thinking model came to its replies, as shares of all questions (ViCA report, Table 2).
+
+    `direct` answers came without thoughts, `via_thoughts` after them: together they are the valid
+    outputs. `unclosed` replies end within their thoughts. `new_tokens` is the mean length of the
+    `measured` replies whose length is known.
+    """
+
+    direct: Estimate
+    via_thoughts: Estimate
+    unclosed: Estimate
+    new_tokens: float | None
+    measured: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """The estimates of one run: a cell per task that has questions, and two overall means.
 
     `overall` is the unweighted mean of the tasks (macro), `micro` the mean over questions.
     `valid` is the share of questions that are `answered`, whether right or not (the valid outputs
     of the ViCA report, Table 2); `outcomes` counts the questions of each of `OUTCOMES`.
+    `thinking` is None where no reply has thoughts.
     `missing` names the tasks without a question: they are left out of `overall`, and said so.
     """
 
@@ -272,5 +289,6 @@ class Scores:
     micro: Estimate
     valid: Estimate
     outcomes: Mapping[str, int]
+    thinking: Thinking | None = None
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

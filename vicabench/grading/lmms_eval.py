@@ -56,7 +56,8 @@ def without_reasoning(reply: str) -> str:
 
 def _first_words(text: str) -> tuple[int, list[str]]:
     """Where the first run of number words starts, and the run; an `and` may stand within it."""
-    start, run = -1, []
+    start = -1
+    run: list[str] = []
     for match in WORDS.finditer(text):
         if match[0] in NUMBER_WORDS:
             start = match.start() if not run else start

@@ -14,10 +14,13 @@ from tabulate import tabulate
 
 from vicabench.reference import Published
 from vicabench.reporting.cells import (
-    COLUMNS,
     NONE,
     OVERALL,
+    WITH_VALID,
+    Columns,
+    columns_of,
     estimate_of,
+    labels_of,
     mean_text,
     notes_on,
     printed_text,
@@ -25,21 +28,22 @@ from vicabench.reporting.cells import (
     sizes,
 )
 from vicabench.stats import RESAMPLES, SEED
-from vicabench.types import Estimate, Scores
+from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 Rows = Sequence[Scores]
 MICRO = "micro"
+NO_ANSWER = (UNREADABLE, EMPTY, TRUNCATED)
 
 
 def markdown(rows: Rows, published: Sequence[Published]) -> str:
     """A table of cells like `63.0 [56.4–69.3]`, then the notes as a list."""
-    table = tabulate(_cells(rows, published, _markdown), _titles(), tablefmt="github")
+    table = tabulate(_cells(rows, published, _markdown), _titles(rows), tablefmt="github")
     return table + "\n\n" + "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
 
 
 def latex(rows: Rows, published: Sequence[Published]) -> str:
     """A booktabs tabular with the notes as comments before it."""
-    table = tabulate(_cells(rows, published, str), _titles(), tablefmt="latex_booktabs")
+    table = tabulate(_cells(rows, published, str), _titles(rows), tablefmt="latex_booktabs")
     return "\n".join(f"% {note}" for note in notes_on(rows, published)) + "\n" + table
 
 
@@ -47,8 +51,8 @@ def table_csv(rows: Rows, published: Sequence[Published]) -> str:
     """One row a run: mean, low, high, questions and videos of every column; empty where none."""
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
-    names += [c + part for c in [*(c for c, _ in COLUMNS), MICRO] for part in parts]
-    names.append("unanswered")
+    names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
+    names += ["unanswered", *NO_ANSWER]
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
@@ -74,36 +78,38 @@ FORMATS: dict[str, Callable[[Rows, Sequence[Published]], str]] = {
 }
 
 
-def _titles() -> list[str]:
-    return ["", *(title for _, title in COLUMNS)]
+def _titles(rows: Rows) -> list[str]:
+    return ["", *(title for _, title in columns_of(rows))]
 
 
 def _cells(
     rows: Rows, published: Sequence[Published], escape: Callable[[str], str]
 ) -> list[list[str]]:
-    lines = []
-    for position, row in enumerate(rows):
-        lines.append([escape(row.model), *_estimates(row)])
-        if row is rows[-1] or sizes(rows[position + 1]) != sizes(row):
-            lines.append(["questions / videos", *map(" / ".join, zip(*sizes(row), strict=True))])
+    lines, columns = [], columns_of(rows)
+    for position, (label, row) in enumerate(zip(labels_of(rows), rows, strict=True)):
+        lines.append([escape(label), *_estimates(row, columns)])
+        below = sizes(row, columns)
+        if row is rows[-1] or sizes(rows[position + 1], columns) != below:
+            lines.append(["questions / videos", *map(" / ".join, zip(*below, strict=True))])
     for other in published:
-        printed = [printed_text(other, column) for column, _ in COLUMNS]
+        printed = [printed_text(other, column) for column, _ in columns]
         lines.append([escape(f"{other.label} (published)"), *printed])
     return lines
 
 
-def _estimates(row: Scores) -> list[str]:
-    found = [estimate_of(row, column) for column, _ in COLUMNS]
+def _estimates(row: Scores, columns: Columns) -> list[str]:
+    found = [estimate_of(row, column) for column, _ in columns]
     return [NONE if e is None else f"{mean_text(e)} [{range_text(e)}]" for e in found]
 
 
 def _csv_row(row: Scores) -> dict[str, Any]:
     record: dict[str, Any] = {"model": row.model, "protocol": row.protocol, "source": "this run"}
-    for column, _ in COLUMNS:
+    for column, _ in WITH_VALID:
         estimate = estimate_of(row, column)
         if estimate is not None:
             record |= _csv_estimate(column, estimate)
-    return record | _csv_estimate(MICRO, row.micro) | {"unanswered": row.overall.failed}
+    counts = {name: row.outcomes[name] for name in NO_ANSWER}
+    return record | _csv_estimate(MICRO, row.micro) | {"unanswered": row.overall.failed} | counts
 
 
 def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:
