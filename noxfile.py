@@ -28,7 +28,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job on Rooms in a fresh environment, and draw the picture of the README."""
-    session.install(*CONSTRAINTS, ".", "matplotlib")
+    session.install(*CONSTRAINTS, ".")
     models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
     out = f"--out={session.create_tmp()}/runs"
     session.run("vicabench", "run", "--benchmark=rooms", *models, out, *session.posargs)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -62,18 +63,19 @@ def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Result
     cache.remember(todo)
     gaps: dict[str, str] = {}
     with Downloads(terminal) as downloads:
-        for model, following in zip(todo, [*todo[1:], None], strict=True):
+        for model, following in zip_longest(todo, todo[1:]):
             downloads.wait()
             if following:
                 downloads.begin(following)
             try:
                 one = replace(request, models=(model,))
                 run_one(one, benchmark, selected, model, folders[model], protocol, terminal)
-            except UserError as error:
+            except UserError as error:  # what was downloaded stays, for the next attempt
                 gaps[model] = str(error)
                 say(terminal, f"{model} has no result: {error}")
+            else:
+                cache.evict(model)
             gc.collect()  # or the next model would have to share the GPU with this one
-            cache.evict(model)
     return Results(folders={m: f for m, f in folders.items() if m not in gaps}, gaps=gaps)
 
 

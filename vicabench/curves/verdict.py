@@ -24,6 +24,13 @@ def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
     return " ".join(said)
 
 
+def briefly(name: str, tail: Tail | None, fit: Fit | None) -> str:
+    """The same in half a line, for a figure of several series."""
+    said = [f"last quarter {points(tail.growth)}, {tail.verdict}"] if tail else []
+    said += [f"twice the data {points(fit.doubled)} by {fit.form}"] if fit else []
+    return f"{name}: {'; '.join(said)}." if said else ""
+
+
 def points(found: Bounded) -> str:
     """`+0.5 [−1.1, +2.0] points`; `n/a` where a single video leaves nothing to resample."""
     if math.isnan(found.low):

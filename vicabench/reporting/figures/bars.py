@@ -21,8 +21,8 @@ from vicabench.reporting.figures.style import (
     TINY,
     blank,
     footer,
+    legend,
     look,
-    names_above,
     shortened,
     styled,
 )
@@ -48,7 +48,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     ordered = sorted(rows, key=lambda row: row[0])
     if not ordered:
         raise ValueError("there is nothing to draw: no scores")
-    figure = blank(COLUMN, 0.95 + _BAR * len(ordered), says="Average scores, best on top")
+    figure = blank(COLUMN, 0.6 + _BAR * len(ordered), says="Average scores, best on top")
     axes = figure.add_subplot()
     for place, (mean, _, row) in enumerate(ordered):
         if isinstance(row, Scores):
@@ -66,7 +66,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     axes.set_xlim(0, min(108, 1.22 * max(mean for mean, _, _ in ordered)))
     axes.set_xlabel("Average score (%)")
     axes.tick_params(axis="y", length=0)
-    _group_names(axes, printed, ours=bool(scores))
+    _group_names(figure, axes, printed, ours=bool(scores))
     footer(figure, _about(scores, printed))
     return figure
 
@@ -86,7 +86,7 @@ def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
     )  # fmt: skip
 
 
-def _group_names(axes: Axes, published: Sequence[Published], *, ours: bool) -> None:
+def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, ours: bool) -> None:
     """A key to the fills, for the groups that are there."""
     there = [group for group in GROUPS if any(row.group == group for row in published)]
     names = {"vica": "ViCA reports"}
@@ -95,7 +95,7 @@ def _group_names(axes: Axes, published: Sequence[Published], *, ours: bool) -> N
     for group in there:
         axes.barh(0, 0, color=GROUPS[group], ec=FAINT, lw=0.4, label=names.get(group, group))
     if there:
-        names_above(axes, columns=2)
+        legend(figure, *axes.get_legend_handles_labels())
 
 
 @styled
@@ -106,7 +106,7 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     """
     if not scores:
         raise ValueError("there is nothing to draw: no scores")
-    figure = blank(PAGE, 2.3, says="Scores of every task with 95% intervals")
+    figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
     axes = figure.add_subplot()
     cells = [
         {column: found for column, _ in COLUMNS if (found := estimate_of(row, column))}
@@ -117,7 +117,7 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     axes.set_xticks(range(len(COLUMNS)), [title for _, title in COLUMNS])
     axes.axvline(0.5, color=FAINT, lw=0.5)
     axes.set_ylabel("Score (%)")
-    names_above(axes, columns=min(4, len(scores)))
+    legend(figure, *axes.get_legend_handles_labels())
     footer(figure, _about(scores, ()))
     return figure
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vicabench.curves.measure import Series
-from vicabench.curves.verdict import saturation, signed
+from vicabench.curves.verdict import briefly, saturation, signed
 from vicabench.reference import Curve
 from vicabench.reporting.cells import COLUMNS, WHOLE, estimate_of
 from vicabench.reporting.figures.basis import basis
@@ -22,8 +22,8 @@ from vicabench.reporting.figures.style import (
     TINY,
     blank,
     footer,
+    legend,
     look,
-    names_above,
     styled,
 )
 from vicabench.reporting.figures.traces import Trace, traces
@@ -47,7 +47,7 @@ def curve(series: Sequence[Series], published: Sequence[Curve] = ()) -> Figure:
     if not drawn:
         raise ValueError("there is nothing to draw: no series")
     fits = any(trace.fit for trace in drawn)
-    figure = blank(PAGE, 2.9, says="Average score over the share of the training data")
+    figure = blank(PAGE, 2.55, says="Average score over the share of the training data")
     if fits:
         axes, beyond = figure.subplots(1, 2, sharey=True, width_ratios=[5, 1])
     else:
@@ -66,7 +66,7 @@ def curve(series: Sequence[Series], published: Sequence[Curve] = ()) -> Figure:
     axes.margins(x=0.03, y=0.09)
     if beyond:
         _finish(beyond, drawn)
-    names_above(axes, columns=2)
+    legend(figure, *axes.get_legend_handles_labels())
     footer(figure, _about(series, published, drawn, labelled=labelled))
     return figure
 
@@ -79,7 +79,7 @@ def curve_tasks(series: Sequence[Series]) -> Figure:
     """
     if not series:
         raise ValueError("there is nothing to draw: no series")
-    figure = blank(PAGE, 3.5, says="Scores of every task over the share of the training data")
+    figure = blank(PAGE, 3.3, says="Scores of every task over the share of the training data")
     panels = figure.subplots(2, 4, sharex=True)
     for (column, title), axes in zip(COLUMNS[1:], panels.flat, strict=True):
         for number, one in enumerate(series):
@@ -88,8 +88,7 @@ def curve_tasks(series: Sequence[Series]) -> Figure:
     figure.supylabel("Score (%)", fontsize=TINY + 1)
     for axes in panels[1]:
         axes.set_xlabel(DATA, fontsize=TINY)
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=4)
+    legend(figure, *panels[0, 0].get_legend_handles_labels())
     rows = [point.scores for one in series for point in one.points]
     footer(figure, f"{basis(rows)} Bands: 95%, bootstrap over videos. The panels' scales differ.")
     return figure
@@ -172,6 +171,7 @@ def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
 
 def _cross_gaps(axes: Axes, drawn: Sequence[Trace]) -> None:
     """Crosses at the foot of the axes where a checkpoint is missing."""
+    named = False
     for trace in drawn:
         if trace.gaps:
             axes.plot(
@@ -181,8 +181,9 @@ def _cross_gaps(axes: Axes, drawn: Sequence[Trace]) -> None:
                 ms=4,
                 color=look(trace.look).colour,
                 transform=axes.get_xaxis_transform(),
-                label=f"{trace.name}: no result",
+                label=None if named else "no result",
             )
+            named = True
 
 
 def _fitted(axes: Axes, beyond: Axes, trace: Trace) -> None:
@@ -229,5 +230,7 @@ def _about(
             f"Published points are as printed ({sources}; n = {WHOLE:,} questions of VSI-Bench) "
             "and carry no intervals."
         )
-    parts += [text for trace in drawn if (text := saturation(trace.name, trace.tail, trace.fit))]
+    measured = [trace for trace in drawn if not trace.published]
+    say = saturation if len(measured) == 1 else briefly
+    parts += [text for t in measured if (text := say(t.name, t.tail, t.fit))]
     return " ".join(parts)

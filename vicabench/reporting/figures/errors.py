@@ -19,6 +19,7 @@ from vicabench.reporting.figures.style import (
     TINY,
     blank,
     footer,
+    legend,
     look,
     shortened,
     styled,
@@ -52,7 +53,7 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
         raise ValueError("there is nothing to draw: no runs")
     tasks = [task for task in TASKS if task.kind == NUMERIC]
     lines = 1 + len(runs)
-    figure = blank(COLUMN, 2.5 + 0.26 * lines, says="Numeric answers divided by the truth")
+    figure = blank(COLUMN, 2.2 + 0.18 * lines, says="Numeric answers divided by the truth")
     panels = figure.subplots(2, 2, sharex=True)
     for task, axes in zip(tasks, panels.flat, strict=True):
         found = [ratios_of(run, protocol, task) for run in runs]
@@ -61,9 +62,8 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     for axes in panels[1]:
         axes.set_xlabel("answer / truth")
     if len(runs) > 1:
-        handles, names = panels[0, 0].get_legend_handles_labels()
-        names = [shortened(run.name) for run in runs]
-        figure.legend(handles, names, loc="outside upper left", ncols=min(2, len(runs)))
+        handles, _ = panels[0, 0].get_legend_handles_labels()
+        legend(figure, handles, [shortened(run.name) for run in runs])
     footer(figure, _about(runs, protocol, tasks))
     return figure
 

@@ -18,8 +18,8 @@ from vicabench.reporting.figures.style import (
     TINY,
     blank,
     footer,
+    legend,
     look,
-    names_above,
     shortened,
     styled,
 )
@@ -38,7 +38,7 @@ def differences(comparisons: Sequence[Comparison]) -> Figure:
     if not comparisons:
         raise ValueError("there is nothing to draw: no comparisons")
     rows = [("overall", "Average"), *((task.name, task.title) for task in TASKS)]
-    height = 0.85 + len(rows) * (0.13 + 0.075 * len(comparisons)) + 0.13 * len(comparisons)
+    height = 0.85 + len(rows) * (0.13 + 0.075 * len(comparisons))
     reference = comparisons[0].model_a
     figure = blank(COLUMN, height, says=f"Paired differences from {reference}")
     axes = figure.add_subplot()
@@ -58,7 +58,7 @@ def differences(comparisons: Sequence[Comparison]) -> Figure:
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"Points better than {shortened(reference)}")
-    names_above(axes, columns=1)
+    legend(figure, *axes.get_legend_handles_labels())
     footer(figure, _about(comparisons))
     return figure
 

@@ -11,7 +11,7 @@ from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.reporting.figures.bars import grouped
 from vicabench.reporting.figures.basis import INTERVALS, spread
-from vicabench.reporting.figures.style import COLUMN, blank, footer, names_above, styled
+from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, styled
 from vicabench.results import Run
 from vicabench.stats import score_run
 from vicabench.types import Scores
@@ -72,7 +72,7 @@ def _bars(
 ) -> Figure:
     names = list(dict.fromkeys(groups.values()))
     scored = [{name: _within(run, protocol, groups, name) for name in names} for run in runs]
-    figure = blank(COLUMN, 2.2 + 0.13 * len(runs), says=says)
+    figure = blank(COLUMN, 2.0, says=says)
     axes = figure.add_subplot()
     rows = [
         (run.name, {name: found.overall for name, found in one.items() if found})
@@ -82,7 +82,7 @@ def _bars(
     cells = {name: [one[name] for one in scored] for name in names}
     axes.set_xticks(range(len(names)), [f"{name}\n{_size(cells[name])}" for name in names])
     axes.set_ylabel("Average score (%)")
-    names_above(axes, columns=1 if len(runs) < 3 else 2)
+    legend(figure, *axes.get_legend_handles_labels())
     left_out = sum(v not in groups for v in set(_videos(runs[0], protocol)))
     rest = f" {left_out} videos in no group." if left_out else ""
     missing = sorted({task for one in scored for s in one.values() if s for task in s.missing})

@@ -15,6 +15,7 @@ from vicabench.reporting.figures.style import (
     TINY,
     blank,
     footer,
+    legend,
     look,
     shortened,
     styled,
@@ -43,15 +44,12 @@ def letters(runs: Sequence[Run], protocol: Protocol) -> Figure:
     if not runs:
         raise ValueError("there is nothing to draw: no runs")
     kinds = [kind for kind in QUESTION_TYPES if TASK_OF_TYPE[kind].kind == CHOICE]
-    figure = blank(
-        COLUMN, 3.1 + 0.13 * ((len(runs) + 2) // 2), says="Letters given against letters right"
-    )
+    figure = blank(COLUMN, 3.0, says="Letters given against letters right")
     panels = figure.subplots(3, 2, sharey=True)
     for kind, axes in zip(kinds, panels.flat, strict=True):
         _panel(axes, kind, runs, protocol)
     figure.supylabel("Share of letters (%)", fontsize=TINY + 0.5)
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper left", ncols=2, handlelength=1.6)
+    legend(figure, *panels[0, 0].get_legend_handles_labels())
     footer(figure, _about(runs, protocol, kinds))
     return figure
 

@@ -18,6 +18,7 @@ from vicabench.reporting.figures.style import (
     TINY,
     blank,
     footer,
+    legend,
     look,
     shortened,
     styled,
@@ -33,7 +34,7 @@ def radar(scores: Sequence[Scores]) -> Figure:
     """
     if not scores:
         raise ValueError("there is nothing to draw: no scores")
-    figure = blank(COLUMN, 3.1 + 0.12 * len(scores), says="Profile over the eight tasks")
+    figure = blank(COLUMN, 2.5, says="Profile over the eight tasks")
     axes = figure.add_subplot(projection="polar")
     assert isinstance(axes, PolarAxes)  # noqa: S101  (for the type checker)
     angles = np.linspace(0, 2 * np.pi, len(TASKS), endpoint=False)
@@ -51,7 +52,7 @@ def radar(scores: Sequence[Scores]) -> Figure:
     axes.set_rlabel_position(22.5)
     axes.grid(color=GRID, lw=0.5)
     axes.spines["polar"].set_color(GRID)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=1 if len(scores) < 4 else 2)
+    legend(figure, *axes.get_legend_handles_labels())
     footer(figure, f"Scores in %. {basis(scores)} {INTERVALS}")
     return figure
 

@@ -8,14 +8,15 @@ Text stays text in SVG and PDF. Nothing here touches pyplot or the global settin
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -121,22 +122,35 @@ def blank(width: float, height: float, *, says: str) -> Figure:
 
 
 def footer(figure: Figure, text: str) -> None:
-    """What a figure rests on, in small print under it: n, videos, protocol, intervals."""
+    """What a figure rests on, in small print under it: n, videos, protocol, intervals.
+
+    The figure grows by the lines that this takes, and the axes keep their size.
+    """
     characters = int(figure.get_figwidth() * 72 / (TINY * 0.55))
-    lines = textwrap.fill(printable(text), characters)
-    figure.supxlabel(lines, fontsize=TINY - 0.5, color=FAINT, x=0.01, ha="left")
+    lines = textwrap.wrap(printable(text), characters)
+    _grow(figure, 0.095 * (len(lines) - 1))
+    figure.supxlabel("\n".join(lines), fontsize=TINY - 0.5, color=FAINT, x=0.01, ha="left")
 
 
-def names_above(axes: Axes, *, columns: int) -> None:
-    """The legend over the axes, where it covers nothing."""
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
+def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """The names over the axes, where they cover nothing; the figure grows by their rows."""
+    if not names:
+        return
+    width = max(map(len, names)) * TINY * 0.6 + 38  # points of the longest name and its sample
+    columns = max(1, min(len(names), int(figure.get_figwidth() * 72 / width)))
+    _grow(figure, 0.13 * math.ceil(len(names) / columns))
+    figure.legend(
+        handles,
+        names,
+        loc="outside upper left",
         ncols=columns,
-        borderaxespad=0.2,
         columnspacing=1.2,
         handletextpad=0.5,
     )
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    figure.set_figheight(figure.get_figheight() + max(0.0, inches))
 
 
 def shortened(name: str, length: int = 34) -> str:

@@ -18,8 +18,8 @@ from vicabench.reporting.figures.style import (
     COLUMN,
     blank,
     footer,
+    legend,
     look,
-    names_above,
     styled,
 )
 
@@ -46,7 +46,7 @@ def adoption(series: Series | None = None, published: Sequence[ThinkingPoint] = 
     theirs = [_printed(point) for point in published]
     if not ours and not theirs:
         raise ValueError("there is nothing to draw: no Thinking replies")
-    figure = blank(COLUMN, 3.3, says="Replies of a Thinking model over its training")
+    figure = blank(COLUMN, 3.0, says="Replies of a Thinking model over its training")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for rows, solid in ((ours, True), (theirs, False)):
         for number, way in enumerate(WAYS if rows else ()):
@@ -58,7 +58,7 @@ def adoption(series: Series | None = None, published: Sequence[ThinkingPoint] = 
     above.set_ylim(-4, 104)
     below.set_ylabel("Average score (%)")
     below.set_xlabel(DATA)
-    names_above(above, columns=2 if ours and theirs else 3)
+    legend(figure, *above.get_legend_handles_labels())
     footer(figure, _about(series if ours else None, published))
     return figure
 
