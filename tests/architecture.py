@@ -38,10 +38,11 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.results": FILES
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
     | {"vicabench.thinking"},
+    "vicabench.disagreement": NOUNS | {"vicabench.grading", "vicabench.results", "vicabench.stats"},
     "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
     "vicabench.reporting": SCORES
     | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
-    | {"vicabench.curves", "vicabench.shares"},
+    | {"vicabench.curves", "vicabench.disagreement", "vicabench.shares"},
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
     | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}

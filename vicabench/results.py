@@ -93,7 +93,7 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     runs = [load_run(path) for path in paths]
     shared = Counter(run.name for run in runs)
     return [
-        run if shared[run.name] == 1 else replace(run, name=printable(f"{run.name} ({run.path})"))
+        run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
         for run in runs
     ]
 
@@ -102,8 +102,12 @@ def _name(path: Path, config: Mapping[str, Any] | None) -> str:
     """The model of a run; the name of a file or its folder where nothing says more."""
     if config:
         blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
-        return printable(f"{config['config']['model']}{blind}")
+        return _one_line(f"{config['config']['model']}{blind}")
     place = path.resolve()
     if place.name == PREDICTIONS:
-        return printable(place.parent.name)
-    return printable(place.name if place.is_dir() else place.stem)
+        return _one_line(place.parent.name)
+    return _one_line(place.name if place.is_dir() else place.stem)
+
+
+def _one_line(name: str) -> str:
+    return printable(name).replace("\n", "?")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
 from vicabench.reference import Published, published_scores
+from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
 from vicabench.store import PREDICTIONS
@@ -45,13 +47,24 @@ def figure_formats(names: str) -> tuple[str, ...]:
     return found
 
 
-def print_table(rows: Sequence[Scores], *, name: str, published: bool) -> None:
-    """Print the table in the format of this name, published rows under the runs if asked for."""
+def print_table(
+    rows: Sequence[Scores],
+    *,
+    name: str,
+    published: bool,
+    between: Sequence[Disagreement] = (),
+) -> None:
+    """Print the table in the format of this name, published rows under the runs if asked for.
+
+    `between` tells, where there are several protocols, how they differ in each run.
+    """
     others: Sequence[Published] = published_scores() if published else ()
     if name == TERMINAL:
         show(console(), rows, others)
+        for found in between:
+            show_disagreement(console(), found)
     else:
-        typed = FORMATS[name](rows, others)
+        typed = FORMATS[name](rows, others, between)
         sys.stdout.write(typed + "\n")
 
 

@@ -41,3 +41,8 @@ def find_protocol(name: str) -> Protocol:
         raise ConfigError(f"There is no grading protocol '{name}'. Known protocols: {known}.")
     protocol: Protocol = importlib.import_module(PROTOCOLS[name]).PROTOCOL
     return protocol
+
+
+def find_protocols(names: str) -> list[Protocol]:
+    """The protocols in a comma-separated list, each once; ConfigError as `find_protocol`."""
+    return [find_protocol(name) for name in dict.fromkeys(n.strip() for n in names.split(","))]

@@ -78,7 +78,7 @@ def printed_text(row: Published, column: str) -> str:
 
 def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str]:
     """What has to be said under a table: protocol, intervals, what is missing or unanswered."""
-    protocols = ", ".join(sorted({row.protocol for row in rows}))
+    protocols = ", ".join(dict.fromkeys(row.protocol for row in rows))
     notes = [
         f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
         "intervals from a bootstrap over videos; n/a: a single video has none."

@@ -12,6 +12,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from vicabench.disagreement import Difference, Disagreement
 from vicabench.reference import Published
 from vicabench.reporting.cells import (
     NONE,
@@ -27,6 +28,7 @@ from vicabench.reporting.cells import (
     range_text,
     sizes,
 )
+from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
 from vicabench.stats import RESAMPLES, SEED
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
@@ -35,42 +37,60 @@ MICRO = "micro"
 NO_ANSWER = (UNREADABLE, EMPTY, TRUNCATED)
 
 
-def markdown(rows: Rows, published: Sequence[Published]) -> str:
-    """A table of cells like `63.0 [56.4–69.3]`, then the notes as a list."""
+def markdown(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> str:
+    """A table of cells like `63.0 [56.4–69.3]`, then the notes as a list.
+
+    `between` tells how several protocols differ in each run, here as in every format.
+    """
     table = tabulate(_cells(rows, published, _markdown), _titles(rows), tablefmt="github")
-    return table + "\n\n" + "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
+    notes = "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
+    return "\n\n".join([table, notes, *(markdown_disagreement(d, _markdown) for d in between)])
 
 
-def latex(rows: Rows, published: Sequence[Published]) -> str:
+def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()) -> str:
     """A booktabs tabular with the notes as comments before it."""
     table = tabulate(_cells(rows, published, str), _titles(rows), tablefmt="latex_booktabs")
-    return "\n".join(f"% {note}" for note in notes_on(rows, published)) + "\n" + table
+    notes = [f"% {note}" for note in notes_on(rows, published)]
+    return "\n".join([*notes, table, *map(latex_disagreement, between)])
 
 
-def table_csv(rows: Rows, published: Sequence[Published]) -> str:
-    """One row a run: mean, low, high, questions and videos of every column; empty where none."""
+def table_csv(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> str:
+    """One row a run: mean, low, high, questions and videos of every column; empty where none.
+
+    A difference between protocols is a row too, its `source` being `difference`.
+    """
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
     names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
-    names += ["unanswered", *NO_ANSWER]
+    names += ["unanswered", *NO_ANSWER, "read_differently"]
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows([_csv_row(row) for row in rows] + [_csv_published(row) for row in published])
+    writer.writerows(_csv_row(row) for row in rows)
+    writer.writerows(_csv_difference(told, d) for told in between for d in told.differences)
+    writer.writerows(_csv_published(row) for row in published)
     return out.getvalue().rstrip("\n")
 
 
-def table_json(rows: Rows, published: Sequence[Published]) -> str:
+def table_json(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> str:
     """Every estimate of every run; an interval that does not exist is null."""
     content = {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
         "runs": [_no_nan(asdict(row)) for row in rows],
         "published": [asdict(row) for row in published],
+        "disagreements": [_no_nan(asdict(told)) for told in between],
     }
     return json.dumps(content, indent=2)
 
 
-FORMATS: dict[str, Callable[[Rows, Sequence[Published]], str]] = {
+Format = Callable[[Rows, Sequence[Published], Sequence[Disagreement]], str]
+FORMATS: dict[str, Format] = {
     "markdown": markdown,
     "latex": latex,
     "csv": table_csv,
@@ -100,6 +120,15 @@ def _cells(
 def _estimates(row: Scores, columns: Columns) -> list[str]:
     found = [estimate_of(row, column) for column, _ in columns]
     return [NONE if e is None else f"{mean_text(e)} [{range_text(e)}]" for e in found]
+
+
+def _csv_difference(told: Disagreement, difference: Difference) -> dict[str, Any]:
+    row = difference.points
+    record: dict[str, Any] = {"model": told.model, "protocol": row.model, "source": "difference"}
+    for column in (OVERALL, *row.tasks):
+        record |= _csv_estimate(column, estimate_of(row, column) or row.overall)
+    read = sum(difference.read.values())
+    return record | _csv_estimate(MICRO, row.micro) | {"read_differently": read}
 
 
 def _csv_row(row: Scores) -> dict[str, Any]:
@@ -137,4 +166,6 @@ def _markdown(text: str) -> str:
 def _no_nan(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _no_nan(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_no_nan(member) for member in value]
     return None if isinstance(value, float) and math.isnan(value) else value
