@@ -28,6 +28,8 @@ def test_what_a_model_says_is_text_and_never_runs(browser: Browser, hostile_page
     browser.open(hostile_page, "#q=0-1")
     assert browser.text(".answer:last-child > .reply") == UNCLOSED
     assert "<img src=x" in browser.text(".answer:last-child h4")
+    browser.open(hostile_page, "#q=0-7")
+    assert browser.text(".answer:last-child > .facts") == f"ended by {SCRIPT}"
     browser.choose("outcome", "failed")
     assert browser.text(".answer .failure") == f"Failed: adapter: {SCRIPT}"
     assert browser.run("return document.title") == "vicabench report · vicabench"
@@ -76,6 +78,8 @@ def test_a_link_shows_its_question_with_frames_options_and_truth(
     assert browser.run(f"{images}.map((i) => [i.naturalWidth, i.naturalHeight])") == [[128, 96]] * 3
     browser.open(hostile_page, "#q=lost")
     assert "nowhere.mp4 is not there" in browser.text("#question .note")
+    browser.driver.find_element("css selector", "nav a[href='#figures']").click()
+    assert browser.text("#question h3") == "Question lost"
     browser.open(hostile_page, "#q=unheard-of")
     assert "not in this report" in browser.text("#missing")
 

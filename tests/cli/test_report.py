@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support import Row, Vicabench, refuses, rows_about, write_jsonl
@@ -87,11 +88,12 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
 
 
 def test_pictures_keep_to_the_room_they_have() -> None:
-    frames_THWC = [picture(index, 640, 480) for index in range(4)]
+    frames_THWC = np.stack([picture(index, 640, 480) for index in range(4)])
     size = fitted(480, 640, tall=180)
     assert size == (240, 180)
     large, small = (
-        sum(map(len, jpegs(frames_THWC, size=size, room=room))) for room in (10**6, 20_000)
+        sum(len(jpeg) for jpeg in jpegs(frames_THWC, size=size, room=room))
+        for room in (10**6, 20_000)
     )
     assert large > 20_000 >= small > 0
     assert jpegs(frames_THWC, size=size, room=1_000) == ()

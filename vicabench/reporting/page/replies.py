@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -104,9 +105,15 @@ def _add(found: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
         found["thoughts"][place] = visible(shorten(shown.thoughts, limit))
     if max(len(shown.text), len(shown.thoughts or "")) > limit:
         found["cut"][place] = whole
-    facts = [answer.stop, answer.new_tokens, answer.seconds]
+    stop = None if answer.stop is None else visible(answer.stop)
+    facts = [stop, _finite(answer.new_tokens), _finite(answer.seconds)]
     if facts != [None] * len(facts):
-        found["facts"][place] = [None if answer.stop is None else visible(answer.stop), *facts[1:]]
+        found["facts"][place] = facts
+
+
+def _finite(value: float | None) -> float | None:
+    """NaN and infinity, which JSON does not have, say as little as nothing."""
+    return None if value is None or not math.isfinite(value) else value
 
 
 def _bytes(text: str) -> int:

@@ -18,6 +18,10 @@ function addressOf(state, id) {
   return "#" + shown.toString();
 }
 
+// The address may also name a section of the page, which is nothing to the explorer.
+const namesView = () => location.hash.includes("=");
+
 function writeAddress(state, id) {
-  history.replaceState(null, "", addressOf(state, id));
+  const wanted = addressOf(state, id);
+  if (wanted !== "#" || namesView()) history.replaceState(null, "", wanted);
 }

@@ -6,6 +6,7 @@ function startExplorer() {
   const list = createList(byId("list"), (place) => open(place, true));
   let { state, id } = readAddress();
   let shown = null; // the question in view
+  let protocol = null; // and the protocol by which it is scored there
 
   function fillForm() {
     for (const field of form.elements) {
@@ -34,13 +35,14 @@ function startExplorer() {
   function open(place, chosen) {
     list.select(place);
     const q = list.at(place);
-    if (q !== shown || !chosen) {
+    if (q !== shown || state.protocol !== protocol) {
       view.replaceChildren(...questionView(q, Number(state.protocol), {
         sameVideo: () => change({ ...FIRST, protocol: state.protocol, text: videoOf(q) }),
       }));
       view.scrollTop = 0;
     }
     shown = q;
+    protocol = state.protocol;
     byId("place").textContent = `${count.format(place + 1)} of ${count.format(list.length)}`;
     if (chosen) byId("explorer").classList.add("open");
     if (chosen || id !== null) writeAddress(state, (id = DATA.id[q]));
@@ -84,7 +86,7 @@ function startExplorer() {
     });
   });
   byId("reset").addEventListener("click", () => change(FIRST));
-  window.addEventListener("hashchange", fromAddress);
+  window.addEventListener("hashchange", () => namesView() && fromAddress());
   fromAddress();
   return {
     move: (step) => list.length && open(

@@ -76,8 +76,16 @@ function sortKey(state) {
 // The mean ratio of number to truth; multiple choice, which has none, comes last either way.
 function ratio(runs, p, q) {
   if (!taskOf(q).numeric) return NaN;
-  return mean(runs.map((r) => Number(RUNS[r].graded[p].read[q] ?? NaN) / Number(DATA.truth[q]))
-    .filter(Number.isFinite));
+  const truth = Number(DATA.truth[q]);
+  let sum = 0;
+  let found = 0;
+  for (const r of runs) {
+    const read = RUNS[r].graded[p].read[q];
+    if (read === null) continue;
+    sum += Number(read) / truth;
+    found += 1;
+  }
+  return sum / found;
 }
 
 function matching(state) {

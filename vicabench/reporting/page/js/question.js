@@ -19,16 +19,27 @@ function questionView(q, protocol, act) {
 function truth(q, task) {
   const options = DATA.options[q];
   const answer = DATA.truth[q];
+  if (answer === "") {
+    return make("p", { class: "truth note" }, "No run was asked this question yet.");
+  }
   if (task.numeric || !options) {
     return make("p", { class: "truth" }, "Ground truth: ",
       make("strong", {}, withUnit(q, answer)));
   }
-  const lines = options.map((option) => {
-    const right = option.trim().toLowerCase().startsWith(answer.toLowerCase());
+  const letters = optionLetters(options);
+  const lines = options.map((option, place) => {
+    const right = letters[place] === answer.toUpperCase();
     return make("li", { class: right ? "right" : null }, option,
       right ? make("span", { class: "tag" }, "ground truth") : null);
   });
   return make("ul", { class: "options" }, ...lines);
+}
+
+// The letters that options begin with, as in `A. left`; their order where they have none.
+function optionLetters(options) {
+  const spelt = options.map((option) => /^\s*\(?([A-Za-z])\s*[.):]/.exec(option)?.[1]);
+  if (spelt.every(Boolean)) return spelt.map((letter) => letter.toUpperCase());
+  return options.map((_, place) => String.fromCharCode(65 + place));
 }
 
 function copyButton(q) {
