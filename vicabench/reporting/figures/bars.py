@@ -63,7 +63,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     axes.set_ylim(-0.6, len(ordered) - 0.4)
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlim(0, min(108, 1.22 * max(mean for mean, _, _ in ordered)))
+    axes.set_xlim(0, min(108, max(5.0, 1.22 * ordered[-1][0])))
     axes.set_xlabel("Average score (%)")
     axes.tick_params(axis="y", length=0)
     _group_names(figure, axes, printed, ours=bool(scores))
@@ -115,6 +115,7 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     columns = {column: float(place) for place, (column, _) in enumerate(COLUMNS)}
     grouped(axes, columns, [(row.model, cell) for row, cell in zip(scores, cells, strict=True)])
     axes.set_xticks(range(len(COLUMNS)), [title for _, title in COLUMNS])
+    axes.set_xlim(-0.6, len(COLUMNS) - 0.4)
     axes.axvline(0.5, color=FAINT, lw=0.5)
     axes.set_ylabel("Score (%)")
     legend(figure, *axes.get_legend_handles_labels())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.reporting.figures.style import (
     COLUMN,
@@ -26,7 +28,7 @@ from vicabench.reporting.figures.style import (
 )
 from vicabench.results import Run
 from vicabench.shares import median_of
-from vicabench.types import ANSWERED, NUMERIC, TASKS, Task
+from vicabench.types import ANSWERED, NUMERIC, TASK_OF_TYPE, TASKS, Task
 
 BINS = [float(2.0**place) for place in np.linspace(-4, 4, 33)]
 """Edges in quarters of an octave; what lies beyond is drawn in the outermost bins."""
@@ -47,11 +49,14 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """A panel a numeric task: the distribution of answer / truth, one outline a run.
 
     To the left of 1 a model underestimates, to the right it overestimates. Each panel says the
-    median with its interval, and how many questions gave no number. ValueError for no run.
+    median with its interval, and how many questions gave no number. ValueError for no run,
+    DataError for runs without a numeric question.
     """
     if not runs:
         raise ValueError("there is nothing to draw: no runs")
     tasks = [task for task in TASKS if task.kind == NUMERIC]
+    if not any(TASK_OF_TYPE[g.task].kind == NUMERIC for run in runs for g in run.grades(protocol)):
+        raise DataError("These runs hold no question that is answered with a number.")
     lines = 1 + len(runs)
     figure = blank(COLUMN, 2.2 + 0.18 * lines, says="Numeric answers divided by the truth")
     panels = figure.subplots(2, 2, sharex=True)
@@ -69,10 +74,10 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
 
 
 def ratios_of(run: Run, protocol: Protocol, task: Task) -> Ratios:
-    """Every number that the protocol read in this run's answers to the task, over its truth."""
+    """Every number that was read in this run's answers to the task, over its (positive) truth."""
     truths = {p.question.id: float(p.question.answer) for p in _about_task(run, task)}
     grades = [g for g in run.grades(protocol) if g.task in task.types]
-    read = [g for g in grades if g.outcome == ANSWERED and g.read is not None]
+    read = [g for g in grades if g.outcome == ANSWERED and g.read and truths[g.id] > 0]
     return Ratios(
         ratios=tuple(float(g.read or 0) / truths[g.id] for g in read),
         videos=tuple(g.video for g in read),
@@ -97,14 +102,22 @@ def _panel(axes: Axes, task: Task, found: Sequence[Ratios]) -> None:
                 clipped, BINS, weights=weights, histtype="step", color=drawn.colour,
                 ls=drawn.line, lw=1.0, label=str(place),
             )  # fmt: skip
-        median, low, high = median_of(one.ratios, one.videos)
-        notes.append(f"median {median:.2f} [{low:.2f}, {high:.2f}]; {one.missing} none")
+        notes.append(_note(one))
     axes.axvline(1, color=INK, lw=0.7)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(list(TICKS)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(TICKS.values())))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title("\n".join([task.title, *notes]), fontsize=TINY - 0.5)
+
+
+def _note(one: Ratios) -> str:
+    """The median with its interval, and the questions without a number."""
+    if not one.ratios:
+        return f"no numbers; {one.missing} none"
+    median, low, high = median_of(one.ratios, one.videos)
+    ends = "[n/a]" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
+    return f"median {median:.2f} {ends}; {one.missing} none"
 
 
 def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> str:

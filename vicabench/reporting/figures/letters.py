@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.reporting.figures.style import (
     COLUMN,
@@ -38,12 +39,15 @@ TITLES = {
 def letters(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """A panel a type of multiple-choice question: how often each letter is right, and given.
 
-    The share of letters among the readable answers, with intervals; a flat-footed model shows as
-    bars that leave the outline. ValueError for no run.
+    The share of letters among the readable answers, with intervals; a preference shows as
+    bars that leave the dashes. ValueError for no run,
+    DataError where nothing is multiple choice.
     """
     if not runs:
         raise ValueError("there is nothing to draw: no runs")
     kinds = [kind for kind in QUESTION_TYPES if TASK_OF_TYPE[kind].kind == CHOICE]
+    if not any(p.question.task in kinds for p in runs[0].predictions):
+        raise DataError(f"{runs[0].name} holds no reply to a multiple-choice question.")
     figure = blank(COLUMN, 3.0, says="Letters given against letters right")
     panels = figure.subplots(3, 2, sharey=True)
     for kind, axes in zip(kinds, panels.flat, strict=True):
