@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vicabench.reporting.cells import COLUMNS, notes_on
+from vicabench.reporting.cells import COLUMNS, WITH_VALID, notes_on
 from vicabench.reporting.page import assets, tables
 from vicabench.reporting.page.blocks import data_blocks, frame_block
 from vicabench.reporting.page.colours import rules
@@ -98,6 +98,7 @@ def _tables(report: Report) -> dict[str, Any]:
     errors, more = tables.error_rows(report.runs)
     return {
         "columns": [title for _, title in COLUMNS],
+        "scored": [title for _, title in WITH_VALID],
         "scores": tables.score_rows(report.scores),
         "notes": [*report.notes, *notes_on(report.scores, ())],
         "graded": [(run.name, tables.protocol_rows(run, report.protocols)) for run in report.runs]

@@ -14,6 +14,7 @@ from vicabench.reporting.cells import (
     COLUMNS,
     NONE,
     OVERALL,
+    WITH_VALID,
     estimate_of,
     mean_text,
     range_text,
@@ -36,13 +37,12 @@ def cell(estimate: Estimate | None) -> Row:
 
 
 def score_rows(rows: Sequence[Scores]) -> list[Row]:
-    """A row a run: name, protocol, a cell a column, valid outputs; and n where it changes."""
+    """A row a run: name, protocol, a cell a column, and n under the last of those that share it."""
     return [
         {
             "model": row.model,
             "protocol": row.protocol,
-            "cells": [cell(estimate_of(row, column)) for column, _ in COLUMNS],
-            "valid": cell(row.valid),
+            "cells": [cell(estimate_of(row, column)) for column, _ in WITH_VALID],
             "sizes": _sizes(rows, place),
         }
         for place, row in enumerate(rows)
@@ -51,14 +51,12 @@ def score_rows(rows: Sequence[Scores]) -> list[Row]:
 
 def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
     """Questions and videos under the last of the rows that share them."""
-    row = rows[place]
-    if place + 1 < len(rows) and sizes(rows[place + 1]) == sizes(row):
+    found = sizes(rows[place], WITH_VALID)
+    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == found:
         return []
-    whole = (str(row.valid.count), str(row.valid.clusters))
     titles = ("questions", "videos")
     return [
-        {"title": title, "numbers": numbers, "whole": total}
-        for title, numbers, total in zip(titles, sizes(row), whole, strict=True)
+        {"title": title, "numbers": numbers} for title, numbers in zip(titles, found, strict=True)
     ]
 
 
