@@ -50,6 +50,8 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.adapters": FILES
     | {"vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES | {"vicabench.store", "vicabench.adapters", "vica.video"},
+    "vicabench.importing": FILES
+    | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),

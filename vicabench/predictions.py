@@ -61,7 +61,7 @@ def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
     found: dict[str, tuple[int, Prediction]] = {}
     for number, record in _records(file, torn_ok):
         where = f"{file}, line {number}"
-        prediction = _prediction(record, where)
+        prediction = prediction_of(record, where)
         key = prediction.question.id
         if key in found and found[key][1].answer.error is None:
             raise DataError(
@@ -106,7 +106,8 @@ def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
         yield number, record
 
 
-def _prediction(record: Record, where: str) -> Prediction:
+def prediction_of(record: Record, where: str) -> Prediction:
+    """The prediction in one record of a file; DataError beginning with `where` for a bad one."""
     missing = [k for k in ("id", "question_type", "ground_truth", "response") if k not in record]
     if missing:
         raise DataError(f"{where}: a prediction needs {', '.join(missing)}.")

@@ -78,6 +78,7 @@ def load_run(path: Path) -> Run:
         raise DataError(f"{file} holds no predictions.")
     owed = planned_ids(config["plan"]) - {p.question.id for p in predictions} if config else ()
     notes = [f"{len(owed)} questions not asked yet: the run is incomplete"] if owed else []
+    notes += _origin(config) if config else []
     return Run(
         name=_name(path, config),
         path=path,
@@ -95,6 +96,20 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     return [
         run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
         for run in runs
+    ]
+
+
+def _origin(config: Mapping[str, Any]) -> list[str]:
+    """What an imported run says about the file it came from."""
+    found = [start["imported"] for start in config["starts"] if "imported" in start]
+    return [
+        printable(f"imported from {origin['from']}, {origin['file']}")
+        + (
+            f"; {origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
+            if origin["unreadable"]
+            else ""
+        )
+        for origin in found
     ]
 
 

@@ -20,6 +20,7 @@ from vicabench.cli import (
     compare,
     data,
     figures,
+    import_,
     models,
     published,
     report,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("score")(score.command)
+app.command("import")(import_.command)
 app.command("compare")(compare.command)
 app.command("published")(published.command)
 app.command("figures")(figures.command)
