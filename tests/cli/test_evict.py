@@ -39,8 +39,3 @@ def test_what_was_downloaded_is_deleted_again_and_what_was_there_before_is_kept(
         assert snapshots(home) == {"models--lab--T-5p"}
         points = json.loads((tmp_path / "curves" / "curve.json").read_text(encoding="utf-8"))
         assert [p["percent"] for p in points["series"][0]["points"]] == [5, 50, 100]
-
-        before = len(hub.log)
-        again = vicabench("scaling-curve", *ASKED, "--evict", "--format", "svg", *models, **env)
-        assert again.returncode == 0, again.stderr
-        assert len(hub.log) == before  # nothing is run, and nothing fetched for it

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs import write_run
 from tests.support import (
     Row,
     Vicabench,
@@ -113,31 +112,8 @@ def test_a_failed_checkpoint_is_a_gap_and_the_same_command_does_only_what_is_lef
     same = [(tmp_path / place / "curve.svg").read_bytes() for place in ("c", "d")]
     assert same[0] == same[1]
 
-
-def test_other_options_are_never_taken_for_the_same_run(
-    vicabench: Vicabench, learner: dict[str, str]
-) -> None:
-    assert vicabench("scaling-curve", *ASKED, "learner:m-20p", **learner).returncode == 0
-    again = vicabench("scaling-curve", *ASKED, "learner:m-20p", "--seed", "1", **learner)
-    refuses(again, "another configuration", "seed: 0 there, 1 now")
-
-
-def test_the_replies_of_a_thinking_series_are_counted_by_how_they_came_about(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
-    for percent in (50, 100):
-        rows = [
-            {**row, "response": row["ground_truth"], "parts": {part: "so"}}
-            for n, row in enumerate(rows_about(12))
-            for part in ["thoughts" if n < percent else "final"]
-        ]
-        rows[0]["response"] = "why not"
-        write_run(tmp_path / "r" / f"{percent}", f"lab/t-{percent}p", rows)
-    done = vicabench("scaling-curve", "--runs", "r", "--format", "svg")
-    assert done.returncode == 0, done.stderr
-    found = rows_of(tmp_path / "curves" / "thinking.csv")
-    counts = [(r["valid_outputs"], r["direct_answers"], r["via_thoughts"]) for r in found]
-    assert counts == [("119", "70", "49"), ("119", "20", "99")]
+    other = vicabench("scaling-curve", *ASKED, "learner:m-20p", "--seed", "1", **learner)
+    refuses(other, "another configuration", "seed: 0 there, 1 now")
 
 
 def test_what_cannot_be_drawn_is_refused_with_what_can(vicabench: Vicabench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.runs import write_run
 from tests.support import Row, is_numeric, rows_about
-from vicabench.curves.export import CURVE_COLUMNS, as_csv, as_json, curve_rows
+from vicabench.curves.export import CURVE_COLUMNS, as_csv, as_json, curve_rows, thinking_rows
 from vicabench.curves.measure import LEVEL, RISING, measure
 from vicabench.curves.series import placed
 from vicabench.errors import DataError
@@ -100,3 +100,21 @@ def test_checkpoints_that_were_asked_different_questions_are_refused(tmp_path: P
     runs = placed([load_run(first), load_run(second)])["model"]
     with pytest.raises(DataError, match=r"asked 100 questions and lab/model-10p 300, 100 of them"):
         measure("model", runs, OFFICIAL)
+
+
+def test_the_replies_of_a_thinking_series_are_counted_by_how_they_came_about(
+    tmp_path: Path,
+) -> None:
+    thinking = [50, 99]
+    for percent, thoughts in zip((50, 100), thinking, strict=True):
+        rows = [
+            {**row, "response": row["ground_truth"], "parts": {part: "so"}}
+            for n, row in enumerate(rows_about(12))
+            for part in ["thoughts" if n <= thoughts else "final"]
+        ]
+        rows[0]["response"] = "why not"
+        write_run(tmp_path / f"{percent}", f"lab/t-{percent}p", rows)
+    runs = [load_run(tmp_path / name) for name in ("50", "100")]
+    found = thinking_rows([measure("t", placed(runs)["t"], OFFICIAL)])
+    counts = [(r["valid_outputs"], r["direct_answers"], r["via_thoughts"]) for r in found]
+    assert counts == [(119, 69, 50), (119, 20, 99)]
