@@ -48,13 +48,14 @@ def test_frames_are_kept_once_a_video_and_a_missing_one_costs_only_its_own(
     assert "gone.mp4 is not there" in str(block(page, "frames-3")["error"])
 
 
-def test_without_videos_the_page_is_made_and_it_is_said_why_it_has_no_frames(
-    vicabench: Vicabench, two_runs: Path
-) -> None:
-    done = vicabench("report", "good.jsonl", "bad.jsonl", "--out", "page.html")
+def test_what_a_page_cannot_show_is_left_out_and_said(vicabench: Vicabench, two_runs: Path) -> None:
+    write_jsonl(two_runs / "numbers.jsonl", [r for r in answered() if r["options"] is None])
+    done = vicabench("report", "numbers.jsonl", "good.jsonl", "--out", "page.html")
     assert done.returncode == 0, done.stderr
     assert "No frames: nothing says where the videos are" in done.stderr
-    assert 'id="frames-' not in (two_runs / "page.html").read_text(encoding="utf-8")
+    page = (two_runs / "page.html").read_text(encoding="utf-8")
+    assert 'id="frames-' not in page
+    assert "A figure is left out: numbers holds no reply to a multiple-choice question" in page
 
 
 def test_tables_for_a_readme_and_a_paper_say_what_made_them(

@@ -67,10 +67,11 @@ def make_report(request: Request) -> None:
 
 def _give_page(request: Request, report: Report) -> None:
     from vicabench.cli.filmstrips import Wanted, filmstrips
-    from vicabench.reporting.page.drawings import drawings, left_out
+    from vicabench.reporting.page.drawings import gallery
     from vicabench.reporting.page.render import render_page
 
-    page = render_page(report.drawn(drawings(report), left_out(report)))
+    shown = gallery(report)
+    page = render_page(report.drawn(shown.drawings, shown.notes))
     wanted = Wanted(
         frames=request.frames,
         benchmark=request.benchmark,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from vicabench.errors import DataError
@@ -67,7 +68,9 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     for axes in panels[1]:
         axes.set_xlabel("answer / truth")
     if len(runs) > 1:
-        handles, _ = panels[0, 0].get_legend_handles_labels()
+        # Not from a panel: a run without a number there has no line in it.
+        looks = [look(place) for place in range(len(runs))]
+        handles = [Line2D([], [], color=drawn.colour, ls=drawn.line) for drawn in looks]
         legend(figure, handles, [shortened(run.name) for run in runs])
     footer(figure, _about(runs, protocol, tasks))
     return figure

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.reporting.figures.bars import averages, tasks
 from vicabench.reporting.figures.errors import errors
 from vicabench.reporting.figures.forest import differences
-from vicabench.reporting.figures.groups import by_dataset, by_room_size
+from vicabench.reporting.figures.groups import ROOM, by_dataset, by_room_size
 from vicabench.reporting.figures.letters import letters
 from vicabench.reporting.figures.output import svg
 from vicabench.reporting.figures.radar import radar
@@ -20,50 +22,49 @@ from vicabench.types import CHOICE, NUMERIC, TASK_OF_TYPE
 FEW = 6
 """More runs than this cannot be told apart side by side: they get the averages alone."""
 
-
-def drawings(report: Report) -> list[Drawing]:
-    """The averages always; the rest for up to `FEW` runs, where there are questions for it."""
-    return [
-        Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide)
-        for figure, wide in _figures(report, report.protocols[0])
-    ]
+Draw = Callable[[], Figure]
 
 
-def left_out(report: Report) -> list[str]:
-    """What is to be said of figures that are not there."""
-    if len(report.runs) <= FEW:
-        return []
-    return [f"Figures by task are for up to {FEW} runs; of more, the averages are drawn."]
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The figures of a report, and what is to be said of those that are left out."""
+
+    drawings: list[Drawing]
+    notes: list[str]
 
 
-def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Figure, bool]]:
-    kinds = {TASK_OF_TYPE[p.question.task].kind for run in report.runs for p in run.predictions}
-    videos = {p.question.video for run in report.runs for p in run.predictions}
+def gallery(report: Report) -> Gallery:
+    """The averages always; the rest for up to `FEW` runs, where there is something to draw."""
+    found = Gallery(drawings=[], notes=[])
     if len(report.runs) > FEW:
-        yield averages(report.scores), False
+        found.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
+    for draw, wide in _figures(report, report.protocols[0]):
+        try:
+            figure = draw()
+        except DataError as error:
+            found.notes.append(f"A figure is left out: {error}")
+            continue
+        found.drawings.append(Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide))
+    return found
+
+
+def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Draw, bool]]:
+    """What draws each figure, and whether it is a wide one."""
+    if len(report.runs) > FEW:
+        yield lambda: averages(report.scores), False
         return
-    yield tasks(report.scores), True
+    yield lambda: tasks(report.scores), True
     if report.comparisons:
-        yield differences(report.comparisons), False
-    yield radar(report.scores), False
+        yield lambda: differences(report.comparisons), False
+    yield lambda: radar(report.scores), False
+    replied = [run for run in report.runs if run.predictions]
+    questions = [p.question for run in replied for p in run.predictions]
+    kinds = {TASK_OF_TYPE[question.task].kind for question in questions}
     if NUMERIC in kinds:
-        yield errors(report.runs, protocol), False
+        yield lambda: errors(replied, protocol), False
     if CHOICE in kinds:
-        yield letters(report.runs, protocol), False
-    if len({video.partition("/")[0] for video in videos if "/" in video}) > 1:
-        yield by_dataset(report.runs, protocol), False
-    if len(_sized(report)) >= FEWEST_ROOMS:
-        yield by_room_size(report.runs, protocol), False
-
-
-def _sized(report: Report) -> set[str]:
-    """The videos whose floor area is asked for."""
-    return {
-        p.question.video
-        for run in report.runs
-        for p in run.predictions
-        if p.question.task == "room_size_estimation"
-    }
-
-
-FEWEST_ROOMS = 3  # so many are needed to make small, medium and large ones
+        yield lambda: letters(replied, protocol), False
+    if len({q.video.partition("/")[0] for q in questions if "/" in q.video}) > 1:
+        yield lambda: by_dataset(replied, protocol), False
+    if any(question.task == ROOM for question in questions):
+        yield lambda: by_room_size(replied, protocol), False
