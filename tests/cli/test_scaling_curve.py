@@ -119,6 +119,7 @@ def test_a_failed_checkpoint_is_a_gap_and_the_same_command_does_only_what_is_lef
 def test_what_cannot_be_drawn_is_refused_with_what_can(vicabench: Vicabench) -> None:
     refuses(vicabench("scaling-curve"), "--series ViCA2-7B", "--published-only")
     refuses(vicabench("scaling-curve", "--runs", ".", "--format", "gif"), "'gif'", "pdf, svg, png")
+    refuses(vicabench("scaling-curve", "--runs", ".", "--frames", "8"), "leave out --frames")
 
 
 def test_figures_are_drawn_from_any_predictions_and_impossible_ones_are_left_out(

@@ -29,7 +29,10 @@ RECORD = "cache-before.json"
 
 @dataclass(frozen=True, kw_only=True)
 class CurveRequest:
-    """The options of one `vicabench scaling-curve`; `run` is how checkpoints are run."""
+    """The options of one `vicabench scaling-curve`.
+
+    `run` is how checkpoints are run; `how_to_run` are the options about that which were typed.
+    """
 
     run: Request
     series: tuple[str, ...]
@@ -39,6 +42,7 @@ class CurveRequest:
     formats: tuple[str, ...]
     evict: bool
     evict_all: bool
+    how_to_run: tuple[str, ...]
 
 
 def draw_curves(request: CurveRequest) -> None:
@@ -74,6 +78,12 @@ def _check(request: CurveRequest) -> None:
         raise ConfigError(
             "Say what to draw: --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
             "--published-only."
+        )
+    used = ("--protocol",) if folders else ()
+    unused = [name for name in request.how_to_run if name not in used]
+    if unused and (folders or request.published_only):
+        raise ConfigError(
+            f"--runs and --published-only run nothing: leave out {', '.join(unused)}."
         )
     if not folders and not request.published_only:
         check_published(request.run.published, request.run.benchmark)

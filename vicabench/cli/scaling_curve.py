@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vicabench.cli import run
-from vicabench.cli.sharing import filled, with_options_of
+from vicabench.cli.sharing import changed, filled, with_options_of
 
 RUN_ONLY = ("model", "out", "table", "published")
 
@@ -98,5 +98,6 @@ def command(
             formats=figure_formats(format),
             evict=evict or evict_all,
             evict_all=evict_all,
+            how_to_run=changed(run.command, options) + (("--run-folders",) if run_folders else ()),
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -28,6 +28,13 @@ def with_options_of(
         return command
 
     return decorate
+
+
+def changed(other: Callable[..., None], options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which of the options of `other` differ from their defaults, as they are typed."""
+    parameters = inspect.signature(other).parameters
+    names = [name for name, value in options.items() if value != parameters[name].default]
+    return tuple("--" + name.replace("_", "-") for name in names)
 
 
 def filled(kind: type[T], given: dict[str, Any]) -> T:

@@ -30,7 +30,7 @@ from vicabench.reporting.figures.traces import Trace, traces
 
 LABELLED = 2
 """Curves whose steps can be labelled without the labels covering one another."""
-STEEP = 1.5
+STEEP = 2.0
 """Points of change from which a line would run through a label in its middle."""
 DATA = "Share of the training data (%)"
 
@@ -154,19 +154,34 @@ def _line(axes: Axes, trace: Trace) -> None:
 
 def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
     """The change since the point before, beyond the band, bold where it is certain."""
-    for number, (step, certain) in enumerate(zip(trace.steps, trace.certain, strict=True), 1):
-        edge = trace.low[number] if below else trace.high[number]
-        crossed = abs(step) > STEEP and (step > 0) == below  # by the line that leads here
+    following = [*trace.steps[1:], 0.0]
+    for number, (step, after) in enumerate(zip(trace.steps, following, strict=True), 1):
+        # A band keeps labels away from the line.
+        under, aside = _beside(step, after, below=below) if trace.published else (below, 0)
+        edge = trace.low[number] if under else trace.high[number]
         axes.annotate(
             signed(step, 2),
             (trace.percent[number], trace.score[number] if math.isnan(edge) else edge),
-            (-2 if crossed else 0, -5 if below else 5),
+            (aside, -5 if under else 5),
             textcoords="offset points",
-            ha="left" if crossed else "center",
-            va="top" if below else "bottom",
+            ha="center",
+            va="top" if under else "bottom",
             fontsize=TINY - 0.5,
-            fontweight="bold" if certain else "normal",
+            fontweight="bold" if trace.certain[number - 1] else "normal",
         )
+
+
+def _beside(step: float, after: float, *, below: bool) -> tuple[bool, int]:
+    """Whether a label stands under its point, and how many points of print beside it.
+
+    A steep line that comes from or goes to the label's side would run through it: it makes way
+    for one, and changes to the other side of the curve for two, in a valley or on a peak.
+    """
+    up = -1 if below else 1
+    comes, goes = up * step < -STEEP, up * after > STEEP
+    if comes and goes:
+        return not below, 0
+    return below, 6 * (comes - goes)
 
 
 def _cross_gaps(axes: Axes, drawn: Sequence[Trace]) -> None:
