@@ -37,7 +37,7 @@ def read(path: Path) -> Source:
         model=results.get("model_name") or None,
         subset=SUBSETS.get(name["task"]) if name else None,
         details={
-            "version": results.get("lmms_eval_version"),
+            "version": _version(results),
             "commit": results.get("git_hash"),
             "task": name["task"] if name else None,
             "model_type": settings.get("model"),
@@ -64,6 +64,12 @@ def _results(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is not the results of lmms-eval ({error}).") from None
     return content if isinstance(content, dict) else {}
+
+
+def _version(results: Record) -> str | None:
+    """`BRANCH@COMMIT`; where lmms-eval is installed without git it calls itself unknown."""
+    version = results.get("lmms_eval_version")
+    return None if version is None or str(version).startswith("unknown") else str(version)
 
 
 def _record(row: Record) -> Record:
