@@ -23,17 +23,31 @@ def tests(session: nox.Session) -> None:
     """Run the tests (`nox -s tests -- -k words` for some), the models' on a CPU."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
     # Two processes with two threads each would wait for each other most of the time.
-    session.run("pytest", "-n", "2", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    threads = {"OMP_NUM_THREADS": "1"}
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs, env=threads)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job on Rooms in a fresh environment, and draw the picture of the README."""
-    session.install(*CONSTRAINTS, ".", "matplotlib")
+    session.install(*CONSTRAINTS, ".")
     models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
     out = f"--out={session.create_tmp()}/runs"
     session.run("vicabench", "run", "--benchmark=rooms", *models, out, *session.posargs)
     session.run("python", "docs/picture.py")
+
+
+@nox.session
+def picture(session: nox.Session) -> None:
+    """Make the report of the README on Rooms, and its picture with Chromium."""
+    session.install(*CONSTRAINTS, ".", "selenium", "pillow")
+    folder = session.create_tmp()
+    models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
+    runs = [f"{folder}/runs/baseline-{name}" for name in ("frequency", "oracle", "random")]
+    page = f"{folder}/report.html"
+    session.run("vicabench", "run", "--benchmark=rooms", *models, f"--out={folder}/runs")
+    session.run("vicabench", "report", *runs, f"--compare={runs[-1]}", f"--out={page}")
+    session.run("python", "docs/screenshot.py", page)
 
 
 @nox.session
@@ -49,6 +63,13 @@ def prefix(session: nox.Session) -> None:
     cpu_only = () if session.posargs else CONSTRAINTS
     session.install(*cpu_only, "-e", ".[models]")
     session.run("python", "benchmarks/shared_prefix.py", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure how often intervals cover the truth: the table of docs/statistics.md (minutes)."""
+    session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"])
+    session.run("python", "-m", "benchmarks.coverage", *session.posargs)
 
 
 @nox.session

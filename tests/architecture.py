@@ -17,7 +17,8 @@ MAX_FILE, MAX_FUNCTION = 300, 40
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.errors"}
 FILES = NOUNS | {"vicabench.predictions"}
-SCORES = NOUNS | {"vicabench.stats", "vicabench.reference"}
+COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
+SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
     "vicabench.types": set(),
@@ -27,16 +28,32 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
     "vicabench.datasets": NOUNS,
-    "vicabench.grading": FILES,
+    "vicabench.grading": FILES | {"vica.thinking"},
     "vicabench.store": FILES,
     "vicabench.stats": NOUNS,
+    "vicabench.permutation": NOUNS,
+    "vicabench.paired": NOUNS | {"vicabench.stats", "vicabench.permutation"},
+    "vicabench.unpaired": NOUNS | {"vicabench.reference"},
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
-    "vicabench.reporting": SCORES,
+    "vicabench.results": FILES
+    | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
+    | {"vicabench.thinking"},
+    "vicabench.disagreement": NOUNS | {"vicabench.grading", "vicabench.results", "vicabench.stats"},
+    "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
+    "vicabench.reporting": SCORES
+    | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
+    | {"vicabench.curves", "vicabench.disagreement", "vicabench.shares"},
+    "vicabench.shares": {"vicabench.stats"},
+    "vicabench.curves": NOUNS
+    | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}
+    | {"vicabench.stats"},
     "vicabench.adapters": FILES
     | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES
     | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
+    "vicabench.importing": FILES
+    | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),

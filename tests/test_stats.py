@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vicabench.stats import score_run
-from vicabench.types import TASKS, Grade
+from vicabench.types import ANSWERED, FAILED, TASKS, Grade
 
 
 def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grade:
@@ -19,7 +19,7 @@ def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grad
         protocol="official",
         read="",
         score=score,
-        failed=failed,
+        outcome=FAILED if failed else ANSWERED,
     )
 
 
@@ -92,14 +92,14 @@ def test_questions_of_one_video_do_not_pass_for_independent_evidence() -> None:
     assert repeated.overall.high == pytest.approx(alone.overall.high)
 
 
-@pytest.mark.parametrize("videos", [12, 60])
-def test_95_percent_intervals_cover_the_truth_about_95_percent_of_the_time(videos: int) -> None:
-    # Two tasks whose scores share a video effect: the truth of each mean is 1/2.
+def test_95_percent_intervals_of_only_twelve_videos_cover_the_truth_about_as_often() -> None:
+    # Two tasks whose scores share a video effect: the truth of each mean is 1/2. More videos, and
+    # differences of runs, are in test_paired.py.
     generator = np.random.default_rng(7)
     trials, hits = 400, 0
     for _ in range(trials):
         grades = []
-        for v in range(videos):
+        for v in range(12):
             level = generator.beta(2, 2)
             for task in ("object_counting", "route_planning"):
                 grades += [graded(task, v, float(generator.random() < level)) for _ in range(3)]

@@ -61,7 +61,7 @@ def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
     found: dict[str, tuple[int, Prediction]] = {}
     for number, record in _records(file, torn_ok):
         where = f"{file}, line {number}"
-        prediction = _prediction(record, where)
+        prediction = prediction_of(record, where)
         key = prediction.question.id
         if key in found and found[key][1].answer.error is None:
             raise DataError(
@@ -106,7 +106,8 @@ def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
         yield number, record
 
 
-def _prediction(record: Record, where: str) -> Prediction:
+def prediction_of(record: Record, where: str) -> Prediction:
+    """The prediction in one record of a file; DataError beginning with `where` for a bad one."""
     missing = [k for k in ("id", "question_type", "ground_truth", "response") if k not in record]
     if missing:
         raise DataError(f"{where}: a prediction needs {', '.join(missing)}.")
@@ -118,9 +119,9 @@ def _prediction(record: Record, where: str) -> Prediction:
             response=_text(record["response"], "response", where),
             error=_text(record.get("error"), "error", where),
             stop=_text(record.get("stop"), "stop", where),
-            prompt_tokens=record.get("prompt_tokens"),
-            new_tokens=record.get("new_tokens"),
-            seconds=record.get("seconds"),
+            prompt_tokens=_amount(record, "prompt_tokens", where),
+            new_tokens=_amount(record, "new_tokens", where),
+            seconds=_amount(record, "seconds", where),
             parts=_parts(record.get("parts"), where),
         ),
     )
@@ -179,6 +180,13 @@ def _truth(task: str, value: Any, where: str) -> str:
             f"{where}: the ground truth of a {task} question is {wanted}, not {value!r}."
         )
     return truth
+
+
+def _amount(record: Record, key: str, where: str) -> Any:
+    value = record.get(key)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise DataError(f"{where}: {key} must be a number or null, not {value!r}.")
 
 
 def _parts(value: Any, where: str) -> dict[str, str] | None:

@@ -5,7 +5,8 @@ video together. Intervals are expanded percentile intervals (Hesterberg, "What T
 Know About the Bootstrap", The American Statistician 2015, section 4): the percentiles are moved
 outwards to make up for few videos, which changes nothing visible at 288 of them.
 
-Shapes: R resamples, B of them in a block, V videos, K question types, J some of them.
+Shapes: R resamples, B of them in a block, V videos, K question types, J some of them, N all
+that is summed: scores and counts of each type, and valid answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from vicabench.types import QUESTION_TYPES, TASKS, Estimate, Grade, Scores
+from vicabench.types import ANSWERED, OUTCOMES, QUESTION_TYPES, TASKS, Estimate, Grade, Scores
 
 RESAMPLES = 10_000
 SEED = 0
@@ -31,7 +32,8 @@ def score_run(
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
     A task's score is the mean over its questions, relative direction the unweighted mean of its
-    three types, overall the unweighted mean of the tasks that have questions. ValueError for no
+    three types, overall the unweighted mean of the tasks that have questions. Scores that are
+    differences of two runs give estimates of the differences, in [-100, 100]. ValueError for no
     grades.
     """
     if not grades:
@@ -49,6 +51,8 @@ def score_run(
         types={k: table.estimate([[k]]) for kinds in groups.values() for k in kinds},
         overall=table.estimate(list(groups.values())),
         micro=table.estimate_micro(),
+        valid=table.estimate_valid(),
+        outcomes={name: table.outcomes[name] for name in OUTCOMES},
         missing=tuple(task.name for task in TASKS if task.name not in groups),
         notes=tuple(notes),
     )
@@ -62,14 +66,18 @@ class _Table:
         columns = {kind: column for column, kind in enumerate(QUESTION_TYPES)}
         self.sums_VK = np.zeros((len(videos), len(columns)))
         self.counts_VK = np.zeros((len(videos), len(columns)))
+        self.valid_V1 = np.zeros((len(videos), 1))
         for g in grades:
             self.sums_VK[videos[g.video], columns[g.task]] += g.score
             self.counts_VK[videos[g.video], columns[g.task]] += 1
+            self.valid_V1[videos[g.video]] += g.outcome == ANSWERED
+        self.outcomes = Counter(g.outcome for g in grades)
         self.failed = Counter(g.task for g in grades if g.failed)
         self.column = columns
-        both_V2K = np.hstack([self.sums_VK, self.counts_VK])
-        both_R2K = np.vstack([w_BV @ both_V2K for w_BV in _resamples(len(videos), resamples)])
-        self.sums_RK, self.counts_RK = np.hsplit(both_R2K, 2)
+        all_VN = np.hstack([self.sums_VK, self.counts_VK, self.valid_V1])
+        all_RN = np.vstack([w_BV @ all_VN for w_BV in video_resamples(len(videos), resamples)])
+        width = len(columns)
+        self.sums_RK, self.counts_RK, self.valid_R1 = np.hsplit(all_RN, [width, 2 * width])
 
     def has(self, kind: str) -> bool:
         return bool(self.counts_VK[:, self.column[kind]].any())
@@ -84,15 +92,22 @@ class _Table:
         drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups)
         kinds = [kind for group in groups for kind in group]
         fewest = min(int(self.counts_VK[:, self.column[kind]].astype(bool).sum()) for kind in kinds)
-        interval = _percentiles(drawn_R[~np.isnan(drawn_R)], fewest)
+        interval = interval_of(drawn_R[~np.isnan(drawn_R)], fewest)
         return self._estimate(kinds, float(point), interval)
 
     def estimate_micro(self) -> Estimate:
         """The mean over all questions, whatever their task."""
-        point = self.sums_VK.sum() / self.counts_VK.sum()
-        drawn_R = self.sums_RK.sum(1) / self.counts_RK.sum(1)
-        videos = len(self.counts_VK)
-        return self._estimate(list(self.column), float(point), _percentiles(drawn_R, videos))
+        return self._over_questions(self.sums_VK, self.sums_RK)
+
+    def estimate_valid(self) -> Estimate:
+        """The share of all questions that are answered, right or wrong."""
+        return self._over_questions(self.valid_V1, self.valid_R1)
+
+    def _over_questions(self, given: Floats, drawn: Floats) -> Estimate:
+        point = given.sum() / self.counts_VK.sum()
+        drawn_R = drawn.sum(1) / self.counts_RK.sum(1)
+        interval = interval_of(drawn_R, len(self.counts_VK))
+        return self._estimate(list(self.column), float(point), interval)
 
     def _macro(self, sums: Floats, counts: Floats, groups: Sequence[Sequence[str]]) -> Floats:
         return _mean([_mean([self._means(sums, counts, k) for k in kinds]) for kinds in groups])
@@ -118,7 +133,7 @@ def _mean(values: Sequence[Floats]) -> Floats:
     return np.asarray(sum(values) / len(values), dtype=np.float64)
 
 
-def _resamples(videos: int, resamples: int) -> Iterator[Floats]:
+def video_resamples(videos: int, resamples: int) -> Iterator[Floats]:
     """How often each video is drawn in each resample, in blocks (B, V) with rows summing to V."""
     generator = np.random.default_rng(SEED)
     for start in range(0, resamples, BLOCK):  # blocks, so that many videos need little memory
@@ -129,7 +144,7 @@ def _resamples(videos: int, resamples: int) -> Iterator[Floats]:
         yield counts.reshape(size, videos).astype(np.float64)
 
 
-def _percentiles(drawn_R: Floats, clusters: int) -> tuple[float, float]:
+def interval_of(drawn_R: Floats, clusters: int) -> tuple[float, float]:
     """The expanded percentile interval; NaN for a single video, which says nothing of others."""
     if clusters < 2 or not len(drawn_R):
         return float("nan"), float("nan")

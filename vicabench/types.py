@@ -30,21 +30,22 @@ class Task:
     types: tuple[str, ...]
 
 
-def _task(name: str, title: str, unit: str, kind: str, *types: str) -> Task:
+def _task(name: str, title: str, *, unit: str = "", types: tuple[str, ...] = ()) -> Task:
+    """A task of one question type of its own name, unless told; a unit makes it numeric."""
+    kind = NUMERIC if unit else CHOICE
     return Task(name=name, title=title, unit=unit, kind=kind, types=types or (name,))
 
 
-_DIRECTIONS = tuple(f"object_rel_direction_{level}" for level in ("easy", "medium", "hard"))
-
+DIRECTIONS = tuple(f"object_rel_direction_{level}" for level in ("easy", "medium", "hard"))
 TASKS: tuple[Task, ...] = (
-    _task("object_counting", "Obj. Count", "objects", NUMERIC),
-    _task("object_abs_distance", "Abs. Dist.", "m", NUMERIC),
-    _task("object_size_estimation", "Obj. Size", "cm", NUMERIC),
-    _task("room_size_estimation", "Room Size", "m²", NUMERIC),
-    _task("object_rel_distance", "Rel. Dist.", "", CHOICE),
-    _task("object_rel_direction", "Rel. Dir.", "", CHOICE, *_DIRECTIONS),
-    _task("route_planning", "Route Plan", "", CHOICE),
-    _task("obj_appearance_order", "Appr. Order", "", CHOICE),
+    _task("object_counting", "Obj. Count", unit="objects"),
+    _task("object_abs_distance", "Abs. Dist.", unit="m"),
+    _task("object_size_estimation", "Obj. Size", unit="cm"),
+    _task("room_size_estimation", "Room Size", unit="m²"),
+    _task("object_rel_distance", "Rel. Dist."),
+    _task("object_rel_direction", "Rel. Dir.", types=DIRECTIONS),
+    _task("route_planning", "Route Plan"),
+    _task("obj_appearance_order", "Appr. Order"),
 )
 """The tasks in the column order of the VSI-Bench paper (arXiv 2412.14171, Table 1)."""
 
@@ -235,12 +236,24 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+ANSWERED, UNREADABLE, EMPTY = "answered", "unreadable", "empty"
+TRUNCATED, FAILED = "truncated", "failed"
+OUTCOMES = (ANSWERED, UNREADABLE, EMPTY, TRUNCATED, FAILED)
+"""What came of a question, by one protocol; each is the first of these that holds:
+
+failed      there is no reply: an error, or never answered
+answered    the protocol read a finite number or a single letter, right or wrong
+truncated   it read nothing, and the reply ended at the limit of tokens (`stop` is `length`)
+empty       the reply is nothing but white space
+unreadable  it read nothing in a whole reply
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grade:
     """What a protocol read from one reply, and the score in [0, 1] it gave for it.
 
-    `read` is None where nothing could be read. `failed` marks a question without any reply
-    (an error, or never answered): it scores 0.
+    `outcome` is one of `OUTCOMES`; `read` is None and the score 0 unless it is `answered`.
     """
 
     id: str
@@ -249,7 +262,12 @@ class Grade:
     protocol: str
     read: str | None
     score: float
-    failed: bool = False
+    outcome: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no reply at all."""
+        return self.outcome == FAILED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,10 +286,29 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Thinking:
+    """How a Thinking model came to its replies, as shares of all questions (ViCA report, Table 2).
+
+    `direct` answers came without thoughts, `via_thoughts` after them: together they are the valid
+    outputs. `unclosed` replies end within their thoughts. `new_tokens` is the mean length of the
+    `measured` replies whose length is known.
+    """
+
+    direct: Estimate
+    via_thoughts: Estimate
+    unclosed: Estimate
+    new_tokens: float | None
+    measured: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """The estimates of one run: a cell per task that has questions, and two overall means.
 
     `overall` is the unweighted mean of the tasks (macro), `micro` the mean over questions.
+    `valid` is the share of questions that are `answered`, whether right or not (the valid outputs
+    of the ViCA report, Table 2); `outcomes` counts the questions of each of `OUTCOMES`.
+    `thinking` is None where no reply has thoughts.
     `missing` names the tasks without a question: they are left out of `overall`, and said so.
     """
 
@@ -281,5 +318,8 @@ class Scores:
     types: Mapping[str, Estimate]
     overall: Estimate
     micro: Estimate
+    valid: Estimate
+    outcomes: Mapping[str, int]
+    thinking: Thinking | None = None
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -1,4 +1,5 @@
-"""Checkpoints in the local cache of the Hugging Face hub: what is there, and bringing more.
+"""Checkpoints in the local cache of the Hugging Face hub: what is there, bringing more,
+and deleting it again.
 
 Nothing of torch is needed here.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from vicabench.errors import ConfigError
 
 if TYPE_CHECKING:
+    from huggingface_hub import CachedRevisionInfo
     from huggingface_hub.errors import HfHubHTTPError
 
 SMALL = ("*.json", "*.txt", "*.jinja")
@@ -50,6 +52,43 @@ def cached() -> Mapping[str, Cached]:
         for repo in repositories
         if repo.repo_type == "model"
     }
+
+
+def repository(spec: str) -> str | None:
+    """The repository of a spec such as `owner/name@revision`; None for what is not on the hub."""
+    name = spec.partition("@")[0]
+    hub = name.count("/") == 1 and ":" not in name and name[0] not in "./~"
+    return name if hub and not Path(spec).is_dir() else None
+
+
+def revisions(repo: str) -> frozenset[str]:
+    """The commits of a model repository that are in the local cache, in whole or in part."""
+    return frozenset(revision.commit_hash for revision in _cached_revisions(repo))
+
+
+def evict(repo: str, *, keep: Collection[str] = ()) -> int:
+    """Delete the cached commits of a repository other than those to `keep`; the bytes freed."""
+    from huggingface_hub import scan_cache_dir  # noqa: PLC0415
+
+    doomed = revisions(repo) - frozenset(keep)
+    if not doomed:
+        return 0
+    strategy = scan_cache_dir().delete_revisions(*doomed)
+    strategy.execute()
+    return strategy.expected_freed_size
+
+
+def _cached_revisions(repo: str) -> Collection[CachedRevisionInfo]:
+    from huggingface_hub import scan_cache_dir  # noqa: PLC0415
+    from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
+
+    try:
+        found = scan_cache_dir().repos
+    except CacheNotFound:
+        return ()
+    return [
+        r for one in found if (one.repo_type, one.repo_id) == ("model", repo) for r in one.revisions
+    ]
 
 
 def fetch(

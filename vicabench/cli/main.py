@@ -17,7 +17,20 @@ from typing import NoReturn
 import typer
 
 from vicabench import __version__
-from vicabench.cli import ask, data, models, run, score, verify
+from vicabench.cli import (
+    ask,
+    compare,
+    data,
+    figures,
+    import_,
+    models,
+    published,
+    report,
+    run,
+    scaling_curve,
+    score,
+    verify,
+)
 from vicabench.errors import UserError
 from vicabench.text import printable
 
@@ -32,6 +45,12 @@ app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("ask")(ask.command)
 app.command("verify")(verify.command)
+app.command("import")(import_.command)
+app.command("compare")(compare.command)
+app.command("published")(published.command)
+app.command("figures")(figures.command)
+app.command("scaling-curve")(scaling_curve.command)
+app.command("report")(report.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

@@ -21,6 +21,13 @@ FormatOption = Annotated[
     str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
 ]
 ProtocolOption = Annotated[str, typer.Option(help="Grading protocol of the table.")]
+ProtocolsOption = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        help="official, lmms-eval, vlmevalkit, extracted; several with commas between.",
+    ),
+]
 PublishedOption = Annotated[
     bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
 ]

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
 from vicabench.reference import Published, published_scores
+from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
 from vicabench.store import PREDICTIONS
 from vicabench.types import Scores
 
 TERMINAL = "terminal"
+FIGURES = ("pdf", "svg", "png")
 PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
 
 
@@ -34,13 +37,34 @@ def check_format(name: str) -> None:
         raise ConfigError(f"There is no table format '{name}'. Formats are {known}.")
 
 
-def print_table(rows: Sequence[Scores], *, name: str, published: bool) -> None:
-    """Print the table in the format of this name, published rows under the runs if asked for."""
+def figure_formats(names: str) -> tuple[str, ...]:
+    """The formats in a comma-separated list; ConfigError naming those there are if one is none."""
+    found = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
+    if unknown := [name for name in found if name not in FIGURES]:
+        raise ConfigError(
+            f"There is no figure format '{', '.join(unknown)}'. Formats are {', '.join(FIGURES)}."
+        )
+    return found
+
+
+def print_table(
+    rows: Sequence[Scores],
+    *,
+    name: str,
+    published: bool,
+    between: Sequence[Disagreement] = (),
+) -> None:
+    """Print the table in the format of this name, published rows under the runs if asked for.
+
+    `between` tells, where there are several protocols, how they differ in each run.
+    """
     others: Sequence[Published] = published_scores() if published else ()
     if name == TERMINAL:
         show(console(), rows, others)
+        for found in between:
+            show_disagreement(console(), found)
     else:
-        typed = FORMATS[name](rows, others)
+        typed = FORMATS[name](rows, others, between)
         sys.stdout.write(typed + "\n")
 
 
@@ -58,10 +82,15 @@ def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
 
     ConfigError saying why if that is impossible.
     """
-    inputs = [inner for outer in keep for inner in (outer, outer / PREDICTIONS)]
-    if any(path.exists() and inner.exists() and path.samefile(inner) for inner in inputs):
-        raise ConfigError(f"{path} is what was to be graded; it is not overwritten. Name another.")
+    check_not_input(path, keep)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def check_not_input(path: Path, keep: Sequence[Path]) -> None:
+    """ConfigError if this file is one of `keep`, or in one of them what was graded."""
+    inputs = [inner for outer in keep for inner in (outer, outer / PREDICTIONS)]
+    if any(path.exists() and inner.exists() and path.samefile(inner) for inner in inputs):
+        raise ConfigError(f"{path} is what was to be graded; it is not overwritten. Name another.")

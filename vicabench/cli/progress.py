@@ -73,9 +73,7 @@ class RunningScore:
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Grade more predictions."""
         for p in predictions:
-            self._scores[p.question.task].append(
-                grade(p.question, p.response, self._protocol).score
-            )
+            self._scores[p.question.task].append(grade(p, self._protocol).score)
             self.failed += p.response is None
 
     def __str__(self) -> str:

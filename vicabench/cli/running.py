@@ -17,13 +17,13 @@ from vicabench.cli.decoding import VideoOptions
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay
-from vicabench.cli.scoring import grade_path
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
+from vicabench.results import load_run
 from vicabench.store import PREDICTIONS
 from vicabench.text import printable
 from vicabench.types import Benchmark, ModelOptions, Question, Scores, digest_of
@@ -58,23 +58,28 @@ def run_all(request: Request) -> None:
     terminal = console(stderr=True)
     for model in request.models:
         find_adapter(model)  # a misspelt model is refused before the others are run
+    benchmark = benchmark_of(request, terminal)
+    check_published(request.published, benchmark.name)
+    selected = select(benchmark, limit=request.limit, tasks=request.tasks)
+    folders = _folders(request, benchmark)
+    for model, folder in folders.items():
+        display = RunDisplay(terminal, model, selected, protocol)
+        run_one(request, benchmark, selected, model, folder, decoding, display)
+    rows = [load_run(folder).scores(protocol) for folder in folders.values()]
+    print_table(rows, name=request.table, published=request.published)
+    _say_where(folders.values(), rows, terminal)
+    sys.exit(1 if any(row.overall.failed for row in rows) else 0)
+
+
+def benchmark_of(request: Request, terminal: Console) -> Benchmark:
+    """The benchmark that is asked for, built if need be; exits with 130 on Ctrl-C."""
     source = Source(
         subset=request.subset,
         data=request.data,
         videos=request.videos,
         videos_needed=not request.video.no_video,
     )
-    benchmark = load(request.benchmark, source, terminal)
-    check_published(request.published, benchmark.name)
-    selected = select(benchmark, limit=request.limit, tasks=request.tasks)
-    folders = _folders(request, benchmark)
-    for model, folder in folders.items():
-        display = RunDisplay(terminal, model, selected, protocol)
-        _run_one(request, benchmark, selected, model, folder, decoding, display)
-    rows = [grade_path(folder, protocol).scores for folder in folders.values()]
-    print_table(rows, name=request.table, published=request.published)
-    _say_where(folders.values(), rows, terminal)
-    sys.exit(1 if any(row.overall.failed for row in rows) else 0)
+    return load(request.benchmark, source, terminal)
 
 
 def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
@@ -82,6 +87,12 @@ def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
     models = dict.fromkeys(request.models)
     if request.out and len(models) == 1:
         return dict.fromkeys(models, request.out)
+    return folders_within(request, benchmark)
+
+
+def folders_within(request: Request, benchmark: Benchmark) -> dict[str, Path]:
+    """A run folder for each model, in --out or else in the benchmark's folder of runs."""
+    models = dict.fromkeys(request.models)
     parent = request.out or Path("runs") / _slug(benchmark.name)
     slugs = Counter(_slug(model).casefold() for model in models)
     end = "-blind" if request.options.blind else ""
@@ -101,7 +112,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
 
 
-def _run_one(
+def run_one(
     request: Request,
     benchmark: Benchmark,
     selected: Sequence[Question],
@@ -110,6 +121,10 @@ def _run_one(
     decoding: Decoding | None,
     display: RunDisplay,
 ) -> None:
+    """Ask one model what its folder does not answer yet; exits with 130 on Ctrl-C.
+
+    Raises the kinds of UserError that adapters and run folders raise.
+    """
     with display:
         try:
             run(
@@ -138,10 +153,11 @@ def _run_one(
 
 
 def _say_where(folders: Iterable[Path], rows: Sequence[Scores], terminal: Console) -> None:
-    _say(terminal, "Answers: " + ", ".join(f"{folder}" for folder in folders))
+    say(terminal, "Answers: " + ", ".join(f"{folder}" for folder in folders))
     if any(row.overall.failed for row in rows):
-        _say(terminal, "Some questions have no answer (exit code 1); --retry-errors asks again.")
+        say(terminal, "Some questions have no answer (exit code 1); --retry-errors asks again.")
 
 
-def _say(terminal: Console, text: str) -> None:
+def say(terminal: Console, text: str) -> None:
+    """A line on the terminal that is no result."""
     terminal.print(Text(printable(text), style="dim"), soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vicabench.cli.options import FormatOption, ProtocolOption, PublishedOption
+from vicabench.cli.options import FormatOption, ProtocolsOption, PublishedOption
 
 
 def command(
@@ -15,7 +15,7 @@ def command(
         list[Path],
         typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="PATH..."),
     ],
-    protocol: ProtocolOption = "official",
+    protocol: ProtocolsOption = "official",
     table: FormatOption = "terminal",
     published: PublishedOption = False,
     json_file: Annotated[
@@ -29,21 +29,26 @@ def command(
     """Grade run folders or predictions files and print the table.
 
     A predictions file has one JSON object a line with at least id, question_type, ground_truth,
-    response, and video (or dataset and scene_name).
+    response, and video (or dataset and scene_name). Several protocols, comma-
+    separated, stand side by side, with what they read differently.
     """
     from vicabench.cli.output import check_format, check_published, print_table, write_file
-    from vicabench.cli.scoring import grade_path, grades_jsonl, told_apart
-    from vicabench.grading.protocols import find_protocol
+    from vicabench.cli.scoring import grades_jsonl
+    from vicabench.disagreement import disagreement
+    from vicabench.grading.protocols import find_protocols
     from vicabench.reporting.files import table_json
+    from vicabench.results import load_runs
 
     check_format(table)
-    rule = find_protocol(protocol)
-    runs = told_apart(paths, [grade_path(path, rule) for path in paths])
+    rules = find_protocols(protocol)
+    runs = load_runs(paths)
     for run in runs:
         check_published(published, run.benchmark)
-    rows = [run.scores for run in runs]
+    rows = [run.scores(rule) for run in runs for rule in rules]
+    between = [disagreement(run, rules) for run in runs] if len(rules) > 1 else []
     if json_file:
-        write_file(json_file, table_json(rows, ()) + "\n", keep=paths)
+        write_file(json_file, table_json(rows, (), between) + "\n", keep=paths)
     if grades_file:
-        write_file(grades_file, "".join(grades_jsonl(run) for run in runs), keep=paths)
-    print_table(rows, name=table, published=published)
+        lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
+        write_file(grades_file, lines, keep=paths)
+    print_table(rows, name=table, published=published, between=between)

@@ -63,7 +63,10 @@ def run(
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
-        start = provenance() | {"execution": _execution(adapter, decoding, options)}
+        start = provenance() | {
+            "options": asdict(options),
+            "execution": _execution(adapter, decoding, options),
+        }
         store.describe(plan_record(selected), start)
         started(todo, done, store.torn)
         clock = Clock(

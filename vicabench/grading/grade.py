@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 from vicabench.grading.metrics import exact_match, mean_relative_accuracy
 from vicabench.grading.protocols import Protocol
-from vicabench.types import NUMERIC, TASK_OF_TYPE, Grade, Question
+from vicabench.predictions import Prediction
+from vicabench.types import (
+    ANSWERED,
+    EMPTY,
+    FAILED,
+    NUMERIC,
+    TASK_OF_TYPE,
+    TRUNCATED,
+    UNREADABLE,
+    Grade,
+    Question,
+)
+
+LIMIT = "length"  # what `stop` says of a reply that ended at the limit of new tokens
 
 
-def grade(question: Question, response: str | None, protocol: Protocol) -> Grade:
-    """Grade a raw reply; None means that there is none, which counts as wrong and as failed."""
-    if response is None:
-        read, score = None, 0.0
-    elif TASK_OF_TYPE[question.task].kind == NUMERIC:
-        read, score = _grade_number(response, question.answer, protocol)
-    else:
-        read = protocol.read_choice(response)
-        score = 0.0 if read is None else exact_match(read, question.answer)
+def grade(prediction: Prediction, protocol: Protocol) -> Grade:
+    """Grade the raw reply; where there is none the question counts as wrong and as failed."""
+    question, reply = prediction.question, prediction.response
+    read, score = (None, 0.0) if reply is None else _read(question, reply, protocol)
     return Grade(
         id=question.id,
         video=question.video,
@@ -23,12 +33,28 @@ def grade(question: Question, response: str | None, protocol: Protocol) -> Grade
         protocol=protocol.name,
         read=read,
         score=score,
-        failed=response is None,
+        outcome=_outcome(read, reply, prediction.answer.stop),
     )
 
 
-def _grade_number(reply: str, truth: str, protocol: Protocol) -> tuple[str | None, float]:
-    number = protocol.read_number(reply)
-    if number is None:
+def _read(question: Question, reply: str, protocol: Protocol) -> tuple[str | None, float]:
+    task = TASK_OF_TYPE[question.task]
+    if task.kind == NUMERIC:
+        number = protocol.read_number(reply, task.unit)
+        if number is None or not math.isfinite(number):
+            return None, 0.0
+        return repr(number), mean_relative_accuracy(number, float(question.answer))
+    letter = protocol.read_choice(reply, question.options)
+    if letter is None:
         return None, 0.0
-    return repr(number), mean_relative_accuracy(number, float(truth))
+    return letter, exact_match(letter, question.answer)
+
+
+def _outcome(read: str | None, reply: str | None, stop: str | None) -> str:
+    if reply is None:
+        return FAILED
+    if read is not None:
+        return ANSWERED
+    if stop == LIMIT:
+        return TRUNCATED
+    return UNREADABLE if reply.strip() else EMPTY

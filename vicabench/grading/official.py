@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vicabench.grading.protocols import Protocol
 
 
@@ -10,7 +12,7 @@ def first_word(reply: str) -> str:
     return reply.split(" ", maxsplit=1)[0].rstrip(".").strip()
 
 
-def read_number(reply: str) -> float | None:
+def read_number(reply: str, _unit: str) -> float | None:
     """The first word as Python's `float` reads it, or None where it does not."""
     try:
         return float(first_word(reply))
@@ -18,9 +20,10 @@ def read_number(reply: str) -> float | None:
         return None
 
 
-def read_choice(reply: str) -> str | None:
-    """The first word, whatever it is: only a bare letter can equal the ground truth."""
-    return first_word(reply) or None
+def read_choice(reply: str, _options: Sequence[str]) -> str | None:
+    """The first word if it is a single letter: nothing else can equal the ground truth."""
+    word = first_word(reply)
+    return word if len(word) == 1 and word.isalpha() else None
 
 
 PROTOCOL = Protocol(

@@ -6,7 +6,7 @@ A new protocol is one file with a `PROTOCOL` in it and one line in `PROTOCOLS`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vicabench.errors import ConfigError
@@ -14,15 +14,24 @@ from vicabench.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """`read_number` and `read_choice` take the raw reply and give None where they read nothing."""
+    """How a published rule reads a reply: both functions give None where it reads nothing.
+
+    `read_number` takes the raw reply and the unit that the question asks for (`TASKS` has them),
+    `read_choice` the raw reply and the options, none if unknown: neither sees the ground truth.
+    """
 
     name: str
     source: str
-    read_number: Callable[[str], float | None]
-    read_choice: Callable[[str], str | None]
+    read_number: Callable[[str, str], float | None]
+    read_choice: Callable[[str, Sequence[str]], str | None]
 
 
-PROTOCOLS = {"official": "vicabench.grading.official"}
+PROTOCOLS = {
+    "official": "vicabench.grading.official",
+    "lmms-eval": "vicabench.grading.lmms_eval",
+    "vlmevalkit": "vicabench.grading.vlmevalkit",
+    "extracted": "vicabench.grading.extracted",
+}
 
 
 def find_protocol(name: str) -> Protocol:
@@ -32,3 +41,8 @@ def find_protocol(name: str) -> Protocol:
         raise ConfigError(f"There is no grading protocol '{name}'. Known protocols: {known}.")
     protocol: Protocol = importlib.import_module(PROTOCOLS[name]).PROTOCOL
     return protocol
+
+
+def find_protocols(names: str) -> list[Protocol]:
+    """The protocols in a comma-separated list, each once; ConfigError as `find_protocol`."""
+    return [find_protocol(name) for name in dict.fromkeys(n.strip() for n in names.split(","))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
-from vicabench.types import Grade
+from vicabench.types import FAILED, Grade
 
 Planned = Mapping[str, Mapping[str, str]]
 
@@ -19,7 +19,7 @@ def grade_run(
 
     `planned` gives for each video the type of each question by its id.
     """
-    grades = [grade(p.question, p.response, protocol) for p in predictions]
+    grades = [grade(p, protocol) for p in predictions]
     return grades + list(_never_asked(predictions, protocol, planned or {}))
 
 
@@ -37,5 +37,5 @@ def _never_asked(
                     protocol=protocol.name,
                     read=None,
                     score=0.0,
-                    failed=True,
+                    outcome=FAILED,
                 )

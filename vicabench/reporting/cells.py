@@ -6,7 +6,15 @@ import math
 from collections.abc import Callable, Sequence
 
 from vicabench.reference import Published
-from vicabench.types import TASKS, Estimate, Scores
+from vicabench.types import (
+    EMPTY,
+    TASKS,
+    TRUNCATED,
+    UNREADABLE,
+    Estimate,
+    Scores,
+    Thinking,
+)
 
 OVERALL = "average"
 COLUMNS: tuple[tuple[str, str], ...] = (
@@ -15,6 +23,9 @@ COLUMNS: tuple[tuple[str, str], ...] = (
 )
 """Name and title of each column, in the order of the VSI-Bench and ViCA papers."""
 
+VALID = "valid"
+WITH_VALID = (*COLUMNS, (VALID, "Valid"))
+Columns = Sequence[tuple[str, str]]
 NONE = "–"
 FEW_VIDEOS = 4  # in simulation 95% intervals cover 94% of the time and more from 3 videos on
 WHOLE = 5130  # questions of VSI-Bench
@@ -22,7 +33,20 @@ WHOLE = 5130  # questions of VSI-Bench
 
 def estimate_of(scores: Scores, column: str) -> Estimate | None:
     """The estimate that stands in a column; None for a task without questions."""
-    return scores.overall if column == OVERALL else scores.tasks.get(column)
+    whole = {OVERALL: scores.overall, VALID: scores.valid}
+    return whole.get(column) or scores.tasks.get(column)
+
+
+def columns_of(rows: Sequence[Scores]) -> tuple[tuple[str, str], ...]:
+    """The columns of a table: that of valid outputs only where one of the rows has others."""
+    return WITH_VALID if any(row.valid.mean < 100 for row in rows) else COLUMNS
+
+
+def labels_of(rows: Sequence[Scores], between: str = " ") -> list[str]:
+    """What each row is called: its model, with the protocol where the table has several."""
+    if len({row.protocol for row in rows}) == 1:
+        return [row.model for row in rows]
+    return [f"{row.model}{between}({row.protocol})" for row in rows]
 
 
 def mean_text(estimate: Estimate) -> str:
@@ -37,9 +61,9 @@ def range_text(estimate: Estimate) -> str:
     return f"{_bound(estimate.low)}–{_bound(estimate.high)}"
 
 
-def sizes(scores: Scores) -> tuple[list[str], list[str]]:
+def sizes(scores: Scores, columns: Columns = COLUMNS) -> tuple[list[str], list[str]]:
     """The numbers of questions and of videos that each column rests on."""
-    found = [estimate_of(scores, column) for column, _ in COLUMNS]
+    found = [estimate_of(scores, column) for column, _ in columns]
     return (
         [NONE if e is None else str(e.count) for e in found],
         [NONE if e is None else str(e.clusters) for e in found],
@@ -54,13 +78,18 @@ def printed_text(row: Published, column: str) -> str:
 
 def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str]:
     """What has to be said under a table: protocol, intervals, what is missing or unanswered."""
-    protocols = ", ".join(sorted({row.protocol for row in rows}))
+    protocols = ", ".join(dict.fromkeys(row.protocol for row in rows))
     notes = [
         f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
         "intervals from a bootstrap over videos; n/a: a single video has none."
     ]
-    micro = "; ".join(f"{r.model} {mean_text(r.micro)} [{range_text(r.micro)}]" for r in rows)
+    micro = "; ".join(
+        f"{label} {mean_text(row.micro)} [{range_text(row.micro)}]"
+        for label, row in zip(labels_of(rows), rows, strict=True)
+    )
     notes.append(f"Micro, the mean over questions: {micro}.")
+    if columns_of(rows) == WITH_VALID:
+        notes.append("Valid: the questions with an answer that the protocol could read.")
     notes += _grouped(rows, _notes_on)
     if published:
         notes += _grouped(rows, _notes_beside)
@@ -72,9 +101,9 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
 def _grouped(rows: Sequence[Scores], notes_on: Callable[[Scores], list[str]]) -> list[str]:
     """Each note once, after the models that it is about."""
     models: dict[str, list[str]] = {}
-    for row in rows:
+    for label, row in zip(labels_of(rows), rows, strict=True):
         for note in notes_on(row):
-            models.setdefault(note, []).append(row.model)
+            models.setdefault(note, []).append(label)
     return [f"{', '.join(names)}: {note}" for note, names in models.items()]
 
 
@@ -84,6 +113,12 @@ def _notes_on(row: Scores) -> list[str]:
         notes.append(
             f"{row.overall.failed} of {row.overall.count} questions unanswered, counted as wrong."
         )
+    unread = [(n, o) for o in (UNREADABLE, EMPTY, TRUNCATED) if (n := row.outcomes[o])]
+    if unread:
+        counts = ", ".join(f"{count} {outcome}" for count, outcome in unread)
+        notes.append(f"of {row.valid.count} replies {counts}: counted as wrong.")
+    if row.thinking:
+        notes.append(_about_thinking(row.thinking))
     if row.missing:
         notes.append(f"no questions of {', '.join(row.missing)}; left out of Avg.")
     few = [kind for kind, estimate in row.types.items() if estimate.clusters < FEW_VIDEOS]
@@ -93,6 +128,23 @@ def _notes_on(row: Scores) -> list[str]:
             "are rough."
         )
     return notes
+
+
+def _about_thinking(found: Thinking) -> str:
+    ways = ", ".join(
+        f"{mean_text(share)}% [{range_text(share)}] {name}"
+        for name, share in (
+            ("answered directly", found.direct),
+            ("via thoughts", found.via_thoughts),
+            ("end within their thoughts", found.unclosed),
+        )
+    )
+    length = (
+        ""
+        if found.new_tokens is None
+        else f"; {found.new_tokens:.1f} new tokens on average (n = {found.measured})"
+    )
+    return f"of {found.direct.count} questions {ways}{length}."
 
 
 def _notes_beside(row: Scores) -> list[str]:

@@ -12,61 +12,85 @@ from typing import Any
 
 from tabulate import tabulate
 
+from vicabench.disagreement import Difference, Disagreement
 from vicabench.reference import Published
 from vicabench.reporting.cells import (
-    COLUMNS,
     NONE,
     OVERALL,
+    WITH_VALID,
+    Columns,
+    columns_of,
     estimate_of,
+    labels_of,
     mean_text,
     notes_on,
     printed_text,
     range_text,
     sizes,
 )
+from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
 from vicabench.stats import RESAMPLES, SEED
-from vicabench.types import Estimate, Scores
+from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 Rows = Sequence[Scores]
 MICRO = "micro"
+NO_ANSWER = (UNREADABLE, EMPTY, TRUNCATED)
 
 
-def markdown(rows: Rows, published: Sequence[Published]) -> str:
-    """A table of cells like `63.0 [56.4–69.3]`, then the notes as a list."""
-    table = tabulate(_cells(rows, published, _markdown), _titles(), tablefmt="github")
-    return table + "\n\n" + "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
+def markdown(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> str:
+    """A table of cells like `63.0 [56.4–69.3]`, then the notes as a list.
+
+    `between` tells how several protocols differ in each run, here as in every format.
+    """
+    table = tabulate(_cells(rows, published, _markdown), _titles(rows), tablefmt="github")
+    notes = "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
+    return "\n\n".join([table, notes, *(markdown_disagreement(d, _markdown) for d in between)])
 
 
-def latex(rows: Rows, published: Sequence[Published]) -> str:
+def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()) -> str:
     """A booktabs tabular with the notes as comments before it."""
-    table = tabulate(_cells(rows, published, str), _titles(), tablefmt="latex_booktabs")
-    return "\n".join(f"% {note}" for note in notes_on(rows, published)) + "\n" + table
+    table = tabulate(_cells(rows, published, str), _titles(rows), tablefmt="latex_booktabs")
+    notes = [f"% {note}" for note in notes_on(rows, published)]
+    return "\n".join([*notes, table, *map(latex_disagreement, between)])
 
 
-def table_csv(rows: Rows, published: Sequence[Published]) -> str:
-    """One row a run: mean, low, high, questions and videos of every column; empty where none."""
+def table_csv(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> str:
+    """One row a run: mean, low, high, questions and videos of every column; empty where none.
+
+    A difference between protocols is a row too, its `source` being `difference`.
+    """
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
-    names += [c + part for c in [*(c for c, _ in COLUMNS), MICRO] for part in parts]
-    names.append("unanswered")
+    names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
+    names += ["unanswered", *NO_ANSWER, "read_differently"]
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows([_csv_row(row) for row in rows] + [_csv_published(row) for row in published])
+    writer.writerows(_csv_row(row) for row in rows)
+    writer.writerows(_csv_difference(told, d) for told in between for d in told.differences)
+    writer.writerows(_csv_published(row) for row in published)
     return out.getvalue().rstrip("\n")
 
 
-def table_json(rows: Rows, published: Sequence[Published]) -> str:
+def table_json(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> str:
     """Every estimate of every run; an interval that does not exist is null."""
     content = {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
         "runs": [_no_nan(asdict(row)) for row in rows],
         "published": [asdict(row) for row in published],
+        "disagreements": [_no_nan(asdict(told)) for told in between],
     }
     return json.dumps(content, indent=2)
 
 
-FORMATS: dict[str, Callable[[Rows, Sequence[Published]], str]] = {
+Format = Callable[[Rows, Sequence[Published], Sequence[Disagreement]], str]
+FORMATS: dict[str, Format] = {
     "markdown": markdown,
     "latex": latex,
     "csv": table_csv,
@@ -74,36 +98,47 @@ FORMATS: dict[str, Callable[[Rows, Sequence[Published]], str]] = {
 }
 
 
-def _titles() -> list[str]:
-    return ["", *(title for _, title in COLUMNS)]
+def _titles(rows: Rows) -> list[str]:
+    return ["", *(title for _, title in columns_of(rows))]
 
 
 def _cells(
     rows: Rows, published: Sequence[Published], escape: Callable[[str], str]
 ) -> list[list[str]]:
-    lines = []
-    for position, row in enumerate(rows):
-        lines.append([escape(row.model), *_estimates(row)])
-        if row is rows[-1] or sizes(rows[position + 1]) != sizes(row):
-            lines.append(["questions / videos", *map(" / ".join, zip(*sizes(row), strict=True))])
+    lines, columns = [], columns_of(rows)
+    for position, (label, row) in enumerate(zip(labels_of(rows), rows, strict=True)):
+        lines.append([escape(label), *_estimates(row, columns)])
+        below = sizes(row, columns)
+        if row is rows[-1] or sizes(rows[position + 1], columns) != below:
+            lines.append(["questions / videos", *map(" / ".join, zip(*below, strict=True))])
     for other in published:
-        printed = [printed_text(other, column) for column, _ in COLUMNS]
+        printed = [printed_text(other, column) for column, _ in columns]
         lines.append([escape(f"{other.label} (published)"), *printed])
     return lines
 
 
-def _estimates(row: Scores) -> list[str]:
-    found = [estimate_of(row, column) for column, _ in COLUMNS]
+def _estimates(row: Scores, columns: Columns) -> list[str]:
+    found = [estimate_of(row, column) for column, _ in columns]
     return [NONE if e is None else f"{mean_text(e)} [{range_text(e)}]" for e in found]
+
+
+def _csv_difference(told: Disagreement, difference: Difference) -> dict[str, Any]:
+    row = difference.points
+    record: dict[str, Any] = {"model": told.model, "protocol": row.model, "source": "difference"}
+    for column in (OVERALL, *row.tasks):
+        record |= _csv_estimate(column, estimate_of(row, column) or row.overall)
+    read = sum(difference.read.values())
+    return record | _csv_estimate(MICRO, row.micro) | {"read_differently": read}
 
 
 def _csv_row(row: Scores) -> dict[str, Any]:
     record: dict[str, Any] = {"model": row.model, "protocol": row.protocol, "source": "this run"}
-    for column, _ in COLUMNS:
+    for column, _ in WITH_VALID:
         estimate = estimate_of(row, column)
         if estimate is not None:
             record |= _csv_estimate(column, estimate)
-    return record | _csv_estimate(MICRO, row.micro) | {"unanswered": row.overall.failed}
+    counts = {name: row.outcomes[name] for name in NO_ANSWER}
+    return record | _csv_estimate(MICRO, row.micro) | {"unanswered": row.overall.failed} | counts
 
 
 def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:
@@ -131,4 +166,6 @@ def _markdown(text: str) -> str:
 def _no_nan(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _no_nan(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_no_nan(member) for member in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -15,7 +15,9 @@ from vicabench.reporting.cells import (
     COLUMNS,
     NONE,
     OVERALL,
+    columns_of,
     estimate_of,
+    labels_of,
     mean_text,
     notes_on,
     printed_text,
@@ -50,31 +52,37 @@ def _table() -> Table:
 def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
-    for column, title in COLUMNS:
+    columns = columns_of(rows)
+    for column, title in columns:
         style = "bold" if column == OVERALL else ""
         table.add_column(title, justify="right", style=style, no_wrap=True)
-    for position, row in enumerate(rows):
-        table.add_row(Text(row.model), *[_cell(row, column, "\n") for column, _ in COLUMNS])
-        if row is rows[-1] or sizes(rows[position + 1]) != sizes(row):
-            for name, numbers in zip(("questions", "videos"), sizes(row), strict=True):
+    for position, (label, row) in enumerate(zip(labels_of(rows, "\n"), rows, strict=True)):
+        table.add_row(Text(label), *[_cell(row, column, "\n") for column, _ in columns])
+        below = sizes(row, columns)
+        if row is rows[-1] or sizes(rows[position + 1], columns) != below:
+            for name, numbers in zip(("questions", "videos"), below, strict=True):
                 table.add_row(_dim(name), *[_dim(number) for number in numbers])
     if published:
         table.add_section()
     for other in published:
-        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in COLUMNS])
+        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in columns])
     return table
 
 
 def _narrow_layout(rows: Sequence[Scores]) -> Table:
     table = _table()
     table.add_column("", no_wrap=True)
-    for row in rows:
-        table.add_column(Text(row.model), justify="right", overflow="fold")
+    columns = columns_of(rows)
+    for label in labels_of(rows):
+        table.add_column(Text(label), justify="right", overflow="fold")
         table.add_column(_dim("n"), justify="right", overflow="fold")
-    for place, (column, title) in enumerate(COLUMNS):
+    for place, (column, title) in enumerate(columns):
         cells = []
         for row in rows:
-            cells += [_cell(row, column, " "), _dim("/".join(part[place] for part in sizes(row)))]
+            cells += [
+                _cell(row, column, " "),
+                _dim("/".join(part[place] for part in sizes(row, columns))),
+            ]
         table.add_row(title, *cells)
     return table
 

@@ -1,0 +1,179 @@
+"""The page in a real browser: what a reader sees, chooses, types and is protected from."""
+
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.browser.conftest import Browser
+from tests.browser.material import SCRIPT, UNCLOSED, vsibench_rows
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+def test_it_opens_from_disk_without_a_complaint_and_fetches_nothing(
+    browser: Browser, hostile_page: Path
+) -> None:
+    browser.open(hostile_page)
+    assert browser.text("#found") == "61 questions"
+    assert browser.text("#scores tbody tr:first-child .overall .mean") == "100.0"
+    assert len(browser.texts("#figures svg")) >= 5
+    assert browser.run("return performance.getEntriesByType('resource').length") == 0
+    assert browser.complaints() == []
+
+
+def test_what_a_model_says_is_text_and_never_runs(browser: Browser, hostile_page: Path) -> None:
+    browser.open(hostile_page, "#q=0-0")
+    assert browser.text(".answer:last-child > .reply") == SCRIPT
+    browser.open(hostile_page, "#q=0-1")
+    assert browser.text(".answer:last-child > .reply") == UNCLOSED
+    assert "<img src=x" in browser.text(".answer:last-child h4")
+    browser.open(hostile_page, "#q=0-7")
+    assert browser.text(".answer:last-child > .facts") == f"ended by {SCRIPT}"
+    browser.choose("outcome", "failed")
+    assert browser.text(".answer .failure") == f"Failed: adapter: {SCRIPT}"
+    assert browser.run("return document.title") == "vicabench report · vicabench"
+    inserted = (
+        "const script = document.createElement('script'); script.textContent = 'window.ran = 1';"
+        "document.body.append(script); return window.ran ?? null;"
+    )
+    assert browser.run(inserted) is None
+    assert "Content Security Policy" in browser.complaints()[0]
+
+
+def test_characters_that_deceive_are_shown(browser: Browser, hostile_page: Path) -> None:
+    browser.open(hostile_page, "#q=0-2")
+    reply = browser.text(".answer:last-child > .reply")
+    assert reply == "left⟨U+202E⟩thgir⟨U+202C⟩ and a NUL ⟨U+0000⟩ ⟨U+D800⟩ ⟨U+2028⟩"
+
+
+def test_a_reply_of_a_megabyte_is_shortened_and_says_so(
+    browser: Browser, hostile_page: Path
+) -> None:
+    browser.open(hostile_page, "#q=0-3")
+    assert browser.text(".answer:last-child > .reply").endswith("the end")
+    assert "1,000,008 characters" in browser.text(".answer:last-child > .note")
+    assert hostile_page.stat().st_size < 2_000_000
+
+
+def test_thoughts_are_folded_beside_the_reply(browser: Browser, hostile_page: Path) -> None:
+    browser.open(hostile_page, "#q=0-4")
+    assert browser.text(".answer:last-child > .reply") == "A"
+    assert "Thoughts (6 words)" in browser.text(".answer:last-child details")
+    browser.driver.find_element("css selector", ".answer:last-child summary").click()
+    assert browser.text(".answer:last-child details pre").startswith("First the <i>chair</i>")
+
+
+def test_a_link_shows_its_question_with_frames_options_and_truth(
+    browser: Browser, hostile_page: Path
+) -> None:
+    browser.open(hostile_page, "#q=3-9&task=object_counting")
+    assert browser.text("#question h3") == "Question 3-9"
+    assert browser.text("#question .options .right").startswith("A. left")
+    images = "return [...document.querySelectorAll('.strip img')]"
+    decoded = f"{images}.map((i) => i.decode()))"
+    browser.driver.execute_async_script(
+        f"Promise.all({decoded.removeprefix('return ')}.then(arguments[0])"
+    )
+    assert browser.run(f"{images}.map((i) => [i.naturalWidth, i.naturalHeight])") == [[128, 96]] * 3
+    browser.open(hostile_page, "#q=lost")
+    assert "nowhere.mp4 is not there" in browser.text("#question .note")
+    browser.driver.find_element("css selector", "nav a[href='#figures']").click()
+    assert browser.text("#question h3") == "Question lost"
+    browser.open(hostile_page, "#q=unheard-of")
+    assert "not in this report" in browser.text("#missing")
+
+
+def test_the_keyboard_is_enough(browser: Browser, hostile_page: Path) -> None:
+    browser.open(hostile_page)
+    browser.press(Keys.TAB)
+    assert browser.run("return document.activeElement.className") == "skip"
+    browser.press("/")
+    assert browser.run("return document.activeElement.id") == "search"
+    browser.press("clip2 counting", Keys.ENTER)
+    assert browser.text("#found") == "1 of 61 questions"
+    browser.choose("text", "clip2")
+    browser.press("j", Keys.ARROW_DOWN, "k", Keys.ENTER)
+    assert browser.run("return document.activeElement.textContent") == "Question 2-1"
+    browser.press(Keys.ESCAPE)
+    assert browser.run("return document.activeElement.id") == "list"
+    active = browser.run("return document.activeElement.getAttribute('aria-activedescendant')")
+    selected = "return document.getElementById(arguments[0]).ariaSelected"
+    assert browser.run(selected, active) == "true"
+
+
+def test_dark_follows_the_system_and_the_button(browser: Browser, hostile_page: Path) -> None:
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    browser.open(hostile_page)
+    light = browser.run(ground)
+    browser.open(hostile_page, theme="dark")
+    dark = browser.run(ground)
+    assert dark != light
+    button = browser.driver.find_element("css selector", "#theme")
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert browser.run(ground) == light
+    browser.open(hostile_page, theme="dark")  # the choice is kept
+    assert browser.run(ground) == light
+    browser.run("localStorage.clear()")
+
+
+def test_every_field_and_list_has_a_name(browser: Browser, hostile_page: Path) -> None:
+    browser.open(hostile_page)
+    fields = browser.driver.find_elements(
+        "css selector", "input, select, button, [role=listbox], nav, table, section"
+    )
+    unnamed = [f for f in fields if f.is_displayed() and not f.accessible_name]
+    assert [field.get_attribute("outerHTML") for field in unnamed] == []
+
+
+def test_on_a_phone_a_question_takes_the_place_of_the_list(
+    browser: Browser, hostile_page: Path
+) -> None:
+    browser.open(hostile_page, width=390)
+    assert not browser.driver.find_element("css selector", "#question").is_displayed()
+    browser.driver.find_element("css selector", ".row").click()
+    assert browser.text("#question h3") == "Question 0-0"
+    browser.driver.find_element("css selector", "#back").click()
+    assert browser.driver.find_element("css selector", "#list").is_displayed()
+    assert browser.run(
+        "const page = document.documentElement; return page.scrollWidth <= innerWidth"
+    )
+
+
+def test_all_of_vsi_bench_is_filtered_searched_and_sorted(
+    browser: Browser, large_page: Path
+) -> None:
+    rows = vsibench_rows(2)
+    browser.open(large_page)
+    assert browser.text("#found") == "5,130 questions"
+    assert browser.run("return document.querySelectorAll('.row').length") < 60
+    browser.choose("task", "object_rel_direction")
+    assert browser.text("#found") == "968 of 5,130 questions"
+    browser.choose("model", "1")
+    browser.choose("result", "wrong")
+    browser.choose("dataset", "scannet")
+    wrong = [
+        row
+        for row in rows
+        if "rel_direction" in row["question_type"]
+        and row["response"] == "far off"
+        and row["video"].startswith("scannet/")
+    ]
+    assert browser.text("#found") == f"{len(wrong)} of 5,130 questions"
+    browser.choose("text", f"THING {wrong[0]['id']}?")
+    assert browser.text("#found") == "1 of 5,130 questions"
+    browser.driver.find_element("css selector", "#reset").click()
+    browser.choose("differ", "models")
+    differing = sum((row["id"] % 2 == 0) != (row["id"] % 5 == 0) for row in rows)
+    assert browser.text("#found") == f"{differing:,} of 5,130 questions"
+    browser.choose("sort", "easy")
+    assert browser.run("return document.querySelector('.row .chip').className") == "chip s10"
+
+
+def test_the_end_of_the_list_is_one_key_away(browser: Browser, large_page: Path) -> None:
+    browser.open(large_page)
+    browser.driver.find_element("css selector", "#list").send_keys(Keys.END)
+    assert browser.text("#place") == "5,130 of 5,130"
+    assert browser.text("#question h3") == "Question 5129"
+    assert browser.texts("#question img") == []

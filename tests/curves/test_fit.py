@@ -1,0 +1,78 @@
+"""The saturating fit against curves whose parameters are known, and against scipy's."""
+
+import numpy as np
+import pytest
+from scipy.optimize import curve_fit
+
+from vicabench.curves.fit import CEILING, FORMS, fit
+from vicabench.stats import Floats
+
+PERCENT = np.arange(5.0, 101.0, 5.0)
+SAME = np.zeros((10, 1))
+
+
+def exponential(x: Floats, a: float, b: float, c: float) -> Floats:
+    return np.asarray(a - b * np.exp(-x / c))
+
+
+def power(x: Floats, a: float, b: float, c: float) -> Floats:
+    return np.asarray(a - b * x**-c)
+
+
+def test_an_exact_curve_is_found_and_told_from_the_other_form() -> None:
+    for curve, name in ((exponential, "exponential"), (power, "power law")):
+        truth = (60.0, 25.0, 30.0) if curve is exponential else (70.0, 60.0, 0.4)
+        score = curve(PERCENT, *truth)
+        found = fit(PERCENT, score, score + SAME, 100)
+        assert found is not None
+        assert found.form == name
+        # Least squares has no minimum but this one; 1e-3 is what the search for c resolves.
+        assert list(found.parameters.values()) == pytest.approx(truth, rel=1e-3)
+        now, then = curve(np.array([100.0, 200.0]), *truth)
+        assert found.doubled.value == pytest.approx(then - now, abs=1e-3)
+
+
+def test_noisy_scores_give_the_least_squares_of_scipy() -> None:
+    noise = np.random.default_rng(3).normal(0, 0.8, len(PERCENT))
+    score = exponential(PERCENT, 62, 20, 25) + noise
+    found = fit(PERCENT, score, score + SAME, 100)
+    assert found is not None
+    form = next(form for form in FORMS if form.name == found.form)
+    curve = exponential if found.form == "exponential" else power
+    lower, upper = zip((0, CEILING), (0, np.inf), form.bounds, strict=True)
+    theirs, _ = curve_fit(curve, PERCENT, score, (60, 20, 20), bounds=(lower, upper))
+    assert list(found.parameters.values()) == pytest.approx(theirs, rel=1e-3)
+    assert found.rmse == pytest.approx(np.std(score - curve(PERCENT, *theirs)), rel=1e-3)
+
+
+def test_the_ceiling_holds_for_a_line_that_shows_no_end() -> None:
+    score = 20 + 0.7 * PERCENT
+    found = fit(PERCENT, score, score + SAME, 100)
+    assert found is not None
+    assert found.parameters["a"] <= CEILING
+    assert max(found.high_X) <= CEILING
+
+
+def test_the_interval_of_the_gain_is_as_wide_as_the_resamples_differ() -> None:
+    generator = np.random.default_rng(0)
+    drawn_RP = exponential(PERCENT, 60, 25, 40) + generator.normal(0, 1, (500, len(PERCENT)))
+    score = exponential(PERCENT, 60, 25, 40)
+    found = fit(PERCENT, score, drawn_RP, 288)
+    assert found is not None
+    gains = []
+    for row in drawn_RP[:40]:
+        one = fit(PERCENT, row, row + SAME, 288)
+        assert one is not None
+        gains.append(one.doubled.value)
+    inside = [found.doubled.low <= gain <= found.doubled.high for gain in gains]
+    assert sum(inside) >= 34  # 38 expected of 40; fewer than 34 has a probability below 2%
+    assert found.doubled.low < found.doubled.value < found.doubled.high
+
+
+def test_too_few_points_are_not_fitted_and_a_point_before_training_is_none_of_the_curve() -> None:
+    score = exponential(PERCENT, 60, 25, 30)
+    assert fit(PERCENT[:4], score[:4], score[:4] + SAME, 100) is None
+    percent, score = np.append(0.0, PERCENT), np.append(5.0, score)
+    found = fit(percent, score, score + SAME, 100)
+    assert found is not None
+    assert found.parameters["a"] == pytest.approx(60, rel=1e-3)

@@ -1,0 +1,43 @@
+"""Which checkpoints a name, a pattern or a list of specs stands for."""
+
+from pathlib import Path
+
+import pytest
+
+from vicabench.curves.series import checkpoint, expanded, grouped, named_series
+from vicabench.errors import ConfigError
+
+
+def test_a_published_series_is_its_checkpoints_in_the_zoo() -> None:
+    points = named_series("vica2-7b")
+    assert [p.percent for p in points] == list(range(5, 101, 5))
+    assert [points[0].spec, points[-1].spec] == ["nkkbr/ViCA2-5p", "nkkbr/ViCA2"]
+    assert checkpoint("nkkbr/ViCA-thinking-5p").series == "ViCA2-7B-Thinking"
+    with pytest.raises(ConfigError, match="It has ViCA2-7B, ViCA2-7B-Thinking, ViCA-7B"):
+        named_series("ViCA3")
+
+
+def test_a_pattern_is_the_folders_that_match_and_the_final_one_without_its_ending(
+    tmp_path: Path,
+) -> None:
+    for name in ("tiny-7p", "tiny-40p", "tiny", "other-50p"):
+        (tmp_path / name).mkdir()
+    points = expanded(f"{tmp_path}/tiny-{{p}}p")
+    assert [(p.percent, Path(p.spec).name) for p in points] == [
+        (7, "tiny-7p"),
+        (40, "tiny-40p"),
+        (100, "tiny"),
+    ]
+    assert {p.series for p in points} == {"tiny"}
+    with pytest.raises(ConfigError, match="No folder matches"):
+        expanded(f"{tmp_path}/none-{{p}}p")
+
+
+def test_a_pattern_of_a_hub_id_is_every_fifth_percent() -> None:
+    points = expanded("lab/Model-{p}p")
+    assert [points[0].spec, points[-1].spec, len(points)] == ["lab/Model-5p", "lab/Model", 20]
+
+
+def test_two_checkpoints_in_one_place_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"a/m-5p and b/m-5p are both m at 5%"):
+        grouped([checkpoint("a/m-5p"), checkpoint("b/m-5p")])

@@ -1,0 +1,177 @@
+"""`vicabench import`: results of other harnesses become runs like ours."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+
+from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
+from vicabench.types import TASKS
+
+# Written by lmms-eval 0.7.3, task vsibench over 30 questions of ours, a model of fixed replies.
+LMMS_EVAL = Path(__file__).parent.parent / "fixtures" / "lmms_eval"
+SAMPLES = LMMS_EVAL / "20261123_131031_samples_vsibench.jsonl"
+RESULTS = LMMS_EVAL / "20261123_131031_results.json"
+
+
+def scored(vicabench: Vicabench, run: str, protocol: str) -> dict[str, str]:
+    done = vicabench("score", run, "--protocol", protocol, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    return next(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_lmms_eval_scores_are_those_that_lmms_eval_printed(vicabench: Vicabench) -> None:
+    done = vicabench("import", "lmms-eval", LMMS_EVAL, "--out", "run")
+    assert done.returncode == 0, done.stderr
+    row = scored(vicabench, "run", "lmms-eval")
+    theirs = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]["vsibench"]
+    assert row["model"] == "example/Tiny-VL-1B"
+    # Both print rounded: they 6 decimals of a share, we 4 of a percentage.
+    assert float(row["average"]) == pytest.approx(100 * theirs["vsibench_overall,none"], abs=2e-4)
+    for task in TASKS:
+        measure = "mra" if task.unit else "accuracy"
+        theirs_too = 100 * theirs[f"{task.name}_{measure},none"]
+        assert float(row[task.name]) == pytest.approx(theirs_too, abs=2e-4)
+
+
+def test_an_imported_run_keeps_raw_replies_and_says_where_they_come_from(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    vicabench("import", "lmms-eval", SAMPLES, "--out", "run")
+    line = read_jsonl(tmp_path / "run" / "predictions.jsonl")[3]
+    assert line["response"] == "<think>3 or A</think>\n1"
+    assert line["video"] == "scannet/scene0"
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["config"]
+    assert (config["benchmark"], config["subset"]) == ("vsi-bench", "full")
+    assert config["adapter"]["model_args"] == "pretrained=example/Tiny-VL-1B,max_frames_num=32"
+    assert len(config["adapter"]["file_sha256"]) == 64
+    assert "imported from lmms-eval" in vicabench("score", "run").stdout
+
+
+def in_vlmevalkit(rows: list[Row]) -> list[list[object]]:
+    """The columns that VLMEvalKit documents for VSI-Bench, with its header."""
+    header = ["index", "video", "candidates", "question", "answer", "question_type", "prediction"]
+    lines = [
+        [
+            place,
+            f"scannet/{row['video']}.mp4",
+            str(row["options"] or []),
+            row["question"],
+            row["ground_truth"],
+            row["question_type"],
+            row["response"],
+        ]
+        for place, row in enumerate(rows)
+    ]
+    return [header, *lines]
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "tsv"])
+def test_vlmevalkit_predictions_are_graded(
+    vicabench: Vicabench, tmp_path: Path, ending: str
+) -> None:
+    rows = [{**row, "response": row["ground_truth"]} for row in rows_about(2)]
+    rows[0]["response"] = '=SUM(1) "quoted"\n\tso 1'
+    rows[1]["response"] = "Failed to obtain answer via API."
+    rows[2]["response"] = None
+    file = tmp_path / f"Tiny-VL_VSI-Bench_origin_32frame.{ending}"
+    write_sheet(file, in_vlmevalkit(rows))
+    done = vicabench("import", "vlmevalkit", file, "--out", "run")
+    assert done.returncode == 0, done.stderr
+    lines = read_jsonl(tmp_path / "run" / "predictions.jsonl")
+    assert [line["response"] for line in lines[:4]] == [rows[0]["response"], None, "", "1"]
+    assert lines[1]["error"] == "vlmevalkit: Failed to obtain answer via API."
+    assert lines[4]["options"] == ["A. left", "B. right", "C. back"]
+    row = scored(vicabench, "run", "vlmevalkit")
+    assert (row["model"], row["unanswered"], row["empty"]) == ("Tiny-VL", "1", "1")
+    assert float(row["object_counting"]) == 100
+
+
+def write_sheet(file: Path, lines: list[list[object]]) -> None:
+    if file.suffix == ".tsv":
+        with file.open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out, delimiter="\t").writerows(lines)
+        return
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for line in lines:
+        sheet.append(line)
+    book.save(file)
+
+
+def test_any_jsonl_is_read_by_its_columns_and_joined_with_a_benchmark(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = rows_about(2)
+    write_jsonl(tmp_path / "questions.jsonl", rows)
+    theirs = [{"qid": row["id"], "output": {"text": row["ground_truth"]}} for row in rows[:15]]
+    write_jsonl(tmp_path / "theirs.jsonl", theirs)
+    done = vicabench(
+        "import", "jsonl", "theirs.jsonl", "--out", "run", "--model", "theirs",
+        "--benchmark", "questions.jsonl", "--column", "id=qid", "--column", "response=output.text",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "5 of 20 questions of questions.jsonl are not in the file" in done.stderr
+    assert float(scored(vicabench, "run", "official")["average"]) == 100
+
+
+def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = [{**row, "response": "1"} for row in rows_about(1)]
+    rows[1]["ground_truth"] = "0"
+    rows[2]["id"] = rows[0]["id"]
+    file = write_jsonl(tmp_path / "p.jsonl", rows)
+    file.write_text(file.read_text(encoding="utf-8") + "{torn", encoding="utf-8")
+    done = vicabench("import", "jsonl", "p.jsonl", "--out", "run", "--model", "m")
+    assert done.returncode == 1
+    for words in ("p.jsonl, line 2", "line 3: id 0-0 stands already", "line 11: it is not JSON"):
+        assert words in done.stderr
+    words = " ".join(vicabench("score", "run").stdout.split())
+    assert "3 of 11 rows could not be read and are left out" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("lmms", "p.jsonl"), ("lmms-eval", "vlmevalkit", "jsonl")),
+        (("jsonl", "none.jsonl"), ("none.jsonl", "cannot be read")),
+        (("jsonl", "p.jsonl"), ("None of the 10 rows", "line 1", "response", "--benchmark")),
+        (("jsonl", "p.jsonl", "--column", "reply=x"), ("--column", "response")),
+        (("jsonl", "p.jsonl", "--column", "response=question"), ("--model NAME",)),
+        (("lmms-eval", "p.jsonl", "--column", "id=x"), ("--column", "jsonl")),
+        (("lmms-eval", "p.jsonl"), ("None of the 10 rows", "vsibench")),
+        (("lmms-eval", "."), ("found: none",)),
+        (("vlmevalkit", "p.jsonl"), (".xlsx", ".tsv")),
+        (("vlmevalkit", "p.xlsx"), ("p.xlsx", "workbook")),
+        (("jsonl", "p.jsonl", "--subset", "pruned"), ("--benchmark",)),
+    ],
+)
+def test_what_cannot_be_imported_is_explained(
+    vicabench: Vicabench, tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    write_jsonl(tmp_path / "p.jsonl", rows_about(1))
+    (tmp_path / "p.xlsx").write_bytes(b"not a workbook")
+    refuses(vicabench("import", *arguments, "--out", "run"), *words)
+
+
+def test_a_row_that_contradicts_the_benchmark_is_not_graded_as_it(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = rows_about(1)
+    write_jsonl(tmp_path / "questions.jsonl", rows)
+    other = [{**row, "response": "1", "ground_truth": "9"} for row in rows[:1]]
+    write_jsonl(tmp_path / "p.jsonl", other)
+    done = vicabench("import", "jsonl", "p.jsonl", "--out", "run", "--benchmark", "questions.jsonl")
+    refuses(done, "ground_truth", "'9'", "'1'", "0-0")
+
+
+def test_a_run_is_never_imported_over(vicabench: Vicabench, tmp_path: Path) -> None:
+    vicabench("import", "lmms-eval", SAMPLES, "--out", "run")
+    before = (tmp_path / "run" / "predictions.jsonl").read_bytes()
+    refuses(vicabench("import", "lmms-eval", SAMPLES, "--out", "run"), "--out")
+    assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == before

@@ -1,0 +1,55 @@
+"""Published results as data: every file is read, every figure has its source."""
+
+import pytest
+
+from vicabench.errors import ConfigError
+from vicabench.reference import (
+    citations,
+    curves,
+    find_published,
+    published_rows,
+    published_scores,
+    thinking_curve,
+)
+
+
+def test_the_curves_of_the_papers_are_there_point_by_point() -> None:
+    found = {curve.series: {p.percent: p.average for p in curve.points} for curve in curves()}
+    assert all(list(points) == list(range(5, 101, 5)) for points in found.values())
+    best = {series: max(points.values()) for series, points in found.items()}
+    assert best == {"ViCA2-7B": 56.81, "ViCA-7B": 60.56, "ViCA-Base-7B": 55.39}
+    first, last = thinking_curve()[0], thinking_curve()[-1]
+    assert (first.percent, first.valid_outputs, first.direct_answers) == (5, 5036, 4717)
+    assert (last.percent, last.via_thoughts, last.overall) == (100, 4491, 38.50)
+    assert last.tasks["obj_appearance_order"] == 54.88
+
+
+def test_every_figure_has_a_source_that_has_a_citation() -> None:
+    sources = {row.source for row in published_rows()}
+    sources |= {p.source for c in curves() for p in c.points} | {p.source for p in thinking_curve()}
+    assert all(cited.url.startswith("https://") for cited in citations(sources))
+    with pytest.raises(KeyError):
+        citations(["someone said so"])
+
+
+def test_printed_averages_that_do_not_follow_from_their_columns_are_found() -> None:
+    # The two that a reader with a pocket calculator finds.
+    marked = {row.label for row in published_rows() if not row.consistent}
+    assert marked == {"Chance (frequency)", "Spatial-MLLM-4B"}
+    assert all(point.consistent for point in thinking_curve())
+
+
+def test_rows_with_an_average_alone_are_kept_apart_from_rows_with_tasks() -> None:
+    labels = [row.label for row in published_rows()]
+    assert "GPT-5" in labels
+    assert "GPT-5" not in [row.label for row in published_scores()]
+
+
+def test_a_row_is_named_exactly_or_by_words_that_leave_one() -> None:
+    assert find_published("vica-7b").overall == 60.6  # not ViCA-7B-Thinking
+    assert find_published("frequency chance").label == "Chance (frequency)"
+    assert find_published("InternVL2-8B CVPR").overall == 37.5
+    with pytest.raises(ConfigError, match=r"2 published rows: .*ViCA2 report.*CVPR version"):
+        find_published("InternVL2-8B")
+    with pytest.raises(ConfigError, match="no published row 'GPT-9'"):
+        find_published("GPT-9")

@@ -1,0 +1,116 @@
+"""Figures: exact numbers behind them, text as text, the same bytes, nothing untrusted inside."""
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tests.runs import write_run
+from tests.support import Row, is_numeric, rows_about
+from vicabench.grading.protocols import find_protocol
+from vicabench.paired import compare_runs
+from vicabench.reporting import figures
+from vicabench.reporting.figures.errors import ratios_of
+from vicabench.results import Run, load_run
+from vicabench.shares import median_of, shares_of
+from vicabench.types import TASKS
+
+OFFICIAL = find_protocol("official")
+HOSTILE = "<script>alert(1)</script> $x_1$ & 模型"
+
+
+def answered(row: Row) -> Row:
+    """Half the truth for numbers, but none about every seventh clip; always A for letters."""
+    clip = int(row["video"].removeprefix("clip"))
+    response = "A"
+    if is_numeric(row["question_type"]):
+        response = "none" if clip % 7 == 0 else str(float(row["ground_truth"]) / 2)
+    video = f"{('scannet', 'arkitscenes')[clip % 2]}/{row['video']}"
+    return {**row, "video": video, "response": response}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    rows = [answered(row) for row in rows_about(12)]
+    return load_run(write_run(tmp_path_factory.mktemp("run") / "run", HOSTILE, rows))
+
+
+@pytest.fixture(scope="module")
+def drawn(run: Run) -> dict[str, Figure]:
+    scores, grades = run.scores(OFFICIAL), run.grades(OFFICIAL)
+    return {
+        "averages": figures.averages([scores]),
+        "tasks": figures.tasks([scores, scores]),
+        "radar": figures.radar([scores]),
+        "errors": figures.errors([run], OFFICIAL),
+        "letters": figures.letters([run], OFFICIAL),
+        "datasets": figures.by_dataset([run], OFFICIAL),
+        "rooms": figures.by_room_size([run], OFFICIAL),
+        "differences": figures.differences(
+            [compare_runs(grades, grades, model_a=run.name, model_b=run.name)]
+        ),
+    }
+
+
+def texts(figure: Figure) -> str:
+    return " ".join(ET.fromstring(figures.svg(figure)).itertext())
+
+
+def test_every_figure_says_what_it_rests_on(drawn: dict[str, Figure]) -> None:
+    for figure in drawn.values():
+        said = texts(figure)
+        assert re.search(r"official", said)
+        assert re.search(r"\b(120|60|40|48|72)\b", said)  # all, halves, thirds, numeric, letters
+        assert re.search(r"95%", said)
+
+
+def test_an_embedded_figure_holds_names_as_text_and_nothing_that_runs(
+    drawn: dict[str, Figure],
+) -> None:
+    ids: list[str] = []
+    for name, figure in drawn.items():
+        root = ET.fromstring(figures.svg(figure))
+        tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+        assert tags <= {"svg", "title", "defs", "style", "g", "path", "use", "text", "tspan",
+                        "clipPath", "rect", "pattern"}  # fmt: skip
+        links = [e.get("href") for e in root.iter() if e.get("href")]
+        own = [e.get("id") or "" for e in root.iter() if e.get("id")]
+        assert all(link and link[1:] in own for link in links)
+        ids += own
+        if name in ("averages", "tasks", "radar"):
+            assert "script>" in "".join(root.itertext())
+    assert len(ids) == len(set(ids))  # several figures share a page
+
+
+def test_the_same_figure_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
+    for kind in ("pdf", "svg", "png"):
+        files = [
+            figures.save(figures.radar([run.scores(OFFICIAL)]), tmp_path / f"{n}.{kind}")
+            for n in (1, 2)
+        ]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert "Obj. Count" in (tmp_path / "1.svg").read_text(encoding="utf-8")
+
+
+def test_ratios_are_answers_over_truths_and_what_is_unreadable_is_counted(run: Run) -> None:
+    found = ratios_of(run, OFFICIAL, TASKS[0])
+    assert found.ratios == (0.5,) * 10  # of twelve videos, two say "none"
+    assert found.missing == 2
+
+
+def test_medians_and_shares_agree_with_their_definitions() -> None:
+    generator = np.random.default_rng(5)
+    values = generator.lognormal(size=301).tolist()
+    videos = [f"v{n % 40}" for n in range(301)]
+    median, low, high = median_of(values, videos)
+    assert median == np.median(values)
+    assert low < median < high
+    labels = generator.permutation(["A"] * 150 + ["B"] * 100 + ["?"] * 51).tolist()
+    (a, _, _), (b, b_low, b_high) = shares_of(labels, videos, ("A", "B"))
+    assert (a, b) == pytest.approx((15000 / 301, 10000 / 301))
+    # One letter a question and nearly as many questions in each video: close to binomial.
+    spread = 196 * np.sqrt(100 / 301 * 201 / 301 / 301)
+    assert (b_low, b_high) == pytest.approx((b - spread, b + spread), abs=0.3 * spread)

@@ -1,0 +1,210 @@
+"""One checkpoint after another: what is not yet run is, the next one is downloaded meanwhile."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+
+from vicabench import zoo
+from vicabench.adapters import find_adapter
+from vicabench.cli.progress import RunDisplay
+from vicabench.cli.running import (
+    Request,
+    benchmark_of,
+    folders_within,
+    run_one,
+    say,
+)
+from vicabench.engine.plan import select
+from vicabench.errors import ConfigError, RunFolderError, UserError
+from vicabench.grading.protocols import find_protocol
+from vicabench.predictions import read_predictions
+from vicabench.store import PREDICTIONS, planned_ids, read_config
+from vicabench.types import Benchmark, Question
+
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """The run folder of each spec that has a result, and why the others have none."""
+
+    folders: Mapping[str, Path]
+    gaps: Mapping[str, str]
+
+
+def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Results:
+    """Run every model of the request that is not finished yet, in order.
+
+    One that fails is recorded and the next one is run. ConfigError or DataError before anything
+    is run, for options, models or a benchmark that cannot be.
+    """
+    decoding = request.video.decoding()
+    protocol = find_protocol(request.protocol)
+    for model in request.models:
+        find_adapter(model)
+    benchmark = benchmark_of(request, terminal)
+    selected = select(benchmark, limit=request.limit, tasks=request.tasks)
+    folders = folders_within(request, benchmark)
+    todo = [m for m in request.models if not finished(request, benchmark, selected, m, folders[m])]
+    if done := len(request.models) - len(todo):
+        say(terminal, f"{done} of {len(request.models)} checkpoints are finished already.")
+    cache.remember(todo)
+    gaps: dict[str, str] = {}
+    with Downloads(terminal) as downloads:
+        for model, following in zip_longest(todo, todo[1:]):
+            downloads.wait()
+            if following:
+                downloads.begin(following)
+            try:
+                one = replace(request, models=(model,))
+                display = RunDisplay(terminal, model, selected, protocol)
+                run_one(one, benchmark, selected, model, folders[model], decoding, display)
+            except UserError as error:  # what was downloaded stays, for the next attempt
+                gaps[model] = str(error)
+                say(terminal, f"{model} has no result: {error}")
+            else:
+                cache.evict(model)
+            gc.collect()  # or the next model would have to share the GPU with this one
+    return Results(folders={m: f for m, f in folders.items() if m not in gaps}, gaps=gaps)
+
+
+def finished(
+    request: Request, benchmark: Benchmark, selected: Sequence[Question], model: str, folder: Path
+) -> bool:
+    """Whether a folder holds all answers to what is asked now, so that nothing need be loaded.
+
+    True only if the run's last start was asked in the same way; in doubt it is started, which
+    compares the configuration down to the weights and asks only what is owed.
+    """
+    try:
+        found = read_config(folder)
+    except RunFolderError:
+        return False
+    if found is None or not (folder / PREDICTIONS).exists():
+        return False
+    config = found["config"]
+    asked = {
+        "model": model,
+        "benchmark": benchmark.name,
+        "subset": benchmark.subset,
+        "revision": benchmark.revision,
+        "frames": 0 if request.video.no_video else request.video.frames,
+        "seed": request.seed,
+    }
+    alike = all(config[name] == value for name, value in asked.items())
+    options = found["starts"][-1].get("options") if found["starts"] else None
+    if not alike or options != json.loads(json.dumps(asdict(request.options))):
+        return False
+    ids = {q.id for q in selected}
+    there = read_predictions(folder / PREDICTIONS, torn_ok=True)
+    settled = {p.question.id for p in there if p.response is not None or not request.retry_errors}
+    return planned_ids(found["plan"]) == ids and ids <= settled
+
+
+class Downloads:
+    """Fetches one checkpoint ahead, in a process of its own that ends with this one.
+
+    What goes wrong there is no error yet: the run itself fetches again, and says it.
+    """
+
+    def __init__(self, terminal: Console) -> None:
+        self._terminal = terminal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._model = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+    def begin(self, model: str) -> None:
+        """Start to fetch a checkpoint of the hub that is not in the cache."""
+        repo = zoo.repository(model)
+        offline = any(os.environ.get(name, "0").upper() not in ("0", "", "OFF") for name in OFFLINE)
+        if repo is None or offline or _is_whole(repo):
+            return
+        self._model = model
+        self._process = subprocess.Popen(  # noqa: S603  (our own command)
+            [sys.executable, "-m", "vicabench", "models", "fetch", model],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+        )
+
+    def wait(self) -> None:
+        """Wait until the checkpoint that is being fetched is there."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            say(self._terminal, f"{self._model} is still being downloaded ...")
+        self._process.wait()
+        self._process = None
+
+
+class Cache:
+    """What of the hub's cache may be deleted again: what was not there before the first start.
+
+    Which revisions were there is written to `record` before anything is downloaded, so that the
+    next start of a killed command still knows it. With `everything` all of it may go.
+    """
+
+    def __init__(self, record: Path | None, *, everything: bool = False) -> None:
+        self._record = record
+        self._everything = everything
+        self._before: dict[str, list[str]] = {}
+
+    def remember(self, models: Sequence[str]) -> None:
+        """Note what is cached of these models, unless an earlier start did."""
+        if self._record is None:
+            return
+        known = self._recorded(self._record)
+        for repo in filter(None, map(zoo.repository, models)):
+            known.setdefault(repo, sorted(zoo.revisions(repo)))
+        self._before = known
+        self._record.parent.mkdir(parents=True, exist_ok=True)
+        self._record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+    def _recorded(self, record: Path) -> dict[str, list[str]]:
+        """What an earlier start noted; ConfigError if that is damaged: nothing is guessed here."""
+        if not record.exists():
+            return {}
+        try:
+            known: Any = json.loads(record.read_text(encoding="utf-8"))
+            return {str(repo): [str(commit) for commit in kept] for repo, kept in known.items()}
+        except (ValueError, AttributeError, TypeError):
+            raise ConfigError(
+                f"{record} no longer says what was in the cache before. Delete it, and what is in "
+                "the cache now is kept; or leave out --evict."
+            ) from None
+
+    def evict(self, model: str) -> None:
+        """Delete the cached revisions of a model that may be deleted."""
+        repo = zoo.repository(model)
+        if self._record is not None and repo is not None:
+            zoo.evict(repo, keep=() if self._everything else self._before[repo])
+
+
+def _is_whole(repo: str) -> bool:
+    there = zoo.cached().get(repo)
+    return there is not None and there.whole

@@ -1,0 +1,206 @@
+"""What `vicabench compare` does: load, check that like is compared with like, compare, print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicabench.cli.output import TERMINAL, check_format, console
+from vicabench.errors import ConfigError
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.paired import Comparison, compare_runs
+from vicabench.reference import Published, find_published
+from vicabench.reporting.cells import WHOLE
+from vicabench.reporting.changes import by_id, change_sheets
+from vicabench.reporting.comparison import (
+    AnyComparison,
+    paired_sheet,
+    subtracted_sheet,
+    unpaired_sheet,
+)
+from vicabench.reporting.comparison_data import comparison_csv, comparison_json
+from vicabench.reporting.sheets import SHEET_FORMATS, Sheet, show_sheets
+from vicabench.results import Run, load_runs
+from vicabench.unpaired import compare_published
+
+SETTINGS = ("benchmark", "subset", "revision", "frames", "sampling")
+"""Fields of a run's configuration that should be alike, or be known to differ."""
+WIDE = 100
+"""Columns of a terminal in which a comparison has one line of titles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of the command, as typed."""
+
+    paths: tuple[Path, ...]
+    protocol: str
+    table: str
+    shared: bool
+    listed: int
+    published: tuple[str, ...]
+    subtract: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A paired comparison with the runs that it is about."""
+
+    a: Run
+    b: Run
+    result: Comparison
+
+
+def compare(request: Request) -> None:
+    """Do what was asked and print it; UserError for what cannot be compared."""
+    _check(request)
+    rule = find_protocol(request.protocol)
+    rows = [find_published(name) for name in request.published]
+    base, chance = _to_subtract(request.subtract)
+    runs = load_runs([*request.paths, *base])
+    blind = [runs.pop() for _ in base]
+    paired = [_paired(runs[0], run, rule, request.shared) for run in runs[1:]]
+    unpaired = [_unpaired(run, row, rule) for row in rows for run in runs]
+    gains = [_paired(one, run, rule, request.shared).result for one in blind for run in runs]
+    gaps = [_unpaired(run, row, rule) for row in chance for run in runs]
+    _print(request, rule, paired, unpaired, [*gains, *gaps])
+
+
+def _to_subtract(name: str | None) -> tuple[list[Path], list[Published]]:
+    """The run or the published row of this name, at most one of the two."""
+    if name is None:
+        return [], []
+    if Path(name).exists():
+        return [Path(name)], []
+    try:
+        return [], [find_published(name)]
+    except ConfigError as error:
+        raise ConfigError(f"--subtract: there is no run {name}. {error}") from None
+
+
+def _check(request: Request) -> None:
+    check_format(request.table)
+    if len(request.paths) < 2 and not request.published and request.subtract is None:
+        raise ConfigError(
+            "There is one run and nothing to compare it with. Name a second run, a published row "
+            "with --published NAME, or a blind run with --subtract RUN."
+        )
+    places = [path.resolve() for path in request.paths]
+    twice = next((str(p) for p in request.paths if places.count(p.resolve()) > 1), None)
+    if twice:
+        raise ConfigError(f"{twice} is named twice: a run is not compared with itself.")
+    if request.listed and len(request.paths) < 2:
+        raise ConfigError("--fixed lists what a second run fixed and broke: name two runs.")
+    if request.listed and request.table == "csv":
+        raise ConfigError(
+            "--fixed lists questions, which a CSV of differences has no place for. Use --format "
+            "json, which has the ids of all of them, or another format."
+        )
+
+
+def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
+    grades_a, grades_b = a.grades(rule), b.grades(rule)
+    ids_a, ids_b = ({g.id: None for g in grades} for grades in (grades_a, grades_b))
+    only_a, only_b = [k for k in ids_a if k not in ids_b], [k for k in ids_b if k not in ids_a]
+    if (only_a or only_b) and not shared and len(only_a) < len(ids_a):
+        raise ConfigError(
+            f"{a.name} and {b.name} were not asked the same questions: "
+            f"{len(ids_a) - len(only_a)} are shared, {_some(only_a)} only in {a.path}, "
+            f"{_some(only_b)} only in {b.path}. Type the same command with --shared to compare "
+            "them on what they share."
+        )
+    notes = [*_differing(a, b), *_run_notes(a), *_run_notes(b)]
+    result = compare_runs(grades_a, grades_b, model_a=a.name, model_b=b.name, notes=notes)
+    return Compared(a=a, b=b, result=result)
+
+
+def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
+    if run.benchmark not in (None, "vsi-bench"):
+        raise ConfigError(
+            f"'{row.label}' is a published row about VSI-Bench; {run.name} was asked "
+            f"{run.benchmark}. Compare it with runs of its own benchmark."
+        )
+    scores = run.scores(rule)
+    notes = list(_run_notes(run))
+    if scores.overall.count != WHOLE:
+        notes.append(f"{run.name}: asked {scores.overall.count} of {WHOLE} questions.")
+    if not row.whole:
+        notes.append(f"{row.label} is about a part of the benchmark.")
+    return compare_published(scores, row, notes=notes)
+
+
+def _differing(a: Run, b: Run) -> Iterator[str]:
+    """What is not alike about two runs that are compared: settings, and shared questions."""
+    if a.config and b.config:
+        ours, theirs = a.config["config"], b.config["config"]
+        for name in SETTINGS:
+            if ours.get(name) != theirs.get(name):
+                yield f"{name}: {ours.get(name)} in {a.name}, {theirs.get(name)} in {b.name}."
+    asked = {p.question.id: p.question for p in a.predictions}
+    both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
+    answers = sum(one.answer != other.answer for one, other in both)
+    if answers:
+        yield f"Shared questions with another ground truth: {answers}; each run keeps its own."
+    texts = sum(
+        bool(one.text and other.text) and (one.text, one.options) != (other.text, other.options)
+        for one, other in both
+    )
+    if texts:
+        yield f"Shared questions worded, or with options ordered, differently: {texts}."
+
+
+def _run_notes(run: Run) -> Iterator[str]:
+    return (f"{run.name}: {note}." for note in run.notes)
+
+
+def _some(ids: Sequence[str]) -> str:
+    """How many, and the first few by name."""
+    if not ids:
+        return "none"
+    named = ", ".join(ids[:3])
+    return f"{len(ids)} ({named}{', ...' if len(ids) > 3 else ''})"
+
+
+def _print(
+    request: Request,
+    rule: Protocol,
+    paired: Sequence[Compared],
+    unpaired: Sequence[AnyComparison],
+    subtracted: Sequence[AnyComparison],
+) -> None:
+    comparisons = [*(found.result for found in paired), *unpaired]
+    if request.table == "csv":
+        typed = comparison_csv([*comparisons, *subtracted])
+    elif request.table == "json":
+        typed = comparison_json(comparisons, subtracted)
+    else:
+        narrow = request.table == TERMINAL and console().width < WIDE
+        sheets = [*_sheets(comparisons, subtracted, narrow)]
+        sheets += _listed(paired, rule, request.listed)
+        if request.table == TERMINAL:
+            show_sheets(console(), sheets)
+            return
+        typed = SHEET_FORMATS[request.table](sheets)
+    sys.stdout.write(typed + "\n")
+
+
+def _sheets(
+    comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison], narrow: bool
+) -> Iterator[Sheet]:
+    for found in comparisons:
+        if isinstance(found, Comparison):
+            yield paired_sheet(found, narrow=narrow)
+        else:
+            yield unpaired_sheet(found)
+    if subtracted:
+        yield subtracted_sheet(subtracted)
+
+
+def _listed(paired: Sequence[Compared], rule: Protocol, most: int) -> Iterator[Sheet]:
+    for found in paired if most else ():
+        questions = {p.question.id: p.question for p in found.b.predictions}
+        questions |= {p.question.id: p.question for p in found.a.predictions}
+        grades_a, grades_b = by_id(found.a.grades(rule)), by_id(found.b.grades(rule))
+        yield from change_sheets(found.result, questions, grades_a, grades_b, most=most)

@@ -1,0 +1,183 @@
+"""What `vicabench scaling-curve` does once its options are parsed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from vicabench.cli.checkpoints import Cache, run_checkpoints
+from vicabench.cli.curve_files import write_curves, write_published
+from vicabench.cli.output import check_published, console
+from vicabench.cli.running import Request, say
+from vicabench.curves.measure import Series, measure
+from vicabench.curves.series import expanded, grouped, named_series, placed
+from vicabench.curves.verdict import saturation
+from vicabench.errors import ConfigError, DataError, UserError
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.reference import curves, thinking_curve
+from vicabench.reporting.cells import mean_text, range_text
+from vicabench.results import Run, load_run
+from vicabench.store import CONFIG
+from vicabench.text import printable
+
+RECORD = "cache-before.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveRequest:
+    """The options of one `vicabench scaling-curve`.
+
+    `run` is how checkpoints are run; `how_to_run` are the options about that which were typed.
+    """
+
+    run: Request
+    series: tuple[str, ...]
+    folders: tuple[Path, ...]
+    published_only: bool
+    out: Path
+    formats: tuple[str, ...]
+    evict: bool
+    evict_all: bool
+    how_to_run: tuple[str, ...]
+
+
+def draw_curves(request: CurveRequest) -> None:
+    """Run what is missing, draw, say what there is to say, and exit with what that comes to."""
+    _check(request)
+    terminal = console(stderr=True)
+    if request.published_only:
+        _say_files(write_published(request.out, request.formats, request.series), terminal)
+        return
+    protocol = find_protocol(request.run.protocol)
+    run = _from_folders if request.folders else _from_checkpoints
+    measured, complete = _drawable(run(request, protocol, terminal), terminal)
+    for one in measured:
+        _summary(one)
+    names = {one.name for one in measured}
+    overlaid = [c for c in curves() if request.run.published and c.series in names]
+    thinking = thinking_curve() if request.run.published else ()
+    _say_files(write_curves(request.out, request.formats, measured, overlaid, thinking), terminal)
+    sys.exit(0 if complete else 1)
+
+
+def _check(request: CurveRequest) -> None:
+    """Options that say nothing together, or would be ignored, are errors, never silence."""
+    models, folders = request.run.models, request.folders
+    if request.published_only and (models or folders or request.evict or request.run.published):
+        raise ConfigError(
+            "--published-only runs and reads nothing: leave out --models, --runs, --published "
+            "and --evict, or --published-only."
+        )
+    if folders and (models or request.evict):
+        raise ConfigError("--runs draws what was run: leave out --models and --evict, or --runs.")
+    if not (request.published_only or models or folders or request.series):
+        raise ConfigError(
+            "Say what to draw: --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
+            "--published-only."
+        )
+    used = ("--protocol",) if folders else ()
+    unused = [name for name in request.how_to_run if name not in used]
+    if unused and (folders or request.published_only):
+        raise ConfigError(
+            f"--runs and --published-only run nothing: leave out {', '.join(unused)}."
+        )
+    if not folders and not request.published_only:
+        check_published(request.run.published, request.run.benchmark)
+
+
+def _from_checkpoints(
+    request: CurveRequest, protocol: Protocol, terminal: Console
+) -> list[Series | str]:
+    points = [point for name in request.series for point in named_series(name)]
+    points += [point for spec in request.run.models for point in expanded(spec)]
+    series = grouped(points)
+    specs = tuple(point.spec for found in series.values() for point in found)
+    cache = Cache(request.out / RECORD if request.evict else None, everything=request.evict_all)
+    results = run_checkpoints(replace(request.run, models=specs), cache, terminal)
+    measured: list[Series | str] = []
+    for name, found in series.items():
+        runs = {
+            p.percent: load_run(results.folders[p.spec]) for p in found if p.spec in results.folders
+        }
+        gaps = {p.percent: results.gaps[p.spec] for p in found if p.spec in results.gaps}
+        measured.append(_measured(name, runs, protocol, gaps))
+    return measured
+
+
+def _from_folders(
+    request: CurveRequest, protocol: Protocol, terminal: Console
+) -> list[Series | str]:
+    runs = [load_run(folder) for place in request.folders for folder in _run_folders(place)]
+    for run in runs:
+        check_published(request.run.published, run.benchmark)
+    found = placed(runs)
+    wanted = {name.casefold() for name in request.series}
+    if unknown := wanted - {name.casefold() for name in found}:
+        raise ConfigError(
+            f"There is no run of {', '.join(sorted(unknown))} there, but of {', '.join(found)}."
+        )
+    measured: list[Series | str] = []
+    for name, by_percent in found.items():
+        if wanted and name.casefold() not in wanted:
+            continue
+        if not wanted and len(by_percent) == 1:
+            say(terminal, f"{name} is one run, not a curve: left out (--series {name} draws it).")
+            continue
+        measured.append(_measured(name, by_percent, protocol, {}))
+    return measured
+
+
+def _run_folders(place: Path) -> list[Path]:
+    """The run folders in a folder, at any depth; DataError if there is none."""
+    found = sorted(config.parent for config in place.rglob(CONFIG))
+    if not found:
+        raise DataError(f"There is no run folder in {place}: none holds a {CONFIG}.")
+    return found
+
+
+def _measured(
+    name: str, runs: Mapping[int, Run], protocol: Protocol, gaps: Mapping[int, str]
+) -> Series | str:
+    """The series, or why it has no point."""
+    try:
+        return measure(name, runs, protocol, gaps)
+    except UserError as error:
+        return str(error)
+
+
+def _drawable(found: Sequence[Series | str], terminal: Console) -> tuple[list[Series], bool]:
+    """The series that can be drawn, and whether all is there; what is missing is said.
+
+    DataError if there is none.
+    """
+    series = [one for one in found if isinstance(one, Series)]
+    problems = [one for one in found if isinstance(one, str)]
+    if not series:
+        raise DataError("There is nothing to draw. " + " ".join(problems))
+    for one in series:
+        problems += [f"{one.name} has a gap at {p}%: {why}" for p, why in sorted(one.gaps.items())]
+    for problem in problems:
+        say(terminal, problem)
+    unanswered = any(point.scores.overall.failed for one in series for point in one.points)
+    return series, not problems and not unanswered
+
+
+def _summary(one: Series) -> None:
+    """The best point and the answer to `has it saturated?`, on standard output."""
+    best = one.best.scores.overall
+    lines = [
+        f"{one.name}: {len(one.points)} checkpoints; best {mean_text(best)} "
+        f"[{range_text(best)}] at {one.best.percent}% (n = {best.count:,} questions in "
+        f"{best.clusters:,} videos, protocol {one.best.scores.protocol}).",
+        saturation(one.name, one.tail, one.fit),
+    ]
+    sys.stdout.write(printable("\n".join(filter(None, lines))) + "\n")
+
+
+def _say_files(files: Sequence[Path], terminal: Console) -> None:
+    names = ", ".join(file.name for file in files)
+    say(terminal, f"Wrote {len(files)} files to {files[0].parent}: {names}")

@@ -1,0 +1,101 @@
+"""What `vicabench figures` does once its options are parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from vicabench.cli.output import check_published, console
+from vicabench.cli.running import say
+from vicabench.errors import ConfigError, DataError
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.paired import compare_runs
+from vicabench.reference import published_scores
+from vicabench.reporting import figures
+from vicabench.reporting.figures.output import save
+from vicabench.results import Run, load_runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureRequest:
+    """The options of one `vicabench figures`; no `kinds` means all that are possible."""
+
+    paths: tuple[Path, ...]
+    out: Path
+    kinds: tuple[str, ...] | None
+    formats: tuple[str, ...]
+    protocol: str
+    published: bool
+
+
+def draw_figures(request: FigureRequest) -> None:
+    """Draw and save every figure asked for.
+
+    ConfigError for an unknown kind or format; DataError if a kind that was named is impossible
+    with these runs. Without names, what is impossible is left out, and said.
+    """
+    unknown = [name for name in request.kinds or () if name not in KINDS]
+    if unknown:
+        raise ConfigError(
+            f"There is no figure '{', '.join(unknown)}'. Figures are {', '.join(KINDS)}."
+        )
+    protocol, terminal = find_protocol(request.protocol), console(stderr=True)
+    runs = load_runs(request.paths)
+    for run in runs:
+        check_published(request.published, run.benchmark)
+    written = []
+    for name in request.kinds or KINDS:
+        try:
+            figure = KINDS[name](runs, protocol, request.published)
+        except DataError as error:
+            if request.kinds:
+                raise
+            say(terminal, f"No figure of {name}: {error}")
+            continue
+        written += [save(figure, request.out / f"{name}.{kind}") for kind in request.formats]
+    say(terminal, "Wrote " + ", ".join(str(file) for file in written))
+
+
+def _averages(runs: Sequence[Run], protocol: Protocol, published: bool) -> Figure:
+    rows = published_scores() if published else ()
+    return figures.averages([run.scores(protocol) for run in runs], rows)
+
+
+def _tasks(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
+    return figures.tasks([run.scores(protocol) for run in runs])
+
+
+def _radar(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
+    return figures.radar([run.scores(protocol) for run in runs])
+
+
+def _differences(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
+    if len(runs) < 2:
+        raise DataError("Differences need two runs or more.")
+    first, *others = runs
+    return figures.differences(
+        [
+            compare_runs(
+                first.grades(protocol),
+                other.grades(protocol),
+                model_a=first.name,
+                model_b=other.name,
+            )
+            for other in others
+        ]
+    )
+
+
+KINDS: Mapping[str, Callable[[Sequence[Run], Protocol, bool], Figure]] = {
+    "averages": _averages,
+    "tasks": _tasks,
+    "radar": _radar,
+    "errors": lambda runs, protocol, _: figures.errors(runs, protocol),
+    "letters": lambda runs, protocol, _: figures.letters(runs, protocol),
+    "datasets": lambda runs, protocol, _: figures.by_dataset(runs, protocol),
+    "rooms": lambda runs, protocol, _: figures.by_room_size(runs, protocol),
+    "differences": _differences,
+}

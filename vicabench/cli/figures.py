@@ -1,0 +1,51 @@
+"""`vicabench figures`: the figures of a paper from runs that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vicabench.cli.options import ProtocolOption, PublishedOption
+
+
+def command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="RUN..."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="averages, tasks, radar, errors, letters, datasets, rooms or differences, "
+            "comma-separated (default: all that these runs allow).",
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002  (the option's name)
+        str, typer.Option(help="pdf, svg and png, comma-separated.")
+    ] = "pdf,svg,png",
+    protocol: ProtocolOption = "official",
+    published: PublishedOption = False,
+) -> None:
+    """Draw figures of runs: for one column or the width of a paper, readable in grey.
+
+    Differences are from the first run, on the questions shared with it.
+    """
+    from vicabench.cli.output import figure_formats
+
+    formats = figure_formats(format)
+    from vicabench.cli.drawing import FigureRequest, draw_figures
+
+    draw_figures(
+        FigureRequest(
+            paths=tuple(paths),
+            out=out,
+            kinds=None if kind is None else tuple(kind.split(",")),
+            formats=formats,
+            protocol=protocol,
+            published=published,
+        )
+    )

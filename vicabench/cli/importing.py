@@ -1,0 +1,50 @@
+"""What `vicabench import` reads and says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from vicabench.cli.output import console
+from vicabench.errors import ConfigError
+from vicabench.importing import HARNESSES, find_reader, jsonl
+from vicabench.importing.folder import Imported
+from vicabench.importing.rows import Source
+from vicabench.text import printable
+from vicabench.types import Benchmark
+
+
+def load(harness: str, path: Path, columns: Sequence[str]) -> Source:
+    """The file as its harness writes it; ConfigError for an unknown harness or a stray --column."""
+    if harness == "jsonl":
+        return jsonl.read(path, jsonl.columns_from(columns))
+    if harness not in HARNESSES:
+        known = ", ".join([*HARNESSES, "jsonl"])
+        raise ConfigError(f"There is no harness '{harness}'. Known are {known}.")
+    if columns:
+        raise ConfigError(f"--column is for jsonl: the columns of {harness} are known.")
+    return find_reader(harness)(path)
+
+
+def say(imported: Imported, benchmark: Benchmark | None, out: Path, *, shown: int) -> None:
+    """Tell on standard error what was read, what was not, and what to do next."""
+    terminal = console(stderr=True)
+    lines = list(imported.problems[:shown])
+    more = len(imported.problems) - len(lines)
+    if more:
+        lines.append(f"... and {more} rows more that could not be read.")
+    if benchmark and (missing := len(benchmark.questions) - len(imported.predictions)):
+        lines.append(
+            f"{missing} of {len(benchmark.questions)} questions of {benchmark.name} are not in "
+            "the file; they are no part of this run."
+        )
+    videos = len({p.question.video for p in imported.predictions})
+    lines.append(
+        f"{len(imported.predictions)} answers about {videos} videos are in {out}"
+        + (f"; {len(imported.problems)} rows are not" if imported.problems else "")
+        + f". Grade them: vicabench score {out}"
+    )
+    for line in lines:
+        terminal.print(Text(printable(line), style="dim"), soft_wrap=True)

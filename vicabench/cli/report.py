@@ -1,0 +1,69 @@
+"""`vicabench report`: runs as one page, or as tables for a README or a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vicabench.cli.options import VIDEO_TIMEOUT
+
+
+def command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders or predictions files.", metavar="RUN..."),
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file (default: report.html; tables go to standard output)."),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="html, or tables in markdown or latex.")
+    ] = "html",
+    protocol: Annotated[
+        str, typer.Option(help="Grading protocols, comma-separated; the first is the table's.")
+    ] = "official",
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="The run that all others are compared with."),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Frames shown of each video; 0 for a light page (default: what fits)."
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(help="Where the videos are from (default: what the runs name)."),
+    ] = None,
+    videos: Annotated[Path | None, typer.Option(help="The folder of the videos.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 1,
+    video_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which decoding a video is given up.")
+    ] = VIDEO_TIMEOUT,
+) -> None:
+    """Make one self-contained page of tables, figures and every question with its replies.
+
+    The page needs no network and no other file. A video that is missing or cannot be decoded
+    costs its frames, nothing else.
+    """
+    from vicabench.cli.reporting import Request, make_report
+
+    make_report(
+        Request(
+            paths=tuple(paths),
+            out=out,
+            kind=kind,
+            protocols=tuple(dict.fromkeys(name.strip() for name in protocol.split(","))),
+            compare=compare,
+            frames=frames,
+            benchmark=benchmark,
+            videos=videos,
+            workers=workers,
+            video_timeout=video_timeout,
+        )
+    )

@@ -1,0 +1,170 @@
+"""What `vicabench report` does once its options are parsed."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+
+import vicabench
+from vicabench.cli.output import check_not_input, console, write_file
+from vicabench.engine.provenance import provenance
+from vicabench.errors import ConfigError
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.paired import Comparison, compare_runs
+from vicabench.reporting.page.questions import collect
+from vicabench.reporting.page.report import Report
+from vicabench.reporting.report_tables import TABLES
+from vicabench.results import Run, load_runs
+from vicabench.text import printable
+
+HTML = "html"
+PAGE = Path("report.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of one `vicabench report`."""
+
+    paths: tuple[Path, ...]
+    out: Path | None
+    kind: str
+    protocols: tuple[str, ...]
+    compare: Path | None
+    frames: int | None
+    benchmark: str | None
+    videos: Path | None
+    workers: int
+    video_timeout: float
+
+    @property
+    def out_file(self) -> Path | None:
+        """The file to be written; None for standard output."""
+        return self.out or (PAGE if self.kind == HTML else None)
+
+    @property
+    def inputs(self) -> list[Path]:
+        """What is read, and must not be written over."""
+        return [*self.paths, *([self.compare] if self.compare else [])]
+
+
+def make_report(request: Request) -> None:
+    """Write what was asked for; UserError for what cannot be reported, before much is done."""
+    _check(request)
+    _check_places(request)
+    runs, base = _runs(request)
+    collect(runs)
+    report = _report(request, runs, base)
+    if request.kind == HTML:
+        _give_page(request, report)
+    else:
+        _give(request, TABLES[request.kind](report))
+
+
+def _give_page(request: Request, report: Report) -> None:
+    from vicabench.cli.filmstrips import Wanted, filmstrips
+    from vicabench.reporting.page.drawings import gallery
+    from vicabench.reporting.page.render import render_page
+
+    shown = gallery(report)
+    page = render_page(report.drawn(shown.drawings, shown.notes))
+    wanted = Wanted(
+        frames=request.frames,
+        benchmark=request.benchmark,
+        folder=request.videos,
+        workers=request.workers,
+        limit_seconds=request.video_timeout,
+    )
+    strips, said = filmstrips(page, report, wanted)
+    _give(request, page.with_frames(strips))
+    _say(said)
+
+
+def _check(request: Request) -> None:
+    if request.kind != HTML and request.kind not in TABLES:
+        known = ", ".join([HTML, *TABLES])
+        raise ConfigError(f"There is no report format '{request.kind}'. Formats are {known}.")
+    if request.kind != HTML and (request.frames or request.benchmark or request.videos):
+        raise ConfigError(
+            f"A report as {request.kind} shows no frames: leave out --frames, --benchmark and "
+            "--videos."
+        )
+    if request.benchmark and request.videos:
+        raise ConfigError("--videos says where the videos are: leave out --benchmark.")
+    if request.frames == 0 and (request.benchmark or request.videos):
+        raise ConfigError("--frames 0 shows no video: leave out --benchmark and --videos.")
+
+
+def _check_places(request: Request) -> None:
+    """Refuse now what would be refused when all the work is done."""
+    if request.videos is not None and not request.videos.is_dir():
+        raise ConfigError(f"{request.videos} is no folder. Say where the videos are: --videos DIR")
+    if request.out_file is not None:
+        check_not_input(request.out_file, request.inputs)
+        if not request.out_file.parent.is_dir():
+            raise ConfigError(f"There is no folder {request.out_file.parent}: make it first.")
+
+
+def _report(request: Request, runs: Sequence[Run], base: int | None) -> Report:
+    protocols = [find_protocol(name) for name in request.protocols]
+    facts = provenance()
+    return Report(
+        runs=runs,
+        protocols=protocols,
+        command=shlex.join(["vicabench", *sys.argv[1:]]),
+        made={
+            "version": vicabench.__version__,
+            "commit": str(facts["commit"] or ""),
+            "time": str(facts["started"])[:16].replace("T", " ") + " UTC",
+        },
+        base=base,
+        comparisons=_comparisons(runs, base, protocols[0]),
+    )
+
+
+def _runs(request: Request) -> tuple[list[Run], int | None]:
+    """The runs, and the place of the one they are compared with, which is added if need be."""
+    paths = list(request.paths)
+    places = [path.resolve() for path in paths]
+    twice = next((path for path in paths if places.count(path.resolve()) > 1), None)
+    if twice:
+        raise ConfigError(f"{twice} is named twice: leave one out.")
+    if request.compare is None:
+        return load_runs(paths), None
+    if request.compare.resolve() not in places:
+        paths.insert(0, request.compare)
+        places.insert(0, request.compare.resolve())
+    if len(paths) < 2:
+        raise ConfigError(f"There is nothing to compare {request.compare} with: name more runs.")
+    return load_runs(paths), places.index(request.compare.resolve())
+
+
+def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> list[Comparison]:
+    if base is None:
+        return []
+    first = runs[base]
+    return [
+        compare_runs(
+            first.grades(protocol), run.grades(protocol), model_a=first.name, model_b=run.name
+        )
+        for place, run in enumerate(runs)
+        if place != base
+    ]
+
+
+def _give(request: Request, text: str) -> None:
+    out = request.out_file
+    if out is None:
+        sys.stdout.write(text)
+        return
+    write_file(out, text, keep=request.inputs)
+    _say(f"{out}: {len(text.encode()) / 1e6:.1f} MB.")
+
+
+def _say(text: str) -> None:
+    if text:
+        console(stderr=True).print(Text(printable(text), style="dim"), soft_wrap=True)

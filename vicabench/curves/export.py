@@ -1,0 +1,173 @@
+"""Everything that a curve draws, as rows of a table and as JSON: no number only in a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+from vicabench.curves.measure import Point, Series
+from vicabench.reference import Curve, Published, ThinkingPoint
+from vicabench.types import TASKS, Estimate
+
+AVERAGE, MICRO = "average", "micro"
+CURVE_COLUMNS = (
+    "series", "percent", "model", "task", "score", "low", "high", "step", "step_low", "step_high",
+    "questions", "videos", "failed", "protocol", "source",
+)  # fmt: skip
+THINKING_COLUMNS = (
+    "model", "percent", "valid_outputs", "direct_answers", "via_thoughts",
+    *(task.name for task in TASKS), AVERAGE, "questions", "protocol", "source",
+)  # fmt: skip
+AVERAGES_COLUMNS = ("model", "group", "source", AVERAGE, *(task.name for task in TASKS))
+Row = dict[str, Any]
+
+
+def curve_rows(series: Sequence[Series], published: Sequence[Curve] = ()) -> list[Row]:
+    """A row a checkpoint and column: the average, micro, and every task; published ones after.
+
+    Rows of published points have a source, and neither interval nor counts.
+    """
+    rows = [row for one in series for point in one.points for row in _point(one.name, point)]
+    return rows + [row for curve in published for row in _printed(curve)]
+
+
+def thinking_rows(series: Sequence[Series], published: Sequence[ThinkingPoint] = ()) -> list[Row]:
+    """A row a checkpoint of a Thinking series: how its replies came about, and its scores."""
+    ours = [
+        {
+            "model": point.model,
+            "percent": point.percent,
+            "valid_outputs": point.adoption.valid_outputs,
+            "direct_answers": point.adoption.direct_answers,
+            "via_thoughts": point.adoption.via_thoughts,
+            **{name: cell.mean for name, cell in point.scores.tasks.items()},
+            AVERAGE: point.scores.overall.mean,
+            "questions": point.adoption.questions,
+            "protocol": point.scores.protocol,
+        }
+        for one in series
+        for point in one.points
+        if point.adoption
+    ]
+    theirs = [
+        {
+            "model": point.model,
+            "percent": point.percent,
+            "valid_outputs": point.valid_outputs,
+            "direct_answers": point.direct_answers,
+            "via_thoughts": point.via_thoughts,
+            **point.tasks,
+            AVERAGE: point.overall,
+            "source": point.source,
+        }
+        for point in published
+    ]
+    return ours + theirs
+
+
+def averages_rows(published: Sequence[Published]) -> list[Row]:
+    """A row a published model: its average and its tasks, as printed."""
+    return [
+        {
+            "model": row.model,
+            "group": row.group,
+            "source": row.source,
+            AVERAGE: row.overall,
+            **row.tasks,
+        }
+        for row in published
+    ]
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """The rows as CSV; what a row lacks, and NaN, is left empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if _is_nan(value) else value for name, value in row.items()})
+    return out.getvalue()
+
+
+def as_json(series: Sequence[Series], published: Sequence[Curve] = ()) -> str:
+    """Points, gaps, best point, fit, tail and verdict of every series, then published curves."""
+    content = {
+        "series": [_series(one) for one in series],
+        "published": [asdict(curve) for curve in published],
+    }
+    return json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _series(one: Series) -> Row:
+    return {
+        "series": one.name,
+        "protocol": one.points[0].scores.protocol,
+        "points": [asdict(point) for point in one.points],
+        "gaps": {str(percent): why for percent, why in one.gaps.items()},
+        "best": one.best.percent,
+        "fit": asdict(one.fit) if one.fit else None,
+        "last_quarter": {**asdict(one.tail), "verdict": one.tail.verdict} if one.tail else None,
+    }
+
+
+def _point(series: str, point: Point) -> Iterator[Row]:
+    scores, step = point.scores, point.step
+    cells = {AVERAGE: scores.overall, MICRO: scores.micro, **scores.tasks}
+    for task, cell in cells.items():
+        changes: Row = {}
+        if task == AVERAGE and step:
+            changes = {"step": step.value, "step_low": step.low, "step_high": step.high}
+        yield {
+            "series": series,
+            "percent": point.percent,
+            "model": point.model,
+            "task": task,
+            **_cell(cell),
+            **changes,
+            "protocol": scores.protocol,
+        }
+
+
+def _cell(cell: Estimate) -> Row:
+    return {
+        "score": cell.mean,
+        "low": cell.low,
+        "high": cell.high,
+        "questions": cell.count,
+        "videos": cell.clusters,
+        "failed": cell.failed,
+    }
+
+
+def _printed(curve: Curve) -> Iterator[Row]:
+    averages = [point.average for point in curve.points]
+    # Differences of printed figures have two decimals; what floats add to them is cut off.
+    steps = ["", *(round(b - a, 2) for a, b in pairwise(averages))]
+    for point, step in zip(curve.points, steps, strict=True):
+        yield {
+            "series": curve.series,
+            "percent": point.percent,
+            "task": AVERAGE,
+            "score": point.average,
+            "step": step,
+            "source": point.source,
+        }
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: an interval that a single video does not have is null."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if _is_nan(value) else value

@@ -1,0 +1,203 @@
+"""From the runs of a series to its curve: points, paired steps, fit, and the last quarter.
+
+All checkpoints answer the same questions about the same videos, so neighbours succeed and fail
+together. Every resample draws videos once for all of them: differences, slopes and fits are
+computed within it, and their intervals are far narrower than those of the scores suggest.
+
+Shapes: P points, V videos, K question types, B resamples in a block, R in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vicabench.curves.fit import Bounded, Fit, fit
+from vicabench.curves.thinking import Adoption, adoption
+from vicabench.errors import DataError
+from vicabench.grading.protocols import Protocol
+from vicabench.results import Run
+from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples
+from vicabench.types import QUESTION_TYPES, TASKS, Grade, Scores
+
+FITTED = 2_000
+"""Resamples that are fitted: enough for an interval to one decimal."""
+LAST = 0.75
+"""The last quarter begins at this share of the most data seen."""
+LITTLE = 1.0
+"""Points that a quarter of the data more has to bring, for it to be called growth."""
+RISING, LEVEL, UNDECIDED = "still rising", "levelled off", "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A checkpoint: its scores, and how much the average changed since the point before."""
+
+    percent: int
+    model: str
+    scores: Scores
+    step: Bounded | None
+    adoption: Adoption | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tail:
+    """Growth over the last quarter: the slope of its points, times a quarter of the data.
+
+    `verdict` is `still rising` if the interval lies above 0, `levelled off` if it lies below one
+    point, else `undecided`.
+    """
+
+    start: int
+    end: int
+    points: int
+    growth: Bounded
+
+    @property
+    def verdict(self) -> str:
+        """The answer to: has it saturated?"""
+        if self.growth.low > 0:
+            return RISING
+        return LEVEL if self.growth.high < LITTLE else UNDECIDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The curve of one series; `gaps` says for a share of the data why there is no point."""
+
+    name: str
+    points: tuple[Point, ...]
+    gaps: Mapping[int, str] = field(default_factory=dict)
+    fit: Fit | None = None
+    tail: Tail | None = None
+
+    @property
+    def best(self) -> Point:
+        """The point with the highest average, the one with the least data if several have it."""
+        return max(self.points, key=lambda point: point.scores.overall.mean)
+
+
+def measure(
+    name: str, runs: Mapping[int, Run], protocol: Protocol, gaps: Mapping[int, str] | None = None
+) -> Series:
+    """The curve of a series from its runs by the percent of the data.
+
+    Runs that are not finished, or in which nothing was answered, become gaps. DataError if the
+    runs are not about the same questions, or none is left.
+    """
+    left_out = {p: why for p, run in runs.items() if (why := _unusable(run, protocol))}
+    used = {p: run for p, run in sorted(runs.items()) if p not in left_out}
+    left_out |= gaps or {}
+    if not used:
+        why = "; ".join(f"{p}%: {reason}" for p, reason in sorted(left_out.items()))
+        raise DataError(f"No checkpoint of {name} can be drawn. {why}")
+    _refuse_other_questions(used, protocol)
+    percent_P = np.array(list(used), dtype=np.float64)
+    drawn_RP, clusters = _drawn([run.grades(protocol) for run in used.values()])
+    scores = {p: run.scores(protocol) for p, run in used.items()}
+    score_P = np.array([one.overall.mean for one in scores.values()])
+    steps = _steps(score_P, drawn_RP, clusters)
+    return Series(
+        name=name,
+        points=tuple(
+            Point(
+                percent=p,
+                model=run.name,
+                scores=scores[p],
+                step=step,
+                adoption=adoption(run, protocol),
+            )
+            for (p, run), step in zip(used.items(), steps, strict=True)
+        ),
+        gaps=left_out,
+        fit=fit(percent_P, score_P, drawn_RP[:FITTED], clusters),
+        tail=_tail(percent_P, score_P, drawn_RP, clusters),
+    )
+
+
+def _unusable(run: Run, protocol: Protocol) -> str | None:
+    """Why a run gives no point; None if it gives one."""
+    if run.notes:
+        return "; ".join(run.notes)
+    grades = run.grades(protocol)
+    failed = all(grade.failed for grade in grades)
+    return f"none of {len(grades)} questions was answered" if failed else None
+
+
+def _refuse_other_questions(runs: Mapping[int, Run], protocol: Protocol) -> None:
+    asked = {p: {(g.id, g.video, g.task) for g in run.grades(protocol)} for p, run in runs.items()}
+    first = next(iter(asked))
+    for p, questions in asked.items():
+        if questions != asked[first]:
+            raise DataError(
+                f"{runs[p].name} was asked {len(questions)} questions and {runs[first].name} "
+                f"{len(asked[first])}, {len(questions & asked[first])} of them the same: a curve "
+                "needs the same questions everywhere. Run them alike, or leave one out."
+            )
+
+
+def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
+    """The averages in [0, 100] of every point in every resample, and the videos they rest on.
+
+    Resamples that hit no question of some type are left out; the number of videos is that of
+    the type with the fewest, which decides how wide intervals are.
+    """
+    videos = {video: row for row, video in enumerate(sorted({g.video for g in graded[0]}))}
+    kinds = [kind for kind in QUESTION_TYPES if any(g.task == kind for g in graded[0])]
+    columns = {kind: column for column, kind in enumerate(kinds)}
+    sums_VPK = np.zeros((len(videos), len(graded), len(kinds)))
+    counts_VK = np.zeros((len(videos), len(kinds)))
+    for place, grades in enumerate(graded):
+        for g in grades:
+            sums_VPK[videos[g.video], place, columns[g.task]] += g.score
+    for g in graded[0]:
+        counts_VK[videos[g.video], columns[g.task]] += 1
+    flat_VN = sums_VPK.reshape(len(videos), -1)
+    blocks: list[Floats] = []
+    for w_BV in video_resamples(len(videos), RESAMPLES):
+        sums_BPK = (w_BV @ flat_VN).reshape(len(w_BV), len(graded), len(kinds))
+        with np.errstate(invalid="ignore"):
+            blocks.append(_average(sums_BPK / (w_BV @ counts_VK)[:, None, :], columns))
+    drawn_RP = np.concatenate(blocks)
+    whole_R = ~np.isnan(drawn_RP).any(axis=1)
+    return 100 * drawn_RP[whole_R], int(counts_VK.astype(bool).sum(axis=0).min())
+
+
+def _average(means_BPK: Floats, columns: Mapping[str, int]) -> Floats:
+    """The unweighted mean over tasks of the unweighted mean over a task's types: [B, P]."""
+    tasks = [[columns[kind] for kind in task.types if kind in columns] for task in TASKS]
+    means = [means_BPK[:, :, places].mean(axis=2) for places in tasks if places]
+    return np.asarray(np.mean(means, axis=0), dtype=np.float64)
+
+
+def _steps(score_P: Floats, drawn_RP: Floats, clusters: int) -> list[Bounded | None]:
+    """The change from each point to the next, paired; none before the first."""
+    changes = [
+        interval_of(b - a, clusters) for a, b in zip(drawn_RP.T, drawn_RP.T[1:], strict=False)
+    ]
+    return [
+        None,
+        *(
+            Bounded(value=float(value), low=low, high=high)
+            for value, (low, high) in zip(np.diff(score_P), changes, strict=True)
+        ),
+    ]
+
+
+def _tail(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> Tail | None:
+    """The growth over the last quarter; None for fewer than three points in it."""
+    last = percent_P[-1]
+    inside_P = percent_P >= LAST * last
+    if inside_P.sum() < 3:
+        return None
+    centred_P = percent_P[inside_P] - percent_P[inside_P].mean()
+    slope_P = centred_P / (centred_P @ centred_P) * last * (1 - LAST)
+    low, high = interval_of(drawn_RP[:, inside_P] @ slope_P, clusters)
+    return Tail(
+        start=int(percent_P[inside_P][0]),
+        end=int(last),
+        points=int(inside_P.sum()),
+        growth=Bounded(value=float(score_P[inside_P] @ slope_P), low=low, high=high),
+    )

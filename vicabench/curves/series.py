@@ -1,0 +1,127 @@
+"""Which checkpoints make a series, and how much of the data each has seen.
+
+The share stands in the zoo, or at the end of a name: `tiny-45p` has seen 45%, and a name without
+such an ending is the final checkpoint, 100%.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vicabench.errors import ConfigError
+from vicabench.reference import model_zoo
+from vicabench.results import Run
+
+PLACE = "{p}"
+SHARES = tuple(range(5, 101, 5))
+"""The percentages at which the authors of ViCA published checkpoints."""
+_ENDING = re.compile(r"[-_.](\d{1,2}|100)p(?=$|@)")
+_REVISION = re.compile(r"@[^@/]*$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """What answers (`spec`, as `--model` takes it), its series, and its share of the data."""
+
+    spec: str
+    series: str
+    percent: int
+
+
+def checkpoint(spec: str) -> Checkpoint:
+    """The checkpoint that a spec names: from the zoo, or by the ending of its name."""
+    name = _REVISION.sub("", spec)
+    for model in model_zoo():
+        if model.repo == name and model.percent is not None:
+            return Checkpoint(spec=spec, series=model.series, percent=model.percent)
+    found = _ENDING.search(spec)
+    series = spec if found is None else spec[: found.start()] + spec[found.end() :]
+    return Checkpoint(
+        spec=spec,
+        series=Path(series).name or series,
+        percent=100 if found is None else int(found[1]),
+    )
+
+
+def named_series(name: str) -> tuple[Checkpoint, ...]:
+    """The checkpoints of a series of the zoo, whatever the case of its name, least data first.
+
+    ConfigError naming the series if there is none.
+    """
+    models = [m for m in model_zoo() if m.series and m.percent is not None]
+    found = [m for m in models if m.series.casefold() == name.casefold()]
+    if not found:
+        known = ", ".join(dict.fromkeys(m.series for m in models))
+        raise ConfigError(
+            f"The zoo has no series '{name}'. It has {known}; name others by their checkpoints: "
+            "--models ./mine-{p}p"
+        )
+    points = [
+        Checkpoint(spec=m.repo, series=m.series, percent=m.percent)
+        for m in found
+        if m.percent is not None
+    ]
+    return tuple(sorted(points, key=lambda point: point.percent))
+
+
+def expanded(spec: str) -> tuple[Checkpoint, ...]:
+    """The checkpoints of a spec, or of a pattern with `{p}` for the share of the data.
+
+    Of folders those that are there, with any share; of hub ids every fifth percent. At 100 the
+    name has no ending: `./tiny-{p}p` ends with `./tiny`, unless there is a `./tiny-100p`.
+    ConfigError if a pattern for folders matches none.
+    """
+    if PLACE not in spec:
+        return (checkpoint(spec),)
+    final = re.sub(r"[-_.]?\{p\}\w*", "", spec)
+    name = Path(final).name
+    folders = {p: spec.replace(PLACE, str(p)) for p in range(101)}
+    here = {p: folder for p, folder in folders.items() if Path(folder).is_dir()}
+    if Path(final).is_dir():
+        here.setdefault(100, final)
+    if not here and _is_path(spec):
+        raise ConfigError(f"No folder matches {spec}, with 0 to 100 for {PLACE}.")
+    specs = here or {p: final if p == 100 else folders[p] for p in SHARES}
+    return tuple(Checkpoint(spec=specs[p], series=name, percent=p) for p in sorted(specs))
+
+
+def grouped(points: Iterable[Checkpoint]) -> dict[str, tuple[Checkpoint, ...]]:
+    """The checkpoints by series, least data first; each once.
+
+    ConfigError if a series has two of the same share.
+    """
+    found: dict[str, dict[int, Checkpoint]] = {}
+    for point in points:
+        there = found.setdefault(point.series, {}).setdefault(point.percent, point)
+        if there.spec != point.spec:
+            raise ConfigError(
+                f"{there.spec} and {point.spec} are both {point.series} at {point.percent}%: a "
+                "curve has one checkpoint for each share of the data. Leave one out."
+            )
+    return {name: tuple(by[p] for p in sorted(by)) for name, by in found.items()}
+
+
+def placed(runs: Sequence[Run]) -> dict[str, Mapping[int, Run]]:
+    """Runs by series and share of the data, as their models' names say.
+
+    Grey-frame runs are a series of their own. ConfigError naming both if two have one place.
+    """
+    found: dict[str, dict[int, Run]] = {}
+    for run in runs:
+        model, blind, _ = run.name.partition(" (blind)")
+        point = checkpoint(model)
+        there = found.setdefault(point.series + blind, {}).setdefault(point.percent, run)
+        if there is not run:
+            raise ConfigError(
+                f"{there.path} and {run.path} are both {point.series}{blind} at "
+                f"{point.percent}%: a curve has one run for each share of the data. Leave one out."
+            )
+    return {name: {p: by[p] for p in sorted(by)} for name, by in found.items()}
+
+
+def _is_path(spec: str) -> bool:
+    """Whether this is spelt as a path, and not as a hub id."""
+    return spec.startswith((".", "/", "~")) or spec.count("/") != 1

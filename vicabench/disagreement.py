@@ -1,0 +1,101 @@
+"""Where several protocols read the same replies differently, and what that does to the score."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vicabench.grading.protocols import Protocol
+from vicabench.results import Run
+from vicabench.stats import score_run
+from vicabench.types import TASK_OF_TYPE, Grade, Scores
+
+Pair = tuple[Grade, Grade]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One protocol minus another on the same replies.
+
+    `points` holds the differences of the scores, in [-100, 100], with their intervals over
+    videos; `read` counts by task the questions in which they read different answers.
+    """
+
+    protocol: str
+    points: Scores
+    read: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A reply that two protocols score differently; what each read, None for nothing."""
+
+    id: str
+    task: str
+    truth: str
+    reply: str
+    read: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """How the other protocols differ `against` the first, in one run, and a reply a task."""
+
+    model: str
+    against: str
+    differences: tuple[Difference, ...]
+    examples: tuple[Example, ...]
+
+
+def disagreement(run: Run, protocols: Sequence[Protocol]) -> Disagreement:
+    """Compare each protocol with the first, question by question."""
+    first = protocols[0]
+    return Disagreement(
+        model=run.name,
+        against=first.name,
+        differences=tuple(
+            _difference(list(zip(run.grades(first), run.grades(other), strict=True)))
+            for other in protocols[1:]
+        ),
+        examples=tuple(_examples(run, protocols)),
+    )
+
+
+def _difference(pairs: Sequence[Pair]) -> Difference:
+    """A mean of differences is a difference of means, so that both are estimated alike."""
+    first, other = pairs[0]
+    grades = [replace(b, score=b.score - a.score) for a, b in pairs]
+    differing = (a for a, b in pairs if not _same(a, b))
+    return Difference(
+        protocol=other.protocol,
+        points=score_run(grades, model=f"{other.protocol} − {first.protocol}"),
+        read=dict(Counter(TASK_OF_TYPE[grade.task].name for grade in differing)),
+    )
+
+
+def _same(a: Grade, b: Grade) -> bool:
+    """Numbers are spelled alike by every protocol; letters differ in case."""
+    return a.read == b.read or (
+        a.read is not None and b.read is not None and a.read.lower() == b.read.lower()
+    )
+
+
+def _examples(run: Run, protocols: Sequence[Protocol]) -> Iterator[Example]:
+    """Of every task the first reply with the widest spread of scores, if there is any."""
+    rows = list(zip(*[run.grades(protocol) for protocol in protocols], strict=True))
+    best: dict[str, tuple[float, int]] = {}
+    for place, row in enumerate(rows[: len(run.predictions)]):
+        spread = max(g.score for g in row) - min(g.score for g in row)
+        task = TASK_OF_TYPE[row[0].task].name
+        if spread > best.get(task, (0.0, 0))[0]:
+            best[task] = spread, place
+    for task, (_, place) in sorted(best.items(), key=lambda item: item[1][1]):
+        asked = run.predictions[place]
+        yield Example(
+            id=asked.question.id,
+            task=task,
+            truth=asked.question.answer,
+            reply=asked.response or "",
+            read={g.protocol: g.read for g in rows[place]},
+        )

@@ -1,0 +1,175 @@
+"""The protocol of VLMEvalKit, which EASI reports too: look for the answer from its likeliest place.
+
+Written anew from what that code does, so that the time stays proportional to the text: every
+step reads the reply a fixed number of times. One corner differs: a reply that is a Python list
+of more than `LONGEST_LIST` characters is unreadable. (A ground truth of 0, which VLMEvalKit
+compares by absolute error, is refused when predictions are read.)
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from vicabench.grading.protocols import Protocol
+from vicabench.grading.words import TO_TWENTY
+
+TAIL = 800  # characters at the end in which a conclusion is looked for
+TAIL_LINES = 6
+LONGEST_LIST = 10_000
+
+INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0xFEFF))
+OPEN_ANSWER = re.compile(r"<\s*answer\b", re.IGNORECASE)
+CLOSE_ANSWER = re.compile(r"<\s*/\s*answer\s*>", re.IGNORECASE)
+OPEN_THINK = re.compile(r"<\s*think\s*>", re.IGNORECASE)
+CLOSE_THINK = re.compile(r"</\s*think\s*>", re.IGNORECASE)
+TAGGED_LETTER = re.compile(r"\s*([A-J])", re.IGNORECASE)
+BEFORE_TAG = tuple(
+    re.compile(rf"(?<![A-Za-z])([A-F])\s*+[)\]}}）】]?\s*+</\s*{tag}\s*>", re.IGNORECASE)
+    for tag in ("answer", "think")
+)
+OPTION_LINE = re.compile(r"[*_>\-\s]*(?:option|选项)\s+[A-J]\s*[:：]", re.IGNORECASE)
+LABEL = re.compile(r"([A-F])\s*[.．:：)\]】、-]\s", re.IGNORECASE)
+TOKEN = re.compile(r"(?<![A-Za-z])([A-F])[*_`）\]})]*(?=$|[\s.,:;!?)\]】》」』，。；、：）])")
+PHRASE = re.compile(
+    r"(?:answer(?:\s*+is)?+|答案|结论|所以|因此|选择?+)\s*+[:：>＝=]?+\s*+[(\[{（【]?+\s*+([A-F])\b",
+    re.IGNORECASE,
+)
+STANDALONE = re.compile(r"(?<![A-Za-z])[A-F](?![A-Za-z])")
+MARKS = "*_`（）[]【】()"
+
+NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+TAGGED_NUMBER = re.compile(rf"\s*({NUMBER.pattern})")
+WORD = re.compile(rf"\b(?:{'|'.join(TO_TWENTY)})\b", re.IGNORECASE)
+
+
+def read_choice(reply: str, _options: Sequence[str]) -> str | None:
+    """The letter A to F (to J in answer tags) at the first place of the cascade that has one."""
+    text = _clean(reply)
+    steps = (_in_answer_tags, _before_closing_tag, _in_last_lines, _after_phrase, _only_one)
+    return next((letter.upper() for step in steps if (letter := step(text))), None)
+
+
+def read_number(reply: str, _unit: str) -> float | None:
+    """The number in answer tags, else the last after the reasoning, else the last of all."""
+    first = _first_of_list(reply)
+    if first is None:
+        return None
+    text = WORD.sub(lambda word: str(TO_TWENTY[word[0].lower()]), _clean(first))
+    tagged = next(_tagged_numbers(text), None)
+    if tagged is not None:
+        return float(tagged)
+    found = _last(NUMBER, _after_thoughts(text)) or _last(NUMBER, text)
+    return float(found[0]) if found else None
+
+
+def _clean(text: str) -> str:
+    return text.strip().translate(INVISIBLE)
+
+
+def _first_of_list(text: str) -> str | None:
+    """The first member of a reply that is a Python list; None where it only looks like one."""
+    bare = text.strip()
+    if not (bare.startswith("[") and bare.endswith("]")):
+        return text
+    if len(text) > LONGEST_LIST:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about escapes and literals in what a model wrote
+            members = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return str(members[0]) if isinstance(members, list) and members else text
+
+
+def _answer_contents(text: str) -> Iterator[int]:
+    """Where the content of each opening answer tag begins; each place once."""
+    end = -1
+    for opening in OPEN_ANSWER.finditer(text):
+        if opening.end() <= end:
+            continue  # this tag is within the last one, and ends where that ends
+        end = text.find(">", opening.end())
+        if end < 0:
+            return
+        yield end + 1
+
+
+def _in_answer_tags(text: str) -> str | None:
+    last_close = max((close.start() for close in CLOSE_ANSWER.finditer(text)), default=-1)
+    for start in _answer_contents(text):
+        letter = TAGGED_LETTER.match(text, start)
+        if letter and letter.end() <= last_close:
+            return letter[1]
+    return None
+
+
+def _tagged_numbers(text: str) -> Iterator[str]:
+    for start in _answer_contents(text):
+        number = TAGGED_NUMBER.match(text, start)
+        next_tag = text.find("<", start)
+        if number and next_tag >= 0 and CLOSE_ANSWER.match(text, next_tag):
+            yield number[1]
+
+
+def _before_closing_tag(text: str) -> str | None:
+    found = (pattern.search(text[-TAIL:]) for pattern in BEFORE_TAG)
+    return next((match[1] for match in found if match), None)
+
+
+def _after_thoughts(text: str) -> str:
+    """What follows the last closing tag of thoughts, or else the last opening one."""
+    for tag in (CLOSE_THINK, OPEN_THINK):
+        last = _last(tag, text)
+        if last:
+            return text[last.end() :].strip()
+    return text
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
+
+
+def _in_last_lines(text: str) -> str | None:
+    for part in (_after_thoughts(text), text[-TAIL:]):
+        for line in reversed(part.splitlines()[-TAIL_LINES:]):
+            letter = _of_line(line.strip())
+            if letter:
+                return letter
+    return None
+
+
+def _of_line(line: str) -> str | None:
+    """The letter a line consists of, begins with as a label, or has as its only one."""
+    if OPTION_LINE.match(line):
+        return None
+    bare = line.lstrip(MARKS + ">").lstrip()
+    if bare[:1] in set("ABCDEFabcdef") and not bare[1:].lstrip().lstrip(MARKS).strip():
+        return bare[0]
+    label = LABEL.match(line)
+    if label:
+        return label[1]
+    letters = set(TOKEN.findall(line))
+    return letters.pop() if len(letters) == 1 else None
+
+
+def _after_phrase(text: str) -> str | None:
+    match = PHRASE.search(text)
+    return match[1] if match else None
+
+
+def _only_one(text: str) -> str | None:
+    lines = [line for line in text.splitlines() if not OPTION_LINE.match(line)]
+    letters = set(STANDALONE.findall("\n".join(lines)))
+    return letters.pop() if len(letters) == 1 else None
+
+
+PROTOCOL = Protocol(
+    name="vlmevalkit",
+    source="VLMEvalKit, VSI-Bench by matching (as EASI reports it)",
+    read_number=read_number,
+    read_choice=read_choice,
+)

@@ -1,0 +1,55 @@
+"""Tables with a header row, from xlsx and tsv files, row by row."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import BadZipFile
+
+from vicabench.errors import DataError
+from vicabench.importing.rows import Row
+
+
+def rows_of(path: Path) -> Iterator[Row]:
+    """Yield `("row 2", cells by column name)`; an empty cell is None.
+
+    DataError where the file cannot be read as what its ending says.
+    """
+    readers = {".xlsx": _xlsx, ".tsv": _tsv}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path} is neither .xlsx nor .tsv.")
+    try:
+        yield from readers[path.suffix.lower()](path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a table ({error}).") from None
+
+
+def _tsv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)  # a reply may be long
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter="\t")
+        for row in reader:
+            cells = {name: value or None for name, value in row.items() if name}
+            yield f"line {reader.line_num}", cells
+
+
+def _xlsx(path: Path) -> Iterator[Row]:
+    from openpyxl import load_workbook  # noqa: PLC0415  # few need it
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
+    try:
+        # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
+        book = load_workbook(path, read_only=True, data_only=False)
+        sheet = book.worksheets[0]
+        lines = sheet.iter_rows(values_only=True)
+        header = [None if name is None else str(name) for name in next(lines, ())]
+        for number, line in enumerate(lines, start=2):
+            if any(cell is not None for cell in line):
+                yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
+        book.close()
+    except (BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"{path} is not a workbook ({error}).") from None

@@ -1,0 +1,210 @@
+"""Comparisons as tables: is B better than A, where, and is it real."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from vicabench.paired import Comparison, Difference
+from vicabench.reporting.cells import COLUMNS, FEW_VIDEOS, NONE, OVERALL, mean_text, range_text
+from vicabench.reporting.sheets import Sheet, stacked
+from vicabench.types import Estimate, Scores
+from vicabench.unpaired import UnpairedComparison
+
+MICRO = "micro"
+ROWS = (*COLUMNS, (MICRO, "Micro"))
+"""Name and title of every line of a comparison: both overall scores around the tasks."""
+LEVEL = 0.05
+PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
+METHOD = (
+    f"{PAIRED} p: paired permutation over videos, "
+    "two-sided; p Holm: corrected over the tasks, of which Avg. and Micro are none. "
+    "fixed, broke: questions on which B scores more, less than A."
+)
+UNPAIRED = (
+    "Unpaired: of the published row only printed figures are known. The ranges are the "
+    "uncertainty of our run alone, so that of the difference is larger, and no p-value can be "
+    "given."
+)
+AnyComparison = Comparison | UnpairedComparison
+
+
+def rows_of(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
+    """Name, title and difference of every line that there is, in the order of the table."""
+    found = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
+    return ((name, title, found[name]) for name, title in ROWS if name in found)
+
+
+def estimate_in(scores: Scores, name: str) -> Estimate | None:
+    """The estimate of a run that stands in a line of the table."""
+    return {OVERALL: scores.overall, MICRO: scores.micro, **scores.tasks}.get(name)
+
+
+def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
+    """A against B, a line a task; narrow, the p-values, changes and sizes stand in pairs."""
+    lines = []
+    for name, title, found in rows_of(comparison):
+        scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
+        holm = NONE if found.p_holm is None else p_text(found.p_holm)
+        changed = (str(len(found.fixed)), str(len(found.broke)))
+        sizes = (str(found.count), str(found.clusters))
+        cells = [_score(score) for score in scores]
+        lines.append(
+            (
+                title,
+                *cells,
+                difference_text(found.estimate),
+                p_text(found.p),
+                holm,
+                *changed,
+                *sizes,
+            )
+        )
+    sheet = Sheet(
+        title=f"A: {comparison.model_a}, B: {comparison.model_b}",
+        columns=("", "A", "B", "B − A", "p", "p Holm", "fixed", "broke", "n", "videos"),
+        rows=tuple(lines),
+        notes=(verdict(comparison), METHOD, *_notes(comparison)),
+    )
+    return stacked(sheet, first=4) if narrow else sheet
+
+
+def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
+    """A published row as A against a run as B."""
+    row, lines = comparison.published, []
+    gaps: Mapping[str, Estimate | None] = {OVERALL: comparison.overall, **comparison.tasks}
+    for name, title in COLUMNS:
+        printed = row.overall if name == OVERALL else row.tasks.get(name)
+        ours, gap = estimate_in(comparison.scores, name), gaps.get(name)
+        shown = NONE if printed is None else f"{printed:.{row.decimals}f}"
+        sizes = (NONE, NONE) if ours is None else (str(ours.count), str(ours.clusters))
+        change = NONE if gap is None else difference_text(gap)
+        lines.append((title, shown, NONE if ours is None else _score(ours), change, *sizes))
+    return Sheet(
+        title=f"A: {row.label} (published, {row.source}), B: {comparison.scores.model}",
+        columns=("", "A", "B", "B − A", "n", "videos"),
+        rows=tuple(lines),
+        notes=(UNPAIRED, *_unpaired_notes(comparison)),
+    )
+
+
+def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
+    """Every run less the same blind or chance row, a column a run."""
+    gains = {_run_in(comparison): _gains(comparison) for comparison in comparisons}
+    lines = [(name, title) for name, title in ROWS if any(name in one for one in gains.values())]
+    rows = [(title, *(_gain(one.get(name)) for one in gains.values())) for name, title in lines]
+    first = comparisons[0]
+    if isinstance(first, Comparison):
+        title, notes = f"Less {first.model_a}", [f"{PAIRED} n: questions / videos."]
+    else:
+        title = f"Less {first.published.label} (published, {first.published.source})"
+        notes = [f"{UNPAIRED} n: questions / videos."]
+    for one in comparisons:
+        notes += _notes(one) if isinstance(one, Comparison) else _unpaired_notes(one)
+    return Sheet(
+        title=title,
+        columns=("", *gains),
+        rows=tuple(rows),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def verdict(comparison: Comparison) -> str:
+    """What the comparison says, in a sentence or two."""
+    found = comparison.overall
+    side = "better" if found.estimate.mean > 0 else "worse"
+    shown = f"B is {side} than A" if found.p < LEVEL else "no difference is shown"
+    text = f"Overall {shown}: {_inline(found.estimate)}, p {_relation(found.p)}."
+    real = {n: d for n, d in comparison.tasks.items() if d.p_holm is not None and d.p_holm < LEVEL}
+    titles = dict(COLUMNS)
+    better = [titles[name] for name, d in real.items() if d.estimate.mean > 0]
+    worse = [titles[name] for name, d in real.items() if d.estimate.mean < 0]
+    parts = [
+        f"{word} on {', '.join(names)}"
+        for word, names in (("better", better), ("worse", worse))
+        if names
+    ]
+    said = "; ".join(parts) or "no difference is shown on any"
+    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {said}."
+
+
+def difference_text(estimate: Estimate) -> str:
+    """`+3.1` and, on a line of its own, `[−1.1, +7.3]`; `[n/a]` where a single video has none."""
+    return f"{signed(estimate.mean)}\n{_interval(estimate)}"
+
+
+def signed(value: float) -> str:
+    """One decimal with its sign, as typeset; no sign for what rounds to zero."""
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """Three decimals, or `<0.001`."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return "[n/a]"
+    return f"[{signed(estimate.low)}, {signed(estimate.high)}]"
+
+
+def _inline(estimate: Estimate) -> str:
+    return f"{signed(estimate.mean)} {_interval(estimate)}"
+
+
+def _relation(p: float) -> str:
+    return p_text(p).replace("<", "< ") if p < 0.001 else f"= {p_text(p)}"
+
+
+def _score(estimate: Estimate | None) -> str:
+    return NONE if estimate is None else f"{mean_text(estimate)}\n[{range_text(estimate)}]"
+
+
+def _gains(comparison: AnyComparison) -> dict[str, Estimate]:
+    if isinstance(comparison, Comparison):
+        return {name: found.estimate for name, _, found in rows_of(comparison)}
+    gaps = {OVERALL: comparison.overall, **comparison.tasks}
+    return {name: gap for name, gap in gaps.items() if gap is not None}
+
+
+def _run_in(comparison: AnyComparison) -> str:
+    return comparison.model_b if isinstance(comparison, Comparison) else comparison.scores.model
+
+
+def _gain(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NONE
+    return f"{difference_text(estimate)}\nn {estimate.count} / {estimate.clusters}"
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    notes = [f"Protocol: {comparison.protocol}.", *comparison.notes]
+    notes += [
+        f"{scores.model}: {scores.overall.failed} of {scores.overall.count} questions unanswered, "
+        "counted as wrong."
+        for scores in (comparison.scores_a, comparison.scores_b)
+        if scores.overall.failed
+    ]
+    if comparison.only_a or comparison.only_b:
+        notes.append(
+            f"On {comparison.shared} shared questions; left out: {comparison.only_a} that only "
+            f"{comparison.model_a} was asked, {comparison.only_b} only {comparison.model_b}."
+        )
+    few = [title for _, title, found in rows_of(comparison) if found.clusters < FEW_VIDEOS]
+    if few:
+        notes.append(f"Fewer than {FEW_VIDEOS} videos: rough intervals for {', '.join(few)}.")
+    return notes
+
+
+def _unpaired_notes(comparison: UnpairedComparison) -> list[str]:
+    scores, row = comparison.scores, comparison.published
+    notes = [f"{scores.model}: {scores.protocol} protocol. {row.label}: as printed, {row.source}."]
+    notes += comparison.notes
+    if not row.consistent:
+        notes.append(f"The printed average of {row.label} is not the mean of its tasks.")
+    if scores.missing:
+        missing = ", ".join(scores.missing)
+        notes.append(f"{scores.model}: no questions of {missing}, so no average to compare.")
+    return notes

@@ -1,0 +1,100 @@
+"""Protocols side by side: how many points lie between them, and what each reads in a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tabulate import tabulate
+
+from vicabench.disagreement import Difference, Disagreement, Example
+from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of, range_text
+from vicabench.text import printable
+
+LONGEST = 60  # characters of a reply that are shown
+TITLES = {name: title for name, title in COLUMNS if name != OVERALL}
+NOTE = (
+    "Differences in points, with 95% intervals over videos; under each the questions of which the "
+    "two protocols read different answers."
+)
+
+
+def show_disagreement(console: Console, found: Disagreement) -> None:
+    """Print the differences and the examples under the table of the runs."""
+    for title, names, rows in _tables(found, "\n"):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
+        for place, name in enumerate(names):
+            table.add_column(Text(name), justify="left" if not place else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+    console.print(Text(NOTE, style="dim"))
+
+
+def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> str:
+    """The same as Markdown tables under headings."""
+    parts = []
+    for title, names, rows in _tables(found, ", "):
+        cells = [[escape(cell) for cell in row] for row in rows]
+        head = [escape(name) for name in names]
+        parts.append(f"**{escape(title)}**\n\n{tabulate(cells, head, tablefmt='github')}")
+    return "\n\n".join([*parts, NOTE])
+
+
+def latex_disagreement(found: Disagreement) -> str:
+    """The same as booktabs tabulars, their titles as comments."""
+    return "\n".join(
+        f"% {title}\n" + tabulate(rows, names, tablefmt="latex_booktabs", disable_numparse=True)
+        for title, names, rows in _tables(found, ", ")
+    )
+
+
+def _tables(found: Disagreement, between: str) -> Iterator[tuple[str, list[str], list[list[str]]]]:
+    """Title, column names and rows of each table that has a row."""
+    others = [difference.protocol for difference in found.differences]
+    yield (
+        f"{found.model}: difference to {found.against}",
+        ["", *others],
+        [
+            [title, *(_cell(difference, column, between) for difference in found.differences)]
+            for column, title in COLUMNS
+            if estimate_of(found.differences[0].points, column)
+        ],
+    )
+    if found.examples:
+        yield (
+            f"{found.model}: what was read, one reply a task",
+            ["id", "task", "truth", "reply", found.against, *others],
+            [_row(example, [found.against, *others]) for example in found.examples],
+        )
+
+
+def _cell(difference: Difference, column: str, between: str) -> str:
+    estimate = estimate_of(difference.points, column)
+    if estimate is None:
+        return NONE
+    read = difference.read.get(column, 0) if column != OVERALL else sum(difference.read.values())
+    points = f"{estimate.mean:+.1f}".replace("-", "−")
+    interval = range_text(estimate).replace("-", "−")
+    return f"{points} [{interval}]{between}{read} of {estimate.count}"
+
+
+def _row(example: Example, protocols: Sequence[str]) -> list[str]:
+    reads = [example.read[name] for name in protocols]
+    return [
+        printable(example.id),
+        TITLES[example.task],
+        example.truth,
+        shortened(example.reply),
+        *(NONE if read is None else printable(read) for read in reads),
+    ]
+
+
+def shortened(reply: str) -> str:
+    """The reply on one line, its control characters harmless, its middle cut out if it is long."""
+    half = LONGEST // 2
+    text = reply if len(reply) <= LONGEST else f"{reply[:half]} … {reply[-half:]}"
+    return printable(text.replace("\n", "⏎"))

@@ -1,0 +1,45 @@
+"""Figures for papers and for the page: every function returns a `matplotlib.figure.Figure`.
+
+    averages(scores, published=())        bars of the averages, published rows beside ours
+    tasks(scores)                         every task with its interval
+    radar(scores)                         the profile over the tasks
+    errors(runs, protocol)                answer / truth of the numeric tasks
+    letters(runs, protocol)               letters given against letters right
+    by_dataset(runs, protocol)            average by data set
+    by_room_size(runs, protocol)          average by the size of the room
+    differences(comparisons)              paired differences as a forest plot
+    curve(series, published=())           the average over the share of the training data
+    curve_tasks(series)                   every task over the share of the training data
+    adoption(series=None, published=())   how the replies of a Thinking series came about
+
+`scores` are `vicabench.types.Scores`, `runs` are `vicabench.results.Run`, `comparisons` are
+`vicabench.paired.Comparison`, `series` are `vicabench.curves.measure.Series`; what is published
+comes from `vicabench.reference`. `save(figure, path)` writes PDF, SVG or PNG by the path's ending,
+`svg(figure)` gives an element to embed in a page. The same input gives the same bytes.
+"""
+
+from vicabench.reporting.figures.bars import averages, tasks
+from vicabench.reporting.figures.curves import curve, curve_tasks
+from vicabench.reporting.figures.errors import errors
+from vicabench.reporting.figures.forest import differences
+from vicabench.reporting.figures.groups import by_dataset, by_room_size
+from vicabench.reporting.figures.letters import letters
+from vicabench.reporting.figures.output import save, svg
+from vicabench.reporting.figures.radar import radar
+from vicabench.reporting.figures.thinking import adoption
+
+__all__ = [
+    "adoption",
+    "averages",
+    "by_dataset",
+    "by_room_size",
+    "curve",
+    "curve_tasks",
+    "differences",
+    "errors",
+    "letters",
+    "radar",
+    "save",
+    "svg",
+    "tasks",
+]

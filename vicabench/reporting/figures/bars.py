@@ -1,0 +1,177 @@
+"""Bars: the averages as the papers draw them, and every task with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vicabench.reference import Published
+from vicabench.reporting.cells import COLUMNS, estimate_of
+from vicabench.reporting.figures.basis import INTERVALS, basis
+from vicabench.reporting.figures.style import (
+    COLUMN,
+    FAINT,
+    INK,
+    PAGE,
+    PALE,
+    TINY,
+    blank,
+    footer,
+    legend,
+    look,
+    shortened,
+    styled,
+)
+from vicabench.types import Estimate, Scores
+
+GROUPS = {"proprietary": "#E8E2D0", "open-source": PALE, "vica": "#7f9bc4", "ablation": "#b9c8e0"}
+"""Fill of published bars by their group; others are as open-source."""
+_BAR = 0.155  # inches a row of horizontal bars takes
+
+
+@styled
+def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> Figure:
+    """The averages as horizontal bars, best on top; ours with intervals, published ones without.
+
+    Published rows without a printed average are left out. ValueError for nothing to draw.
+    """
+    printed = [p for p in published if p.overall is not None]
+    twice = Counter(p.label for p in printed)
+    rows: list[tuple[float, str, Scores | Published]] = [
+        *((s.overall.mean, shortened(s.model), s) for s in scores),
+        *((p.overall or 0.0, shortened(_label(p, twice[p.label]), 34), p) for p in printed),
+    ]
+    ordered = sorted(rows, key=lambda row: row[0])
+    if not ordered:
+        raise ValueError("there is nothing to draw: no scores")
+    figure = blank(COLUMN, 0.6 + _BAR * len(ordered), says="Average scores, best on top")
+    axes = figure.add_subplot()
+    for place, (mean, _, row) in enumerate(ordered):
+        if isinstance(row, Scores):
+            _our_bar(axes, place, row.overall)
+        else:
+            axes.barh(place, mean, 0.72, color=GROUPS.get(row.group, PALE), ec=FAINT, lw=0.4)
+            axes.annotate(
+                f"{mean:.1f}", (mean, place), (2, 0), textcoords="offset points",
+                va="center", fontsize=TINY,
+            )  # fmt: skip
+    axes.set_yticks(range(len(ordered)), [name for _, name, _ in ordered])
+    axes.set_ylim(-0.6, len(ordered) - 0.4)
+    axes.grid(axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlim(0, min(108, max(5.0, 1.22 * ordered[-1][0])))
+    axes.set_xlabel("Average score (%)")
+    axes.tick_params(axis="y", length=0)
+    _group_names(figure, axes, printed, ours=bool(scores))
+    footer(figure, _about(scores, printed))
+    return figure
+
+
+def _label(row: Published, times: int) -> str:
+    """The row's label, with its source where several rows have that label."""
+    return row.label if times == 1 else f"{row.label} ({row.source.partition(' Table')[0]})"
+
+
+def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
+    axes.barh(place, estimate.mean, 0.72, color=look(0).colour)
+    axes.errorbar(estimate.mean, place, xerr=reach(estimate), color=INK, lw=0.9, capsize=1.8)
+    high = estimate.mean if math.isnan(estimate.high) else estimate.high
+    axes.annotate(
+        f"{estimate.mean:.1f}", (high, place), (3, 0), textcoords="offset points",
+        va="center", fontsize=TINY, fontweight="bold",
+    )  # fmt: skip
+
+
+def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, ours: bool) -> None:
+    """A key to the fills, for the groups that are there."""
+    there = [group for group in GROUPS if any(row.group == group for row in published)]
+    names = {"vica": "ViCA reports"}
+    if ours:
+        axes.barh(0, 0, color=look(0).colour, label="measured here")
+    for group in there:
+        axes.barh(0, 0, color=GROUPS[group], ec=FAINT, lw=0.4, label=names.get(group, group))
+    if there:
+        legend(figure, *axes.get_legend_handles_labels())
+
+
+@styled
+def tasks(scores: Sequence[Scores]) -> Figure:
+    """Every task and the average as bars with intervals, one bar a model.
+
+    ValueError for nothing to draw.
+    """
+    if not scores:
+        raise ValueError("there is nothing to draw: no scores")
+    figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
+    axes = figure.add_subplot()
+    cells = [
+        {column: found for column, _ in COLUMNS if (found := estimate_of(row, column))}
+        for row in scores
+    ]
+    columns = {column: float(place) for place, (column, _) in enumerate(COLUMNS)}
+    grouped(axes, columns, [(row.model, cell) for row, cell in zip(scores, cells, strict=True)])
+    axes.set_xticks(range(len(COLUMNS)), [title for _, title in COLUMNS])
+    axes.set_xlim(-0.6, len(COLUMNS) - 0.4)
+    axes.axvline(0.5, color=FAINT, lw=0.5)
+    axes.set_ylabel("Score (%)")
+    legend(figure, *axes.get_legend_handles_labels())
+    footer(figure, _about(scores, ()))
+    return figure
+
+
+def grouped(
+    axes: Axes,
+    columns: Mapping[str, float],
+    rows: Sequence[tuple[str, Mapping[str, Estimate]]],
+) -> None:
+    """Bars side by side at the places of their columns, each with its interval."""
+    width = 0.8 / len(rows)
+    for number, (name, cells) in enumerate(rows):
+        drawn, there = look(number), [column for column in columns if column in cells]
+        shift = (number - (len(rows) - 1) / 2) * width
+        at = [columns[column] + shift for column in there]
+        means = [cells[column].mean for column in there]
+        axes.bar(
+            at, means, width * 0.92, color=drawn.colour, hatch=drawn.hatch, label=shortened(name)
+        )
+        arms = [reach(cells[column]) for column in there]
+        low, high = [arm[0][0] for arm in arms], [arm[1][0] for arm in arms]
+        axes.errorbar(at, means, yerr=(low, high), fmt="none", color=INK, lw=0.8, capsize=1.5)
+    tops = [
+        cell.mean if math.isnan(cell.high) else cell.high for _, c in rows for cell in c.values()
+    ]
+    axes.set_ylim(0, min(104, 1.08 * max([10.0, *tops])))
+    axes.tick_params(axis="x", length=0)
+    if len(rows) == 1:
+        for column, cell in rows[0][1].items():
+            _value(axes, columns[column], cell)
+
+
+def _value(axes: Axes, place: float, cell: Estimate) -> None:
+    """The mean at the foot of a lone bar, where no interval crosses it."""
+    axes.annotate(
+        f"{cell.mean:.1f}", (place, 0), (0, 3), textcoords="offset points",
+        ha="center", fontsize=TINY, color="white" if cell.mean > 8 else INK,
+    )  # fmt: skip
+
+
+def reach(estimate: Estimate) -> tuple[list[float], list[float]]:
+    """How far the interval reaches below and above the mean; nothing where there is none."""
+    if math.isnan(estimate.low):
+        return [0.0], [0.0]
+    # A percentile interval need not hold the mean; matplotlib wants no negative arms.
+    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
+    return [max(0.0, below)], [max(0.0, above)]
+
+
+def _about(scores: Sequence[Scores], published: Sequence[Published]) -> str:
+    parts = [f"{basis(scores)} {INTERVALS}"] if scores else []
+    if published:
+        sources = list(dict.fromkeys(row.source for row in published))
+        named = f" ({', '.join(sources)})" if len(sources) <= 4 else ""
+        parts.append(f"Published averages on VSI-Bench as printed{named}, without intervals.")
+    return " ".join(parts)

@@ -1,0 +1,25 @@
+"""What every figure says about itself: questions, videos, protocol, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vicabench.types import Scores
+
+INTERVALS = "Intervals: 95%, bootstrap over videos."
+
+
+def basis(scores: Sequence[Scores]) -> str:
+    """`n = 5,130 questions in 288 videos; protocol official.`, as ranges where runs differ."""
+    counted = spread(row.overall.count for row in scores)
+    videos = spread(row.overall.clusters for row in scores)
+    protocols = ", ".join(dict.fromkeys(row.protocol for row in scores))
+    text = f"n = {counted} questions in {videos} videos; protocol {protocols}."
+    failed = [row.overall.failed for row in scores]
+    return text + (f" {spread(failed)} unanswered, counted as wrong." if any(failed) else "")
+
+
+def spread(counts: Iterable[int]) -> str:
+    """`5,130`, or `1,204–5,130` where the counts differ."""
+    found = sorted(set(counts))
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,}–{found[-1]:,}"

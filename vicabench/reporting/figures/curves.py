@@ -1,0 +1,251 @@
+"""Scaling curves: the average, and small multiples of the tasks, over the share of the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vicabench.curves.measure import Series
+from vicabench.curves.verdict import briefly, saturation, signed
+from vicabench.reference import Curve
+from vicabench.reporting.cells import COLUMNS, WHOLE, estimate_of
+from vicabench.reporting.figures.basis import basis
+from vicabench.reporting.figures.style import (
+    FAINT,
+    INK,
+    PAGE,
+    TINY,
+    blank,
+    footer,
+    legend,
+    look,
+    styled,
+)
+from vicabench.reporting.figures.traces import Trace, traces
+
+LABELLED = 2
+"""Curves whose steps can be labelled without the labels covering one another."""
+STEEP = 2.0
+"""Points of change from which a line would run through a label in its middle."""
+DATA = "Share of the training data (%)"
+
+
+@styled
+def curve(series: Sequence[Series], published: Sequence[Curve] = ()) -> Figure:
+    """The average over the share of the data, measured series and published ones.
+
+    Measured: bands of 95%, a star on the best point, crosses at gaps, the fit with its
+    extrapolation to twice the data in a panel of its own. Up to two curves have every step
+    labelled, as in the reports. ValueError for nothing to draw.
+    """
+    drawn = traces(series, published)
+    if not drawn:
+        raise ValueError("there is nothing to draw: no series")
+    fits = any(trace.fit for trace in drawn)
+    figure = blank(PAGE, 2.55, says="Average score over the share of the training data")
+    if fits:
+        axes, beyond = figure.subplots(1, 2, sharey=True, width_ratios=[5, 1])
+    else:
+        axes, beyond = figure.add_subplot(), None
+    labelled = len(drawn) <= LABELLED
+    order = sorted(drawn, key=lambda trace: trace.score[-1])
+    for trace in drawn:
+        _line(axes, trace)
+        if labelled:
+            _label_steps(axes, trace, below=len(drawn) > 1 and trace is order[0])
+        if trace.fit and beyond:
+            _fitted(axes, beyond, trace)
+    _cross_gaps(axes, drawn)
+    axes.set_xlabel(DATA)
+    axes.set_ylabel("Average score (%)")
+    axes.margins(x=0.03, y=0.09)
+    if beyond:
+        _finish(beyond, drawn)
+    legend(figure, *axes.get_legend_handles_labels())
+    footer(figure, _about(series, published, drawn, labelled=labelled))
+    return figure
+
+
+@styled
+def curve_tasks(series: Sequence[Series]) -> Figure:
+    """A panel a task: its score over the share of the data with its 95% band.
+
+    ValueError for nothing to draw.
+    """
+    if not series:
+        raise ValueError("there is nothing to draw: no series")
+    figure = blank(PAGE, 3.3, says="Scores of every task over the share of the training data")
+    panels = figure.subplots(2, 4, sharex=True)
+    for (column, title), axes in zip(COLUMNS[1:], panels.flat, strict=True):
+        for number, one in enumerate(series):
+            _task(axes, one, column, number)
+        axes.set_title(title)
+    figure.supylabel("Score (%)", fontsize=TINY + 1)
+    for axes in panels[1]:
+        axes.set_xlabel(DATA, fontsize=TINY)
+    legend(figure, *panels[0, 0].get_legend_handles_labels())
+    rows = [point.scores for one in series for point in one.points]
+    footer(figure, f"{basis(rows)} Bands: 95%, bootstrap over videos. The panels' scales differ.")
+    return figure
+
+
+def _task(axes: Axes, one: Series, column: str, number: int) -> None:
+    found = [(p.percent, estimate_of(p.scores, column)) for p in one.points]
+    there = [(percent, cell) for percent, cell in found if cell]
+    percent = [place for place, _ in there]
+    drawn = look(number)
+    axes.fill_between(
+        percent,
+        [cell.low for _, cell in there],
+        [cell.high for _, cell in there],
+        color=drawn.colour,
+        alpha=0.18,
+        lw=0,
+    )
+    axes.plot(
+        percent,
+        [cell.mean for _, cell in there],
+        color=drawn.colour,
+        ls=drawn.line,
+        marker=drawn.marker,
+        ms=2.2,
+        lw=0.9,
+        label=one.name,
+    )
+
+
+def _line(axes: Axes, trace: Trace) -> None:
+    drawn, best = look(trace.look), trace.best
+    if trace.published:
+        style: dict[str, Any] = {"lw": 0.9, "mfc": "white", "mew": 0.8, "ms": 3.2}
+        name = f"{trace.name}, published: best {trace.score[best]:.2f} at {trace.percent[best]}%"
+    else:
+        style = {"ms": 3.2}
+        near = f"[{trace.low[best]:.1f}, {trace.high[best]:.1f}]"
+        name = f"{trace.name}: best {trace.score[best]:.1f} {near} at {trace.percent[best]}%"
+        axes.fill_between(
+            trace.percent, trace.low, trace.high, color=drawn.colour, alpha=0.18, lw=0
+        )
+    axes.plot(
+        trace.percent,
+        trace.score,
+        color=drawn.colour,
+        ls=drawn.line,
+        marker=drawn.marker,
+        label=name,
+        **style,
+    )
+    axes.plot(
+        [trace.percent[best]],
+        [trace.score[best]],
+        "*",
+        ms=9,
+        color=drawn.colour,
+        mec=INK,
+        mew=0.5,
+        zorder=4,
+    )
+
+
+def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
+    """The change since the point before, beyond the band, bold where it is certain."""
+    following = [*trace.steps[1:], 0.0]
+    for number, (step, after) in enumerate(zip(trace.steps, following, strict=True), 1):
+        # A band keeps labels away from the line.
+        under, aside = _beside(step, after, below=below) if trace.published else (below, 0)
+        edge = trace.low[number] if under else trace.high[number]
+        axes.annotate(
+            signed(step, 2),
+            (trace.percent[number], trace.score[number] if math.isnan(edge) else edge),
+            (aside, -5 if under else 5),
+            textcoords="offset points",
+            ha="center",
+            va="top" if under else "bottom",
+            fontsize=TINY - 0.5,
+            fontweight="bold" if trace.certain[number - 1] else "normal",
+        )
+
+
+def _beside(step: float, after: float, *, below: bool) -> tuple[bool, int]:
+    """Whether a label stands under its point, and how many points of print beside it.
+
+    A steep line that comes from or goes to the label's side would run through it: it makes way
+    for one, and changes to the other side of the curve for two, in a valley or on a peak.
+    """
+    up = -1 if below else 1
+    comes, goes = up * step < -STEEP, up * after > STEEP
+    if comes and goes:
+        return not below, 0
+    return below, 6 * (comes - goes)
+
+
+def _cross_gaps(axes: Axes, drawn: Sequence[Trace]) -> None:
+    """Crosses at the foot of the axes where a checkpoint is missing."""
+    named = False
+    for trace in drawn:
+        if trace.gaps:
+            axes.plot(
+                trace.gaps,
+                [0.015 + 0.03 * trace.look] * len(trace.gaps),
+                "x",
+                ms=4,
+                color=look(trace.look).colour,
+                transform=axes.get_xaxis_transform(),
+                label=None if named else "no result",
+            )
+            named = True
+
+
+def _fitted(axes: Axes, beyond: Axes, trace: Trace) -> None:
+    """The fit among the points as a thin line, and beyond them with its widening band."""
+    fit = trace.fit
+    if fit is None:
+        return
+    colour, last = look(trace.look).colour, trace.percent[-1]
+    percent_X, score_X = np.array(fit.percent_X), np.array(fit.score_X)
+    inside = percent_X <= last
+    axes.plot(percent_X[inside], score_X[inside], color=colour, lw=0.7, ls=(0, (1, 1)))
+    outside = percent_X >= last
+    low_X, high_X = np.array(fit.low_X)[outside], np.array(fit.high_X)[outside]
+    beyond.fill_between(percent_X[outside], low_X, high_X, color=colour, alpha=0.1, lw=0)
+    for edge_X in (low_X, high_X):
+        beyond.plot(percent_X[outside], edge_X, color=colour, lw=0.5, ls=(0, (4, 3)))
+    beyond.plot(percent_X[outside], score_X[outside], color=colour, lw=0.9, ls=(0, (1, 1)))
+
+
+def _finish(beyond: Axes, drawn: Sequence[Trace]) -> None:
+    last = max(trace.percent[-1] for trace in drawn)
+    beyond.set_title("extrapolated", fontsize=TINY, color=FAINT)
+    beyond.set_xlim(last, 2 * last)
+    beyond.set_xticks([1.5 * last, 2 * last], [f"{1.5 * last:.0f}", f"{2 * last:.0f}"])
+    beyond.spines["left"].set_visible(False)
+    beyond.tick_params(axis="y", length=0, labelleft=False)
+
+
+def _about(
+    series: Sequence[Series], curves: Sequence[Curve], drawn: Sequence[Trace], *, labelled: bool
+) -> str:
+    rows = [point.scores for one in series for point in one.points]
+    parts = [f"{basis(rows)} Bands: 95%, bootstrap over videos."] if rows else []
+    parts.append(
+        "Stars: the highest averages" + (", flattered as the best of several." if rows else ".")
+    )
+    if labelled:
+        bold = ", bold if its paired interval leaves out 0" if rows else ""
+        parts.append(f"Labels: change since the point before{bold}.")
+    if curves:
+        points = [point for curve in curves for point in curve.points]
+        sources = ", ".join(dict.fromkeys(p.source.partition(" (")[0] for p in points))
+        parts.append(
+            f"Published points are as printed ({sources}; n = {WHOLE:,} questions of VSI-Bench) "
+            "and carry no intervals."
+        )
+    measured = [trace for trace in drawn if not trace.published]
+    say = saturation if len(measured) == 1 else briefly
+    parts += [text for t in measured if (text := say(t.name, t.tail, t.fit))]
+    return " ".join(parts)

@@ -1,0 +1,101 @@
+"""Where a model is good: its scores by data set and by the size of the room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vicabench.errors import DataError
+from vicabench.grading.protocols import Protocol
+from vicabench.reporting.figures.bars import grouped
+from vicabench.reporting.figures.basis import INTERVALS, spread
+from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, styled
+from vicabench.results import Run
+from vicabench.stats import score_run
+from vicabench.types import Scores
+
+DATASETS = {"scannet": "ScanNet", "scannetpp": "ScanNet++", "arkitscenes": "ARKitScenes"}
+ROOM = "room_size_estimation"
+SIZES = ("small", "medium", "large")
+
+
+@styled
+def by_dataset(runs: Sequence[Run], protocol: Protocol) -> Figure:
+    """The average score on the videos of each data set, which is what stands before their `/`.
+
+    DataError if the videos' names have no data set in them; ValueError for no run.
+    """
+    groups = {
+        video: DATASETS.get(name, name)
+        for run in runs
+        for video in _videos(run, protocol)
+        for name, slash, _ in [video.partition("/")]
+        if slash
+    }
+    if not groups:
+        raise DataError("The names of these videos do not say which data set they are from.")
+    return _bars(runs, protocol, groups, says="Average score by data set")
+
+
+@styled
+def by_room_size(runs: Sequence[Run], protocol: Protocol) -> Figure:
+    """The average score in small, medium and large rooms: thirds of the videos by floor area.
+
+    The area is the ground truth of a video's room-size question; videos without one are left out.
+    DataError if fewer than three videos have one; ValueError for no run.
+    """
+    areas = {
+        p.question.video: float(p.question.answer)
+        for run in runs
+        for p in run.predictions
+        if p.question.task == ROOM
+    }
+    if len(areas) < len(SIZES):
+        raise DataError("Fewer than three of these videos have a question about the room's size.")
+    edges = np.quantile(list(areas.values()), [1 / 3, 2 / 3])
+    words = (f"small\n≤ {edges[0]:.1f} m²", "medium", f"large\n> {edges[1]:.1f} m²")
+    groups = {
+        video: words[int(np.searchsorted(edges, area))]
+        for video, area in sorted(areas.items(), key=lambda item: item[1])
+    }
+    return _bars(runs, protocol, groups, says="Average score by the size of the room")
+
+
+def _videos(run: Run, protocol: Protocol) -> list[str]:
+    return [grade.video for grade in run.grades(protocol)]
+
+
+def _bars(
+    runs: Sequence[Run], protocol: Protocol, groups: Mapping[str, str], *, says: str
+) -> Figure:
+    names = list(dict.fromkeys(groups.values()))
+    scored = [{name: _within(run, protocol, groups, name) for name in names} for run in runs]
+    figure = blank(COLUMN, 2.0, says=says)
+    axes = figure.add_subplot()
+    rows = [
+        (run.name, {name: found.overall for name, found in one.items() if found})
+        for run, one in zip(runs, scored, strict=True)
+    ]
+    grouped(axes, {name: float(place) for place, name in enumerate(names)}, rows)
+    cells = {name: [one[name] for one in scored] for name in names}
+    axes.set_xticks(range(len(names)), [f"{name}\n{_size(cells[name])}" for name in names])
+    axes.set_ylabel("Average score (%)")
+    legend(figure, *axes.get_legend_handles_labels())
+    left_out = sum(v not in groups for v in set(_videos(runs[0], protocol)))
+    rest = f" {left_out} videos in no group." if left_out else ""
+    missing = sorted({task for one in scored for s in one.values() if s for task in s.missing})
+    lacking = f" Groups without questions of a task average the others ({', '.join(missing)})."
+    footer(figure, f"Protocol {protocol.name}. {INTERVALS}{rest}{lacking if missing else ''}")
+    return figure
+
+
+def _within(run: Run, protocol: Protocol, groups: Mapping[str, str], name: str) -> Scores | None:
+    grades = [g for g in run.grades(protocol) if groups.get(g.video) == name]
+    return score_run(grades, model=run.name) if grades else None
+
+
+def _size(found: Sequence[Scores | None]) -> str:
+    there = [scores.overall for scores in found if scores]
+    return f"{spread(e.count for e in there)} q., {spread(e.clusters for e in there)} v."

@@ -1,0 +1,159 @@
+"""One look for every figure: for a paper's column, colour-blind readers and grey printers.
+
+Models differ in colour, in lightness, and in line, marker or hatching, so that no two are told
+apart by hue alone. The first three colours are Paul Tol's high-contrast scheme
+(https://sronpersonalpages.nl/~pault/), which keeps its order when it is printed in grey.
+Text stays text in SVG and PDF. Nothing here touches pyplot or the global settings.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from vicabench.text import printable
+
+P = ParamSpec("P")
+COLUMN, PAGE = 3.3, 7.0
+"""Inches: one column and the full width of a two-column paper."""
+INK, FAINT, GRID, PALE = "#22262e", "#6b7280", "#d9dce1", "#c3c7ce"
+SMALL, TINY = 7.0, 6.0
+"""Sizes in points of what is read first and second; print shows nothing smaller than 5.5."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # it comes with matplotlib: the same widths everywhere
+    "font.size": SMALL,
+    "axes.titlesize": SMALL,
+    "axes.labelsize": SMALL,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": GRID,
+    "grid.linewidth": 0.5,
+    "text.color": INK,
+    "text.parse_math": False,  # a model's name is text, never markup
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": TINY,
+    "ytick.labelsize": TINY,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": TINY,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "hatch.linewidth": 0.5,
+    "hatch.color": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vicabench",
+    "pdf.fonttype": 42,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How one model, or one series, is drawn."""
+
+    colour: str
+    line: str | tuple[float, tuple[float, ...]]
+    marker: str
+    hatch: str
+
+
+_COLOURS = ("#004488", "#DDAA33", "#BB5566", "#56B4E9", "#117733", "#1b1b1b")
+_LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
+    "-",
+    (0, (4, 1.5)),
+    (0, (4, 1.2, 1, 1.2)),
+    (0, (1, 1)),
+    (0, (6, 1, 1, 1, 1, 1)),
+    (0, (2, 2)),
+)
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_HATCHES = ("", "////", "\\\\\\\\", "xxx", "---", "|||")
+
+
+def look(place: int) -> Look:
+    """The look of the model in this place; after six colours they return with other lines."""
+    colour, turn = place % len(_COLOURS), place + place // len(_COLOURS)
+    return Look(
+        colour=_COLOURS[colour],
+        line=_LINES[turn % len(_LINES)],
+        marker=_MARKERS[turn % len(_MARKERS)],
+        hatch=_HATCHES[turn % len(_HATCHES)],
+    )
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Run a drawing function under the style, whatever the settings around it."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def blank(width: float, height: float, *, says: str) -> Figure:
+    """An empty figure of so many inches; `says` is its text for those who cannot see it."""
+    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
+    figure = Figure(figsize=(width, height), layout=layout)
+    figure.set_label(printable(says))
+    return figure
+
+
+def footer(figure: Figure, text: str) -> None:
+    """What a figure rests on, in small print under it: n, videos, protocol, intervals.
+
+    The figure grows by the lines that this takes, and the axes keep their size.
+    """
+    characters = int(figure.get_figwidth() * 72 / (TINY * 0.55))
+    lines = textwrap.wrap(printable(text), characters)
+    _grow(figure, 0.095 * (len(lines) - 1))
+    figure.supxlabel("\n".join(lines), fontsize=TINY - 0.5, color=FAINT, x=0.01, ha="left")
+
+
+def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """The names over the axes, where they cover nothing; the figure grows by their rows."""
+    if not names:
+        return
+    width = max(map(len, names)) * TINY * 0.6 + 38  # points of the longest name and its sample
+    columns = max(1, min(len(names), int(figure.get_figwidth() * 72 / width)))
+    _grow(figure, 0.13 * math.ceil(len(names) / columns))
+    figure.legend(
+        handles,
+        names,
+        loc="outside upper left",
+        ncols=columns,
+        columnspacing=1.2,
+        handletextpad=0.5,
+    )
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    figure.set_figheight(figure.get_figheight() + max(0.0, inches))
+
+
+def shortened(name: str, length: int = 34) -> str:
+    """A name that fits beside an axis: its end is kept, which tells checkpoints apart."""
+    clean = printable(name).replace("\n", " ")
+    return clean if len(clean) <= length else "…" + clean[-(length - 1) :]

@@ -1,0 +1,97 @@
+"""Figures made fit for the page: no inline styles, which its security policy refuses.
+
+Every colour becomes a class besides, so that the page can choose another one in the dark.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from vicabench.errors import DataError
+from vicabench.reporting.page.colours import HEX, class_of
+
+SVG = "http://www.w3.org/2000/svg"
+LINK = "{http://www.w3.org/1999/xlink}href"
+ELEMENTS = {
+    *("svg", "g", "defs", "use", "symbol", "clipPath", "pattern", "marker", "image"),
+    *("path", "rect", "circle", "ellipse", "line", "polyline", "polygon"),
+    *("text", "tspan", "title", "desc", "linearGradient", "radialGradient", "stop"),
+}
+FONT = re.compile(
+    r"(?:(?P<style>italic|oblique)\s+)?(?:(?P<weight>bold|\d{3})\s+)?"
+    r"(?P<size>[\d.]+px)\s+(?P<family>.+)"
+)
+# The defaults that matplotlib sets in a stylesheet of its own.
+ROOT = {"stroke-linejoin": "round", "stroke-linecap": "butt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inlined:
+    """An SVG element for the page, and the classes of the colours in it."""
+
+    svg: Markup
+    colours: set[str]
+
+
+def inline_svg(text: str) -> Inlined:
+    """The SVG with styles as attributes; only drawing elements and links within it are let in.
+
+    DataError for what is no SVG.
+    """
+    ET.register_namespace("", SVG)
+    try:
+        root = ET.fromstring(text)  # noqa: S314  (drawn by us; expat expands no outside entity)
+    except ET.ParseError as error:
+        raise DataError(f"A figure is no SVG ({error}).") from None
+    _clean(root)
+    colours = {name for node in root.iter() for name in _coloured(node)}
+    root.attrib = {**ROOT, **root.attrib, "focusable": "false"}
+    svg = Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704  (cleaned just now)
+    return Inlined(svg=svg, colours=colours)
+
+
+def _clean(node: ET.Element) -> None:
+    for child in list(node):
+        if _name(child) in ELEMENTS:
+            _clean(child)
+        else:
+            node.remove(child)
+    styles = _declarations(node.attrib.pop("style", ""))
+    node.attrib.update(styles)
+    for name in list(node.attrib):
+        outside = name in ("href", LINK) and not node.attrib[name].startswith(("#", "data:image/"))
+        if outside or name.lower().startswith("on"):
+            del node.attrib[name]
+
+
+def _coloured(node: ET.Element) -> list[str]:
+    """Give the element a class for its fill and for its stroke, and return them."""
+    found = [
+        class_of(attribute, node.attrib[attribute])
+        for attribute in ("fill", "stroke")
+        if HEX.fullmatch(node.attrib.get(attribute, ""))
+    ]
+    if found:
+        node.set("class", " ".join(found))
+    return found
+
+
+def _name(node: ET.Element) -> str:
+    return node.tag.removeprefix(f"{{{SVG}}}") if isinstance(node.tag, str) else ""
+
+
+def _declarations(style: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for declaration in style.split(";"):
+        name, colon, value = (part.strip() for part in declaration.partition(":"))
+        if name == "font":
+            font = FONT.fullmatch(value)
+            parts = font.groupdict() if font else {}
+            found |= {f"font-{part}": given for part, given in parts.items() if given}
+        elif colon:
+            found[name] = value
+    return found

@@ -1,0 +1,157 @@
+"""The tables of the page, as the templates need them: words and numbers, nothing to compute."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vicabench.grading.protocols import Protocol
+from vicabench.paired import Comparison, Difference
+from vicabench.reporting.cells import (
+    COLUMNS,
+    NONE,
+    OVERALL,
+    WITH_VALID,
+    estimate_of,
+    mean_text,
+    range_text,
+    sizes,
+)
+from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
+from vicabench.results import Run
+from vicabench.types import OUTCOMES, Estimate, Scores
+
+Row = dict[str, Any]
+MANY = 12  # kinds of errors shown
+
+
+def cell(estimate: Estimate | None) -> Row:
+    """Mean and interval as texts, and as numbers for the whisker where there is an interval."""
+    if estimate is None:
+        return {"mean": NONE, "range": "", "whisker": None}
+    whisker = None if math.isnan(estimate.low) else estimate
+    return {"mean": mean_text(estimate), "range": range_text(estimate), "whisker": whisker}
+
+
+def score_rows(rows: Sequence[Scores]) -> list[Row]:
+    """A row a run: name, protocol, a cell a column, and n under the last of those that share it."""
+    return [
+        {
+            "model": row.model,
+            "protocol": row.protocol,
+            "cells": [cell(estimate_of(row, column)) for column, _ in WITH_VALID],
+            "sizes": _sizes(rows, place),
+        }
+        for place, row in enumerate(rows)
+    ]
+
+
+def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
+    """Questions and videos under the last of the rows that share them."""
+    found = sizes(rows[place], WITH_VALID)
+    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == found:
+        return []
+    titles = ("questions", "videos")
+    return [
+        {"title": title, "numbers": numbers} for title, numbers in zip(titles, found, strict=True)
+    ]
+
+
+def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
+    """A row a protocol, with the questions that it scores differently from the first."""
+    first = [grade.score for grade in run.grades(protocols[0])]
+    rows = score_rows([run.scores(protocol) for protocol in protocols])
+    for row, protocol in zip(rows, protocols, strict=True):
+        pairs = zip(first, run.grades(protocol), strict=True)
+        row["differs"] = sum(one != other.score for one, other in pairs)
+        row["source"] = protocol.source
+    return rows
+
+
+def compared_cells(found: Comparison) -> list[Row]:
+    """The differences in the columns of the headline table, for a row of the overview."""
+    parts = {OVERALL: found.overall, **found.tasks}
+    return [
+        {"mean": NONE, "range": "", "real": False}
+        if column not in parts
+        else _difference(title, parts[column])
+        for column, title in COLUMNS
+    ]
+
+
+def compared(found: Comparison) -> Row:
+    """All that is said of one comparison."""
+    return {
+        "found": found,
+        "cells": compared_cells(found),
+        "rows": comparison_rows(found),
+        "verdict": verdict(found),
+    }
+
+
+def comparison_rows(found: Comparison) -> list[Row]:
+    """A row for the overall means and each task: difference, interval, p-values, what changed."""
+    return [_difference(title, difference) for _, title, difference in rows_of(found)]
+
+
+def _difference(title: str, found: Difference) -> Row:
+    mean, interval = difference_text(found.estimate).split("\n")
+    deciding = found.p if found.p_holm is None else found.p_holm
+    return {
+        "title": title,
+        "mean": mean,
+        "range": interval,
+        "p": p_text(found.p),
+        "p_holm": NONE if found.p_holm is None else p_text(found.p_holm),
+        "real": deciding < LEVEL,
+        "fixed": len(found.fixed),
+        "broke": len(found.broke),
+        "count": found.count,
+        "clusters": found.clusters,
+    }
+
+
+def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
+    """How many questions of each run came to what."""
+    return [
+        {"model": row.model, "counts": [row.outcomes.get(name, 0) for name in OUTCOMES],
+         "whole": row.valid.count}
+        for row in rows
+    ]  # fmt: skip
+
+
+def error_rows(runs: Sequence[Run]) -> tuple[list[Row], int]:
+    """The errors that came most often, with their counts, and how many more kinds there are."""
+    found = Counter(
+        (run.name, p.answer.error) for run in runs for p in run.predictions if p.answer.error
+    )
+    rows = [
+        {"model": model, "error": error[:300], "count": count}
+        for (model, error), count in found.most_common(MANY)
+    ]
+    return rows, max(0, len(found) - MANY)
+
+
+def made_rows(runs: Sequence[Run]) -> list[Row]:
+    """What produced each run: its configuration, and the versions of every start."""
+    return [
+        {
+            "model": run.name,
+            "path": str(run.path),
+            "config": _pretty(run.config["config"]) if run.config else None,
+            "digest": run.config["digest"] if run.config else None,
+            "starts": [_pretty(start) for start in _starts(run.config)],
+        }
+        for run in runs
+    ]
+
+
+def _starts(config: Mapping[str, Any] | None) -> list[Any]:
+    return list(config["starts"]) if config else []
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,128 @@
+"""A finished run as everything downstream needs it: what was answered, and its grades.
+
+`load_run` takes a run folder or any predictions file. Grades and scores are made when they are
+asked for, once a protocol.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vicabench.errors import DataError
+from vicabench.grading.protocols import Protocol
+from vicabench.grading.runs import Planned, grade_run
+from vicabench.predictions import Prediction, read_predictions
+from vicabench.stats import score_run
+from vicabench.store import PREDICTIONS, planned_ids, read_config
+from vicabench.text import printable
+from vicabench.thinking import thinking_of
+from vicabench.types import Grade, Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The predictions of one run, and what is known about it.
+
+    `name` is the model's, made printable. `config` is the content of `config.json`, None for a
+    bare predictions file. `planned` gives for each video the type of each question by its id,
+    empty where no plan is known; `notes` says what a reader of any score has to know.
+    """
+
+    name: str
+    path: Path
+    config: Mapping[str, Any] | None
+    predictions: tuple[Prediction, ...]
+    planned: Planned
+    notes: tuple[str, ...]
+    _grades: dict[str, list[Grade]] = field(init=False, default_factory=dict, repr=False)
+    _scores: dict[str, Scores] = field(init=False, default_factory=dict, repr=False)
+
+    @property
+    def benchmark(self) -> str | None:
+        """What the configuration names; None for a file without one."""
+        return self.config["config"]["benchmark"] if self.config else None
+
+    def grades(self, protocol: Protocol) -> list[Grade]:
+        """A grade of every prediction, in order, then of every planned question without one."""
+        if protocol.name not in self._grades:
+            found = grade_run(self.predictions, protocol, self.planned)
+            self._grades[protocol.name] = found
+        return self._grades[protocol.name]
+
+    def scores(self, protocol: Protocol) -> Scores:
+        """The estimates with their intervals over videos."""
+        if protocol.name not in self._scores:
+            grades = self.grades(protocol)
+            found = score_run(grades, model=self.name, notes=self.notes)
+            thinking = thinking_of(self.predictions, grades)
+            self._scores[protocol.name] = replace(found, thinking=thinking)
+        return self._scores[protocol.name]
+
+
+def load_run(path: Path) -> Run:
+    """Read a run folder, or any predictions file.
+
+    DataError if there is nothing to grade, or naming the line that is wrong; RunFolderError for
+    a damaged `config.json`.
+    """
+    file = path / PREDICTIONS if path.is_dir() else path
+    config = read_config(file.parent) if file.name == PREDICTIONS else None
+    planned: Planned = config["plan"]["videos"] if config else {}
+    asked = file.exists() or not planned
+    predictions = read_predictions(file, torn_ok=config is not None) if asked else []
+    if not predictions and not any(planned.values()):
+        raise DataError(f"{file} holds no predictions.")
+    owed = planned_ids(config["plan"]) - {p.question.id for p in predictions} if config else ()
+    notes = [f"{len(owed)} questions not asked yet: the run is incomplete"] if owed else []
+    notes += _origin(config) if config else []
+    return Run(
+        name=_name(path, config),
+        path=path,
+        config=config,
+        predictions=tuple(predictions),
+        planned=planned,
+        notes=tuple(notes),
+    )
+
+
+def load_runs(paths: Sequence[Path]) -> list[Run]:
+    """Read several; names that some of them share get the path added, so that each is its own."""
+    runs = [load_run(path) for path in paths]
+    shared = Counter(run.name for run in runs)
+    return [
+        run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
+        for run in runs
+    ]
+
+
+def _origin(config: Mapping[str, Any]) -> list[str]:
+    """What an imported run says about the file it came from."""
+    found = [start["imported"] for start in config["starts"] if "imported" in start]
+    return [
+        printable(f"imported from {origin['from']}, {origin['file']}")
+        + (
+            f"; {origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
+            if origin["unreadable"]
+            else ""
+        )
+        for origin in found
+    ]
+
+
+def _name(path: Path, config: Mapping[str, Any] | None) -> str:
+    """The model of a run; the name of a file or its folder where nothing says more."""
+    if config:
+        blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
+        return _one_line(f"{config['config']['model']}{blind}")
+    place = path.resolve()
+    if place.name == PREDICTIONS:
+        return _one_line(place.parent.name)
+    return _one_line(place.name if place.is_dir() else place.stem)
+
+
+def _one_line(name: str) -> str:
+    return printable(name).replace("\n", "?")
