@@ -63,7 +63,8 @@ def test_replies_that_are_read_differently_are_shown_harmless_and_short(
     for text in shown.values():
         assert "\x1b" not in text
         assert "well " * 20 not in text
-        assert "⏎" in text
+        assert " well" in text
+    assert "⏎<answer>" in shown["terminal"]
     assert r"\<answer\>1\</answer\>" in shown["markdown"]
     narrow = vicabench("score", "p.jsonl", "--protocol", PROTOCOLS, COLUMNS="80").stdout
     assert max(len(line) for line in narrow.splitlines()) <= 80

@@ -22,6 +22,7 @@ OPTIONS = ("A. front-left", "B. front-right", "C. back-left", "D. left")
         ("The answer is:\n**12** chairs\nnot 13", "objects", 12.0),
         ("think\nor 7\nresponse\nso 3\nfinal\n5", "objects", 5.0),
         ("28.2 or 19.97", "m²", None),
+        ("20 or 21 chairs", "objects", None),
         ("4 m wide", "m²", None),
         ("<Thinking>3 chairs and", "objects", None),
     ],

@@ -125,6 +125,7 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
     rows = [{**row, "response": "1"} for row in rows_about(1)]
     rows[1]["ground_truth"] = "0"
     rows[2]["id"] = rows[0]["id"]
+    rows[3] |= {"response": None, "error": "lost"}  # a failure is an answer to be counted
     file = write_jsonl(tmp_path / "p.jsonl", rows)
     file.write_text(file.read_text(encoding="utf-8") + "{torn", encoding="utf-8")
     done = vicabench("import", "jsonl", "p.jsonl", "--out", "run", "--model", "m")
@@ -133,6 +134,7 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
         assert words in done.stderr
     words = " ".join(vicabench("score", "run").stdout.split())
     assert "3 of 11 rows could not be read and are left out" in words
+    assert "1 of 8 questions unanswered" in words
 
 
 @pytest.mark.parametrize(

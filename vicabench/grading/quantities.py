@@ -10,7 +10,7 @@ from itertools import islice
 from vicabench.grading.words import NUMBER_WORDS, value_of
 
 MOST = 1000  # a text with as many numbers states no single one
-SAME = 0.05  # quantities within 5% of each other say the same: 4 m (13 feet)
+SAME = 0.05  # quantities in different units within 5% of each other say the same: 4 m (13 feet)
 
 _METRES = {
     "mm": 0.001,
@@ -73,10 +73,16 @@ def read_quantity(text: str, unit: str) -> float | None:
     found = list(_merged(text, stated))
     fitting = [q for q in found if q.power is not None and q.power == power and power]
     chosen = fitting or [q for q in found if q.power is None]
-    values = [q.value * (q.scale / size if q.power else 1.0) for q in chosen]
-    if not values or any(abs(v - values[0]) > SAME * abs(values[0]) for v in values):
+    if not chosen or not all(_agree(chosen[0], other) for other in chosen[1:]):
         return None
-    return values[0]
+    return chosen[0].value * (chosen[0].scale / size if chosen[0].power else 1.0)
+
+
+def _agree(first: _Quantity, other: _Quantity) -> bool:
+    if first.scale == other.scale:
+        return first.value == other.value
+    a, b = first.value * first.scale, other.value * other.scale
+    return abs(a - b) <= SAME * abs(a)
 
 
 def _digits(words: re.Match[str]) -> str:

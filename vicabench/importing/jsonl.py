@@ -37,11 +37,10 @@ def read(path: Path, columns: Mapping[str, str]) -> Source:
     """
 
     def record(row: Record) -> Record:
-        theirs = {ours: _member(row, columns.get(ours, ours)) for ours in COLUMNS}
-        for ours, name in columns.items():
-            if theirs[ours] is None and not _has(row, name):
-                raise DataError(f"it has no column {name}.")
-        return {name: value for name, value in theirs.items() if value is not None}
+        names = {ours: columns.get(ours, ours) for ours in COLUMNS}
+        if absent := [name for name in columns.values() if not _has(row, name)]:
+            raise DataError(f"it has no column {', '.join(absent)}.")
+        return {ours: _member(row, name) for ours, name in names.items() if _has(row, name)}
 
     details = {"columns": dict(columns)}
     return Source(harness="jsonl", file=path, rows=each(json_lines(path), record), details=details)
@@ -56,8 +55,7 @@ def _has(row: Record, name: str) -> bool:
 
 
 def _member(row: Record, name: str) -> Any:
-    if name in row or "." not in name:
-        return row.get(name)
+    if name in row:
+        return row[name]
     outer, _, inner = name.partition(".")
-    member = row.get(outer)
-    return _member(member, inner) if isinstance(member, Mapping) else None
+    return _member(row[outer], inner)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
-import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import BadZipFile
 
 from vicabench.errors import DataError
 from vicabench.importing.rows import Row
+
+# All that openpyxl and zipfile raise for damaged files.
+UNREADABLE = (
+    *(BadZipFile, zlib.error, EOFError, LookupError),
+    *(NotImplementedError, ValueError, SyntaxError),
+)
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -29,7 +35,7 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 
 def _tsv(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # a reply may be long
+    csv.field_size_limit(2**31 - 1)  # a reply may be long
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t")
         for row in reader:
@@ -39,7 +45,6 @@ def _tsv(path: Path) -> Iterator[Row]:
 
 def _xlsx(path: Path) -> Iterator[Row]:
     from openpyxl import load_workbook  # noqa: PLC0415  # few need it
-    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
     try:
         # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
@@ -51,5 +56,5 @@ def _xlsx(path: Path) -> Iterator[Row]:
             if any(cell is not None for cell in line):
                 yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
         book.close()
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, EOFError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} is not a workbook ({error}).") from None

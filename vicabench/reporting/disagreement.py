@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -14,6 +14,7 @@ from vicabench.disagreement import Difference, Disagreement, Example
 from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of, range_text
 from vicabench.text import printable
 
+Titled = tuple[str, list[str], list[list[str]]]  # title, names of columns, rows
 LONGEST = 60  # characters of a reply that are shown
 TITLES = {name: title for name, title in COLUMNS if name != OVERALL}
 NOTE = (
@@ -24,14 +25,21 @@ NOTE = (
 
 def show_disagreement(console: Console, found: Disagreement) -> None:
     """Print the differences and the examples under the table of the runs."""
-    for title, names, rows in _tables(found, "\n"):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
-        for place, name in enumerate(names):
-            table.add_column(Text(name), justify="left" if not place else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row))
-        console.print(table)
+    title, names, rows = _differences(found, "\n")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
+    for place, name in enumerate(names):
+        table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
     console.print(Text(NOTE, style="dim"))
+    if found.examples:
+        title, names, rows = _examples(found)
+        console.print(Text(f"\n{title}\n"))
+        for key, task, truth, reply, *read in rows:
+            said = "  ".join(f"{n} {r}" for n, r in zip(names[4:], read, strict=True))
+            console.print(Text(f" {task}, id {key}, truth {truth}: ").append(reply, style="bold"))
+            console.print(Text(f"   {said}", style="dim"))
 
 
 def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> str:
@@ -46,30 +54,47 @@ def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> 
 
 def latex_disagreement(found: Disagreement) -> str:
     """The same as booktabs tabulars, their titles as comments."""
-    return "\n".join(
-        f"% {title}\n" + tabulate(rows, names, tablefmt="latex_booktabs", disable_numparse=True)
-        for title, names, rows in _tables(found, ", ")
-    )
+    parts = [f"% {NOTE}"]
+    for title, names, rows in _tables(found, ", "):
+        cells = [[_ascii(cell) for cell in row] for row in rows]
+        table = tabulate(cells, names, tablefmt="latex_booktabs", disable_numparse=True)
+        parts.append(f"% {title}\n{table}")
+    return "\n".join(parts)
 
 
-def _tables(found: Disagreement, between: str) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Title, column names and rows of each table that has a row."""
-    others = [difference.protocol for difference in found.differences]
-    yield (
+def _ascii(cell: str) -> str:
+    """A reply may hold any character, and LaTeX stops at those it does not know."""
+    known = cell.replace("⏎", " / ").replace("…", "...").replace("−", "-").replace("–", "--")
+    return known.encode("ascii", "replace").decode()
+
+
+def _tables(found: Disagreement, between: str) -> list[Titled]:
+    return [_differences(found, between), *([_examples(found)] if found.examples else [])]
+
+
+def _differences(found: Disagreement, between: str) -> Titled:
+    return (
         f"{found.model}: difference to {found.against}",
-        ["", *others],
+        ["", *_others(found)],
         [
             [title, *(_cell(difference, column, between) for difference in found.differences)]
             for column, title in COLUMNS
             if estimate_of(found.differences[0].points, column)
         ],
     )
-    if found.examples:
-        yield (
-            f"{found.model}: what was read, one reply a task",
-            ["id", "task", "truth", "reply", found.against, *others],
-            [_row(example, [found.against, *others]) for example in found.examples],
-        )
+
+
+def _examples(found: Disagreement) -> Titled:
+    protocols = [found.against, *_others(found)]
+    return (
+        f"{found.model}: what was read, one reply a task",
+        ["id", "task", "truth", "reply", *protocols],
+        [_row(example, protocols) for example in found.examples],
+    )
+
+
+def _others(found: Disagreement) -> list[str]:
+    return [difference.protocol for difference in found.differences]
 
 
 def _cell(difference: Difference, column: str, between: str) -> str:
