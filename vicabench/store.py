@@ -18,9 +18,10 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from vicabench.config import RunConfig, digest_of
 from vicabench.errors import RunFolderError
 from vicabench.predictions import Prediction, read_predictions, torn_bytes
-from vicabench.types import QUESTION_TYPES, RunConfig, digest_of
+from vicabench.types import QUESTION_TYPES
 
 CONFIG = "config.json"
 PREDICTIONS = "predictions.jsonl"

@@ -5,10 +5,8 @@ Everything else in vicabench is written in these terms; this module imports noth
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -205,35 +203,6 @@ class AdapterContext:
     seed: int
     frames: int = 0
     options: ModelOptions = ModelOptions()
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Everything that can change an answer, and nothing else.
-
-    Which questions are asked is not part of it: an answer does not depend on what else is asked,
-    so a run of the first 20 questions may grow into a run of all of them.
-    """
-
-    model: str
-    adapter: Mapping[str, Any]
-    benchmark: str
-    subset: str
-    revision: str
-    frames: int
-    sampling: str
-    seed: int
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the configuration as canonical JSON, in hexadecimal."""
-        return digest_of(asdict(self))
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces), in hexadecimal."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 ANSWERED, UNREADABLE, EMPTY = "answered", "unreadable", "empty"

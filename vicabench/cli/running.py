@@ -17,6 +17,7 @@ from vicabench.cli.decoding import VideoOptions
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay
+from vicabench.config import digest_of
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
@@ -26,7 +27,7 @@ from vicabench.predictions import read_predictions
 from vicabench.results import load_run
 from vicabench.store import PREDICTIONS
 from vicabench.text import printable
-from vicabench.types import Benchmark, ModelOptions, Question, Scores, digest_of
+from vicabench.types import Benchmark, ModelOptions, Question, Scores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,9 @@ from filelock import FileLock
 from vica.video import Frames
 
 import vicabench
+from vicabench.config import digest_of
 from vicabench.engine.frames import SAMPLING, frames_of, header_of
 from vicabench.errors import ConfigError
-from vicabench.types import digest_of
 
 FORMAT = 1
 """Part of every key: to be raised when entries, or the pixels made of a video, change."""

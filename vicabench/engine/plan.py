@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from vicabench.config import digest_of
 from vicabench.errors import ConfigError, RunFolderError
 from vicabench.predictions import Prediction
-from vicabench.types import TASKS, Benchmark, Question, digest_of
+from vicabench.types import TASKS, Benchmark, Question
 
 ByVideo = Mapping[str, Sequence[Question]]
 

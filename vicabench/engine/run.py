@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.adapters import build_adapter
+from vicabench.config import RunConfig
 from vicabench.engine.frames import SAMPLING
 from vicabench.engine.loop import Decoding, answer_videos
 from vicabench.engine.plan import ByVideo, owed, plan_record, refuse_to_shrink
@@ -18,14 +19,7 @@ from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.store import TIMING, RunFolder
-from vicabench.types import (
-    Adapter,
-    AdapterContext,
-    Benchmark,
-    ModelOptions,
-    Question,
-    RunConfig,
-)
+from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
 DEFAULTS = ModelOptions()
 SPEED = ("group_size", "vision_batch", "compile")

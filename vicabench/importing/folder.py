@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from vicabench.config import RunConfig
 from vicabench.engine.plan import plan_record
 from vicabench.engine.provenance import provenance
 from vicabench.errors import DataError, RunFolderError
@@ -12,7 +13,7 @@ from vicabench.importing.joining import Questions
 from vicabench.importing.rows import Record, Source
 from vicabench.predictions import Prediction, prediction_of
 from vicabench.store import RunFolder
-from vicabench.types import Benchmark, RunConfig
+from vicabench.types import Benchmark
 
 KEPT = 20  # problems that the run folder keeps; their number is kept in any case
 
