@@ -17,7 +17,7 @@ from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
 from vica.replies import Reply, end_ids, reply_of
 
-_NOTES = ("transformers_version", "_from_model_config")
+_NOTES = ("transformers_version", "_from_model_config", "max_time")
 """In a generation configuration, but without a bearing on answers."""
 
 

@@ -11,8 +11,10 @@ the prefix, H heads = J key heads x G queries for each, E the width of a head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +54,8 @@ def attend_own(
 ) -> Attended:
     """Each continuation over its own tokens: values [K, S, H, E] and lse [K, S, H].
 
-    They are few, so the scores are written out. A query has to see at least one key.
+    They are few, so the scores are written out, in float32 or wider. A query has to see at least
+    one key.
     """
     rows, _, heads, _ = query_KSHE.shape
     at_once = max(1, SCORES_AT_ONCE // (rows * heads * keys_KJME.shape[2]))
@@ -75,27 +78,37 @@ def combine(first: Attended, second: Attended) -> Tensor:
 def _attend(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
     """The kernels below scaled_dot_product_attention, as that does not give the log-sum-exp."""
     batch = (query_JRE[None], keys_JPE[None], values_JPE[None])
-    aten, device = torch.ops.aten, query_JRE.device.type
-    if device == "cpu":
-        values, lse = aten._scaled_dot_product_flash_attention_for_cpu(*batch)
-    elif device == "cuda" and query_JRE.dtype in {torch.float16, torch.bfloat16}:
-        values, lse, *_ = aten._scaled_dot_product_flash_attention(*batch)
-    elif device == "cuda" and query_JRE.dtype == torch.float32:
-        values, lse, *_ = aten._scaled_dot_product_efficient_attention(
-            *batch, attn_bias=None, compute_log_sumexp=True
-        )
-    else:
+    kernel = _kernel(*batch)
+    if kernel is None:
         return attend_in_parts(query_JRE, keys_JPE, values_JPE)
+    values, lse, *_ = kernel(*batch)
     return Attended(values=values[0], lse=lse[0, :, : query_JRE.shape[1]])  # some kernels pad it
+
+
+def _kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[..., Any] | None:
+    """The fused kernel that takes these [1, J, ., E] here, chosen as torch itself would."""
+    aten, cuda = torch.ops.aten, torch.backends.cuda
+    if query.device.type == "cpu":
+        return aten._scaled_dot_product_flash_attention_for_cpu
+    if query.device.type != "cuda":
+        return None
+    asked = cuda.SDPAParams(query, keys, values, None, 0.0, False, False)
+    if cuda.can_use_flash_attention(asked):
+        return aten._scaled_dot_product_flash_attention
+    if cuda.can_use_efficient_attention(asked):
+        kernel = aten._scaled_dot_product_efficient_attention
+        return partial(kernel, attn_bias=None, compute_log_sumexp=True)
+    return None
 
 
 def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
     """The same without a fused kernel, for devices that have none: some queries at a time."""
     at_once = max(1, SCORES_AT_ONCE // keys_JPE[..., 0].numel())
+    keys_JPE, values_JPE, dtype = _wide(keys_JPE), _wide(values_JPE), values_JPE.dtype
     parts = []
     for rows_JRE in query_JRE.split(at_once, dim=1):
-        scores = _wide(rows_JRE @ keys_JPE.mT) * rows_JRE.shape[-1] ** -0.5
-        values = scores.softmax(-1).to(values_JPE.dtype) @ values_JPE
+        scores = _wide(rows_JRE) @ keys_JPE.mT * rows_JRE.shape[-1] ** -0.5
+        values = (scores.softmax(-1) @ values_JPE).to(dtype)
         parts.append(Attended(values=values, lse=scores.logsumexp(-1)))
     return _joined(parts)
 
@@ -103,15 +116,18 @@ def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> 
 def _attend_own(
     query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
 ) -> Attended:
-    groups = keys_KJME.shape[1]
-    query_KJGSE = query_KSHE.unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4)
-    scores = _wide(query_KJGSE @ keys_KJME[:, :, None].mT) * query_KSHE.shape[-1] ** -0.5
+    """In float32 throughout: a score rounded to half precision would be off by more than SDPA's."""
+    slots, groups = query_KSHE.shape[1], keys_KJME.shape[1]
+    # Queries of one key head lie along the sequence, lest matmul copy the keys for each of them.
+    rows = _wide(query_KSHE).unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+    scores = (rows @ _wide(keys_KJME).mT * rows.shape[-1] ** -0.5).unflatten(2, (-1, slots))
     scores = scores.masked_fill_(~visible_KSM[:, None, None], -torch.inf)
-    lse = scores.logsumexp(-1)
-    values_KJGSE = scores.softmax(-1).to(values_KJME.dtype) @ values_KJME[:, :, None]
+    lse_KJGS = scores.logsumexp(-1)
+    values = scores.softmax(-1).flatten(2, 3) @ _wide(values_KJME)
+    values_KJGSE = values.unflatten(2, (-1, slots)).to(values_KJME.dtype)
     return Attended(
         values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
-        lse=lse.permute(0, 3, 1, 2).flatten(2, 3),
+        lse=lse_KJGS.permute(0, 3, 1, 2).flatten(2, 3),
     )
 
 

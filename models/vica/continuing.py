@@ -65,9 +65,12 @@ class _Places:
     visible_KSM: Tensor
 
     @classmethod
-    def of(cls, rows_T: Tensor, slots_T: Tensor, own_T: Tensor) -> _Places:
-        rows, slots, places = (int(x.max()) + 1 for x in (rows_T, slots_T, own_T))
-        own_KS = own_T.new_zeros(rows, slots)  # a slot without a token sees the first place
+    def of(
+        cls, rows_T: Tensor, slots_T: Tensor, own_T: Tensor, sizes: tuple[int, int, int]
+    ) -> _Places:
+        """`sizes` are K, S and M, known without asking the device."""
+        count, slots, places = sizes
+        own_KS = own_T.new_zeros(count, slots)  # a slot without a token sees the first place
         own_KS[rows_T, slots_T] = own_T
         visible_KSM = torch.arange(places, device=own_T.device) <= own_KS[..., None]
         return cls(rows_T=rows_T, slots_T=slots_T, own_T=own_T, visible_KSM=visible_KSM)
@@ -80,11 +83,12 @@ class Continuations:
         self._backbone, self._prefix = backbone, prefix
         self._keys: list[Tensor] = []  # for each layer [K, J, M, E]
         self._values: list[Tensor] = []
+        self._lengths: list[int] = []  # and the same on the device, which need not be waited for
         self._lengths_K = torch.zeros(0, dtype=torch.long)
 
     def start(self, tokens: Sequence[Tensor]) -> Tensor:
         """Run the embeddings [S, D] of each continuation; the last hidden state of each [K, D]."""
-        lengths = [len(part_SD) for part_SD in tokens]
+        lengths = self._lengths = [len(part_SD) for part_SD in tokens]
         embeds_TD = torch.cat(list(tokens))
         segments_L = segment_ids(self._prefix.length, lengths).to(embeds_TD.device)
         rows_T = segments_L[self._prefix.length :] - 1
@@ -92,22 +96,26 @@ class Continuations:
         own_T = positions_T - self._prefix.length
         self._lengths_K = torch.tensor(lengths, device=embeds_TD.device)
         self._allocate(embeds_TD, len(lengths), max(lengths) + ROOM)
-        hidden_TD = self._run(embeds_TD, positions_T, _Places.of(rows_T, own_T, own_T))
+        sizes = (len(lengths), max(lengths), max(lengths))
+        hidden_TD = self._run(embeds_TD, positions_T, _Places.of(rows_T, own_T, own_T, sizes))
         return hidden_TD[self._lengths_K.cumsum(0) - 1]
 
     def step(self, embeds_KD: Tensor) -> Tensor:
         """Run one more token of each continuation: its hidden state [K, D]."""
         own_K = self._lengths_K
         self._lengths_K = own_K + 1
+        self._lengths = [length + 1 for length in self._lengths]
         rows_K = torch.arange(len(own_K), device=own_K.device)
-        places = _Places.of(rows_K, torch.zeros_like(rows_K), own_K)
-        if places.visible_KSM.shape[-1] > self._keys[0].shape[2]:
+        sizes = (len(own_K), 1, max(self._lengths))
+        places = _Places.of(rows_K, torch.zeros_like(rows_K), own_K, sizes)
+        if max(self._lengths) > self._keys[0].shape[2]:
             self._grow()
         return self._run(embeds_KD, own_K + self._prefix.length, places)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these continuations alone."""
         rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
+        self._lengths = [self._lengths[row] for row in rows]
         self._lengths_K = self._lengths_K[rows_K]
         for cache in (self._keys, self._values):
             for index, old in enumerate(cache):  # one at a time, so that memory does not double

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import LogitsProcessorList
 
 from vica.continuing import Continuations
 from vica.errors import InputError
@@ -30,22 +30,62 @@ class Limit:
     stops: frozenset[int]
 
 
-def greedy_settings(
-    model: ViCA, options: Mapping[str, Any]
-) -> tuple[GenerationConfig, LogitsProcessorList]:
-    """The checkpoint's settings under the caller's, and all that changes scores.
+UNKNOWN = (
+    "num_beams",
+    "num_return_sequences",
+    "guidance_scale",
+    "penalty_alpha",
+    "dola_layers",
+    "stop_strings",
+    "prompt_lookup_num_tokens",
+    "return_dict_in_generate",
+    "output_scores",
+    "output_logits",
+    "output_attentions",
+    "output_hidden_states",
+)
+"""Settings of `generate` that have no meaning, or not yet one, where many replies are decoded."""
 
-    Raises InputError for options that greedy decoding does not know.
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy:
+    """How replies are decoded: new tokens at most, the ids that end them, what changes scores."""
+
+    max_new_tokens: int
+    ends: tuple[int, ...]
+    processors: LogitsProcessorList
+    own_limits: bool
+
+
+def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
+    """The checkpoint's settings under the caller's, as `generate` would settle them.
+
+    Raises InputError for settings that greedy decoding of many replies cannot honour.
     """
     settings, scoring, unknown = settled(model.generation_config, options, model.vocabulary)
-    if unknown or settings.do_sample or settings.num_beams not in {None, 1}:
-        names = ", ".join(unknown) or "do_sample or num_beams"
-        raise InputError(f"a predictor answers greedily and takes no {names}: use model.generate")
-    # The list that `generate` would build: whatever a checkpoint states has its effect.
-    processors = model._get_logits_processor(  # type: ignore[misc]  # they type self too narrowly
+    refused = [name for name in UNKNOWN if getattr(settings, name, None) not in _OFF]
+    refused += [name for name in ("do_sample", "max_time") if options.get(name)]
+    if refused or unknown:
+        names = ", ".join([*refused, *unknown])
+        raise InputError(
+            f"a predictor answers greedily and knows no {names}: leave that out of the options or "
+            "of the checkpoint's generation_config.json, or use model.generate"
+        )
+    settings.max_length = settings.max_new_tokens  # as in `generate` after embeddings
+    model._prepare_special_tokens(settings, False, device=model.device)  # type: ignore[misc]  # they type self too narrowly
+    processors = model._get_logits_processor(  # type: ignore[misc]  # the list of `generate`
         settings, input_ids_seq_length=0, logits_processor=scoring, device=str(model.device)
     )
-    return settings, processors
+    ends = settings.eos_token_id
+    return Greedy(
+        max_new_tokens=settings.max_new_tokens,
+        ends=() if ends is None else tuple(ends) if isinstance(ends, list) else (ends,),
+        processors=processors,
+        own_limits=settings.forced_eos_token_id is None,
+    )
+
+
+_OFF = (None, False, 1, 1.0)
 
 
 def decode(
@@ -62,21 +102,21 @@ def decode(
     """
     replies: list[list[int]] = [[] for _ in limits]
     live = list(range(len(limits)))
+    said_KS = torch.empty(len(live), 0, dtype=torch.long, device=hidden_KD.device)
     while live:
         logits_KV = model.lm_head(hidden_KD).float()
         for row, index in enumerate(live if observe else ()):
             observe(index, logits_KV[row])  # type: ignore[misc]  # there is one, or no row
-        said = [replies[index] for index in live]
-        said_KS = torch.tensor(said, dtype=torch.long, device=logits_KV.device)
         picked_K = processors(cast(torch.LongTensor, said_KS), logits_KV).argmax(-1)
+        said_KS = torch.cat([said_KS, picked_K[:, None]], dim=1)
         for index, token in zip(live, picked_K.tolist(), strict=True):
             replies[index].append(token)
         rows = [r for r, index in enumerate(live) if not _ended(replies[index], limits[index])]
         if len(rows) < len(live):
             going.keep(rows)
-            live, picked_K = [live[row] for row in rows], picked_K[rows]
+            live, said_KS = [live[row] for row in rows], said_KS[rows]
         if live:
-            hidden_KD = going.step(model.get_input_embeddings()(picked_K))
+            hidden_KD = going.step(model.get_input_embeddings()(said_KS[:, -1]))
     return replies
 
 

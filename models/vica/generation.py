@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -54,8 +55,9 @@ def settled(
     prompt has padding. The rest are options that are no settings.
     """
     config = deepcopy(stated)
-    # A reply is its ids, and does not depend on how fast a machine is.
-    config.update(return_dict_in_generate=False, max_time=None)
+    # A reply is its ids, and does not depend on how fast a machine is. (None would be replaced by
+    # what the checkpoint states.)
+    config.update(return_dict_in_generate=False, max_time=math.inf)
     rest: dict[str, Any] = config.update(**options)
     if not options.get("do_sample", False):
         config.update(**_WITHOUT_SAMPLING)

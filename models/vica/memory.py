@@ -6,14 +6,21 @@ import gc
 
 import torch
 
-_CPU_SAYS = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
+_SAY = (
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether an error says that memory is short; torch has no class for it on a CPU."""
+    """Whether an error says that memory is short; torch has a class for some only."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CPU_SAYS)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAY)
 
 
 def release(device: torch.device) -> None:

@@ -18,16 +18,17 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
+from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
 from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
 from vica.continuing import Continuations, PrefixCache
-from vica.decoding import Limit, Observer, decode, greedy_settings
+from vica.decoding import Greedy, Limit, Observer, decode, greedy_settings
 from vica.encoded import EncodedVideo, Prompt, prefix_of
 from vica.errors import BudgetError, InputError, MemoryShortError
 from vica.memory import is_memory_error, release
 from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
-from vica.replies import Reply, end_ids, reply_of
+from vica.replies import Reply, reply_of
 from vica.stopwatch import Stopwatch
 from vica.visuals import Visual
 
@@ -40,9 +41,11 @@ class Predictor:
     """A model that is asked many questions about one video.
 
     `group_size` questions are answered together, all of a call if 0; `vision_batch` frames are in
-    an encoder at once. When memory is short both are halved, and the log (`vica.predictor`) says
-    so. `compile` lets torch compile what encodes and prefills. `spent` adds up the seconds and
-    tokens of the stages `vision`, `prefill` and `answers`.
+    an encoder at once. When memory is short both are halved, groups for this call alone, and the
+    log (`vica.predictor`) says so. `compile` lets torch compile the encoders and what the layers
+    compute besides attention. `spent` adds up the seconds and tokens of the stages `vision`,
+    `prefill` and `answers`. One thread at a time may use it. Raises InputError for a model that is
+    spread over devices or whose attention has a window.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Predictor:
     ) -> None:
         if group_size < 0 or vision_batch < 1:
             raise InputError("group_size is 0 (all) or more, vision_batch is 1 or more")
+        _check(model)
         self.model, self.processor = model, processor
         self.group_size, self.vision_batch = group_size, vision_batch
         self.spent = Stopwatch()
@@ -109,19 +113,17 @@ class Predictor:
         """
         asked = [each if isinstance(each, Prompt) else Prompt(text=each) for each in prompts]
         rows = [self._checked(encoded, each.text) for each in asked]
+        size = self.group_size or max(len(asked), 1)
         replies: list[Reply] = []
         while len(replies) < len(asked):
-            start = len(replies)
-            end = min(start + self.group_size, len(asked)) if self.group_size else len(asked)
-            watch = None if observe is None else _from(start, observe)
-            try:
-                replies += self._together(
-                    encoded, asked[start:end], rows[start:end], watch, options
-                )
-            except Exception as error:
-                if not is_memory_error(error):
-                    raise
-                self._halve(end - start, error)
+            part = slice(len(replies), len(replies) + size)
+            watch = None if observe is None else _from(len(replies), observe)
+            found = self._attempt(encoded, asked[part], rows[part], watch, options)
+            if found is None:  # and what failed is gone by now, so that its memory is free again
+                release(self.model.device)
+                failed, size = len(asked[part]), len(asked[part]) // 2
+                LOG.warning("Memory is short of %d questions at once: now %d", failed, size)
+            replies += found or []
         return replies
 
     def _prefix(self, prompts: Sequence[str]) -> list[int]:
@@ -170,6 +172,27 @@ class Predictor:
             )
         return ids
 
+    def _attempt(
+        self,
+        encoded: EncodedVideo,
+        asked: Sequence[Prompt],
+        rows: Sequence[list[int]],
+        observe: Observer | None,
+        options: dict[str, Any],
+    ) -> list[Reply] | None:
+        """The replies to some prompts together; None if memory is short of so many."""
+        try:
+            return self._together(encoded, asked, rows, observe, options)
+        except Exception as error:
+            if not is_memory_error(error):
+                raise
+            if len(asked) == 1:
+                raise MemoryShortError(
+                    "memory is short of a single question about this video: use fewer frames, "
+                    "fewer new tokens, a smaller dtype or a larger device"
+                ) from error
+        return None
+
     def _together(
         self,
         encoded: EncodedVideo,
@@ -179,13 +202,8 @@ class Predictor:
         options: dict[str, Any],
     ) -> list[Reply]:
         """The replies to some prompts, prefilled and decoded together."""
-        settings, processors = greedy_settings(self.model, options)
-        ends = end_ids(self.model)
-        stops = [frozenset({*ends, *each.stop_ids}) for each in asked]
-        limits = [
-            Limit(max_new_tokens=each.max_new_tokens or settings.max_new_tokens, stops=stop)
-            for each, stop in zip(asked, stops, strict=True)
-        ]
+        greedy = greedy_settings(self.model, options)
+        limits = [_limit(each, greedy) for each in asked]
         shared = encoded.shared_by(rows)
         going = Continuations(
             self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
@@ -195,37 +213,48 @@ class Predictor:
         with self.spent.measure(PREFILL, self.model.device):
             hidden_KD = going.start([embed(ids_S) for ids_S in own])
         with self.spent.measure(ANSWERS, self.model.device):
-            said = decode(self.model, going, hidden_KD, limits, processors, observe)
+            said = decode(self.model, going, hidden_KD, limits, greedy.processors, observe)
         self.spent.tokens[PREFILL] += sum(map(len, own))
         self.spent.tokens[ANSWERS] += sum(map(len, said))
         return [
-            reply_of(self.processor, new, ends=list(stop), prompt_tokens=encoded.length_of(ids))
-            for new, stop, ids in zip(said, stops, rows, strict=True)
+            reply_of(self.processor, new, ends=limit.stops, prompt_tokens=encoded.length_of(ids))
+            for new, limit, ids in zip(said, limits, rows, strict=True)
         ]
 
-    def _halve(self, group: int, error: Exception) -> None:
-        """Make groups smaller from now on; MemoryShortError if this was a single question."""
-        if group == 1:
-            raise MemoryShortError(
-                "memory is short of a single question about this video: use fewer frames, fewer "
-                "new tokens, a smaller dtype or a larger device"
-            ) from error
-        release(self.model.device)
-        self.group_size = group // 2
-        LOG.warning(
-            "Memory is short of %d questions at once: answering %d at a time now",
-            group,
-            self.group_size,
+
+def _check(model: ViCA) -> None:
+    """Raise InputError for a model whose layers are not all here, or do not see all of a prefix."""
+    if len({*getattr(model, "hf_device_map", {"": model.device}).values()}) > 1:
+        raise InputError("a predictor runs a model on one device: load it without device_map")
+    if {*getattr(model.config, "layer_types", ())} - {"full_attention"}:
+        raise InputError("a predictor needs layers that see the whole prefix, without a window")
+
+
+def _limit(asked: Prompt, greedy: Greedy) -> Limit:
+    own = asked.max_new_tokens
+    if own is not None and (own < 1 or not greedy.own_limits):
+        raise InputError(
+            "a prompt's max_new_tokens is 1 or more"
+            if own < 1
+            else "a prompt cannot have max_new_tokens of its own beside forced_eos_token_id"
         )
+    return Limit(
+        max_new_tokens=greedy.max_new_tokens if own is None else own,
+        stops=frozenset({*greedy.ends, *asked.stop_ids}),
+    )
 
 
 def compile_parts(model: ViCA) -> None:
-    """Compile the encoders, and the language model's layers for prefixes of any length."""
+    """Compile the encoders, and what each layer computes besides attention.
+
+    Whole layers would be compiled again for each place in the cache. Lengths are dynamic.
+    """
     for name, part in model.model.named_children():
         if name.endswith("_tower"):
             part.compile()
-    for layer in model.model.layers:
-        layer.compile(dynamic=True)
+    for layer in cast(Sequence[Qwen2DecoderLayer], model.model.layers):
+        for part in (layer.mlp, layer.input_layernorm, layer.post_attention_layernorm):
+            part.compile(dynamic=True)
 
 
 def _from(start: int, observe: Observer) -> Observer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from vica.modeling import ViCA
@@ -32,7 +32,7 @@ class Reply:
 
 
 def reply_of(
-    processor: ViCAProcessor, new: Sequence[int], *, ends: Sequence[int], prompt_tokens: int
+    processor: ViCAProcessor, new: Sequence[int], *, ends: Collection[int], prompt_tokens: int
 ) -> Reply:
     """The reply of these new ids, which end with one of `ends` unless the length ended them."""
     new = list(new)

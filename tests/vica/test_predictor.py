@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def predictor(golden: Golden) -> Predictor:
     return Predictor(golden.model, golden.processor)
 
 
-def alone(golden: Golden, prompts: list[str], **options: object) -> list[Reply]:
+def alone(golden: Golden, prompts: Sequence[str] = QUESTIONS, **options: object) -> list[Reply]:
     frames = golden.frames(4)
     return list(answer(golden.model, golden.processor, frames, prompts, **options))
 
@@ -136,12 +137,34 @@ def test_each_question_has_its_own_end(golden: Golden, predictor: Predictor) -> 
     assert found[2:] == free[2:]
 
 
-def test_the_checkpoints_settings_count(golden: Golden, predictor: Predictor) -> None:
-    options: dict[str, Any] = {"max_new_tokens": 20, "repetition_penalty": 1.8}
-    encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS, **options)
-    assert found == alone(golden, QUESTIONS, **options)
-    assert found != predictor.answer(encoded, QUESTIONS, max_new_tokens=20)
+@pytest.mark.filterwarnings("ignore:Passing `no_repeat_ngram_size` with `inputs_embeds`")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"repetition_penalty": 1.8},
+        {"no_repeat_ngram_size": 2},
+        {"min_new_tokens": 9, "eos_token_id": "often"},
+        {"bad_words_ids": "often"},
+        {"suppress_tokens": "often"},
+        {"forced_eos_token_id": 7},
+        {"eos_token_id": "often"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_of_generation_count_as_in_generate(
+    vica2: Golden, settings: dict[str, Any]
+) -> None:
+    predictor = Predictor(vica2.model, vica2.processor)
+    encoded = predictor.encode(vica2.frames(4), QUESTIONS)
+    free = predictor.answer(encoded, QUESTIONS, max_new_tokens=12)
+    often = [reply.ids[4] for reply in free]  # so that the setting meets every reply
+    lists = {"often": often, "bad_words_ids": [[token] for token in often]}
+    options: dict[str, Any] = {
+        n: lists.get(n, often) if v == "often" else v for n, v in settings.items()
+    }
+    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=12, **options)
+    assert [r.ids for r in found] == [r.ids for r in alone(vica2, max_new_tokens=12, **options)]
+    assert found != free
 
 
 def test_what_was_spent_is_added_up_by_stage(golden: Golden) -> None:
@@ -164,8 +187,13 @@ def test_what_cannot_be_answered_is_refused(golden: Golden, predictor: Predictor
         predictor.answer(encoded, [prompt(video_question("And <image>?"))])
     with pytest.raises(InputError, match="begin alike"):
         predictor.encode(frames, [QUESTIONS[0], other])
-    with pytest.raises(InputError, match="answers greedily"):
-        predictor.answer(encoded, QUESTIONS, do_sample=True)
+    refused = {"do_sample": True, "num_beams": 2, "stop_strings": ["a"], "max_time": 1}
+    for name, value in refused.items():
+        options: dict[str, Any] = {name: value}
+        with pytest.raises(InputError, match=name):
+            predictor.answer(encoded, QUESTIONS, **options)
+    with pytest.raises(InputError, match="1 or more"):
+        predictor.answer(encoded, [Prompt(text=QUESTIONS[0], max_new_tokens=0)])
     with pytest.raises(BudgetError, match="more than the context"):
         predictor.answer(encoded, [prompt(video_question("long " * 40_000))])
     with pytest.raises(BudgetError, match="more than the context"):

@@ -65,7 +65,10 @@ VisionOption = Annotated[
     int, typer.Option(min=1, help="Frames that an encoder sees at once. Memory.")
 ]
 CompileOption = Annotated[
-    bool, typer.Option("--compile", help="Let torch compile the model: slow to start, then faster.")
+    bool,
+    typer.Option(
+        "--compile", help="Let torch compile encoders and feed-forward layers: minutes to start."
+    ),
 ]
 WorkersOption = Annotated[
     int | None,
