@@ -51,6 +51,17 @@ def test_an_imported_run_keeps_raw_replies_and_says_where_they_come_from(
     assert "imported from lmms-eval" in vicabench("score", "run").stdout
 
 
+def test_imported_runs_are_points_of_a_curve(vicabench: Vicabench, tmp_path: Path) -> None:
+    for percent in (50, 100):
+        out = f"runs/{percent}"
+        vicabench("import", "lmms-eval", SAMPLES, "--out", out, "--model", f"lab/m-{percent}p")
+    done = vicabench("scaling-curve", "--runs", "runs", "--out", "c", "--format", "svg")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "c" / "curve.csv").open(encoding="utf-8", newline="") as lines:
+        averages = [row for row in csv.DictReader(lines) if row["task"] == "average"]
+    assert [row["percent"] for row in averages] == ["50", "100"]
+
+
 def in_vlmevalkit(rows: list[Row]) -> list[list[object]]:
     """The columns that VLMEvalKit documents for VSI-Bench, with its header."""
     header = ["index", "video", "candidates", "question", "answer", "question_type", "prediction"]

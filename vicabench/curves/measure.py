@@ -119,8 +119,8 @@ def measure(
 
 def _unusable(run: Run, protocol: Protocol) -> str | None:
     """Why a run gives no point; None if it gives one."""
-    if run.notes:
-        return "; ".join(run.notes)
+    if run.incomplete:
+        return run.incomplete
     grades = run.grades(protocol)
     failed = all(grade.failed for grade in grades)
     return f"none of {len(grades)} questions was answered" if failed else None
