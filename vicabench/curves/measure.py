@@ -19,7 +19,7 @@ from vicabench.curves.thinking import Adoption, adoption
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.results import Run
-from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples
+from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples, whole_rows
 from vicabench.types import QUESTION_TYPES, TASKS, Grade, Scores
 
 FITTED = 2_000
@@ -141,7 +141,7 @@ def _refuse_other_questions(runs: Mapping[int, Run], protocol: Protocol) -> None
 def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
     """The averages in [0, 100] of every point in every resample, and the videos they rest on.
 
-    Resamples that hit no question of some type are left out; the number of videos is that of
+    Resamples that hit no question of some type are left out (`whole_rows`); the number of videos is that of
     the type with the fewest, which decides how wide intervals are.
     """
     videos = {video: row for row, video in enumerate(sorted({g.video for g in graded[0]}))}
@@ -160,9 +160,8 @@ def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
         sums_BPK = (w_BV @ flat_VN).reshape(len(w_BV), len(graded), len(kinds))
         with np.errstate(invalid="ignore"):
             blocks.append(_average(sums_BPK / (w_BV @ counts_VK)[:, None, :], columns))
-    drawn_RP = np.concatenate(blocks)
-    whole_R = ~np.isnan(drawn_RP).any(axis=1)
-    return 100 * drawn_RP[whole_R], int(counts_VK.astype(bool).sum(axis=0).min())
+    drawn_RP = whole_rows(np.concatenate(blocks))
+    return 100 * drawn_RP, int(counts_VK.astype(bool).sum(axis=0).min())
 
 
 def _average(means_BPK: Floats, columns: Mapping[str, int]) -> Floats:
