@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vicabench.errors import DataError
+from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.grading.runs import Planned, grade_run
 from vicabench.predictions import Prediction, read_predictions
@@ -103,7 +103,14 @@ def load_run(path: Path) -> Run:
 
 
 def load_runs(paths: Sequence[Path]) -> list[Run]:
-    """Read several; names that some of them share get the path added, so that each is its own."""
+    """Read several; names that some of them share get the path added, so that each is its own.
+
+    ConfigError if two paths lead to the same predictions.
+    """
+    places = [(path / PREDICTIONS if path.is_dir() else path).resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise ConfigError(f"{path} is named twice: a run stands beside others, not itself.")
     runs = [load_run(path) for path in paths]
     shared = Counter(run.name for run in runs)
     return [

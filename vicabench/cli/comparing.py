@@ -87,10 +87,6 @@ def _check(request: Request) -> None:
             "There is one run and nothing to compare it with. Name a second run, a published row "
             "with --published NAME, or a blind run with --subtract RUN."
         )
-    places = [path.resolve() for path in request.paths]
-    twice = next((str(p) for p in request.paths if places.count(p.resolve()) > 1), None)
-    if twice:
-        raise ConfigError(f"{twice} is named twice: a run is not compared with itself.")
     if request.listed and len(request.paths) < 2:
         raise ConfigError("--fixed lists what a second run fixed and broke: name two runs.")
     if request.listed and request.table == "csv":

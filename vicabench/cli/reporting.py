@@ -130,9 +130,6 @@ def _runs(request: Request) -> tuple[list[Run], int | None]:
     """The runs, and the place of the one they are compared with, which is added if need be."""
     paths = list(request.paths)
     places = [path.resolve() for path in paths]
-    twice = next((path for path in paths if places.count(path.resolve()) > 1), None)
-    if twice:
-        raise ConfigError(f"{twice} is named twice: leave one out.")
     if request.compare is None:
         return load_runs(paths), None
     if request.compare.resolve() not in places:
