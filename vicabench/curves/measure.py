@@ -141,7 +141,7 @@ def _refuse_other_questions(runs: Mapping[int, Run], protocol: Protocol) -> None
 def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
     """The averages in [0, 100] of every point in every resample, and the videos they rest on.
 
-    Resamples that hit no question of some type are left out (`whole_rows`); the number of videos is that of
+    Resamples that hit no question of some type are left out; the number of videos is that of
     the type with the fewest, which decides how wide intervals are.
     """
     videos = {video: row for row, video in enumerate(sorted({g.video for g in graded[0]}))}
