@@ -107,7 +107,7 @@ def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
             f"{_some(only_b)} only in {b.path}. Type the same command with --shared to compare "
             "them on what they share."
         )
-    notes = [*_differing(a, b), *_run_notes(a), *_run_notes(b)]
+    notes = [*differing(a, b), *_run_notes(a), *_run_notes(b)]
     result = compare_runs(grades_a, grades_b, model_a=a.name, model_b=b.name, notes=notes)
     return Compared(a=a, b=b, result=result)
 
@@ -127,7 +127,7 @@ def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
     return compare_published(scores, row, notes=notes)
 
 
-def _differing(a: Run, b: Run) -> Iterator[str]:
+def differing(a: Run, b: Run) -> Iterator[str]:
     """What is not alike about two runs that are compared: settings, and shared questions."""
     if a.config and b.config:
         ours, theirs = a.config["config"], b.config["config"]

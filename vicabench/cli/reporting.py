@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.text import Text
 
 import vicabench
+from vicabench.cli.comparing import differing
 from vicabench.cli.output import check_not_input, console, write_file
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
@@ -146,7 +147,11 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
     first = runs[base]
     return [
         compare_runs(
-            first.grades(protocol), run.grades(protocol), model_a=first.name, model_b=run.name
+            first.grades(protocol),
+            run.grades(protocol),
+            model_a=first.name,
+            model_b=run.name,
+            notes=differing(first, run),
         )
         for place, run in enumerate(runs)
         if place != base
