@@ -53,6 +53,15 @@ def test_a_single_video_has_no_interval() -> None:
     assert math.isnan(scores.overall.high)
 
 
+def test_an_average_that_most_resamples_cannot_give_has_no_interval() -> None:
+    # Six types about two videos each: 6! S(12, 6) / 6^12 = 44% of the resamples hit all of them.
+    types = [t for task in TASKS for t in task.types][:6]
+    grades = [graded(types[v // 2], v, float(v % 2)) for v in range(12)]
+    scores = score_run(grades, model="m")
+    assert math.isnan(scores.overall.low)
+    assert not math.isnan(scores.micro.low)
+
+
 def test_the_interval_is_that_of_all_possible_resamples() -> None:
     # Six videos have 6^6 resamples: few enough to take them all. The expanded percentile interval
     # cuts off Phi(-sqrt(6/5) t) on each side, t = 2.5706 being Student's 97.5% point for 5.

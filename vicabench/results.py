@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vicabench.errors import DataError
+from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.grading.runs import Planned, grade_run
 from vicabench.predictions import Prediction, read_predictions
@@ -29,7 +29,8 @@ class Run:
 
     `name` is the model's, made printable. `config` is the content of `config.json`, None for a
     bare predictions file. `planned` gives for each video the type of each question by its id,
-    empty where no plan is known; `notes` says what a reader of any score has to know.
+    empty where no plan is known, and `unasked` counts the planned questions without an answer.
+    `origin` says which files of other harnesses an imported run is from.
     """
 
     name: str
@@ -37,9 +38,22 @@ class Run:
     config: Mapping[str, Any] | None
     predictions: tuple[Prediction, ...]
     planned: Planned
-    notes: tuple[str, ...]
+    unasked: int
+    origin: tuple[str, ...]
     _grades: dict[str, list[Grade]] = field(init=False, default_factory=dict, repr=False)
     _scores: dict[str, Scores] = field(init=False, default_factory=dict, repr=False)
+
+    @property
+    def incomplete(self) -> str | None:
+        """What to say of a run that is not finished; None of one that is."""
+        if not self.unasked:
+            return None
+        return f"{self.unasked} questions not asked yet: the run is incomplete"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of any score has to know."""
+        return (*([self.incomplete] if self.incomplete else []), *self.origin)
 
     @property
     def benchmark(self) -> str | None:
@@ -77,20 +91,26 @@ def load_run(path: Path) -> Run:
     if not predictions and not any(planned.values()):
         raise DataError(f"{file} holds no predictions.")
     owed = planned_ids(config["plan"]) - {p.question.id for p in predictions} if config else ()
-    notes = [f"{len(owed)} questions not asked yet: the run is incomplete"] if owed else []
-    notes += _origin(config) if config else []
     return Run(
         name=_name(path, config),
         path=path,
         config=config,
         predictions=tuple(predictions),
         planned=planned,
-        notes=tuple(notes),
+        unasked=len(owed),
+        origin=tuple(_origin(config)) if config else (),
     )
 
 
 def load_runs(paths: Sequence[Path]) -> list[Run]:
-    """Read several; names that some of them share get the path added, so that each is its own."""
+    """Read several; names that some of them share get the path added, so that each is its own.
+
+    ConfigError if two paths lead to the same predictions.
+    """
+    places = [(path / PREDICTIONS if path.is_dir() else path).resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise ConfigError(f"{path} is named twice: a run stands beside others, not itself.")
     runs = [load_run(path) for path in paths]
     shared = Counter(run.name for run in runs)
     return [

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vicabench.stats import Floats, interval_of, video_resamples
+from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples
 
-RESAMPLES = 2_000
+OF_MEDIANS = 2_000
+"""Resamples of a median, each of which goes through all values."""
 
 
 def median_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, float, float]:
@@ -23,7 +24,7 @@ def median_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, fl
     names = sorted(set(videos))
     index_N = np.searchsorted(names, np.asarray(videos)[order_N])
     drawn: list[Floats] = []
-    for w_BV in video_resamples(len(names), RESAMPLES):
+    for w_BV in video_resamples(len(names), OF_MEDIANS):
         mass_BN = np.cumsum(w_BV[:, index_N], axis=1)
         place_B = (2 * mass_BN < mass_BN[:, -1:]).sum(axis=1)
         drawn.append(sorted_N[place_B])

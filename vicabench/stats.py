@@ -86,13 +86,14 @@ class _Table:
         """The mean over groups of the mean over a group's question types.
 
         Resamples that hit no question of one of the types are left out of the interval, which is
-        as wide as the type with the fewest videos demands.
+        as wide as the type with the fewest videos demands. Where that leaves out most of them
+        there is none: those that are left are too much like the sample itself.
         """
         point = self._macro(self.sums_VK.sum(0), self.counts_VK.sum(0), groups)
         drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups)
         kinds = [kind for group in groups for kind in group]
         fewest = min(int(self.counts_VK[:, self.column[kind]].astype(bool).sum()) for kind in kinds)
-        interval = interval_of(drawn_R[~np.isnan(drawn_R)], fewest)
+        interval = interval_of(whole_rows(drawn_R[:, None])[:, 0], fewest)
         return self._estimate(kinds, float(point), interval)
 
     def estimate_micro(self) -> Estimate:
@@ -144,8 +145,14 @@ def video_resamples(videos: int, resamples: int) -> Iterator[Floats]:
         yield counts.reshape(size, videos).astype(np.float64)
 
 
+def whole_rows(drawn_RP: Floats) -> Floats:
+    """The resamples without NaN, if they are half of all at least; else none, [0, P]."""
+    whole_R = ~np.isnan(drawn_RP).any(axis=1)
+    return drawn_RP[whole_R] if 2 * whole_R.sum() >= len(drawn_RP) else drawn_RP[:0]
+
+
 def interval_of(drawn_R: Floats, clusters: int) -> tuple[float, float]:
-    """The expanded percentile interval; NaN for a single video, which says nothing of others."""
+    """The expanded percentile interval; NaN for no resamples, or a single video."""
     if clusters < 2 or not len(drawn_R):
         return float("nan"), float("nan")
     t = stdtrit(clusters - 1, 0.975)

@@ -141,6 +141,19 @@ def test_on_a_phone_a_question_takes_the_place_of_the_list(
     )
 
 
+def test_numbers_of_questions_stand_under_their_scores_on_a_phone_too(
+    browser: Browser, hostile_page: Path
+) -> None:
+    browser.open(hostile_page, width=390)
+    edges = browser.run(
+        "return [...document.querySelectorAll('#scores tbody tr')].map(row =>"
+        "  [...row.children].filter(cell => cell.offsetWidth)"
+        "    .map(cell => cell.getBoundingClientRect().right))"
+    )
+    assert len(edges) > 2
+    assert all(row == edges[0] for row in edges)
+
+
 def test_all_of_vsi_bench_is_filtered_searched_and_sorted(
     browser: Browser, large_page: Path
 ) -> None:

@@ -39,3 +39,11 @@ def test_what_was_downloaded_is_deleted_again_and_what_was_there_before_is_kept(
         assert snapshots(home) == {"models--lab--T-5p"}
         points = json.loads((tmp_path / "curves" / "curve.json").read_text(encoding="utf-8"))
         assert [p["percent"] for p in points["series"][0]["points"]] == [5, 50, 100]
+
+        # As if the last start had been killed before it deleted one; the other is the reader's.
+        for name in ("lab/T-50p", "lab/T"):
+            assert vicabench("models", "fetch", name, **env).returncode == 0
+        (tmp_path / "curves" / "cache-before.json").write_text('{"lab/T-50p": []}')
+        again = vicabench("scaling-curve", *ASKED, "--evict", "--format", "svg", *models, **env)
+        assert again.returncode == 0, again.stderr
+        assert snapshots(home) == {"models--lab--T-5p", "models--lab--T"}

@@ -81,7 +81,7 @@ def test_what_has_no_answer_is_counted_by_its_reason(vicabench: Vicabench, tmp_p
     outcomes = [grade["outcome"] for grade in read_jsonl(tmp_path / "g.jsonl")]
     assert outcomes[:5] == ["truncated", "empty", "unreadable", "failed", "answered"]
     words = " ".join(done.stdout.split())
-    assert "of 10 replies 1 unreadable, 1 empty, 1 truncated: counted as wrong" in words
+    assert "of 9 replies 1 unreadable, 1 empty, 1 truncated: counted as wrong" in words
     assert "1 of 10 questions unanswered" in words
 
 

@@ -116,6 +116,15 @@ def test_a_failed_checkpoint_is_a_gap_and_the_same_command_does_only_what_is_lef
     refuses(other, "another configuration", "seed: 0 there, 1 now")
 
 
+def test_a_curve_may_begin_with_one_checkpoint_about_one_video(
+    vicabench: Vicabench, tmp_path: Path, learner: dict[str, str]
+) -> None:
+    write_jsonl(tmp_path / "q.jsonl", rows_about(1))
+    done = vicabench("scaling-curve", *ASKED, "--models", "learner:m-20p", **learner)
+    assert done.returncode == 0, done.stderr
+    assert "[n/a] at 20%" in (tmp_path / "c" / "curve.svg").read_text(encoding="utf-8")
+
+
 def test_what_cannot_be_drawn_is_refused_with_what_can(vicabench: Vicabench) -> None:
     refuses(vicabench("scaling-curve"), "--series ViCA2-7B", "--published-only")
     refuses(vicabench("scaling-curve", "--runs", ".", "--format", "gif"), "'gif'", "pdf, svg, png")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Row, Vicabench, read_jsonl, rows_about, write_jsonl
+from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 
 
 def answered(rows: list[Row], reply: str | None = None) -> list[Row]:
@@ -81,6 +81,21 @@ def test_every_format_shows_the_same_means(vicabench: Vicabench, tmp_path: Path)
     assert r"a\_b\|c" in shown["markdown"]
     assert r"a\_b" in shown["latex"]
     assert shown["latex"].splitlines()[-1] == r"\end{tabular}"
+
+
+def test_a_file_name_of_two_lines_stays_on_one(vicabench: Vicabench, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a\n\\input{b}", answered(rows_about(2)))
+    vicabench("import", "jsonl", "a\n\\input{b}", "--out", "run", "--model", "m")
+    table = vicabench("score", "run", "--format", "latex").stdout
+    assert all(line.startswith("%") for line in table.splitlines() if "input" in line)
+    assert r"a \input{b}" in table
+
+
+def test_a_run_named_twice_is_refused(vicabench: Vicabench, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    write_jsonl(tmp_path / "run" / "predictions.jsonl", answered(rows_about(2)))
+    for command in ("score", "compare", "figures"):
+        refuses(vicabench(command, "run", "run/predictions.jsonl"), "named twice")
 
 
 def test_published_rows_stand_beside_ours_as_printed(vicabench: Vicabench, tmp_path: Path) -> None:

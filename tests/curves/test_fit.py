@@ -76,3 +76,8 @@ def test_too_few_points_are_not_fitted_and_a_point_before_training_is_none_of_th
     found = fit(percent, score, score + SAME, 100)
     assert found is not None
     assert found.parameters["a"] == pytest.approx(60, rel=1e-3)
+
+
+def test_scores_that_fall_are_not_extended_by_curves_that_cannot() -> None:
+    score = 60 - 0.1 * PERCENT
+    assert fit(PERCENT, score, score + SAME, 100) is None

@@ -70,3 +70,8 @@ def test_thoughts_are_told_from_the_answer(
 ) -> None:
     found = reasoned(reply)
     assert (found.thoughts, found.rest, found.closed) == (thoughts, rest, closed)
+
+
+def test_a_tag_that_never_ends_takes_no_longer_than_it_is_long() -> None:
+    # With time in the square of the length this would take half an hour.
+    assert reasoned("<" + " " * 200_000 + "4").thoughts is None

@@ -51,6 +51,29 @@ def test_an_imported_run_keeps_raw_replies_and_says_where_they_come_from(
     assert "imported from lmms-eval" in vicabench("score", "run").stdout
 
 
+def test_a_reply_that_lmms_eval_did_not_get_counts_as_wrong(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = read_jsonl(SAMPLES)
+    rows[0]["resps"], rows[1]["resps"] = [[None]], []
+    write_jsonl(tmp_path / SAMPLES.name, rows)
+    done = vicabench("import", "lmms-eval", SAMPLES.name, "--out", "run", "--model", "m")
+    assert done.returncode == 0, done.stderr
+    row = scored(vicabench, "run", "lmms-eval")
+    assert (row["unanswered"], row["average_questions"]) == ("2", str(len(rows)))
+
+
+def test_imported_runs_are_points_of_a_curve(vicabench: Vicabench, tmp_path: Path) -> None:
+    for percent in (50, 100):
+        out = f"runs/{percent}"
+        vicabench("import", "lmms-eval", SAMPLES, "--out", out, "--model", f"lab/m-{percent}p")
+    done = vicabench("scaling-curve", "--runs", "runs", "--out", "c", "--format", "svg")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "c" / "curve.csv").open(encoding="utf-8", newline="") as lines:
+        averages = [row for row in csv.DictReader(lines) if row["task"] == "average"]
+    assert [row["percent"] for row in averages] == ["50", "100"]
+
+
 def in_vlmevalkit(rows: list[Row]) -> list[list[object]]:
     """The columns that VLMEvalKit documents for VSI-Bench, with its header."""
     header = ["index", "video", "candidates", "question", "answer", "question_type", "prediction"]

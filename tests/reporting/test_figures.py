@@ -114,3 +114,12 @@ def test_medians_and_shares_agree_with_their_definitions() -> None:
     # One letter a question and nearly as many questions in each video: close to binomial.
     spread = 196 * np.sqrt(100 / 301 * 201 / 301 / 301)
     assert (b_low, b_high) == pytest.approx((b - spread, b + spread), abs=0.3 * spread)
+
+
+def test_a_bar_without_an_interval_has_no_whisker(tmp_path: Path) -> None:
+    rows = [{**row, "response": row["ground_truth"]} for row in rows_about(1)]
+    one = load_run(write_run(tmp_path / "one", "lab/one", rows))
+    (axes,) = figures.tasks([one.scores(OFFICIAL)]).axes
+    ends = [y for line in axes.lines if line.get_marker() == "_" for y in line.get_ydata()]
+    assert ends
+    assert all(np.isnan(float(end)) for end in ends)

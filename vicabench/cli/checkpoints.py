@@ -61,6 +61,8 @@ def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Result
     if done := len(request.models) - len(todo):
         say(terminal, f"{done} of {len(request.models)} checkpoints are finished already.")
     cache.remember(todo)
+    for model in set(request.models) - set(todo):  # the last start may have ended before that
+        cache.evict(model)
     gaps: dict[str, str] = {}
     with Downloads(terminal) as downloads:
         for model, following in zip_longest(todo, todo[1:]):
@@ -166,7 +168,8 @@ class Cache:
     """What of the hub's cache may be deleted again: what was not there before the first start.
 
     Which revisions were there is written to `record` before anything is downloaded, so that the
-    next start of a killed command still knows it. With `everything` all of it may go.
+    next start of a killed command still knows it, and struck out once the rest is deleted: what
+    is downloaded later is not ours. With `everything` all of it may go.
     """
 
     def __init__(self, record: Path | None, *, everything: bool = False) -> None:
@@ -181,9 +184,13 @@ class Cache:
         known = self._recorded(self._record)
         for repo in filter(None, map(zoo.repository, models)):
             known.setdefault(repo, sorted(zoo.revisions(repo)))
-        self._before = known
+        self._before = dict(known)
         self._record.parent.mkdir(parents=True, exist_ok=True)
-        self._record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        self._write(self._record, known)
+
+    @staticmethod
+    def _write(record: Path, known: Mapping[str, list[str]]) -> None:
+        record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
     def _recorded(self, record: Path) -> dict[str, list[str]]:
         """What an earlier start noted; ConfigError if that is damaged: nothing is guessed here."""
@@ -199,10 +206,13 @@ class Cache:
             ) from None
 
     def evict(self, model: str) -> None:
-        """Delete the cached revisions of a model that may be deleted."""
+        """Delete the cached revisions of a model that may be deleted, if it was remembered."""
         repo = zoo.repository(model)
-        if self._record is not None and repo is not None:
-            zoo.evict(repo, keep=() if self._everything else self._before[repo])
+        if self._record is None or repo not in self._before:
+            return
+        zoo.evict(repo, keep=() if self._everything else self._before[repo])
+        left = {name: kept for name, kept in self._recorded(self._record).items() if name != repo}
+        self._write(self._record, left)
 
 
 def _is_whole(repo: str) -> bool:

@@ -87,10 +87,6 @@ def _check(request: Request) -> None:
             "There is one run and nothing to compare it with. Name a second run, a published row "
             "with --published NAME, or a blind run with --subtract RUN."
         )
-    places = [path.resolve() for path in request.paths]
-    twice = next((str(p) for p in request.paths if places.count(p.resolve()) > 1), None)
-    if twice:
-        raise ConfigError(f"{twice} is named twice: a run is not compared with itself.")
     if request.listed and len(request.paths) < 2:
         raise ConfigError("--fixed lists what a second run fixed and broke: name two runs.")
     if request.listed and request.table == "csv":
@@ -111,7 +107,7 @@ def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
             f"{_some(only_b)} only in {b.path}. Type the same command with --shared to compare "
             "them on what they share."
         )
-    notes = [*_differing(a, b), *_run_notes(a), *_run_notes(b)]
+    notes = [*differing(a, b), *_run_notes(a), *_run_notes(b)]
     result = compare_runs(grades_a, grades_b, model_a=a.name, model_b=b.name, notes=notes)
     return Compared(a=a, b=b, result=result)
 
@@ -131,7 +127,7 @@ def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
     return compare_published(scores, row, notes=notes)
 
 
-def _differing(a: Run, b: Run) -> Iterator[str]:
+def differing(a: Run, b: Run) -> Iterator[str]:
     """What is not alike about two runs that are compared: settings, and shared questions."""
     if a.config and b.config:
         ours, theirs = a.config["config"], b.config["config"]

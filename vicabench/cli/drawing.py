@@ -35,7 +35,7 @@ def draw_figures(request: FigureRequest) -> None:
     """Draw and save every figure asked for.
 
     ConfigError for an unknown kind or format; DataError if a kind that was named is impossible
-    with these runs. Without names, what is impossible is left out, and said.
+    with these runs, or all are. Without names, what is impossible is left out, and said.
     """
     unknown = [name for name in request.kinds or () if name not in KINDS]
     if unknown:
@@ -56,6 +56,8 @@ def draw_figures(request: FigureRequest) -> None:
             say(terminal, f"No figure of {name}: {error}")
             continue
         written += [save(figure, request.out / f"{name}.{kind}") for kind in request.formats]
+    if not written:
+        raise DataError("There is nothing to draw in these runs.")
     say(terminal, "Wrote " + ", ".join(str(file) for file in written))
 
 

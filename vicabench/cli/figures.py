@@ -43,7 +43,7 @@ def command(
         FigureRequest(
             paths=tuple(paths),
             out=out,
-            kinds=None if kind is None else tuple(kind.split(",")),
+            kinds=None if kind is None else tuple(name.strip() for name in kind.split(",")),
             formats=formats,
             protocol=protocol,
             published=published,

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.text import Text
 
 import vicabench
+from vicabench.cli.comparing import differing
 from vicabench.cli.output import check_not_input, console, write_file
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
@@ -130,9 +131,6 @@ def _runs(request: Request) -> tuple[list[Run], int | None]:
     """The runs, and the place of the one they are compared with, which is added if need be."""
     paths = list(request.paths)
     places = [path.resolve() for path in paths]
-    twice = next((path for path in paths if places.count(path.resolve()) > 1), None)
-    if twice:
-        raise ConfigError(f"{twice} is named twice: leave one out.")
     if request.compare is None:
         return load_runs(paths), None
     if request.compare.resolve() not in places:
@@ -149,7 +147,11 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
     first = runs[base]
     return [
         compare_runs(
-            first.grades(protocol), run.grades(protocol), model_a=first.name, model_b=run.name
+            first.grades(protocol),
+            run.grades(protocol),
+            model_a=first.name,
+            model_b=run.name,
+            notes=differing(first, run),
         )
         for place, run in enumerate(runs)
         if place != base

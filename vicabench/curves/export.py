@@ -165,7 +165,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: an interval that a single video does not have is null."""
+    """JSON has no NaN: an interval that too few videos do not give is null."""
     if isinstance(value, Mapping):
         return {key: _without_nan(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

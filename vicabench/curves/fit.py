@@ -95,7 +95,8 @@ def fit(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> 
     """Fit the curve to scores in [0, 100] and, for its intervals, to each resample of them.
 
     `clusters` is the number of videos. A point at 0%, before any training, is no part of the
-    curve. None for fewer than `FEWEST` points.
+    curve. None for fewer than `FEWEST` points, and where the best curve is level: the forms cannot
+    fall, so of scores that do they would promise a gain of 0 with an interval of no width.
     """
     trained = percent_P > 0
     percent_P, score_P, drawn_RP = percent_P[trained], score_P[trained], drawn_RP[:, trained]
@@ -107,6 +108,8 @@ def fit(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> 
     form, c, a, b = min(
         (_converged(f, percent_P, score_P) for f in FORMS), key=lambda found: found[0]
     )[1]
+    if b == 0:
+        return None
     curve_X = a - b * form.shape(places_X, c)
     drawn_RX = _drawn(percent_P, drawn_RP, places_X)
     here, there = int(np.searchsorted(places_X, last)), len(places_X) - 1

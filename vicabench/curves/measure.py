@@ -19,7 +19,7 @@ from vicabench.curves.thinking import Adoption, adoption
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.results import Run
-from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples
+from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples, whole_rows
 from vicabench.types import QUESTION_TYPES, TASKS, Grade, Scores
 
 FITTED = 2_000
@@ -119,8 +119,8 @@ def measure(
 
 def _unusable(run: Run, protocol: Protocol) -> str | None:
     """Why a run gives no point; None if it gives one."""
-    if run.notes:
-        return "; ".join(run.notes)
+    if run.incomplete:
+        return run.incomplete
     grades = run.grades(protocol)
     failed = all(grade.failed for grade in grades)
     return f"none of {len(grades)} questions was answered" if failed else None
@@ -160,9 +160,8 @@ def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
         sums_BPK = (w_BV @ flat_VN).reshape(len(w_BV), len(graded), len(kinds))
         with np.errstate(invalid="ignore"):
             blocks.append(_average(sums_BPK / (w_BV @ counts_VK)[:, None, :], columns))
-    drawn_RP = np.concatenate(blocks)
-    whole_R = ~np.isnan(drawn_RP).any(axis=1)
-    return 100 * drawn_RP[whole_R], int(counts_VK.astype(bool).sum(axis=0).min())
+    drawn_RP = whole_rows(np.concatenate(blocks))
+    return 100 * drawn_RP, int(counts_VK.astype(bool).sum(axis=0).min())
 
 
 def _average(means_BPK: Floats, columns: Mapping[str, int]) -> Floats:

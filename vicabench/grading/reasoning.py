@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vica.thinking import split_reply
 
 _NAMES = "think|thinking|thought|thoughts|reason|reasoning|analysis|reflection|scratchpad"
-_TAG = re.compile(rf"<\s*(/?)\s*(?:{_NAMES})\s*>|◁(/?)think▷", re.IGNORECASE)
+_TAG = re.compile(rf"<\s*+(/?)\s*+(?:{_NAMES})\s*+>|◁(/?)think▷", re.IGNORECASE)
 _MARKS = re.compile(r"[<◁\n]")  # without any of these there are no parts
 _ANSWER = re.compile(r"<\s*answer\s*>", re.IGNORECASE)
 

@@ -34,7 +34,7 @@ def read(path: Path) -> Source:
         harness="lmms-eval",
         file=file,
         rows=each(json_lines(file), _record),
-        model=results.get("model_name") or None,
+        model=(model or None) if isinstance(model := results.get("model_name"), str) else None,
         subset=SUBSETS.get(name["task"]) if name else None,
         details={
             "version": _version(results),
@@ -79,16 +79,23 @@ def _record(row: Record) -> Record:
         raise DataError("no document with a question_type: was the task vsibench?")
     counts = _only(row.get("token_counts"))
     tokens = counts if isinstance(counts, Mapping) else {}
+    reply = _reply(row)
     return {
         **{key: document[key] for key in DOCUMENT if key in document},
-        "response": _reply(row),
+        "response": reply,
+        "error": "lmms-eval: no reply" if reply is None else None,
         "prompt_tokens": tokens.get("input_tokens"),
         "new_tokens": tokens.get("output_tokens"),
     }
 
 
-def _reply(row: Record) -> str:
+def _reply(row: Record) -> str | None:
+    """The reply; None where it is null or none is listed: a failure, not a row to leave out."""
+    if not {"resps", "filtered_resps"} & row.keys():
+        raise DataError("it must hold one reply in resps or filtered_resps.")
     reply = _only(row["resps"] if "resps" in row else row.get("filtered_resps"))
+    if reply in (None, []):
+        return None
     if not isinstance(reply, str):
         raise DataError("it must hold one reply in resps or filtered_resps.")
     return reply

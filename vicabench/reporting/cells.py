@@ -55,7 +55,7 @@ def mean_text(estimate: Estimate) -> str:
 
 
 def range_text(estimate: Estimate) -> str:
-    """`56.4–69.3`; `n/a` where a single video leaves nothing to resample."""
+    """`56.4–69.3`; `n/a` where too few videos leave nothing to resample."""
     if math.isnan(estimate.low):
         return "n/a"
     return f"{_bound(estimate.low)}–{_bound(estimate.high)}"
@@ -81,7 +81,7 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
     protocols = ", ".join(dict.fromkeys(row.protocol for row in rows))
     notes = [
         f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
-        "intervals from a bootstrap over videos; n/a: a single video has none."
+        "intervals from a bootstrap over videos; n/a: too few videos for one."
     ]
     micro = "; ".join(
         f"{label} {mean_text(row.micro)} [{range_text(row.micro)}]"
@@ -116,7 +116,8 @@ def _notes_on(row: Scores) -> list[str]:
     unread = [(n, o) for o in (UNREADABLE, EMPTY, TRUNCATED) if (n := row.outcomes[o])]
     if unread:
         counts = ", ".join(f"{count} {outcome}" for count, outcome in unread)
-        notes.append(f"of {row.valid.count} replies {counts}: counted as wrong.")
+        replies = row.valid.count - row.overall.failed
+        notes.append(f"of {replies} replies {counts}: counted as wrong.")
     if row.thinking:
         notes.append(_about_thinking(row.thinking))
     if row.missing:

@@ -129,7 +129,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def difference_text(estimate: Estimate) -> str:
-    """`+3.1` and, on a line of its own, `[−1.1, +7.3]`; `[n/a]` where a single video has none."""
+    """`+3.1` and, on a line of its own, `[−1.1, +7.3]`; `[n/a]` where too few videos give none."""
     return f"{signed(estimate.mean)}\n{_interval(estimate)}"
 
 

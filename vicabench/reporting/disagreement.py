@@ -11,7 +11,8 @@ from rich.text import Text
 from tabulate import tabulate
 
 from vicabench.disagreement import Difference, Disagreement, Example
-from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of, range_text
+from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of
+from vicabench.reporting.comparison import difference_text
 from vicabench.text import printable
 
 Titled = tuple[str, list[str], list[list[str]]]  # title, names of columns, rows
@@ -48,7 +49,8 @@ def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> 
     for title, names, rows in _tables(found, ", "):
         cells = [[escape(cell) for cell in row] for row in rows]
         head = [escape(name) for name in names]
-        parts.append(f"**{escape(title)}**\n\n{tabulate(cells, head, tablefmt='github')}")
+        table = tabulate(cells, head, tablefmt="github", disable_numparse=True)
+        parts.append(f"**{escape(title)}**\n\n{table}")
     return "\n\n".join([*parts, NOTE])
 
 
@@ -102,9 +104,8 @@ def _cell(difference: Difference, column: str, between: str) -> str:
     if estimate is None:
         return NONE
     read = difference.read.get(column, 0) if column != OVERALL else sum(difference.read.values())
-    points = f"{estimate.mean:+.1f}".replace("-", "−")
-    interval = range_text(estimate).replace("-", "−")
-    return f"{points} [{interval}]{between}{read} of {estimate.count}"
+    points = difference_text(estimate).replace("\n", " ")
+    return f"{points}{between}{read} of {estimate.count}"
 
 
 def _row(example: Example, protocols: Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ from vicabench.reporting.cells import (
     sizes,
 )
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
+from vicabench.reporting.sheets import markdown_text, one_line
 from vicabench.stats import RESAMPLES, SEED
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
@@ -44,15 +45,15 @@ def markdown(
 
     `between` tells how several protocols differ in each run, here as in every format.
     """
-    table = tabulate(_cells(rows, published, _markdown), _titles(rows), tablefmt="github")
-    notes = "\n".join(f"- {_markdown(note)}" for note in notes_on(rows, published))
-    return "\n\n".join([table, notes, *(markdown_disagreement(d, _markdown) for d in between)])
+    table = tabulate(_cells(rows, published, markdown_text), _titles(rows), tablefmt="github")
+    notes = "\n".join(f"- {markdown_text(note)}" for note in notes_on(rows, published))
+    return "\n\n".join([table, notes, *(markdown_disagreement(d, markdown_text) for d in between)])
 
 
 def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()) -> str:
     """A booktabs tabular with the notes as comments before it."""
-    table = tabulate(_cells(rows, published, str), _titles(rows), tablefmt="latex_booktabs")
-    notes = [f"% {note}" for note in notes_on(rows, published)]
+    table = tabulate(_cells(rows, published, one_line), _titles(rows), tablefmt="latex_booktabs")
+    notes = [f"% {one_line(note)}" for note in notes_on(rows, published)]
     return "\n".join([*notes, table, *map(latex_disagreement, between)])
 
 
@@ -154,13 +155,6 @@ def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:
 def _csv_published(row: Published) -> dict[str, Any]:
     means = {OVERALL: row.overall, **row.tasks}
     return {"model": row.label, "protocol": "published", "source": row.source, **means}
-
-
-def _markdown(text: str) -> str:
-    """A model's name may hold what Markdown would read as its own."""
-    for character in "\\|`*_<>[]":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 def _no_nan(value: Any) -> Any:

@@ -80,7 +80,7 @@ def markdown_text(text: str) -> str:
     """One line in which nothing is Markdown or HTML."""
     for character in "\\|`*_~$<>[]&":
         text = text.replace(character, "\\" + character)
-    return _line(text)
+    return one_line(text)
 
 
 def _table(sheet: Sheet) -> Table:
@@ -115,8 +115,10 @@ def _markdown_sheet(sheet: Sheet) -> str:
 
 
 def _latex_sheet(sheet: Sheet) -> str:
-    table = _tabulated(sheet, _line, "latex_booktabs").replace("−", "$-$").replace("†", r"\dag{}")
-    return "\n".join([*(f"% {_line(text)}" for text in (sheet.title, *sheet.notes)), table])
+    table = (
+        _tabulated(sheet, one_line, "latex_booktabs").replace("−", "$-$").replace("†", r"\dag{}")
+    )
+    return "\n".join([*(f"% {one_line(text)}" for text in (sheet.title, *sheet.notes)), table])
 
 
 def _tabulated(sheet: Sheet, escape: Callable[[str], str], style: str) -> str:
@@ -126,6 +128,6 @@ def _tabulated(sheet: Sheet, escape: Callable[[str], str], style: str) -> str:
     return tabulate(rows, titles, tablefmt=style, colalign=sides, disable_numparse=True)
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """Printable, and on one line: nothing ends a table's row or a comment early."""
     return " ".join(printable(text).split())

@@ -26,6 +26,7 @@ from vicabench.reporting.figures.style import (
     shortened,
     styled,
 )
+from vicabench.reporting.figures.whiskers import whiskers
 from vicabench.types import Estimate, Scores
 
 GROUPS = {"proprietary": "#E8E2D0", "open-source": PALE, "vica": "#7f9bc4", "ablation": "#b9c8e0"}
@@ -78,7 +79,8 @@ def _label(row: Published, times: int) -> str:
 
 def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
     axes.barh(place, estimate.mean, 0.72, color=look(0).colour)
-    axes.errorbar(estimate.mean, place, xerr=reach(estimate), color=INK, lw=0.9, capsize=1.8)
+    bounds = (estimate.low, estimate.high)
+    whiskers(axes, place, estimate.mean, bounds, across=True, lw=0.9, capsize=1.8)
     high = estimate.mean if math.isnan(estimate.high) else estimate.high
     axes.annotate(
         f"{estimate.mean:.1f}", (high, place), (3, 0), textcoords="offset points",
@@ -138,9 +140,8 @@ def grouped(
         axes.bar(
             at, means, width * 0.92, color=drawn.colour, hatch=drawn.hatch, label=shortened(name)
         )
-        arms = [reach(cells[column]) for column in there]
-        low, high = [arm[0][0] for arm in arms], [arm[1][0] for arm in arms]
-        axes.errorbar(at, means, yerr=(low, high), fmt="none", color=INK, lw=0.8, capsize=1.5)
+        bounds = [cells[column].low for column in there], [cells[column].high for column in there]
+        whiskers(axes, at, means, bounds, lw=0.8, capsize=1.5)
     tops = [
         cell.mean if math.isnan(cell.high) else cell.high for _, c in rows for cell in c.values()
     ]
@@ -157,15 +158,6 @@ def _value(axes: Axes, place: float, cell: Estimate) -> None:
         f"{cell.mean:.1f}", (place, 0), (0, 3), textcoords="offset points",
         ha="center", fontsize=TINY, color="white" if cell.mean > 8 else INK,
     )  # fmt: skip
-
-
-def reach(estimate: Estimate) -> tuple[list[float], list[float]]:
-    """How far the interval reaches below and above the mean; nothing where there is none."""
-    if math.isnan(estimate.low):
-        return [0.0], [0.0]
-    # A percentile interval need not hold the mean; matplotlib wants no negative arms.
-    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
-    return [max(0.0, below)], [max(0.0, above)]
 
 
 def _about(scores: Sequence[Scores], published: Sequence[Published]) -> str:

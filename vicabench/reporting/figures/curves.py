@@ -126,7 +126,8 @@ def _line(axes: Axes, trace: Trace) -> None:
         name = f"{trace.name}, published: best {trace.score[best]:.2f} at {trace.percent[best]}%"
     else:
         style = {"ms": 3.2}
-        near = f"[{trace.low[best]:.1f}, {trace.high[best]:.1f}]"
+        low, high = trace.low[best], trace.high[best]
+        near = "[n/a]" if math.isnan(low) else f"[{low:.1f}, {high:.1f}]"
         name = f"{trace.name}: best {trace.score[best]:.1f} {near} at {trace.percent[best]}%"
         axes.fill_between(
             trace.percent, trace.low, trace.high, color=drawn.colour, alpha=0.18, lw=0
@@ -154,8 +155,8 @@ def _line(axes: Axes, trace: Trace) -> None:
 
 def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
     """The change since the point before, beyond the band, bold where it is certain."""
-    following = [*trace.steps[1:], 0.0]
-    for number, (step, after) in enumerate(zip(trace.steps, following, strict=True), 1):
+    for number, step in enumerate(trace.steps, 1):
+        after = 0.0 if number == len(trace.steps) else trace.steps[number]
         # A band keeps labels away from the line.
         under, aside = _beside(step, after, below=below) if trace.published else (below, 0)
         edge = trace.low[number] if under else trace.high[number]

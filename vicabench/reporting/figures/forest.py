@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from vicabench.curves.verdict import signed
 from vicabench.paired import Comparison, Difference
-from vicabench.reporting.figures.bars import reach
 from vicabench.reporting.figures.basis import spread
 from vicabench.reporting.figures.style import (
     COLUMN,
@@ -23,6 +22,7 @@ from vicabench.reporting.figures.style import (
     shortened,
     styled,
 )
+from vicabench.reporting.figures.whiskers import arms
 from vicabench.types import TASKS
 
 CERTAIN = 0.05
@@ -68,7 +68,7 @@ def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: b
     axes.errorbar(
         found.estimate.mean,
         place,
-        xerr=reach(found.estimate),
+        xerr=arms(found.estimate.mean, found.estimate.low, found.estimate.high),
         fmt=drawn.marker,
         color=drawn.colour,
         mfc=drawn.colour if p < CERTAIN else "white",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -87,7 +88,10 @@ def _bars(
     rest = f" {left_out} videos in no group." if left_out else ""
     missing = sorted({task for one in scored for s in one.values() if s for task in s.missing})
     lacking = f" Groups without questions of a task average the others ({', '.join(missing)})."
-    footer(figure, f"Protocol {protocol.name}. {INTERVALS}{rest}{lacking if missing else ''}")
+    bare = any(math.isnan(s.overall.low) for one in scored for s in one.values() if s)
+    few = " Bars without one rest on too few videos." if bare else ""
+    text = f"Protocol {protocol.name}. {INTERVALS}{few}{rest}{lacking if missing else ''}"
+    footer(figure, text)
     return figure
 
 

@@ -21,6 +21,7 @@ from vicabench.reporting.figures.style import (
     shortened,
     styled,
 )
+from vicabench.reporting.figures.whiskers import whiskers
 from vicabench.results import Run
 from vicabench.shares import shares_of
 from vicabench.types import ANSWERED, CHOICE, QUESTION_TYPES, TASK_OF_TYPE
@@ -74,8 +75,7 @@ def _panel(axes: Axes, kind: str, runs: Sequence[Run], protocol: Protocol) -> No
             at, means, width * 0.92, color=drawn.colour, hatch=drawn.hatch,
             label="given" if len(runs) == 1 else shortened(run.name, 26),
         )  # fmt: skip
-        arms = np.nan_to_num([np.maximum(0, means - low), np.maximum(0, high - means)])
-        axes.errorbar(at, means, yerr=arms, fmt="none", color=INK, lw=0.7, capsize=1.2)
+        whiskers(axes, at, means, (low, high), lw=0.7, capsize=1.2)
     truths = [100 * sum(q.answer == letter for q in asked) / len(asked) for letter in among]
     axes.hlines(
         truths, np.arange(len(among)) - 0.46, np.arange(len(among)) + 0.46,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vicabench.grading.protocols import Protocol
+from vicabench.grading.reasoning import reasoned
 from vicabench.reporting.page.questions import Asked
 from vicabench.reporting.page.visible import visible
 from vicabench.results import Run
@@ -18,7 +18,6 @@ LIMITS = (8_000, 4_000, 2_000, 1_000, 500, 250)
 TEXT = 20_000_000
 """Bytes of replies that a page may carry; the largest of `LIMITS` that keeps to it counts."""
 
-THOUGHTS = re.compile(r"\s*<(think|analysis)>(.*?)</\1>", re.DOTALL)
 NEVER = "not answered yet"
 
 
@@ -31,13 +30,16 @@ class Shown:
 
 
 def split(answer: Answer) -> Shown:
-    """The thoughts of a reply, from its `parts` or its closed `<think>` tags, and the rest."""
+    """The thoughts of a reply, from its `parts` or by its tags, and the rest.
+
+    Thoughts that no answer follows stay in the text, which shows where the reply broke off.
+    """
     text = answer.response or ""
     if answer.parts and "thoughts" in answer.parts:
         return Shown(thoughts=answer.parts["thoughts"], text=text)
-    tagged = THOUGHTS.match(text)
-    if tagged:
-        return Shown(thoughts=tagged[2].strip(), text=text[tagged.end() :].lstrip())
+    cut = reasoned(text)
+    if cut.thoughts is not None and cut.closed:
+        return Shown(thoughts=cut.thoughts, text=cut.rest)
     return Shown(thoughts=None, text=text)
 
 
