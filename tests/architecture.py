@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
     | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}
-    | {"vicabench.stats"},
+    | {"vicabench.stats", "vicabench.thinking"},
     "vicabench.adapters": FILES
     | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES

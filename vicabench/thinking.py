@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from vicabench.grading.reasoning import reasoned
+from vicabench.grading.reasoning import Reasoned, reasoned
 from vicabench.predictions import Prediction
 from vicabench.shares import shares_of
 from vicabench.types import ANSWERED, Estimate, Grade, Thinking
@@ -18,8 +18,8 @@ def thinking_of(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> T
 
     `grades` are those of the predictions by any protocol, and may be of more questions.
     """
-    cut = {p.question.id: reasoned(p.response) for p in predictions if p.response is not None}
-    thought = {key for key, reply in cut.items() if reply.thoughts is not None}
+    cut = _cut(predictions)
+    thought = _thoughtful(cut)
     if not thought:
         return None
     unclosed = {key for key, reply in cut.items() if not reply.closed}
@@ -34,6 +34,19 @@ def thinking_of(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> T
         new_tokens=fmean(lengths) if lengths else None,
         measured=len(lengths),
     )
+
+
+def with_thoughts(predictions: Sequence[Prediction]) -> set[str]:
+    """The ids of the questions whose replies have thoughts."""
+    return _thoughtful(_cut(predictions))
+
+
+def _cut(predictions: Sequence[Prediction]) -> dict[str, Reasoned]:
+    return {p.question.id: reasoned(p.response) for p in predictions if p.response is not None}
+
+
+def _thoughtful(cut: Mapping[str, Reasoned]) -> set[str]:
+    return {key for key, reply in cut.items() if reply.thoughts is not None}
 
 
 def _shares(labels: Sequence[str], grades: Sequence[Grade], among: Sequence[str]) -> list[Estimate]:

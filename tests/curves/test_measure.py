@@ -108,13 +108,15 @@ def test_the_replies_of_a_thinking_series_are_counted_by_how_they_came_about(
     thinking = [50, 99]
     for percent, thoughts in zip((50, 100), thinking, strict=True):
         rows = [
-            {**row, "response": row["ground_truth"], "parts": {part: "so"}}
+            {
+                **row,
+                "response": ("think\nso\nfinal\n" if n <= thoughts else "") + row["ground_truth"],
+            }
             for n, row in enumerate(rows_about(12))
-            for part in ["thoughts" if n <= thoughts else "final"]
         ]
         rows[0]["response"] = "why not"
         write_run(tmp_path / f"{percent}", f"lab/t-{percent}p", rows)
     runs = [load_run(tmp_path / name) for name in ("50", "100")]
-    found = thinking_rows([measure("t", placed(runs)["t"], OFFICIAL)])
+    found = thinking_rows([measure("t", placed(runs)["t"], find_protocol("extracted"))])
     counts = [(r["valid_outputs"], r["direct_answers"], r["via_thoughts"]) for r in found]
     assert counts == [(119, 69, 50), (119, 20, 99)]

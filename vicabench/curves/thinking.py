@@ -12,6 +12,7 @@ from vicabench.curves.fit import Bounded
 from vicabench.grading.protocols import Protocol
 from vicabench.results import Run
 from vicabench.shares import shares_of
+from vicabench.thinking import with_thoughts
 from vicabench.types import ANSWERED
 
 DIRECT, THOUGHT = "direct", "thought"
@@ -38,10 +39,10 @@ class Adoption:
 
 
 def adoption(run: Run, protocol: Protocol) -> Adoption | None:
-    """Count how a run's readable replies came about; None if no reply has Thinking parts."""
-    if not any(p.answer.parts for p in run.predictions):
+    """Count how a run's readable replies came about; None if no reply has thoughts."""
+    thought = with_thoughts(run.predictions)
+    if not thought:
         return None
-    thought = {p.question.id for p in run.predictions if (p.answer.parts or {}).get("thoughts")}
     grades = run.grades(protocol)
     ways = ["" if g.outcome != ANSWERED else THOUGHT if g.id in thought else DIRECT for g in grades]
     direct, via = shares_of(ways, [g.video for g in grades], (DIRECT, THOUGHT))
