@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from vica.errors import RecipeError
 
-Format = Literal["conversations", "vica", "llava-cc3m", "llava-onevision"]
+Format = Literal["conversations", "vica", "vica-base", "llava-cc3m", "llava-onevision"]
 """How a source is laid out: see `vica.training.sources`."""
 Precision = Literal["bf16", "fp16", "fp32"]
 Offload = Literal["none", "optimizer", "all"]

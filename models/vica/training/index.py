@@ -1,6 +1,6 @@
 """The conversations of a run as a sequence that is read when it is asked.
 
-A record takes 33 bytes of memory, wherever its text and its video are: where it lies, a hash of
+A record takes 37 bytes of memory, wherever its text and its video are: where it lies, a hash of
 what it says, and a hash of its video.
 """
 

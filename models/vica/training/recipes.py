@@ -62,7 +62,8 @@ VICA_THINKING = Source(  # [R] 2,680 examples, each about a video of its own
 def vica2_stage1() -> TrainingConfig:
     """ViCA2 stage 1: the new spatial projector alone, on captions of CC3M.
 
-    [S] 4 GPUs of 8 sequences twice, 1e-3, ZeRO-2 with offload (its file is not published).
+    [S] 4 GPUs of 8 sequences twice, 1e-3, ZeRO-2 with offload (its file is not published), the
+    newest 2 checkpoints kept (every 2,000 steps there).
     """
     return TrainingConfig(
         name="ViCA2-stage1",
@@ -78,13 +79,15 @@ def vica2_stage1() -> TrainingConfig:
         output="checkpoints/ViCA2-stage1",
         batch=Batch(packs_per_device=8, accumulation=2),
         hardware=Hardware(devices=4, zero=2, offload="optimizer"),
+        saving=Saving(keep=2),
     )
 
 
 def vica2_stage2() -> TrainingConfig:
     """ViCA2 stage 2: everything but Hiera, on a tenth of LLaVA-OneVision.
 
-    [S] 4 GPUs of 1 sequence twice, 1e-5, ZeRO-3 with optimizer and parameters offloaded.
+    [S] 4 GPUs of 1 sequence twice, 1e-5, ZeRO-3 with optimizer and parameters offloaded, the
+    newest 2 checkpoints kept (every 2,000 steps there).
     """
     return TrainingConfig(
         name="ViCA2-stage2",
@@ -95,6 +98,7 @@ def vica2_stage2() -> TrainingConfig:
         output="checkpoints/ViCA2-stage2",
         batch=Batch(packs_per_device=1, accumulation=2),
         hardware=Hardware(devices=4, zero=3, offload="all"),
+        saving=Saving(keep=2),
     )
 
 
