@@ -102,16 +102,23 @@ class Batch:
     A pack is one sequence: a video and up to `pack` of its conversations, at most `max_tokens`
     positions in all. A step is `packs_per_device` x `accumulation` packs on each device. 1 in
     `pack` is as published: a sequence for each conversation.
+
+    A step's loss is the mean over its groups of `loss_group` conversations of the mean over a
+    group's tokens: as published, where a group was what a device was given at once (1 in ViCA2's
+    stages 2 and 3, 8 in stage 1, 2 for ViCA). 0 is the mean over all tokens of a step.
     """
 
     packs_per_device: int = 1
     accumulation: int = 1
     pack: int = 1
     max_tokens: int = 32768
+    loss_group: int = 1
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in ("packs_per_device", "accumulation", "pack", "max_tokens"):
+            value = getattr(self, name)
             _require(value >= 1, f"batch.{name}={value}: give 1 or more")
+        _require(self.loss_group >= 0, f"batch.loss_group={self.loss_group}: give 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,12 +153,18 @@ class Hardware:
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """Checkpoints after every share `every` of the data, the newest `keep` of them (None: all)."""
+    """Checkpoints after every share `every` of the data, the newest `keep` of them (None: all).
+
+    What is needed to go on training from a checkpoint, the optimizer's state above all, is kept
+    for the `last` one or for `all`.
+    """
 
     every: float = 0.05
     keep: int | None = None
+    optimizer: Literal["last", "all"] = "last"
 
     def __post_init__(self) -> None:
+        _one_of("saving.optimizer", self.optimizer, ("last", "all"))
         _require(0 < self.every <= 1, f"saving.every={self.every} is no share of 0 to 1")
         _require(self.keep is None or self.keep >= 1, f"saving.keep={self.keep}: give 1 or more")
 
