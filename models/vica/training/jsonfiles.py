@@ -111,17 +111,17 @@ class _Window:
         """The value that begins at the next character."""
         self.next()
         while True:
+            problem = "is too long for a record"
             try:
                 value, end = self.json.raw_decode(self.text, self.at)
-            except (ValueError, RecursionError) as error:
-                problem = f"is no JSON: {error}"
-            else:
                 # A number at the edge may go on in the next portion.
                 if end < len(self.text) or self.ended:
                     return self._scanned(value, end)
-                problem = "ends within a record"
-            if len(self.text) - self.at > LONGEST or not self._fill():
+            except (ValueError, RecursionError) as error:
+                problem = f"is no JSON: {error}"
+            if self.ended or len(self.text) - self.at > LONGEST:
                 raise self.error(problem)
+            self._fill()
 
     def error(self, problem: str) -> DataError:
         """What to say about the place that was reached."""
