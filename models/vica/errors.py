@@ -29,3 +29,7 @@ class RecipeError(VicaError):
 
 class DataError(VicaError):
     """Training data that is missing or damaged, or of which too many records are bad."""
+
+
+class TrainingError(VicaError):
+    """A training run that cannot start, go on or be resumed."""

@@ -58,8 +58,8 @@ class Problem:
 class Groups(Sequence[NDArray[np.int64]]):
     """The conversations about each video or image, in the order in which these come first.
 
-    `[g]` are the indices of one group's conversations, ascending. Conversations of text alone are
-    groups of one.
+    `[g]` are the indices of one group's conversations, ascending. Those of text alone are one
+    group.
     """
 
     order: NDArray[np.int64]
@@ -147,6 +147,12 @@ class Conversations(Sequence[Conversation]):
         """The bytes that are held for the good records."""
         return int(self._rows.nbytes)
 
+    @property
+    def about_nothing(self) -> NDArray[np.bool_]:
+        """Of each conversation, whether it is text alone."""
+        alone: NDArray[np.bool_] = self._rows["visual"] == 0
+        return alone
+
     @cached_property
     def digest(self) -> str:
         """`sha256:` and a hash of all conversations in their order, wherever their files are.
@@ -159,11 +165,9 @@ class Conversations(Sequence[Conversation]):
     @cached_property
     def by_visual(self) -> Groups:
         """The conversations grouped by their video or image."""
-        visuals = self._rows["visual"].copy()
-        alone = np.flatnonzero(visuals == 0)
+        visuals = self._rows["visual"]
         _, first, group = np.unique(visuals, return_index=True, return_inverse=True)
         key = first[group]
-        key[alone] = alone
         order = np.argsort(key, kind="stable")
         starts = np.flatnonzero(np.diff(key[order], prepend=-1, append=len(key)))
         return Groups(order=order.astype(np.int64), starts=starts.astype(np.int64))

@@ -11,31 +11,28 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from vica.training.config import Batch, TrainingConfig
+from vica.training.index import Conversations
 from vica.training.types import Conversation
 
 Pack = tuple[int, ...]
 """The indices of the conversations in one sequence; none in those that fill up the last step."""
 TURN_MARKS = 8
 """More than the ids around a turn: its start, role and end, and the newlines."""
+Length = Callable[[Conversation], int]
+"""How many positions something about a conversation takes, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The packs of a run in their order, whole steps of them.
-
-    `order_digest` identifies the data and the order: it is over every conversation's identity
-    and its place.
-    """
+    """The packs of a run in their order, whole steps of them; `digest` is over data and order."""
 
     packs: tuple[Pack, ...]
     packs_per_step: int
-    order_digest: str
+    digest: str
 
     @property
     def steps(self) -> int:
@@ -48,40 +45,30 @@ class Plan:
         return sum(map(len, self.packs))
 
 
-Length = Callable[[Conversation], int]
-"""How many positions something about a conversation takes, at most."""
-
-
 def make_plan(
-    conversations: Sequence[Conversation],
-    config: TrainingConfig,
-    *,
-    shared: Length,
-    own: Length,
+    conversations: Conversations, config: TrainingConfig, *, shared: Length, own: Length
 ) -> Plan:
-    """The plan of a run over `conversations`.
+    """The plan of a run over `conversations`; each epoch packs and orders afresh.
 
     `shared(conversation)` bounds the positions of its visual and of what all conversations about
-    it have in common; `own` counts those of its own text. Each epoch packs and orders afresh.
+    it have in common; `own` counts those of its own text.
     """
-    batch = config.batch
-    groups, chain = _grouped(conversations)
+    batch, packs = config.batch, list[Pack]()
     lengths = _Lengths(conversations, shared, own)
-    packs: list[Pack] = []
     for epoch in range(math.ceil(config.epochs)):
         generator = random.Random(f"{config.seed}/{epoch}")
-        of_epoch = [p for group in groups for p in _packed(group, batch, lengths, generator)]
+        of_epoch = [
+            pack
+            for group in _groups(conversations, generator)
+            for pack in _cut(group, batch, lengths)
+        ]
         generator.shuffle(of_epoch)
         share = min(1.0, config.epochs - epoch)
         packs += of_epoch[: math.ceil(len(of_epoch) * share)]
     per_step = batch.packs_per_device * batch.accumulation * config.hardware.devices
     packs += [()] * (-len(packs) % per_step)
-    chain.update(repr(packs).encode())
-    return Plan(
-        packs=tuple(packs),
-        packs_per_step=per_step,
-        order_digest=f"sha256:{chain.hexdigest()}",
-    )
+    identity = hashlib.sha256(f"{conversations.digest} {packs}".encode()).hexdigest()
+    return Plan(packs=tuple(packs), packs_per_step=per_step, digest=f"sha256:{identity}")
 
 
 def text_bound(conversation: Conversation) -> int:
@@ -90,9 +77,9 @@ def text_bound(conversation: Conversation) -> int:
 
 
 class _Lengths:
-    """Positions of conversations; text is tokenised only where the bound on it is not enough."""
+    """Positions of conversations; a text is tokenised only where the bound on it is too much."""
 
-    def __init__(self, conversations: Sequence[Conversation], shared: Length, own: Length) -> None:
+    def __init__(self, conversations: Conversations, shared: Length, own: Length) -> None:
         self.conversations = conversations
         self.shared = shared
         self.own = own
@@ -104,37 +91,21 @@ class _Lengths:
         return sum(map(text_bound, members)) <= room or sum(map(self.own, members)) <= room
 
 
-def _grouped(
-    conversations: Iterable[Conversation],
-) -> tuple[list[list[int]], hashlib._Hash]:
-    """Indices by what their conversations show, text-only ones together; a hash of the data."""
-    groups: dict[Path | None, list[int]] = defaultdict(list)
-    chain = hashlib.sha256()
-    for index, conversation in enumerate(conversations):
-        groups[conversation.visual].append(index)
-        chain.update(
-            repr(
-                (
-                    conversation.id,
-                    conversation.turns,
-                    conversation.visual and conversation.visual.name,
-                )
-            ).encode()
-        )
-    return list(groups.values()), chain
+def _groups(conversations: Conversations, generator: random.Random) -> Iterator[list[int]]:
+    """Indices of the conversations about each visual, and of all about none, shuffled."""
+    alone = conversations.about_nothing
+    shown = [group.tolist() for group in conversations.by_visual if not alone[group[0]]]
+    for group in [*shown, alone.nonzero()[0].tolist()]:
+        generator.shuffle(group)
+        yield group
 
 
-def _packed(
-    group: Sequence[int], batch: Batch, lengths: _Lengths, generator: random.Random
-) -> list[Pack]:
-    """A group, shuffled, cut to packs of at most `batch.pack` that fit `batch.max_tokens`."""
-    rest = list(group)
-    generator.shuffle(rest)
-    packs: list[Pack] = []
-    while rest:
-        count = min(batch.pack, len(rest))
-        while count > 1 and not lengths.fits(rest[:count], batch.max_tokens):
+def _cut(group: Sequence[int], batch: Batch, lengths: _Lengths) -> Iterator[Pack]:
+    """A group as packs of at most `batch.pack` that fit `batch.max_tokens`."""
+    start = 0
+    while start < len(group):
+        count = min(batch.pack, len(group) - start)
+        while count > 1 and not lengths.fits(group[start : start + count], batch.max_tokens):
             count -= 1
-        packs.append(tuple(rest[:count]))
-        del rest[:count]
-    return packs
+        yield tuple(group[start : start + count])
+        start += count
