@@ -47,7 +47,7 @@ class Target:
 class Sequenced:
     """One pack: ids and segments [S], its targets, and the visual that the placeholder is for.
 
-    `faults` are the messages of the conversations that could not be read.
+    `faults` say what could not be read, and `lost` how many conversations are missing for it.
     """
 
     ids: Sequence[int]
@@ -56,11 +56,10 @@ class Sequenced:
     samples: int
     visual: Visual | None = None
     faults: tuple[str, ...] = ()
+    lost: int = 0
 
 
-def sequence(
-    samples: Sequence[Sample], visual: Visual | None = None, faults: tuple[str, ...] = ()
-) -> Sequenced:
+def sequence(samples: Sequence[Sample], visual: Visual | None = None) -> Sequenced:
     """Samples about one visual, or about none, in one sequence.
 
     Raises InputError when a sample does not show what the others show.
@@ -84,7 +83,6 @@ def sequence(
         targets=targets,
         samples=len(samples),
         visual=visual,
-        faults=faults,
     )
 
 
@@ -135,6 +133,7 @@ def collate(sequences: Sequence[Sequenced], *, loss_group: int, pad: int) -> dic
         "groups": len(sizes),
         "packed": bool((segments_BS > 0).any()),
         "conversations": sum(one.samples for one in sequences),
+        "lost": sum(one.lost for one in sequences),
         "faults": tuple(chain.from_iterable(one.faults for one in sequences)),
         **stacked([one.visual for one in sequences if one.visual is not None]),
     }
