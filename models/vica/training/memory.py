@@ -39,7 +39,9 @@ def held(
     packs: int,
 ) -> list[Held]:
     """All that is held for one device that computes `packs` packs at a time."""
-    activations = [_layers, _logits, _projectors]
+    activations = [_layers, _projectors]
+    if shape.predicted:
+        activations.append(_logits)
     if learning_rate(rates, "semantic_encoder") is not None:
         activations.append(_siglip)
     return [

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,7 +74,8 @@ def encoders(model: ViCA) -> dict[str, float]:
 
     `model` is on the meta device: nothing is computed.
     """
-    config, backbone = model.config, model.model
+    config: ViCAConfig = model.config
+    backbone: Any = model.model
     semantic, features = _counted(backbone.vision_tower, _blank(config.siglip_size))
     projected, _ = _counted(backbone.mm_projector, features)
     found = {"semantic_encoder": semantic, "semantic_projector": projected}

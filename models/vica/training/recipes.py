@@ -7,7 +7,7 @@ scripts/), [R] its README, [V] the ViCA report (arXiv 2505.12312), [T] a default
 Of all trainings [S] [T]: one epoch, bf16, AdamW (0.9, 0.999, 1e-8) without weight decay, gradients
 clipped at 1.0, cosine after a warm-up of 3% of the steps, gradient checkpointing, 32,768 tokens,
 64 frames told with their times, seed 42, two workers, a sequence for each conversation
-(`batch.pack` 1).
+(`batch.pack` 1), and a loss that is the mean over the sequences of a device (`batch.loss_group`).
 
 **The learning rate of SigLIP.** The scripts state `mm_vision_tower_lr` 2e-6, and the recipes say
 the same. It was probably not in force: the DeepSpeed file of stages 2 and 3 brings an optimizer of
@@ -77,7 +77,7 @@ def vica2_stage1() -> TrainingConfig:
             spatial_projector=PROJECTOR_RATE,
         ),
         output="checkpoints/ViCA2-stage1",
-        batch=Batch(packs_per_device=8, accumulation=2),
+        batch=Batch(packs_per_device=8, accumulation=2, loss_group=8),
         hardware=Hardware(devices=4, zero=2, offload="optimizer"),
         saving=Saving(keep=2),
     )
@@ -145,7 +145,7 @@ def vica() -> TrainingConfig:
         shape="vica-7b",
         learning_rates=replace(_all_but_hiera(), spatial_projector=None),
         output="checkpoints/ViCA",
-        batch=Batch(packs_per_device=2, accumulation=2),
+        batch=Batch(packs_per_device=2, accumulation=2, loss_group=2),
         hardware=Hardware(devices=8, zero=3, offload="all"),
     )
 

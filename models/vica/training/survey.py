@@ -133,7 +133,7 @@ def _counted(config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | 
     notes.append(
         f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
         if tokenizer
-        else "text is left out: there is no tokenizer without the checkpoint"
+        else "text is left out, and with it the logits: the checkpoint with its tokenizer is not here"
     )
     return Survey(
         conversations=len(data),
@@ -163,7 +163,7 @@ def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
     visuals = [source.visuals for source in sources]
     notes = [
         "the data is not here: its numbers are the published ones",
-        "text is left out: it is not here",
+        "text is left out, and with it the logits: it is not here",
     ]
     if most > 1:
         notes.append("packs are estimated: conversations spread evenly over the visuals")
