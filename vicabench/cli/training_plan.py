@@ -17,11 +17,16 @@ from vicabench.cli.output import console
 from vicabench.text import printable
 
 Row = Sequence[str]
+UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
 def print_plan(config: TrainingConfig) -> None:
     """Print the resolved configuration and the plan that follows from it."""
-    plan = dry_run(config)
+    with console(stderr=True).status("planning ...") as status:
+        plan = dry_run(
+            config,
+            progress=lambda path, count: status.update(f"reading {path.name}: {count:,} records"),
+        )
     typer.echo(printable(yaml.safe_dump(config.resolved(), sort_keys=False, width=100)))
     screen = console()
     for title, head, rows in _tables(plan):
@@ -49,11 +54,17 @@ def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:
     where = plan.config.base if plan.at_hand else f"{plan.config.shape}, by its shape"
     yield f"{name} ({where})", ("part", "parameters", "trained", "learning rate"), _model(plan)
     yield "Data and steps", ("", "", ""), _run(plan)
+    scale, unit = _unit(sum(plan.flops_per_pack.values()))
     title = "Operations of a pack, forward and backward (estimated)"
-    yield title, ("part", "TFLOP", "share"), _operations(plan)
-    devices = plan.config.hardware.devices
-    title = f"Memory of each of {devices} devices (estimated)"
-    yield title, ("", "GB", "CPU GB", ""), _memory(plan)
+    yield title, ("part", f"{unit}FLOP", "share"), _operations(plan, scale)
+    scale, unit = _unit(sum(line.device + line.host for line in plan.held))
+    title = f"Memory for each of {plan.config.hardware.devices} devices (estimated)"
+    yield title, ("", f"{unit}B", f"CPU {unit}B", ""), _memory(plan, scale)
+
+
+def _unit(largest: float) -> tuple[float, str]:
+    """The decimal unit in which a number is read easily."""
+    return next(((s, u) for s, u in UNITS if largest >= s), UNITS[-1])
 
 
 def _model(plan: DryRun) -> list[Row]:
@@ -91,28 +102,28 @@ def _run(plan: DryRun) -> list[Row]:
         ),
         ("epochs", f"{config.epochs:g}", ""),
         ("steps", f"{plan.steps:,}", ""),
-        ("checkpoints", f"{saves:,}", f"one each {config.saving.every:.3g} of the steps"),
+        ("checkpoints", f"{saves:,}", f"one every {100 * config.saving.every:.3g}% of the data"),
         ("operations a step", f"{plan.flops_per_step:.3g}", "on all devices"),
         ("operations in all", f"{plan.flops_per_step * plan.steps:.3g}", ""),
     ]
 
 
-def _operations(plan: DryRun) -> list[Row]:
+def _operations(plan: DryRun, scale: float) -> list[Row]:
     total = sum(plan.flops_per_pack.values())
     rows = [
-        (part.replace("_", " "), f"{count / 1e12:,.2f}", f"{count / total:.1%}")
+        (part.replace("_", " "), f"{count / scale:,.2f}", f"{count / total:.1%}")
         for part, count in plan.flops_per_pack.items()
     ]
-    return [*rows, ("all", f"{total / 1e12:,.2f}", "")]
+    return [*rows, ("all", f"{total / scale:,.2f}", "")]
 
 
-def _memory(plan: DryRun) -> list[Row]:
+def _memory(plan: DryRun, scale: float) -> list[Row]:
     rows = [
-        (line.what, f"{line.device / 1e9:,.2f}", f"{line.host / 1e9:,.2f}", line.formula)
+        (line.what, f"{line.device / scale:,.2f}", f"{line.host / scale:,.2f}", line.formula)
         for line in plan.held
     ]
     device, host = (sum(getattr(h, n) for h in plan.held) for n in ("device", "host"))
-    return [*rows, ("all", f"{device / 1e9:,.2f}", f"{host / 1e9:,.2f}", "")]
+    return [*rows, ("all", f"{device / scale:,.2f}", f"{host / scale:,.2f}", "")]
 
 
 def _notes(plan: DryRun) -> Iterator[str]:
@@ -126,8 +137,8 @@ def _notes(plan: DryRun) -> Iterator[str]:
     yield f"configuration {plan.config.digest}"
     if any(part.part == "semantic_encoder" and part.trained for part in plan.parts):
         yield (
-            "the counts are those of the papers; they hold SigLIP's last norm, which is published "
-            "but never used, and therefore not trained here"
+            "parameters are counted as in the papers: with SigLIP's last norm, which is never "
+            "used, and so not trained here"
         )
     yield (
         "operations: 2 for each weight and position, 4 x width for each pair of positions that "

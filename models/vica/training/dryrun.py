@@ -11,6 +11,7 @@ from vica.config import ViCAConfig
 from vica.training import memory, operations
 from vica.training.config import TrainingConfig
 from vica.training.memory import Held
+from vica.training.mixture import Progress
 from vica.training.skeleton import (
     PartCount,
     architecture,
@@ -64,15 +65,16 @@ class DryRun:
         return sum(self.flops_per_pack.values()) * self.packs_per_step
 
 
-def dry_run(config: TrainingConfig) -> DryRun:
+def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryRun:
     """Plan a run without doing any of it; the checkpoint and the data are used if they are here.
 
+    `progress` is that of `vica.training.mixture.conversations`.
     Raises RecipeError, DataError, CheckpointError or BudgetError for what could not be run.
     """
     shape = architecture(config)
     folder = checkpoint_folder(config)
     tokenizer = read_tokenizer(folder) if folder else None
-    data = survey(config, shape, tokenizer)
+    data = survey(config, shape, tokenizer, progress=progress)
     model = skeleton(shape)
     rates, hardware = config.learning_rates, config.hardware
     parts = counts(model, rates)

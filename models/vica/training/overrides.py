@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -15,18 +15,26 @@ T = TypeVar("T")
 
 
 def changed(config: T, settings: Iterable[str]) -> T:
-    """The configuration with `name=value` settings applied in turn.
+    """The configuration with all `name=value` settings applied at once; of two, the later counts.
 
-    Values are YAML: `16`, `1e-5`, `null`, `true`, `[a, b]`. A part of a tuple goes by its number:
+    Values are YAML: `16`, `1e-5`, `null`, `true`. A part of a tuple goes by its number:
     `mixture.sources.0.media=/data`. Raises RecipeError naming a setting that does not exist, with
     those whose names are near, or a value of the wrong type.
     """
+    tree: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
+        *groups, last = name.strip().split(".")
         if not equals:
             raise RecipeError(f"--set {setting}: write NAME=VALUE, as in batch.pack=16")
-        config = _replaced(config, name.strip().split("."), text, name.strip(), config)
-    return config
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+            if not isinstance(branch, dict):
+                raise RecipeError(_unknown(name.strip(), config))
+        branch[last] = text
+    rebuilt: T = _rebuilt(config, tree, "", config)
+    return rebuilt
 
 
 def names(config: object, prefix: str = "") -> list[str]:
@@ -48,22 +56,27 @@ def _members(config: object) -> list[tuple[str, Any, Any]]:
     return [(f.name, getattr(config, f.name), hints[f.name]) for f in fields(config)]  # type: ignore[arg-type]
 
 
-def _replaced(config: Any, path: list[str], text: str, whole: str, root: object) -> Any:
+def _rebuilt(config: Any, tree: Mapping[str, Any], prefix: str, root: object) -> Any:
+    """A dataclass or tuple with the members that `tree` names changed, all in one step."""
     known = {key: (value, hint) for key, value, hint in _members(config)}
-    key, rest = path[0], path[1:]
-    if key not in known:
-        raise RecipeError(_unknown(whole, root))
-    value, hint = known[key]
-    holds_settings = is_dataclass(value) or (isinstance(value, tuple) and rest)
-    if rest and not holds_settings:
-        raise RecipeError(_unknown(whole, root))
-    if is_dataclass(value) and not rest:
-        inner = ", ".join(f"{whole}.{name}" for name, _, _ in _members(value))
-        raise RecipeError(f"{whole} is a group of settings: set one of {inner}")
-    new = _replaced(value, rest, text, whole, root) if rest else _typed(whole, text, hint)
+    new: dict[str, Any] = {}
+    for key, branch in tree.items():
+        name = f"{prefix}{key}"
+        if key not in known:
+            raise RecipeError(_unknown(name, root))
+        value, hint = known[key]
+        group = is_dataclass(value) or isinstance(value, tuple)
+        if isinstance(branch, dict) and not group:
+            raise RecipeError(_unknown(f"{name}.{next(iter(branch))}", root))
+        if group and not isinstance(branch, dict):
+            inner = ", ".join(f"{name}.{member}" for member, _, _ in _members(value))
+            raise RecipeError(f"{name} is a group of settings: set one of {inner}")
+        new[key] = (
+            _rebuilt(value, branch, f"{name}.", root) if group else _typed(name, branch, hint)
+        )
     if isinstance(config, tuple):
-        return tuple(new if str(n) == key else old for n, old in enumerate(config))
-    return replace(config, **{key: new})
+        return tuple(new.get(str(number), old) for number, old in enumerate(config))
+    return replace(config, **new)
 
 
 def _unknown(name: str, root: object) -> str:

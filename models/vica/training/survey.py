@@ -25,8 +25,9 @@ from vica.fusion import image_tokens
 from vica.images import Size, grid_of
 from vica.training import parquetfiles
 from vica.training.config import Source, TrainingConfig
+from vica.training.index import Conversations
 from vica.training.masks import labelled
-from vica.training.mixture import conversations
+from vica.training.mixture import Progress, conversations
 from vica.training.operations import PackShape
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
 
@@ -76,7 +77,13 @@ class Text:
     own_labels: float = 0
 
 
-def survey(config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | None) -> Survey:
+def survey(
+    config: TrainingConfig,
+    architecture: ViCAConfig,
+    tokenizer: Any | None,
+    *,
+    progress: Progress | None = None,
+) -> Survey:
     """Look at the data if all of it is here, or else at its published numbers.
 
     Raises DataError where there is neither, and RecipeError where a video alone overflows a pack.
@@ -89,7 +96,8 @@ def survey(config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | No
         )
     here = [Path(s.path).exists() or "{" in s.path for s in config.mixture.sources]
     if all(here):
-        return _counted(config, architecture, tokenizer)
+        data = conversations(replace(config.mixture, max_bad=1.0), progress=progress)
+        return _counted(config, architecture, tokenizer, data)
     return _published(config, architecture)
 
 
@@ -113,9 +121,10 @@ def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAG
     )
 
 
-def _counted(config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | None) -> Survey:
-    """The data that is here; as many bad records as there are, to be reported."""
-    data = conversations(replace(config.mixture, max_bad=1.0))
+def _counted(
+    config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | None, data: Conversations
+) -> Survey:
+    """The data that is here, with as many bad records as there are."""
     if not len(data):
         raise DataError(f"all {len(data.problems)} records are bad; the first: {data.problems[0]}")
     picked = [data[i] for i in _evenly(len(data))]
@@ -133,7 +142,7 @@ def _counted(config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | 
     notes.append(
         f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
         if tokenizer
-        else "text is left out, and with it the logits: the checkpoint with its tokenizer is not here"
+        else "text and logits are left out: the checkpoint and its tokenizer are not here"
     )
     return Survey(
         conversations=len(data),
@@ -163,7 +172,7 @@ def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
     visuals = [source.visuals for source in sources]
     notes = [
         "the data is not here: its numbers are the published ones",
-        "text is left out, and with it the logits: it is not here",
+        "text is left out, and with it the logits",
     ]
     if most > 1:
         notes.append("packs are estimated: conversations spread evenly over the visuals")
