@@ -147,7 +147,8 @@ class Hardware:
         _require(self.workers >= 0, f"hardware.workers={self.workers}: give 0 or more")
         _require(
             self.offload == "none" or self.zero > 0,
-            f"hardware.offload={self.offload} needs DeepSpeed: set hardware.zero to 2 or 3",
+            f"hardware.offload={self.offload} needs DeepSpeed: set hardware.zero to 2 or 3, or "
+            "hardware.offload to none",
         )
 
 
