@@ -95,7 +95,8 @@ def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tenso
     source_of_T = batch["source_of"]
     norms_T = torch.logsumexp(logits_UV, -1)[source_of_T]
     losses_T = norms_T - logits_UV[source_of_T, batch["targets"]]
-    return (losses_T / (batch["sizes"].to(losses_T) * groups)).sum()
+    loss: Tensor = (losses_T / (batch["sizes"].to(losses_T) * groups)).sum()
+    return loss
 
 
 def expanded(
