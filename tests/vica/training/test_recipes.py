@@ -97,6 +97,8 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("mixture.sources.1.path=x", "mixture.sources.0.path"),
         ("hardware.zero=0", "hardware.offload to none"),
         ("epochs", "NAME=VALUE"),
+        ("epochs=.inf", "a number"),
+        ("optimizer.warmup=3", "less than 1"),
         ("time_instruction=1", "true or false"),
     ],
 )
@@ -180,5 +182,7 @@ def test_data_that_is_nowhere_and_uncounted_is_refused(tmp_path: Path) -> None:
     gone = Mixture(sources=(Source(path=str(tmp_path / "gone.json")),))
     with pytest.raises(DataError, match=r"gone\.json"):
         dry_run(replace(config, mixture=gone))
+    with pytest.raises(RecipeError, match="no folder here"):
+        dry_run(replace(config, base="./typo"))
     with pytest.raises(RecipeError, match=r"more than batch\.max_tokens"):
         dry_run(changed(config, ["frames=128"]))
