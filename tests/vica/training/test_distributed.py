@@ -20,8 +20,11 @@ from tests.vica.training.conftest import Make, logged
 
 @pytest.fixture(scope="module")
 def alone(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    """The run of one process, with two batches a step."""
-    config = make(tmp_path_factory.mktemp("alone") / "out", epochs=1)
+    """The run of one process, with two batches a step.
+
+    The encoders take the 18 frames of a video in more portions than an image or a text.
+    """
+    config = make(tmp_path_factory.mktemp("alone") / "out", epochs=1, frames=18)
     train(config)
     return config
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,16 @@ import pytest
 import torch
 from vica.errors import TrainingError
 from vica.loading import load_model, load_processor
-from vica.training.config import LearningRates, Mixture, Optimizer, Source, TrainingConfig
+from vica.training.config import (
+    LearningRates,
+    Mixture,
+    Optimizer,
+    Saving,
+    Source,
+    TrainingConfig,
+)
 from vica.training.engine import train
+from vica.training.saving import milestones
 
 from tests.vica.training.conftest import Make, logged, record
 
@@ -87,6 +96,24 @@ def kill_while_saving(config: Path, folder: Path) -> None:
         process.wait()
 
 
+def test_a_bf16_run_goes_on_from_unrounded_weights_whatever_the_workers(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(tmp_path / "out", epochs=1)
+    config = replace(
+        config,
+        hardware=replace(config.hardware, precision="bf16", workers=2),
+        saving=replace(config.saving, optimizer="all"),
+    )
+    folder = train(config)
+    whole, losses = weights(folder), logged(config.output)
+    assert json.loads((folder / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    shutil.rmtree(folder)
+    train(config, resume="t-50p")
+    assert logged(config.output) == losses
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in weights(folder).items())
+
+
 def test_a_run_is_not_resumed_with_other_settings_nor_overwritten(
     finished: TrainingConfig,
 ) -> None:
@@ -122,6 +149,13 @@ def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
     strict = make(tmp_path / "strict", epochs=1, mixture=Mixture(sources=sources, max_bad=0.1))
     with pytest.raises(TrainingError, match=r"1 conversations were left out.*max_bad"):
         train(strict)
+
+
+def test_checkpoints_are_named_by_their_share_of_the_steps() -> None:
+    names = milestones("ViCA2", 40_250, Saving(every=0.05))
+    assert list(names.values()) == [*(f"ViCA2-{p}p" for p in range(5, 100, 5)), "ViCA2"]
+    assert [step for step, name in names.items() if name in {"ViCA2-5p", "ViCA2"}] == [2012, 40250]
+    assert milestones("few", 3, Saving(every=0.25)) == {1: "few-25p", 2: "few-75p", 3: "few"}
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
