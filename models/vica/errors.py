@@ -25,3 +25,15 @@ class ScoresError(VicaError):
 
 class MemoryShortError(VicaError):
     """A video, or one question about it, that the device has no memory for."""
+
+
+class RecipeError(VicaError):
+    """A training recipe, or a setting of one, that does not exist or cannot be trained."""
+
+
+class DataError(VicaError):
+    """Training data that is missing or damaged, or of which too many records are bad."""
+
+
+class TrainingError(VicaError):
+    """A training run that cannot start, go on or be resumed."""

@@ -29,6 +29,7 @@ from vicabench.cli import (
     run,
     scaling_curve,
     score,
+    train,
     verify,
 )
 from vicabench.errors import UserError
@@ -51,6 +52,7 @@ app.command("published")(published.command)
 app.command("figures")(figures.command)
 app.command("scaling-curve")(scaling_curve.command)
 app.command("report")(report.command)
+app.command("train")(train.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

@@ -19,16 +19,24 @@ from vicabench.datasets.paths import is_video, stays_inside
 from vicabench.errors import DataError
 
 LARGEST_RATIO = 10
-"""Videos hardly compress: a zip that would grow further than this is not one of videos."""
+"""Videos hardly compress, nor do images: a zip that would grow further than this holds others."""
 
 BLOCK = 1 << 20
 PART = ".part"
 
 
-def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[str, int]:
+def unpack(
+    archive: Path,
+    folder: Path,
+    advance: Callable[[int], None],
+    *,
+    wanted: Callable[[str], bool] | None = None,
+) -> dict[str, int]:
     """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
 
-    Videos that are there with the right size are kept. Returns the size in bytes of each video
+    With `wanted` instead all members whose names it accepts, wherever in the zip they are; these
+    may be many, and are synced to the disk together at the end. Files that are there with the
+    right size are kept. Returns the size in bytes of each file
     by its name below `folder`; `advance` gets the number of the zip's bytes that are done.
 
     Raises:
@@ -38,13 +46,15 @@ def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[
     sizes: dict[str, int] = {}
     done = 0
     with _opened(archive) as opened:
-        for member in _videos(archive, opened.infolist()):
+        for member in _chosen(archive, opened.infolist(), wanted):
             target = folder / member.filename
             if not has_size(target, member.file_size):
-                _write(archive, opened, member, target)
+                _write(archive, opened, member, target, sync=wanted is None)
             sizes[member.filename] = member.file_size
             done += member.compress_size
             advance(done)
+    if wanted is not None and hasattr(os, "sync"):
+        os.sync()
     advance(archive.stat().st_size)
     return sizes
 
@@ -65,8 +75,10 @@ def _bad(archive: Path, problem: str) -> str:
     )
 
 
-def _videos(archive: Path, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Return the videos among `members` after judging all of them."""
+def _chosen(
+    archive: Path, members: list[zipfile.ZipInfo], wanted: Callable[[str], bool] | None
+) -> list[zipfile.ZipInfo]:
+    """Return those of `members` to be written, after judging all of them."""
     seen: set[str] = set()
     for member in members:
         if problem := _problem(member, seen):
@@ -81,6 +93,8 @@ def _videos(archive: Path, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipIn
             f"{archive} is refused: it would grow to {grown} bytes, more than {LARGEST_RATIO} "
             "times its size, as no zip of videos does. Nothing of it was unpacked."
         )
+    if wanted is not None:
+        return [m for m in members if wanted(m.filename)]
     home = f"{archive.stem}/"
     return [m for m in members if m.filename.startswith(home) and is_video(m.filename)]
 
@@ -100,7 +114,14 @@ def _problem(member: zipfile.ZipInfo, seen: set[str]) -> str | None:
     return None
 
 
-def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _write(
+    archive: Path,
+    opened: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    target: Path,
+    *,
+    sync: bool,
+) -> None:
     """Write one member to `target` in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}{PART}")
@@ -108,8 +129,9 @@ def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, targ
         with opened.open(member) as source, partial.open("wb") as file:
             while block := source.read(BLOCK):
                 file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(target)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None

@@ -1,0 +1,197 @@
+"""The forward pass over packs, and their loss: exactly that of the conversations one by one.
+
+The language model is Qwen2's own; only its mask and its positions are given. A visual is encoded
+once for its pack, and logits are computed only where something is to be predicted.
+
+Shapes: B packs, S ids, L positions, N visual tokens, D width, U predicting positions, T targets,
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.functional import pad
+
+from vica.backbone import ViCA2Model, ViCAModel
+from vica.chat import PLACEHOLDER_ID
+from vica.config import ViCA2Config, ViCAConfig
+from vica.modeling import ViCA
+from vica.segments import PADDING, block_mask, positions, visible
+from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
+
+FLEX = "flex_attention"
+BLOCK = 128
+"""FlexAttention works in blocks of so many positions."""
+
+
+class PackLoss(nn.Module):
+    """A model together with its loss, so that what wraps modules wraps both.
+
+    `in_step` is for ZeRO-3, whose processes wait for each other at every call of a module: all
+    of them then make the same calls.
+    """
+
+    def __init__(self, model: ViCA, *, in_step: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.in_step = in_step
+        self.config = model.config
+        if in_step:
+            from deepspeed import zero  # noqa: PLC0415  (an extra)
+
+            # Else it is gathered where it is first used, which depends on what a process is shown.
+            zero.register_external_parameter(self, model.model.image_newline)
+
+    def forward(self, batch: Mapping[str, Any], groups: float | Tensor) -> dict[str, Tensor]:
+        """`loss`, the mean over groups of the mean cross-entropy within each; `segments` [B, L].
+
+        `batch` is what `collate` gives, and `groups` how many groups the mean is over: those of
+        the whole step, of which this batch may be a part. A pack without a visual has a blank one
+        encoded to no effect, and a batch without targets gives a loss of 0: in a distributed run
+        each process has to do what the others do.
+        """
+        blocks, anchor = self._encoded(batch)
+        ids_BS, segments_BS = batch["input_ids"], batch["segments"]
+        segments_BL = expanded(ids_BS, segments_BS, blocks, self._multiple)
+        embeds_BSD = self.model.get_input_embeddings()(ids_BS.clamp(min=0))
+        embeds_BLD = placed(ids_BS, embeds_BSD, blocks, segments_BL.shape[1])
+        hidden_BLD = self.model.model(
+            inputs_embeds=embeds_BLD,
+            position_ids=positions(segments_BL),
+            attention_mask={"full_attention": self._mask(segments_BL, packed=batch["packed"])},
+            use_cache=False,
+        ).last_hidden_state
+        places_U = moved(ids_BS, batch["sources"], blocks, segments_BL.shape[1])
+        logits_UV = self.model.lm_head(hidden_BLD.flatten(0, 1)[places_U])
+        loss = _averaged(logits_UV, batch, groups)
+        return {"loss": loss + 0 * anchor, "segments": segments_BL}
+
+    @property
+    def _multiple(self) -> int:
+        return BLOCK if self.config._attn_implementation == FLEX else 1
+
+    def _encoded(self, batch: Mapping[str, Any]) -> tuple[list[Tensor], Tensor]:
+        """The blocks [N, D] of the batch's visuals, and a sum over what is encoded to no effect.
+
+        First all through the one encoder, then all through the other, each called as often as in
+        the process that calls it most.
+        """
+        visuals = parted({name: batch.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES)})
+        count = len(visuals)
+        visuals += [_blank(self.config)] * (len(batch["input_ids"]) - count)
+        inner = self.model.model
+        shown = [v.hiera_pixels_FCHW for v in visuals if v.hiera_pixels_FCHW is not None]
+        more, more_spatial = self._missing([v.pixels_FCHW for v in visuals], shown)
+        blocks = [ViCAModel.encode(inner, visual) for visual in visuals]  # SigLIP's, of ViCA2 too
+        extra = [
+            inner.mm_projector(inner.vision_tower(self._grey(self.config.siglip_size)))
+            for _ in range(more)
+        ]
+        if isinstance(inner, ViCA2Model):
+            spatial = [inner.encode_spatial(visual) for visual in visuals]
+            blocks = [torch.cat(pair) for pair in zip(blocks, spatial, strict=True)]
+            size, stage = inner.config.hiera_size, inner.config.hiera_stage
+            extra += [
+                inner.sam_projector(inner.sam_tower(self._grey(size), stage))
+                for _ in range(more_spatial)
+            ]
+        unused = [block.float().sum() for block in [*blocks[count:], *extra]]
+        anchor = torch.stack(unused).sum() if unused else torch.zeros((), device=self.model.device)
+        return blocks[:count], anchor
+
+    def _missing(self, *pixels: Sequence[Tensor]) -> list[int]:
+        """How many more calls of each encoder another process makes, as it has more frames.
+
+        Asked before the first of them: processes have to exchange everything in the same order.
+        """
+        if not self.in_step:
+            return [0] * len(pixels)
+        at_once = self.model.model.frames_at_once
+        own = torch.tensor([sum(-(-len(one) // at_once) for one in each) for each in pixels])
+        most = own.clone().to(self.model.device)
+        distributed.all_reduce(most, distributed.ReduceOp.MAX)
+        missing: list[int] = (most.cpu() - own).tolist()
+        return missing
+
+    def _grey(self, size: int) -> Tensor:
+        return torch.zeros(1, 3, size, size, device=self.model.device, dtype=self.model.dtype)
+
+    def _mask(self, segments_BL: Tensor, *, packed: bool) -> Any:
+        """What the attention of the configured kind takes; None is plain causal attention.
+
+        Where nothing is packed padding only follows, and causal attention never sees it.
+        """
+        if self._multiple == BLOCK:
+            return block_mask(segments_BL, block=BLOCK)
+        return visible(segments_BL)[:, None] if packed else None
+
+
+def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tensor) -> Tensor:
+    """The cross-entropies, each over the size of its group and `groups`; in float32 at least."""
+    logits_UV = logits_UV.to(torch.promote_types(logits_UV.dtype, torch.float32))
+    source_of_T = batch["source_of"]
+    norms_T = torch.logsumexp(logits_UV, -1)[source_of_T]
+    losses_T = norms_T - logits_UV[source_of_T, batch["targets"]]
+    loss: Tensor = (losses_T / (batch["sizes"].to(losses_T) * groups)).sum()
+    return loss
+
+
+def expanded(
+    ids_BS: Tensor, segments_BS: Tensor, blocks: Sequence[Tensor], multiple: int = 1
+) -> Tensor:
+    """Segments [B, L] once each placeholder is its block, padded to a multiple of `multiple`."""
+    left = iter(blocks)
+    rows = []
+    for ids_S, segments_S in zip(ids_BS, segments_BS, strict=True):
+        counts_S = torch.ones_like(ids_S)
+        for place in (ids_S == PLACEHOLDER_ID).nonzero().flatten().tolist():
+            counts_S[place] = len(next(left))
+        rows.append(segments_S.repeat_interleave(counts_S))
+    longest = max(map(len, rows))
+    longest += -longest % multiple
+    return torch.stack([pad(row, (0, longest - len(row)), value=PADDING) for row in rows])
+
+
+def placed(ids_BS: Tensor, embeds_BSD: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:
+    """Embeddings [B, `length`, D] with each placeholder's replaced by its block.
+
+    `vica.merging` does the same, and embeds each piece of text by itself: as often as there are
+    pieces, which would have to be the same in all processes of ZeRO-3.
+    """
+    left = iter(blocks)
+    rows = []
+    for ids_S, row_SD in zip(ids_BS, embeds_BSD, strict=True):
+        for place in (ids_S == PLACEHOLDER_ID).nonzero().flatten().tolist():
+            block_ND = next(left).to(row_SD)
+            row_SD = torch.cat([row_SD[:place], block_ND, row_SD[place + 1 :]])  # noqa: PLW2901
+        rows.append(pad(row_SD, (0, 0, 0, length - len(row_SD))))
+    return torch.stack(rows)
+
+
+def moved(ids_BS: Tensor, sources_U: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:
+    """Where indices into the B x S ids are among B x `length` positions; int64 [U].
+
+    A placeholder is at its block's last token, which predicts the id after it.
+    """
+    samples, ids = ids_BS.shape
+    sizes_BS = torch.zeros_like(ids_BS)
+    sizes_BS[ids_BS == PLACEHOLDER_ID] = torch.tensor(
+        [len(block) - 1 for block in blocks], dtype=torch.int64, device=ids_BS.device
+    )
+    places_BS = torch.arange(ids, device=ids_BS.device) + sizes_BS.cumsum(1)
+    rows_B1 = torch.arange(samples, device=ids_BS.device)[:, None] * length
+    places: Tensor = (places_BS + rows_B1).flatten()[sources_U]
+    return places
+
+
+def _blank(config: ViCAConfig) -> Visual:
+    """A grey frame."""
+    sizes = [config.siglip_size]
+    if isinstance(config, ViCA2Config):
+        sizes.append(config.hiera_size)
+    pixels_FCHW, *spatial = (torch.zeros(1, 3, size, size) for size in sizes)
+    return Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=spatial[0] if spatial else None)
