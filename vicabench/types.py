@@ -130,7 +130,8 @@ class Adapter(Protocol):
     An adapter may have more, which is looked for by name:
 
     - `prepare(video) -> Any` turns the frames of a video that comes later into `Video.prepared`,
-      in a thread of its own while `answer` runs; what it raises fails that video alone;
+      in a thread of its own while `answer` runs; what it raises fails that video alone, and None
+      leaves all to `answer`;
     - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
     - `device_name`, a text, for the record of what a run was made on;
     - `about(video) -> ask`, where `ask(texts)` gives an Answer to each of any texts about the
@@ -170,9 +171,9 @@ class ModelOptions:
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
     same number and size; `max_new_tokens` bounds a reply; `wording` names the published prompt.
-    The last three are about speed and memory alone: at most `group_size` questions are answered
-    together (0: all of a video), an encoder sees `vision_batch` frames at once, and `compile`
-    lets torch compile the model.
+    The last three are about speed and memory, and change no answer in exact arithmetic: at most
+    `group_size` questions are answered together (0: all of a video), an encoder sees
+    `vision_batch` frames at once, and `compile` lets torch compile the model.
     """
 
     device: str = "auto"
@@ -210,8 +211,11 @@ class AdapterContext:
 class RunConfig:
     """Everything that can change an answer, and nothing else.
 
-    Which questions are asked is not part of it: an answer does not depend on what else is asked,
-    so a run of the first 20 questions may grow into a run of all of them.
+    An answer counts as changed if it differs in exact arithmetic. Which questions are asked, and
+    how many together, is therefore no part of it, so a run of the first 20 videos may grow into a
+    run of all. In float32 the texts are equal too; in bfloat16 another grouping, or a resumed run,
+    may part a reply where two tokens are nearly as likely. What was asked together is recorded
+    with every start.
     """
 
     model: str
