@@ -6,7 +6,10 @@
 The loop is what harnesses do: for every question decode the video, preprocess it, encode it, read
 the whole prompt and answer. Ours decodes, encodes and prefills once. Both use the same model with
 random weights (so no reply ends by itself: all have as many new tokens), the same file, and the
-same device. Times depend on the machine; read the ratios. Prints a report in Markdown.
+same device. Ours is measured three times at each number of questions. A pass of the loop knows
+nothing of the others, so its passes, as many as there are questions, are the repetitions, and n
+questions take n times their median. Times depend on the machine; read the ratios. Prints a report
+in Markdown.
 """
 
 from __future__ import annotations
@@ -14,21 +17,21 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from itertools import accumulate
 from pathlib import Path
+from statistics import median
 
 import torch
 from both import NEW, Bench, Measured, prompts, shape, write_video
 from machine import describe, matmul_rate
-from operations import own_operations, prefix_operations, vision_operations
+from operations import floor
+from report import TYPICAL, by_formula, load, measured_floor, memory, passes, table
 from vica.chat import token_ids
 from vica.modeling import ViCA
-from vica.video import read_frames
+from vica.sizes import vica2_7b
+from vica.tiny import byte_tokenizer, ids_of
 
-from vicabench.engine.timing import Timing
-
-VIDEOS, QUESTIONS = 288, 5130  # the load of VSI-Bench
-TYPICAL = 18  # questions a video, 5130 / 288 rounded
+REPEATS = 3
+FRAMES_7B = 64
 
 
 def options() -> argparse.Namespace:
@@ -39,7 +42,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=0, help="64 for 7b, 144 for small")
     parser.add_argument("--film", type=int, default=0, help="frames of the film: 1500, or 300")
     parser.add_argument("--questions", default="1,4,18,48")
-    parser.add_argument("--videos", type=int, default=4, help="of the pipeline measurement")
+    parser.add_argument(
+        "--videos", type=int, default=0, help="through the engine, 2 or more: 12 on a GPU, or 4"
+    )
     parser.add_argument("--out", type=Path, help="write the report here too")
     return parser.parse_args()
 
@@ -53,27 +58,47 @@ def main() -> None:
     rate = matmul_rate(device, model.dtype)
     with tempfile.TemporaryDirectory() as folder:
         film = write_video(Path(folder) / "film.mp4", chosen.film or (1500 if large else 300))
-        bench = Bench(model, film, chosen.frames or (64 if large else 144))
-        texts = prompts(max(counts))
+        bench = Bench(model, film, chosen.frames or (FRAMES_7B if large else 144))
+        texts = prompts(max(*counts, TYPICAL))
         bench.loop(texts[0])  # the first of anything is slow
         bench.ours(texts[:2])
-        ours = {count: bench.ours(texts[:count]) for count in counts}
-        loop = dict(enumerate(accumulate(bench.loop(text) for text in texts), start=1))
-        vision, prefill, length = bench.prefill(texts)
+        ours = {n: [bench.ours(texts[:n]) for _ in range(REPEATS)] for n in counts}
+        loop = [bench.loop(text) for text in texts[: max(counts)]]
         workers = min(4, max(1, (os.cpu_count() or 1) // 4))
-        timing = bench.pipeline(chosen.videos, TYPICAL, workers)
-        lines = [
-            f"## {chosen.shape}, {bench.frames} frames, {length:,} shared tokens\n",
-            f"{describe(device)}; {facts(model)}, {NEW} new tokens a reply; largest matrix product "
-            f"{rate / 1e12:,.2f} TFLOP/s; {'' if device.type == 'cuda' else 'CPU '}seconds.\n",
-            *table(ours, loop),
-            *floor(bench, texts[:TYPICAL], rate, vision, prefill, length),
-            *load(timing, large),
-        ]
+        videos = chosen.videos or (12 if device.type == "cuda" else 4)
+        pipeline = bench.pipeline(videos, TYPICAL, workers)
+    shared, own = lengths(bench, texts[:TYPICAL])
+    here = floor(model.config, bench.frames, shared, own, NEW)
+    published = floor(vica2_7b(**ids_of(byte_tokenizer())), FRAMES_7B, shared, own, NEW)
+    length = model.config.layout.video(bench.frames).total + shared
+    lines = [
+        f"## {chosen.shape}, {bench.frames} frames, {length:,} shared tokens\n",
+        f"{describe(device)}; {facts(model)}, {NEW} new tokens a reply; largest matrix product "
+        f"{rate / 1e12:,.2f} TFLOP/s; {'' if device.type == 'cuda' else 'CPU '}seconds.\n",
+        *table(ours, loop),
+        *passes(loop),
+        *memory(ours),
+        *measured_floor(here, rate, *stages(ours[max(counts)])),
+        *load(pipeline, projected=large),
+        *by_formula(published, FRAMES_7B, own),
+    ]
     report = "\n".join(lines) + "\n"
     print(report)
     if chosen.out:
         chosen.out.write_text(report, encoding="utf-8")
+
+
+def lengths(bench: Bench, texts: list[str]) -> tuple[int, list[int]]:
+    """How many ids the prompts share beside the video's tokens, and how many each has alone."""
+    rows = [token_ids(text, bench.processor.tokenizer) for text in texts]
+    columns = zip(*rows, strict=False)
+    shared = next(place for place, ids in enumerate(columns) if len(set(ids)) > 1)
+    return shared - 1, [len(row) - shared for row in rows]  # one of them stands for the video
+
+
+def stages(repeats: list[Measured]) -> tuple[float, float]:
+    """The median seconds of the encoders and of prefilling the shared prefix."""
+    return median(each.vision for each in repeats), median(each.prefill for each in repeats)
 
 
 def facts(model: ViCA) -> str:
@@ -82,58 +107,6 @@ def facts(model: ViCA) -> str:
     return (
         f"{millions:,.1f} M parameters, random weights, {str(model.dtype).removeprefix('torch.')}"
     )
-
-
-def table(ours: dict[int, Measured], loop: dict[int, float]) -> list[str]:
-    """Seconds for a video and their ratio, by the number of questions."""
-    rows = [
-        f"| {count} | {loop[count]:.2f} | {found.seconds:.2f} | "
-        f"**{loop[count] / found.seconds:.1f}** | {found.peak / 2**30:.2f} |"
-        for count, found in ours.items()
-    ]
-    return [
-        "| questions | per-question loop, s | one prefill, s | ratio | peak of ours, GiB |",
-        "| --- | --- | --- | --- | --- |",
-        *rows,
-        "",
-    ]
-
-
-def floor(
-    bench: Bench, texts: list[str], rate: float, vision: float, prefill: float, length: int
-) -> list[str]:
-    """What the operations would take at the rate of a matrix product, beside what they took."""
-    frames = read_frames(bench.video, bench.frames).pixels_THWC
-    encoders = vision_operations(bench.model, bench.processor.video(frames))
-    prefix = prefix_operations(bench.model, length)
-    layout = bench.model.config.layout.video(bench.frames)
-    rows = [len(token_ids(text, bench.processor.tokenizer)) - 1 + layout.total for text in texts]
-    own = own_operations(bench.model, length, [row - length for row in rows], NEW)
-    total = encoders + prefix + own
-    return [
-        f"Prefill of the shared prefix: {prefix / 1e12:,.3f} TFLOP in {prefill:.3f} s, "
-        f"{prefix / prefill / rate:.0%} of the matrix product's rate. Encoders: "
-        f"{encoders / 1e12:,.3f} TFLOP in {vision:.3f} s, {encoders / vision / rate:.0%}.",
-        f"Floor for {len(texts)} questions: {total / 1e12:,.3f} TFLOP by formula "
-        f"({own / total:.1%} of it the questions' own) over that rate, {total / rate:.2f} s.\n",
-    ]
-
-
-def load(timing: Timing, large: bool) -> list[str]:
-    """What whole videos took through the engine; for the published shape, VSI-Bench projected."""
-    each = timing.wall / timing.videos
-    lines = [
-        f"Through the engine, {timing.videos} videos of {TYPICAL} questions, decoded ahead by "
-        f"{timing.workers} processes: {each:.2f} s a video, {timing.waiting / timing.wall:.1%} of "
-        "the time waiting for video."
-    ]
-    if large:
-        minutes = each * VIDEOS / 60
-        lines.append(
-            f"Projected, not measured: {VIDEOS} videos with {QUESTIONS:,} questions at that pace "
-            f"are {minutes:.1f} minutes."
-        )
-    return lines
 
 
 if __name__ == "__main__":

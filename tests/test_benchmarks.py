@@ -8,7 +8,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 def test_one_prefill_is_measured_against_the_per_question_loop(tmp_path: Path) -> None:
-    sizes = ("--frames", "2", "--questions", "1,2", "--videos", "1", "--film", "8")
+    sizes = ("--frames", "2", "--questions", "1,2", "--videos", "2", "--film", "8")
     subprocess.run(
         [sys.executable, BENCHMARKS / "shared_prefix.py", *sizes, "--out", tmp_path / "speed.md"],
         check=True,
@@ -16,5 +16,5 @@ def test_one_prefill_is_measured_against_the_per_question_loop(tmp_path: Path) -
     )
     report = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert "| 2 |" in report
-    assert "Floor for 2 questions" in report
+    assert "Floor for 18 questions" in report
     assert "waiting for video" in report

@@ -13,8 +13,11 @@ from typing import Any
 class RunConfig:
     """Everything that can change an answer, and nothing else.
 
-    Which questions are asked is not part of it: an answer does not depend on what else is asked,
-    so a run of the first 20 questions may grow into a run of all of them.
+    An answer counts as changed if it differs in exact arithmetic. Which questions are asked, and
+    how many together, is therefore no part of it, so a run of the first 20 videos may grow into a
+    run of all. In float32 the texts are equal too; in bfloat16 another grouping, or a resumed run,
+    may part a reply where two tokens are nearly as likely. What was asked together is recorded
+    with every start.
     """
 
     model: str

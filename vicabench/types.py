@@ -129,7 +129,8 @@ class Adapter(Protocol):
     An adapter may have more, which is looked for by name:
 
     - `prepare(video) -> Any` turns the frames of a video that comes later into `Video.prepared`,
-      in a thread of its own while `answer` runs; what it raises fails that video alone;
+      in a thread of its own while `answer` runs; what it raises fails that video alone, and None
+      leaves all to `answer`;
     - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
     - `device_name`, a text, for the record of what a run was made on;
     - `about(video) -> ask`, where `ask(texts)` gives an Answer to each of any texts about the
@@ -169,9 +170,9 @@ class ModelOptions:
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
     same number and size; `max_new_tokens` bounds a reply; `wording` names the published prompt.
-    The last three are about speed and memory alone: at most `group_size` questions are answered
-    together (0: all of a video), an encoder sees `vision_batch` frames at once, and `compile`
-    lets torch compile the model.
+    The last three are about speed and memory, and change no answer in exact arithmetic: at most
+    `group_size` questions are answered together (0: all of a video), an encoder sees
+    `vision_batch` frames at once, and `compile` lets torch compile the model.
     """
 
     device: str = "auto"

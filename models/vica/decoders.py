@@ -45,12 +45,13 @@ class Facts:
     fps: float
 
 
-def inspect(path: Path) -> Facts:
+def inspect(path: str | Path) -> Facts:
     """Read a video's packets, without decoding them, and check that the file is whole.
 
     Raises VideoError for a file that is missing, empty, no video, without frames or cut short.
     A cut MPEG transport stream cannot be told from a whole one: it has neither index nor length.
     """
+    path = Path(path)
     size = _file_size(path)
     with opened(path) as (container, stream):
         index = stream.index_entries

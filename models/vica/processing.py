@@ -135,7 +135,9 @@ class ViCAProcessor(ProcessorMixin):
         """
         frames_FHWC = _checked(frames_FHWC, dimensions=4)
         if device is not None and can_preprocess(torch.device(device)):
-            return self.video_on_device(torch.tensor(frames_FHWC).to(device))
+            # From pinned memory, so that nobody waits for the copy but what needs the pixels.
+            pinned_FHWC = torch.tensor(frames_FHWC).pin_memory()
+            return self.video_on_device(pinned_FHWC.to(device, non_blocking=True))
         indices = self.config.layout.spatial_indices(len(frames_FHWC))
         return Visual(
             pixels_FCHW=siglip_pixels(frames_FHWC, self.config.siglip_size),

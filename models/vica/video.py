@@ -69,7 +69,7 @@ def sample_indices(total: int, count: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, count, dtype=np.int64)
 
 
-def read_frames(path: Path, count: int, *, decoder: str = AUTO) -> Frames:
+def read_frames(path: str | Path, count: int, *, decoder: str = AUTO) -> Frames:
     """Sample `count` frames of the video at `path`; memory is bounded by those frames.
 
     `decoder` is `decord`, `pyav`, or `auto`: decord, and PyAV where decord is not installed or
@@ -78,6 +78,7 @@ def read_frames(path: Path, count: int, *, decoder: str = AUTO) -> Frames:
     """
     if decoder != AUTO and decoder not in DECODERS:
         raise ValueError(f"no decoder {decoder!r}: choose {AUTO} or one of {', '.join(DECODERS)}")
+    path = Path(path)
     facts = inspect(path)
     indices = sample_indices(facts.total, count)
     pixels_THWC, used = _decode(path, facts, indices, decoder)

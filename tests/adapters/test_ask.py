@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -68,6 +69,19 @@ def test_what_cannot_be_asked_is_refused(place: Path) -> None:
     refuses(ask(place, "missing.mp4", "Why?"), "missing.mp4", "No such file")
     baseline = command(place, "ask", "clip0.mp4", "Why?", "--model", "baseline:random")
     refuses(baseline, "baseline:random cannot be asked")
+
+
+def test_a_video_that_does_not_fit_is_refused_by_how_much(place: Path) -> None:
+    # The times of a thousand frames, of a byte a token here, overflow what the frames leave.
+    options = ("--model", "./tiny", "--frames", "1000", "--time-instruction")
+    refuses(command(place, "ask", "clip0.mp4", "Why?", *options), "more than the context of 32768")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that nobody writes to")
+def test_a_video_that_hangs_is_given_up(place: Path) -> None:
+    os.mkfifo(place / "endless.mp4")
+    limits = ("--video-timeout", "0.5", "--decoder", "pyav")
+    refuses(ask(place, "endless.mp4", "Why?", *limits), "endless.mp4", "longer than 0.5 seconds")
 
 
 def verify(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

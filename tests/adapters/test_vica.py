@@ -302,6 +302,51 @@ def test_a_damaged_generation_config_is_refused_and_so_is_a_revision_of_a_folder
             build(spec, context(benchmark))
 
 
+def test_settings_that_greedy_decoding_cannot_honour_are_refused_before_a_video_is_read(
+    place: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(place / "tiny", tmp_path / "beams"))
+    settings = folder / "generation_config.json"
+    stated = json.loads(settings.read_text(encoding="utf-8"))
+    settings.write_text(json.dumps({**stated, "num_beams": 4}), encoding="utf-8")
+    refuses(ask(place, "--model", str(folder)), "generation_config.json", "num_beams")
+
+
+SHORT = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import torch
+from vicabench.adapters.vica import build
+from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
+
+torch.set_num_threads(1)
+benchmark = Benchmark(name="b", subset="", revision="", questions=(), files={})
+options = ModelOptions(max_new_tokens=2, blind=True)
+adapter = build(sys.argv[1], AdapterContext(benchmark=benchmark, seed=0, options=options))
+frames_THWC = np.zeros((8, 1200, 1600, 3), np.uint8)  # 46 MB, and as much if grey
+video = Video(name="v", path=Path("v"), frames_THWC=frames_THWC, seconds=(), duration=1.0)
+question = Question(id="q", video="v", task="object_counting", text="How many?", answer="1")
+with open("/proc/self/statm") as statm:
+    used = int(statm.read().split()[0]) * resource.getpagesize()
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used + 30_000_000, before[1]))
+prepared = adapter.prepare(video)
+resource.setrlimit(resource.RLIMIT_AS, before)
+(answer,) = adapter.answer(video, [question])
+print(prepared, answer.new_tokens, answer.error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
+def test_a_video_that_memory_is_too_short_to_prepare_ahead_is_answered_all_the_same(
+    place: Path,
+) -> None:
+    command = [sys.executable, "-c", SHORT, str(place / "tiny")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["None", "2", "None"], done.stderr
+
+
 def change(folder: Path, name: str, value: float) -> None:
     """Fill one tensor of a checkpoint with a value."""
     for path in folder.glob("*.safetensors"):

@@ -116,6 +116,39 @@ def test_what_an_adapter_measures_wrongly_costs_no_answer(
     assert "Traceback" not in done.stderr
 
 
+WARNS = """
+import logging
+from vicabench.types import Answer
+
+class Warns:
+    settings, needs_video = {}, True
+    def __init__(self, argument, context): pass
+    def answer(self, video, questions):
+        logging.getLogger("vica.predictor").warning("Memory is short of %d questions", 10)
+        return [Answer(question_id=q.id, response="1") for q in questions]
+"""
+
+
+def test_what_a_model_warns_of_is_shown_once_and_kept(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "warns", WARNS, "Warns")
+    done = vicabench(*asked(clips, "warns", "--out", "r"), **extra)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Memory is short of 10 questions") == 1
+    kept = (tmp_path / "r" / "errors.log").read_text(encoding="utf-8")
+    assert kept == "Memory is short of 10 questions\n" * 6
+
+
+def test_every_start_says_what_it_asked(vicabench: Vicabench, clips: Path, tmp_path: Path) -> None:
+    command = asked(clips, "baseline:oracle", "--out", "r")
+    for more in (("--tasks", "route_planning"), ()):
+        assert vicabench(*command, *more).returncode == 0
+    starts = json.loads((tmp_path / "r" / "config.json").read_text())["starts"]
+    assert starts[0]["asked"] == {"types": ["route_planning"], "questions": 6, "owed": 6}
+    assert (starts[1]["asked"]["questions"], starts[1]["asked"]["owed"]) == (60, 54)
+
+
 def test_a_run_gives_the_same_answers_with_and_without_the_frame_cache(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vica.video import Frames, read_frames
+from numpy.typing import NDArray
+from vica.decoders import Facts, decode_with_pyav
+from vica.video import DECODERS, Frames, read_frames
 
 from tests.videos import write_clip
 from vicabench.engine.cached import read_video
@@ -104,6 +106,43 @@ def test_the_least_recently_used_entries_make_room(tmp_path: Path, clips: list[P
     read_video(clips[2], FRAMES, "auto", cache)
     assert entries(cache) == {keys[0], keys[2]}
     assert (cache.folder / "mine.txt").exists()
+
+
+def test_an_entry_written_again_makes_no_other_go(tmp_path: Path, clips: list[Path]) -> None:
+    frames = [read_frames(clip, FRAMES) for clip in clips[:2]]
+    keys = [str(n) * 64 for n in range(2)]
+    for key, its in zip(keys, frames, strict=True):
+        cache_at(tmp_path).write(key, its)
+    sizes = [(cache_at(tmp_path).folder / f"{key}.frames").stat().st_size for key in keys]
+    cache_at(tmp_path, sum(sizes)).write(keys[1], frames[1])
+    assert entries(cache_at(tmp_path)) == {f"{key}.frames" for key in keys}
+
+
+def test_what_others_are_writing_counts_too(tmp_path: Path, clips: list[Path]) -> None:
+    frames = [read_frames(clip, FRAMES) for clip in clips[:2]]
+    keys = [str(n) * 64 for n in range(2)]
+    cache_at(tmp_path).write(keys[0], frames[0])
+    size = (cache_at(tmp_path).folder / f"{keys[0]}.frames").stat().st_size
+    (cache_at(tmp_path).folder / "other.partial").write_bytes(bytes(size // 2))
+    cache_at(tmp_path, 2 * size + 100).write(keys[1], frames[1])
+    assert entries(cache_at(tmp_path)) == {f"{keys[1]}.frames"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that gives an error when read")
+def test_a_video_that_becomes_unreadable_is_not_the_caches_fault(
+    tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last(path: Path, facts: Facts, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        frames_THWC = decode_with_pyav(path, facts, indices)
+        path.unlink()
+        path.symlink_to("/proc/self/mem")  # a plain file; reading its first byte is an error
+        return frames_THWC
+
+    monkeypatch.setitem(DECODERS, "last", last)
+    wanted = read_frames(clips[0], FRAMES).pixels_THWC
+    reading = read_video(clips[0], FRAMES, "last", cache_at(tmp_path))
+    assert reading.warning is None
+    assert np.array_equal(reading.frames.pixels_THWC, wanted)
 
 
 def test_frames_larger_than_the_whole_cache_are_decoded_and_it_says_so(

@@ -1,5 +1,8 @@
 """Preprocessing in torch against Pillow's and torch's own on single frames."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +54,35 @@ def test_both_encoders_get_the_same_frames_of_a_video(
     assert found.hiera_pixels_FCHW is not None
     assert torch.equal(found.pixels_FCHW, wanted.pixels_FCHW)
     assert torch.equal(found.hiera_pixels_FCHW, wanted.hiera_pixels_FCHW)
+
+
+LITTLE = """
+import resource
+import torch
+from vica.device_preprocessing import hiera_pixels_on_device
+
+torch.set_num_threads(1)
+frames_FHWC = torch.zeros(128, 480, 640, 3, dtype=torch.uint8)
+hiera_pixels_on_device(frames_FHWC[:1], 32)
+with open("/proc/self/statm") as statm:
+    used = int(statm.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, resource.RLIM_INFINITY))
+print(len(hiera_pixels_on_device(frames_FHWC, 32)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
+def test_hieras_frames_are_never_all_floats_at_full_size() -> None:
+    """That would be 472 MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", LITTLE],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"},  # what is freed is given back
+    )
+    assert done.stdout == "128\n"
 
 
 @pytest.mark.gpu

@@ -21,17 +21,22 @@ from transformers.utils.logging import disable_progress_bar
 from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
 from vica.answering import describe
 from vica.chat import prompt, time_instruction, video_question, vsi_bench_question
+from vica.decoding import greedy_settings
+from vica.errors import InputError
 from vica.hub import MODEL_TYPES
+from vica.memory import is_memory_error, release
 from vica.sameness import both_ways
 from vica.thinking import split_reply
 from vica.visuals import Visual
 
 from vicabench.adapters.checkpoints import identity, local_folder
+from vicabench.adapters.extras import explained
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
 from vicabench.prompts import vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
+LOG = logging.getLogger(__name__)
 WORDINGS = {"vica": "ViCA's VSI-Bench evaluation", "vsi-bench": "VSI-Bench's own"}
 EXAMPLES = tuple(
     Question(id="", video="", task="", text="{question}", answer="", options=options)
@@ -69,8 +74,21 @@ class ViCAAdapter:
         device = self.predictor.model.device
         return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
-    def prepare(self, video: Video) -> Visual:
-        """The pixels of the frames, or of grey ones in their place, as the encoders take them."""
+    def prepare(self, video: Video) -> Visual | None:
+        """The pixels of the frames, or of grey ones in their place, as the encoders take them.
+
+        None where memory is short while another video is answered: then it is done in its turn.
+        """
+        try:
+            return self._pixels(video)
+        except Exception as error:
+            if not is_memory_error(error):
+                raise
+        release(self.predictor.model.device)
+        LOG.warning("Memory is short for preparing a video ahead: it is prepared in its turn")
+        return None
+
+    def _pixels(self, video: Video) -> Visual:
         frames_THWC = video.frames_THWC
         if self.options.blind:
             frames_THWC = np.full_like(frames_THWC, GREY)
@@ -113,11 +131,13 @@ class ViCAAdapter:
         """Encode a video and give back what answers any texts about it, as often as it is asked.
 
         A text is asked as the models were trained on videos, not in a benchmark's wording.
+        ConfigError for a video that does not fit in the context or in memory.
         """
         times = self._times(video)
         # Two texts with nothing in common: the prefix is what any two prompts share.
         known = [prompt(video_question(text, time_instruction=times)) for text in ("A", "b")]
-        encoded = self.predictor.encode(self._visual(video), known)
+        with explained():
+            encoded = self.predictor.encode(self._visual(video), known)
 
         def ask(texts: Sequence[str]) -> list[Answer]:
             started = perf_counter()
@@ -132,7 +152,7 @@ class ViCAAdapter:
         return ask
 
     def _visual(self, video: Video) -> Visual:
-        return video.prepared if video.prepared is not None else self.prepare(video)
+        return video.prepared if video.prepared is not None else self._pixels(video)
 
     def _prompts(self, video: Video, questions: Sequence[Question]) -> list[str]:
         times = self._times(video)
@@ -153,7 +173,7 @@ class ViCAAdapter:
         except Exception as error:  # whatever it is, questions that can be answered are
             failed = True
             if len(prompts) == 1:
-                logging.getLogger("vicabench").exception("%s", names[0])
+                LOG.exception("%s", names[0])
                 yield {"error": f"vica: {type(error).__name__}: {error}"}
         if failed and len(prompts) > 1:
             for text, name in zip(prompts, names, strict=True):
@@ -174,6 +194,7 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     folder = _checked_folder(argument, context.frames)
     model = load_model(folder, device=device, dtype=dtype, attention=options.attention)
     processor = load_processor(folder, model.config)
+    _refuse_other_decoding(model, folder, options.max_new_tokens)
     if context.frames:
         text = processor.tokens([wording(EXAMPLES[-1], "", options.wording)])["input_ids"]
         model.config.layout.video(context.frames).check(text.shape[1])
@@ -189,6 +210,17 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         options=options,
         settings=_settings(model, options, identity(folder)),
     )
+
+
+def _refuse_other_decoding(model: ViCA, folder: Path, max_new_tokens: int) -> None:
+    """ConfigError if the checkpoint states settings that greedy decoding cannot honour."""
+    try:
+        greedy_settings(model, {"max_new_tokens": max_new_tokens})
+    except InputError as error:
+        raise ConfigError(
+            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: leave that "
+            "setting out of the file."
+        ) from error
 
 
 def _checked_folder(spec: str, frames: int) -> Path:

@@ -9,12 +9,14 @@ import typer
 
 from vicabench.cli.options import (
     FRAMES,
+    VIDEO_TIMEOUT,
     AttentionOption,
     DeviceOption,
     DtypeOption,
     GroupOption,
     NewTokensOption,
     TimeOption,
+    TimeoutOption,
     VisionOption,
     filled,
 )
@@ -37,6 +39,7 @@ def command(
     max_new_tokens: NewTokensOption = 1024,
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
+    video_timeout: TimeoutOption = VIDEO_TIMEOUT,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each answer.")

@@ -11,11 +11,11 @@ from time import perf_counter
 
 from rich.console import Console
 from rich.text import Text
-from vica.video import VideoError, read_frames
 
 from vicabench.adapters import build_adapter
 from vicabench.cli.decoding import check_decoder
 from vicabench.cli.output import console
+from vicabench.engine.decode import DecodeAhead
 from vicabench.errors import ConfigError, DataError
 from vicabench.text import printable
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
@@ -32,6 +32,7 @@ class Request:
     model: str
     frames: int
     decoder: str
+    video_timeout: float
     options: ModelOptions
     as_json: bool
 
@@ -40,8 +41,9 @@ def ask_all(request: Request) -> None:
     """Answer all questions, and exit with 1 if one has no answer."""
     terminal = console(stderr=True)
     check_decoder(request.decoder)
-    video, decoding = _decoded(request)
+    request.video.stat()  # before a large model is loaded; a missing file is an OSError
     adapter = _adapter(request)
+    video, decoding = _decoded(request)
     started = perf_counter()
     ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
     _note(
@@ -59,19 +61,14 @@ def ask_all(request: Request) -> None:
 
 def _decoded(request: Request) -> tuple[Video, float]:
     """The video and the seconds that decoding took; DataError if it cannot be read."""
-    started = perf_counter()
-    try:
-        frames = read_frames(request.video, request.frames, decoder=request.decoder)
-    except VideoError as error:
-        raise DataError(f"{error}.") from error
-    video = Video(
-        name=request.video.name,
-        path=request.video,
-        frames_THWC=frames.pixels_THWC,
-        seconds=tuple(frames.seconds),
-        duration=frames.duration,
+    process = DecodeAhead(
+        frames=request.frames, limit_seconds=request.video_timeout, decoder=request.decoder
     )
-    return video, perf_counter() - started
+    with process:
+        decoded = next(process.stream([(request.video.name, request.video)]))
+    if decoded.error:
+        raise DataError(f"{decoded.error.removeprefix('video: ')}.")
+    return decoded.video(), decoded.seconds
 
 
 def _adapter(request: Request) -> Adapter:

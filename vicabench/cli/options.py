@@ -43,7 +43,13 @@ DtypeOption = Annotated[
         help="float32, bfloat16 or float16; auto is bfloat16 on a GPU and float32 on a CPU."
     ),
 ]
-AttentionOption = Annotated[str, typer.Option(help="sdpa, flash_attention_2 or eager.")]
+AttentionOption = Annotated[
+    str,
+    typer.Option(
+        help="sdpa, flash_attention_2 or eager, for the encoders and the shared prefill; the "
+        "questions' own tokens always use ours."
+    ),
+]
 TimeOption = Annotated[
     bool, typer.Option("--time-instruction", help="Tell the model when each frame is.")
 ]
@@ -59,7 +65,11 @@ NewTokensOption = Annotated[
 ]
 GroupOption = Annotated[
     int,
-    typer.Option(min=0, help="Questions answered together at most; 0: all of a video. Memory."),
+    typer.Option(
+        min=0,
+        help="Questions answered together at most; 0: all of a video. Memory. In bfloat16 it may "
+        "change long replies.",
+    ),
 ]
 VisionOption = Annotated[
     int, typer.Option(min=1, help="Frames that an encoder sees at once. Memory.")
@@ -68,6 +78,12 @@ CompileOption = Annotated[
     bool,
     typer.Option(
         "--compile", help="Let torch compile encoders and feed-forward layers: minutes to start."
+    ),
+]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding a video is given up."
     ),
 ]
 WorkersOption = Annotated[

@@ -9,7 +9,6 @@ import typer
 
 from vicabench.cli.options import (
     FRAMES,
-    LONGEST_TIMEOUT,
     VIDEO_TIMEOUT,
     AttentionOption,
     BlindOption,
@@ -25,6 +24,7 @@ from vicabench.cli.options import (
     ProtocolOption,
     PublishedOption,
     TimeOption,
+    TimeoutOption,
     VisionOption,
     WordingOption,
     WorkersOption,
@@ -87,14 +87,7 @@ def command(
     prefetch: PrefetchOption = None,
     frame_cache: FrameCacheOption = None,
     frame_cache_size: CacheSizeOption = None,
-    video_timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            max=LONGEST_TIMEOUT,
-            help="Seconds after which decoding a video is given up.",
-        ),
-    ] = VIDEO_TIMEOUT,
+    video_timeout: TimeoutOption = VIDEO_TIMEOUT,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",

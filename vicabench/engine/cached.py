@@ -24,13 +24,12 @@ def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -
 
     Raises VideoError, as that does.
     """
-    if cache is None:
+    key = _key(path, count, decoder) if cache else None
+    if cache is None or key is None:
         return Reading(frames=read_frames(path, count, decoder=decoder))
-    key = warning = None
+    warning = None
     try:
-        key = key_of(path, count, decoder)
-        found = cache.read(key) if key else None
-        if found:
+        if found := cache.read(key):
             return Reading(frames=found, cached=True)
     except DamagedEntryError as error:
         warning = f"a damaged entry of {cache.folder} was decoded again: {error}"
@@ -40,14 +39,21 @@ def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -
     return Reading(frames=frames, warning=_keep(cache, key, frames, path, decoder) or warning)
 
 
-def _keep(
-    cache: FrameCache, key: str | None, frames: Frames, path: Path, decoder: str
-) -> str | None:
-    """Write to the cache; what went wrong, if something did."""
+def _key(path: Path, count: int, decoder: str) -> str | None:
+    """The key of a video, None if it has none; what is wrong with the file, decoding will tell."""
     try:
-        # Hashed again: the file may have become another one while it was being decoded.
-        if key and key == key_of(path, len(frames.indices), decoder):
-            cache.write(key, frames)
+        return key_of(path, count, decoder)
+    except OSError:
+        return None
+
+
+def _keep(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
+    """Write to the cache; what went wrong, if something did."""
+    # Hashed again: the file may have become another one while it was being decoded.
+    if key != _key(path, len(frames.indices), decoder):
+        return None
+    try:
+        cache.write(key, frames)
     except OSError as error:
         return f"{cache.folder} cannot be written: {_reason(error)}; its videos are decoded"
     return None

@@ -103,7 +103,7 @@ class FrameCache:
             with os.fdopen(descriptor, "wb") as file:
                 _write(file, key, frames)
             with FileLock(self.folder / ".lock", timeout=LOCK_SECONDS):
-                self._make_room(partial.stat().st_size)
+                self._make_room(partial, key)
                 partial.replace(self._entry(key))
         finally:
             partial.unlink(missing_ok=True)
@@ -111,18 +111,25 @@ class FrameCache:
     def _entry(self, key: str) -> Path:
         return self.folder / (key + SUFFIX)
 
-    def _make_room(self, size: int) -> None:
-        """Delete the least recently used entries until `size` more bytes are within the limit."""
+    def _make_room(self, partial: Path, key: str) -> None:
+        """Delete the least recently used entries until all is within the limit.
+
+        All is the other entries and what writers have written so far; the entry of `key` is
+        replaced by `partial`, so its bytes are not counted.
+        """
+        size = partial.stat().st_size
         if size > self.limit_bytes:
             raise OSError(errno.EFBIG, f"a video of {size} bytes is larger than the whole cache")
-        entries = []
+        entries, total = [], 0
         for file in os.scandir(self.folder):
             with suppress(OSError):  # gone meanwhile
-                if ENTRY.fullmatch(file.name):
-                    entries.append((file.stat().st_mtime_ns, file.stat().st_size, file.path))
-                elif file.name.endswith(PARTIAL) and _is_stale(file):
+                if file.name.endswith(PARTIAL) and _is_stale(file):
                     Path(file.path).unlink()
-        total = size + sum(entry_size for _, entry_size, _ in entries)
+                elif file.name.endswith(PARTIAL):
+                    total += file.stat().st_size
+                elif ENTRY.fullmatch(file.name) and file.name != key + SUFFIX:
+                    entries.append((file.stat().st_mtime_ns, file.stat().st_size, file.path))
+        total += sum(entry_size for _, entry_size, _ in entries)
         for _, entry_size, path in sorted(entries):
             if total <= self.limit_bytes:
                 return

@@ -77,6 +77,18 @@ def plan_record(selected: Sequence[Question]) -> dict[str, Any]:
     }
 
 
+def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
+    """What `config.json` keeps of a start: the tasks and questions asked, and those owed by then.
+
+    Questions of a video that an earlier start answered are not in the groups of this one.
+    """
+    return {
+        "types": sorted({q.task for q in selected}),
+        "questions": len(selected),
+        "owed": sum(map(len, todo.values())),
+    }
+
+
 def _kinds(names: Iterable[str]) -> set[str]:
     known = {task.name: set(task.types) for task in TASKS}
     known |= {kind: {kind} for task in TASKS for kind in task.types}

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from vicabench.adapters import build_adapter
 from vicabench.config import RunConfig
 from vicabench.engine.frames import SAMPLING
 from vicabench.engine.loop import Decoding, answer_videos
-from vicabench.engine.plan import ByVideo, owed, plan_record, refuse_to_shrink
+from vicabench.engine.plan import (
+    ByVideo,
+    asked_record,
+    owed,
+    plan_record,
+    refuse_to_shrink,
+)
 from vicabench.engine.provenance import provenance
 from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import ConfigError
@@ -60,6 +67,7 @@ def run(
         start = provenance() | {
             "options": asdict(options),
             "execution": _execution(adapter, decoding, options),
+            "asked": asked_record(selected, todo),
         }
         store.describe(plan_record(selected), start)
         started(todo, done, store.torn)
@@ -71,24 +79,42 @@ def run(
         )
         videos = answer_videos(benchmark, todo, adapter, decoding, clock=clock, warned=warned)
         account = _accounted(store, clock, str(start["started"]), warned, timed)
-        with account, closing(videos), _log_to(folder):
+        with account, closing(videos), _log_to(folder, warned):
             for predictions in videos:
                 store.append(predictions)
                 clock.count(predictions)
                 answered(predictions)
 
 
+class _Telling(logging.Handler):
+    """Passes on the text of warnings; errors are told with the answers that they cost."""
+
+    def __init__(self, warned: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._warned = warned
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            self._warned(record.getMessage())
+
+
 @contextmanager
-def _log_to(folder: Path) -> Iterator[None]:
-    """Keep the tracebacks of failing adapters in the run folder, for those who write them."""
-    handler = logging.FileHandler(folder / "errors.log", delay=True, encoding="utf-8")
-    logger = logging.getLogger("vicabench")
-    logger.addHandler(handler)
+def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
+    """Keep in the run folder the tracebacks of failing adapters, and what we and `vica` warn of.
+
+    Warnings are passed on to `warned` as well.
+    """
+    file = logging.FileHandler(folder / "errors.log", delay=True, encoding="utf-8")
+    handlers: tuple[logging.Handler, ...] = (file, _Telling(warned))
+    loggers = [logging.getLogger(name) for name in ("vicabench", "vica")]
+    for logger, handler in product(loggers, handlers):
+        logger.addHandler(handler)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        handler.close()
+        for logger, handler in product(loggers, handlers):
+            logger.removeHandler(handler)
+        file.close()
 
 
 @contextmanager
