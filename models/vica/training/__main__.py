@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from vica.errors import VicaError
 from vica.training.engine import train
-from vica.training.launching import read_config
+from vica.training.launching import read_config, tell
 
 
 def main() -> int:
@@ -21,8 +20,7 @@ def main() -> int:
     try:
         train(read_config(arguments.config), resume=arguments.resume)
     except VicaError as error:
-        if os.environ.get("RANK", "0") == "0":
-            sys.stderr.write(f"error: {error}\n")
+        tell(error)
         return 2
     return 0
 

@@ -26,6 +26,7 @@ from vica.training.loss import FLEX, PackLoss
 from vica.training.mixture import conversations
 from vica.training.packing import Plan, make_plan
 from vica.training.resume import check_same, start_of
+from vica.training.sources import parts
 from vica.training.trainer import PackTrainer
 from vica.training.zero import deepspeed_config, join
 
@@ -41,13 +42,20 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     from those of the checkpoint, a loss that is no number.
     """
     start = start_of(config, resume)
+    _check_extras(config)
     if needs_processes(config):
+        _check_devices(config.hardware)
+        _bring(config)
         launch(config, resume)
         return Path(config.output) / config.name
-    _check_extras(config)
     set_seed(config.seed)
     arguments = _arguments(config)
     device = arguments.device
+    if arguments.world_size != config.hardware.devices:
+        raise TrainingError(
+            f"{arguments.world_size} processes were started for hardware.devices="
+            f"{config.hardware.devices}: they have to be as many"
+        )
     join(config.hardware)
     processor = load_processor(config.base)
     data = conversations(config.mixture)
@@ -102,10 +110,26 @@ def _check_extras(config: TrainingConfig) -> None:
         )
 
 
+def _check_devices(hardware: Hardware) -> None:
+    found = torch.cuda.device_count()
+    if not _on_cpu(hardware) and hardware.devices > found:
+        raise TrainingError(
+            f"hardware.devices={hardware.devices}, but torch finds {found} GPUs here: choose as "
+            "many with --devices"
+        )
+
+
+def _bring(config: TrainingConfig) -> None:
+    """Have data and weights here, or say what is missing, before there are many to ask for them."""
+    fetch(config.base)
+    for source in config.mixture.sources:
+        parts(source)
+
+
 def _arguments(config: TrainingConfig) -> TrainingArguments:
     """The Trainer's own settings. Saving, logging and the order of the data are ours."""
     hardware, optimizer, on_cpu = config.hardware, config.optimizer, _on_cpu(config.hardware)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=config.output,
         num_train_epochs=1,  # the plan holds all epochs
         per_device_train_batch_size=config.batch.packs_per_device,
@@ -134,6 +158,9 @@ def _arguments(config: TrainingConfig) -> TrainingArguments:
         label_names=[],
         restore_callback_states_from_checkpoint=False,
     )
+    # Else one process would divide each batch among all GPUs that it sees (DataParallel).
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _on_cpu(hardware: Hardware) -> bool:

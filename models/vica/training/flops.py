@@ -3,7 +3,8 @@
 Model FLOPs as in PaLM (Chowdhery et al. 2022, arXiv:2204.02311, appendix B): for each position 6
 for each parameter that it is multiplied with (2 forward, 4 backward; forward only where nothing
 is trained), and for attention 12 x width for each layer and each pair of positions that see each
-other. What is computed a second time for gradient checkpointing is not counted, nor is Hiera.
+other; 4 for each parameter of a frozen language model, which gradients pass through. What is
+computed a second time for gradient checkpointing is not counted, nor are Hiera and the projectors.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vica.modeling import ViCA
 from vica.segments import PREFIX
@@ -35,21 +36,31 @@ class Cost:
         """The costs of a training step of this model, with what is frozen as it is now."""
         config, siglip = model.config, model.config.siglip
         trained = FORWARD + BACKWARD
-        layers = sum(p.numel() for p in model.model.layers.parameters())
-        tower = next(model.model.vision_tower.parameters()).requires_grad
-        towers = sum(p.numel() for p in model.model.vision_tower.parameters())
+        layers, language_model = _weights(model.model.layers)
+        towers, tower = _weights(model.model.vision_tower)
+        passed = trained if language_model else trained - BACKWARD / 2
         patches, times = config.siglip_side**2, trained if tower else FORWARD
         pairs = 2 * siglip.hidden_size * siglip.num_hidden_layers * patches**2
         return cls(
-            position=trained * layers,
+            position=passed * layers,
             pair=2 * trained * config.hidden_size * config.num_hidden_layers,
-            row=trained * config.hidden_size * config.vocab_size,
+            row=passed * config.hidden_size * config.vocab_size,
             frame=times * (towers * patches + pairs),
         )
 
     def step(self, *, positions: int, pairs: int, rows: int, frames: int) -> float:
         """The FLOPs of a step, forward and backward."""
         return self.position * positions + self.pair * pairs + self.row * rows + self.frame * frames
+
+
+def _weights(module: nn.Module) -> tuple[int, bool]:
+    """How many parameters a module has, and whether it is trained.
+
+    ZeRO-3 leaves an empty tensor where a parameter was, and its size beside it.
+    """
+    parameters = list(module.parameters())
+    count = sum(int(getattr(p, "ds_numel", p.numel())) for p in parameters)
+    return count, parameters[0].requires_grad
 
 
 def seen(segments_BL: Tensor) -> tuple[int, int]:

@@ -9,15 +9,19 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
-from vica.errors import TrainingError
+from vica.errors import TrainingError, VicaError
 from vica.training.config import TrainingConfig
 
 T = TypeVar("T")
 FILE = "config.json"
+ERROR_FILE = "VICA_TRAINING_ERROR"
+"""The variable that names the file in which the first process to fail says why."""
 
 
 def needs_processes(config: TrainingConfig) -> bool:
@@ -27,9 +31,9 @@ def needs_processes(config: TrainingConfig) -> bool:
 
 
 def launch(config: TrainingConfig, resume: str | None) -> None:
-    """Run `python -m vica.training` on each device of this machine; raises TrainingError.
+    """Run `python -m vica.training` on each device of this machine.
 
-    The processes' own messages have been printed by then.
+    Raises TrainingError with what the first process that failed says.
     """
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -38,12 +42,29 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={config.hardware.devices}", "-m", "vica.training", str(file)]
     command += ["--resume", resume] if resume else []
-    done = subprocess.run(command, check=False)  # noqa: S603  (our own interpreter)
-    if done.returncode:
-        raise TrainingError(
-            f"{config.hardware.devices} processes were started and training failed in them; what "
-            "went wrong is said above"
-        )
+    with TemporaryDirectory() as folder:
+        told = Path(folder) / "error"
+        environment = {**os.environ, ERROR_FILE: str(told)}
+        done = subprocess.run(command, check=False, env=environment)  # noqa: S603  (our own)
+        if done.returncode:
+            raise TrainingError(
+                told.read_text(encoding="utf-8")
+                if told.exists()
+                else f"{config.hardware.devices} processes were started and training failed in "
+                "them; what went wrong is said above"
+            )
+
+
+def tell(error: VicaError) -> None:
+    """Hand an error to the process that started this one, or print it if no such process waits.
+
+    Any of the processes may be the first to fail, and the others are then ended.
+    """
+    if named := os.environ.get(ERROR_FILE):
+        with suppress(FileExistsError), Path(named).open("x", encoding="utf-8") as file:
+            file.write(str(error))
+    else:
+        sys.stderr.write(f"error: {error}\n")
 
 
 def read_config(path: Path) -> TrainingConfig:

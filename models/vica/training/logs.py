@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections import deque
@@ -77,7 +78,7 @@ class Watch:
 
     def check(self, loss: float, step: int) -> None:
         """Raise TrainingError when this step's loss says that the run has failed."""
-        if loss != loss or abs(loss) == float("inf"):  # noqa: PLR0124  (NaN is not itself)
+        if not math.isfinite(loss):
             raise TrainingError(f"the loss of step {step} is no number ({loss}). {ADVICE}")
         normal = statistics.median(self.recent) if len(self.recent) >= ENOUGH else None
         if normal is not None and loss > self.limits.explosion * normal:
@@ -91,6 +92,14 @@ class Watch:
             return
         self.high = 0
         self.recent.append(loss)
+
+    def check_gradient(self, norm: float, step: int) -> None:
+        """Raise TrainingError for a gradient that would make weights no numbers, to be saved so.
+
+        DeepSpeed states -1 for the norm of such a gradient.
+        """
+        if not math.isfinite(norm) or norm < 0:
+            raise TrainingError(f"the gradient of step {step} is no number ({norm}). {ADVICE}")
 
 
 ADVICE = (

@@ -13,6 +13,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 
 from vica.training.config import Batch, TrainingConfig
 from vica.training.index import Conversations
@@ -20,8 +21,8 @@ from vica.training.types import Conversation
 
 Pack = tuple[int, ...]
 """The indices of the conversations in one sequence; none in those that fill up the last step."""
-TURN_MARKS = 8
-"""More than the ids around a turn: its start, role and end, and the newlines."""
+TURN_MARKS = 16
+"""More than the ids around a turn, its start, role and end and the newlines, if bytes are ids."""
 Length = Callable[[Conversation], int]
 """How many positions something about a conversation takes, at most."""
 
@@ -84,11 +85,19 @@ class _Lengths:
         self.shared = shared
         self.own = own
 
-    def fits(self, indices: Sequence[int], limit: int) -> bool:
-        """Whether these may be one sequence."""
+    def fitting(self, indices: Sequence[int], limit: int) -> int:
+        """How many of these, from the first on, may be one sequence; one if none is short enough.
+
+        Each is read and tokenised once at most: there are hundreds of thousands of them.
+        """
+        if len(indices) == 1:
+            return 1
         members = [self.conversations[index] for index in indices]
         room = limit - self.shared(members[0])
-        return sum(map(text_bound, members)) <= room or sum(map(self.own, members)) <= room
+        if sum(map(text_bound, members)) <= room:
+            return len(members)
+        ends = accumulate(map(self.own, members))
+        return max(1, sum(1 for _ in takewhile(lambda end: end <= room, ends)))
 
 
 def _groups(conversations: Conversations, generator: random.Random) -> Iterator[list[int]]:
@@ -104,8 +113,7 @@ def _cut(group: Sequence[int], batch: Batch, lengths: _Lengths) -> Iterator[Pack
     """A group as packs of at most `batch.pack` that fit `batch.max_tokens`."""
     start = 0
     while start < len(group):
-        count = min(batch.pack, len(group) - start)
-        while count > 1 and not lengths.fits(group[start : start + count], batch.max_tokens):
-            count -= 1
-        yield tuple(group[start : start + count])
+        wanted = group[start : start + batch.pack]
+        count = lengths.fitting(wanted, batch.max_tokens)
+        yield tuple(wanted[:count])
         start += count

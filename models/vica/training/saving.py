@@ -26,7 +26,7 @@ from vica.training.config import Precision, Saving
 
 RECORD = "training.json"
 STATES = "resume"
-PARTIAL = ".partial"
+PARTIAL, OLD = ".partial", ".old"
 DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
@@ -64,7 +64,7 @@ def publish(folder: Path, target: Path) -> None:
         _sync(path)
     _sync(folder)
     if target.exists():
-        old = target.with_name(f".{target.name}.old")
+        old = target.with_name(f".{target.name}{OLD}")
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
         folder.rename(target)
@@ -117,10 +117,18 @@ def drop_old(output: Path, name: str, saving: Saving, *, finished: bool) -> None
         kept = [] if finished else states[-1:]
         for state in states:
             if state not in kept:
-                shutil.rmtree(state)
+                _remove(state)
     if saving.keep is not None:
         for folder in newest_last(output, name)[: -saving.keep]:
-            shutil.rmtree(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Take a folder away as a whole: a kill leaves no part of it under its name."""
+    old = folder.with_name(f".{folder.name}{OLD}")
+    shutil.rmtree(old, ignore_errors=True)
+    folder.rename(old)
+    shutil.rmtree(old)
 
 
 def newest_last(folder: Path, name: str) -> list[Path]:

@@ -46,6 +46,7 @@ class PackTrainer(Trainer):
         self.names = saving.milestones(config.name, plan.steps, config.saving)
         self.watch = Watch(config.limits)
         self.step_loss: list[Tensor] = []
+        self.gradient_norm: float | Tensor | None = None
         super().__init__(**options)
         self.loss_is_scaled_for_ga = True  # a step's groups are counted over all its batches
         self.meter = Meter(Cost.of(self.vica), self.args.device)
@@ -118,11 +119,20 @@ class PackTrainer(Trainer):
             with (self.output / FAULTS).open("a", encoding="utf-8") as file:
                 file.writelines(f"{fault}\n" for fault in faults)
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """Over all parameters and processes, kept for `check_step`."""
+        self.gradient_norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[no-untyped-call]
+        return self.gradient_norm
+
     def check_step(self) -> None:
         """Raise TrainingError, in all processes, if the step that was just computed has failed."""
         own = torch.stack(self.step_loss).sum().float()
         self.step_loss.clear()
-        self.watch.check(float(self.accelerator.reduce(own, "mean")), self.state.global_step + 1)
+        step = self.state.global_step + 1
+        self.watch.check(float(self.accelerator.reduce(own, "mean")), step)
+        # In fp16 such a step is left out, and the loss is scaled less from then on.
+        if self.gradient_norm is not None and self.run_config.hardware.precision != "fp16":
+            self.watch.check_gradient(float(self.gradient_norm), step)
 
     def check_finished(self) -> None:
         """Raise TrainingError unless every pack of the plan was trained on."""

@@ -5,17 +5,19 @@ They add the same float32 numbers in another order: losses of order 6 agree to 1
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vica.errors import CheckpointError, TrainingError
 from vica.loading import load_model
-from vica.training.config import Batch, TrainingConfig
+from vica.training.config import Batch, Mixture, Source, TrainingConfig
 from vica.training.engine import train
 
-from tests.vica.training.conftest import Make, logged
+from tests.vica.training.conftest import Make, logged, record
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,19 @@ def test_two_processes_have_the_losses_of_one(alone: TrainingConfig, tmp_path: P
     config = on_two(alone, tmp_path / "out")
     train(config)
     assert logged(config.output) == pytest.approx(logged(alone.output), abs=1e-5)
+
+
+def test_what_fails_in_the_processes_is_said(make: Make, tmp_path: Path) -> None:
+    records = [record({}, 1), record({"video": "gone.mp4"}, 2)]
+    (tmp_path / "data.json").write_text(json.dumps(records), encoding="utf-8")
+    config = make(
+        tmp_path / "out", mixture=Mixture(sources=(Source(path=f"{tmp_path}/data.json"),))
+    )
+    two = replace(config, hardware=replace(config.hardware, devices=2))
+    with pytest.raises(TrainingError, match=r"1 of 2 records cannot be trained on"):
+        train(two)
+    with pytest.raises(CheckpointError, match=r"nowhere: is no folder"):
+        train(replace(two, base="./nowhere"))
 
 
 @pytest.mark.distributed

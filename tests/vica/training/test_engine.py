@@ -158,6 +158,18 @@ def test_checkpoints_are_named_by_their_share_of_the_steps() -> None:
     assert milestones("few", 3, Saving(every=0.25)) == {1: "few-25p", 2: "few-75p", 3: "few"}
 
 
+def test_a_gradient_that_is_no_number_stops_before_it_is_saved(make: Make, tmp_path: Path) -> None:
+    config = make(tmp_path / "out")
+    model = load_model(config.base, device="cpu")
+    with torch.no_grad():
+        model.lm_head.weight *= 1e25  # a loss of 1e25 or so: a number, as its square is not
+    model.save_pretrained(tmp_path / "steep")
+    load_processor(config.base).save_pretrained(tmp_path / "steep")
+    with pytest.raises(TrainingError, match="the gradient of step 1 is no number"):
+        train(replace(config, base=str(tmp_path / "steep")))
+    assert not list((tmp_path / "out").glob("t*"))
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
     make: Make, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from vica.training.config import Batch, Hardware, LearningRates, Mixture, Source
 from vica.training.index import Conversations
 from vica.training.mixture import conversations
 from vica.training.packing import Plan, make_plan
+from vica.training.types import Conversation
 
 VISUAL, TOKENS = 100, 10
 """Positions of every visual, and of every conversation's own text, in these tests."""
@@ -91,6 +92,18 @@ def test_packs_keep_within_their_tokens(data: Conversations) -> None:
     assert max(map(len, plan.packs)) == 3
     alone = plan_of(config(batch=Batch(pack=8, max_tokens=VISUAL)), data)
     assert max(map(len, alone.packs)) == 1
+
+
+def test_planning_counts_the_ids_of_a_text_once_and_of_one_more_a_pack(data: Conversations) -> None:
+    counted: list[Conversation] = []
+
+    def own(conversation: Conversation) -> int:
+        counted.append(conversation)
+        return TOKENS
+
+    settings = config(batch=Batch(pack=10, max_tokens=VISUAL + 3 * TOKENS))
+    plan = make_plan(data, settings, shared=lambda _: VISUAL, own=own)
+    assert len(counted) <= 2 * len(data) + len(plan.packs)  # of two epochs, one is trained half
 
 
 def test_the_order_is_the_seeds_and_does_not_depend_on_how_a_step_is_divided(

@@ -16,8 +16,10 @@ from vica.sizes import vica2_7b, vica2_tiny, vica_7b
 from vica.tiny import random_model, write_tiny_checkpoint
 from vica.training.config import Mixture, Source, TrainingConfig
 from vica.training.dryrun import dry_run
+from vica.training.flops import Cost
+from vica.training.groups import freeze
 from vica.training.memory import held
-from vica.training.operations import PackShape, language_model
+from vica.training.operations import PackShape, encoders, language_model, of_pack
 from vica.training.overrides import changed, names
 from vica.training.recipes import RECIPES, recipe
 from vica.training.skeleton import skeleton
@@ -48,6 +50,25 @@ def test_a_recipe_trains_as_many_parameters_in_as_many_steps_as_published(
     assert plan.config.optimizer.warmup == 0.03
     frozen = [part.part for part in plan.parts if part.rate is None and "spatial_enc" in part.part]
     assert frozen == (["spatial_encoder"] if name.startswith("vica2") else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("vica2-stage1", 8),
+        ("vica2-stage2", 1),
+        ("vica2-stage3", 1),
+        ("vica2-thinking", 1),
+        ("vica", 2),
+        ("vica-base-only", 2),
+        ("vica-thinking", 2),
+        ("vica-one-rate", 2),
+    ],
+)
+def test_a_loss_is_the_mean_over_what_a_device_was_given_at_once(name: str, group: int) -> None:
+    batch = recipe(name).batch
+    assert batch.loss_group == batch.packs_per_device == group
+    assert batch.pack == 1
 
 
 def test_the_stated_rate_of_the_vision_tower_and_the_one_in_force_are_both_there() -> None:
@@ -159,6 +180,20 @@ def test_the_operations_of_the_language_model_are_those_that_torch_counts() -> N
     # torch counts the whole square of attention, the formula what a causal mask leaves of it.
     square = attention * length**2 / shape.visible
     assert counter.get_total_flops() == pytest.approx(weights + square)
+
+
+@pytest.mark.parametrize("name", ["vica-one-rate", "vica2-stage1"])
+def test_a_meter_counts_the_operations_that_a_plan_estimates(name: str) -> None:
+    model, rates = skeleton(vica_7b()), recipe(name).learning_rates
+    freeze(model, rates)
+    size = PackShape(
+        semantic_inputs=8, spatial_inputs=0, prefix=4000, conversations=2, own=50, predicted=40
+    )
+    counted = Cost.of(model).step(positions=4100, pairs=int(size.visible), rows=40, frames=8)
+    planned = of_pack(model.config, encoders(model), size, rates, checkpointing=False)
+    planned.pop("semantic_projector")
+    # The meter takes embeddings, norms and biases for matrices too: 0.1% of the weights.
+    assert counted == pytest.approx(sum(planned.values()), rel=2e-3)
 
 
 def kept_by_autograd(model: ViCA, positions: int) -> int:
