@@ -1,0 +1,75 @@
+"""Questions that only training asks: the steps towards what the benchmark asks.
+
+Where each thing is, seen from the middle of the room, is what distances, directions and the order
+of appearance follow from. None of these is a question of VSI-Bench, and none is ever scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from vicabench.datasets.rooms.catalogue import KINDS
+from vicabench.datasets.rooms.choices import Draft
+from vicabench.datasets.rooms.facts import Facts
+from vicabench.datasets.rooms.walks import Walked
+from vicabench.datasets.rooms.world import Box
+
+MIDDLE = "What is the distance between the {x} and the middle of the room (in meters)?"
+CLOCK = "From the middle of the room and facing where the video begins, at what o'clock is the {x}?"
+FRAME = "In which frame is the {x} nearest to the middle of the picture?"
+THERE = "Is there a {x} in this room?"
+TURN = "Does the camera turn left or right?"
+SIDE = "What is the length of the longer side of this room (in meters)?"
+TEMPLATES = (MIDDLE, CLOCK, FRAME, THERE, TURN, SIDE)
+REPLIES = ("left", "right", "yes", "no")
+"""What is answered besides numbers."""
+
+_ASKED_THERE = 2
+
+
+def exercises(
+    walked: Walked, facts: Facts, rng: np.random.Generator
+) -> Iterator[tuple[str, Draft]]:
+    """All of them about one walk, each with the name of its kind."""
+    for name, box in facts.singles.items():
+        bearing = _bearing(walked, box)
+        metres = math.dist((box.x, box.y), _middle(walked))
+        yield "distance_from_middle", _draft(MIDDLE, f"{metres:.1f}", name)
+        yield "oclock", _draft(CLOCK, str(_oclock(walked, bearing)), name)
+        yield "best_frame", _draft(FRAME, str(_best_frame(walked, bearing)), name)
+    there = {thing.category for thing in walked.scene.things}
+    names = [kind.name for kind in KINDS if kind.name in facts.groups or kind.name not in there]
+    for index in rng.permutation(len(names))[:_ASKED_THERE]:
+        reply = "yes" if names[index] in there else "no"
+        yield "presence", _draft(THERE, reply, names[index])
+    yield "camera_turn", _draft(TURN, "left" if walked.scene.walk.turn > 0 else "right")
+    yield "longer_side", _draft(SIDE, f"{max(walked.scene.width, walked.scene.depth):.1f}")
+
+
+def _draft(template: str, answer: str, name: str = "") -> Draft:
+    return Draft(text=template.format(x=name), answer=answer)
+
+
+def _middle(walked: Walked) -> tuple[float, float]:
+    return walked.scene.width / 2, walked.scene.depth / 2
+
+
+def _bearing(walked: Walked, box: Box) -> float:
+    """The direction of a thing from the middle of the room, in radians."""
+    x, y = _middle(walked)
+    return math.atan2(box.y - y, box.x - x)
+
+
+def _oclock(walked: Walked, bearing: float) -> int:
+    """12 is straight ahead at the beginning, 3 to the right."""
+    clockwise = (float(walked.headings[0]) - bearing) / (2 * math.pi)
+    return round(12 * clockwise) % 12 or 12
+
+
+def _best_frame(walked: Walked, bearing: float) -> int:
+    """The frame, counted from 1, in whose middle the thing is most nearly."""
+    aside = np.abs((walked.headings - bearing + math.pi) % (2 * math.pi) - math.pi)
+    return int(aside.argmin()) + 1
