@@ -53,6 +53,18 @@ NO_TORCH = (
     "vica.registration",
     "vica.tensors",
     "vica.thinking",
+    "vica.training.config",
+    "vica.training.index",
+    "vica.training.jsonfiles",
+    "vica.training.masks",
+    "vica.training.mixture",
+    "vica.training.overrides",
+    "vica.training.parquetfiles",
+    "vica.training.parts",
+    "vica.training.recipes",
+    "vica.training.records",
+    "vica.training.sources",
+    "vica.training.types",
     "vica.video",
 )
 

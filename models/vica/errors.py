@@ -21,3 +21,15 @@ class InputError(VicaError):
 
 class ScoresError(VicaError):
     """A model whose scores are no numbers, so that nothing can be answered from them."""
+
+
+class RecipeError(VicaError):
+    """A training recipe, or a setting of one, that does not exist or cannot be trained."""
+
+
+class DataError(VicaError):
+    """Training data that is missing or damaged, or of which too many records are bad."""
+
+
+class TrainingError(VicaError):
+    """A training run that cannot start, go on or be resumed."""

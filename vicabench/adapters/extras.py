@@ -10,7 +10,7 @@ from vica.errors import VicaError
 from vicabench.errors import ConfigError
 
 INSTALL = 'pip install "vicabench[models]"'
-PACKAGES = {"accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers"}
+PACKAGES = {"accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml"}
 """What the extra `models` brings, by the names that are imported."""
 
 

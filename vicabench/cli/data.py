@@ -1,4 +1,4 @@
-"""`vicabench data`: bring, build and list benchmarks."""
+"""`vicabench data`: bring, build and list benchmarks, and bring training data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KEPT = "What was done is kept: type the same command again to continue."
 
-app = typer.Typer(no_args_is_help=True, help="Fetch, build and list benchmarks.")
+app = typer.Typer(no_args_is_help=True, help="Fetch, build and list benchmarks and training data.")
 
 DataOption = Annotated[
     Path | None,
@@ -31,6 +31,14 @@ RepoOption = Annotated[
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The benchmark: vsi-bench.")]
+AnyNameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="vsi-bench; or training data: vica-322k, vica-thinking-2.68k, llava-cc3m, "
+        "llava-onevision.",
+    ),
+]
 KeepZipsOption = Annotated[
     bool, typer.Option("--keep-zips", help="Keep the zips after unpacking them.")
 ]
@@ -38,7 +46,7 @@ KeepZipsOption = Annotated[
 
 @app.command()
 def fetch(
-    name: NameArgument,
+    name: AnyNameArgument,
     *,
     data: DataOption = None,
     revision: Annotated[
@@ -52,9 +60,21 @@ def fetch(
         bool, typer.Option("--questions-only", help="Leave the videos (5.7 GB) for later.")
     ] = False,
     keep_zips: KeepZipsOption = False,
+    include: Annotated[
+        str | None, typer.Option(help="Training data: only files like this, 'ai2d*/*'.")
+    ] = None,
 ) -> None:
-    """Download a benchmark, check it and unpack its videos; continues where it was interrupted."""
-    _require_fetchable(name)
+    """Download a benchmark or training data and check it; continues where it was interrupted."""
+    from vicabench.datasets.training import TRAINING_SETS
+
+    if name in TRAINING_SETS:
+        if questions_only or keep_zips:
+            raise ConfigError(f"--questions-only and --keep-zips are for vsi-bench, not {name}.")
+        _fetch_training(name, data, repo, revision, include)
+        return
+    _require_fetchable(name, *TRAINING_SETS)
+    if include is not None:
+        raise ConfigError(f"--include is for training data, not {name}.")
     from vicabench.datasets.fetch import fetch as fetch_data
     from vicabench.datasets.vsibench import default_folder
 
@@ -137,14 +157,35 @@ def list_benchmarks() -> None:
     Console().print(table)
 
 
-def _require_fetchable(name: str) -> None:
+def _fetch_training(
+    name: str, data: Path | None, repo: str | None, revision: str | None, include: str | None
+) -> None:
+    from vicabench.datasets.training import TRAINING_SETS, fetch_training, training_folder
+
+    folder = data or training_folder(name)
+    with interruptible(KEPT), _byte_progress() as progress:
+        record = fetch_training(
+            name,
+            folder=folder,
+            repo=repo,
+            revision=revision,
+            include=include or "*",
+            progress=progress,
+        )
+    typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} files.")
+    if note := TRAINING_SETS[name].note:
+        typer.echo(note)
+
+
+def _require_fetchable(name: str, *others: str) -> None:
     if name == "rooms":
         raise ConfigError(
             "rooms is not fetched: `--benchmark rooms` builds it on first use, and `vicabench "
             "data rooms --scenes N --out DIR` builds more of it."
         )
     if name != "vsi-bench":
-        raise ConfigError(f"There is no benchmark {name!r} to fetch. Choose vsi-bench.")
+        known = ", ".join(["vsi-bench", *others])
+        raise ConfigError(f"There is no data {name!r} to fetch. Choose {known}.")
 
 
 @contextmanager

@@ -47,16 +47,16 @@ def fetch(
         DataError: when the folder holds another repository or revision or is in use, the hub
             cannot be reached or refuses, content is damaged, or the disk is too small.
     """
-    with _exclusive(folder):
+    with exclusive(folder):
         record = fetched.read(folder)
         repo = repo or (REPO if record is None else record.repo)
-        _refuse_other(folder, record, repo, revision)
+        refuse_other(folder, record, repo, revision)
         if record is not None and revision in (None, record.revision):
             if _is_complete(folder, record, questions_only):
                 return record
             revision = _commit_of(folder, record)
         listing = hub.listing(repo, revision or "main")
-        _refuse_other(folder, record, repo, listing.revision)
+        refuse_other(folder, record, repo, listing.revision)
         record = record or Fetched(repo=repo, revision=listing.revision, date=fetched.now())
         record = _bring_questions(folder, listing, record, progress)
         if not questions_only:
@@ -76,7 +76,7 @@ def unpack_local(
     Raises:
         DataError: when questions or a zip are missing, or a zip is damaged or unsafe.
     """
-    with _exclusive(folder):
+    with exclusive(folder):
         record = fetched.read(folder)
         questions = vsibench.read_questions(folder)
         if record is None:
@@ -87,7 +87,7 @@ def unpack_local(
                 date=fetched.now(),
                 questions={questions.file.name: digest},
             )
-        _refuse_other(folder, record, repo or record.repo, None)
+        refuse_other(folder, record, repo or record.repo, None)
         vsibench.check_unchanged(questions.file, record)
         vsibench.check_count(questions.questions, "full", record.repo)
         for name in _owed(folder, record, _archives(questions)):
@@ -103,7 +103,7 @@ def unpack_local(
 
 
 @contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Keep a second fetch out of `folder`, and say what an error of the disk means."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,11 +120,11 @@ def _exclusive(folder: Path) -> Iterator[None]:
         raise DataError(f"{folder} cannot be written: {error}.") from None
 
 
-def _refuse_other(folder: Path, record: Fetched | None, repo: str, revision: str | None) -> None:
+def refuse_other(folder: Path, record: Fetched | None, repo: str, revision: str | None) -> None:
     """Refuse to mix two repositories, or two commits, in one folder; a branch is no commit yet."""
     if record is None:
         return
-    other_commit = revision is not None and _is_commit(revision) and revision != record.revision
+    other_commit = revision is not None and is_commit(revision) and revision != record.revision
     if record.repo != repo or other_commit:
         wanted = f"{repo} at {revision}" if other_commit else repo
         raise DataError(
@@ -133,13 +133,14 @@ def _refuse_other(folder: Path, record: Fetched | None, repo: str, revision: str
         )
 
 
-def _is_commit(revision: str) -> bool:
+def is_commit(revision: str) -> bool:
+    """Tell whether a revision is the full hash of a commit."""
     return len(revision) == 40 and set(revision) <= set("0123456789abcdef")
 
 
 def _commit_of(folder: Path, record: Fetched) -> str:
     """Return the commit to continue with; there is none for zips that were copied by hand."""
-    if not _is_commit(record.revision):
+    if not is_commit(record.revision):
         raise DataError(
             f"{folder} was unpacked from zips that were copied there, and part of it is missing or "
             f"changed. Copy the zips there again and type: vicabench data unpack {vsibench.NAME}"

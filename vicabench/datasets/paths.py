@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 """The file types we look for, the likeliest first."""
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+
 
 def stays_inside(name: str) -> bool:
     """Tell whether `name` is a plain relative path: no root, drive, `..`, backslash or NUL."""
@@ -23,6 +25,11 @@ def stays_inside(name: str) -> bool:
 def is_video(name: str) -> bool:
     """Tell whether `name` ends as a video file does."""
     return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_image(name: str) -> bool:
+    """Tell whether `name` ends as an image file does."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def video_file(folder: Path, name: str) -> Path:

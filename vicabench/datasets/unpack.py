@@ -19,16 +19,23 @@ from vicabench.datasets.paths import is_video, stays_inside
 from vicabench.errors import DataError
 
 LARGEST_RATIO = 10
-"""Videos hardly compress: a zip that would grow further than this is not one of videos."""
+"""Videos hardly compress, nor do images: a zip that would grow further than this holds others."""
 
 BLOCK = 1 << 20
 PART = ".part"
 
 
-def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[str, int]:
+def unpack(
+    archive: Path,
+    folder: Path,
+    advance: Callable[[int], None],
+    *,
+    wanted: Callable[[str], bool] | None = None,
+) -> dict[str, int]:
     """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
 
-    Videos that are there with the right size are kept. Returns the size in bytes of each video
+    With `wanted` instead all members whose names it accepts, wherever in the zip they are. Files
+    that are there with the right size are kept. Returns the size in bytes of each file
     by its name below `folder`; `advance` gets the number of the zip's bytes that are done.
 
     Raises:
@@ -38,7 +45,7 @@ def unpack(archive: Path, folder: Path, advance: Callable[[int], None]) -> dict[
     sizes: dict[str, int] = {}
     done = 0
     with _opened(archive) as opened:
-        for member in _videos(archive, opened.infolist()):
+        for member in _chosen(archive, opened.infolist(), wanted):
             target = folder / member.filename
             if not has_size(target, member.file_size):
                 _write(archive, opened, member, target)
@@ -65,8 +72,10 @@ def _bad(archive: Path, problem: str) -> str:
     )
 
 
-def _videos(archive: Path, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Return the videos among `members` after judging all of them."""
+def _chosen(
+    archive: Path, members: list[zipfile.ZipInfo], wanted: Callable[[str], bool] | None
+) -> list[zipfile.ZipInfo]:
+    """Return those of `members` to be written, after judging all of them."""
     seen: set[str] = set()
     for member in members:
         if problem := _problem(member, seen):
@@ -81,6 +90,8 @@ def _videos(archive: Path, members: list[zipfile.ZipInfo]) -> list[zipfile.ZipIn
             f"{archive} is refused: it would grow to {grown} bytes, more than {LARGEST_RATIO} "
             "times its size, as no zip of videos does. Nothing of it was unpacked."
         )
+    if wanted is not None:
+        return [m for m in members if wanted(m.filename)]
     home = f"{archive.stem}/"
     return [m for m in members if m.filename.startswith(home) and is_video(m.filename)]
 

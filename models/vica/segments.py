@@ -1,0 +1,71 @@
+"""One prefix, many continuations in one sequence: who is where, and who sees whom.
+
+Every token carries a segment id. The shared prefix (a video and what stands around it) is segment
+0, continuation k (a question, a conversation) is segment k, padding is -1. A token sees the tokens
+before it in segment 0 and in its own segment, so each continuation computes exactly what it would
+compute alone after the prefix. There is no model in here.
+
+Shapes: L tokens, K continuations; a leading ... is any number of batch dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
+
+PREFIX, PADDING = 0, -1
+
+
+def segment_ids(prefix: int, continuations: Sequence[int], padding: int = 0) -> Tensor:
+    """Segment ids, int64 [L]: a prefix, continuations of these lengths, padding at the end."""
+    ids = torch.arange(PREFIX, len(continuations) + 1)
+    lengths = torch.tensor([prefix, *continuations])
+    return torch.cat([ids.repeat_interleave(lengths), torch.full((padding,), PADDING)])
+
+
+def positions(segments_L: Tensor) -> Tensor:
+    """The position of each token, int64 [..., L]: how many tokens before it it sees.
+
+    `segments_L` is int64 [..., L], the prefix first and each segment in one piece, as
+    `segment_ids` gives them. Each continuation goes on where the prefix ends. Padding gets 0.
+    """
+    index_L = torch.arange(segments_L.shape[-1], device=segments_L.device).expand_as(segments_L)
+    starts_L = torch.ones_like(segments_L, dtype=torch.bool)
+    starts_L[..., 1:] = segments_L[..., 1:] != segments_L[..., :-1]
+    since_L = index_L - torch.where(starts_L, index_L, 0).cummax(-1).values
+    prefix = (segments_L == PREFIX).sum(-1, keepdim=True)
+    placed_L = since_L + torch.where(segments_L > PREFIX, prefix, 0)
+    return placed_L.masked_fill(segments_L == PADDING, 0)
+
+
+def visible(segments_L: Tensor) -> Tensor:
+    """Whether the token of a row sees the token of a column: bool [..., L, L], for SDPA.
+
+    Padding sees padding, lest its softmax be over nothing, and is seen by nothing else.
+    """
+    index_L = torch.arange(segments_L.shape[-1], device=segments_L.device)
+    query, key = segments_L[..., :, None], segments_L[..., None, :]
+    return (index_L[:, None] >= index_L) & _related(query, key)
+
+
+def block_mask(segments_BL: Tensor, *, block: int = 128) -> BlockMask:
+    """The same rule for FlexAttention, which skips blocks where nothing is visible.
+
+    Building it takes L x L bytes for a moment.
+    """
+    samples, length = segments_BL.shape
+
+    def sees(sample: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return (query >= key) & _related(segments_BL[sample, query], segments_BL[sample, key])
+
+    return create_block_mask(
+        sees, samples, None, length, length, device=str(segments_BL.device), BLOCK_SIZE=block
+    )
+
+
+def _related(query: Tensor, key: Tensor) -> Tensor:
+    """Whether segment `query` may see segment `key` at all."""
+    return (query == key) | ((key == PREFIX) & (query > PREFIX))

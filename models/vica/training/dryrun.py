@@ -1,0 +1,95 @@
+"""What a run would do and cost, at full size, without weights, GPU, or even the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vica.checkpoint import read_tokenizer
+from vica.config import ViCAConfig
+from vica.training import memory, operations
+from vica.training.config import TrainingConfig
+from vica.training.memory import Held
+from vica.training.mixture import Progress
+from vica.training.skeleton import (
+    PartCount,
+    architecture,
+    checkpoint_folder,
+    counts,
+    skeleton,
+)
+from vica.training.survey import Survey, survey
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """The plan of `config`: its model by parts, its data, its steps and what they cost.
+
+    `flops_per_pack` are by part of the model; `held` is for one device. `at_hand` says whether
+    the checkpoint is on this machine or its shape was taken instead.
+    """
+
+    config: TrainingConfig
+    architecture: ViCAConfig
+    at_hand: bool
+    parts: Sequence[PartCount]
+    data: Survey
+    flops_per_pack: Mapping[str, float]
+    held: Sequence[Held]
+
+    @property
+    def packs_per_step(self) -> int:
+        """Packs that one optimizer step averages over, on all devices."""
+        batch = self.config.batch
+        return batch.packs_per_device * batch.accumulation * self.config.hardware.devices
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps; the last one may be smaller."""
+        return math.ceil(self.data.packs * self.config.epochs / self.packs_per_step)
+
+    @property
+    def trained(self) -> int:
+        """Parameters that are trained."""
+        return sum(part.trained for part in self.parts)
+
+    @property
+    def parameters(self) -> int:
+        """All parameters."""
+        return sum(part.parameters for part in self.parts)
+
+    @property
+    def flops_per_step(self) -> float:
+        """Operations of an optimizer step on all devices."""
+        return sum(self.flops_per_pack.values()) * self.packs_per_step
+
+
+def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryRun:
+    """Plan a run without doing any of it; the checkpoint and the data are used if they are here.
+
+    `progress` is that of `vica.training.mixture.conversations`.
+    Raises RecipeError, DataError, CheckpointError or BudgetError for what could not be run.
+    """
+    shape = architecture(config)
+    folder = checkpoint_folder(config)
+    tokenizer = read_tokenizer(folder) if folder else None
+    data = survey(config, shape, tokenizer, progress=progress)
+    model = skeleton(shape)
+    rates, hardware = config.learning_rates, config.hardware
+    parts = counts(model, rates)
+    return DryRun(
+        config=config,
+        architecture=shape,
+        at_hand=folder is not None,
+        parts=parts,
+        data=data,
+        flops_per_pack=operations.of_pack(
+            shape,
+            operations.encoders(model),
+            data.shape,
+            rates,
+            checkpointing=hardware.gradient_checkpointing,
+        ),
+        held=memory.held(shape, parts, hardware, rates, data.shape, config.batch.packs_per_device),
+    )

@@ -1,0 +1,220 @@
+"""What a run tells while it goes on: a line of JSON a step, TensorBoard, and a progress bar."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from vica.errors import TrainingError
+from vica.training.config import Limits, Logging
+from vica.training.flops import Cost, peak, seen
+
+LOG = "log.jsonl"
+BOARD = "tensorboard"
+ENOUGH = 10
+"""Steps whose median says what is normal."""
+
+
+class Meter:
+    """Counts what was computed since it was last read."""
+
+    NAMES = ("conversations", "lost", "positions", "flops", "waited")
+
+    def __init__(self, cost: Cost, device: torch.device) -> None:
+        self.cost = cost
+        self.peak = peak(device)
+        self.lost = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.counts = dict.fromkeys(self.NAMES, 0.0)
+        self.since = time.perf_counter()
+
+    def add(self, batch: Mapping[str, Any], segments_BL: torch.Tensor) -> None:
+        """Count one batch of this process."""
+        positions, pairs = seen(segments_BL)
+        frames = len(batch["pixel_values"]) if "pixel_values" in batch else 0
+        self.counts["conversations"] += batch["conversations"]
+        self.counts["lost"] += batch["lost"]
+        self.counts["positions"] += positions
+        self.counts["flops"] += self.cost.step(
+            positions=positions, pairs=pairs, rows=len(batch["sources"]), frames=frames
+        )
+
+    def read(self, totals: torch.Tensor, processes: int) -> dict[str, float]:
+        """Rates since the last reading, from the `counts` summed over all processes."""
+        sums = dict(zip(self.NAMES, totals.tolist(), strict=True))
+        seconds = time.perf_counter() - self.since
+        self._clear()
+        self.lost += int(sums["lost"])
+        rates = {
+            "conversations_per_second": sums["conversations"] / seconds,
+            "tokens_per_second": sums["positions"] / seconds,
+            "waiting_for_data": sums["waited"] / (seconds * processes),
+            "unreadable": self.lost,
+        }
+        if self.peak:
+            rates["mfu"] = sums["flops"] / (seconds * processes * self.peak)
+        return rates
+
+
+class Watch:
+    """Stops a run whose loss is no number, or far above what it was for several steps."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.recent: deque[float] = deque(maxlen=limits.window)
+        self.high = 0
+
+    def check(self, loss: float, step: int) -> None:
+        """Raise TrainingError when this step's loss says that the run has failed."""
+        if loss != loss or abs(loss) == float("inf"):  # noqa: PLR0124  (NaN is not itself)
+            raise TrainingError(f"the loss of step {step} is no number ({loss}). {ADVICE}")
+        normal = statistics.median(self.recent) if len(self.recent) >= ENOUGH else None
+        if normal is not None and loss > self.limits.explosion * normal:
+            self.high += 1
+            if self.high >= self.limits.patience:
+                raise TrainingError(
+                    f"the loss is {loss:.3g} at step {step}, and was above "
+                    f"{self.limits.explosion:g} times its median of {normal:.3g} for {self.high} "
+                    f"steps. {ADVICE}"
+                )
+            return
+        self.high = 0
+        self.recent.append(loss)
+
+
+ADVICE = (
+    "Nothing was saved since the last checkpoint, from which --resume last goes on; a lower "
+    "learning rate or a longer warm-up may help"
+)
+
+
+class Record(TrainerCallback):
+    """Writes what is logged to `log.jsonl` and to TensorBoard, in the process that writes."""
+
+    def __init__(self, output: Path, settings: Logging) -> None:
+        self.output = output
+        self.settings = settings
+        self.board: Any = None
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Open the files; lines of steps that are trained again are removed."""
+        if not args.should_save:
+            return
+        _keep_until(self.output / LOG, state.global_step)
+        if self.settings.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  (an extra)
+
+            self.board = SummaryWriter(self.output / BOARD, purge_step=state.global_step + 1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Append a line of JSON."""
+        if not args.should_save or not logs or "loss" not in logs:
+            return
+        with (self.output / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+        if self.board:
+            for name, value in logs.items():
+                self.board.add_scalar(name, value, state.global_step)
+
+    def on_train_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Close TensorBoard's file."""
+        if self.board:
+            self.board.close()
+
+
+class Progress(TrainerCallback):
+    """A bar on the terminal with the loss, the rate and the checkpoints."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Show the bar in one process, from the step where training starts."""
+        if state.is_world_process_zero:
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, unit="step")
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Move on."""
+        if self.bar is not None:
+            self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,  # noqa: ARG002
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Show the loss, and conversations a second."""
+        if self.bar is not None and logs and "loss" in logs:
+            speed = logs.get("conversations_per_second", 0.0)
+            self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, {speed:.1f} conversations/s")
+
+    def on_train_end(
+        self,
+        args: TrainingArguments,  # noqa: ARG002
+        state: TrainerState,  # noqa: ARG002
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
+        """Leave the bar where it ended."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drop the lines of later steps, and a line that was cut off."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            good = json.loads(line)["step"] <= step
+        except ValueError:
+            good = False
+        if good:
+            kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")

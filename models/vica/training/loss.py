@@ -1,0 +1,143 @@
+"""The forward pass over packs, and their loss: exactly that of the conversations one by one.
+
+The language model is Qwen2's own; only its mask and its positions are given. A visual is encoded
+once for its pack, and logits are computed only where something is to be predicted.
+
+Shapes: B packs, S ids, L positions, N visual tokens, D width, U predicting positions, T targets,
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from vica.chat import PLACEHOLDER_ID
+from vica.config import ViCA2Config, ViCAConfig
+from vica.merging import merge
+from vica.modeling import ViCA
+from vica.segments import PADDING, block_mask, positions, visible
+from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
+
+FLEX = "flex_attention"
+BLOCK = 128
+"""FlexAttention works in blocks of so many positions."""
+
+
+class PackLoss(nn.Module):
+    """A model together with its loss, so that what wraps modules wraps both."""
+
+    def __init__(self, model: ViCA) -> None:
+        super().__init__()
+        self.model = model
+        self.config = model.config
+
+    def forward(self, batch: Mapping[str, Any], groups: float | Tensor) -> dict[str, Tensor]:
+        """`loss`, the mean over groups of the mean cross-entropy within each; `segments` [B, L].
+
+        `batch` is what `collate` gives, and `groups` how many groups the mean is over: those of
+        the whole step, of which this batch may be a part. A pack without a visual has a blank one
+        encoded to no effect, and a batch without targets gives a loss of 0: in a distributed run
+        each process has to do what the others do.
+        """
+        blocks, anchor = self._encoded(batch)
+        ids_BS, segments_BS = batch["input_ids"], batch["segments"]
+        segments_BL = expanded(ids_BS, segments_BS, blocks, self._multiple)
+        embeds_BLD = merge(
+            self.model.get_input_embeddings(),
+            ids_BS,
+            blocks,
+            attention_mask_BS=segments_BS != PADDING,
+            limit=segments_BL.shape[1],
+        ).embeds_BLD
+        gap = segments_BL.shape[1] - embeds_BLD.shape[1]
+        hidden_BLD = self.model.model(
+            inputs_embeds=pad(embeds_BLD, (0, 0, 0, gap)),
+            position_ids=positions(segments_BL),
+            attention_mask={"full_attention": self._mask(segments_BL, packed=batch["packed"])},
+            use_cache=False,
+        ).last_hidden_state
+        places_U = moved(ids_BS, batch["sources"], blocks, segments_BL.shape[1])
+        logits_UV = self.model.lm_head(hidden_BLD.flatten(0, 1)[places_U])
+        loss = _averaged(logits_UV, batch, groups)
+        return {"loss": loss + 0 * anchor, "segments": segments_BL}
+
+    @property
+    def _multiple(self) -> int:
+        return BLOCK if self.config._attn_implementation == FLEX else 1
+
+    def _encoded(self, batch: Mapping[str, Any]) -> tuple[list[Tensor], Tensor]:
+        """The blocks [N, D] of the batch's visuals, and a sum over blank ones for the others."""
+        blocks = [self.model.encode(visual) for visual in parted(_visual_tensors(batch))]
+        blank = _blank(self.config)
+        missing = len(batch["input_ids"]) - len(blocks)
+        zeros = [self.model.encode(blank).float().sum() for _ in range(missing)]
+        anchor = torch.stack(zeros).sum() if zeros else torch.zeros((), device=self.model.device)
+        return blocks, anchor
+
+    def _mask(self, segments_BL: Tensor, *, packed: bool) -> Any:
+        """What the attention of the configured kind takes; None is plain causal attention.
+
+        Where nothing is packed padding only follows, and causal attention never sees it.
+        """
+        if self._multiple == BLOCK:
+            return block_mask(segments_BL, block=BLOCK)
+        return visible(segments_BL)[:, None] if packed else None
+
+
+def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tensor) -> Tensor:
+    """The cross-entropies, each over the size of its group and `groups`; in float32 at least."""
+    logits_UV = logits_UV.to(torch.promote_types(logits_UV.dtype, torch.float32))
+    source_of_T = batch["source_of"]
+    norms_T = torch.logsumexp(logits_UV, -1)[source_of_T]
+    losses_T = norms_T - logits_UV[source_of_T, batch["targets"]]
+    return (losses_T / (batch["sizes"].to(losses_T) * groups)).sum()
+
+
+def expanded(
+    ids_BS: Tensor, segments_BS: Tensor, blocks: Sequence[Tensor], multiple: int = 1
+) -> Tensor:
+    """Segments [B, L] once each placeholder is its block, padded to a multiple of `multiple`."""
+    left = iter(blocks)
+    rows = []
+    for ids_S, segments_S in zip(ids_BS, segments_BS, strict=True):
+        counts_S = torch.ones_like(ids_S)
+        for place in (ids_S == PLACEHOLDER_ID).nonzero().flatten().tolist():
+            counts_S[place] = len(next(left))
+        rows.append(segments_S.repeat_interleave(counts_S))
+    longest = max(map(len, rows))
+    longest += -longest % multiple
+    return torch.stack([pad(row, (0, longest - len(row)), value=PADDING) for row in rows])
+
+
+def moved(ids_BS: Tensor, sources_U: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:
+    """Where indices into the B x S ids are among B x `length` positions; int64 [U].
+
+    A placeholder is at its block's last token, which predicts the id after it.
+    """
+    samples, ids = ids_BS.shape
+    sizes_BS = torch.zeros_like(ids_BS)
+    sizes_BS[ids_BS == PLACEHOLDER_ID] = torch.tensor(
+        [len(block) - 1 for block in blocks], dtype=torch.int64, device=ids_BS.device
+    )
+    places_BS = torch.arange(ids, device=ids_BS.device) + sizes_BS.cumsum(1)
+    rows_B1 = torch.arange(samples, device=ids_BS.device)[:, None] * length
+    places: Tensor = (places_BS + rows_B1).flatten()[sources_U]
+    return places
+
+
+def _visual_tensors(batch: Mapping[str, Any]) -> dict[str, Tensor | None]:
+    return {name: batch.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES)}
+
+
+def _blank(config: ViCAConfig) -> Visual:
+    """A grey frame."""
+    sizes = [config.siglip_size]
+    if isinstance(config, ViCA2Config):
+        sizes.append(config.hiera_size)
+    pixels_FCHW, *spatial = (torch.zeros(1, 3, size, size) for size in sizes)
+    return Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=spatial[0] if spatial else None)

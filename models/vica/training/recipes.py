@@ -1,0 +1,225 @@
+"""The published trainings as functions, each returning the whole configuration of a run.
+
+Sources of the numbers: [S] the training scripts in the authors' repository (github.com/nkkbr/ViCA,
+scripts/), [R] its README, [V] the ViCA report (arXiv 2505.12312), [T] a default of transformers
+4.40's trainer, which the scripts leave as it is.
+
+Of all trainings [S] [T]: one epoch, bf16, AdamW (0.9, 0.999, 1e-8) without weight decay, gradients
+clipped at 1.0, cosine after a warm-up of 3% of the steps, gradient checkpointing, 32,768 tokens,
+64 frames told with their times, seed 42, two workers, a sequence for each conversation
+(`batch.pack` 1), and a loss that is the mean over the sequences of a device (`batch.loss_group`).
+
+**The learning rate of SigLIP.** The scripts state `mm_vision_tower_lr` 2e-6, and the recipes say
+the same. It was probably not in force: the DeepSpeed file of stages 2 and 3 brings an optimizer of
+its own, and then transformers' trainer leaves out the groups with rates of their own, so that one
+AdamW at 1e-5 trains everything. Each recipe has a twin for that, `*-one-rate`: the stated rate is
+what the authors wrote, one rate is what the released checkpoints were probably trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+
+from vica.errors import RecipeError
+from vica.training.config import (
+    Batch,
+    Hardware,
+    LearningRates,
+    Mixture,
+    Saving,
+    Source,
+    TrainingConfig,
+)
+
+RATE = 1e-5
+STATED_VISION_RATE = 2e-6
+PROJECTOR_RATE = 1e-3
+"""[S] of stage 1; its `mm_vision_tower_lr` of 1e-3 has no effect, as SigLIP is frozen there."""
+
+CC3M = Source(  # [R] 595,375 images with a caption each
+    path="liuhaotian/LLaVA-CC3M-Pretrain-595K",
+    format="llava-cc3m",
+    published=595_375,
+    visuals=595_375,
+)
+ONEVISION = Source(  # [S] each subset "random:10%"; [R] 279,353 in total
+    path="lmms-lab/LLaVA-OneVision-Data",
+    format="llava-onevision",
+    sampling="random:10%",
+    published=279_353,
+)
+VICA_322K = Source(  # [V] 4,495 videos of ARKitScenes, 1,425 of ScanNet, 854 of ScanNet++
+    path="nkkbr/ViCA-322K", format="vica", published=322_003, visuals=6_774
+)
+VICA_281K = replace(VICA_322K, format="vica-base", published=281_359)  # [V] Figure 4
+VICA_THINKING = Source(  # [R] 2,680 examples, each about a video of its own
+    path="nkkbr/ViCA-thinking-2.68k", published=2_680, visuals=2_680
+)
+
+
+def vica2_stage1() -> TrainingConfig:
+    """ViCA2 stage 1: the new spatial projector alone, on captions of CC3M.
+
+    [S] 4 GPUs of 8 sequences twice, 1e-3, ZeRO-2 with offload (its file is not published), the
+    newest 2 checkpoints kept (every 2,000 steps there).
+    """
+    return TrainingConfig(
+        name="ViCA2-stage1",
+        base="nkkbr/ViCA2-init",
+        shape="vica2-7b",
+        mixture=Mixture(sources=(CC3M,)),
+        learning_rates=LearningRates(
+            language_model=None,
+            semantic_encoder=None,
+            semantic_projector=None,
+            spatial_projector=PROJECTOR_RATE,
+        ),
+        output="checkpoints/ViCA2-stage1",
+        batch=Batch(packs_per_device=8, accumulation=2, loss_group=8),
+        hardware=Hardware(devices=4, zero=2, offload="optimizer"),
+        saving=Saving(keep=2),
+    )
+
+
+def vica2_stage2() -> TrainingConfig:
+    """ViCA2 stage 2: everything but Hiera, on a tenth of LLaVA-OneVision.
+
+    [S] 4 GPUs of 1 sequence twice, 1e-5, ZeRO-3 with optimizer and parameters offloaded, the
+    newest 2 checkpoints kept (every 2,000 steps there).
+    """
+    return TrainingConfig(
+        name="ViCA2-stage2",
+        base="nkkbr/ViCA2-stage1-align",
+        shape="vica2-7b",
+        mixture=Mixture(sources=(ONEVISION,)),
+        learning_rates=_all_but_hiera(),
+        output="checkpoints/ViCA2-stage2",
+        batch=Batch(packs_per_device=1, accumulation=2),
+        hardware=Hardware(devices=4, zero=3, offload="all"),
+        saving=Saving(keep=2),
+    )
+
+
+def vica2_stage3() -> TrainingConfig:
+    """ViCA2 stage 3: everything but Hiera, on ViCA-322K; a checkpoint every 5% of it.
+
+    [S] as stage 2; a checkpoint each 2,056 of about 40,250 steps, the newest 22 kept.
+    """
+    return replace(
+        vica2_stage2(),
+        name="ViCA2",
+        base="nkkbr/ViCA2-stage2-onevision-ft",
+        mixture=Mixture(sources=(VICA_322K,)),
+        output="checkpoints/ViCA2",
+        saving=Saving(every=0.05, keep=22),
+    )
+
+
+def vica2_thinking() -> TrainingConfig:
+    """ViCA2 Thinking: everything but Hiera, on ViCA-Thinking-2.68K.
+
+    [R] 1e-5, one epoch, ZeRO-3. No script is published: batch and rates of the parts are taken
+    from stage 3.
+    """
+    return replace(
+        vica2_stage3(),
+        name="ViCA2-Thinking",
+        base="nkkbr/ViCA2",
+        mixture=Mixture(sources=(VICA_THINKING,)),
+        output="checkpoints/ViCA2-Thinking",
+    )
+
+
+def vica() -> TrainingConfig:
+    """ViCA: everything, on ViCA-322K; a checkpoint every 5% of it.
+
+    [S] 8 GPUs of 2 sequences twice, 1e-5, ZeRO-3 with offload, a checkpoint each 515 of about
+    10,062 steps, the newest 22 kept. [V] 55 hours on 8 H100.
+    """
+    return replace(
+        vica2_stage3(),
+        name="ViCA",
+        base="lmms-lab/LLaVA-Video-7B-Qwen2",
+        shape="vica-7b",
+        learning_rates=replace(_all_but_hiera(), spatial_projector=None),
+        output="checkpoints/ViCA",
+        batch=Batch(packs_per_device=2, accumulation=2, loss_group=2),
+        hardware=Hardware(devices=8, zero=3, offload="all"),
+    )
+
+
+def vica_base_only() -> TrainingConfig:
+    """ViCA without the complex reasoning data: the 281,359 conversations of `base` alone.
+
+    [V] the "Base" curve of Figure 4; all else as ViCA.
+    """
+    return replace(
+        vica(),
+        name="ViCA-Base",
+        mixture=Mixture(sources=(VICA_281K,)),
+        output="checkpoints/ViCA-Base",
+    )
+
+
+def vica_thinking() -> TrainingConfig:
+    """ViCA Thinking: ViCA trained on ViCA-Thinking-2.68K, with checkpoints every 5%.
+
+    [V] one epoch. No script is published: batch and rates are those of ViCA.
+    """
+    return replace(
+        vica(),
+        name="ViCA-thinking",
+        base="nkkbr/ViCA",
+        mixture=Mixture(sources=(VICA_THINKING,)),
+        output="checkpoints/ViCA-thinking",
+    )
+
+
+def one_rate(build: Callable[[], TrainingConfig]) -> Callable[[], TrainingConfig]:
+    """The twin of a recipe in which SigLIP learns at the rate of everything else."""
+
+    def twin() -> TrainingConfig:
+        config = build()
+        rates = replace(config.learning_rates, semantic_encoder=RATE)
+        name, output = f"{config.name}-one-rate", f"{config.output}-one-rate"
+        return replace(config, name=name, output=output, learning_rates=rates)
+
+    first = (build.__doc__ or "").splitlines()[0].rstrip(".")
+    twin.__doc__ = f"{first}; SigLIP at 1e-5 too, as was probably in force."
+    return twin
+
+
+Recipe = Callable[[], TrainingConfig]
+_TWO_RATES: dict[str, Recipe] = {
+    "vica2-stage2": vica2_stage2,
+    "vica2-stage3": vica2_stage3,
+    "vica2-thinking": vica2_thinking,
+    "vica": vica,
+    "vica-base-only": vica_base_only,
+    "vica-thinking": vica_thinking,
+}
+RECIPES: dict[str, Recipe] = {
+    "vica2-stage1": vica2_stage1,
+    **_TWO_RATES,
+    **{f"{name}-one-rate": one_rate(build) for name, build in _TWO_RATES.items()},
+}
+"""By the names that `vicabench train` takes."""
+
+
+def recipe(name: str) -> TrainingConfig:
+    """The configuration of a recipe; raises RecipeError for a name that is none."""
+    if name not in RECIPES:
+        near = get_close_matches(name, RECIPES, n=3, cutoff=0.4) or list(RECIPES)
+        raise RecipeError(f"there is no recipe {name!r}; near are {', '.join(near)}")
+    return RECIPES[name]()
+
+
+def _all_but_hiera() -> LearningRates:
+    return LearningRates(
+        language_model=RATE,
+        semantic_encoder=STATED_VISION_RATE,
+        semantic_projector=RATE,
+        spatial_projector=RATE,
+    )

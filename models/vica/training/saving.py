@@ -1,0 +1,139 @@
+"""Checkpoints on the way: complete, in the published layout, there as a whole or not at all.
+
+`OUTPUT/NAME-5p` ... `OUTPUT/NAME-95p`, `OUTPUT/NAME` are checkpoints like the published ones, with
+`training.json` inside. `OUTPUT/resume/NAME-5p` is what is needed to go on from there, which is
+several times as large and of no use to others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vica.checkpoint import write_published_config
+from vica.modeling import ViCA
+from vica.processing import ViCAProcessor
+from vica.training.config import Precision, Saving
+
+RECORD = "training.json"
+STATES = "resume"
+PARTIAL = ".partial"
+DTYPES: dict[Precision, torch.dtype] = {
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp32": torch.float32,
+}
+PACKAGES = ("torch", "transformers", "accelerate")
+
+
+def milestones(name: str, steps: int, saving: Saving) -> dict[int, str]:
+    """After which step which checkpoint is saved; the last is `name` itself.
+
+    Where a run has fewer steps than shares, the shares that end with the same step are one.
+    """
+    shares = int(1 / saving.every + 1e-9)
+    named = {}
+    for number in range(1, shares + 1):
+        share = number * saving.every
+        step = max(1, round(share * steps))
+        if step < steps:
+            named[step] = f"{name}-{round(100 * share, 2):g}p"
+    return {**named, steps: name}
+
+
+def partial(target: Path) -> Path:
+    """An empty folder beside `target`, in which it is written."""
+    folder = target.with_name(f".{target.name}{PARTIAL}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def publish(folder: Path, target: Path) -> None:
+    """Make a folder that was written whole appear under its name, all of it on the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(folder)
+    if target.exists():
+        old = target.with_name(f".{target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+        folder.rename(target)
+        shutil.rmtree(old)
+    else:
+        folder.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_checkpoint(
+    folder: Path,
+    model: ViCA,
+    processor: ViCAProcessor,
+    tensors: Mapping[str, Tensor],
+    *,
+    precision: Precision,
+    record: Mapping[str, Any],
+) -> None:
+    """Model, tokenizer and `training.json` in the published layout, weights as they are trained.
+
+    `tensors` are the model's, whole, under our names.
+    """
+    dtype = DTYPES[precision]
+    model.save_pretrained(folder, state_dict={k: v.to(dtype) for k, v in tensors.items()})
+    config = type(model.config)(**{**model.config.to_dict(), "dtype": dtype})
+    write_published_config(config, folder)
+    processor.save_pretrained(folder)
+    write_record(folder, record)
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write `training.json`, which says that a folder is whole, and what it is."""
+    versions = {package: version(package) for package in PACKAGES}
+    text = json.dumps({**record, "versions": versions}, indent=2)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+
+
+def drop_old(output: Path, name: str, saving: Saving, *, finished: bool) -> None:
+    """Remove checkpoints beyond the newest `saving.keep`, and states that are not to be kept."""
+    states = newest_last(output / STATES, name)
+    if saving.optimizer == "last":
+        kept = [] if finished else states[-1:]
+        for state in states:
+            if state not in kept:
+                shutil.rmtree(state)
+    if saving.keep is not None:
+        for folder in newest_last(output, name)[: -saving.keep]:
+            shutil.rmtree(folder)
+
+
+def newest_last(folder: Path, name: str) -> list[Path]:
+    """The whole checkpoints or states of a run in a folder, by how far they are trained."""
+    if not folder.is_dir():
+        return []
+    ours = re.compile(rf"{re.escape(name)}(-[0-9.]+p)?")
+    found = [path for path in folder.iterdir() if ours.fullmatch(path.name)]
+    whole = [path for path in found if (path / RECORD).is_file()]
+    return sorted(whole, key=lambda path: int(read_record(path / RECORD)["step"]))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `training.json` says."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record

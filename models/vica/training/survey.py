@@ -1,0 +1,272 @@
+"""How many conversations, packs and tokens a run will see, from its data or from what is published.
+
+Data that is on this machine is counted; lengths are means over an even sample of it. Where there
+is none, the published numbers are taken, and what cannot be known is left out and said so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vica.chat import IGNORED, PLACEHOLDER, time_instruction
+from vica.config import ViCA2Config, ViCAConfig
+from vica.errors import DataError, RecipeError
+from vica.fusion import image_tokens
+from vica.images import Size, grid_of
+from vica.training import parquetfiles
+from vica.training.config import Source, TrainingConfig
+from vica.training.index import Conversations
+from vica.training.masks import labelled
+from vica.training.mixture import Progress, conversations
+from vica.training.operations import PackShape
+from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
+
+SAMPLE = 256
+"""Conversations, and packs, whose lengths are averaged."""
+ASSUMED_IMAGE: Size = (480, 640)
+"""Height and width where no image can be looked at."""
+SHOWN = 3
+"""How many bad records are named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """The data of a run: `packs` of an epoch, and the mean one of them.
+
+    `text_counted` says whether its positions include the text. `problems` are the first of the
+    `bad` records; `notes` say what was counted, what is published and what is assumed.
+    """
+
+    conversations: int
+    visuals: int | None
+    packs: int
+    shape: PackShape
+    text_counted: bool
+    bad: int = 0
+    problems: tuple[str, ...] = ()
+    digest: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What stands for a visual: its tokens, and what the two encoders see of it."""
+
+    tokens: float
+    semantic_inputs: float
+    spatial_inputs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Ids of a conversation: shared by all about its visual, and its own; labelled ones of each."""
+
+    shared: float = 0
+    own: float = 0
+    shared_labels: float = 0
+    own_labels: float = 0
+
+
+def survey(
+    config: TrainingConfig,
+    architecture: ViCAConfig,
+    tokenizer: Any | None,
+    *,
+    progress: Progress | None = None,
+) -> Survey:
+    """Look at the data if all of it is here, or else at its published numbers.
+
+    Raises DataError where there is neither, and RecipeError where a video alone overflows a pack.
+    """
+    video = shown(architecture, VIDEO, config.frames)
+    if video.tokens > config.batch.max_tokens:
+        raise RecipeError(
+            f"{config.frames} frames make {video.tokens:.0f} tokens, more than batch.max_tokens="
+            f"{config.batch.max_tokens}: use fewer frames, or more pooling"
+        )
+    here = [Path(s.path).exists() or "{" in s.path for s in config.mixture.sources]
+    if all(here):
+        data = conversations(replace(config.mixture, max_bad=1.0), progress=progress)
+        return _counted(config, architecture, tokenizer, data)
+    return _published(config, architecture)
+
+
+def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAGE) -> Shown:
+    """What stands for a video of so many frames, for an image of this height and width, or none."""
+    if kind == TEXT:
+        return Shown(tokens=0, semantic_inputs=0, spatial_inputs=0)
+    if kind == VIDEO:
+        budget = config.layout.video(frames)
+        return Shown(
+            tokens=budget.total, semantic_inputs=frames, spatial_inputs=budget.spatial_frames
+        )
+    grid = grid_of(size, config.image_grid_pinpoints or [], config.siglip_size)
+    crops = torch.empty(1 + grid[0] * grid[1], config.siglip_side**2, 1, device="meta")
+    newline = torch.empty(1, device="meta")
+    row = image_tokens(crops, newline, grid=grid, image_size=size, max_tiles=config.max_tiles)
+    spatial = isinstance(config, ViCA2Config)
+    side = config.hiera_side if isinstance(config, ViCA2Config) else 0
+    return Shown(
+        tokens=len(row) + side * (side + 1), semantic_inputs=len(crops), spatial_inputs=spatial
+    )
+
+
+def _counted(
+    config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | None, data: Conversations
+) -> Survey:
+    """The data that is here, with as many bad records as there are."""
+    if not len(data):
+        raise DataError(f"all {len(data.problems)} records are bad; the first: {data.problems[0]}")
+    picked = [data[i] for i in _evenly(len(data))]
+    text = _text(config, picked, tokenizer) if tokenizer else Text()
+    most = config.batch.pack
+    if text.own:
+        longest = max(shown(architecture, c.kind, config.frames).tokens for c in picked)
+        room = config.batch.max_tokens - longest - text.shared
+        most = max(1, min(most, int(room // text.own)))
+    of_group = -(-data.by_visual.sizes // most)
+    ends = np.cumsum(of_group)
+    chosen = [data.by_visual[int(np.searchsorted(ends, p, "right"))] for p in _evenly(ends[-1])]
+    seen = [_look(architecture, data[int(group[0])], config.frames) for group in chosen]
+    notes = ["conversations and packs are counted in the data"]
+    notes.append(
+        f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
+        if tokenizer
+        else "text and logits are left out: the checkpoint and its tokenizer are not here"
+    )
+    return Survey(
+        conversations=len(data),
+        visuals=len(data.by_visual),
+        packs=int(ends[-1]),
+        shape=_shape([(s, 1) for s in seen], text, len(data) / float(ends[-1])),
+        text_counted=tokenizer is not None,
+        bad=len(data.problems),
+        problems=tuple(map(str, data.problems[:SHOWN])),
+        digest=data.digest,
+        notes=tuple(notes),
+    )
+
+
+def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
+    """What the authors count; conversations spread evenly over their videos."""
+    sources, most = config.mixture.sources, config.batch.pack
+    unknown = [s.path for s in sources if s.published is None]
+    if unknown:
+        raise DataError(
+            f"{', '.join(unknown)}: there is no such file or folder, and no published number"
+        )
+    packs = [_spread(source, most) for source in sources]
+    kinds: list[Kind] = [IMAGE if s.format.startswith("llava") else VIDEO for s in sources]
+    seen = [shown(architecture, kind, config.frames) for kind in kinds]
+    total = sum(source.published or 0 for source in sources)
+    visuals = [source.visuals for source in sources]
+    notes = [
+        "the data is not here: its numbers are the published ones",
+        "text is left out, and with it the logits",
+    ]
+    if most > 1:
+        notes.append("packs are estimated: conversations spread evenly over the visuals")
+    if IMAGE in kinds:
+        height, width = ASSUMED_IMAGE
+        notes.append(f"every image is taken to be {width} x {height}, and every record to have one")
+    return Survey(
+        conversations=total,
+        visuals=None if None in visuals else sum(v or 0 for v in visuals),
+        packs=sum(packs),
+        shape=_shape(list(zip(seen, packs, strict=True)), Text(), total / sum(packs)),
+        text_counted=False,
+        notes=tuple(notes),
+    )
+
+
+def _spread(source: Source, most: int) -> int:
+    """The packs of a source; each conversation has a visual of its own where that is not known."""
+    total = source.published or 0
+    visuals = source.visuals or total
+    each, more = divmod(total, visuals)
+    return more * math.ceil((each + 1) / most) + (visuals - more) * math.ceil(each / most)
+
+
+def _shape(seen: Sequence[tuple[Shown, float]], text: Text, per_pack: float) -> PackShape:
+    """The mean pack; a placeholder's id makes room for its tokens."""
+    weight = sum(w for _, w in seen)
+    tokens, semantic, spatial = (
+        sum(getattr(s, name) * w for s, w in seen) / weight
+        for name in ("tokens", "semantic_inputs", "spatial_inputs")
+    )
+    return PackShape(
+        semantic_inputs=semantic,
+        spatial_inputs=spatial,
+        prefix=tokens + text.shared,
+        conversations=per_pack,
+        own=text.own,
+        predicted=text.shared_labels + per_pack * text.own_labels,
+    )
+
+
+def _look(architecture: ViCAConfig, conversation: Conversation, frames: int) -> Shown:
+    """What a conversation shows; an image's size is read, the assumed one if it cannot be."""
+    size = ASSUMED_IMAGE
+    if conversation.kind == IMAGE and conversation.visual is not None:
+        try:
+            size = _image_size(conversation.visual)
+        except (OSError, ValueError, SyntaxError, DataError):
+            size = ASSUMED_IMAGE
+    return shown(architecture, conversation.kind, frames, size)
+
+
+def _image_size(path: Path) -> Size:
+    if parquetfiles.is_row(path):
+        image = parquetfiles.image(path)
+        return image.height, image.width
+    with Image.open(path) as opened:
+        return opened.height, opened.width
+
+
+def _text(config: TrainingConfig, picked: Sequence[Conversation], tokenizer: Any) -> Text:
+    """The mean lengths of some conversations; frames are taken to be a second apart."""
+    timed = ""
+    if config.time_instruction:
+        timed = time_instruction(float(config.frames), [float(s) for s in range(config.frames)])
+    found = [_lengths(conversation, tokenizer, timed) for conversation in picked]
+    return Text(
+        shared=fmean(t.shared for t in found),
+        own=fmean(t.own for t in found),
+        shared_labels=fmean(t.shared_labels for t in found),
+        own_labels=fmean(t.own_labels for t in found),
+    )
+
+
+def _lengths(conversation: Conversation, tokenizer: Any, timed: str) -> Text:
+    """Shared is what another conversation, whose text begins otherwise, has in common."""
+    start = f"{PLACEHOLDER}\n" if conversation.visual else ""
+    other = replace(conversation, turns=((HUMAN, f"{start}\0"), (GPT, "\0")))
+    ids, labels = labelled(conversation, tokenizer, time_instruction=timed)
+    others, _ = labelled(other, tokenizer, time_instruction=timed)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(ids, others, strict=False))
+    shared = sum(1 for _ in same)
+    return Text(
+        shared=shared - (conversation.visual is not None),
+        own=len(ids) - shared,
+        shared_labels=_labelled(labels[:shared]),
+        own_labels=_labelled(labels[shared:]),
+    )
+
+
+def _labelled(labels: Iterable[int]) -> int:
+    return sum(label != IGNORED for label in labels)
+
+
+def _evenly(count: int) -> list[int]:
+    """At most `SAMPLE` numbers below `count`, evenly spread."""
+    return [int(n) for n in np.linspace(0, count - 1, min(SAMPLE, int(count)))]

@@ -1,0 +1,237 @@
+"""Hugging Face's Trainer, with our loss, our parameter groups, our checkpoints and our watch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import SequentialSampler
+from transformers import Trainer, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
+
+from vica.errors import TrainingError
+from vica.modeling import ViCA
+from vica.processing import ViCAProcessor
+from vica.training import saving
+from vica.training.config import TrainingConfig
+from vica.training.flops import Cost
+from vica.training.groups import parameter_groups, rest
+from vica.training.logs import Meter, Watch
+from vica.training.packing import Plan
+
+WEIGHTS = "trained.safetensors"
+"""The trained weights in the precision of the optimizer, in a state."""
+FAULTS = "unreadable.txt"
+PREFIX = "model."
+"""How `PackLoss` names what is the model's."""
+
+
+class PackTrainer(Trainer):
+    """Trains a `PackLoss` on the packs of a plan."""
+
+    def __init__(
+        self, *, config: TrainingConfig, plan: Plan, processor: ViCAProcessor, **options: Any
+    ) -> None:
+        self.run_config = config
+        self.plan = plan
+        self.processor = processor
+        self.output = Path(config.output)
+        self.names = saving.milestones(config.name, plan.steps, config.saving)
+        self.watch = Watch(config.limits)
+        self.step_loss: list[Tensor] = []
+        super().__init__(**options)
+        self.meter = Meter(Cost.of(self.vica), self.args.device)
+        self.add_callback(_Steps(self))
+
+    @property
+    def vica(self) -> ViCA:
+        """The model itself."""
+        loss = self.accelerator.unwrap_model(self.model)
+        return loss.model  # type: ignore[no-any-return]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        """The plan is the order."""
+        return SequentialSampler(train_dataset or self.train_dataset)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:  # noqa: ARG002
+        """AdamW with a group of parameters for each part."""
+        if self.optimizer is None:
+            settings = self.run_config.optimizer
+            groups = parameter_groups(self.vica, self.run_config.learning_rates, settings)
+            kind = self._adam()
+            self.optimizer = kind(
+                groups, betas=(settings.beta1, settings.beta2), eps=settings.epsilon
+            )
+        return self.optimizer
+
+    def _adam(self) -> Any:
+        """DeepSpeed's own where it computes the steps of a GPU run on the CPU."""
+        hardware = self.run_config.hardware
+        if hardware.offload == "none" or self.args.device.type == "cpu":
+            return torch.optim.AdamW
+        from deepspeed.ops.adam import DeepSpeedCPUAdam  # noqa: PLC0415  (an extra)
+
+        return DeepSpeedCPUAdam
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """A step's batches of this process, and the number of loss groups of the whole step."""
+        start = time.perf_counter()
+        batches = list(islice(epoch_iterator, num_batches))
+        self.meter.counts["waited"] += time.perf_counter() - start
+        own = torch.tensor(float(sum(b["groups"] for b in batches)), device=device)
+        groups = self.accelerator.reduce(own, "sum")
+        return batches, groups.clamp(min=1)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """This batch's share of the step's loss; gradients are averaged over the processes."""
+        processes = self.accelerator.num_processes
+        rest(self.vica)
+        out = model(inputs, num_items_in_batch / processes)
+        self.meter.add(inputs, out["segments"])
+        self._note(inputs["faults"])
+        self.step_loss.append(out["loss"].detach())
+        return (out["loss"], out) if return_outputs else out["loss"]
+
+    def _note(self, faults: tuple[str, ...]) -> None:
+        if faults:
+            with (self.output / FAULTS).open("a", encoding="utf-8") as file:
+                file.writelines(f"{fault}\n" for fault in faults)
+
+    def check_step(self) -> None:
+        """Raise TrainingError, in all processes, if the step that was just computed has failed."""
+        own = torch.stack(self.step_loss).sum().float()
+        self.step_loss.clear()
+        self.watch.check(float(self.accelerator.reduce(own, "mean")), self.state.global_step + 1)
+
+    def check_finished(self) -> None:
+        """Raise TrainingError unless every pack of the plan was trained on."""
+        if self.state.global_step != self.plan.steps:
+            raise TrainingError(
+                f"training ended after {self.state.global_step} of {self.plan.steps} steps"
+            )
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the rates; stop when more could not be read than the mixture allows."""
+        if "loss" in logs:
+            own = torch.tensor(list(self.meter.counts.values()), device=self.args.device)
+            totals = self.accelerator.reduce(own.float(), "sum")
+            logs |= self.meter.read(totals, self.accelerator.num_processes)
+            self._check_lost()
+        super().log(logs, start_time)
+
+    def _check_lost(self) -> None:
+        allowed = self.run_config.mixture.max_bad * self.plan.conversations
+        if self.meter.lost > allowed:
+            raise TrainingError(
+                f"{self.meter.lost} conversations were left out as their videos or images cannot "
+                f"be read, more than the share of {self.run_config.mixture.max_bad:.2%} that "
+                f"mixture.max_bad allows; they are listed in {self.output / FAULTS}"
+            )
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
+        """Write the checkpoint that belongs after this step, and what going on from it needs."""
+        step, steps = self.state.global_step, self.plan.steps
+        target = self.output / self.names[step]
+        states = self.output / saving.STATES / target.name
+        first = self.args.should_save
+        record = self._record()
+        if step < steps:
+            self._write_state(states, record)
+        tensors = self._gathered()
+        if first:
+            folder = saving.partial(target)
+            precision = self.run_config.hardware.precision
+            saving.write_checkpoint(
+                folder, self.vica, self.processor, tensors, precision=precision, record=record
+            )
+            saving.publish(folder, target)
+            saving.drop_old(
+                self.output, self.run_config.name, self.run_config.saving, finished=step == steps
+            )
+        self.accelerator.wait_for_everyone()
+
+    def _record(self) -> dict[str, Any]:
+        step = self.state.global_step
+        done = self.plan.packs[: step * self.plan.packs_per_step]
+        return {
+            "name": self.run_config.name,
+            "step": step,
+            "steps": self.plan.steps,
+            "conversations": sum(map(len, done)),
+            "unreadable": self.meter.lost,
+            "recipe": self.run_config.resolved(),
+            "recipe_digest": self.run_config.digest,
+            "plan": self.plan.digest,
+            "data": self.train_dataset.conversations.digest,
+        }
+
+    def _gathered(self) -> dict[str, Tensor]:
+        """All tensors of the model, by our names; with ZeRO-3 in the first process only."""
+        if self.is_deepspeed_enabled:
+            tensors = self.accelerator.get_state_dict(self.deepspeed) or {}
+        else:
+            tensors = self.accelerator.unwrap_model(self.model).state_dict()
+        return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+
+    def _write_state(self, target: Path, record: dict[str, Any]) -> None:
+        """Optimizer, schedule, random numbers and unrounded weights, of all processes."""
+        folder = target.with_name(f".{target.name}{saving.PARTIAL}")
+        if self.args.should_save:
+            saving.partial(target)
+        self.accelerator.wait_for_everyone()
+        self._save_optimizer_and_scheduler(str(folder))
+        self._save_scaler(str(folder))
+        self._save_rng_state(str(folder))
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            if not self.is_deepspeed_enabled:
+                trained = {n: p for n, p in self.vica.named_parameters() if p.requires_grad}
+                save_file(
+                    {n: p.detach().contiguous() for n, p in trained.items()}, folder / WEIGHTS
+                )
+            self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+            saving.write_record(folder, record)
+            saving.publish(folder, target)
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
+        """The unrounded weights of a state; what is frozen is the checkpoint's."""
+        tensors = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        found = self.vica.load_state_dict(tensors, strict=False)
+        if found.unexpected_keys:
+            raise TrainingError(f"{resume_from_checkpoint}: holds other weights than the model")
+
+
+class _Steps(TrainerCallback):
+    """Checks every step, and says after which a checkpoint is due."""
+
+    def __init__(self, trainer: PackTrainer) -> None:
+        self.trainer = trainer
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Before the weights change."""
+        self.trainer.check_step()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        """Save after the steps of the plan's shares."""
+        control.should_save = state.global_step in self.trainer.names
+        return control
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        """The last step was saved as every other."""
+        control.should_save = False
+        return control

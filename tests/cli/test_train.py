@@ -1,0 +1,62 @@
+"""`vicabench train --list` and `--dry-run`: the plan of a run at full size, without its weights."""
+
+import json
+from pathlib import Path
+
+from vica.tiny import write_tiny_checkpoint
+
+from tests.support import Vicabench, refuses
+
+TURNS = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "4"}]
+
+
+def row_of(output: str, start: str) -> str:
+    return next(line for line in output.splitlines() if line.startswith(start))
+
+
+def test_the_recipes_are_listed(vicabench: Vicabench) -> None:
+    done = vicabench("train", "--list")
+    assert done.returncode == 0, done.stderr
+    assert "nkkbr/ViCA2-stage2-onevision-ft" in row_of(done.stdout, "vica2-stage3 ")
+    assert row_of(done.stdout, "vica2-stage3-one-rate")
+
+
+def test_a_dry_run_at_full_size_needs_neither_weights_nor_data(vicabench: Vicabench) -> None:
+    done = vicabench("train", "vica2-stage3", "--pack", "48", "--devices", "8", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert row_of(done.stdout, "all ").split()[1:] == ["8,115,088,032", "8,046,412,320"]
+    assert row_of(done.stdout, "spatial encoder").split()[-1] == "frozen"
+    assert row_of(done.stdout, "conversations").split()[1] == "322,003"
+    assert row_of(done.stdout, "packs an epoch").split()[3] == "6,774"
+    assert row_of(done.stdout, "steps").split()[1] == "424"  # 6,774 in steps of 1 x 2 x 8
+    assert row_of(done.stdout, "AdamW").split()[2] == "12.07"  # GB: 12 x 8,046,412,320 / 8
+    assert "  semantic_encoder: 2.0e-06" in done.stdout
+    assert "- the data is not here" in done.stdout
+
+
+def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    write_tiny_checkpoint(tmp_path / "tiny")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos/a.mp4").touch()
+    records = [{"video": v, "conversations": TURNS} for v in ("a.mp4", "a.mp4", "\x1b[2Jgone.mp4")]
+    (tmp_path / "mine.json").write_text(json.dumps(records), encoding="utf-8")
+    (tmp_path / "mix.yaml").write_text(
+        "datasets: [{json_path: mine.json, sampling_strategy: all}]", encoding="utf-8"
+    )
+    arguments = ("--data", "mix.yaml", "--media", "videos", "--set", "base=tiny", "--dry-run")
+    done = vicabench("train", "vica2-thinking", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert row_of(done.stdout, "conversations").split()[1:3] == ["2", "1"]
+    assert "gone.mp4' is not below videos" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "the run would not start" in done.stdout
+
+
+def test_what_cannot_be_trained_is_explained(vicabench: Vicabench) -> None:
+    refuses(vicabench("train"), "--list")
+    stage = ("train", "vica2-stage3", "--dry-run")
+    refuses(vicabench(*stage, "--set", "batch.pak=2"), "batch.pack")
+    refuses(vicabench(*stage, "--save-every", "often"), "--save-every", "5%")
+    refuses(vicabench(*stage, "--data", "none.json"), "none.json")

@@ -1,0 +1,256 @@
+"""Training data from files as they are published: what is read, drawn, refused and counted."""
+
+import io
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from vica.errors import DataError
+from vica.training.config import Format, Mixture, Source
+from vica.training.index import Conversations
+from vica.training.masks import labelled
+from vica.training.mixture import conversations
+from vica.training.records import conversation
+from vica.training.sources import read_mixture
+from vica.training.videos import UnreadableError, see
+
+from tests.vica.published import GOLDENS, Golden
+from tests.videos import write_clip
+
+SAMPLES: list[dict[str, Any]] = json.loads((GOLDENS / "labels.json").read_text())["samples"]
+Record = dict[str, Any]
+
+
+def record(
+    video: str | None = "a.mp4", question: str = "<image>\nHow many?", **more: Any
+) -> Record:
+    turns = [{"from": "human", "value": question}, {"from": "gpt", "value": "4"}]
+    return {**({"video": video} if video else {}), "conversations": turns, **more}
+
+
+def text(number: int) -> Record:
+    return record(None, f"What is {number} and 1?", id=number)
+
+
+def write(path: Path, records: list[Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(map(json.dumps, records)) if path.suffix == ".jsonl" else json.dumps(records)
+    path.write_text(lines, encoding="utf-8")
+    return path
+
+
+def of(
+    path: Path, form: Format = "conversations", *, media_needed: bool = True, **options: Any
+) -> Conversations:
+    source = Source(path=str(path), format=form, sampling=options.pop("sampling", "all"))
+    return conversations(Mixture(sources=(source,), **options), media_needed=media_needed)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s['sample']}-{s['modality']}")
+def test_a_record_becomes_the_ids_and_labels_of_the_original(
+    sample: Record, vica2: Golden, tmp_path: Path
+) -> None:
+    kind = sample["modality"]
+    stated = {"conversations": sample["conversations"]}
+    if kind != "text":
+        stated[kind] = "seen"
+    made = conversation(stated, file=tmp_path, index=0, media=tmp_path, exists=lambda _: True)
+    start, end = sample["text"].find("The video lasts"), "related to this video."
+    told = sample["text"][start : sample["text"].find(end) + len(end)] if start >= 0 else ""
+    for _ in range(2):  # the original tells the time once more at each visit
+        ids, labels = labelled(made, vica2.processor.tokenizer, time_instruction=told)
+        assert (ids, labels) == (sample["input_ids"], sample["labels"])
+
+
+def test_vica_322k_is_read_from_its_folders_with_or_without_the_complex_part(
+    tmp_path: Path,
+) -> None:
+    for place in ("arkitscenes/a.mp4", "scannet/b.mp4"):
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).touch()
+    write(tmp_path / "arkitscenes/base/count.json", [record("arkitscenes/a.mp4") for _ in "12"])
+    write(tmp_path / "scannet/base/size.json", [record("scannet/b.mp4", id="x")])
+    write(tmp_path / "arkitscenes/complex/tell.json", [record("arkitscenes/a.mp4")])
+    found = of(tmp_path, "vica")
+    assert [c.file.name for c in found] == ["count.json", "count.json", "tell.json", "size.json"]
+    assert found[3].id == "x"
+    assert found[3].visual == tmp_path / "scannet/b.mp4"
+    assert [list(group) for group in found.by_visual] == [[0, 1, 2], [3]]
+    assert len(of(tmp_path, "vica-base")) == 3
+    with pytest.raises(DataError, match="no <source>/base"):
+        of(tmp_path / "scannet", "vica")
+
+
+def test_cc3m_and_onevision_show_images_of_files_and_of_parquet_rows(
+    tmp_path: Path, vica2: Golden
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (140, 90), (200, 30, 30)).save(picture, "PNG")
+    (tmp_path / "cc3m/images").mkdir(parents=True)
+    (tmp_path / "cc3m/images/GCC_1.jpg").write_bytes(picture.getvalue())
+    captioned = {**record(None, "Describe it.\n<image>"), "image": "GCC_1.jpg"}
+    write(tmp_path / "cc3m/chat.json", [captioned])
+    rows = [
+        {**record(None, q), "image": i, "id": str(n), "data_source": "toy"}
+        for n, (q, i) in enumerate(
+            [("<image>\nWhat?", {"bytes": picture.getvalue(), "path": None}), ("Why?", None)] * 3
+        )
+    ]
+    (tmp_path / "onevision/toy(x)").mkdir(parents=True)
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, tmp_path / "onevision/toy(x)/train-0.parquet", row_group_size=2)
+    sources = (
+        Source(path=str(tmp_path / "cc3m"), format="llava-cc3m"),
+        Source(path=str(tmp_path / "onevision"), format="llava-onevision", sampling="end:50%"),
+    )
+    found = conversations(Mixture(sources=sources))
+    assert [c.kind for c in found] == ["image", "text", "image", "text"]
+    assert [c.id for c in found[1:]] == ["3", "4", "5"]
+    for number in (0, 2):
+        seen = see(found[number], vica2.processor, frames=2, timed=True)
+        assert seen.visual is not None
+        assert (seen.visual.image_size, seen.time_instruction) == ((90, 140), "")
+    assert see(found[1], vica2.processor, frames=2, timed=True).visual is None
+
+
+@pytest.mark.parametrize(
+    ("sampling", "wanted"),
+    [
+        ("all", range(5)),
+        ("first:2", range(2)),
+        ("first:10%", range(1)),
+        ("first:41%", range(3)),
+        ("end:30%", range(3, 5)),
+        ("first:9", range(5)),
+    ],
+)
+def test_a_share_of_a_file_is_the_originals(sampling: str, wanted: range, tmp_path: Path) -> None:
+    path = write(tmp_path / "five.json", [text(n) for n in range(5)])
+    assert [c.id for c in of(path, sampling=sampling)] == [str(n) for n in wanted]
+
+
+def test_a_random_share_is_the_same_in_every_process_and_another_by_another_seed(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "many.jsonl", [text(n) for n in range(200)])
+    found = of(path, sampling="random:10%", seed=3)
+    assert len({c.id for c in found}) == 20
+    script = (
+        "from vica.training.config import *; from vica.training.mixture import conversations;"
+        f"s = Source(path={str(path)!r}, sampling='random:10%');"
+        "print(*(c.id for c in conversations(Mixture(sources=(s,), seed=3))))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert other.stdout.split() == [c.id for c in found]
+    assert of(path, sampling="random:10%", seed=4).digest != found.digest
+    assert of(path, sampling="random:10%", seed=3).digest == found.digest
+
+
+def test_a_mixture_in_yaml_names_its_files_and_shares(tmp_path: Path) -> None:
+    for name in "abc":
+        write(tmp_path / "data" / f"{name}.json", [text(n) for n in range(10)])
+    yaml = tmp_path / "exp.yaml"
+    yaml.write_text(
+        "datasets:\n"
+        "  - json_path: data/{a,b}.json\n    sampling_strategy: first:10%\n"
+        "  - json_path: data/c.json\n    sampling_strategy: random:3\n"
+    )
+    found = conversations(read_mixture(yaml))
+    assert [c.file.name for c in found] == ["a.json", "a.json", "c.json", "c.json", "c.json"]
+    yaml.write_text("datasets: 3\n")
+    with pytest.raises(DataError, match="json_path"):
+        read_mixture(yaml)
+
+
+BAD: list[tuple[object, str]] = [
+    (record("gone.mp4"), "'gone.mp4' is not below"),
+    (record("../a.mp4"), "leads out"),
+    (record(question="How many?"), "0 <image> in its first turn and one video"),
+    (record(question="<image>\nHow many <image>?"), "2 <image>"),
+    (record(None), "1 <image> in its first turn and neither"),
+    (record(conversations=[]), "no 'conversations'"),
+    (record(question=" "), "empty turn of 'human'"),
+    (record(conversations=[{"from": "human", "value": "<image>"}]), "not 'human' and 'gpt'"),
+    (record(conversations=[{"from": "human", "value": 3}]), "'from' and a 'value'"),
+    (record(image=["a.png", "b.png"], video=None), "2 of them"),
+    (["no record"], "no object but list"),
+]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_bad_records_are_left_out_counted_and_named_with_the_reason(
+    suffix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.mp4").touch()
+    path = write(tmp_path / f"mixed{suffix}", [record(), *(bad for bad, _ in BAD), record()])
+    found = of(path, max_bad=0.9)
+    assert [c.index for c in found] == [0, len(BAD) + 1]
+    assert [p.index for p in found.problems] == list(range(1, len(BAD) + 1))
+    for problem, (_, reason) in zip(found.problems, BAD, strict=True):
+        assert reason in problem.reason
+        assert f"mixed{suffix}, record {problem.index}" in str(problem)
+    with pytest.raises(DataError, match="11 of 13 records") as stopped:
+        of(path)
+    assert "gone.mp4" in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b'[{"id": 1}, {"id": ]', "at byte 12"),
+        (b'[{"id": 1}', "at byte 10"),
+        (b'{"id": 1}', "no JSON list"),
+        (b"[] more", "goes on"),
+        (b'["\xff"]', "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused_saying_where(
+    content: bytes, wrong: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=wrong):
+        of(path)
+
+
+def test_records_are_found_again_wherever_a_portion_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [record(None, f"é {'x' * n} \u2019?", id=n) for n in range(60)]
+    path = tmp_path / "wide.json"
+    path.write_text("\ufeff" + json.dumps(records, ensure_ascii=False, indent=1), encoding="utf-8")
+    monkeypatch.setattr("vica.training.jsonfiles.PORTION", 7)
+    sent: Conversations = pickle.loads(pickle.dumps(of(path)))
+    assert [c.turns[0][1] for c in sent] == [r["conversations"][0]["value"] for r in records]
+
+
+def test_the_data_keep_their_digest_when_they_move_and_lose_it_when_they_change(
+    tmp_path: Path,
+) -> None:
+    here = write(tmp_path / "here.json", [text(n) for n in range(9)])
+    there = write(tmp_path / "far/there.json", [text(n) for n in range(9)])
+    other = write(tmp_path / "other.json", [text(n) for n in range(1, 10)])
+    assert of(here).digest == of(there).digest != of(other).digest
+
+
+def test_a_video_is_shown_with_its_times_and_a_broken_one_is_named(
+    tmp_path: Path, vica2: Golden
+) -> None:
+    write_clip(tmp_path / "a.mp4", frames=8)
+    (tmp_path / "b.mp4").write_bytes(b"no video")
+    found = of(write(tmp_path / "two.json", [record(), record("b.mp4")]))
+    shown = see(found[0], vica2.processor, frames=4, timed=True)
+    assert shown.visual is not None
+    assert len(shown.visual.pixels_FCHW) == 4
+    assert "and 4 frames are uniformly sampled" in shown.time_instruction
+    with pytest.raises(UnreadableError, match=r"two\.json, record 1: .*b\.mp4"):
+        see(found[1], vica2.processor, frames=4, timed=True)

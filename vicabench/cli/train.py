@@ -1,0 +1,126 @@
+"""`vicabench train`: train by a published recipe, or say what that would do and cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vicabench.cli.data import interruptible
+from vicabench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vica.training.config import TrainingConfig
+
+KEPT = "The last checkpoint is kept: type the same command with --resume last to go on."
+
+
+def command(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe of --list: vica2-stage3 ...")
+    ] = None,
+    *,
+    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Train nothing: print the configuration, parameters, steps, tokens, operations "
+            "and memory. Needs neither weights nor data.",
+        ),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeat for several."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data: a folder, .json, .jsonl, or a .yaml mixture of them."),
+    ] = None,
+    media: Annotated[
+        Path | None, typer.Option(help="The folder that videos and images are relative to.")
+    ] = None,
+    pack: Annotated[
+        int | None,
+        typer.Option(min=1, help="Conversations about a video in one sequence; 1 as published."),
+    ] = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="GPUs of this machine.")] = None,
+    save_every: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="A checkpoint every so much data: 5%.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the checkpoints.", show_default="checkpoints/NAME"),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on from a checkpoint of the run: last, or its name.")
+    ] = None,
+) -> None:
+    """Train a model of the family by a recipe, or with --dry-run see what that would do."""
+    from vicabench.adapters.extras import explained
+
+    with explained(), interruptible(KEPT):
+        if list_recipes:
+            _list()
+            return
+        shorthands = {
+            "batch.pack": pack,
+            "hardware.devices": devices,
+            "saving.every": None if save_every is None else _share(save_every),
+            "output": out,
+        }
+        given = [f"{name}={value}" for name, value in shorthands.items() if value is not None]
+        config = _config(recipe, data, media, [*given, *(settings or [])])
+        if dry_run:
+            from vicabench.cli.training_plan import print_plan
+
+            print_plan(config)
+        else:
+            from vica.training.engine import train
+
+            folder = train(config, resume=resume)
+            typer.echo(f"{config.name} is in {folder}. Ask it: vicabench run --model {folder}")
+
+
+def _config(
+    name: str | None, data: Path | None, media: Path | None, settings: list[str]
+) -> TrainingConfig:
+    """The recipe with what was asked to be changed, and the data where `data fetch` put it."""
+    from vica.training.overrides import changed
+    from vica.training.recipes import recipe
+
+    from vicabench.cli.training_data import placed, with_data
+
+    if name is None:
+        raise ConfigError("Say which recipe to train by. `vicabench train --list` shows them.")
+    config = recipe(name) if data is None else with_data(recipe(name), data)
+    return placed(changed(config, settings), media)
+
+
+def _share(text: str) -> float:
+    """5% as 0.05, and 0.05 as it is."""
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise ConfigError(
+            f"--save-every {text}: give a share of the data, as 5% or 0.05."
+        ) from None
+
+
+def _list() -> None:
+    from rich.table import Table
+    from vica.training.recipes import RECIPES
+
+    from vicabench.cli.output import console
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("starts from", no_wrap=True)
+    table.add_column("trains")
+    for name, build in RECIPES.items():
+        about = (build.__doc__ or "").strip().splitlines()[0]
+        table.add_row(name, build().base, about)
+    console().print(table)

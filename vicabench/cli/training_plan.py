@@ -1,0 +1,151 @@
+"""What `vicabench train --dry-run` prints: the plan of a run, every estimate with its formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import typer
+import yaml
+from rich.table import Table
+from rich.text import Text
+from vica.hub import MODEL_TYPES
+from vica.training.config import TrainingConfig
+from vica.training.dryrun import DryRun, dry_run
+
+from vicabench.cli.output import console
+from vicabench.text import printable
+
+Row = Sequence[str]
+UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+
+
+def print_plan(config: TrainingConfig) -> None:
+    """Print the resolved configuration and the plan that follows from it."""
+    with console(stderr=True).status("planning ...") as status:
+        plan = dry_run(
+            config,
+            progress=lambda path, count: status.update(f"reading {path.name}: {count:,} records"),
+        )
+    typer.echo(printable(yaml.safe_dump(config.resolved(), sort_keys=False, width=100)))
+    screen = console()
+    for title, head, rows in _tables(plan):
+        table = Table(
+            box=None,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+            title_justify="left",
+            show_header=any(head),
+        )
+        table.title, table.title_style = title, "bold"
+        for number, name in enumerate(head):
+            right = 0 < number < len(head) - (head[-1] == "")
+            table.add_column(name, justify="right" if right else "left", no_wrap=right)
+        for row in rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        screen.print(table)
+        screen.print()
+    for note in _notes(plan):
+        screen.print(Text(printable(f"- {note}")))
+
+
+def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:
+    name = MODEL_TYPES[plan.architecture.model_type]
+    where = plan.config.base if plan.at_hand else f"{plan.config.shape}, by its shape"
+    yield f"{name} ({where})", ("part", "parameters", "trained", "learning rate"), _model(plan)
+    yield "Data and steps", ("", "", ""), _run(plan)
+    scale, unit = _unit(sum(plan.flops_per_pack.values()))
+    title = "Operations of a pack, forward and backward (estimated)"
+    yield title, ("part", f"{unit}FLOP", "share"), _operations(plan, scale)
+    scale, unit = _unit(sum(line.device + line.host for line in plan.held))
+    title = f"Memory for each of {plan.config.hardware.devices} devices (estimated)"
+    yield title, ("", f"{unit}B", f"CPU {unit}B", ""), _memory(plan, scale)
+
+
+def _unit(largest: float) -> tuple[float, str]:
+    """The decimal unit in which a number is read easily."""
+    return next(((s, u) for s, u in UNITS if largest >= s), UNITS[-1])
+
+
+def _model(plan: DryRun) -> list[Row]:
+    rows = [
+        (
+            part.part.replace("_", " "),
+            f"{part.parameters:,}",
+            f"{part.trained:,}",
+            "frozen" if part.rate is None else f"{part.rate:g}",
+        )
+        for part in plan.parts
+    ]
+    return [*rows, ("all", f"{plan.parameters:,}", f"{plan.trained:,}", "")]
+
+
+def _run(plan: DryRun) -> list[Row]:
+    config, data, batch = plan.config, plan.data, plan.config.batch
+    shape, devices = data.shape, config.hardware.devices
+    saves = math.ceil(round(1 / config.saving.every, 6))
+    counted = f"{data.bad:,} bad ones left out" if data.digest else "as published"
+    text = "" if data.text_counted else ", text left out"
+    visuals = "unknown" if data.visuals is None else f"{data.visuals:,}"
+    per_step = plan.packs_per_step * shape.conversations
+    return [
+        ("conversations", f"{data.conversations:,}", counted),
+        ("videos and images", visuals, ""),
+        ("packs an epoch", f"{data.packs:,}", f"{shape.conversations:.3g} conversations each"),
+        ("tokens of a pack", f"{shape.positions:,.0f}", f"{shape.prefix:,.0f} shared{text}"),
+        ("tokens an epoch", f"{shape.positions * data.packs:.3g}", ""),
+        (
+            "packs a step",
+            f"{plan.packs_per_step:,}",
+            f"{batch.packs_per_device} x {batch.accumulation} x {devices} devices; about "
+            f"{per_step:.3g} conversations",
+        ),
+        ("epochs", f"{config.epochs:g}", ""),
+        ("steps", f"{plan.steps:,}", ""),
+        ("checkpoints", f"{saves:,}", f"one every {100 * config.saving.every:.3g}% of the data"),
+        ("operations a step", f"{plan.flops_per_step:.3g}", "on all devices"),
+        ("operations in all", f"{plan.flops_per_step * plan.steps:.3g}", ""),
+    ]
+
+
+def _operations(plan: DryRun, scale: float) -> list[Row]:
+    total = sum(plan.flops_per_pack.values())
+    rows = [
+        (part.replace("_", " "), f"{count / scale:,.2f}", f"{count / total:.1%}")
+        for part, count in plan.flops_per_pack.items()
+    ]
+    return [*rows, ("all", f"{total / scale:,.2f}", "")]
+
+
+def _memory(plan: DryRun, scale: float) -> list[Row]:
+    rows = [
+        (line.what, f"{line.device / scale:,.2f}", f"{line.host / scale:,.2f}", line.formula)
+        for line in plan.held
+    ]
+    device, host = (sum(getattr(h, n) for h in plan.held) for n in ("device", "host"))
+    return [*rows, ("all", f"{device / scale:,.2f}", f"{host / scale:,.2f}", "")]
+
+
+def _notes(plan: DryRun) -> Iterator[str]:
+    yield from plan.data.notes
+    yield from (f"left out: {problem}" for problem in plan.data.problems)
+    bad, good = plan.data.bad, plan.data.conversations
+    if bad > plan.config.mixture.max_bad * (bad + good):
+        yield "so many bad records are above mixture.max_bad: the run would not start"
+    if plan.data.digest:
+        yield f"data {plan.data.digest}"
+    yield f"configuration {plan.config.digest}"
+    if any(part.part == "semantic_encoder" and part.trained for part in plan.parts):
+        yield (
+            "parameters are counted as in the papers: with SigLIP's last norm, which is never "
+            "used, and so not trained here"
+        )
+    yield (
+        "operations: 2 for each weight and position, 4 x width for each pair of positions that "
+        "attend, encoders as torch counts them; x 3 if trained, x 2 if gradients pass, + 1 where "
+        "activations are recomputed"
+    )
+    yield (
+        "memory leaves out the GPU's context, buffers of kernels and of communication, "
+        "fragmentation and Hiera's passing needs: plan for some tens of percent more"
+    )
