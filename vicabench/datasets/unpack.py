@@ -34,8 +34,9 @@ def unpack(
 ) -> dict[str, int]:
     """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
 
-    With `wanted` instead all members whose names it accepts, wherever in the zip they are. Files
-    that are there with the right size are kept. Returns the size in bytes of each file
+    With `wanted` instead all members whose names it accepts, wherever in the zip they are; these
+    may be many, and are synced to the disk together at the end. Files that are there with the
+    right size are kept. Returns the size in bytes of each file
     by its name below `folder`; `advance` gets the number of the zip's bytes that are done.
 
     Raises:
@@ -48,10 +49,12 @@ def unpack(
         for member in _chosen(archive, opened.infolist(), wanted):
             target = folder / member.filename
             if not has_size(target, member.file_size):
-                _write(archive, opened, member, target)
+                _write(archive, opened, member, target, sync=wanted is None)
             sizes[member.filename] = member.file_size
             done += member.compress_size
             advance(done)
+    if wanted is not None and hasattr(os, "sync"):
+        os.sync()
     advance(archive.stat().st_size)
     return sizes
 
@@ -111,7 +114,14 @@ def _problem(member: zipfile.ZipInfo, seen: set[str]) -> str | None:
     return None
 
 
-def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _write(
+    archive: Path,
+    opened: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    target: Path,
+    *,
+    sync: bool,
+) -> None:
     """Write one member to `target` in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}{PART}")
@@ -119,8 +129,9 @@ def _write(archive: Path, opened: zipfile.ZipFile, member: zipfile.ZipInfo, targ
         with opened.open(member) as source, partial.open("wb") as file:
             while block := source.read(BLOCK):
                 file.write(block)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(target)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None

@@ -90,7 +90,7 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
     """How many ids all rows begin with in common; all of them if there is one row."""
     if not rows:
         return 0
-    first, last = min(rows), max(rows)  # all others lie between these two
+    first, last = min(map(list, rows)), max(map(list, rows))  # the others lie between these two
     for index, (one, other) in enumerate(zip(first, last, strict=False)):
         if one != other:
             return index

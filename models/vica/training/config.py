@@ -94,6 +94,15 @@ class Optimizer:
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup: float = 0.03
 
+    def __post_init__(self) -> None:
+        for name in ("beta1", "beta2", "warmup"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"optimizer.{name}={value}: give 0 or more and less than 1")
+        _require(self.epsilon > 0, f"optimizer.epsilon={self.epsilon}: give more than 0")
+        _require(
+            self.weight_decay >= 0, f"optimizer.weight_decay={self.weight_decay}: give 0 or more"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -147,7 +156,8 @@ class Hardware:
         _require(self.workers >= 0, f"hardware.workers={self.workers}: give 0 or more")
         _require(
             self.offload == "none" or self.zero > 0,
-            f"hardware.offload={self.offload} needs DeepSpeed: set hardware.zero to 2 or 3",
+            f"hardware.offload={self.offload} needs DeepSpeed: set hardware.zero to 2 or 3, or "
+            "hardware.offload to none",
         )
 
 
@@ -176,6 +186,9 @@ class Logging:
     steps: int = 1
     tensorboard: bool = True
     wandb: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, f"logging.steps={self.steps}: give 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

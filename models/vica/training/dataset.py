@@ -86,7 +86,7 @@ def visual_tokens(visual: Visual, config: ViCAConfig) -> int:
     if times > SHRINK_ABOVE:
         height, width = int(height // times), int(width // times)
     spatial = config.hiera_side * (config.hiera_side + 1) if isinstance(config, ViCA2Config) else 0
-    return side**2 + height * (width + 1) + spatial
+    return int(side**2 + height * (width + 1) + spatial)
 
 
 class Bounds:

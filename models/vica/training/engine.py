@@ -27,7 +27,7 @@ from vica.training.mixture import conversations
 from vica.training.packing import Plan, make_plan
 from vica.training.resume import check_same, start_of
 from vica.training.trainer import PackTrainer
-from vica.training.zero import deepspeed_config
+from vica.training.zero import deepspeed_config, join
 
 FLASH, SDPA = "flash_attention_2", "sdpa"
 
@@ -46,14 +46,16 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
         return Path(config.output) / config.name
     _check_extras(config)
     set_seed(config.seed)
-    arguments = _arguments(config)  # before the model: ZeRO-3 divides it while it is read
+    arguments = _arguments(config)
+    device = arguments.device
+    join(config.hardware)
     source = start.checkpoint if start else config.base
     processor = load_processor(source)
     data = conversations(config.mixture)
     plan = plan_of(config, data, processor)
     if start:
         check_same(config, plan, start.record)
-    trainer = _trainer(config, arguments, plan, data, processor, _model(config, source))
+    trainer = _trainer(config, arguments, plan, data, processor, _model(config, source, device))
     trainer.meter.lost = start.record["unreadable"] if start else 0
     trainer.train(resume_from_checkpoint=str(start.state) if start else None)
     trainer.check_finished()
@@ -141,7 +143,7 @@ def _on_cpu(hardware: Hardware) -> bool:
     return hardware.device == "cpu" or not torch.cuda.is_available()
 
 
-def _model(config: TrainingConfig, source: str | Path) -> ViCA:
+def _model(config: TrainingConfig, source: str | Path, device: torch.device) -> ViCA:
     """The model to be trained, its frozen parts frozen.
 
     Without DeepSpeed, which keeps a copy of its own, the weights are in float32: a step of 1e-5
@@ -154,7 +156,6 @@ def _model(config: TrainingConfig, source: str | Path) -> ViCA:
         dtype=torch.bfloat16 if half else torch.float32,
         attn_implementation=SDPA,
     )
-    device = torch.device("cpu" if _on_cpu(hardware) else "cuda")
     model.set_attn_implementation({"": attention_of(hardware, config.batch, device)})
     freeze(model, config.learning_rates)
     if hardware.gradient_checkpointing:

@@ -66,4 +66,6 @@ def _value(hint: Any, value: Any) -> Any:
         hint = next(h for h in typing.get_args(hint) if h is not type(None))
     if typing.get_origin(hint) is tuple:
         return tuple(_value(typing.get_args(hint)[0], one) for one in value)
-    return built(hint, value) if is_dataclass(hint) and value is not None else value
+    if is_dataclass(hint) and value is not None:
+        return built(cast(type[Any], hint), value)
+    return value

@@ -18,7 +18,6 @@ from torch.nn.functional import pad
 
 from vica.chat import PLACEHOLDER_ID
 from vica.config import ViCA2Config, ViCAConfig
-from vica.merging import merge
 from vica.modeling import ViCA
 from vica.segments import PADDING, block_mask, positions, visible
 from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
@@ -47,16 +46,10 @@ class PackLoss(nn.Module):
         blocks, anchor = self._encoded(batch)
         ids_BS, segments_BS = batch["input_ids"], batch["segments"]
         segments_BL = expanded(ids_BS, segments_BS, blocks, self._multiple)
-        embeds_BLD = merge(
-            self.model.get_input_embeddings(),
-            ids_BS,
-            blocks,
-            attention_mask_BS=segments_BS != PADDING,
-            limit=segments_BL.shape[1],
-        ).embeds_BLD
-        gap = segments_BL.shape[1] - embeds_BLD.shape[1]
+        embeds_BSD = self.model.get_input_embeddings()(ids_BS.clamp(min=0))
+        embeds_BLD = placed(ids_BS, embeds_BSD, blocks, segments_BL.shape[1])
         hidden_BLD = self.model.model(
-            inputs_embeds=pad(embeds_BLD, (0, 0, 0, gap)),
+            inputs_embeds=embeds_BLD,
             position_ids=positions(segments_BL),
             attention_mask={"full_attention": self._mask(segments_BL, packed=batch["packed"])},
             use_cache=False,
@@ -95,7 +88,8 @@ def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tenso
     source_of_T = batch["source_of"]
     norms_T = torch.logsumexp(logits_UV, -1)[source_of_T]
     losses_T = norms_T - logits_UV[source_of_T, batch["targets"]]
-    return (losses_T / (batch["sizes"].to(losses_T) * groups)).sum()
+    loss: Tensor = (losses_T / (batch["sizes"].to(losses_T) * groups)).sum()
+    return loss
 
 
 def expanded(
@@ -112,6 +106,22 @@ def expanded(
     longest = max(map(len, rows))
     longest += -longest % multiple
     return torch.stack([pad(row, (0, longest - len(row)), value=PADDING) for row in rows])
+
+
+def placed(ids_BS: Tensor, embeds_BSD: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:
+    """Embeddings [B, `length`, D] with each placeholder's replaced by its block.
+
+    `vica.merging` does the same, and embeds each piece of text by itself: as often as there are
+    pieces, which would have to be the same in all processes of ZeRO-3.
+    """
+    left = iter(blocks)
+    rows = []
+    for ids_S, row_SD in zip(ids_BS, embeds_BSD, strict=True):
+        for place in (ids_S == PLACEHOLDER_ID).nonzero().flatten().tolist():
+            block_ND = next(left).to(row_SD)
+            row_SD = torch.cat([row_SD[:place], block_ND, row_SD[place + 1 :]])  # noqa: PLW2901
+        rows.append(pad(row_SD, (0, 0, 0, length - len(row_SD))))
+    return torch.stack(rows)
 
 
 def moved(ids_BS: Tensor, sources_U: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:

@@ -81,10 +81,10 @@ def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
 
 
 def _layers(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
-    """Norms keep their input and output; attention its q, k, v and output; the MLP four maps."""
+    """Norms keep input, output and an fp32 copy; attention q, k, v, output; the MLP four maps."""
     width = config.hidden_size
     keys = (config.num_key_value_heads or config.num_attention_heads) * head_width(config)
-    inside = 7 * width + 2 * keys + 4 * config.intermediate_size
+    inside = 11 * width + 2 * keys + 4 * config.intermediate_size
     values, formula = _kept(config.num_hidden_layers, width, inside, hardware)
     count, size = shape.positions * packs, BYTES[hardware.precision]
     return _held(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -127,9 +128,10 @@ def _number(value: Any) -> tuple[bool, float]:
     if isinstance(value, bool):
         return False, 0.0
     try:
-        return isinstance(value, int | float | str), float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return False, 0.0
+    return math.isfinite(number), number
 
 
 def _described(options: tuple[Any, ...]) -> str:

@@ -17,6 +17,7 @@ from vica.sizes import SIZES
 from vica.tiny import FAMILY_NAMES
 from vica.training.config import LearningRates, TrainingConfig
 from vica.training.parts import PARTS, learning_rate, part_of
+from vica.training.sources import HUB_ID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +35,14 @@ class PartCount:
 
 
 def checkpoint_folder(config: TrainingConfig) -> Path | None:
-    """The folder of `config.base` if it is on this machine; nothing is asked of the hub."""
+    """The folder of `config.base` if it is on this machine; nothing is asked of the hub.
+
+    Raises RecipeError for what is neither a folder here nor a hub id.
+    """
     if Path(config.base).is_dir():
         return Path(config.base)
+    if not HUB_ID.fullmatch(config.base):
+        raise RecipeError(f"base={config.base}: is no folder here, and no hub id (OWNER/NAME)")
     try:
         return fetch(config.base, weights=False, local_files_only=True)
     except CheckpointError:

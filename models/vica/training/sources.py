@@ -47,7 +47,7 @@ def parts(source: Source) -> list[Part]:
     drawn(source.sampling, 0, 0, 0)
     place = located(source)
     media = Path(source.media) if source.media else _media(place, source.format)
-    if source.format == "llava-onevision":
+    if source.format == "llava-onevision" and place.is_dir():
         groups = [tuple(_subset(folder)) for folder in sorted(place.iterdir()) if folder.is_dir()]
         return [
             Part(files=files, media=Path(source.media or files[0].parent), sampling=source.sampling)
@@ -71,11 +71,10 @@ def located(source: Source) -> Path:
         raise DataError(f"{error}. Name a folder of it instead, if there is one") from error
 
 
-def read_mixture(file: Path, *, media: str | None = None, **options: Any) -> Mixture:
+def read_mixture(file: Path) -> Mixture:
     """The mixture of a YAML of the original: `datasets`, each a `json_path`, `sampling_strategy`.
 
-    Paths are relative to the YAML's folder. `options` are further fields of `Mixture`. Raises
-    DataError where the file is not like that.
+    Paths are relative to the YAML's folder. Raises DataError where the file is not like that.
     """
     import yaml  # noqa: PLC0415
 
@@ -92,10 +91,10 @@ def read_mixture(file: Path, *, media: str | None = None, **options: Any) -> Mix
         ) from error
     samplings = [str(entry.get("sampling_strategy", "all")) for entry in entries]
     sources = [
-        Source(path=str(path), sampling=sampling, media=media)
+        Source(path=str(path), sampling=sampling)
         for path, sampling in zip(paths, samplings, strict=True)
     ]
-    return Mixture(sources=tuple(sources), **options)
+    return Mixture(sources=tuple(sources))
 
 
 def drawn(sampling: str, count: int, seed: int, number: int) -> range | list[int]:
@@ -159,4 +158,7 @@ def _subset(folder: Path) -> list[Path]:
 
 
 def _nothing(place: Path, what: str) -> list[Any]:
-    raise DataError(f"{place}: is no training data of this format: there is {what}")
+    raise DataError(
+        f"{place}: has {what}. The `format` of a source says how its folder is laid out "
+        "(mixture.sources.0.format)"
+    )

@@ -220,7 +220,7 @@ def _look(architecture: ViCAConfig, conversation: Conversation, frames: int) -> 
     if conversation.kind == IMAGE and conversation.visual is not None:
         try:
             size = _image_size(conversation.visual)
-        except (OSError, ValueError, SyntaxError, DataError):
+        except (OSError, ValueError, SyntaxError, DataError, Image.DecompressionBombError):
             size = ASSUMED_IMAGE
     return shown(architecture, conversation.kind, frames, size)
 

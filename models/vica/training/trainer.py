@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,6 +20,7 @@ from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
 from vica.training import saving
 from vica.training.config import TrainingConfig
+from vica.training.dataset import PackDataset
 from vica.training.flops import Cost
 from vica.training.groups import parameter_groups, rest
 from vica.training.logs import Meter, Watch
@@ -46,8 +47,14 @@ class PackTrainer(Trainer):
         self.watch = Watch(config.limits)
         self.step_loss: list[Tensor] = []
         super().__init__(**options)
+        self.loss_is_scaled_for_ga = True  # a step's groups are counted over all its batches
         self.meter = Meter(Cost.of(self.vica), self.args.device)
         self.add_callback(_Steps(self))
+
+    @property
+    def packs(self) -> PackDataset:
+        """What is trained on."""
+        return cast(PackDataset, self.train_dataset)
 
     @property
     def vica(self) -> ViCA:
@@ -57,7 +64,7 @@ class PackTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         """The plan is the order."""
-        return SequentialSampler(train_dataset or self.train_dataset)
+        return SequentialSampler(self.packs if train_dataset is None else train_dataset)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:  # noqa: ARG002
         """AdamW with a group of parameters for each part."""
@@ -176,7 +183,7 @@ class PackTrainer(Trainer):
             "recipe": self.run_config.resolved(),
             "recipe_digest": self.run_config.digest,
             "plan": self.plan.digest,
-            "data": self.train_dataset.conversations.digest,
+            "data": self.packs.conversations.digest,
         }
 
     def _gathered(self) -> dict[str, Tensor]:

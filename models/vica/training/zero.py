@@ -49,3 +49,11 @@ def deepspeed_config(hardware: Hardware, *, pinned: bool) -> dict[str, Any] | No
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
     }
+
+
+def join(hardware: Hardware) -> None:
+    """Let DeepSpeed know the other processes: ZeRO-3 divides a model while it is being read."""
+    if hardware.zero:
+        import deepspeed  # noqa: PLC0415  (an extra, and slow)
+
+        deepspeed.init_distributed()

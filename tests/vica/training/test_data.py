@@ -231,6 +231,7 @@ def test_records_are_found_again_wherever_a_portion_ends(
     monkeypatch.setattr("vica.training.jsonfiles.PORTION", 7)
     sent: Conversations = pickle.loads(pickle.dumps(of(path)))
     assert [c.turns[0][1] for c in sent] == [r["conversations"][0]["value"] for r in records]
+    assert sent.memory == 37 * len(records)  # however long they are
 
 
 def test_the_data_keep_their_digest_when_they_move_and_lose_it_when_they_change(

@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from vica.errors import DataError, RecipeError
+from vica.modeling import ViCA
 from vica.sizes import vica2_7b, vica2_tiny, vica_7b
-from vica.tiny import write_tiny_checkpoint
+from vica.tiny import random_model, write_tiny_checkpoint
 from vica.training.config import Mixture, Source, TrainingConfig
 from vica.training.dryrun import dry_run
+from vica.training.memory import held
 from vica.training.operations import PackShape, language_model
 from vica.training.overrides import changed, names
 from vica.training.recipes import RECIPES, recipe
@@ -97,6 +99,8 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("mixture.sources.1.path=x", "mixture.sources.0.path"),
         ("hardware.zero=0", "hardware.offload to none"),
         ("epochs", "NAME=VALUE"),
+        ("epochs=.inf", "a number"),
+        ("optimizer.warmup=3", "less than 1"),
         ("time_instruction=1", "true or false"),
     ],
 )
@@ -149,6 +153,41 @@ def test_the_operations_of_the_language_model_are_those_that_torch_counts() -> N
     assert counter.get_total_flops() == pytest.approx(weights + square)
 
 
+def kept_by_autograd(model: ViCA, positions: int) -> int:
+    """The bytes that a forward pass of the layers keeps for its backward pass."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in weights:
+            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    width = model.config.hidden_size
+    embeds = torch.ones(1, positions, width, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.model(inputs_embeds=embeds, use_cache=False)
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def test_the_memory_of_the_layers_is_what_autograd_keeps() -> None:
+    model = random_model(vica2_tiny(intermediate_size=256, num_hidden_layers=4), seed=0).bfloat16()
+    config = recipe("vica2-stage3")
+    shape = PackShape(
+        semantic_inputs=0,
+        spatial_inputs=0,
+        prefix=512,
+        conversations=0,
+        own=0,
+        predicted=0,
+    )
+    hardware = replace(config.hardware, gradient_checkpointing=False)
+    lines = held(model.config, [], hardware, config.learning_rates, shape, packs=1)
+    estimate = next(line.device for line in lines if line.what == "activations: layers")
+    # Left out of the formula: the tables of the rotary embedding, the last norm.
+    assert kept_by_autograd(model, 512) == pytest.approx(estimate, rel=0.1)
+
+
 def toy(folder: Path, write_checkpoint: Callable[..., Path]) -> TrainingConfig:
     """A run of a tiny checkpoint on two videos, of three and one conversations."""
     for name in "ab":
@@ -180,5 +219,7 @@ def test_data_that_is_nowhere_and_uncounted_is_refused(tmp_path: Path) -> None:
     gone = Mixture(sources=(Source(path=str(tmp_path / "gone.json")),))
     with pytest.raises(DataError, match=r"gone\.json"):
         dry_run(replace(config, mixture=gone))
+    with pytest.raises(RecipeError, match="no folder here"):
+        dry_run(replace(config, base="./typo"))
     with pytest.raises(RecipeError, match=r"more than batch\.max_tokens"):
         dry_run(changed(config, ["frames=128"]))
