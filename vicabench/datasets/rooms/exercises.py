@@ -35,11 +35,10 @@ def exercises(
 ) -> Iterator[tuple[str, Draft]]:
     """All of them about one walk, each with the name of its kind."""
     for name, box in facts.singles.items():
-        bearing = _bearing(walked, box)
-        metres = math.dist((box.x, box.y), _middle(walked))
+        metres, bearing = from_middle(walked, box)
         yield "distance_from_middle", _draft(MIDDLE, f"{metres:.1f}", name)
-        yield "oclock", _draft(CLOCK, str(_oclock(walked, bearing)), name)
-        yield "best_frame", _draft(FRAME, str(_best_frame(walked, bearing)), name)
+        yield "oclock", _draft(CLOCK, str(oclock(walked, bearing)), name)
+        yield "best_frame", _draft(FRAME, str(best_frame(walked, bearing)), name)
     there = {thing.category for thing in walked.scene.things}
     names = [kind.name for kind in KINDS if kind.name in facts.groups or kind.name not in there]
     for index in rng.permutation(len(names))[:_ASKED_THERE]:
@@ -53,23 +52,19 @@ def _draft(template: str, answer: str, name: str = "") -> Draft:
     return Draft(text=template.format(x=name), answer=answer)
 
 
-def _middle(walked: Walked) -> tuple[float, float]:
-    return walked.scene.width / 2, walked.scene.depth / 2
+def from_middle(walked: Walked, box: Box) -> tuple[float, float]:
+    """How far a thing is from the middle of the room in metres, and in which direction, radians."""
+    x, y = box.x - walked.scene.width / 2, box.y - walked.scene.depth / 2
+    return math.hypot(x, y), math.atan2(y, x)
 
 
-def _bearing(walked: Walked, box: Box) -> float:
-    """The direction of a thing from the middle of the room, in radians."""
-    x, y = _middle(walked)
-    return math.atan2(box.y - y, box.x - x)
-
-
-def _oclock(walked: Walked, bearing: float) -> int:
+def oclock(walked: Walked, bearing: float) -> int:
     """12 is straight ahead at the beginning, 3 to the right."""
     clockwise = (float(walked.headings[0]) - bearing) / (2 * math.pi)
     return round(12 * clockwise) % 12 or 12
 
 
-def _best_frame(walked: Walked, bearing: float) -> int:
+def best_frame(walked: Walked, bearing: float) -> int:
     """The frame, counted from 1, in whose middle the thing is most nearly."""
     aside = np.abs((walked.headings - bearing + math.pi) % (2 * math.pi) - math.pi)
     return int(aside.argmin()) + 1

@@ -26,10 +26,10 @@ from vicabench.datasets.rooms.build import Progress
 from vicabench.datasets.rooms.choices import Draft, Draw
 from vicabench.datasets.rooms.clip import clip
 from vicabench.datasets.rooms.exercises import exercises
-from vicabench.datasets.rooms.facts import facts_of
+from vicabench.datasets.rooms.facts import Facts, facts_of
 from vicabench.datasets.rooms.folder import LOCK, publish, write
+from vicabench.datasets.rooms.lessons import places, save_lessons, things_seen
 from vicabench.datasets.rooms.light import PLAIN
-from vicabench.datasets.rooms.maps import save_maps
 from vicabench.datasets.rooms.pool import check_not_importing_main, each
 from vicabench.datasets.rooms.questions import ASKED
 from vicabench.datasets.rooms.render import colours
@@ -63,7 +63,8 @@ LIMITS: Mapping[str, int] = {
 RATE = 2.5
 """Looks a second by which it is known what is seen: half of the benchmark's."""
 
-MANIFEST, SOURCE, FILMS, MAPS, PARTS = "training.json", "rooms/base", "films", "maps", ".parts"
+MANIFEST, SOURCE, FILMS, LESSONS = "training.json", "rooms/base", "films", "lessons"
+PARTS = ".parts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +95,8 @@ class _Folder:
     def film(self, name: str) -> Path:
         return self.path / FILMS / f"{name}.mp4"
 
-    def maps(self, name: str) -> Path:
-        return self.path / MAPS / f"{name}.npz"
+    def lessons(self, name: str) -> Path:
+        return self.path / LESSONS / f"{name}.npz"
 
 
 def build_training(
@@ -103,8 +104,8 @@ def build_training(
 ) -> None:
     """Makes `out` a folder of training data; an interrupted build is continued by the next.
 
-    Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (ViCA-322K's records), `maps/<walk>.npz`
-    (what stands where in the frames of each room's first walk, see `maps`) and `training.json`.
+    Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (ViCA-322K's records), `lessons/<walk>.npz`
+    (what stands where in the frames, see `lessons`) and `training.json`.
     Raises DataError when the folder holds something else or cannot be written.
     """
     check_least("workers", workers, 1)
@@ -138,7 +139,7 @@ def _is_whole(folder: _Folder) -> bool:
 
 
 def _complete(folder: _Folder, workers: int, progress: Progress) -> None:
-    for name in (PARTS, FILMS, MAPS, SOURCE):
+    for name in (PARTS, FILMS, LESSONS, SOURCE):
         (folder.path / name).mkdir(parents=True, exist_ok=True)
     record = json.dumps({"rooms": asdict(folder.rooms)}, indent=2) + "\n"
     write(folder.path / PARTS / MANIFEST, record)
@@ -178,6 +179,7 @@ def _part(folder: _Folder, number: int) -> dict[str, list[dict[str, Any]]]:
     scene = make_scene(rooms.seed, number)
     seen, looks = sightings(scene, rate=RATE), poses(scene, rooms.frames - 1)
     frames_THWC = np.stack([colours(scene, p, rooms.width, rooms.height, PLAIN) for p in looks])
+    things_THW, where_TN2 = things_seen(scene, looks), places(scene, looks)
     records: dict[str, list[dict[str, Any]]] = {kind: [] for kind in LIMITS}
     rng = np.random.default_rng([rooms.seed, number, 1])
     for walk, change in enumerate(changes(rooms.walks, rooms.frames - 1, rng)):
@@ -185,9 +187,10 @@ def _part(folder: _Folder, number: int) -> dict[str, list[dict[str, Any]]]:
         walked = changed(scene, seen, looks, change)
         shown = frames_THWC[:, :, ::-1] if change.mirror else frames_THWC
         _film(folder, name, shown[walked.order])
-        if walk == 0:
-            save_maps(folder.maps(name), scene, [looks[k] for k in walked.order])
-        for kind, draft in _drafts(walked, rooms.seed, number * rooms.walks + walk):
+        facts = facts_of(walked.scene, walked.sightings)
+        lessons = folder.lessons(name)
+        save_lessons(lessons, walked, facts, things_THW, where_TN2, mirror=change.mirror)
+        for kind, draft in _drafts(walked, facts, number * rooms.walks + walk):
             entry = f"{name}-{kind}-{len(records[kind])}"
             records[kind].append(conversation(entry, f"{FILMS}/{name}.mp4", draft))
     return records
@@ -199,9 +202,9 @@ def _film(folder: _Folder, name: str, frames_THWC: NDArray[np.uint8]) -> None:
     publish(draft, folder.film(name))
 
 
-def _drafts(walked: Walked, seed: int, number: int) -> Iterator[tuple[str, Draft]]:
+def _drafts(walked: Walked, facts: Facts, number: int) -> Iterator[tuple[str, Draft]]:
     """The questions about a walk, each with its kind, up to the limit of each."""
-    facts = facts_of(walked.scene, walked.sightings)
+    seed = walked.scene.seed
     for stream, (kind, ask) in enumerate(ASKED.items()):
         draw = Draw(seed=seed, scene=number, stream=stream)
         for draft in islice(ask(facts, draw), LIMITS[kind]):
