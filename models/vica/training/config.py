@@ -84,7 +84,11 @@ class LearningRates:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """AdamW under a cosine to zero after a linear warm-up over the share `warmup` of the steps."""
+    """AdamW under a cosine to zero after a linear warm-up over the share `warmup` of the steps.
+
+    With `muon`, which no published training has, the matrices of layers and projectors are Muon's,
+    at so many times the rate of their part; all else is still AdamW's.
+    """
 
     beta1: float = 0.9
     beta2: float = 0.999

@@ -17,6 +17,10 @@ WITHOUT_DECAY = ("bias", "norm")
 """In names of parameters that weight decay leaves alone, as in the published code."""
 
 
+TABLES = ("embed", "lm_head")
+"""In names of matrices that are looked up, or that score the vocabulary."""
+
+
 def freeze(model: ViCA, rates: LearningRates) -> None:
     """Let exactly the parts that have a learning rate be trained."""
     for name, parameter in model.named_parameters():
@@ -34,21 +38,31 @@ def rest(model: ViCA) -> None:
 def parameter_groups(
     model: ViCA, rates: LearningRates, optimizer: Optimizer
 ) -> list[dict[str, Any]]:
-    """AdamW's groups: one for each part that is trained, those without weight decay apart."""
-    groups: dict[tuple[str, bool], list[nn.Parameter]] = defaultdict(list)
+    """The optimizer's groups: one for each part that is trained, those without weight decay apart.
+
+    With `optimizer.muon` Muon's matrices are apart too, marked by `muon`.
+    """
+    groups: dict[tuple[str, bool, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = not any(word in name for word in WITHOUT_DECAY)
-            groups[part_of(name), decays].append(parameter)
+            matrix = optimizer.muon is not None and is_inner_matrix(name, parameter)
+            groups[part_of(name), decays, matrix].append(parameter)
     return [
         {
             "params": parameters,
-            "lr": learning_rate(rates, part),
+            "lr": (learning_rate(rates, part) or 0.0) * (optimizer.muon or 1.0 if matrix else 1.0),
             "weight_decay": optimizer.weight_decay if decays else 0.0,
             "name": part,
+            **({"muon": True} if matrix else {}),
         }
-        for (part, decays), parameters in sorted(groups.items())
+        for (part, decays, matrix), parameters in sorted(groups.items())
     ]
+
+
+def is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether this maps hidden vectors to hidden vectors: no embedding, no head, no convolution."""
+    return parameter.ndim == 2 and not any(word in name for word in TABLES)
 
 
 def main_rate(rates: LearningRates) -> float:

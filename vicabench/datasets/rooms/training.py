@@ -21,14 +21,16 @@ import av
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from vica.chat import PLACEHOLDER, vsi_bench_question
 
+from vicabench.datasets.rooms import templates
 from vicabench.datasets.rooms.build import Progress
 from vicabench.datasets.rooms.choices import Draft, Draw
 from vicabench.datasets.rooms.clip import clip
 from vicabench.datasets.rooms.exercises import exercises
 from vicabench.datasets.rooms.facts import Facts, facts_of
 from vicabench.datasets.rooms.folder import LOCK, publish, write
-from vicabench.datasets.rooms.lessons import places, save_lessons, things_seen
+from vicabench.datasets.rooms.lessons import WORDS, places, save_lessons, things_seen
 from vicabench.datasets.rooms.light import PLAIN
 from vicabench.datasets.rooms.pool import check_not_importing_main, each
 from vicabench.datasets.rooms.questions import ASKED
@@ -64,7 +66,9 @@ RATE = 2.5
 """Looks a second by which it is known what is seen: half of the benchmark's."""
 
 MANIFEST, SOURCE, FILMS, LESSONS = "training.json", "rooms/base", "films", "lessons"
-PARTS = ".parts"
+PARTS, TOLD = ".parts", "asked.json"
+SCENE = vsi_bench_question(templates.ROOM).removeprefix(PLACEHOLDER)
+"""The question whose id stands for the whole scene in the lessons."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,8 @@ def build_training(
     """Makes `out` a folder of training data; an interrupted build is continued by the next.
 
     Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (ViCA-322K's records), `lessons/<walk>.npz`
-    (what stands where in the frames, see `lessons`) and `training.json`.
+    (what stands where in the frames, see `lessons`), `asked.json` (what lessons are about) and
+    `training.json`.
     Raises DataError when the folder holds something else or cannot be written.
     """
     check_least("workers", workers, 1)
@@ -150,6 +155,7 @@ def _complete(folder: _Folder, workers: int, progress: Progress) -> None:
         done += 1
         progress(done, total)
     _join(folder)
+    write(folder.path / TOLD, json.dumps({"words": WORDS, "scene": SCENE}, indent=2) + "\n")
     write(folder.path / MANIFEST, record)
     for part in (folder.path / PARTS).iterdir():
         part.unlink()
