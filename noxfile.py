@@ -43,6 +43,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def distributed(session: nox.Session) -> None:
+    """Compare ZeRO-2 and ZeRO-3 in two processes on a CPU with a single process."""
+    build = {"DS_BUILD_OPS": "0"}
+    session.install(*CONSTRAINTS, "-e", ".[models,train]", *GROUPS["test"], env=build)
+    session.run("pytest", "-m", "distributed", *session.posargs)
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Run the tests that need a GPU, with the torch build for it."""
     session.install("-e", ".[models]", *GROUPS["test"])

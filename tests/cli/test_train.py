@@ -59,4 +59,3 @@ def test_what_cannot_be_trained_is_explained(vicabench: Vicabench) -> None:
     stage = ("train", "vica2-stage3", "--dry-run")
     refuses(vicabench(*stage, "--set", "batch.pak=2"), "batch.pack")
     refuses(vicabench(*stage, "--save-every", "often"), "--save-every", "5%")
-    refuses(vicabench(*stage, "--data", "none.json"), "none.json")

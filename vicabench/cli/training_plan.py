@@ -58,7 +58,7 @@ def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:
     title = "Operations of a pack, forward and backward (estimated)"
     yield title, ("part", f"{unit}FLOP", "share"), _operations(plan, scale)
     scale, unit = _unit(sum(line.device + line.host for line in plan.held))
-    title = f"Memory for each of {plan.config.hardware.devices} devices (estimated)"
+    title = "Memory that each device needs (estimated)"
     yield title, ("", f"{unit}B", f"CPU {unit}B", ""), _memory(plan, scale)
 
 

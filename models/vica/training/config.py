@@ -30,8 +30,8 @@ class Source:
     `path` is a file or folder, or the hub id of a published set; `sampling` is `all`, `first:N`,
     `end:N` or `random:N`, N a number or a percentage such as `10%`. `media` is the folder that
     videos and images are relative to; None is the data's own folder. `published` are the
-    conversations and `visuals` the videos or images that its authors count, None where they
-    do not: for plans made before the data is there.
+    conversations and `visuals` the videos or images that its authors count in what `published_of`
+    draws, None where they do not: for plans made before the data is there.
     """
 
     path: str
@@ -40,6 +40,7 @@ class Source:
     media: str | None = None
     published: int | None = None
     visuals: int | None = None
+    published_of: str = "all"
 
     def __post_init__(self) -> None:
         _require(bool(self.path), "a source of data needs a path")

@@ -49,13 +49,12 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     arguments = _arguments(config)
     device = arguments.device
     join(config.hardware)
-    source = start.checkpoint if start else config.base
-    processor = load_processor(source)
+    processor = load_processor(config.base)
     data = conversations(config.mixture)
     plan = plan_of(config, data, processor)
     if start:
         check_same(config, plan, start.record)
-    trainer = _trainer(config, arguments, plan, data, processor, _model(config, source, device))
+    trainer = _trainer(config, arguments, plan, data, processor, _model(config, device))
     trainer.meter.lost = start.record["unreadable"] if start else 0
     trainer.train(resume_from_checkpoint=str(start.state) if start else None)
     trainer.check_finished()
@@ -143,16 +142,16 @@ def _on_cpu(hardware: Hardware) -> bool:
     return hardware.device == "cpu" or not torch.cuda.is_available()
 
 
-def _model(config: TrainingConfig, source: str | Path, device: torch.device) -> ViCA:
-    """The model to be trained, its frozen parts frozen.
+def _model(config: TrainingConfig, device: torch.device) -> ViCA:
+    """The model that training starts from, its frozen parts frozen; a state has what was trained.
 
     Without DeepSpeed, which keeps a copy of its own, the weights are in float32: a step of 1e-5
     is lost in bfloat16.
     """
     hardware = config.hardware
     half = hardware.precision == "bf16" and hardware.zero > 0
-    model = MODELS[family(fetch(source, weights=False))].from_pretrained(
-        source,
+    model = MODELS[family(fetch(config.base, weights=False))].from_pretrained(
+        config.base,
         dtype=torch.bfloat16 if half else torch.float32,
         attn_implementation=SDPA,
     )
@@ -178,7 +177,7 @@ def _trainer(
         config=config,
         plan=plan,
         processor=processor,
-        model=PackLoss(model),
+        model=PackLoss(model, in_step=config.hardware.zero == 3),
         args=arguments,
         train_dataset=dataset,
         data_collator=partial(

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import pad
 
+from vica.backbone import ViCA2Model, ViCAModel
 from vica.chat import PLACEHOLDER_ID
 from vica.config import ViCA2Config, ViCAConfig
 from vica.modeling import ViCA
@@ -28,11 +29,16 @@ BLOCK = 128
 
 
 class PackLoss(nn.Module):
-    """A model together with its loss, so that what wraps modules wraps both."""
+    """A model together with its loss, so that what wraps modules wraps both.
 
-    def __init__(self, model: ViCA) -> None:
+    `in_step` is for ZeRO-3, whose processes wait for each other at every call of a module: all
+    of them then make the same calls.
+    """
+
+    def __init__(self, model: ViCA, *, in_step: bool = False) -> None:
         super().__init__()
         self.model = model
+        self.in_step = in_step
         self.config = model.config
 
     def forward(self, batch: Mapping[str, Any], groups: float | Tensor) -> dict[str, Tensor]:
@@ -64,13 +70,44 @@ class PackLoss(nn.Module):
         return BLOCK if self.config._attn_implementation == FLEX else 1
 
     def _encoded(self, batch: Mapping[str, Any]) -> tuple[list[Tensor], Tensor]:
-        """The blocks [N, D] of the batch's visuals, and a sum over blank ones for the others."""
-        blocks = [self.model.encode(visual) for visual in parted(_visual_tensors(batch))]
-        blank = _blank(self.config)
-        missing = len(batch["input_ids"]) - len(blocks)
-        zeros = [self.model.encode(blank).float().sum() for _ in range(missing)]
-        anchor = torch.stack(zeros).sum() if zeros else torch.zeros((), device=self.model.device)
-        return blocks, anchor
+        """The blocks [N, D] of the batch's visuals, and a sum over what is encoded to no effect.
+
+        First all through the one encoder, then all through the other, each called as often as in
+        the process that calls it most.
+        """
+        visuals = parted({name: batch.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES)})
+        count = len(visuals)
+        visuals += [_blank(self.config)] * (len(batch["input_ids"]) - count)
+        inner = self.model.model
+        blocks = [ViCAModel.encode(inner, visual) for visual in visuals]  # SigLIP's, of ViCA2 too
+        extra = [
+            inner.mm_projector(inner.vision_tower(self._grey(self.config.siglip_size)))
+            for _ in range(self._missing([v.pixels_FCHW for v in visuals]))
+        ]
+        if isinstance(inner, ViCA2Model):
+            spatial = [inner.encode_spatial(visual) for visual in visuals]
+            blocks = [torch.cat(pair) for pair in zip(blocks, spatial, strict=True)]
+            shown = [v.hiera_pixels_FCHW for v in visuals if v.hiera_pixels_FCHW is not None]
+            size, stage = inner.config.hiera_size, inner.config.hiera_stage
+            extra += [
+                inner.sam_projector(inner.sam_tower(self._grey(size), stage))
+                for _ in range(self._missing(shown))
+            ]
+        unused = [block.float().sum() for block in [*blocks[count:], *extra]]
+        anchor = torch.stack(unused).sum() if unused else torch.zeros((), device=self.model.device)
+        return blocks[:count], anchor
+
+    def _missing(self, pixels: Sequence[Tensor]) -> int:
+        """How many more calls of an encoder another process makes; it takes frames in portions."""
+        if not self.in_step:
+            return 0
+        own = sum(-(-len(p_FCHW) // self.model.model.frames_at_once) for p_FCHW in pixels)
+        most = torch.tensor(own, device=self.model.device)
+        distributed.all_reduce(most, distributed.ReduceOp.MAX)
+        return int(most) - own
+
+    def _grey(self, size: int) -> Tensor:
+        return torch.zeros(1, 3, size, size, device=self.model.device, dtype=self.model.dtype)
 
     def _mask(self, segments_BL: Tensor, *, packed: bool) -> Any:
         """What the attention of the configured kind takes; None is plain causal attention.
@@ -138,10 +175,6 @@ def moved(ids_BS: Tensor, sources_U: Tensor, blocks: Sequence[Tensor], length: i
     rows_B1 = torch.arange(samples, device=ids_BS.device)[:, None] * length
     places: Tensor = (places_BS + rows_B1).flatten()[sources_U]
     return places
-
-
-def _visual_tensors(batch: Mapping[str, Any]) -> dict[str, Tensor | None]:
-    return {name: batch.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES)}
 
 
 def _blank(config: ViCAConfig) -> Visual:

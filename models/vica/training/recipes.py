@@ -49,6 +49,7 @@ ONEVISION = Source(  # [S] each subset "random:10%"; [R] 279,353 in total
     format="llava-onevision",
     sampling="random:10%",
     published=279_353,
+    published_of="random:10%",
 )
 VICA_322K = Source(  # [V] 4,495 videos of ARKitScenes, 1,425 of ScanNet, 854 of ScanNet++
     path="nkkbr/ViCA-322K", format="vica", published=322_003, visuals=6_774

@@ -29,6 +29,7 @@ from vica.training.index import Conversations
 from vica.training.masks import labelled
 from vica.training.mixture import Progress, conversations
 from vica.training.operations import PackShape
+from vica.training.sources import drawn
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
 
 SAMPLE = 256
@@ -139,6 +140,8 @@ def _counted(
     chosen = [data.by_visual[int(np.searchsorted(ends, p, "right"))] for p in _evenly(ends[-1])]
     seen = [_look(architecture, data[int(group[0])], config.frames) for group in chosen]
     notes = ["conversations and packs are counted in the data"]
+    if most < config.batch.pack:
+        notes = [f"conversations are counted; packs are estimated, as about {most} fit into one"]
     notes.append(
         f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
         if tokenizer
@@ -160,16 +163,11 @@ def _counted(
 def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
     """What the authors count; conversations spread evenly over their videos."""
     sources, most = config.mixture.sources, config.batch.pack
-    unknown = [s.path for s in sources if s.published is None]
-    if unknown:
-        raise DataError(
-            f"{', '.join(unknown)}: there is no such file or folder, and no published number"
-        )
-    packs = [_spread(source, most) for source in sources]
+    totals = [_published_number(source) for source in sources]
+    packs = [_spread(source, total, most) for source, total in zip(sources, totals, strict=True)]
     kinds: list[Kind] = [IMAGE if s.format.startswith("llava") else VIDEO for s in sources]
     seen = [shown(architecture, kind, config.frames) for kind in kinds]
-    total = sum(source.published or 0 for source in sources)
-    visuals = [source.visuals for source in sources]
+    visuals = [s.visuals if s.sampling == s.published_of else None for s in sources]
     notes = [
         "the data is not here: its numbers are the published ones",
         "text is left out, and with it the logits",
@@ -180,19 +178,30 @@ def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
         height, width = ASSUMED_IMAGE
         notes.append(f"every image is taken to be {width} x {height}, and every record to have one")
     return Survey(
-        conversations=total,
+        conversations=sum(totals),
         visuals=None if None in visuals else sum(v or 0 for v in visuals),
         packs=sum(packs),
-        shape=_shape(list(zip(seen, packs, strict=True)), Text(), total / sum(packs)),
+        shape=_shape(list(zip(seen, packs, strict=True)), Text(), sum(totals) / sum(packs)),
         text_counted=False,
         notes=tuple(notes),
     )
 
 
-def _spread(source: Source, most: int) -> int:
+def _published_number(source: Source) -> int:
+    """The conversations that are drawn from a source, as far as its authors' count says it."""
+    if source.published is not None and source.sampling == source.published_of:
+        return source.published
+    if source.published is not None and source.published_of == "all":
+        return len(drawn(source.sampling, source.published, 0, 0))
+    what = "" if source.published is None else f" for sampling {source.sampling}"
+    raise DataError(
+        f"{source.path}: there is no such file or folder, and no published number{what}"
+    )
+
+
+def _spread(source: Source, total: int, most: int) -> int:
     """The packs of a source; each conversation has a visual of its own where that is not known."""
-    total = source.published or 0
-    visuals = source.visuals or total
+    visuals = min(source.visuals or total, total)
     each, more = divmod(total, visuals)
     return more * math.ceil((each + 1) / most) + (visuals - more) * math.ceil(each / most)
 

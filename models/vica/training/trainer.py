@@ -219,7 +219,7 @@ class PackTrainer(Trainer):
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
-        """The unrounded weights of a state; what is frozen is the checkpoint's."""
+        """The unrounded weights of a state; what is frozen is as it was at the start."""
         tensors = load_file(Path(resume_from_checkpoint) / WEIGHTS)
         found = self.vica.load_state_dict(tensors, strict=False)
         if found.unexpected_keys:

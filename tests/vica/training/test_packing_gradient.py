@@ -21,6 +21,7 @@ from vica.processing import ViCAProcessor
 from vica.sizes import SIZES
 from vica.tiny import byte_tokenizer, ids_of, random_model
 from vica.training.batches import Sample, collate, sequence
+from vica.training.dataset import visual_tokens
 from vica.training.loss import PackLoss
 from vica.visuals import Visual
 
@@ -125,3 +126,13 @@ def test_packed_gradients_are_those_of_the_conversations_one_by_one(
     assert abs((packed - expected).item()) < TOLERANCE
     assert max(float((mine[name] - theirs[name]).abs().max()) for name in theirs) < TOLERANCE
     assert float(theirs["model.vision_tower.embeddings.patch_embedding.weight"].abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize("size", [(90, 140), (700, 90), (112, 112)])
+@torch.no_grad()
+def test_the_tokens_of_a_visual_are_known_before_it_is_encoded(
+    model: ViCA, processor: ViCAProcessor, size: tuple[int, int]
+) -> None:
+    picture = processor.image(Image.new("RGB", size))
+    for visual in (picture, video(processor)):
+        assert visual_tokens(visual, model.config) == len(model.encode(visual))

@@ -66,6 +66,14 @@ def test_packing_divides_the_packs_of_a_video() -> None:
         assert survey(config, vica2_7b(), None).packs == packs
 
 
+def test_a_published_number_is_taken_for_the_share_that_it_counts() -> None:
+    share = ["mixture.sources.0.sampling=first:10%"]
+    tenth = survey(changed(recipe("vica2-stage3"), share), vica2_7b(), None)
+    assert tenth.conversations == 32_201
+    with pytest.raises(DataError, match="no published number for sampling first:10%"):
+        survey(changed(recipe("vica2-stage2"), share), vica2_7b(), None)
+
+
 def test_settings_are_changed_by_name_and_by_type() -> None:
     config = changed(
         recipe("vica2-stage3"),

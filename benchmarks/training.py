@@ -1,0 +1,196 @@
+"""How much packing saves: conversations trained on in a second, by how many share a sequence.
+
+    python benchmarks/training.py                       a tiny shape on a CPU
+    python benchmarks/training.py --shape 7b --device cuda     widths and token counts of ViCA2-7B
+
+Each line is measured: forward, backward and nothing else, of one pack on one device. Frames are
+not decoded; they are noise. On a GPU it is the published width at the real token counts (64
+frames, 22,144 visual tokens), with as many of the 28 layers as `--layers` says; the line of the
+projection says what was measured and what was computed from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from vica.modeling import ViCA2
+from vica.sizes import vica2_7b, vica2_tiny
+from vica.tiny import byte_tokenizer, ids_of
+from vica.training.batches import Sample, collate, sequence
+from vica.training.config import LearningRates
+from vica.training.groups import freeze, rest
+from vica.training.loss import FLEX, PackLoss
+from vica.visuals import Visual
+
+SHARED, QUESTION, ANSWER = 480, 45, 15
+"""Ids of the system turn and the time instruction, and of a conversation's own turns: about what a
+record of ViCA-322K has with Qwen2's tokenizer."""
+CONVERSATIONS, VIDEOS = 322_003, 6_774
+"""ViCA-322K."""
+PUBLISHED_HOURS = 8 * 55
+"""Of H100 for ViCA-7B, by its report."""
+LAYERS = 28
+RATES = LearningRates(
+    language_model=1e-5, semantic_encoder=1e-5, semantic_projector=1e-5, spatial_projector=1e-5
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Medians over repetitions of a pack: seconds of the step and of encoding, peak memory."""
+
+    seconds: float
+    encoding: float
+    bytes: int
+
+
+def pack_of(count: int, model: ViCA2, frames: int, device: torch.device) -> dict[str, Any]:
+    """A video of noise and `count` conversations about it."""
+    generator = torch.Generator().manual_seed(count)
+    config = model.config
+
+    def ids(length: int) -> list[int]:
+        found: list[int] = torch.randint(0, 256, (length,), generator=generator).tolist()
+        return found
+
+    before, after = ids(14), ids(SHARED - 14)
+    samples = []
+    for _ in range(count):
+        question, answer = ids(QUESTION), ids(ANSWER)
+        whole = [*before, -200, *after, *question, *answer]
+        samples.append(Sample(ids=whole, labels=[-100] * (len(whole) - ANSWER) + answer))
+    shown = len(config.layout.spatial_indices(frames))
+    visual = Visual(
+        pixels_FCHW=torch.randn(frames, 3, config.siglip_size, config.siglip_size),
+        hiera_pixels_FCHW=torch.randn(shown, 3, config.hiera_size, config.hiera_size),
+    )
+    batch = collate([sequence(samples, visual)], loss_group=1, pad=0)
+    return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+
+
+def wait(device: torch.device) -> float:
+    """The time when all work that was asked for is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def timed(loss: PackLoss, batch: dict[str, Any], device: torch.device, repeats: int) -> Timing:
+    """A step, after one that warms up."""
+    whole, encoding = [], []
+    for repeat in range(repeats + 1):
+        loss.zero_grad(set_to_none=True)
+        rest(loss.model)
+        if repeat == 1 and device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        start = wait(device)
+        loss(batch, batch["groups"])["loss"].backward()
+        whole.append(wait(device) - start)
+        loss.zero_grad(set_to_none=True)
+        encoding.append(encode(loss, batch, device))
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return Timing(
+        seconds=statistics.median(whole[1:]),
+        encoding=statistics.median(encoding[1:]),
+        bytes=peak,
+    )
+
+
+def encode(loss: PackLoss, batch: dict[str, Any], device: torch.device) -> float:
+    """Seconds of the encoders alone, forward and backward, which no layer adds to."""
+    start = wait(device)
+    blocks, _ = loss._encoded(batch)
+    torch.stack([block.float().sum() for block in blocks]).sum().backward()
+    return wait(device) - start
+
+
+def model_of(shape: str, layers: int, device: torch.device) -> ViCA2:
+    """Random weights of the shape, all but Hiera trained, recomputing activations."""
+    build = vica2_7b if shape == "7b" else vica2_tiny
+    changes: dict[str, Any] = {"num_hidden_layers": layers}
+    if shape == "tiny":  # unpooled, for thousands of visual tokens
+        changes |= ids_of(byte_tokenizer()) | {"mm_spatial_pool_stride": 1, "hiera_pool_stride": 1}
+    torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
+    with torch.device(device):
+        model = ViCA2(build(**changes))
+    torch.set_default_dtype(torch.float32)
+    model.train()
+    freeze(model, RATES)
+    model.activation_checkpointing_enable({"use_reentrant": False})
+    if device.type == "cuda":
+        model.set_attn_implementation({"": FLEX})
+    return model
+
+
+def report(counts: list[int], times: dict[int, Timing]) -> None:
+    """A line for each number of conversations."""
+    first = times[counts[0]]
+    print("pack  seconds a pack  of it encoders  conversations/s  times pack 1  peak memory")
+    for count in counts:
+        t = times[count]
+        rate, base = count / t.seconds, counts[0] / first.seconds
+        memory = f"{t.bytes / 2**30:8.1f} GiB" if t.bytes else "       -"
+        print(
+            f"{count:4}  {t.seconds:14.3f}  {t.encoding:14.3f}  {rate:15.2f}  {rate / base:12.1f}"
+            f"  {memory}"
+        )
+
+
+def project(
+    counts: list[int], full: dict[int, Timing], half: dict[int, Timing], layers: int
+) -> None:
+    """GPU hours of ViCA-322K from two depths: what a layer adds, times the layers there are."""
+    print(f"\nMeasured above: one GPU, {layers} of {LAYERS} layers, forward and backward, noise.")
+    print(
+        f"Projected: to {LAYERS} layers by the difference to {layers // 2}; over {CONVERSATIONS:,} "
+        "conversations;\nno optimizer step, no exchange between GPUs, no waiting for data. "
+        f"Published: {PUBLISHED_HOURS} H100 hours (8 x 55)\nfor ViCA-7B, which has no Hiera."
+    )
+    for count in counts:
+        a_layer = (full[count].seconds - half[count].seconds) / (layers - layers // 2)
+        a_pack = full[count].seconds + a_layer * (LAYERS - layers)
+        # Every video is taken to have the mean of 47.5 conversations, and a last pack of fewer to
+        # cost as much as a full one.
+        packs = CONVERSATIONS if count == 1 else VIDEOS * math.ceil(CONVERSATIONS / VIDEOS / count)
+        print(f"pack {count:2}: {a_pack:7.2f} s a pack, {packs * a_pack / 3600:8.1f} GPU hours")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--shape", choices=["tiny", "7b"], default="tiny")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--packs", type=int, nargs="+", default=[1, 4, 16, 47])
+    parser.add_argument("--layers", type=int, default=0, help="of the language model")
+    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=2)
+    options = parser.parse_args()
+    device, real = torch.device(options.device), options.shape == "7b"
+    layers = options.layers or (8 if real else 2)
+    depths = [layers // 2, layers] if real else [layers]
+    times: dict[int, dict[int, Timing]] = {}
+    for depth in depths:
+        model = model_of(options.shape, depth, device)
+        loss, times[depth] = PackLoss(model), {}
+        for count in options.packs:
+            batch = pack_of(count, model, options.frames, device)
+            times[depth][count] = timed(loss, batch, device, options.repeats)
+        tokens = model.config.layout.video(options.frames).total
+        print(
+            f"\n{options.shape}, {depth} layers, {tokens:,} visual tokens, {SHARED} ids shared by "
+            f"a video's conversations, {QUESTION + ANSWER} of each alone"
+        )
+        report(options.packs, times[depth])
+        del model, loss
+    if real:
+        project(options.packs, times[layers], times[layers // 2], layers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Training end to end on a CPU: what it writes, and that a run that was killed goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from vica.errors import TrainingError
+from vica.loading import load_model, load_processor
+from vica.training.config import (
+    LearningRates,
+    Mixture,
+    Optimizer,
+    Saving,
+    Source,
+    TrainingConfig,
+)
+from vica.training.engine import train
+from vica.training.saving import milestones
+
+from tests.vica.training.conftest import Make, logged, record
+
+
+@pytest.fixture(scope="module")
+def finished(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    """A run that was not disturbed."""
+    config = make(tmp_path_factory.mktemp("finished") / "out")
+    train(replace(config, logging=replace(config.logging, tensorboard=True)))
+    return config
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_model(folder, device="cpu").state_dict()
+
+
+def test_checkpoints_on_the_way_are_whole_and_load_at_once(finished: TrainingConfig) -> None:
+    output = Path(finished.output)
+    names = ["t-25p", "t-50p", "t-75p", "t"]
+    assert all((output / name / "training.json").is_file() for name in names)
+    assert load_processor(output / "t-25p").tokenizer("a").input_ids
+    before, after = weights(Path(finished.base)), weights(output / "t")
+    changed = {name for name in after if not torch.equal(before[name], after[name])}
+    parts = {".".join(name.split(".")[:2]) for name in changed}
+    assert not parts & {"model.sam_tower", "model.mm_projector"}
+    assert {"model.layers", "model.vision_tower", "model.sam_projector", "lm_head.weight"} <= parts
+    record = json.loads((output / "t-50p" / "training.json").read_text())
+    assert record["step"] * 2 == record["steps"] == len(logged(output))
+    assert record["recipe"] == finished.resolved() | {"logging": record["recipe"]["logging"]}
+    assert not list((output / "resume").iterdir()), "a finished run needs no optimizer states"
+
+
+def test_the_loss_falls_and_is_logged_with_its_rates(finished: TrainingConfig) -> None:
+    losses = logged(finished.output)
+    assert losses[-1] < 0.95 * losses[0]
+    assert max(logged(finished.output, "learning_rate")) == pytest.approx(1e-3)
+    assert min(logged(finished.output, "tokens_per_second")) > 0
+    assert list((Path(finished.output) / "tensorboard").iterdir())
+
+
+def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses_and_weights(
+    finished: TrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(finished, output=str(tmp_path / "out"))
+    output = Path(config.output)
+    output.mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(config.resolved()), encoding="utf-8")
+    kill_while_saving(tmp_path / "config.json", output / ".t-50p.partial")
+    for folder in output.glob("t-*p"):
+        load_model(folder, device="cpu")
+    train(config, resume="last")
+    assert logged(output) == logged(finished.output)
+    ours, theirs = weights(output / "t"), weights(Path(finished.output) / "t")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def kill_while_saving(config: Path, folder: Path) -> None:
+    """Kill -9 a training process within a moment of its beginning to write `folder`."""
+    command = [sys.executable, "-m", "vica.training", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        while not folder.exists() and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(random.uniform(0, 0.1))
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_bf16_run_goes_on_from_unrounded_weights_whatever_the_workers(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(tmp_path / "out", epochs=1)
+    config = replace(
+        config,
+        hardware=replace(config.hardware, precision="bf16", workers=2),
+        saving=replace(config.saving, optimizer="all"),
+    )
+    folder = train(config)
+    whole, losses = weights(folder), logged(config.output)
+    assert json.loads((folder / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    shutil.rmtree(folder)
+    train(config, resume="t-50p")
+    assert logged(config.output) == losses
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in weights(folder).items())
+
+
+def test_a_run_is_not_resumed_with_other_settings_nor_overwritten(
+    finished: TrainingConfig,
+) -> None:
+    with pytest.raises(TrainingError, match="already holds t: go on with --resume last"):
+        train(finished)
+    with pytest.raises(TrainingError, match="no optimizer state any more"):
+        train(finished, resume="t-25p")
+    with pytest.raises(TrainingError, match="nothing to go on with"):
+        train(finished, resume="t")
+
+
+def test_settings_that_differ_are_named(make: Make, tmp_path: Path) -> None:
+    kept = make(tmp_path / "out", epochs=1)
+    kept = replace(kept, saving=replace(kept.saving, optimizer="all"))
+    train(kept)
+    with pytest.raises(TrainingError, match=r"batch\.pack was 2 and is 4"):
+        train(replace(kept, batch=replace(kept.batch, pack=4)), resume="t-50p")
+
+
+def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
+    make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    records = [record({}, 1), record({}, 2), record({"video": "broken.mp4"}, 3)]
+    (tmp_path / "data.json").write_text(json.dumps(records), encoding="utf-8")
+    sources = (Source(path=str(tmp_path / "data.json")),)
+    config = make(tmp_path / "out", epochs=1, mixture=Mixture(sources=sources, max_bad=0.5))
+    train(config)
+    assert logged(config.output, "unreadable")[-1] == 1
+    named = (tmp_path / "out" / "unreadable.txt").read_text()
+    assert f"{tmp_path / 'data.json'}, record 2: {tmp_path / 'broken.mp4'} cannot be read" in named
+
+    strict = make(tmp_path / "strict", epochs=1, mixture=Mixture(sources=sources, max_bad=0.1))
+    with pytest.raises(TrainingError, match=r"1 conversations were left out.*max_bad"):
+        train(strict)
+
+
+def test_checkpoints_are_named_by_their_share_of_the_steps() -> None:
+    names = milestones("ViCA2", 40_250, Saving(every=0.05))
+    assert list(names.values()) == [*(f"ViCA2-{p}p" for p in range(5, 100, 5)), "ViCA2"]
+    assert [step for step, name in names.items() if name in {"ViCA2-5p", "ViCA2"}] == [2012, 40250]
+    assert milestones("few", 3, Saving(every=0.25)) == {1: "few-25p", 2: "few-75p", 3: "few"}
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(
+        tmp_path / "out",
+        learning_rates=LearningRates(
+            language_model=1e30,
+            semantic_encoder=None,
+            semantic_projector=None,
+            spatial_projector=None,
+        ),
+        optimizer=Optimizer(warmup=0.5),
+        saving=replace(make(tmp_path).saving, every=0.13),
+    )
+    with pytest.raises(TrainingError, match="is no number"):
+        train(config)
+    assert (tmp_path / "out" / "t-13p" / "training.json").is_file()
+    assert not (tmp_path / "out" / "t").exists()
