@@ -193,7 +193,8 @@ class Places:
 
 def seen(model: ViCA2, lessons: Sequence[Lesson]) -> tuple[list[Maps], Tensor, Places]:
     """The maps of both encoders, and the films as the language model is given them."""
-    config, inner = model.config, model.model
+    config = model.config
+    inner: Any = model.model
     layout, frames = config.layout, config.video_frames
     shares = layout.spatial_indices(frames)
     spatial = Branch(
@@ -206,7 +207,12 @@ def seen(model: ViCA2, lessons: Sequence[Lesson]) -> tuple[list[Maps], Tensor, P
             pool(inner.mm_projector(inner.vision_tower(pixels)), layout.semantic),
             list(range(frames)),
         ),
-        (pool(inner.sam_projector(inner.sam_tower(finer, config.hiera_stage)), spatial), shares),
+        (
+            pool(
+                inner.sam_projector(inner.sam_inner.sam_tower(finer, config.hiera_stage)), spatial
+            ),
+            shares,
+        ),
     )
     maps, blocks, numbers = [], [], []
     for map_NHWD, chosen in both:

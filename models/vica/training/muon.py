@@ -29,7 +29,8 @@ def orthogonal(matrices_KNM: Tensor) -> Tensor:
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = first * x + (second * gram + third * gram @ gram) @ x
-    return x.mT if tall else x
+    found: Tensor = x.mT if tall else x
+    return found
 
 
 class MuonAdamW(torch.optim.Optimizer):

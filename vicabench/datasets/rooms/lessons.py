@@ -67,7 +67,8 @@ def save_lessons(
     category = np.array([WORDS.index(t.category) for t in walked.scene.things], dtype=np.uint8)
     things_THW, where_TN2 = things_THW[walked.order], where_TN2[walked.order]
     if mirror:
-        things_THW, where_TN2 = things_THW[:, :, ::-1], where_TN2 * np.float32([1, -1])
+        things_THW = things_THW[:, :, ::-1]
+        where_TN2 = where_TN2 * np.array([1, -1], dtype=np.float32)
     told = [_word(name, walked, facts, things_THW, category) for name in WORDS]
     scene = walked.scene
     np.savez_compressed(
@@ -77,7 +78,7 @@ def save_lessons(
         where=where_TN2,
         classes=np.array([[t.get(k, -1) for k in CLASSES] for t in told], dtype=np.int8),
         numbers=np.array([[t.get(k, math.nan) for k in NUMBERS] for t in told], dtype=np.float32),
-        scene=np.log(np.float32([scene.area, max(scene.width, scene.depth)])),
+        scene=np.log([scene.area, max(scene.width, scene.depth)]).astype(np.float32),
     )
 
 
