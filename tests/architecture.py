@@ -59,6 +59,7 @@ NO_TORCH = (
     "vica.training.masks",
     "vica.training.mixture",
     "vica.training.overrides",
+    "vica.training.packing",
     "vica.training.parquetfiles",
     "vica.training.parts",
     "vica.training.recipes",

@@ -40,6 +40,11 @@ class PackLoss(nn.Module):
         self.model = model
         self.in_step = in_step
         self.config = model.config
+        if in_step:
+            from deepspeed import zero  # noqa: PLC0415  (an extra)
+
+            # Else it is gathered where it is first used, which depends on what a process is shown.
+            zero.register_external_parameter(self, model.model.image_newline)
 
     def forward(self, batch: Mapping[str, Any], groups: float | Tensor) -> dict[str, Tensor]:
         """`loss`, the mean over groups of the mean cross-entropy within each; `segments` [B, L].
@@ -79,32 +84,38 @@ class PackLoss(nn.Module):
         count = len(visuals)
         visuals += [_blank(self.config)] * (len(batch["input_ids"]) - count)
         inner = self.model.model
+        shown = [v.hiera_pixels_FCHW for v in visuals if v.hiera_pixels_FCHW is not None]
+        more, more_spatial = self._missing([v.pixels_FCHW for v in visuals], shown)
         blocks = [ViCAModel.encode(inner, visual) for visual in visuals]  # SigLIP's, of ViCA2 too
         extra = [
             inner.mm_projector(inner.vision_tower(self._grey(self.config.siglip_size)))
-            for _ in range(self._missing([v.pixels_FCHW for v in visuals]))
+            for _ in range(more)
         ]
         if isinstance(inner, ViCA2Model):
             spatial = [inner.encode_spatial(visual) for visual in visuals]
             blocks = [torch.cat(pair) for pair in zip(blocks, spatial, strict=True)]
-            shown = [v.hiera_pixels_FCHW for v in visuals if v.hiera_pixels_FCHW is not None]
             size, stage = inner.config.hiera_size, inner.config.hiera_stage
             extra += [
                 inner.sam_projector(inner.sam_tower(self._grey(size), stage))
-                for _ in range(self._missing(shown))
+                for _ in range(more_spatial)
             ]
         unused = [block.float().sum() for block in [*blocks[count:], *extra]]
         anchor = torch.stack(unused).sum() if unused else torch.zeros((), device=self.model.device)
         return blocks[:count], anchor
 
-    def _missing(self, pixels: Sequence[Tensor]) -> int:
-        """How many more calls of an encoder another process makes; it takes frames in portions."""
+    def _missing(self, *pixels: Sequence[Tensor]) -> list[int]:
+        """How many more calls of each encoder another process makes, as it has more frames.
+
+        Asked before the first of them: processes have to exchange everything in the same order.
+        """
         if not self.in_step:
-            return 0
-        own = sum(-(-len(p_FCHW) // self.model.model.frames_at_once) for p_FCHW in pixels)
-        most = torch.tensor(own, device=self.model.device)
+            return [0] * len(pixels)
+        at_once = self.model.model.frames_at_once
+        own = torch.tensor([sum(-(-len(one) // at_once) for one in each) for each in pixels])
+        most = own.clone().to(self.model.device)
         distributed.all_reduce(most, distributed.ReduceOp.MAX)
-        return int(most) - own
+        missing: list[int] = (most.cpu() - own).tolist()
+        return missing
 
     def _grey(self, size: int) -> Tensor:
         return torch.zeros(1, 3, size, size, device=self.model.device, dtype=self.model.dtype)
