@@ -38,7 +38,7 @@ def vica2_tiny(**changes: Any) -> ViCA2Config:
 
 
 def vica2_rooms(**changes: Any) -> ViCA2Config:
-    """A ViCA2 of 1.4 million parameters that learns toy scenes on a CPU.
+    """A ViCA2 of 1.8 million parameters that learns toy scenes on a CPU.
 
     It sees 12 frames: 48 pixels and 3 x 3 tokens each by SigLIP, every second one with 64 pixels
     and 2 x 2 tokens by Hiera.
@@ -55,7 +55,7 @@ def vica2_rooms(**changes: Any) -> ViCA2Config:
     sizes = {
         "hidden_size": 128,
         "intermediate_size": 320,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": 6,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
         "rope_theta": 1000000.0,

@@ -88,7 +88,8 @@ class Optimizer:
     """AdamW under a cosine to zero after a linear warm-up over the share `warmup` of the steps.
 
     With `muon`, which no published training has, the matrices of layers and projectors are Muon's,
-    at so many times the rate of their part; all else is still AdamW's.
+    at so many times the rate of their part; all else is still AdamW's. Each layer of the language
+    model learns at `layer_decay` times the rate of the next one, and the embeddings slowest of all.
     """
 
     beta1: float = 0.9

@@ -10,7 +10,8 @@ what films show, all at once:
 - where things are: for each of them in a square, distance and bearing, from the square's token;
 - when: after the first layer a visual token must tell its frame, in directions that are given, so
   that the frame is a good part of the vector and not a trace of it;
-- a question of one word: after some layers, what the film tells of the word.
+- a question of one word: after some layers, what the film tells of the word;
+- and vectors must stay short, a mean square of 4, or the layers to come could add nothing to them.
 
 Nothing of it stays but the weights: what reads the tokens is thrown away.
 
@@ -117,6 +118,7 @@ class Grounding(nn.Module):
             losses[f"shows after {number + 1}"] = 6 * self._sigmoid(
                 shown, maps[0].shows, self.shares[2 + number]
             )
+        losses["length"] = 0.05 * sum(((h**2).mean(-1) / 4 - 1).relu().mean() for h in after)
         losses["when"] = 0.3 * self._when(after[0], places)
         losses |= self._told(after[-1][:, film:], lessons)
         return losses
@@ -209,7 +211,7 @@ def seen(model: ViCA2, lessons: Sequence[Lesson]) -> tuple[list[Maps], Tensor, P
         ),
         (
             pool(
-                inner.sam_projector(inner.sam_inner.sam_tower(finer, config.hiera_stage)), spatial
+                inner.sam_projector(inner.sam_tower(finer, config.hiera_stage)), spatial
             ),
             shares,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -17,6 +18,7 @@ WITHOUT_DECAY = ("bias", "norm")
 """In names of parameters that weight decay leaves alone, as in the published code."""
 
 
+LAYER = re.compile(r"model\.layers\.(\d+)\.")
 TABLES = ("embed", "lm_head")
 """In names of matrices that are looked up, or that score the vocabulary."""
 
@@ -40,24 +42,36 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """The optimizer's groups: one for each part that is trained, those without weight decay apart.
 
-    With `optimizer.muon` Muon's matrices are apart too, marked by `muon`.
+    With `optimizer.muon` Muon's matrices are apart too, marked by `muon`, and with
+    `optimizer.layer_decay` the language model's layers.
     """
-    groups: dict[tuple[str, bool, bool], list[nn.Parameter]] = defaultdict(list)
+    layers = model.config.num_hidden_layers
+    groups: dict[tuple[str, bool, bool, int], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = not any(word in name for word in WITHOUT_DECAY)
             matrix = optimizer.muon is not None and is_inner_matrix(name, parameter)
-            groups[part_of(name), decays, matrix].append(parameter)
-    return [
-        {
+            below = layers_above(name, layers) if optimizer.layer_decay != 1 else 0
+            groups[part_of(name), decays, matrix, below].append(parameter)
+    found = []
+    for (part, decays, matrix, below), parameters in sorted(groups.items()):
+        rate = (learning_rate(rates, part) or 0.0) * optimizer.layer_decay**below
+        group: dict[str, Any] = {
             "params": parameters,
-            "lr": (learning_rate(rates, part) or 0.0) * (optimizer.muon or 1.0 if matrix else 1.0),
+            "lr": rate * (optimizer.muon or 1.0) if matrix else rate,
             "weight_decay": optimizer.weight_decay if decays else 0.0,
             "name": part,
-            **({"muon": True} if matrix else {}),
         }
-        for (part, decays, matrix), parameters in sorted(groups.items())
-    ]
+        found.append({**group, "muon": True} if matrix else group)
+    return found
+
+
+def layers_above(name: str, layers: int) -> int:
+    """How many of the language model's layers come after what this parameter belongs to."""
+    match = LAYER.match(name)
+    if match:
+        return layers - 1 - int(match[1])
+    return layers if "embed_tokens" in name or "image_newline" in name else 0
 
 
 def is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
