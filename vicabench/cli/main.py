@@ -16,7 +16,7 @@ from typing import NoReturn
 import typer
 
 from vicabench import __version__
-from vicabench.cli import data, models, run, score, train
+from vicabench.cli import data, demo, models, run, score, train
 from vicabench.errors import UserError
 from vicabench.text import printable
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("score")(score.command)
+app.command("demo")(demo.command)
 app.command("train")(train.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

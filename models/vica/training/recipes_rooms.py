@@ -29,15 +29,17 @@ VISION_RATE = 4e-4
 NAME = "ViCA2-Rooms"
 
 
-def rooms_lessons(start: Path, data: Path, output: Path) -> Pretraining:
+def rooms_lessons(
+    start: Path, data: Path, output: Path, *, steps: int = 900, seed: int = 0
+) -> Pretraining:
     """Stage 1: what films show, four films a step."""
-    return Pretraining(base=str(start), data=str(data), output=str(output))
+    return Pretraining(base=str(start), data=str(data), output=str(output), steps=steps, seed=seed)
 
 
-def rooms(base: str, data: str, output: str) -> TrainingConfig:
+def rooms(base: str, data: str, output: str, *, name: str = NAME, seed: int = 0) -> TrainingConfig:
     """Stage 2: the conversations of the training rooms, four films a step, each once."""
     return TrainingConfig(
-        name=NAME,
+        name=name,
         base=base,
         shape="vica2-rooms",
         mixture=Mixture(sources=(Source(path=data, format="vica-base"),)),
@@ -61,5 +63,5 @@ def rooms(base: str, data: str, output: str) -> TrainingConfig:
         ),
         saving=Saving(every=0.05),
         logging=Logging(tensorboard=False),
-        seed=0,
+        seed=seed,
     )

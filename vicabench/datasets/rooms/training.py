@@ -25,6 +25,7 @@ from vica.chat import PLACEHOLDER, vsi_bench_question
 
 from vicabench.datasets.rooms import templates
 from vicabench.datasets.rooms.build import Progress
+from vicabench.datasets.rooms.camera import Pose
 from vicabench.datasets.rooms.choices import Draft, Draw
 from vicabench.datasets.rooms.clip import clip
 from vicabench.datasets.rooms.exercises import exercises
@@ -40,6 +41,7 @@ from vicabench.datasets.rooms.settings import GENERATOR, check_least
 from vicabench.datasets.rooms.sightings import sightings
 from vicabench.datasets.rooms.walks import Walked, changed, changes, poses
 from vicabench.datasets.rooms.wording import conversation
+from vicabench.datasets.rooms.world import Scene
 from vicabench.errors import DataError
 
 LIMITS: Mapping[str, int] = {
@@ -62,6 +64,7 @@ LIMITS: Mapping[str, int] = {
 }
 """The most conversations of each kind about a walk."""
 
+GREY = 128
 RATE = 2.5
 """Looks a second by which it is known what is seen: half of the benchmark's."""
 
@@ -73,7 +76,10 @@ SCENE = vsi_bench_question(templates.ROOM).removeprefix(PLACEHOLDER)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRooms:
-    """What decides a folder of training data: `walks` films a room, of `frames` frames each."""
+    """What decides a folder of training data: `walks` films a room, of `frames` frames each.
+
+    With `grey` the films show nothing: for a model that is trained blind.
+    """
 
     generator: str = GENERATOR
     seed: int
@@ -82,6 +88,7 @@ class TrainingRooms:
     frames: int = 12
     width: int = 64
     height: int = 48
+    grey: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("scenes", 1), ("walks", 1), ("frames", 3)):
@@ -184,7 +191,7 @@ def _part(folder: _Folder, number: int) -> dict[str, list[dict[str, Any]]]:
     rooms = folder.rooms
     scene = make_scene(rooms.seed, number)
     seen, looks = sightings(scene, rate=RATE), poses(scene, rooms.frames - 1)
-    frames_THWC = np.stack([colours(scene, p, rooms.width, rooms.height, PLAIN) for p in looks])
+    frames_THWC = np.stack([_picture(rooms, scene, look) for look in looks])
     things_THW, where_TN2 = things_seen(scene, looks), places(scene, looks)
     records: dict[str, list[dict[str, Any]]] = {kind: [] for kind in LIMITS}
     rng = np.random.default_rng([rooms.seed, number, 1])
@@ -200,6 +207,12 @@ def _part(folder: _Folder, number: int) -> dict[str, list[dict[str, Any]]]:
             entry = f"{name}-{kind}-{len(records[kind])}"
             records[kind].append(conversation(entry, f"{FILMS}/{name}.mp4", draft))
     return records
+
+
+def _picture(rooms: TrainingRooms, scene: Scene, look: Pose) -> NDArray[np.uint8]:
+    if rooms.grey:
+        return np.full((rooms.height, rooms.width, 3), GREY, dtype=np.uint8)
+    return colours(scene, look, rooms.width, rooms.height, PLAIN)
 
 
 def _film(folder: _Folder, name: str, frames_THWC: NDArray[np.uint8]) -> None:
