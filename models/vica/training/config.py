@@ -99,6 +99,8 @@ class Optimizer:
     max_gradient_norm: float = 1.0
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup: float = 0.03
+    muon: float | None = None
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2", "warmup"):

@@ -52,7 +52,7 @@ def rooms(base: str, data: str, output: str, *, name: str = NAME, seed: int = 0)
         output=output,
         frames=12,
         time_instruction=False,
-        optimizer=Optimizer(beta2=0.98, weight_decay=0.02, muon=5.0, layer_decay=0.6),
+        optimizer=Optimizer(beta2=0.98, weight_decay=0.02, muon=5.0, layer_decay=0.65),
         batch=Batch(packs_per_device=4, pack=32, max_tokens=2048, loss_group=0),
         hardware=Hardware(
             device="cpu",

@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import permutations
 
 import numpy as np
 
 from vicabench.datasets.rooms.catalogue import KINDS
 from vicabench.datasets.rooms.choices import Draft
+from vicabench.datasets.rooms.comparisons import LARGE_MARGIN, ORDER_SECONDS
 from vicabench.datasets.rooms.facts import Facts
+from vicabench.datasets.rooms.geometry import nearest_distance
 from vicabench.datasets.rooms.walks import Walked
 from vicabench.datasets.rooms.world import Box
 
 MIDDLE = "What is the distance between the {x} and the middle of the room (in meters)?"
 CLOCK = "From the middle of the room and facing where the video begins, at what o'clock is the {x}?"
 FRAME = "In which frame is the {x} nearest to the middle of the picture?"
+SOONER = "Which appears first in the video, the {x} or the {y}?"
+NEARER = (
+    "Measuring from the closest point of each object, which is closer to the {z}, the {x} or the "
+    "{y}?"
+)
 THERE = "Is there a {x} in this room?"
 TURN = "Does the camera turn left or right?"
 SIDE = "What is the length of the longer side of this room (in meters)?"
-TEMPLATES = (MIDDLE, CLOCK, FRAME, THERE, TURN, SIDE)
+TEMPLATES = (MIDDLE, CLOCK, FRAME, SOONER, NEARER, THERE, TURN, SIDE)
 REPLIES = ("left", "right", "yes", "no")
-"""What is answered besides numbers."""
+"""What is answered besides numbers and the names of things."""
 
 _ASKED_THERE = 2
 
@@ -39,6 +47,7 @@ def exercises(
         yield "distance_from_middle", _draft(MIDDLE, f"{metres:.1f}", name)
         yield "oclock", _draft(CLOCK, str(oclock(walked, bearing)), name)
         yield "best_frame", _draft(FRAME, str(best_frame(walked, bearing)), name)
+    yield from _compared(facts, rng)
     there = {thing.category for thing in walked.scene.things}
     names = [kind.name for kind in KINDS if kind.name in facts.groups or kind.name not in there]
     for index in rng.permutation(len(names))[:_ASKED_THERE]:
@@ -46,6 +55,22 @@ def exercises(
         yield "presence", _draft(THERE, reply, names[index])
     yield "camera_turn", _draft(TURN, "left" if walked.scene.walk.turn > 0 else "right")
     yield "longer_side", _draft(SIDE, f"{max(walked.scene.width, walked.scene.depth):.1f}")
+
+
+def _compared(facts: Facts, rng: np.random.Generator) -> Iterator[tuple[str, Draft]]:
+    """Two things: which is seen first, and which is nearer to a third."""
+    for x, y in permutations(facts.first_visible, 2):
+        sooner = facts.first_visible[y] - facts.first_visible[x]
+        if sooner >= ORDER_SECONDS:
+            pair = [x, y] if rng.random() < 0.5 else [y, x]
+            yield "sooner", Draft(text=SOONER.format(x=pair[0], y=pair[1]), answer=x)
+    for z, box in facts.singles.items():
+        others = [name for name in facts.groups if name != z]
+        metres = {name: nearest_distance(box, facts.groups[name]) for name in others}
+        for x, y in permutations(others, 2):
+            if metres[y] - metres[x] >= LARGE_MARGIN:
+                pair = [x, y] if rng.random() < 0.5 else [y, x]
+                yield "nearer", Draft(text=NEARER.format(x=pair[0], y=pair[1], z=z), answer=x)
 
 
 def _draft(template: str, answer: str, name: str = "") -> Draft:
