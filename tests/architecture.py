@@ -29,6 +29,10 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
     "vicabench.datasets": NOUNS,
+    # Training data has the models' own wording.
+    "vicabench.datasets.rooms.training": NOUNS | {"vicabench.datasets", "vica.chat"},
+    "vicabench.datasets.rooms.phrases": NOUNS | {"vicabench.datasets", "vica.chat"},
+    "vicabench.datasets.rooms.wording": NOUNS | {"vicabench.datasets", "vica.chat"},
     "vicabench.grading": FILES | {"vica.thinking"},
     "vicabench.store": FILES,
     "vicabench.stats": NOUNS,

@@ -37,6 +37,41 @@ def vica2_tiny(**changes: Any) -> ViCA2Config:
     return ViCA2Config(**(_tiny() | {"hiera_config": spatial} | changes))
 
 
+def vica2_rooms(**changes: Any) -> ViCA2Config:
+    """A ViCA2 of 1.8 million parameters that learns toy scenes on a CPU.
+
+    It sees 12 frames: 48 pixels and 3 x 3 tokens each by SigLIP, every second one with 64 pixels
+    and 2 x 2 tokens by Hiera.
+    """
+    spatial = hiera(
+        width=16,
+        heads=1,
+        blocks=(1, 1, 2, 1),
+        globals_=(3,),
+        window=(8, 4, 4, 2),
+        grid=4,
+        image_size=64,
+    )
+    sizes: dict[str, Any] = {
+        "hidden_size": 128,
+        "intermediate_size": 320,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "rope_theta": 1000000.0,
+        "max_position_embeddings": 2048,
+        "tokenizer_model_max_length": 2048,
+        "video_frames": 12,
+        "hiera_frames": 6,
+        "hiera_pool_stride": 1,
+        "vision_config": siglip(
+            width=96, mlp_width=240, layers=2, heads=4, image_size=48, patch_size=8
+        ),
+        "hiera_config": spatial,
+    }
+    return ViCA2Config(**(sizes | changes))
+
+
 SIZES = {"7b": (vica_7b, vica2_7b), "tiny": (vica_tiny, vica2_tiny)}
 """By name: the functions for ViCA and for ViCA2."""
 

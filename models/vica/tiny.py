@@ -5,9 +5,11 @@ For tests, for the demonstration, and for trying out what takes a checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from tokenizers import AddedToken
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2Tokenizer
 
@@ -60,6 +62,16 @@ def ids_of(tokenizer: Qwen2Tokenizer) -> dict[str, int]:
         "pad_token_id": text_end,
         "tokenizer_length": len(tokenizer),
     }
+
+
+def phrase_tokenizer(phrases: Sequence[str]) -> Qwen2Tokenizer:
+    """`byte_tokenizer` that knows some phrases as one id each, after all others.
+
+    Where several fit the longest is taken. It is saved and read as any other tokenizer.
+    """
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
+    return tokenizer
 
 
 def byte_tokenizer() -> Qwen2Tokenizer:

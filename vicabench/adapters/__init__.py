@@ -22,6 +22,8 @@ ADAPTERS = {
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
 }
+SHIPPED = {"vica2-rooms": Path(__file__).parent.parent / "checkpoints" / "vica2-rooms"}
+"""Checkpoints that come with the package."""
 GROUP = "vicabench.adapters"
 
 Build = Callable[[str, AdapterContext], Adapter]
@@ -61,6 +63,8 @@ def find_adapter(spec: str) -> tuple[Build, str]:
 
     ConfigError naming the known adapters if there is none.
     """
+    if spec in SHIPPED:
+        spec = f"vica:{SHIPPED[spec]}"
     name, _, argument = spec.partition(":")
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in installed and name not in ADAPTERS:

@@ -21,6 +21,7 @@ from vicabench.cli import (
     ask,
     compare,
     data,
+    demo,
     figures,
     import_,
     models,
@@ -52,6 +53,7 @@ app.command("published")(published.command)
 app.command("figures")(figures.command)
 app.command("scaling-curve")(scaling_curve.command)
 app.command("report")(report.command)
+app.command("demo")(demo.command)
 app.command("train")(train.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

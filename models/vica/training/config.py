@@ -85,7 +85,12 @@ class LearningRates:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """AdamW under a cosine to zero after a linear warm-up over the share `warmup` of the steps."""
+    """AdamW under a cosine to zero after a linear warm-up over the share `warmup` of the steps.
+
+    With `muon`, which no published training has, the matrices of layers and projectors are Muon's,
+    at so many times the rate of their part; all else is still AdamW's. Each layer of the language
+    model learns at `layer_decay` times the rate of the next one, and the embeddings slowest of all.
+    """
 
     beta1: float = 0.9
     beta2: float = 0.999
@@ -94,6 +99,8 @@ class Optimizer:
     max_gradient_norm: float = 1.0
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     warmup: float = 0.03
+    muon: float | None = None
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2", "warmup"):

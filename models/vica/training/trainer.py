@@ -24,6 +24,7 @@ from vica.training.dataset import PackDataset
 from vica.training.flops import Cost
 from vica.training.groups import parameter_groups, rest
 from vica.training.logs import Meter, Watch
+from vica.training.muon import MuonAdamW
 from vica.training.packing import Plan
 
 WEIGHTS = "trained.safetensors"
@@ -80,6 +81,8 @@ class PackTrainer(Trainer):
 
     def _adam(self) -> Any:
         """DeepSpeed's own where it computes the steps of a GPU run on the CPU."""
+        if self.run_config.optimizer.muon is not None:
+            return MuonAdamW
         hardware = self.run_config.hardware
         if hardware.offload == "none" or self.args.device.type == "cpu":
             return torch.optim.AdamW

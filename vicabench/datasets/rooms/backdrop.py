@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicabench.datasets.rooms.camera import Pose, focal
+from vicabench.datasets.rooms.light import FULL, Finish
 from vicabench.datasets.rooms.planes import Plane, planes
 from vicabench.datasets.rooms.raster import Floats
-from vicabench.datasets.rooms.textures import TEXELS
 from vicabench.datasets.rooms.world import Scene
 
 Single = NDArray[np.float32]
@@ -28,7 +28,6 @@ RED, GREEN, BLUE = np.uint64(32), np.uint64(16), np.uint64(0)
 BAND = 80
 """Rows that are drawn at a time, so that what is made on the way stays in the processor's cache."""
 
-_LEVELS = 6
 _STEPS = 16
 """Bilinear weights are sixteenths."""
 
@@ -45,16 +44,17 @@ _SAMPLES = np.array([(-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125,
 class Backdrop:
     """The painted planes of one room, ready to be seen from anywhere inside it."""
 
-    def __init__(self, scene: Scene, painted: list[Floats]) -> None:
+    def __init__(self, scene: Scene, painted: list[Floats], finish: Finish = FULL) -> None:
         """`painted` are the six planes (V, U, C) in the order of `planes.planes`."""
+        self._finish = finish
         self._planes = planes(scene)
-        self._pages = [_page(texels_VUC) for texels_VUC in painted]
+        self._pages = [_page(texels_VUC, finish.levels) for texels_VUC in painted]
 
     def sight(self, pose: Pose, width: int, height: int) -> Sight:
         """The room from one pose, in an image of this size."""
         lens = focal(width)
         faces = [
-            _project(plane, page, pose, lens)
+            _project(plane, page, pose, lens, self._finish)
             for plane, page in zip(self._planes, self._pages, strict=True)
         ]
         return Sight(lens=lens, middle=((width - 1) / 2, (height - 1) / 2), faces=faces)
@@ -109,19 +109,21 @@ class _Face:
     def _logarithm(self, far: Single) -> NDArray[np.int32]:
         # Half the logarithm in base 2, rounded down, is in the exponent of the float.
         area = far * far * far * np.float32(2 * self.area)
-        return ((area.view(np.int32) >> 24) - 63).clip(0, _LEVELS - 1)
+        return ((area.view(np.int32) >> 24) - 63).clip(0, len(self.starts_L) - 1)
 
 
-def _project(plane: Plane, page: Page, pose: Pose, lens: float) -> _Face:
+def _project(plane: Plane, page: Page, pose: Pose, lens: float, finish: Finish) -> _Face:
     """A plane of the room as a camera sees it."""
     away = plane.distance(pose.position)
     inverse = pose.axes @ (-plane.inward / away)
     along_u, along_v = (
-        TEXELS * _STEPS * (pose.axes @ axis + inverse * ((pose.position - plane.origin) @ axis))
+        finish.texels
+        * _STEPS
+        * (pose.axes @ axis + inverse * ((pose.position - plane.origin) @ axis))
         for axis in (plane.u_axis, plane.v_axis)
     )
     # A pixel covers (depth / lens)^2 / cos of the plane, where cos is about away / depth.
-    area = (_SHARPNESS * TEXELS / lens) ** 2 / away
+    area = (_SHARPNESS * finish.texels / lens) ** 2 / away
     texels, starts_L, stride = page
     return _Face(
         inverse=inverse,
@@ -221,19 +223,19 @@ def _edges(plane: NDArray[np.int8]) -> NDArray[np.bool_]:
     return edge
 
 
-def _page(texels_VUC: Floats) -> Page:
+def _page(texels_VUC: Floats, count: int) -> Page:
     """A mip pyramid in one row-major array: its texels, the start of each level, its stride."""
-    levels = [_pack(level_VUC) for level_VUC in _pyramid(texels_VUC)]
+    levels = [_pack(level_VUC) for level_VUC in _pyramid(texels_VUC, count)]
     stride = levels[0].shape[1]
     starts = np.cumsum([0] + [level.shape[0] * stride for level in levels[:-1]])
     padded = [np.pad(level, ((0, 0), (0, stride - level.shape[1]))) for level in levels]
     return np.concatenate(padded).ravel(), starts.astype(np.int32), np.int32(stride)
 
 
-def _pyramid(texels_VUC: Floats) -> list[Floats]:
-    """The image and its halves, each the mean of 2 by 2 texels of the one before."""
+def _pyramid(texels_VUC: Floats, count: int) -> list[Floats]:
+    """The image and its halves, `count` in all, each the mean of 2 by 2 texels of the last."""
     levels = [texels_VUC]
-    for _ in range(_LEVELS - 1):
+    for _ in range(count - 1):
         last = levels[-1]
         even = np.pad(last, ((0, last.shape[0] % 2), (0, last.shape[1] % 2), (0, 0)), mode="edge")
         levels.append((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4)

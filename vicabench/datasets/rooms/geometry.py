@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from shapely import LineString, Polygon
 
@@ -20,6 +21,7 @@ def centre(box: Box) -> Point:
     return (box.x, box.y)
 
 
+@lru_cache(maxsize=256)  # a route asks for the same few boxes hundreds of times
 def footprint(box: Box) -> Polygon:
     """The rectangle that the box covers on the floor."""
     cos, sin = math.cos(box.yaw), math.sin(box.yaw)

@@ -54,9 +54,11 @@ def render(scene: Scene, pose: Pose, width: int, height: int) -> View:
     )
 
 
-def colours(scene: Scene, pose: Pose, width: int, height: int) -> NDArray[np.uint8]:
+def colours(
+    scene: Scene, pose: Pose, width: int, height: int, finish: light.Finish = light.FULL
+) -> NDArray[np.uint8]:
     """The picture alone, uint8 (height, width, 3)."""
-    return _painter(scene).draw(pose, width, height)
+    return _painter(scene, finish).draw(pose, width, height)
 
 
 def sees(scene: Scene, pose: Pose, width: int, height: int) -> NDArray[np.int16]:
@@ -97,13 +99,15 @@ class Stage:
 class Painter:
     """A scene with its light computed, ready to be drawn from any pose."""
 
-    def __init__(self, scene: Scene) -> None:
-        """Light the furniture, and paint and light the room: about half a second."""
+    def __init__(self, scene: Scene, finish: light.Finish = light.FULL) -> None:
+        """Light the furniture, and paint and light the room."""
         self._stage = stage = _stage(scene)
-        lit = light.lights(scene, planes.window(scene))
-        self._backdrop = Backdrop(scene, textures.paint(scene, lit, stage.quads_F43))
+        lit = light.lights(scene, planes.window(scene), points=not finish.shadows)
+        painted = textures.paint(scene, lit, stage.quads_F43, finish)
+        self._backdrop = Backdrop(scene, painted, finish)
+        things = scene.things if finish.shadows else ()
         bright_F4C = textures.expose(
-            light.on_faces(stage.quads_F43, stage.normals_F43, stage.owner_F, scene, lit)
+            light.on_faces(stage.quads_F43, stage.normals_F43, stage.owner_F, things, lit)
         )
         mean_F3 = bright_F4C.mean(axis=1)
         shown_F3 = (stage.colours_F3 * mean_F3).clip(0, 1)
@@ -184,8 +188,8 @@ def _stage(scene: Scene) -> Stage:
 
 
 @lru_cache(maxsize=2)
-def _painter(scene: Scene) -> Painter:
-    return Painter(scene)
+def _painter(scene: Scene, finish: light.Finish) -> Painter:
+    return Painter(scene, finish)
 
 
 def _gradient(quads_F43: Floats, value_F4: Floats) -> tuple[Floats, Floats]:

@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from vicabench.datasets.rooms.light import Lights, on_plane
+from vicabench.datasets.rooms.light import FULL, Finish, Lights, on_plane
 from vicabench.datasets.rooms.planes import CEILING, FLOOR, WALLS, Plane, Window, planes, window
 from vicabench.datasets.rooms.raster import Floats
 from vicabench.datasets.rooms.world import Scene
 
-TEXELS = 96
-"""Texels a metre of the finest level."""
-
-_LIGHT_TEXELS = 20
 _GAMMA = 1 / 2.2
 _WALLS = ((0.93, 0.90, 0.84), (0.86, 0.90, 0.90), (0.90, 0.87, 0.88), (0.88, 0.90, 0.85))
 _WOODS = ((0.80, 0.69, 0.55), (0.74, 0.66, 0.57), (0.86, 0.78, 0.66))
@@ -27,22 +23,22 @@ _CARPETS = ((0.66, 0.66, 0.68), (0.72, 0.68, 0.62))
 _WHITE = np.array([0.95, 0.95, 0.93])
 
 
-def paint(scene: Scene, lit: Lights, quads_F43: Floats) -> list[Floats]:
-    """The six planes (V, U, C), lit, in the order of `planes.planes`, `TEXELS` a metre."""
+def paint(scene: Scene, lit: Lights, quads_F43: Floats, finish: Finish = FULL) -> list[Floats]:
+    """The six planes (V, U, C), lit, in the order of `planes.planes`."""
     rng = np.random.default_rng([scene.decor, 2])
     pane = window(scene)
     painted = []
     wall_colour = np.array(_WALLS[int(rng.integers(len(_WALLS)))])
     door_wall = int(rng.choice([wall for wall in WALLS if wall != pane.wall]))
     for index, plane in enumerate(planes(scene)):
-        canvas = Canvas(plane)
+        canvas = Canvas(plane, finish.texels)
         if index == FLOOR:
             _floor(canvas, rng)
         elif index == CEILING:
             canvas.texels_VUC[:] = _WHITE
         else:
             _wall(canvas, wall_colour, rng, door=index == door_wall, pane=pane, index=index)
-        light_VUC = on_plane(plane, lit, quads_F43, _LIGHT_TEXELS)
+        light_VUC = on_plane(plane, lit, quads_F43, finish)
         lit_VUC = canvas.texels_VUC * resize(expose(light_VUC), *canvas.texels_VUC.shape[:2])
         painted.append(np.maximum(lit_VUC, canvas.glow_VUC).clip(0, 1))
     return painted
@@ -70,12 +66,12 @@ def resize(image_VUC: Floats, rows: int, columns: int) -> Floats:
 class Canvas:
     """A plane to paint on in metres, with edges as sharp as the texels allow and no sharper."""
 
-    def __init__(self, plane: Plane) -> None:
-        """Start from white, without anything that glows."""
+    def __init__(self, plane: Plane, texels: int) -> None:
+        """Start from white, without anything that glows, `texels` a metre."""
         self.plane = plane
-        rows, columns = (int(np.ceil(side * TEXELS)) for side in (plane.height, plane.length))
-        self.u = (np.arange(columns) + 0.5) / TEXELS
-        self.v = (np.arange(rows) + 0.5) / TEXELS
+        rows, columns = (int(np.ceil(side * texels)) for side in (plane.height, plane.length))
+        self.u = (np.arange(columns) + 0.5) / texels
+        self.v = (np.arange(rows) + 0.5) / texels
         self.texels_VUC = np.ones((rows, columns, 3))
         self.glow_VUC = np.zeros((rows, columns, 3))
 

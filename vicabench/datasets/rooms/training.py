@@ -1,0 +1,246 @@
+"""Rooms to train on: short films of many rooms, and conversations in the layout of ViCA-322K.
+
+The rooms are those of the benchmark, from seeds of their own; only light and textures are plainer.
+Each is seen on several walks (`walks`), each walk is a film of a few small frames with a couple of
+dozen conversations: the benchmark's questions in ViCA's own wording, and steps towards them
+(`exercises`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from vica.chat import PLACEHOLDER, vsi_bench_question
+
+from vicabench.datasets.rooms import templates
+from vicabench.datasets.rooms.build import Progress
+from vicabench.datasets.rooms.camera import Pose
+from vicabench.datasets.rooms.choices import Draft, Draw
+from vicabench.datasets.rooms.clip import clip
+from vicabench.datasets.rooms.exercises import exercises
+from vicabench.datasets.rooms.facts import Facts, facts_of
+from vicabench.datasets.rooms.folder import LOCK, publish, write
+from vicabench.datasets.rooms.lessons import WORDS, places, save_lessons, things_seen
+from vicabench.datasets.rooms.light import PLAIN
+from vicabench.datasets.rooms.pool import check_not_importing_main, each
+from vicabench.datasets.rooms.questions import ASKED
+from vicabench.datasets.rooms.render import colours
+from vicabench.datasets.rooms.scenes import make_scene
+from vicabench.datasets.rooms.settings import GENERATOR, check_least
+from vicabench.datasets.rooms.sightings import sightings
+from vicabench.datasets.rooms.walks import Walked, changed, changes, poses
+from vicabench.datasets.rooms.wording import conversation
+from vicabench.datasets.rooms.world import Scene
+from vicabench.errors import DataError
+
+LIMITS: Mapping[str, int] = {
+    "object_counting": 2,
+    "object_abs_distance": 4,
+    "object_size_estimation": 3,
+    "room_size_estimation": 1,
+    "object_rel_distance": 2,
+    "object_rel_direction_easy": 1,
+    "object_rel_direction_medium": 1,
+    "object_rel_direction_hard": 1,
+    "route_planning": 1,
+    "obj_appearance_order": 2,
+    "distance_from_middle": 3,
+    "oclock": 2,
+    "best_frame": 1,
+    "sooner": 3,
+    "nearer": 4,
+    "presence": 1,
+    "camera_turn": 1,
+    "longer_side": 1,
+}
+"""The most conversations of each kind about a walk."""
+
+GREY = 128
+RATE = 2.5
+"""Looks a second by which it is known what is seen: half of the benchmark's."""
+
+MANIFEST, SOURCE, FILMS, LESSONS = "training.json", "rooms/base", "films", "lessons"
+PARTS, TOLD = ".parts", "asked.json"
+SCENE = vsi_bench_question(templates.ROOM).removeprefix(PLACEHOLDER)
+"""The question whose id stands for the whole scene in the lessons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRooms:
+    """What decides a folder of training data: `walks` films a room, of `frames` frames each.
+
+    With `grey` the films show nothing: for a model that is trained blind.
+    """
+
+    generator: str = GENERATOR
+    seed: int
+    scenes: int
+    walks: int = 4
+    frames: int = 12
+    width: int = 64
+    height: int = 48
+    grey: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("scenes", 1), ("walks", 1), ("frames", 3)):
+            check_least(name, getattr(self, name), least)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Folder:
+    path: Path
+    rooms: TrainingRooms
+
+    def part(self, number: int) -> Path:
+        return self.path / PARTS / f"{number}.json"
+
+    def film(self, name: str) -> Path:
+        return self.path / FILMS / f"{name}.mp4"
+
+    def lessons(self, name: str) -> Path:
+        return self.path / LESSONS / f"{name}.npz"
+
+
+def build_training(
+    out: Path, rooms: TrainingRooms, *, workers: int = 2, progress: Progress | None = None
+) -> None:
+    """Makes `out` a folder of training data; an interrupted build is continued by the next.
+
+    Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (ViCA-322K's records), `lessons/<walk>.npz`
+    (what stands where in the frames, see `lessons`), `asked.json` (what lessons are about) and
+    `training.json`.
+    Raises DataError when the folder holds something else or cannot be written.
+    """
+    check_least("workers", workers, 1)
+    check_not_importing_main()
+    folder = _Folder(path=out, rooms=rooms)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with FileLock(out / LOCK):
+            if not _is_whole(folder):
+                _complete(folder, workers, progress or (lambda _done, _total: None))
+    except OSError as error:
+        raise DataError(
+            f"Training rooms cannot be built in {out}: {error.strerror or error}."
+        ) from error
+
+
+def _is_whole(folder: _Folder) -> bool:
+    """Whether the folder is finished; DataError when it is of other rooms."""
+    for place, whole in ((folder.path, True), (folder.path / PARTS, False)):
+        try:
+            found = json.loads((place / MANIFEST).read_bytes())["rooms"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if found != asdict(folder.rooms):
+            raise DataError(
+                f"{folder.path} holds other training rooms than asked for. Name another folder, "
+                "or delete this one."
+            )
+        return whole
+    return False
+
+
+def _complete(folder: _Folder, workers: int, progress: Progress) -> None:
+    for name in (PARTS, FILMS, LESSONS, SOURCE):
+        (folder.path / name).mkdir(parents=True, exist_ok=True)
+    record = json.dumps({"rooms": asdict(folder.rooms)}, indent=2) + "\n"
+    write(folder.path / PARTS / MANIFEST, record)
+    total = folder.rooms.scenes
+    owed = [number for number in range(total) if not folder.part(number).exists()]
+    done = total - len(owed)
+    for _ in each(_make, folder, owed, workers):
+        done += 1
+        progress(done, total)
+    _join(folder)
+    write(folder.path / TOLD, json.dumps({"words": WORDS, "scene": SCENE}, indent=2) + "\n")
+    write(folder.path / MANIFEST, record)
+    for part in (folder.path / PARTS).iterdir():
+        part.unlink()
+    (folder.path / PARTS).rmdir()
+
+
+def _join(folder: _Folder) -> None:
+    """The conversations of all scenes, a file for each kind."""
+    kinds: dict[str, list[Any]] = {kind: [] for kind in LIMITS}
+    for number in range(folder.rooms.scenes):
+        for kind, records in json.loads(folder.part(number).read_bytes()).items():
+            kinds[kind] += records
+    for kind, records in kinds.items():
+        write(folder.path / SOURCE / f"{kind}.json", json.dumps(records, ensure_ascii=False))
+
+
+def _make(folder: _Folder, number: int) -> None:
+    """The films, maps and conversations of one room; its part is written last."""
+    try:
+        write(folder.part(number), json.dumps(_part(folder, number), ensure_ascii=False))
+    except (RuntimeError, av.FFmpegError) as error:
+        raise DataError(f"Training room {number} cannot be made: {error}.") from error
+
+
+def _part(folder: _Folder, number: int) -> dict[str, list[dict[str, Any]]]:
+    rooms = folder.rooms
+    scene = make_scene(rooms.seed, number)
+    seen, looks = sightings(scene, rate=RATE), poses(scene, rooms.frames - 1)
+    frames_THWC = np.stack([_picture(rooms, scene, look) for look in looks])
+    things_THW, where_TN2 = things_seen(scene, looks), places(scene, looks)
+    records: dict[str, list[dict[str, Any]]] = {kind: [] for kind in LIMITS}
+    rng = np.random.default_rng([rooms.seed, number, 1])
+    for walk, change in enumerate(changes(rooms.walks, rooms.frames - 1, rng)):
+        name = f"{scene.name}-{walk}"
+        walked = changed(scene, seen, looks, change)
+        shown = frames_THWC[:, :, ::-1] if change.mirror else frames_THWC
+        _film(folder, name, shown[walked.order])
+        facts = facts_of(walked.scene, walked.sightings)
+        lessons = folder.lessons(name)
+        save_lessons(lessons, walked, facts, things_THW, where_TN2, mirror=change.mirror)
+        for kind, draft in _drafts(walked, facts, number * rooms.walks + walk):
+            entry = f"{name}-{kind}-{len(records[kind])}"
+            records[kind].append(conversation(entry, f"{FILMS}/{name}.mp4", draft))
+    return records
+
+
+def _picture(rooms: TrainingRooms, scene: Scene, look: Pose) -> NDArray[np.uint8]:
+    if rooms.grey:
+        return np.full((rooms.height, rooms.width, 3), GREY, dtype=np.uint8)
+    return colours(scene, look, rooms.width, rooms.height, PLAIN)
+
+
+def _film(folder: _Folder, name: str, frames_THWC: NDArray[np.uint8]) -> None:
+    draft = folder.path / PARTS / f"{name}.{os.getpid()}.mp4"
+    clip(frames_THWC, draft)
+    publish(draft, folder.film(name))
+
+
+def _drafts(walked: Walked, facts: Facts, number: int) -> Iterator[tuple[str, Draft]]:
+    """The questions about a walk, each with its kind, up to the limit of each."""
+    seed = walked.scene.seed
+    for stream, (kind, ask) in enumerate(ASKED.items()):
+        draw = Draw(seed=seed, scene=number, stream=stream)
+        for draft in islice(ask(facts, draw), LIMITS[kind]):
+            yield kind, draft
+    rng = np.random.default_rng([seed, number, 2])
+    found = list(exercises(walked, facts, rng))
+    counts: dict[str, int] = {}
+    for index in rng.permutation(len(found)):
+        kind, draft = found[index]
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= LIMITS[kind]:
+            yield kind, draft
+
+
+def digest_of(rooms: TrainingRooms) -> str:
+    """A short name for these rooms, the same for the same."""
+    text = json.dumps(asdict(rooms), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,90 @@
+"""A room's walk as some frames, and the other walks that the same frames show.
+
+A walk ends where it began, so its frames can begin anywhere, run backwards, and be mirrored: each
+is a walk through a room of its own, with answers of its own, that costs no rendering.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicabench.datasets.rooms.camera import Pose, pose_at
+from vicabench.datasets.rooms.sightings import Sightings
+from vicabench.datasets.rooms.world import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """How a walk is changed: in a mirror, backwards, and begun `shift` frames later."""
+
+    mirror: bool = False
+    backwards: bool = False
+    shift: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Walked:
+    """A scene with what its frames show: `order` are their numbers, `headings` where each looks."""
+
+    scene: Scene
+    sightings: Sightings
+    order: NDArray[np.int64]
+    headings: NDArray[np.float64]
+
+
+def poses(scene: Scene, frames: int) -> list[Pose]:
+    """Where the camera is at `frames` moments that divide its turn evenly."""
+    return [pose_at(scene, scene.walk.seconds * number / frames) for number in range(frames)]
+
+
+def changes(count: int, frames: int, rng: np.random.Generator) -> list[Change]:
+    """The walk as it is, and others: one mirrored, one backwards, one both, and so on."""
+    others = [
+        Change(
+            mirror=number % 2 == 1, backwards=number // 2 % 2 == 1, shift=int(rng.integers(frames))
+        )
+        for number in range(1, count)
+    ]
+    return [Change(), *others]
+
+
+def changed(scene: Scene, seen: Sightings, looks: Sequence[Pose], change: Change) -> Walked:
+    """The walk that the frames of `looks` show once they are changed, its first frame at its end.
+
+    A film of a walk that is sampled evenly ends with a frame like its first.
+    """
+    headings = np.array([look.yaw for look in looks])
+    order, pixels_TN = np.arange(len(looks)), seen.pixels_TN
+    turn = scene.walk.turn
+    if change.mirror:
+        scene, headings, turn = mirrored(scene), math.pi - headings, -turn
+    if change.backwards:
+        order, pixels_TN, turn = order[::-1], pixels_TN[::-1], -turn
+    order = np.roll(order, -change.shift)
+    later = round(change.shift / len(looks) * len(pixels_TN))
+    order = np.append(order, order[0])
+    headings = headings[order]
+    walk = replace(scene.walk, turn=turn, start=float(headings[0]))
+    return Walked(
+        scene=replace(scene, walk=walk),
+        sightings=replace(seen, pixels_TN=np.roll(pixels_TN, -later, axis=0)),
+        order=order,
+        headings=headings,
+    )
+
+
+def mirrored(scene: Scene) -> Scene:
+    """The room in a mirror along its y axis; furniture that has sides is its own mirror image."""
+    things = tuple(
+        replace(
+            thing, box=replace(thing.box, x=scene.width - thing.box.x, yaw=math.pi - thing.box.yaw)
+        )
+        for thing in scene.things
+    )
+    walk = replace(scene.walk, start=math.pi - scene.walk.start, turn=-scene.walk.turn)
+    return replace(scene, things=things, walk=walk)
