@@ -30,7 +30,9 @@ def test_the_python_of_a_readme_prints_a_reply_to_every_question(
     names: dict[str, str], capsys: pytest.CaptureFixture[str], readme: str
 ) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    # Training needs the published data; tests/vica/training has its own.
+    code = "\n".join(block for block in blocks if "vica.training" not in block)
     for name, here in names.items():
         assert name in code
         code = code.replace(name, here)
