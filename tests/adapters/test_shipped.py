@@ -1,0 +1,51 @@
+"""The checkpoint that comes with the package has really learned to see rooms."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from vicabench.datasets.rooms.build import build
+
+
+def test_the_shipped_checkpoint_sees_how_large_rooms_are(tmp_path: Path) -> None:
+    build(tmp_path / "rooms", scenes=8, seed=31337, width=160, height=120, fps=3, workers=2)
+    options = ("--model", "vica2-rooms", "--frames", "12", "--max-new-tokens", "8")
+    where = ("--benchmark", "rooms/questions.jsonl", "--tasks", "room_size_estimation")
+    for blind in ((), ("--blind",)):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "vicabench",
+                "run",
+                *options,
+                *where,
+                *blind,
+                "--format",
+                "json",
+            ],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "NO_COLOR": "1"},
+            timeout=240,
+            check=True,
+        )
+        scores = json.loads(done.stdout)
+        room = found(scores, "room_size_estimation")[0]["mean"]
+        # Measured on 60 rooms: 91 [88, 93] sighted, 38 [29, 47] blind.
+        assert room > 75 if not blind else room < 65
+
+
+def found(value: object, name: str) -> list[dict[str, float]]:
+    """The cells of this name in a table in JSON."""
+    if isinstance(value, list):
+        return [cell for each in value for cell in found(each, name)]
+    if not isinstance(value, dict):
+        return []
+    own = [value[name]] if isinstance(value.get(name), dict) and "mean" in value[name] else []
+    return own or [cell for each in value.values() for cell in found(each, name)]
