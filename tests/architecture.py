@@ -88,6 +88,7 @@ NO_TORCH = (
     "vica.training.parts",
     "vica.training.recipes",
     "vica.training.records",
+    "vica.training.settings",
     "vica.training.sources",
     "vica.training.types",
     "vica.video",

@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from vica.training.flops import Cost, peak, seen
 
 LOG = "log.jsonl"
 BOARD = "tensorboard"
+FAULTS = "unreadable.txt"
+"""What could not be read, a line each, however often a run or another epoch comes to it."""
 ENOUGH = 10
 """Steps whose median says what is normal."""
 
@@ -212,6 +214,14 @@ class Progress(TrainerCallback):
         """Leave the bar where it ended."""
         if self.bar is not None:
             self.bar.close()
+
+
+def note(path: Path, faults: Sequence[str]) -> None:
+    """Add the lines that a file does not have yet."""
+    if faults:
+        known = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{fault}\n" for fault in dict.fromkeys(faults) if fault not in known)
 
 
 def _keep_until(path: Path, step: int) -> None:

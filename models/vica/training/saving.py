@@ -8,18 +8,22 @@ several times as large and of no use to others.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from vica.checkpoint import write_published_config
+from vica.errors import TrainingError
 from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
 from vica.training.config import Precision, Saving
@@ -38,16 +42,22 @@ PACKAGES = ("torch", "transformers", "accelerate")
 def milestones(name: str, steps: int, saving: Saving) -> dict[int, str]:
     """After which step which checkpoint is saved; the last is `name` itself.
 
-    Where a run has fewer steps than shares, the shares that end with the same step are one.
+    A run of fewer steps than shares has fewer checkpoints: of the shares that end with the same
+    step there is the one that is nearest to it, the first of two.
     """
-    shares = int(1 / saving.every + 1e-9)
-    named = {}
-    for number in range(1, shares + 1):
+    named: dict[int, float] = {}
+    for number in range(1, shares(saving)):
         share = number * saving.every
-        step = max(1, round(share * steps))
-        if step < steps:
-            named[step] = f"{name}-{round(100 * share, 2):g}p"
-    return {**named, steps: name}
+        step = round(share * steps)
+        off = abs(share * steps - step)
+        if 0 < step < steps and off < abs(named.get(step, math.inf) * steps - step):
+            named[step] = share
+    return {**{at: f"{name}-{round(100 * s, 2):g}p" for at, s in named.items()}, steps: name}
+
+
+def shares(saving: Saving) -> int:
+    """How many checkpoints are asked for, the last one too."""
+    return math.ceil(1 / saving.every - 1e-9)
 
 
 def partial(target: Path) -> Path:
@@ -56,6 +66,29 @@ def partial(target: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """An empty folder to write in, which appears as `target` when all is in it, or not at all."""
+    folder = partial(target)
+    with explained(target, folder):
+        yield folder
+        publish(folder, target)
+
+
+@contextmanager
+def explained(target: Path, folder: Path) -> Iterator[None]:
+    """Raise TrainingError when `folder`, which was to be `target`, cannot be written; remove it."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:  # the last of them is torch.save's
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
+        raise TrainingError(
+            f"{target} could not be written ({reason}). The checkpoints before are whole; put "
+            "that right, and go on with --resume last"
+        ) from error
 
 
 def publish(folder: Path, target: Path) -> None:

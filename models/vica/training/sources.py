@@ -66,7 +66,8 @@ def located(source: Source) -> Path:
         raise DataError(f"{path}: there is no such file or folder of training data")
     patterns = (*TEXTS, "**/*.parquet")
     try:
-        return download(source.path, patterns, {"repo_type": "dataset"})
+        options = {"repo_type": "dataset", "revision": source.revision}
+        return download(source.path, patterns, options)
     except CheckpointError as error:
         raise DataError(f"{error}. Name a folder of it instead, if there is one") from error
 
