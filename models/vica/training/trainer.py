@@ -142,7 +142,7 @@ class PackTrainer(Trainer):
         saves = sum(step > done for step in self.names)
         most = disk.load(self.sizes, saves, self.run_config.saving).most
         left = disk.free(self.output)
-        if left < most:
+        if left < most + disk.SMALL:
             logging.getLogger(__name__).warning(
                 "The %d checkpoints to come take up to %s, and the disk of %s has %s free: the run "
                 "will stop when it is full. saving.keep and saving.every make them fewer.",

@@ -16,6 +16,7 @@ from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import TrainingError, VicaError
 from vica.training.config import TrainingConfig
 from vica.training.disk import gigabytes
+from vica.training.operations import PackShape
 from vica.training.survey import Shown
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
@@ -28,7 +29,7 @@ ADVICE = (
 )
 
 
-def pixels(config: ViCAConfig, shown: Shown) -> int:
+def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
     """The bytes of a visual as its encoders are given it."""
     values = 3.0 * shown.semantic_inputs * config.siglip_size**2
     if isinstance(config, ViCA2Config):
