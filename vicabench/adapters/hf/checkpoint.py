@@ -18,7 +18,6 @@ from vicabench.adapters.checkpoints import OFFLINE, located
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError
 
-TOKENIZERS = ("tokenizer.model", "*.tiktoken")
 IMPORT = "Run it with the code it comes with, and bring its answers in with `vicabench import`"
 HINTS = {
     "internvl_chat": "OpenGVLab publishes the same weights for transformers in repositories whose "
@@ -37,17 +36,12 @@ def small_files(spec: str) -> Path:
     return _folder(spec, weights=False)
 
 
-def checked(spec: str) -> Path:
-    """The folder of a checkpoint, weights included; from the hub what is missing is downloaded.
-
-    ConfigError for what transformers has no class of its own for, and for weights that are pickled.
+def with_weights(spec: str, small: Path) -> Path:
+    """The folder of the same checkpoint as `small`, weights included; from the hub what is missing
+    is downloaded. ConfigError for weights that are pickled.
     """
-    small = small_files(spec)
-    check_family(small, spec)
-    if Path(located(spec)[0]).is_dir():
-        folder = small
-    else:
-        folder = _folder(f"{located(spec)[0]}@{small.name}", weights=True)
+    name = located(spec)[0]
+    folder = small if Path(name).is_dir() else _folder(f"{name}@{small.name}", weights=True)
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(
             f"{spec} has no safetensors files, and only those are read: pickled weights can run "
@@ -62,8 +56,7 @@ def _folder(spec: str, *, weights: bool) -> Path:
         return Path(name)
     with explained():
         if os.environ.get("HF_HUB_OFFLINE", "0").upper() in OFFLINE:
-            patterns = (*zoo.SMALL, *TOKENIZERS, *(("*.safetensors",) if weights else ()))
-            return hubs.download(name, patterns, hub)
+            return hubs.download(name, zoo.PATTERNS if weights else zoo.SMALL, hub)
         return zoo.fetch(name, hub.get("revision"), weights=weights)
 
 

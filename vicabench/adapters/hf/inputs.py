@@ -21,8 +21,8 @@ from transformers.video_utils import VideoMetadata
 from vica.errors import InputError
 
 MILLISECONDS = 1000
-PER_TOKEN = {"input_ids", "attention_mask", "mm_token_type_ids"}
-"""What a processor gives for each token of a prompt; the rest is about the video."""
+TYPES = "token_type_ids"
+"""How the names end of what tells apart the tokens of a prompt; those of a text are 0."""
 FRAME_OPTIONS: Mapping[str, Mapping[str, Any]] = {"internvl": {"crop_to_patches": False}}
 """How a frame differs from a photograph as an image: InternVL reads each frame of a video whole."""
 
@@ -32,12 +32,21 @@ class Seen:
     """What a processor made of a video, for any prompt: `tensors`, and the ids in its place.
 
     `head` are the ids before the video and `count` the placeholders that stand for it in a text.
+    `types` say of what kind each token of the head and the video is, under the names models know.
     """
 
     tensors: Mapping[str, Any]
     head: tuple[int, ...]
     ids: tuple[int, ...]
     count: int
+    types: Mapping[str, tuple[int, ...]]
+
+    def types_of(self, length: int) -> dict[str, list[int]]:
+        """The kinds of the first `length` tokens of a prompt: after the video all is text."""
+        return {
+            name: [*kinds[:length], *[0] * (length - len(kinds))]
+            for name, kinds in self.types.items()
+        }
 
 
 class Inputs:
@@ -90,17 +99,25 @@ class Inputs:
             **visual,
             **self.options,
         )
+        return self._cut(text, made)
+
+    def _cut(self, text: str, made: Mapping[str, Any]) -> Seen:
+        """What of a processed prompt is about the video."""
         short, long = self._short(text), made["input_ids"][0].tolist()
         first, last = _ends(short, self._placeholder, text)
         tail = short[last + 1 :]
         end = len(long) - len(tail)
-        if long[:first] != short[:first] or long[end:] != tail or set(made) & {"token_type_ids"}:
+        types = {name: each[0].tolist() for name, each in made.items() if name.endswith(TYPES)}
+        plain = not any(any(kinds[end:]) for kinds in types.values())
+        if long[:first] != short[:first] or long[end:] != tail or not plain:
             raise InputError(f"{type(self.processor).__name__} changes more than the placeholders")
+        per_token = {"input_ids", "attention_mask", *types}
         return Seen(
-            tensors={name: value for name, value in made.items() if name not in PER_TOKEN},
+            tensors={name: each for name, each in made.items() if name not in per_token},
             head=tuple(short[:first]),
             ids=tuple(long[first:end]),
             count=short.count(self._placeholder),
+            types={name: tuple(kinds[:end]) for name, kinds in types.items()},
         )
 
     def ids(self, seen: Seen, text: str) -> list[int]:
@@ -110,12 +127,6 @@ class Inputs:
         if tuple(short[:first]) != seen.head or short.count(self._placeholder) != seen.count:
             raise InputError("the question holds a placeholder of an image or a video")
         return [*seen.head, *seen.ids, *short[last + 1 :]]
-
-    def kinds(self, ids: Sequence[int]) -> dict[str, list[list[int]]]:
-        """What else a model may need to know of each token: text, image or video."""
-        if not getattr(self.processor, "return_mm_token_type_ids", False):
-            return {}
-        return {"mm_token_type_ids": self.processor.create_mm_token_type_ids([list(ids)])}
 
     def _short(self, text: str) -> list[int]:
         """The ids of a prompt with placeholders as they stand in the text."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 from vica.errors import InputError
 
-from vicabench.adapters.hf.checkpoint import check_family, checked, small_files
+from vicabench.adapters.hf.checkpoint import check_family, small_files, with_weights
 from vicabench.adapters.hf.inputs import Inputs
-from vicabench.adapters.hf.loading import load, refused
+from vicabench.adapters.hf.loading import SAFE, load, refused
 from vicabench.adapters.hf.processors import load_processor
 from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
@@ -37,14 +37,16 @@ def open_model(spec: str, options: ModelOptions) -> Opened:
     model_type = check_family(small, spec)
     if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise ConfigError(f"{spec} is a {model_type}, which transformers has for text alone.")
+    with refused(small):
+        config = AutoConfig.from_pretrained(small, **SAFE)
+    if config.is_encoder_decoder:
+        raise ConfigError(
+            f"{spec}: {model_type} reads text with an encoder: it cannot be run here."
+        )
     processor, takes_videos, note = load_processor(small, model_type)
     inputs = _inputs(small, processor, model_type, takes_videos=takes_videos)
-    folder = checked(spec)
+    folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options)
-    if model.config.is_encoder_decoder:
-        raise ConfigError(
-            f"{spec}: {model_type} has an encoder of its own for text: not supported."
-        )
     return Opened(model=model, inputs=inputs, folder=folder, notes=() if note is None else (note,))
 
 

@@ -110,7 +110,8 @@ class Reader:
         self._check(shared)
         cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**whole.given, "past_key_values": cache})
+            given = {**whole.given, "past_key_values": cache}
+            self._generate(seen, shared, self._prefilling, given)
         self.spent.tokens[PREFILL] += len(shared)
         return Encoded(seen=seen, given=whole.given, prefix=tuple(shared), cache=cache)
 
@@ -126,7 +127,7 @@ class Reader:
         self._check(ids)
         with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            found = self._generate(ids, how, given)
+            found = self._generate(encoded.seen, ids, how, given)
         new = found.sequences[0, len(ids) :].tolist()
         self.spent.tokens[ANSWERS] += len(new)
         return Reply(
@@ -175,17 +176,21 @@ class Reader:
             cache.crop(len(encoded.prefix) - cache.get_seq_length())
 
     def _generate(
-        self, ids: Sequence[int], settings: GenerationConfig, given: Mapping[str, Any]
+        self, seen: Seen, ids: Sequence[int], settings: GenerationConfig, given: Mapping[str, Any]
     ) -> Any:
         """What `generate` finds for a prompt of these ids."""
-        ids_BS = torch.tensor([list(ids)], device=self.model.device)
-        kinds = {name: torch.tensor(rows) for name, rows in self.inputs.kinds(ids).items()}
+        device = self.model.device
+        ids_BS = torch.tensor([list(ids)], device=device)
+        types = {
+            name: torch.tensor([row], device=device)
+            for name, row in seen.types_of(len(ids)).items()
+        }
         return self.model.generate(
             input_ids=ids_BS,
             attention_mask=torch.ones_like(ids_BS),
             generation_config=settings,
             logits_processor=self._scoring,
-            **{name: rows.to(self.model.device) for name, rows in kinds.items()},
+            **types,
             **given,
         )
 

@@ -16,7 +16,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from vicabench.adapters.checkpoints import identity
-from vicabench.adapters.hf.checkpoint import check_family, checked
+from vicabench.adapters.hf.checkpoint import check_family, small_files, with_weights
 from vicabench.adapters.hf.loading import SAFE, load, refused
 from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
@@ -55,8 +55,9 @@ def text_model(argument: str, options: ModelOptions | None = None) -> TextModel:
     loaded, or has no chat template.
     """
     options = options or ModelOptions()
-    folder = checked(argument)
-    sees = check_family(folder, argument) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    small = small_files(argument)
+    sees = check_family(small, argument) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    folder = with_weights(argument, small)
     with refused(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
     if not tokenizer.chat_template and sees:
