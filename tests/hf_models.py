@@ -22,6 +22,7 @@ CHATML = (
 )
 QWEN_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 LLAVA_TOKENS = ("<image>", "<video>")
+GEMMA_TOKENS = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "\n\n\n")
 INTERN_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
 WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT = {
@@ -143,6 +144,20 @@ def llava_next_video(ids: Mapping[str, int]) -> Any:
     )
 
 
+def gemma3(ids: Mapping[str, int]) -> Any:
+    vision = {
+        **VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    return hf.Gemma3Config(
+        vision_config=vision,
+        text_config={**TEXT, "head_dim": 8, "sliding_window": 16},
+        mm_tokens_per_image=4,
+        image_token_id=ids["<image_soft_token>"],
+        boi_token_id=ids["<start_of_image>"],
+        eoi_token_id=ids["<end_of_image>"],
+    )
+
+
 def squares(side: int, kind: str, video: str, **more: Any) -> dict[str, Mapping[str, Any]]:
     size = {"height": side, "width": side}
     return {
@@ -222,6 +237,29 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
+FALLBACK = {
+    "gemma3": Kind(
+        tokens=GEMMA_TOKENS,
+        image="<start_of_image>",
+        video="",
+        config=gemma3,
+        files={
+            "preprocessor_config.json": {
+                "image_processor_type": "Gemma3ImageProcessor",
+                "size": {"height": 28, "width": 28},
+            },
+            "processor_config.json": {"processor_class": "Gemma3Processor", "image_seq_length": 4},
+        },
+        special={
+            "boi_token": "<start_of_image>",
+            "image_token": "<image_soft_token>",
+            "eoi_token": "<end_of_image>",
+        },
+    )
+}
+"""What cannot share its prefill: layers with a window, images that see what follows in them, and
+newlines around an image that become one token with others."""
+
 
 def tokenizer_of(kind: Kind) -> Any:
     """An id a byte, and the special tokens of the family last."""
@@ -243,7 +281,7 @@ def write_hf_model(folder: Path, name: str, **changes: Any) -> Path:
 
     `changes` are attributes of its text configuration.
     """
-    kind = KINDS[name]
+    kind = {**KINDS, **FALLBACK}[name]
     tokenizer = tokenizer_of(kind)
     config = kind.config(tokenizer.get_vocab())
     for key, value in changes.items():

@@ -11,7 +11,7 @@ Shapes: V rows of the vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.stopwatch import Stopwatch
 
-from vicabench.adapters.hf.inputs import Inputs, Seen, moved
+from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
 
 VERIFIED = frozenset(
     {"internvl", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl"}
@@ -63,8 +63,10 @@ class Encoded:
     cache: DynamicCache | None = None
 
 
-def why_not_shared(model: Any) -> str | None:
+def why_not_shared(model: Any, inputs: Inputs) -> str | None:
     """Why the prefill of a video cannot be shared with this model; None if it can."""
+    if not inputs.exact:
+        return "its processor changes more of a prompt than the place of the frames"
     kind = model.config.model_type
     if kind not in VERIFIED:
         return f"sharing the prefill was never verified for {kind}"
@@ -84,7 +86,7 @@ class Reader:
 
     def __init__(self, model: Any, inputs: Inputs, *, max_new_tokens: int) -> None:
         self.model, self.inputs = model, inputs
-        self.why = why_not_shared(model)
+        self.why = why_not_shared(model, inputs)
         self.shares = self.why is None
         self.vision_once = bool(model._supports_mm_encoder_outputs())
         self.spent = Stopwatch()
@@ -103,17 +105,14 @@ class Reader:
         """
         with self.spent.measure(VISION, self.model.device):
             whole = Encoded(seen=seen, given=self._encoded(seen))
-        rows = [ids for text in prompts if (ids := self._ids_or_none(seen, text))]
-        shared = common(rows)[: min(map(len, rows)) - 1] if rows else []
-        if not self.shares or len(shared) < len(seen.head) + len(seen.ids):
+        shared = self._shared(seen, prompts) if self.shares else None
+        if shared is None:
             return whole
-        self._check(shared)
         cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            given = {**whole.given, "past_key_values": cache}
-            self._generate(seen, shared, self._prefilling, given)
-        self.spent.tokens[PREFILL] += len(shared)
-        return Encoded(seen=seen, given=whole.given, prefix=tuple(shared), cache=cache)
+            self._generate(shared, self._prefilling, {**whole.given, "past_key_values": cache})
+        self.spent.tokens[PREFILL] += len(shared.ids)
+        return Encoded(seen=seen, given=whole.given, prefix=shared.ids, cache=cache)
 
     @torch.no_grad()
     def answer(self, encoded: Encoded, text: str, *, keep_logits: bool = False) -> Reply:
@@ -123,11 +122,12 @@ class Reader:
         placeholders of its own, BudgetError for one that overflows the context, and ScoresError
         for scores that are no numbers.
         """
-        ids = self.inputs.ids(encoded.seen, text)
+        tokens = self.inputs.tokens(encoded.seen, text)
+        ids = tokens.ids
         self._check(ids)
         with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            found = self._generate(encoded.seen, ids, how, given)
+            found = self._generate(tokens, how, given)
         new = found.sequences[0, len(ids) :].tolist()
         self.spent.tokens[ANSWERS] += len(new)
         return Reply(
@@ -142,12 +142,20 @@ class Reader:
         """The same video without its prefill, for prompts that are read in full."""
         return Encoded(seen=encoded.seen, given=encoded.given)
 
-    def _ids_or_none(self, seen: Seen, text: str) -> list[int] | None:
-        """The ids of a prompt, or None for one that will be refused when it is asked."""
-        try:
-            return self.inputs.ids(seen, text)
-        except InputError:
+    def _shared(self, seen: Seen, prompts: Sequence[str]) -> Tokens | None:
+        """What all prompts that can be asked begin with, but for a last token of their own.
+
+        None where that is not the whole video.
+        """
+        rows = []
+        for text in prompts:
+            with suppress(InputError):  # which is told when it is asked
+                rows.append(self.inputs.tokens(seen, text))
+        if not rows or seen.tokens is None:
             return None
+        length = min(len(common([row.ids for row in rows])), *(len(row.ids) - 1 for row in rows))
+        self._check(rows[0].ids[:length])
+        return rows[0].first(length) if length >= len(seen.tokens.ids) else None
 
     def _encoded(self, seen: Seen) -> dict[str, Any]:
         """What the model is given of a video, with the features of its frames if it takes them."""
@@ -176,15 +184,12 @@ class Reader:
             cache.crop(len(encoded.prefix) - cache.get_seq_length())
 
     def _generate(
-        self, seen: Seen, ids: Sequence[int], settings: GenerationConfig, given: Mapping[str, Any]
+        self, tokens: Tokens, settings: GenerationConfig, given: Mapping[str, Any]
     ) -> Any:
-        """What `generate` finds for a prompt of these ids."""
+        """What `generate` finds for a prompt of these tokens."""
         device = self.model.device
-        ids_BS = torch.tensor([list(ids)], device=device)
-        types = {
-            name: torch.tensor([row], device=device)
-            for name, row in seen.types_of(len(ids)).items()
-        }
+        ids_BS = torch.tensor([tokens.ids], device=device)
+        types = {name: torch.tensor([row], device=device) for name, row in tokens.types.items()}
         return self.model.generate(
             input_ids=ids_BS,
             attention_mask=torch.ones_like(ids_BS),
