@@ -6,6 +6,7 @@ back. Frames are decoded where the actor is.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -86,7 +87,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         raise ConfigError(f"--executor ray needs the package {error.name}: {INSTALL}") from error
     terminated = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address or "auto", log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"There is no Ray cluster at {address or 'this machine'} to connect to: "
