@@ -53,7 +53,13 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of any score has to know."""
-        return (*([self.incomplete] if self.incomplete else []), *self.origin)
+        found = (self.part, self.incomplete)
+        return (*(note for note in found if note), *self.origin)
+
+    @property
+    def part(self) -> str | None:
+        """What to say of a part of a run (`--shard`); None of a whole one."""
+        return _part(self.config["plan"]) if self.config else None
 
     @property
     def benchmark(self) -> str | None:
@@ -117,6 +123,16 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
         run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
         for run in runs
     ]
+
+
+def _part(plan: Mapping[str, Any]) -> str | None:
+    try:
+        part = plan["part"]
+        numbers, of, questions = list(map(int, part["parts"])), part["of"], part["questions"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    named = ("part " if len(numbers) == 1 else "parts ") + ", ".join(map(str, numbers))
+    return f"{named} of {int(of)} only: {plan['questions']} of {int(questions)} questions"
 
 
 def _origin(config: Mapping[str, Any]) -> list[str]:

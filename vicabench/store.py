@@ -135,12 +135,7 @@ class RunFolder:
             return
         if there["digest"] == self.config.digest:
             return
-        old, ours = _flat(there["config"]), _flat(asdict(self.config))
-        lines = [
-            f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
-            for name in sorted({*ours, *old})
-            if json.loads(json.dumps(ours.get(name))) != old.get(name)
-        ]
+        lines = different_fields(there["config"], asdict(self.config))
         raise RunFolderError(
             f"The run folder {self.path} holds a run of another configuration:\n"
             + "\n".join(lines)
@@ -159,6 +154,16 @@ class RunFolder:
             with file.open("ab") as out:
                 out.write(b"\n")
         return torn
+
+
+def different_fields(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A line for every field in which two configurations differ, with both values."""
+    old, ours = _flat(there), _flat(now)
+    return [
+        f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
+        for name in sorted({*ours, *old})
+        if json.loads(json.dumps(ours.get(name))) != old.get(name)
+    ]
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:

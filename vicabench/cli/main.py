@@ -24,6 +24,7 @@ from vicabench.cli import (
     demo,
     figures,
     import_,
+    merge,
     models,
     published,
     report,
@@ -47,6 +48,7 @@ app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("ask")(ask.command)
 app.command("verify")(verify.command)
+app.command("merge")(merge.command)
 app.command("import")(import_.command)
 app.command("compare")(compare.command)
 app.command("published")(published.command)

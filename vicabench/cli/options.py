@@ -116,6 +116,48 @@ CacheSizeOption = Annotated[
         help=f"What the frame cache may grow to (default: {CACHE_SIZE}).", show_default=False
     ),
 ]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        help="here (this process), local (a process for each of --devices) or ray (a cluster).",
+        show_default="here",
+    ),
+]
+DevicesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Answer on several devices of this machine at once: 0,1,2,3 (GPUs) or cpu,cpu.",
+        metavar="LIST",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="ray: the cluster (default: this machine's).", metavar="HOST:PORT"),
+]
+GpusOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        help="ray: GPUs of each worker (default: 1, or 0 where there are none).",
+        show_default=False,
+    ),
+]
+ReplicasOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="ray: workers (default: as many as the GPUs allow, or one for each machine).",
+        show_default=False,
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask only part 2/8 of the videos, into a folder of its own, for vicabench merge; "
+        "auto: by the rank that srun or torchrun tells.",
+        metavar="I/N",
+    ),
+]
 
 
 def filled(kind: type[T], given: Mapping[str, Any]) -> T:

@@ -10,19 +10,25 @@ import typer
 from vicabench.cli.options import (
     FRAMES,
     VIDEO_TIMEOUT,
+    AddressOption,
     AttentionOption,
     BlindOption,
     CacheSizeOption,
     CompileOption,
     DeviceOption,
+    DevicesOption,
     DtypeOption,
+    ExecutorOption,
     FormatOption,
     FrameCacheOption,
+    GpusOption,
     GroupOption,
     NewTokensOption,
     PrefetchOption,
     ProtocolOption,
     PublishedOption,
+    ReplicasOption,
+    ShardOption,
     TimeOption,
     TimeoutOption,
     VisionOption,
@@ -89,6 +95,12 @@ def command(
     frame_cache_size: CacheSizeOption = None,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
+    executor: ExecutorOption = None,
+    devices: DevicesOption = None,
+    address: AddressOption = None,
+    gpus_per_worker: GpusOption = None,
+    replicas: ReplicasOption = None,
+    shard: ShardOption = None,
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",
     published: PublishedOption = False,
@@ -99,6 +111,7 @@ def command(
     """
     given = locals()
     from vicabench.cli.decoding import VideoOptions
+    from vicabench.cli.execution import ExecutionOptions
     from vicabench.cli.running import Request, run_all
     from vicabench.types import ModelOptions
 
@@ -107,5 +120,6 @@ def command(
         "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
         "options": filled(ModelOptions, given),
         "video": filled(VideoOptions, given),
+        "execution": filled(ExecutionOptions, given),
     }
     run_all(filled(Request, {**given, **chosen}))

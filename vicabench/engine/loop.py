@@ -58,20 +58,21 @@ def answer_videos(
     if decoding is None:
         for name, path in files:
             with clock.answering():
-                predictions = _answer(adapter, _unseen(name, path), questions[name])
+                predictions = answer_unseen(adapter, name, path, questions[name])
             yield predictions
         return
-    with PrepareAhead(adapter) as preparing, _decode_ahead(decoding) as ahead:
+    with PrepareAhead(adapter) as preparing, decode_ahead(decoding) as ahead:
         for decoded in clock.waited(ahead.stream(files, preparing)):
             if decoded.warning:
                 warned(decoded.warning)
             with clock.answering():
-                predictions = _answer_decoded(adapter, decoded, questions[decoded.name])
+                predictions = answer_decoded(adapter, decoded, questions[decoded.name])
             del decoded  # its memory is wanted for the next one
             yield predictions
 
 
-def _decode_ahead(decoding: Decoding) -> DecodeAhead:
+def decode_ahead(decoding: Decoding) -> DecodeAhead:
+    """What decodes as these options say."""
     return DecodeAhead(
         frames=decoding.frames,
         workers=decoding.workers,
@@ -82,17 +83,22 @@ def _decode_ahead(decoding: Decoding) -> DecodeAhead:
     )
 
 
-def _answer_decoded(
+def answer_decoded(
     adapter: Adapter, decoded: Decoded, asked: Sequence[Question]
 ) -> list[Prediction]:
+    """The answers about a video that was decoded; errors where it could not be."""
     if decoded.frames is None:
-        return _failed(asked, decoded.error or "video: not decoded")
+        return failed(asked, decoded.error or "video: not decoded")
     return _answer(adapter, decoded.video(), asked)
 
 
-def _unseen(name: str, path: Path) -> Video:
+def answer_unseen(
+    adapter: Adapter, name: str, path: Path, asked: Sequence[Question]
+) -> list[Prediction]:
+    """The answers about a video of which the adapter sees no frames."""
     nothing = np.zeros((0, 0, 0, 3), dtype=np.uint8)
-    return Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
+    video = Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
+    return _answer(adapter, video, asked)
 
 
 def _answer(adapter: Adapter, video: Video, questions: Sequence[Question]) -> list[Prediction]:
@@ -115,5 +121,6 @@ def _answer(adapter: Adapter, video: Video, questions: Sequence[Question]) -> li
     ]
 
 
-def _failed(questions: Sequence[Question], error: str) -> list[Prediction]:
+def failed(questions: Sequence[Question], error: str) -> list[Prediction]:
+    """The same error for each of the questions."""
     return [Prediction(question=q, answer=Answer(question_id=q.id, error=error)) for q in questions]
