@@ -86,7 +86,10 @@ class RunFolder:
         }
         text = json.dumps(content, indent=2)
         partial = self.path / (CONFIG + ".partial")
-        partial.write_text(text + "\n", encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as out:
+            out.write(text + "\n")
+            out.flush()
+            os.fsync(out.fileno())  # or after a power cut the new name might have no content
         partial.replace(self.path / CONFIG)
 
     def planned(self) -> frozenset[str]:
@@ -113,7 +116,8 @@ class RunFolder:
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            os.truncate(file, size)
+            if file.exists() and file.stat().st_size > size:
+                os.truncate(file, size)
             raise RunFolderError(
                 f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
                 "are kept; make room and type the same command to continue."

@@ -10,6 +10,7 @@ import typer
 from vicabench.cli.options import (
     FRAMES,
     VIDEO_TIMEOUT,
+    AnswerTimeoutOption,
     AttentionOption,
     BlindOption,
     CacheSizeOption,
@@ -88,6 +89,7 @@ def command(
     frame_cache: FrameCacheOption = None,
     frame_cache_size: CacheSizeOption = None,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
+    answer_timeout: AnswerTimeoutOption = None,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",

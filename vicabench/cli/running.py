@@ -49,6 +49,7 @@ class Request:
     protocol: str
     table: str
     published: bool
+    answer_timeout: float | None = None
 
 
 def run_all(request: Request) -> None:
@@ -137,6 +138,8 @@ def run_one(
                 seed=request.seed,
                 options=request.options,
                 retry_errors=request.retry_errors,
+                answer_seconds=request.answer_timeout,
+                given_up=display.given_up,
                 started=display.started,
                 answered=display.answered,
                 warned=display.warned,

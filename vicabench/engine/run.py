@@ -6,14 +6,16 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from vicabench.adapters import build_adapter
 from vicabench.config import RunConfig
 from vicabench.engine.frames import SAMPLING
 from vicabench.engine.loop import Decoding, answer_videos
+from vicabench.engine.patience import Patience
 from vicabench.engine.plan import (
     ByVideo,
     asked_record,
@@ -23,7 +25,7 @@ from vicabench.engine.plan import (
 )
 from vicabench.engine.provenance import provenance
 from vicabench.engine.timing import Clock, Timing
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, UserError
 from vicabench.predictions import Prediction
 from vicabench.store import TIMING, RunFolder
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
@@ -43,6 +45,8 @@ def run(
     seed: int = 0,
     options: ModelOptions = DEFAULTS,
     retry_errors: bool = False,
+    answer_seconds: float | None = None,
+    given_up: Callable[[str], NoReturn],
     started: Callable[[ByVideo, Sequence[Prediction], int], None],
     answered: Callable[[Sequence[Prediction]], None],
     warned: Callable[[str], None],
@@ -53,7 +57,9 @@ def run(
     Calls `started` with what is owed, what is there and the bytes of a torn line that were cut,
     then `answered` with the predictions of each video once they are safe on disk, `warned` with
     what may be wrong but costs no answer, and at the end, also of an interrupted run, `timed`
-    with how the time was spent. Raises the kinds of UserError that adapters and run folders raise.
+    with how the time was spent. An adapter that takes longer than `answer_seconds` over a video
+    ends the run: `given_up` is told so, once that is safe on disk, and ends the process. Raises
+    the kinds of UserError that adapters and run folders raise.
     """
     frames = decoding.frames if decoding else 0
     context = AdapterContext(benchmark=benchmark, seed=seed, frames=frames, options=options)
@@ -77,13 +83,33 @@ def run(
             cache=decoding is not None and decoding.cache is not None,
             warned=warned,
         )
-        videos = answer_videos(benchmark, todo, adapter, decoding, clock=clock, warned=warned)
+        patience = Patience(seconds=answer_seconds, overdue=partial(_overdue, store, given_up))
+        videos = answer_videos(
+            benchmark, todo, adapter, decoding, patience=patience, clock=clock, warned=warned
+        )
         account = _accounted(store, clock, str(start["started"]), warned, timed)
         with account, closing(videos), _log_to(folder, warned):
             for predictions in videos:
                 store.append(predictions)
                 clock.count(predictions)
                 answered(predictions)
+
+
+def _overdue(
+    store: RunFolder, given_up: Callable[[str], NoReturn], predictions: Sequence[Prediction]
+) -> NoReturn:
+    """Keep what there is of a video that takes too long, and give up."""
+    said = (
+        f"The adapter took longer than --answer-timeout over {predictions[0].question.video}, and "
+        "cannot be stopped: the run ends here. What it has answered is kept, the rest of this "
+        "video is recorded as failed. The same command goes on with the next video, and with "
+        "--retry-errors asks this one again."
+    )
+    try:
+        store.append(predictions)
+    except UserError as error:
+        said = str(error)
+    given_up(said)
 
 
 class _Telling(logging.Handler):
@@ -104,7 +130,9 @@ def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
 
     Warnings are passed on to `warned` as well.
     """
-    file = logging.FileHandler(folder / "errors.log", delay=True, encoding="utf-8")
+    file = logging.FileHandler(
+        folder / "errors.log", delay=True, encoding="utf-8", errors="backslashreplace"
+    )
     handlers: tuple[logging.Handler, ...] = (file, _Telling(warned))
     loggers = [logging.getLogger(name) for name in ("vicabench", "vica")]
     for logger, handler in product(loggers, handlers):
