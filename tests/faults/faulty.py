@@ -16,7 +16,7 @@ import numpy as np
 
 from vicabench.types import AdapterContext, Answer, Question, Video
 
-TEN_MB = 10_000_000
+MB = 1_000_000
 
 
 class Faulty:
@@ -90,7 +90,7 @@ def crashes(questions: Sequence[Question]) -> Iterator[Answer]:
 
 KINDS: dict[str, Callable[[Sequence[Question]], Iterable[Answer]]] = {
     "raises": after_three(RuntimeError("out of luck\x1b]0;owned\x07")),
-    "raises much": after_three(RuntimeError("x" * TEN_MB)),
+    "raises much": after_three(RuntimeError("x" * MB)),
     "raises what cannot be encoded": after_three(RuntimeError("\ud800 and \x00")),
     "raises without words": after_three(WordlessError()),
     "panics": after_three(PanicError("index out of bounds")),
@@ -100,12 +100,12 @@ KINDS: dict[str, Callable[[Sequence[Question]], Iterable[Answer]]] = {
     "nothing": lambda _: None,  # type: ignore[dict-item,return-value]  # which is the fault
     "no answers": lambda questions: ["2" for _ in questions],  # type: ignore[misc]
     "too many": too_many,
-    "10 MB": first(response="9" * TEN_MB),
+    "10 MB": first(response="9" * 10 * MB),
     "control characters": first(response="\x1b[31m2\x00\x07\r\n\u202e\x9b2J"),
     "not Unicode": first(response=b"caf\xe9 2".decode("utf-8", "surrogateescape")),
     "bytes": first(response=b"2"),
     "an array": first(response=np.array("2")),
-    "an error of 10 MB": first(error="\x1b[2J" * (TEN_MB // 4)),
+    "an error of 4 MB": first(error="\x1b[2J" * MB),
     "hangs": hangs,
     "dies": dies,
     "crashes": crashes,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.bench import Bench
 
-SEEDS, KILLS = range(5), 8
+SEEDS, KILLS = range(5), 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -18,12 +18,12 @@ def test_killed_at_random_moments_a_run_loses_and_repeats_nothing(bench: Bench, 
     killed = 0
     while killed < KILLS:
         kept = bench.whole_lines()
-        process = bench.start(PAUSE="0.05")
+        process = bench.start(PAUSE="0.03")
         if killed % 2:
             wait_for_growth(process, bench.file)
-            time.sleep(chance.uniform(0, 0.2))
+            time.sleep(chance.uniform(0, 0.1))
         else:
-            time.sleep(chance.uniform(0, 1.5))
+            time.sleep(chance.uniform(0, 1.3))
         process.kill()
         process.communicate(timeout=60)
         killed += process.returncode == -9

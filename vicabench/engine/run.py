@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import product
@@ -124,15 +125,34 @@ class _Telling(logging.Handler):
             self._warned(record.getMessage())
 
 
+class _Log(logging.FileHandler):
+    """A log file that begins with its first line; where it cannot be written, that is warned of."""
+
+    def __init__(self, path: Path, warned: Callable[[str], None]) -> None:
+        super().__init__(path, delay=True, encoding="utf-8", errors="backslashreplace")
+        self._warned = warned
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # opening it failed
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  (logging's name)
+        self._warned(f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what a full disk did not take was warned of
+            super().close()
+
+
 @contextmanager
 def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
     """Keep in the run folder the tracebacks of failing adapters, and what we and `vica` warn of.
 
     Warnings are passed on to `warned` as well.
     """
-    file = logging.FileHandler(
-        folder / "errors.log", delay=True, encoding="utf-8", errors="backslashreplace"
-    )
+    file = _Log(folder / "errors.log", warned)
     handlers: tuple[logging.Handler, ...] = (file, _Telling(warned))
     loggers = [logging.getLogger(name) for name in ("vicabench", "vica")]
     for logger, handler in product(loggers, handlers):
