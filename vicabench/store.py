@@ -200,4 +200,8 @@ def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
 def _is_plan(plan: Mapping[str, Any]) -> bool:
     """Whether this is the plan of a run: the id and type of every question about each video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
-    return all(kind in QUESTION_TYPES for kind in kinds) and len(kinds) == plan["questions"]
+    return (
+        all(kind in QUESTION_TYPES for kind in kinds)
+        and len(kinds) == plan["questions"]
+        and digest_of(sorted(planned_ids(plan))) == plan["question_ids_sha256"]
+    )

@@ -17,15 +17,21 @@ Done = subprocess.CompletedProcess[str]
 VIDEOS = 16
 QUESTIONS = VIDEOS * len(QUESTION_TYPES)
 
+LOOK = ("--model", "faulty:seeing")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Runs of one adapter on one benchmark, in one folder; `whole` is an undisturbed run."""
+    """Runs of one adapter on one benchmark, in one folder; `whole` is an undisturbed run.
+
+    With `seeing` the adapter wants the videos too.
+    """
 
     folder: Path
     questions: Path
     environment: Mapping[str, str]
     whole: bytes = b""
+    seeing: bool = False
 
     def start(
         self, *more: str, faults: Mapping[str, str] | None = None, **extra: str
@@ -61,7 +67,7 @@ class Bench:
     def command(self, *more: str) -> list[str]:
         return [
             sys.executable, "-m", "vicabench", "run", "--benchmark", str(self.questions),
-            "--model", "faulty", "--no-video", "--out", "run", *more,
+            *(LOOK if self.seeing else ("--model", "faulty", "--no-video")), "--out", "run", *more,
         ]  # fmt: skip
 
     def env(self, **extra: str) -> dict[str, str]:
