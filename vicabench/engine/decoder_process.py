@@ -55,7 +55,7 @@ class DecoderProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._last_words,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": _search_path()},
+                env={**os.environ, "PYTHONPATH": search_path()},
             )
         except OSError as error:
             self._last_words.close()
@@ -169,7 +169,7 @@ class DecoderProcess:
         return f"the decoding process ended ({how})" + (f": {words[-1]}" if words else "")
 
 
-def _search_path() -> str:
+def search_path() -> str:
     """Where this process finds its packages, so that the other finds the same ones."""
     return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
 
