@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
 import numpy as np
-from vica.video import VideoError, available_decoders
+from vica.video import VideoError
 
 from vicabench.doctor.findings import BROKEN, NOTE, WARNING, Finding
 from vicabench.engine.decoder_process import DecoderLostError, DecoderProcess
@@ -16,7 +17,7 @@ from vicabench.engine.decoder_process import DecoderLostError, DecoderProcess
 SECTION = "decoders"
 FRAMES, SHOWN = 16, 4
 LIMIT_SECONDS = 20.0
-NAMES = ("decord", "pyav")
+MODULES = {"decord": "decord", "pyav": "av"}
 
 
 def decoders() -> Iterator[Finding]:
@@ -34,7 +35,7 @@ def decoders() -> Iterator[Finding]:
                 state=WARNING,
             )
             return
-        found = [_tried(film, name) for name in NAMES]
+        found = [_tried(film, name) for name in MODULES]
     works = any(finding.state == "ok" for finding in found)
     for finding in found:
         yield finding if works or finding.state != NOTE else _broken(finding)
@@ -51,7 +52,7 @@ def _broken(finding: Finding) -> Finding:
 
 
 def _tried(film: Path, name: str) -> Finding:
-    if name not in available_decoders():
+    if find_spec(MODULES[name]) is None:  # looked for, not imported: it may crash
         text = "not installed; PyAV decodes the same frames alone"
         return Finding(section=SECTION, name=name, text=text, state=NOTE)
     process = DecoderProcess()
