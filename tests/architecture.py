@@ -57,6 +57,8 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES
     | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
+    "vicabench.doctor": NOUNS
+    | {"vicabench.datasets", "vicabench.engine.decoder_process", "vica.video"},
     "vicabench.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it

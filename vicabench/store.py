@@ -86,7 +86,10 @@ class RunFolder:
         }
         text = json.dumps(content, indent=2)
         partial = self.path / (CONFIG + ".partial")
-        partial.write_text(text + "\n", encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as out:
+            out.write(text + "\n")
+            out.flush()
+            os.fsync(out.fileno())  # or after a power cut the new name might have no content
         partial.replace(self.path / CONFIG)
 
     def planned(self) -> frozenset[str]:
@@ -113,7 +116,8 @@ class RunFolder:
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            os.truncate(file, size)
+            if file.exists() and file.stat().st_size > size:
+                os.truncate(file, size)
             raise RunFolderError(
                 f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
                 "are kept; make room and type the same command to continue."
@@ -201,4 +205,8 @@ def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
 def _is_plan(plan: Mapping[str, Any]) -> bool:
     """Whether this is the plan of a run: the id and type of every question about each video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
-    return all(kind in QUESTION_TYPES for kind in kinds) and len(kinds) == plan["questions"]
+    return (
+        all(kind in QUESTION_TYPES for kind in kinds)
+        and len(kinds) == plan["questions"]
+        and digest_of(sorted(planned_ids(plan))) == plan["question_ids_sha256"]
+    )

@@ -22,6 +22,7 @@ from vicabench.cli import (
     compare,
     data,
     demo,
+    doctor,
     figures,
     import_,
     merge,
@@ -56,6 +57,7 @@ app.command("figures")(figures.command)
 app.command("scaling-curve")(scaling_curve.command)
 app.command("report")(report.command)
 app.command("demo")(demo.command)
+app.command("doctor")(doctor.command)
 app.command("train")(train.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

@@ -86,6 +86,16 @@ TimeoutOption = Annotated[
         min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding a video is given up."
     ),
 ]
+AnswerTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        max=LONGEST_TIMEOUT,
+        help="Seconds that an adapter may take over the questions of one video; after that the "
+        "run ends with what it has (default: any time).",
+        show_default=False,
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(

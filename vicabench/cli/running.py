@@ -55,6 +55,7 @@ class Request:
     protocol: str
     table: str
     published: bool
+    answer_timeout: float | None = None
 
 
 def run_all(request: Request) -> None:
@@ -171,6 +172,8 @@ def run_one(
                 retry_errors=request.retry_errors,
                 executor=request.execution.chosen(request.options),
                 part=part,
+                answer_seconds=request.answer_timeout,
+                given_up=display.given_up,
                 started=display.started,
                 answered=display.answered,
                 warned=display.warned,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from vicabench.config import RunConfig
 from vicabench.engine.executors.here import Executor, Here, Team
@@ -25,7 +27,7 @@ from vicabench.engine.plan import (
 from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import refuse_other_part
 from vicabench.engine.timing import Timing
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, UserError
 from vicabench.predictions import Prediction
 from vicabench.store import TIMING, RunFolder
 from vicabench.types import Benchmark, ModelOptions, Question
@@ -48,6 +50,8 @@ def run(
     retry_errors: bool = False,
     executor: Executor = HERE,
     part: Mapping[str, Any] | None = None,
+    answer_seconds: float | None = None,
+    given_up: Callable[[str], NoReturn],
     started: Callable[[ByVideo, Sequence[Prediction], int], None],
     answered: Callable[[Sequence[Prediction]], None],
     warned: Callable[[str], None],
@@ -61,7 +65,9 @@ def run(
     Calls `started` with what is owed, what is there and the bytes of a torn line that were cut,
     then `answered` with the predictions of each video once they are safe on disk, `warned` with
     what may be wrong but costs no answer, and at the end, also of an interrupted run, `timed`
-    with how the time was spent. Raises the kinds of UserError that adapters and run folders raise.
+    with how the time was spent. An adapter that takes longer than `answer_seconds` over a video
+    ends the run: `given_up` is told so, once that is safe on disk, and ends the process; a worker
+    elsewhere is lost over it. Raises the kinds of UserError that adapters and run folders raise.
     """
     job = Job(
         model=model,
@@ -70,6 +76,7 @@ def run(
         seed=seed,
         options=options,
         folder=Path.cwd(),
+        answer_seconds=answer_seconds,
     )
     with executor.open(job, warned) as team, _opened(folder, job, team.built) as store:
         refuse_other_part(folder, part)
@@ -83,7 +90,7 @@ def run(
         }
         store.describe(plan_record(selected, part), start)
         started(todo, done, store.torn)
-        videos = team.answer(todo)
+        videos = team.answer(todo, partial(_overdue, store, given_up))
         account = _accounted(store, team, str(start["started"]), warned, timed)
         with account, closing(videos), _log_to(folder, warned):
             for predictions in videos:
@@ -101,6 +108,23 @@ def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
     return RunFolder(folder, _config(job, built))
 
 
+def _overdue(
+    store: RunFolder, given_up: Callable[[str], NoReturn], predictions: Sequence[Prediction]
+) -> NoReturn:
+    """Keep what there is of a video that takes too long, and give up."""
+    said = (
+        f"The adapter took longer than --answer-timeout over {predictions[0].question.video}, and "
+        "cannot be stopped: the run ends here. What it has answered is kept, the rest of this "
+        "video is recorded as failed. The same command goes on with the next video, and with "
+        "--retry-errors asks this one again."
+    )
+    try:
+        store.append(predictions)
+    except UserError as error:
+        said = str(error)
+    given_up(said)
+
+
 class _Telling(logging.Handler):
     """Passes on the text of warnings; errors are told with the answers that they cost."""
 
@@ -113,13 +137,34 @@ class _Telling(logging.Handler):
             self._warned(record.getMessage())
 
 
+class _Log(logging.FileHandler):
+    """A log file that begins with its first line; where it cannot be written, that is warned of."""
+
+    def __init__(self, path: Path, warned: Callable[[str], None]) -> None:
+        super().__init__(path, delay=True, encoding="utf-8", errors="backslashreplace")
+        self._warned = warned
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # opening it failed
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  (logging's name)
+        self._warned(f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what a full disk did not take was warned of
+            super().close()
+
+
 @contextmanager
 def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
     """Keep in the run folder the tracebacks of failing adapters, and what we and `vica` warn of.
 
     Warnings are passed on to `warned` as well.
     """
-    file = logging.FileHandler(folder / "errors.log", delay=True, encoding="utf-8")
+    file = _Log(folder / "errors.log", warned)
     handlers: tuple[logging.Handler, ...] = (file, _Telling(warned))
     loggers = [logging.getLogger(name) for name in ("vicabench", "vica")]
     for logger, handler in product(loggers, handlers):

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import NoReturn
 
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.executors.job import Built, Job, Refused, Reply, Task, Told
 from vicabench.engine.loop import answer_decoded, answer_unseen, decode_ahead
+from vicabench.engine.patience import Patience
 from vicabench.engine.prepare import PrepareAhead
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
@@ -21,6 +25,8 @@ from vicabench.predictions import Prediction
 from vicabench.types import Adapter
 
 LOG = logging.getLogger("vicabench")
+OVERDUE = 75
+"""Exit code of a worker whose adapter took too long over a video."""
 
 
 class Answerer:
@@ -48,6 +54,7 @@ class Answerer:
         except UserError as error:
             return Refused.of(error)
         self._job = job
+        self._patience = Patience(seconds=job.answer_seconds, overdue=self._overdue)
         self._ahead: DecodeAhead | None = decode_ahead(job.decoding) if job.decoding else None
         self._preparing = PrepareAhead(self._adapter)
         return Built.of(self._adapter)
@@ -80,12 +87,20 @@ class Answerer:
         if decoding is None:
             path = self._job.benchmark.files[task.video]
             with clock.answering():
-                return answer_unseen(self._adapter, task.video, path, task.questions)
+                return answer_unseen(
+                    self._adapter, task.video, path, task.questions, self._patience
+                )
         (decoded,) = clock.waited(map(Future.result, [decoding]))
         if decoded.warning:
             _warn(decoded.warning)
         with clock.answering():
-            return answer_decoded(self._adapter, decoded, task.questions)
+            return answer_decoded(self._adapter, decoded, task.questions, self._patience)
+
+    def _overdue(self, predictions: Sequence[Prediction]) -> NoReturn:
+        """End the process, which is as good as lost."""
+        seconds, video = self._job.answer_seconds, predictions[0].question.video
+        print(f"took longer than {seconds} seconds over {video}", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(OVERDUE)
 
 
 def _warn(text: str) -> None:

@@ -27,6 +27,7 @@ from vicabench.engine.executors.keeper import (
     Seat,
 )
 from vicabench.engine.loop import failed
+from vicabench.engine.patience import Overdue
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Timing, summed
 from vicabench.errors import ConfigError
@@ -83,7 +84,11 @@ class Crew:
             self._handle(self._next_event())
         return self._built
 
-    def answer(self, todo: ByVideo) -> Generator[list[Prediction], None, None]:
+    def answer(
+        self,
+        todo: ByVideo,
+        overdue: Overdue,  # noqa: ARG002  (a worker that takes too long is lost)
+    ) -> Generator[list[Prediction], None, None]:
         """Yield the predictions about one video after another, as they come.
 
         Raises the kinds of UserError that adapters raise, and ConfigError if no worker is left.

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from vicabench.engine.executors.job import Built, Job
 from vicabench.engine.loop import answer_videos
+from vicabench.engine.patience import Overdue, Patience
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Clock, Timing
 from vicabench.predictions import Prediction
@@ -21,8 +22,12 @@ class Team(Protocol):
     def built(self) -> Built:
         """What the adapter is like. Raises the kinds of UserError that adapters raise."""
 
-    def answer(self, todo: ByVideo) -> Generator[list[Prediction], None, None]:
-        """Yield the predictions about one video after another, in any order of the videos."""
+    def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
+        """Yield the predictions about one video after another, in any order of the videos.
+
+        A video that takes this process longer than the job allows is told by `overdue`; a worker
+        elsewhere is lost over it.
+        """
 
     def timing(self) -> Timing | None:
         """How the time was spent up to now; None if no video is done."""
@@ -69,12 +74,19 @@ class Alone:
     ) -> None:
         pass
 
-    def answer(self, todo: ByVideo) -> Generator[list[Prediction], None, None]:
+    def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
         """Yield the predictions about one video after another, in order."""
         job = self._job
+        patience = Patience(seconds=job.answer_seconds, overdue=overdue)
         self._clock = clock = job.clock(self._adapter, self._warned)
         videos = answer_videos(
-            job.benchmark, todo, self._adapter, job.decoding, clock=clock, warned=self._warned
+            job.benchmark,
+            todo,
+            self._adapter,
+            job.decoding,
+            patience=patience,
+            clock=clock,
+            warned=self._warned,
         )
         with closing(videos):
             for predictions in videos:

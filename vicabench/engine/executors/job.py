@@ -24,7 +24,7 @@ class Job:
     """What is to be built wherever questions are answered.
 
     `folder` is where the run was started: paths in `model` are relative to it. `decoding` is
-    None for `--no-video`.
+    None for `--no-video`, and `answer_seconds`, for a video, None for any time.
     """
 
     model: str
@@ -33,6 +33,7 @@ class Job:
     seed: int
     options: ModelOptions
     folder: Path
+    answer_seconds: float | None = None
 
     def build(self, placed: str | None = None) -> Adapter:
         """The adapter, on the device `placed` if it is one that knows devices.
