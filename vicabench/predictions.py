@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 
@@ -129,7 +130,7 @@ def prediction_of(record: Record, where: str) -> Prediction:
 
 def _question(record: Record, where: str) -> Question:
     task = record["question_type"]
-    if not isinstance(task, str) or task not in TASK_OF_TYPE:
+    if not isinstance(task, str) or task not in (*TASK_OF_TYPE, DESCRIPTION):
         known = ", ".join(QUESTION_TYPES)
         raise DataError(f"{where}: question_type {task!r} is none of {known}.")
     options = record.get("options") or ()
@@ -166,6 +167,8 @@ def _name(record: Record, key: str, where: str) -> str:
 
 def _truth(task: str, value: Any, where: str) -> str:
     truth = str(value).strip()
+    if task == DESCRIPTION:
+        return ""
     if TASK_OF_TYPE[task].kind == NUMERIC:
         try:
             good = math.isfinite(float(truth)) and float(truth) > 0

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from vicabench.descriptions import DESCRIPTION
 from vicabench.types import Question
 
 
 def vsi_bench(question: Question) -> str:
-    """The wording of VSI-Bench itself for open models (arXiv 2412.14171, released code)."""
+    """The wording of VSI-Bench itself for open models (arXiv 2412.14171, released code).
+
+    A request for a description is asked as it stands.
+    """
+    if question.task == DESCRIPTION:
+        return question.text
     if question.options:
         ending = [
             "Options:",

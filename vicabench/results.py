@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vicabench.canonical.record import is_derived, note_on
+from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.grading.runs import Planned, grade_run
@@ -81,8 +83,20 @@ def load_run(path: Path) -> Run:
     """Read a run folder, or any predictions file.
 
     DataError if there is nothing to grade, or naming the line that is wrong; RunFolderError for
-    a damaged `config.json`.
+    a damaged `config.json`. Descriptions are a DataError: no protocol can grade them.
     """
+    run = load_any(path)
+    kinds = {kind for asked in run.planned.values() for kind in asked.values()}
+    if DESCRIPTION in kinds | {p.question.task for p in run.predictions}:
+        raise DataError(
+            f"{path} holds descriptions of videos, which have no right answer to be graded by. "
+            f"Have them judged: vicabench judge {path} --model openai:NAME"
+        )
+    return run
+
+
+def load_any(path: Path) -> Run:
+    """The same, of descriptions too."""
     file = path / PREDICTIONS if path.is_dir() else path
     config = read_config(file.parent) if file.name == PREDICTIONS else None
     planned: Planned = config["plan"]["videos"] if config else {}
@@ -98,7 +112,7 @@ def load_run(path: Path) -> Run:
         predictions=tuple(predictions),
         planned=planned,
         unasked=len(owed),
-        origin=tuple(_origin(config)) if config else (),
+        origin=tuple(_origin(config, predictions)) if config else (),
     )
 
 
@@ -119,10 +133,11 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     ]
 
 
-def _origin(config: Mapping[str, Any]) -> list[str]:
-    """What an imported run says about the file it came from."""
+def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:
+    """What an imported run says about the file it came from, and a derived one about its making."""
+    derived = [printable(note_on(config, predictions))] if is_derived(config) else []
     found = [start["imported"] for start in config["starts"] if "imported" in start]
-    return [
+    return derived + [
         printable(f"imported from {origin['from']}, {origin['file']}")
         + (
             f"; {origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
@@ -137,7 +152,8 @@ def _name(path: Path, config: Mapping[str, Any] | None) -> str:
     """The model of a run; the name of a file or its folder where nothing says more."""
     if config:
         blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
-        return _one_line(f"{config['config']['model']}{blind}")
+        derived = " (canonicalized)" if is_derived(config) else ""
+        return _one_line(f"{config['config']['model']}{blind}{derived}")
     place = path.resolve()
     if place.name == PREDICTIONS:
         return _one_line(place.parent.name)
