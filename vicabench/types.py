@@ -1,6 +1,6 @@
 """The shared nouns: what a question, a video, an answer, a run and a score are.
 
-Everything else in vicabench is written in these terms; this module imports nothing of ours.
+Everything else in vicabench is written in these terms.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vicabench.options import ApiOptions
 
 NUMERIC = "numeric"
 CHOICE = "choice"
@@ -164,8 +166,8 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """How a model is to run; the defaults leave it to the adapter.
+class ModelOptions(ApiOptions):
+    """How a model is to run, or to be called; the defaults leave it to the adapter.
 
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -33,6 +33,7 @@ from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.extras import explained
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
+from vicabench.options import local_names
 from vicabench.prompts import vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
@@ -60,7 +61,7 @@ class ViCAAdapter:
     options: ModelOptions
     settings: Mapping[str, Any]
     needs_video: bool = True
-    accepts_options: ClassVar[tuple[str, ...]] = tuple(f.name for f in fields(ModelOptions))
+    accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
 
     @property
     def spent(self) -> Spent:
