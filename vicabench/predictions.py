@@ -46,6 +46,7 @@ class Prediction:
             "prompt_tokens": a.prompt_tokens,
             "new_tokens": a.new_tokens,
             "seconds": a.seconds,
+            **({} if a.usage is None else {"usage": dict(a.usage)}),
         }
         return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
@@ -124,6 +125,7 @@ def prediction_of(record: Record, where: str) -> Prediction:
             new_tokens=_amount(record, "new_tokens", where),
             seconds=_amount(record, "seconds", where),
             parts=_parts(record.get("parts"), where),
+            usage=_usage(record.get("usage"), where),
         ),
     )
 
@@ -198,6 +200,15 @@ def _parts(value: Any, where: str) -> dict[str, str] | None:
     if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
         return value
     raise DataError(f"{where}: parts must be an object of texts, or left out.")
+
+
+def _usage(value: Any, where: str) -> dict[str, str | float] | None:
+    if value is None:
+        return None
+    kinds = {str, int, float}
+    if isinstance(value, dict) and all(type(each) in kinds for each in value.values()):
+        return value
+    raise DataError(f"{where}: usage must be an object of texts and numbers, or left out.")
 
 
 def _text(value: Any, name: str, where: str) -> str | None:

@@ -109,6 +109,7 @@ class Answer:
     `error` says why there is no reply; an error is a record, never a text to be graded. `stop`
     says what ended the reply (`eos`, `length`, ...), `seconds` what it took, as far as known.
     `parts` is a Thinking reply cut into `thoughts`, `response` and `final`, as far as it has them.
+    `usage` is what an API says of a call (`cached_tokens`, `cost`, `attempts`, `served_by` ...).
     """
 
     question_id: str
@@ -119,6 +120,7 @@ class Answer:
     stop: str | None = None
     error: str | None = None
     parts: Mapping[str, str] | None = None
+    usage: Mapping[str, str | float] | None = None
 
 
 class Adapter(Protocol):

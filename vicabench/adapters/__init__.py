@@ -19,6 +19,8 @@ from vicabench.types import Adapter, AdapterContext, ModelOptions
 
 ADAPTERS = {
     "baseline": "vicabench.adapters.baselines",
+    "gemini": "vicabench.adapters.api.gemini",
+    "openai": "vicabench.adapters.api.openai",
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
 }

@@ -52,15 +52,15 @@ class Account:
         self.sent += 1
         self.retried += again
 
-    def begin(self) -> None:
-        """Count a call as under way; CallError if nothing more may be sent.
+    def begin(self, *, free: bool = False) -> None:
+        """Count a call as under way; CallError if nothing more may be sent, unless it is `free`.
 
         What a call costs is known afterwards, so that each of those under way, and this one, is
         taken to cost as much as the dearest so far.
         """
-        if self.stopped:
+        if self.stopped and not free:
             raise CallError(self.stopped.kind, self.stopped.reason)
-        if self.max_cost is not None:
+        if self.max_cost is not None and not free:
             likely = self.spent + self.dearest * (self.under_way + 1)
             if self.spent >= self.max_cost or likely > self.max_cost:
                 self._stop(f"{self.spent:.4f} of --max-cost {self.max_cost:g} was spent")

@@ -79,17 +79,18 @@ class Calls:
         """Give up the thread that the calls are made in."""
         self._background.close()
 
-    async def call(self, send: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:
         """What `send` gives, and after how many attempts; CallError saying why it gives nothing.
 
-        `send` raises CallError for whatever the server or its client may do.
+        `send` raises CallError for what it knows of the server's ways; any other exception is
+        made into one. A `free` call is made also when nothing more is to be sent.
         """
         attempts = 0
 
         async def attempt() -> T:
             nonlocal attempts
             await self._pause()
-            self.account.begin()
+            self.account.begin(free=free)
             try:
                 attempts += 1
                 ATTEMPT.set(attempts)

@@ -124,6 +124,11 @@ class ChatModel:
         )
 
 
+def text_part(text: str) -> dict[str, str]:
+    """A text as a part of a message."""
+    return {"type": "text", "text": text}
+
+
 def read_chat(body: Any, without: tuple[str, ...] = ()) -> Completion:
     """The completion in a reply's JSON; CallError for one that is no answer, or not in form."""
     usage = _usage(body)

@@ -6,6 +6,7 @@ from vicabench.adapters.api.completion import Usage
 
 BUDGET, TIMEOUT, CONNECTION, HTTP = "budget", "timeout", "connection", "http"
 REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed"
+UPLOAD = "upload"
 TRANSIENT_STATUS = frozenset({408, 409, 429})
 """Besides all from 500 on: what the providers' own clients send again."""
 FATAL_STATUS = frozenset({401, 403, 404})

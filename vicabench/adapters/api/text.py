@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -39,7 +39,7 @@ class TextModel:
     `settings` is all that can change a reply, `account` what was sent and what it came to.
     """
 
-    def __init__(self, model: Model, part: Any) -> None:
+    def __init__(self, model: Model, part: Callable[[str], Any]) -> None:
         self._model, self._part = model, part
 
     @property
@@ -112,12 +112,12 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
         raise ConfigError(f"{spec} is no model behind an API: openai:NAME or gemini:NAME is.")
     with explained():
         if provider == "openai":
-            from vicabench.adapters.api.chat import ChatModel  # noqa: PLC0415
+            from vicabench.adapters.api import chat  # noqa: PLC0415
 
-            return TextModel(ChatModel(name, options, seed), _chat_part)
-        from vicabench.adapters.api.generate import GeminiModel, text_part  # noqa: PLC0415
+            return TextModel(chat.ChatModel(name, options, seed), chat.text_part)
+        from vicabench.adapters.api import generate  # noqa: PLC0415
 
-        return TextModel(GeminiModel(name, options, seed), text_part)
+        return TextModel(generate.GeminiModel(name, options, seed), generate.text_part)
 
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:
@@ -128,7 +128,3 @@ def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     return ConfigError(
         f"{name} at {endpoint} cannot be asked: {error}. Check the key and the name."
     )
-
-
-def _chat_part(prompt: str) -> dict[str, str]:
-    return {"type": "text", "text": prompt}
