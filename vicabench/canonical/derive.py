@@ -38,11 +38,9 @@ def canonicalize(
 
     Replies without a final answer are not asked about: they stay failures, or become empty. Calls
     `started` with the number of questions owed and of all, then `answered` with every new
-    prediction, once it is safe on disk, and the model's reply if one was needed. ConfigError for a
-    run that is derived itself; RunFolderError if `folder` holds anything else; what asking raises.
+    prediction, once it is safe on disk, and the model's reply if one was needed. RunFolderError if
+    `folder` holds anything else; what asking raises.
     """
-    if is_derived(run.config):
-        raise ConfigError(f"{run.path} is canonicalized already. Name the run it is made from.")
     with RunFolder(folder, _config(run, model)) as store:
         done = {p.question.id: p for p in store.predictions()}
         again = {key for key, p in done.items() if retry_errors and _is_blamed(p)}
@@ -57,6 +55,12 @@ def canonicalize(
             prediction = _with(asked[key], reply)
             store.append([prediction])
             answered(prediction, reply)
+
+
+def refuse_derived(run: Run) -> None:
+    """ConfigError for a run that is canonicalized itself."""
+    if is_derived(run.config):
+        raise ConfigError(f"{run.path} is canonicalized already. Name the run it is made from.")
 
 
 def identity(run: Run) -> dict[str, str | None]:

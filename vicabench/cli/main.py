@@ -19,6 +19,7 @@ import typer
 from vicabench import __version__
 from vicabench.cli import (
     ask,
+    canonicalize,
     compare,
     data,
     demo,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("ask")(ask.command)
+app.command("canonicalize")(canonicalize.command)
 app.command("verify")(verify.command)
 app.command("import")(import_.command)
 app.command("compare")(compare.command)

@@ -96,9 +96,9 @@ def _asked(
         return Reply(error=str(error) or type(error).__name__)
     reply = Reply(
         text=found.text,
-        stop=found.stop,
-        prompt_tokens=found.prompt_tokens,
-        new_tokens=found.new_tokens,
+        stop=found.stop or None,
+        prompt_tokens=found.usage.prompt_tokens,
+        new_tokens=found.usage.new_tokens,
         cost=found.cost,
     )
     try:
