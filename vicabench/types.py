@@ -136,6 +136,7 @@ class Adapter(Protocol):
       in a thread of its own while `answer` runs; what it raises fails that video alone, and None
       leaves all to `answer`;
     - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
+    - `calls`, counts of its calls to an API, and `stopped`, a text once it makes no more of them;
     - `device_name`, a text, for the record of what a run was made on;
     - `about(video) -> ask`, where `ask(texts)` gives an Answer to each of any texts about the
       video, for `vicabench ask`;

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
 from vicabench.adapters.api.account import Account
 from vicabench.adapters.api.background import Background
-from vicabench.adapters.api.completion import Completion
+from vicabench.adapters.api.completion import Completion, Usage
 from vicabench.adapters.api.failures import (
     BUDGET,
     CONNECTION,
@@ -160,7 +160,8 @@ class Calls:
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts
         error.reason = scrubbed(error.reason, self._keys)
-        error.cost = self.account.received(error.usage) if error.usage else None
+        if error.usage is not None and error.usage != Usage():
+            error.cost = self.account.received(error.usage)
         self.account.gave_up(error)
         return error
 
