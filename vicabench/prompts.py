@@ -22,8 +22,13 @@ def vsi_bench_api(question: Question) -> str:
     return _vsi_bench(question, NUMBER_ONLY)
 
 
+def stands_alone(question: Question) -> bool:
+    """Whether the text of a question is the whole prompt: a request for a description."""
+    return question.task == DESCRIPTION
+
+
 def _vsi_bench(question: Question, numeric: str) -> str:
-    if question.task == DESCRIPTION:
+    if stands_alone(question):
         return question.text
     if question.options:
         ending = [

@@ -34,7 +34,7 @@ from vicabench.adapters.extras import explained
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
 from vicabench.options import local_names
-from vicabench.prompts import vsi_bench
+from vicabench.prompts import stands_alone, vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ def _checked_folder(spec: str, frames: int) -> Path:
 
 def wording(question: Question, times: str, name: str) -> str:
     """The whole prompt for a question; `times` is a time instruction, or nothing."""
-    if name == "vsi-bench":
+    if name == "vsi-bench" or stands_alone(question):
         return prompt(video_question(vsi_bench(question), time_instruction=times))
     return prompt(vsi_bench_question(question.text, question.options, time_instruction=times))
 

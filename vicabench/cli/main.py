@@ -23,6 +23,7 @@ from vicabench.cli import (
     compare,
     data,
     demo,
+    describe,
     figures,
     import_,
     models,
@@ -48,6 +49,7 @@ app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("ask")(ask.command)
 app.command("canonicalize")(canonicalize.command)
+app.command("describe")(describe.command)
 app.command("verify")(verify.command)
 app.command("import")(import_.command)
 app.command("compare")(compare.command)
