@@ -52,11 +52,14 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.canonical": FILES
     | {"vicabench.adapters.text", "vicabench.engine.plan", "vicabench.engine.provenance"}
     | {"vicabench.grading", "vicabench.replies", "vicabench.results", "vicabench.store"},
+    "vicabench.judging": FILES
+    | {"vicabench.adapters.text", "vicabench.grading", "vicabench.replies", "vicabench.results"}
+    | {"vicabench.shares"},
     "vicabench.disagreement": NOUNS | {"vicabench.grading", "vicabench.results", "vicabench.stats"},
     "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
     "vicabench.reporting": SCORES
     | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
-    | {"vicabench.curves", "vicabench.disagreement", "vicabench.shares"},
+    | {"vicabench.curves", "vicabench.disagreement", "vicabench.judging", "vicabench.shares"},
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
     | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}

@@ -7,12 +7,13 @@ asked for, once a protocol.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vicabench.canonical.record import is_derived, note_on
+from vicabench.config import digest_of
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol
@@ -56,6 +57,17 @@ class Run:
     def notes(self) -> tuple[str, ...]:
         """What a reader of any score has to know."""
         return (*([self.incomplete] if self.incomplete else []), *self.origin)
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """The run wherever it lies: its configuration's digest, and one of all that it replied."""
+        replied = sorted(
+            (p.question.id, p.response or "", p.answer.error or "") for p in self.predictions
+        )
+        return {
+            "config_digest": self.config["digest"] if self.config else None,
+            "predictions_sha256": digest_of(replied),
+        }
 
     @property
     def benchmark(self) -> str | None:
@@ -116,7 +128,7 @@ def load_any(path: Path) -> Run:
     )
 
 
-def load_runs(paths: Sequence[Path]) -> list[Run]:
+def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
     """Read several; names that some of them share get the path added, so that each is its own.
 
     ConfigError if two paths lead to the same predictions.
@@ -125,7 +137,7 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
             raise ConfigError(f"{path} is named twice: a run stands beside others, not itself.")
-    runs = [load_run(path) for path in paths]
+    runs = [load(path) for path in paths]
     shared = Counter(run.name for run in runs)
     return [
         run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))

@@ -146,7 +146,7 @@ def test_nothing_is_sent_twice_and_failures_are_counted_and_can_be_asked_again(
         assert "3 requests sent" in said
         said = canonicalize(tmp_path, server, "--retry-errors")
         asked = len(server.prompts)
-        assert f"{asked - 3} requests sent, 0 of them again; 1 calls failed" in said
+        assert f"{asked - 3} requests sent, 0 of them again; 1 call failed" in said
         assert "2 are errors now" in said
         canonicalize(tmp_path, server, "--out", "twin")  # all but the failure is in the cache
         assert len(server.prompts) == asked + 1

@@ -11,7 +11,7 @@ from vicabench.adapters.text import TextModel
 from vicabench.canonical.prompt import VERSION, blind, final_answer, prompt_digest, prompt_for
 from vicabench.canonical.reading import NotCanonicalError, canonical
 from vicabench.canonical.record import BLAME, DERIVED, is_derived
-from vicabench.config import RunConfig, digest_of
+from vicabench.config import RunConfig
 from vicabench.engine.plan import plan_record
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
@@ -61,17 +61,6 @@ def refuse_derived(run: Run) -> None:
     """ConfigError for a run that is canonicalized itself."""
     if is_derived(run.config):
         raise ConfigError(f"{run.path} is canonicalized already. Name the run it is made from.")
-
-
-def identity(run: Run) -> dict[str, str | None]:
-    """A run wherever it lies: its configuration's digest, and one of all that it replied."""
-    replied = sorted(
-        (p.question.id, p.response or "", p.answer.error or "") for p in run.predictions
-    )
-    return {
-        "config_digest": run.config["digest"] if run.config else None,
-        "predictions_sha256": digest_of(replied),
-    }
 
 
 def _is_blamed(prediction: Prediction) -> bool:
@@ -133,7 +122,7 @@ def _config(run: Run, model: TextModel) -> RunConfig:
     What is not known of a bare predictions file is said to be unknown.
     """
     adapter = {
-        DERIVED: identity(run),
+        DERIVED: run.identity,
         "canonicalizer": dict(model.settings),
         "canonicalizer_prompt": {"version": VERSION, "sha256": prompt_digest()},
     }

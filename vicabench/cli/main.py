@@ -26,6 +26,7 @@ from vicabench.cli import (
     describe,
     figures,
     import_,
+    judge,
     models,
     published,
     report,
@@ -50,6 +51,7 @@ app.command("score")(score.command)
 app.command("ask")(ask.command)
 app.command("canonicalize")(canonicalize.command)
 app.command("describe")(describe.command)
+app.command("judge")(judge.command)
 app.command("verify")(verify.command)
 app.command("import")(import_.command)
 app.command("compare")(compare.command)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from vicabench.cli.account import calls
 from vicabench.cli.options import (
     AttentionOption,
     BaseUrlOption,
@@ -37,15 +37,7 @@ def options(
     """How a language model is called or run, whichever command does it."""
 
 
-def account_lines(record: Mapping[str, Any] | None, cached: int) -> list[str]:
-    """What was sent and what it came to, as an `Account` records it, in lines for people."""
+def account_lines(counts: Mapping[str, float | None] | None, cached: int) -> list[str]:
+    """What was in the cache, and what was sent and came of it, in lines for people."""
     kept = [f"{cached:,} replies were in the cache."] if cached else []
-    if record is None:
-        return kept
-    sent = (
-        f"{record['sent']:,} requests sent, {record['retried']:,} of them again; "
-        f"{record['failed']:,} calls failed, {record['unsent']:,} were not made"
-    )
-    tokens = f"{record['prompt_tokens']:,} prompt tokens, {record['new_tokens']:,} new ones"
-    cost = "cost unknown" if record["cost"] is None else f"cost {record['cost']:.4f}"
-    return [*kept, f"{sent}; {tokens}, {cost}."]
+    return kept if counts is None else [*kept, f"{calls(counts)}."]
