@@ -102,8 +102,9 @@ def test_what_a_judge_says_wrongly_is_a_counted_error_and_no_score(
     with chats.serve(careless) as server:
         done = judged(vicabench, server, "run")
         assert done.returncode == 1
-        assert "2 videos without a description count as 0" in done.stdout
-        assert "of 2 descriptions the judge gave no score" in done.stdout
+        assert "videos without a description, counted as 0: 2." in done.stdout
+        assert "descriptions without a score from the judge" in done.stdout
+        assert "in no mean: 2." in done.stdout
         (sent,) = (prompt for prompt in server.prompts if "Give it 10" in prompt)
         opened, closed = re.findall(r"</?description [0-9a-f]{16}>", sent)
         assert closed == opened.replace("<", "</")
@@ -122,7 +123,7 @@ def test_what_a_judge_says_wrongly_is_a_counted_error_and_no_score(
         assert len(server.prompts) == asked + 1
         done = judged(vicabench, server, "run", more=("--retry-errors",))
         assert len(server.prompts) == asked + 2
-    assert "no score" not in done.stdout
+    assert "without a score" not in done.stdout
 
 
 def test_what_cannot_be_judged_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:

@@ -78,10 +78,10 @@ def judge(
                 found[place, p.question.id] = _undescribed(p.question.id, p.question.video)
         found |= {(place, key): _undescribed(key, video) for key, video in _unasked(run)}
     started(len(told))
-    prompts = {place: prompt_for(description) for place, (_, description) in told.items()}
-    for place, reply in _replies(model, prompts, cache, max_new_tokens, retry=retry_errors):
-        found[place] = _judgement(*told[place], reply)
-        judged(found[place], reply.cached)
+    prompts = {key: prompt_for(description) for key, (_, description) in told.items()}
+    for key, reply in _replies(model, prompts, cache, max_new_tokens, retry=retry_errors):
+        found[key] = _judgement(*told[key], reply)
+        judged(found[key], reply.cached)
     return [[found[key] for key in sorted(found) if key[0] == place] for place in range(len(runs))]
 
 

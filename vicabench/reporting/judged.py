@@ -111,14 +111,17 @@ def _notes(judged: Sequence[Judged]) -> Iterator[str]:
     yield "Ranges are 95% intervals from a bootstrap over videos; n/a: too few videos for one."
     for one in judged:
         if one.undescribed:
-            yield f"{one.model}: {one.undescribed} videos without a description count as 0."
+            yield f"{one.model}: videos without a description, counted as 0: {one.undescribed}."
         if one.unjudged:
             yield (
-                f"{one.model}: of {one.unjudged} descriptions the judge gave no score that can be "
-                "read; they are in no mean."
+                f"{one.model}: descriptions without a score from the judge that can be read, in no "
+                f"mean: {one.unjudged}."
             )
         if one.cut:
-            yield f"{one.model}: of {one.cut} descriptions the first {LONGEST:,} characters."
+            yield (
+                f"{one.model}: descriptions of which only the first {LONGEST:,} characters were "
+                f"judged: {one.cut}."
+            )
         if _videos(one.means) < FEW_VIDEOS:
             yield f"{one.model}: fewer than {FEW_VIDEOS} videos; its intervals are rough."
         yield from (f"{one.model}: {note}" for note in one.notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.artist import setp
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -26,6 +27,8 @@ from vicabench.reporting.figures.whiskers import arms
 
 FEW = 6
 """Runs that fit into one column."""
+CHARACTERS = 12
+"""How much of a name an inch of the axis has room for, with the space between names."""
 APART = 0.09  # how far the criteria stand from each other; a run takes 1
 
 
@@ -43,13 +46,12 @@ def descriptions(judged: Sequence[Judged], judge: str, prompt: str) -> Figure:
     for number, name in enumerate(CRITERIA):
         _line(axes, judged, name, number, (number - 1) * APART)
     _overall(axes, judged)
-    axes.set_xticks(range(len(judged)), [shortened(one.model, 18) for one in judged])
+    names = _short([one.model for one in judged])
+    axes.set_xticks(range(len(judged)), names)
     axes.set_xlim(-0.4, len(judged) - 0.6)
-    if len(judged) > 2 or max(len(one.model) for one in judged) > 12:
+    if sum(map(len, names)) > width * CHARACTERS:
         axes.tick_params(axis="x", rotation=25)
-        for label in axes.get_xticklabels():
-            label.set_ha("right")
-            label.set_rotation_mode("anchor")
+        setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
     axes.set_ylim(LOWEST, HIGHEST)
     axes.set_ylabel(f"Judge's score ({LOWEST}–{HIGHEST})")
     legend(figure, *axes.get_legend_handles_labels())
@@ -66,6 +68,7 @@ def _line(axes: Axes, judged: Sequence[Judged], name: str, number: int, shift: f
         values,
         yerr=arms(values, [mean.low for mean in means], [mean.high for mean in means]),
         fmt=drawn.marker,
+        ms=2.8,
         ls=drawn.line,
         color=drawn.colour,
         lw=0.9,
@@ -75,7 +78,7 @@ def _line(axes: Axes, judged: Sequence[Judged], name: str, number: int, shift: f
 
 
 def _overall(axes: Axes, judged: Sequence[Judged]) -> None:
-    """The mean of the three, with its value."""
+    """The mean of the three, its value above the axes where no line crosses it."""
     means = [one.means[OVERALL] for one in judged]
     at, values = [place + 2 * APART for place in range(len(judged))], [m.value for m in means]
     axes.errorbar(
@@ -89,18 +92,25 @@ def _overall(axes: Axes, judged: Sequence[Judged]) -> None:
         ls="none",
         lw=0.9,
         capsize=1.5,
-        label=COLUMNS[OVERALL],
+        label="Mean (on top)",
     )
-    for place, value in zip(at, values, strict=True):
+    for place, value in enumerate(values):
         axes.annotate(
-            f"{value:.2f}", (place, value), (4, 0), textcoords="offset points",
-            va="center", fontsize=TINY, fontweight="bold",
+            f"{value:.2f}", (place, 1.02), xycoords=axes.get_xaxis_transform(),
+            ha="center", va="bottom", fontsize=TINY, fontweight="bold",
         )  # fmt: skip
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """The names without an owner that all of them share, at a length that fits."""
+    owners = {name.partition("/")[0] for name in names if "/" in name}
+    shared = len(owners) == 1 and all("/" in name for name in names)
+    return [shortened(name.partition("/")[2] if shared else name, 18) for name in names]
 
 
 def _about(judged: Sequence[Judged], judge: str, prompt: str) -> str:
     videos = spread(one.means[OVERALL].videos for one in judged)
-    text = f"n = {videos} videos, a description of each; judged by {judge}, {prompt}. {INTERVALS}"
+    text = f"n = {videos} videos, one description each; judged by {judge}, {prompt}. {INTERVALS}"
     undescribed, unjudged = (
         [getattr(one, k) for one in judged] for k in ("undescribed", "unjudged")
     )
