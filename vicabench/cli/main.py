@@ -19,12 +19,15 @@ import typer
 from vicabench import __version__
 from vicabench.cli import (
     ask,
+    canonicalize,
     compare,
     data,
     demo,
+    describe,
     doctor,
     figures,
     import_,
+    judge,
     merge,
     models,
     published,
@@ -48,6 +51,9 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("ask")(ask.command)
+app.command("canonicalize")(canonicalize.command)
+app.command("describe")(describe.command)
+app.command("judge")(judge.command)
 app.command("verify")(verify.command)
 app.command("merge")(merge.command)
 app.command("import")(import_.command)

@@ -71,7 +71,7 @@ def run_all(request: Request) -> None:
     benchmark = benchmark_of(request, terminal)
     check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
-    folders = _folders(request, benchmark, shard)
+    folders = run_folders(request, benchmark, shard)
     asked = shard.of(selected) if shard else selected
     part = shard.record(selected) if shard else None
     for model, folder in folders.items():
@@ -107,7 +107,9 @@ def _shard(request: Request) -> Shard | None:
     return shard
 
 
-def _folders(request: Request, benchmark: Benchmark, shard: Shard | None) -> dict[str, Path]:
+def run_folders(
+    request: Request, benchmark: Benchmark, shard: Shard | None = None
+) -> dict[str, Path]:
     """The run folder of each model: --out itself for one model, a folder in it for several.
 
     A part's is named after it, beside the whole run's.

@@ -24,6 +24,7 @@ class Timing:
     `cached` videos came from the frame cache, None if there is none. All times are seconds.
     Where `processes` answered at the same time, all but `wall` are sums over them, and `theirs` is
     the sum of their own wall times, each from its first video to its last answer.
+    `calls` is the adapter's account of its calls to an API (see `Adapter`), None if it has none.
     """
 
     videos: int
@@ -38,6 +39,7 @@ class Timing:
     spent: Spent
     processes: int = 1
     theirs: float | None = None
+    calls: Mapping[str, float | None] | None = None
 
     @property
     def whole(self) -> float:
@@ -83,7 +85,21 @@ def summed(timings: Sequence[Timing], *, wall: float, processes: int) -> Timing:
         ),
         processes=processes,
         theirs=sum(timing.wall for timing in timings),
+        calls=_all_calls([timing.calls for timing in timings if timing.calls is not None]),
     )
+
+
+def _all_calls(
+    accounts: Sequence[Mapping[str, float | None]],
+) -> Mapping[str, float | None] | None:
+    """The sum of accounts; what one of them does not know is unknown of all."""
+    if not accounts:
+        return None
+    counts = {name: [account[name] for account in accounts] for name in accounts[0]}
+    return {
+        name: None if None in found else sum(each for each in found if each is not None)
+        for name, found in counts.items()
+    }
 
 
 class Clock:
@@ -147,7 +163,20 @@ class Clock:
             workers=self._workers,
             cached=self._cached if self._cache else None,
             spent=_difference(self._before and self._spent(), self._before),
+            calls=self._calls(),
         )
+
+    def _calls(self) -> dict[str, float | None] | None:
+        """The adapter's account of its calls; None if it makes none, or counts them wrongly."""
+        try:
+            found = getattr(self._adapter, "calls", None)
+            return found and {
+                str(name): count if count is None or isinstance(count, int) else _finite(count)
+                for name, count in found.items()
+            }
+        except Exception as error:  # as for `spent`
+            self._warned(f"the adapter's `calls` is no account: {error}")
+            return None
 
     def _spent(self) -> Spent | None:
         """What the adapter has measured so far; None if it does not measure, or wrongly."""
@@ -172,7 +201,7 @@ def _total(parts: Iterable[Mapping[str, N]]) -> dict[str, N]:
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"a stage took {number} seconds")
+        raise ValueError(f"{number} is no number to count with")
     return number
 
 
