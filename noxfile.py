@@ -29,6 +29,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
+    """Train the tiny ViCA2 on Rooms in a fresh environment, test it, draw its curve (minutes)."""
+    session.install(*CONSTRAINTS, ".[models]")
+    out = f"--out={session.create_tmp()}/demo"
+    session.run("vicabench", "demo", out, *session.posargs)
+
+
+@nox.session
+def table(session: nox.Session) -> None:
     """Run the main job on Rooms in a fresh environment, and draw the picture of the README."""
     session.install(*CONSTRAINTS, ".")
     models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
