@@ -32,7 +32,7 @@ from vica.training.dataset import PackDataset
 from vica.training.engine import train
 from vica.training.mixture import conversations
 
-FILMS, FPS, SECONDS = 4, 1, 90
+FILMS, FPS, SECONDS = 4, 1, 70
 """Of ViCA-322K films are stored at one frame a second."""
 CONVERSATIONS = 16
 
@@ -85,7 +85,6 @@ def _waited(folder: Path, source: Source, workers: int) -> list[float]:
         mixture=Mixture(sources=(source,)),
         learning_rates=rate,
         output=str(folder / "out"),
-        epochs=2,
         batch=Batch(pack=CONVERSATIONS),
         hardware=Hardware(device="cpu", precision="fp32", workers=workers),
         saving=Saving(every=1.0),

@@ -66,6 +66,11 @@ def _start(checkpoint: Path, there: list[Path]) -> Start:
         raise TrainingError(f"{checkpoint} is no checkpoint of this run: there are {known}")
     state = checkpoint.parent / STATES / checkpoint.name
     record = read_record(checkpoint / RECORD)
+    if missing := sorted({"recipe", "steps", "unreadable", *MEANING} - record.keys()):
+        raise TrainingError(
+            f"{checkpoint / RECORD}: was written by another version (it lacks "
+            f"{', '.join(missing)}): go on with the version that wrote it"
+        )
     if record["step"] == record["steps"]:
         raise TrainingError(f"{checkpoint} is the end of its run: there is nothing to go on with")
     if not (state / RECORD).is_file():

@@ -137,8 +137,12 @@ class PackTrainer(Trainer):
         if self.gradient_norm is not None and self.run_config.hardware.precision != "fp16":
             self.watch.check_gradient(float(self.gradient_norm), step)
 
-    def warn_of_disk(self, done: int) -> None:
-        """Say at the start, after step `done`, when the disk has no room for all checkpoints."""
+    def look_at_disk(self, done: int) -> None:
+        """Say at the start, after step `done`, when the disk has no room for all checkpoints.
+
+        What a killed run left half written is removed first.
+        """
+        saving.tidy(self.output, self.run_config.name)
         saves = sum(step > done for step in self.names)
         most = disk.load(self.sizes, saves, self.run_config.saving).most
         left = disk.free(self.output)

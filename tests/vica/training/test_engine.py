@@ -67,6 +67,7 @@ def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses_and_weights(
     for folder in output.glob("t-*p"):
         load_model(folder, device="cpu")
     train(config, resume="last")
+    assert not list(output.rglob("*.partial"))
     assert logged(output) == logged(finished.output)
     ours, theirs = weights(output / "t"), weights(Path(finished.output) / "t")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -127,6 +128,13 @@ def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
     (named,) = (tmp_path / "out" / "unreadable.txt").read_text().splitlines()  # once for all epochs
     assert f"{tmp_path / 'data.json'}, record 2: {tmp_path / 'broken.mp4'} cannot be read" in named
 
+    (tmp_path / "data.json").write_text(json.dumps([*records, record({"video": "gone"}, 4)]))
+    missing = make(tmp_path / "gone", epochs=1, mixture=Mixture(sources=sources, max_bad=0.5))
+    train(missing)
+    (left_out,) = (tmp_path / "gone" / "left-out.txt").read_text().splitlines()
+    assert left_out.endswith(f"data.json, record 3: video 'gone' is not below {tmp_path}")
+
+    (tmp_path / "data.json").write_text(json.dumps(records))
     strict = make(tmp_path / "strict", epochs=1, mixture=Mixture(sources=sources, max_bad=0.1))
     with pytest.raises(TrainingError, match=r"1 conversations were left out.*max_bad"):
         train(strict)
