@@ -35,9 +35,10 @@ from vica.training.groups import freeze, rest
 from vica.training.loss import FLEX, PackLoss
 from vica.visuals import Visual
 
-SHARED, QUESTION, ANSWER = 480, 45, 15
+SHARED, QUESTION, ANSWER, VISUAL = 480, 45, 15, 22_144
 """Ids of the system turn and the time instruction, and of a conversation's own turns: about what a
-record of ViCA-322K has with Qwen2's tokenizer."""
+record of ViCA-322K has with Qwen2's tokenizer, behind so many visual tokens of ViCA2-7B. A smaller
+shape has fewer of both, in the same proportion."""
 CONVERSATIONS, VIDEOS = 322_003, 6_774
 """ViCA-322K."""
 PUBLISHED_HOURS = 8 * 55
@@ -69,12 +70,13 @@ def pack_of(count: int, model: ViCA2, frames: int, device: torch.device) -> dict
         found: list[int] = torch.randint(0, 256, (length,), generator=generator).tolist()
         return found
 
-    before, after = ids(14), ids(SHARED - 14)
+    shared, asked, answered = lengths(model, frames)
+    before, after = ids(min(14, shared)), ids(max(0, shared - 14))
     samples = []
     for _ in range(count):
-        question, answer = ids(QUESTION), ids(ANSWER)
+        question, answer = ids(asked), ids(answered)
         whole = [*before, -200, *after, *question, *answer]
-        samples.append(Sample(ids=whole, labels=[-100] * (len(whole) - ANSWER) + answer))
+        samples.append(Sample(ids=whole, labels=[-100] * (len(whole) - answered) + answer))
     shown = len(config.layout.spatial_indices(frames))
     visual = Visual(
         pixels_FCHW=torch.randn(frames, 3, config.siglip_size, config.siglip_size),
@@ -82,6 +84,13 @@ def pack_of(count: int, model: ViCA2, frames: int, device: torch.device) -> dict
     )
     batch = collate([sequence(samples, visual)], loss_group=1, pad=0)
     return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+
+
+def lengths(model: ViCA2, frames: int) -> tuple[int, int, int]:
+    """Ids that conversations share, and of a question and an answer, beside so many frames."""
+    share = model.config.layout.video(frames).total / VISUAL
+    shared, asked, answered = (max(1, round(share * n)) for n in (SHARED, QUESTION, ANSWER))
+    return shared, asked, answered
 
 
 def timed(loss: PackLoss, batch: dict[str, Any], device: torch.device, repeats: int) -> Timing:
@@ -199,10 +208,11 @@ def measure(options: argparse.Namespace, layers: int) -> dict[int, Timing]:
             alone = peak_alone(count, options, layers)
             found[count] = replace(found[count], bytes=alone)
     tokens = model.config.layout.video(options.frames).total
+    shared, asked, answered = lengths(model, options.frames)
     if not options.alone:
         print(
-            f"\n{options.shape}, {layers} layers, {tokens:,} visual tokens, {SHARED} ids shared by "
-            f"a video's conversations, {QUESTION + ANSWER} of each alone\n"
+            f"\n{options.shape}, {layers} layers, {tokens:,} visual tokens, {shared} ids shared by "
+            f"a video's conversations, {asked + answered} of each alone\n"
         )
         report(options.packs, found)
     return found
@@ -217,7 +227,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=0, help="of the language model")
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=2, help="that read films")
+    parser.add_argument("--workers", type=int, default=2, help="that read films; 0 reads none")
     parser.add_argument("--alone", action="store_true", help="print the peak memory and no more")
     options = parser.parse_args()
     real = options.shape == "7b"
@@ -230,7 +240,7 @@ def main() -> None:
     times = {depth: measure(options, depth) for depth in depths}
     if real:
         project(options.packs, times[layers], times[layers // 2], layers)
-    if options.device == "cpu":
+    if options.device == "cpu" and options.workers:
         with TemporaryDirectory() as folder:
             found = reading(Path(folder), options.frames, options.workers)
         report_reading(found, options.frames)

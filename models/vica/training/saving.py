@@ -110,7 +110,10 @@ def publish(folder: Path, target: Path) -> None:
 
 
 def tidy(output: Path, name: str) -> None:
-    """Remove what a killed run left half written, or put back what it was about to replace."""
+    """Remove what a killed run left half written, or put back what it was about to replace.
+
+    A state whose checkpoint was never finished goes as well: nothing can go on from it.
+    """
     for folder in (output, output / STATES):
         for path in _of_run(folder, rf"\.{re.escape(name)}{SHARE}({PARTIAL}|{OLD}|{DROPPED})"):
             target = path.with_name(path.stem.removeprefix("."))
@@ -118,6 +121,9 @@ def tidy(output: Path, name: str) -> None:
                 path.rename(target)
             else:
                 shutil.rmtree(path)
+    for state in newest_last(output / STATES, name):
+        if not (output / state.name / RECORD).is_file():
+            _remove(state)
 
 
 def _of_run(folder: Path, pattern: str) -> list[Path]:

@@ -48,7 +48,7 @@ class PackTrainer(Trainer):
         self.found = found
         self.output = Path(config.output)
         self.names = saving.milestones(config.name, plan.steps, config.saving)
-        self.watch = Watch(config.limits)
+        self.watch = Watch(config.limits, self.names)
         self.step_loss: list[Tensor] = []
         self.gradient_norm: float | Tensor | None = None
         super().__init__(**options)
@@ -138,11 +138,7 @@ class PackTrainer(Trainer):
             self.watch.check_gradient(float(self.gradient_norm), step)
 
     def look_at_disk(self, done: int) -> None:
-        """Say at the start, after step `done`, when the disk has no room for all checkpoints.
-
-        What a killed run left half written is removed first.
-        """
-        saving.tidy(self.output, self.run_config.name)
+        """Say at the start, after step `done`, when the disk has no room for all checkpoints."""
         saves = sum(step > done for step in self.names)
         most = disk.load(self.sizes, saves, self.run_config.saving).most
         left = disk.free(self.output)
@@ -203,8 +199,9 @@ class PackTrainer(Trainer):
                 precision=config.hardware.precision,
                 record=record,
             )
-        finished = record["step"] == record["steps"]
-        saving.drop_old(self.output, config.name, config.saving, finished=finished)
+        if not self.watch.high:  # else this may be none to go on from
+            finished = record["step"] == record["steps"]
+            saving.drop_old(self.output, config.name, config.saving, finished=finished)
 
     def _record(self) -> dict[str, Any]:
         step = self.state.global_step
