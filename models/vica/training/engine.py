@@ -64,9 +64,9 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"the device has too little memory for a step after the {trainer.state.global_step} "
-            f"that were done ({str(error).splitlines()[0]}). Take fewer conversations a pack "
-            "(batch.pack), a smaller batch.max_tokens or batch.packs_per_device, more devices with "
-            "hardware.zero=3, or hardware.offload"
+            f"that were done ({str(error).splitlines()[0]}). With "
+            "hardware.gradient_checkpointing=true it can go on; a new run can have a smaller "
+            "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
         ) from error
     trainer.check_finished()
     return Path(config.output) / config.name
