@@ -27,7 +27,6 @@ ADAPTERS = {
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
 }
-
 CHECKPOINTS = "vicabench.adapters.family"
 """What answers for a folder or a hub id without a name before it."""
 SHIPPED = {

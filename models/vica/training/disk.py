@@ -44,8 +44,8 @@ class Load:
 def sizes(parts: Sequence[PartCount], hardware: Hardware) -> Sizes:
     """What is written at a time.
 
-    A state holds what is trained in fp32 with AdamW's two moments, and with DeepSpeed the weights
-    that it computes with as well.
+    A state holds what is trained in fp32 with AdamW's two moments, and with DeepSpeed at most the
+    weights that it computes with as well (measured with ZeRO-3: a part of those).
     """
     every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
     size = BYTES[hardware.precision]

@@ -58,8 +58,16 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     start = ready.start
     trainer = _trainer(ready, arguments, _model(ready))
     trainer.meter.lost = start.record["unreadable"] if start else 0
-    from_first(lambda: trainer.warn_of_disk(start.record["step"] if start else 0))
-    trainer.train(resume_from_checkpoint=str(start.state) if start else None)
+    from_first(lambda: trainer.look_at_disk(start.record["step"] if start else 0))
+    try:
+        trainer.train(resume_from_checkpoint=str(start.state) if start else None)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device has too little memory for a step after the {trainer.state.global_step} "
+            f"that were done ({str(error).splitlines()[0]}). With "
+            "hardware.gradient_checkpointing=true it can go on; a new run can have a smaller "
+            "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
+        ) from error
     trainer.check_finished()
     return Path(config.output) / config.name
 
@@ -89,8 +97,18 @@ def _check_devices(hardware: Hardware) -> None:
 
 def _arguments(config: TrainingConfig) -> TrainingArguments:
     """The Trainer's own settings. Saving, logging and the order of the data are ours."""
+    try:
+        arguments = _trainers_own(config)
+    except ValueError as error:  # for a GPU without bf16 or tf32, say
+        raise TrainingError(f"hardware.* cannot be had here: {error}") from error
+    # Else one process would divide each batch among all GPUs that it sees (DataParallel).
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
+
+
+def _trainers_own(config: TrainingConfig) -> TrainingArguments:
     hardware, optimizer, on_cpu = config.hardware, config.optimizer, _on_cpu(config.hardware)
-    arguments = TrainingArguments(
+    return TrainingArguments(
         output_dir=config.output,
         num_train_epochs=1,  # the plan holds all epochs
         per_device_train_batch_size=config.batch.packs_per_device,
@@ -120,9 +138,6 @@ def _arguments(config: TrainingConfig) -> TrainingArguments:
         label_names=[],
         restore_callback_states_from_checkpoint=False,
     )
-    # Else one process would divide each batch among all GPUs that it sees (DataParallel).
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
 
 
 def _on_cpu(hardware: Hardware) -> bool:

@@ -7,7 +7,9 @@ every file.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -25,6 +27,9 @@ from vica.training.packing import Plan, make_plan
 from vica.training.resume import Start, check_same, start_of
 from vica.training.survey import largest
 from vica.training.workers import check_shared_memory, pixels
+
+BAD = "left-out.txt"
+"""Records that were left out when the data was opened, a line each with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,7 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     config = pinned(config, start.record["recipe"] if start else None)
     folder = fetch(config.base, revision=config.base_revision)
     data = conversations(config.mixture)
+    list_bad(data, Path(config.output))
     plan = plan_of(config, data, load_processor(folder))
     found = {
         "base": content_of(folder),
@@ -60,6 +66,18 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     architecture = configured(folder)[0]
     check_shared_memory(config, pixels(architecture, largest(architecture, data, config.frames)))
     return Prepared(config=config, data=data, plan=plan, found=found, start=start)
+
+
+def list_bad(data: Conversations, output: Path) -> None:
+    """Name every record that is left out in a file of the output, and say how many there are."""
+    if bad := len(data.problems):
+        output.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{problem}\n" for problem in data.problems)
+        (output / BAD).write_text(lines, encoding="utf-8")
+        logging.getLogger(__name__).warning(
+            "%d of %d records cannot be trained on and are left out: see %s",
+            *(bad, bad + len(data), output / BAD),
+        )
 
 
 def plan_of(config: TrainingConfig, data: Conversations, processor: ViCAProcessor) -> Plan:

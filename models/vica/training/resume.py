@@ -10,7 +10,7 @@ from typing import Any
 
 from vica.errors import TrainingError
 from vica.training.config import TrainingConfig
-from vica.training.saving import RECORD, STATES, newest_last, read_record
+from vica.training.saving import RECORD, STATES, newest_last, read_record, tidy
 from vica.training.settings import flat, is_harmless
 
 LAST = "last"
@@ -39,9 +39,10 @@ def start_of(config: TrainingConfig, resume: str | None) -> Start | None:
 
     `resume` is `last`, the name of a checkpoint of the run, or its folder. Raises TrainingError
     when there is no such checkpoint or its state was not kept, and, without `resume`, when the
-    output already holds checkpoints of this name.
+    output already holds checkpoints of this name. What a killed run left half done is tidied.
     """
     output = Path(config.output)
+    tidy(output, config.name)
     there = newest_last(output, config.name)
     if resume is None:
         if there:
@@ -66,6 +67,11 @@ def _start(checkpoint: Path, there: list[Path]) -> Start:
         raise TrainingError(f"{checkpoint} is no checkpoint of this run: there are {known}")
     state = checkpoint.parent / STATES / checkpoint.name
     record = read_record(checkpoint / RECORD)
+    if missing := sorted({"recipe", "steps", "unreadable", *MEANING} - record.keys()):
+        raise TrainingError(
+            f"{checkpoint / RECORD}: was written by another version (it lacks "
+            f"{', '.join(missing)}): go on with the version that wrote it"
+        )
     if record["step"] == record["steps"]:
         raise TrainingError(f"{checkpoint} is the end of its run: there is nothing to go on with")
     if not (state / RECORD).is_file():
@@ -90,13 +96,10 @@ def check_same(config: TrainingConfig, found: Mapping[str, str], record: Mapping
     lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
     facts = [name for name in ("base", "device", "attention") if record[name] != found[name]]
     if not lines and record["plan"] != found["plan"]:
-        drawn = (
-            [n for n in names if n.startswith("mixture.")]
-            if record["data"] != found["data"]
-            else []
-        )
-        lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in drawn]
-        facts += [name for name in ("data", "plan") if record[name] != found[name]]
+        other = record["data"] != found["data"]
+        differ = [name for name in names if other and name.startswith("mixture.")]
+        lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
+        facts.append("data" if other else "plan")
     lines += [f"{MEANING[name]} was {record[name]} and is {found[name]}" for name in facts]
     if lines:
         raise TrainingError(

@@ -30,7 +30,9 @@ from vica.training.config import Precision, Saving
 
 RECORD = "training.json"
 STATES = "resume"
-PARTIAL, OLD = ".partial", ".old"
+PARTIAL, OLD, DROPPED = ".partial", ".old", ".dropped"
+"""Endings of hidden folders: half written, whole but about to be replaced, half removed."""
+SHARE = r"(-[0-9.]+p)?"
 DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
@@ -107,6 +109,29 @@ def publish(folder: Path, target: Path) -> None:
     _sync(target.parent)
 
 
+def tidy(output: Path, name: str) -> None:
+    """Remove what a killed run left half written, or put back what it was about to replace.
+
+    A state whose checkpoint was never finished goes as well: nothing can go on from it.
+    """
+    for folder in (output, output / STATES):
+        for path in _of_run(folder, rf"\.{re.escape(name)}{SHARE}({PARTIAL}|{OLD}|{DROPPED})"):
+            target = path.with_name(path.stem.removeprefix("."))
+            if path.suffix == OLD and not target.exists():
+                path.rename(target)
+            else:
+                shutil.rmtree(path)
+    for state in newest_last(output / STATES, name):
+        if not (output / state.name / RECORD).is_file():
+            _remove(state)
+
+
+def _of_run(folder: Path, pattern: str) -> list[Path]:
+    """What is in a folder by names of this pattern; nothing if there is no such folder."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in inside if re.fullmatch(pattern, path.name)]
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -158,23 +183,24 @@ def drop_old(output: Path, name: str, saving: Saving, *, finished: bool) -> None
 
 def _remove(folder: Path) -> None:
     """Take a folder away as a whole: a kill leaves no part of it under its name."""
-    old = folder.with_name(f".{folder.name}{OLD}")
-    shutil.rmtree(old, ignore_errors=True)
-    folder.rename(old)
-    shutil.rmtree(old)
+    dropped = folder.with_name(f".{folder.name}{DROPPED}")
+    shutil.rmtree(dropped, ignore_errors=True)
+    folder.rename(dropped)
+    shutil.rmtree(dropped)
 
 
 def newest_last(folder: Path, name: str) -> list[Path]:
     """The whole checkpoints or states of a run in a folder, by how far they are trained."""
-    if not folder.is_dir():
-        return []
-    ours = re.compile(rf"{re.escape(name)}(-[0-9.]+p)?")
-    found = [path for path in folder.iterdir() if ours.fullmatch(path.name)]
+    found = _of_run(folder, re.escape(name) + SHARE)
     whole = [path for path in found if (path / RECORD).is_file()]
     return sorted(whole, key=lambda path: int(read_record(path / RECORD)["step"]))
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What `training.json` says."""
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
+    """What `training.json` says; raises TrainingError where that is not what a run writes."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        int(record["step"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise TrainingError(f"{path}: was not written by a training run ({error!r})") from error
+    return dict(record)

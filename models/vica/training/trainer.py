@@ -48,7 +48,7 @@ class PackTrainer(Trainer):
         self.found = found
         self.output = Path(config.output)
         self.names = saving.milestones(config.name, plan.steps, config.saving)
-        self.watch = Watch(config.limits)
+        self.watch = Watch(config.limits, self.names)
         self.step_loss: list[Tensor] = []
         self.gradient_norm: float | Tensor | None = None
         super().__init__(**options)
@@ -137,7 +137,7 @@ class PackTrainer(Trainer):
         if self.gradient_norm is not None and self.run_config.hardware.precision != "fp16":
             self.watch.check_gradient(float(self.gradient_norm), step)
 
-    def warn_of_disk(self, done: int) -> None:
+    def look_at_disk(self, done: int) -> None:
         """Say at the start, after step `done`, when the disk has no room for all checkpoints."""
         saves = sum(step > done for step in self.names)
         most = disk.load(self.sizes, saves, self.run_config.saving).most
@@ -199,8 +199,9 @@ class PackTrainer(Trainer):
                 precision=config.hardware.precision,
                 record=record,
             )
-        finished = record["step"] == record["steps"]
-        saving.drop_old(self.output, config.name, config.saving, finished=finished)
+        if not self.watch.high:  # else this may be none to go on from
+            finished = record["step"] == record["steps"]
+            saving.drop_old(self.output, config.name, config.saving, finished=finished)
 
     def _record(self) -> dict[str, Any]:
         step = self.state.global_step
