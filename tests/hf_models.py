@@ -26,7 +26,6 @@ GEMMA_TOKENS = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "\n\
 INTERN_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
 WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT = {
-    "vocab_size": 272,
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -284,6 +283,7 @@ def write_hf_model(folder: Path, name: str, **changes: Any) -> Path:
     kind = {**KINDS, **FALLBACK}[name]
     tokenizer = tokenizer_of(kind)
     config = kind.config(tokenizer.get_vocab())
+    config.text_config.vocab_size = len(tokenizer)
     for key, value in changes.items():
         setattr(config.text_config, key, value)
     with torch.random.fork_rng(devices=[]):
