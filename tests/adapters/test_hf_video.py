@@ -1,8 +1,8 @@
-"""Frames as a video, which takes torchvision: every named class, in one process of its own.
+"""Frames as a video, which takes torchvision: every named class, all in one process of its own.
 
-The checks run with torch's CPU build, for which no index has a torchvision. The one on PyPI is built
-for CUDA, but its video transforms are Python: `nox` puts it into a folder of its own, and here the
-operators are declared that it would otherwise take from a library that cannot be loaded.
+The checks run with torch's CPU build, for which not every index has a torchvision. The one on PyPI
+is built for CUDA, but its video transforms are Python: `nox` puts it into a folder of its own, and
+here the operators are declared that it would take from a library that cannot be loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vicabench.datasets.rooms.build import build as build_rooms
 
 FOLDER = os.environ.get("VICABENCH_TORCHVISION", "")
 SCRIPT = """
-import sys
+import contextlib, io, json, sys
 import torch
 
 library = torch.library.Library("torchvision", "DEF")
@@ -29,21 +29,19 @@ for name in ("nms", "qnms"):
     library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 from vicabench.cli.main import main
 
-main()
+for command in json.loads(sys.argv[1]):
+    sys.argv[1:], shown, code = command, io.TextIOWrapper(io.BytesIO(), "utf-8"), None
+    try:
+        with contextlib.redirect_stdout(shown):
+            main()
+    except SystemExit as end:
+        code = end.code
+    shown.seek(0)
+    print(json.dumps([code, shown.read()]))
 """
-
-
-def vicabench(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+pytestmark = pytest.mark.skipif(
+    not FOLDER, reason="VICABENCH_TORCHVISION names no folder with torchvision"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,26 +54,48 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.skipif(not FOLDER, reason="VICABENCH_TORCHVISION names no folder with torchvision")
-def test_every_named_class_is_given_a_video_and_runs_rooms_to_a_table(place: Path) -> None:
-    models = [f"--model=hf:./{name}" for name in KINDS]
-    where = ("--benchmark", "rooms/questions.jsonl", "--frames", "5", "--max-new-tokens", "2")
-    done = vicabench(place, "run", *models, *where, "--out", "runs")
+@pytest.fixture(scope="module")
+def outputs(place: Path) -> list[tuple[int | None, str]]:
+    """Exit code and output of one run of all models, then of `verify` with each."""
+    where = ["--benchmark=rooms/questions.jsonl", "--frames=5", "--max-new-tokens=3"]
+    commands = [["run", *where, *(f"--model=hf:./{name}" for name in KINDS), "--out=runs"]]
+    commands += [["verify", *where, f"--model=./{name}", "--json"] for name in KINDS]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(commands)],
+        cwd=place,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([FOLDER, os.environ.get("PYTHONPATH", "")]),
+            "COLUMNS": "200",
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in KINDS)
+    return [(code, shown) for code, shown in map(json.loads, done.stdout.splitlines())]
+
+
+def test_every_named_class_is_given_a_video_and_runs_rooms_to_a_table(
+    place: Path, outputs: list[tuple[int | None, str]]
+) -> None:
+    code, table = outputs[0]
+    assert code == 0
+    assert all(name in table for name in KINDS)
     for run in (place / "runs").iterdir():
         told = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["adapter"]
         assert (told["frames_as"], told["prefill"]) == ("video", "once a video")
         assert {line["error"] for line in read_jsonl(run / "predictions.jsonl")} == {None}
 
 
-@pytest.mark.skipif(not FOLDER, reason="VICABENCH_TORCHVISION names no folder with torchvision")
 @pytest.mark.parametrize("name", KINDS)
-def test_verify_finds_both_ways_the_same_for_a_video(place: Path, name: str) -> None:
-    where = ("--benchmark", "rooms/questions.jsonl", "--frames", "5", "--max-new-tokens", "4")
-    done = vicabench(place, "verify", "--model", f"./{name}", *where, "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+def test_verify_finds_both_ways_the_same_for_a_video(
+    outputs: list[tuple[int | None, str]], name: str
+) -> None:
+    code, shown = outputs[1 + list(KINDS).index(name)]
+    report = json.loads(shown)
+    assert code == 0
     assert report["same"] == report["questions"] > 5
     # Logits are of the order of 3 here; another order of summation differs by some 1e-6.
     assert report["largest_logit_difference"] < 1e-4
