@@ -72,7 +72,7 @@ def qwen(config: Callable[[Mapping[str, int]], Any], processor: str, video: str)
     )
 
 
-def qwen_ids(ids: Mapping[str, int]) -> dict[str, int]:
+def qwen_ids(ids: Mapping[str, int]) -> dict[str, Any]:
     return {
         "vision_start_token_id": ids["<|vision_start|>"],
         "vision_end_token_id": ids["<|vision_end|>"],
@@ -122,8 +122,8 @@ def llava_onevision(ids: Mapping[str, int]) -> Any:
     return hf.LlavaOnevisionConfig(
         vision_config=vision,
         text_config={"model_type": "qwen2", **TEXT},
-        image_token_id=ids["<image>"],
-        video_token_id=ids["<video>"],
+        image_token_index=ids["<image>"],
+        video_token_index=ids["<video>"],
         image_grid_pinpoints=[[28, 28], [56, 56]],
         vision_feature_layer=-1,
     )
@@ -137,8 +137,8 @@ def llava_next_video(ids: Mapping[str, int]) -> Any:
     return hf.LlavaNextVideoConfig(
         vision_config=vision,
         text_config={"model_type": "llama", **TEXT},
-        image_token_id=ids["<image>"],
-        video_token_id=ids["<video>"],
+        image_token_index=ids["<image>"],
+        video_token_index=ids["<video>"],
         image_grid_pinpoints=[[28, 28], [56, 56]],
     )
 
@@ -151,9 +151,9 @@ def gemma3(ids: Mapping[str, int]) -> Any:
         vision_config=vision,
         text_config={**TEXT, "head_dim": 8, "sliding_window": 16},
         mm_tokens_per_image=4,
-        image_token_id=ids["<image_soft_token>"],
-        boi_token_id=ids["<start_of_image>"],
-        eoi_token_id=ids["<end_of_image>"],
+        image_token_index=ids["<image_soft_token>"],
+        boi_token_index=ids["<start_of_image>"],
+        eoi_token_index=ids["<end_of_image>"],
     )
 
 

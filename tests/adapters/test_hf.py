@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 from vica.errors import ScoresError
 from vica.video import read_frames
 
