@@ -77,7 +77,10 @@ def show_no_frames(folder: Path) -> None:
         ),
         (lambda folder: config(folder, model_type="qwen2"), "for text alone"),
         (lambda folder: config(folder, model_type="florence2"), "reads text with an encoder"),
-        (lambda folder: config(folder, model_type="vica_qwen"), "is a ViCA2: leave out"),
+        (
+            lambda folder: config(folder, model_type="vica_qwen"),
+            "is a ViCA2, which has an adapter of its own: leave out hf:",
+        ),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
     ],

@@ -155,7 +155,7 @@ class SharingAdapter(HFAdapter):
         """Each question answered from a shared prefill, and by its whole prompt alone."""
         texts = [self._text(video, vsi_bench(question)) for question in questions]
         encoded = self._encode(video, texts)
-        whole = self.reader.whole(encoded)
+        whole = self._encode(video, ())
         for question, text in zip(questions, texts, strict=True):
             shared = self.reader.answer(encoded, text, keep_logits=True)
             alone = self.reader.answer(whole, text, keep_logits=True)

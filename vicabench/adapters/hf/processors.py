@@ -48,7 +48,7 @@ def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None
         return _without_videos(kind).from_pretrained(folder, **SAFE), False, note
 
 
-def _without_videos(kind: type[Any]) -> type[Any]:
+def _without_videos(kind: Any) -> Any:
     """A processor class whose objects have no video processor, which needs torchvision."""
 
     def arguments(cls: type[Any], folder: Path, *_: Any, **options: Any) -> list[Any]:
