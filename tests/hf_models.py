@@ -26,7 +26,6 @@ GEMMA_TOKENS = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "\n\
 INTERN_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
 WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT = {
-    "vocab_size": 272,
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -73,7 +72,7 @@ def qwen(config: Callable[[Mapping[str, int]], Any], processor: str, video: str)
     )
 
 
-def qwen_ids(ids: Mapping[str, int]) -> dict[str, int]:
+def qwen_ids(ids: Mapping[str, int]) -> dict[str, Any]:
     return {
         "vision_start_token_id": ids["<|vision_start|>"],
         "vision_end_token_id": ids["<|vision_end|>"],
@@ -123,8 +122,8 @@ def llava_onevision(ids: Mapping[str, int]) -> Any:
     return hf.LlavaOnevisionConfig(
         vision_config=vision,
         text_config={"model_type": "qwen2", **TEXT},
-        image_token_id=ids["<image>"],
-        video_token_id=ids["<video>"],
+        image_token_index=ids["<image>"],
+        video_token_index=ids["<video>"],
         image_grid_pinpoints=[[28, 28], [56, 56]],
         vision_feature_layer=-1,
     )
@@ -138,23 +137,21 @@ def llava_next_video(ids: Mapping[str, int]) -> Any:
     return hf.LlavaNextVideoConfig(
         vision_config=vision,
         text_config={"model_type": "llama", **TEXT},
-        image_token_id=ids["<image>"],
-        video_token_id=ids["<video>"],
+        image_token_index=ids["<image>"],
+        video_token_index=ids["<video>"],
         image_grid_pinpoints=[[28, 28], [56, 56]],
     )
 
 
 def gemma3(ids: Mapping[str, int]) -> Any:
-    vision = {
-        **VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
-    }  # fmt: skip
+    vision = {**VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
     return hf.Gemma3Config(
         vision_config=vision,
         text_config={**TEXT, "head_dim": 8, "sliding_window": 16},
         mm_tokens_per_image=4,
-        image_token_id=ids["<image_soft_token>"],
-        boi_token_id=ids["<start_of_image>"],
-        eoi_token_id=ids["<end_of_image>"],
+        image_token_index=ids["<image_soft_token>"],
+        boi_token_index=ids["<start_of_image>"],
+        eoi_token_index=ids["<end_of_image>"],
     )
 
 
@@ -257,8 +254,7 @@ FALLBACK = {
         },
     )
 }
-"""What cannot share its prefill: layers with a window, images that see what follows in them, and
-newlines around an image that become one token with others."""
+"""What cannot share its prefill: newlines around an image become one token with others."""
 
 
 def tokenizer_of(kind: Kind) -> Any:
@@ -284,6 +280,7 @@ def write_hf_model(folder: Path, name: str, **changes: Any) -> Path:
     kind = {**KINDS, **FALLBACK}[name]
     tokenizer = tokenizer_of(kind)
     config = kind.config(tokenizer.get_vocab())
+    config.text_config.vocab_size = len(tokenizer)
     for key, value in changes.items():
         setattr(config.text_config, key, value)
     with torch.random.fork_rng(devices=[]):

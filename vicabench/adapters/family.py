@@ -13,4 +13,6 @@ from vicabench.types import Adapter, AdapterContext
 def build(argument: str, context: AdapterContext) -> Adapter:
     """The adapter for a checkpoint: ViCA's for ViCA and ViCA2, transformers' for all others."""
     kind = read_config(small_files(argument), argument).get("model_type")
-    return (vica if kind in MODEL_TYPES else hf).build(argument, context)
+    if kind in MODEL_TYPES:
+        return vica.build(argument, context)
+    return hf.build(argument, context)

@@ -32,6 +32,8 @@ from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spen
 
 LOG = logging.getLogger(__name__)
 WORDING = "VSI-Bench's own"
+WORDINGS = (ModelOptions().wording, "vsi-bench")
+"""The adapter's own, if none is given, is that of VSI-Bench."""
 EXAMPLES = tuple(
     Question(id="", video="", task="", text="{question}", answer="", options=options)
     for options in ((), ("A. {option}", "B. {option}"))
@@ -153,7 +155,7 @@ class SharingAdapter(HFAdapter):
         """Each question answered from a shared prefill, and by its whole prompt alone."""
         texts = [self._text(video, vsi_bench(question)) for question in questions]
         encoded = self._encode(video, texts)
-        whole = self.reader.whole(encoded)
+        whole = self._encode(video, ())
         for question, text in zip(questions, texts, strict=True):
             shared = self.reader.answer(encoded, text, keep_logits=True)
             alone = self.reader.answer(whole, text, keep_logits=True)
@@ -164,6 +166,8 @@ def build(argument: str, context: AdapterContext) -> HFAdapter:
     """Load the checkpoint that `argument` names; ConfigError if it cannot be."""
     if not argument:
         raise ConfigError("Say which checkpoint: --model hf:ORG/NAME, or --model hf:./folder")
+    if context.options.wording not in WORDINGS:
+        raise ConfigError(f"hf: models are asked in {WORDING} wording: leave out --wording.")
     if not sys.stderr.isatty():
         disable_progress_bar()  # a log file has no use for it
     opened = open_model(argument, context.options)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import CONFIG_MAPPING
 from vica import hub as hubs
 
 from vicabench import zoo
@@ -74,8 +74,11 @@ def check_family(folder: Path, spec: str) -> str:
     config = read_config(folder, spec)
     found = config.get("model_type")
     if isinstance(found, str) and found in hubs.MODEL_TYPES:
-        raise ConfigError(f"{spec} is a {hubs.MODEL_TYPES[found]}: leave out what is before it.")
-    if isinstance(found, str) and found in CONFIG_MAPPING_NAMES:
+        raise ConfigError(
+            f"{spec} is a {hubs.MODEL_TYPES[found]}, which has an adapter of its own: leave out "
+            "hf: before it."
+        )
+    if isinstance(found, str) and found in CONFIG_MAPPING:
         return found
     why = f"transformers {transformers.__version__} has no class for its model_type {found!r}"
     if "auto_map" in config:

@@ -105,8 +105,8 @@ class Inputs:
         else:
             visual |= {"images": [[Image.fromarray(frame) for frame in frames_THWC]]}
         text = self.text("?", len(frames_THWC))
-        made = self._processed(text, visual)
-        return self._cut(text, made, visual)
+        _ends(self._short(text), self._placeholder, text)
+        return self._cut(text, self._processed(text, visual), visual)
 
     def tokens(self, seen: Seen, text: str) -> Tokens:
         """The tokens of a prompt about a video. InputError for one with placeholders of its own."""

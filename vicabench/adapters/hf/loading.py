@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from vicabench.adapters.devices import device_of, dtype_of
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import ModelOptions
 
-LOG = logging.getLogger(__name__)
 SAFE = {"trust_remote_code": False, "local_files_only": True}
 """For everything that is loaded from a folder: what it says is data."""
 
@@ -42,9 +40,6 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
             f"{folder}: {len(made_up)} weights of {type(model).__name__} are missing or of another "
             f"shape, such as {made_up[0]}: the checkpoint is not whole."
         )
-    if report["unexpected_keys"]:
-        count = len(report["unexpected_keys"])
-        LOG.warning("%s has no use for %d weights of %s", type(model).__name__, count, folder)
     model.train(False)
     return model
 

@@ -44,19 +44,20 @@ def open_model(spec: str, options: ModelOptions) -> Opened:
             f"{spec}: {model_type} reads text with an encoder: it cannot be run here."
         )
     processor, takes_videos, note = load_processor(small, model_type)
-    inputs = _inputs(small, processor, model_type, takes_videos=takes_videos)
+    with refused(small):
+        inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
     folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options)
-    return Opened(model=model, inputs=inputs, folder=folder, notes=() if note is None else (note,))
+    notes = tuple(each for each in (note, place) if each is not None)
+    return Opened(model=model, inputs=inputs, folder=folder, notes=notes)
 
 
-def _inputs(folder: Path, processor: Any, model_type: str, *, takes_videos: bool) -> Inputs:
-    """Frames as a video, or as images if the chat template has no place for a video."""
-    reason = ""
-    for as_video in (True, False) if takes_videos else (False,):
+def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:
+    """Frames as a video, or as images if the chat template has no place for a video; and a note."""
+    note = None
+    if takes_videos:
         try:
-            with refused(folder):
-                return Inputs(processor, as_video=as_video, model_type=model_type)
-        except (InputError, ConfigError) as error:
-            reason = str(error)
-    raise ConfigError(f"{folder}: {reason.rstrip('.')}.")
+            return Inputs(processor, as_video=True, model_type=model_type), None
+        except InputError as error:
+            note = f"{model_type} gets the frames of a video as separate images: {error}"
+    return Inputs(processor, as_video=False, model_type=model_type), note

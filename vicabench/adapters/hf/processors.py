@@ -11,8 +11,8 @@ from typing import Any
 
 import transformers
 from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
-from transformers.utils import is_torchvision_available
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
+from transformers.utils.import_utils import is_torchvision_available
 
 from vicabench.adapters.hf.loading import SAFE, refused
 from vicabench.errors import ConfigError
@@ -48,7 +48,7 @@ def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None
         return _without_videos(kind).from_pretrained(folder, **SAFE), False, note
 
 
-def _without_videos(kind: type[Any]) -> type[Any]:
+def _without_videos(kind: Any) -> Any:
     """A processor class whose objects have no video processor, which needs torchvision."""
 
     def arguments(cls: type[Any], folder: Path, *_: Any, **options: Any) -> list[Any]:
@@ -62,11 +62,10 @@ def _without_videos(kind: type[Any]) -> type[Any]:
     def check(self: Any, name: str, argument: Any) -> Any:
         if name == "video_processor":
             return None
-        return super(made_class, self).check_argument_for_proper_class(name, argument)
+        return kind.check_argument_for_proper_class(self, name, argument)
 
     members = {
         "_get_arguments_from_pretrained": classmethod(arguments),
         "check_argument_for_proper_class": check,
     }
-    made_class: type[Any] = type(kind.__name__, (kind,), members)
-    return made_class
+    return type(kind.__name__, (kind,), members)

@@ -10,6 +10,7 @@ Shapes: V rows of the vocabulary.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -27,6 +28,7 @@ from vica.stopwatch import Stopwatch
 
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
 
+LOG = logging.getLogger(__name__)
 VERIFIED = frozenset(
     {"internvl", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl"}
 )
@@ -52,9 +54,10 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """A video that was seen and encoded: what the model is `given` of it, in whole prompts.
+    """A video that was seen and encoded, and what the model is `given` of it with each prompt.
 
-    `prefix` are the ids whose keys and values are in the `cache`; without one there are none.
+    `prefix` are the ids whose keys and values are in the `cache`; without one there are none, and
+    the features of the frames are given each time.
     """
 
     seen: Seen
@@ -101,18 +104,20 @@ class Reader:
     def encode(self, seen: Seen, prompts: Sequence[str]) -> Encoded:
         """Run the vision tower on a video, and prefill what these prompts begin with.
 
-        Raises BudgetError for more tokens than the context holds.
+        Without prompts nothing is prefilled, and each is read in full. Raises BudgetError for more
+        tokens than the context holds.
         """
         with self.spent.measure(VISION, self.model.device):
-            whole = Encoded(seen=seen, given=self._encoded(seen))
+            given = self._encoded(seen)
         shared = self._shared(seen, prompts) if self.shares else None
         if shared is None:
-            return whole
+            return Encoded(seen=seen, given=given)
         cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**whole.given, "past_key_values": cache})
+            self._generate(shared, self._prefilling, {**given, "past_key_values": cache})
         self.spent.tokens[PREFILL] += len(shared.ids)
-        return Encoded(seen=seen, given=whole.given, prefix=shared.ids, cache=cache)
+        # The features, which can be large, are not wanted any more.
+        return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
 
     @torch.no_grad()
     def answer(self, encoded: Encoded, text: str, *, keep_logits: bool = False) -> Reply:
@@ -138,20 +143,19 @@ class Reader:
             logits=tuple(step[0].float().cpu() for step in found.logits or ()),
         )
 
-    def whole(self, encoded: Encoded) -> Encoded:
-        """The same video without its prefill, for prompts that are read in full."""
-        return Encoded(seen=encoded.seen, given=encoded.given)
-
     def _shared(self, seen: Seen, prompts: Sequence[str]) -> Tokens | None:
         """What all prompts that can be asked begin with, but for a last token of their own.
 
         None where that is not the whole video.
         """
+        if seen.tokens is None:
+            LOG.warning("The prefill of a video is not shared: its prompts do not begin alike")
+            return None
         rows = []
         for text in prompts:
             with suppress(InputError):  # which is told when it is asked
                 rows.append(self.inputs.tokens(seen, text))
-        if not rows or seen.tokens is None:
+        if not rows:
             return None
         length = min(len(common([row.ids for row in rows])), *(len(row.ids) - 1 for row in rows))
         self._check(rows[0].ids[:length])
@@ -179,7 +183,7 @@ class Reader:
             # reach beyond the tokens after it; without them, positions are the whole prompt's.
             self.model.base_model.rope_deltas = None
         try:
-            yield {**_sizes(encoded.given), "past_key_values": cache}
+            yield {**encoded.given, "past_key_values": cache}
         finally:
             cache.crop(len(encoded.prefix) - cache.get_seq_length())
 

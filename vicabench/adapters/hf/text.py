@@ -10,16 +10,22 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
-    AutoProcessor,
     AutoTokenizer,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from vica import hub as hubs
+from vica.generation import settled
 
 from vicabench.adapters.checkpoints import identity
+from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.checkpoint import check_family, small_files, with_weights
 from vicabench.adapters.hf.loading import SAFE, load, refused
+from vicabench.adapters.hf.reading import GREEDY
 from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
+
+TEMPLATE = "chat_template.json"
+"""Where processors kept the template before tokenizers did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +49,9 @@ class TextModel:
             return_dict=True,
             return_tensors="pt",
         ).to(self.model.device)
-        new = self.model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+        options = {"max_new_tokens": max_new_tokens, **GREEDY}
+        settings, scoring, _ = settled(self.model.generation_config, options, len(self.tokenizer))
+        new = self.model.generate(**inputs, generation_config=settings, logits_processor=scoring)
         said = new[0, inputs["input_ids"].shape[1] :]
         return str(self.tokenizer.decode(said, skip_special_tokens=True)).strip()
 
@@ -60,9 +68,9 @@ def text_model(argument: str, options: ModelOptions | None = None) -> TextModel:
     folder = with_weights(argument, small)
     with refused(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
-    if not tokenizer.chat_template and sees:
-        with refused(folder):
-            tokenizer.chat_template = AutoProcessor.from_pretrained(folder, **SAFE).chat_template
+    if not tokenizer.chat_template and (folder / TEMPLATE).is_file():
+        with explained():
+            tokenizer.chat_template = hubs.read_json(folder / TEMPLATE).get("chat_template")
     if not tokenizer.chat_template:
         raise ConfigError(
             f"{argument} has no chat template: name a model that follows instructions."
