@@ -131,6 +131,8 @@ def _part(plan: Mapping[str, Any]) -> str | None:
         numbers, of, questions = list(map(int, part["parts"])), part["of"], part["questions"]
     except (KeyError, TypeError, ValueError):
         return None
+    if plan["questions"] == questions:  # the only part
+        return None
     named = ("part " if len(numbers) == 1 else "parts ") + ", ".join(map(str, numbers))
     return f"{named} of {int(of)} only: {plan['questions']} of {int(questions)} questions"
 
