@@ -141,15 +141,22 @@ def test_a_run_that_lost_a_node_equals_one_on_a_single_machine(
     assert (timing["videos"], timing["questions"]) == (6, 60)
 
 
-def test_actors_end_with_a_driver_that_is_killed_and_the_run_goes_on(
-    vicabench: Vicabench, clips: Path, tmp_path: Path, slow: dict[str, str], address: str
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_actors_end_with_their_driver_and_the_run_can_be_continued(
+    vicabench: Vicabench,
+    clips: Path,
+    tmp_path: Path,
+    slow: dict[str, str],
+    address: str,
+    number: signal.Signals,
 ) -> None:
     on_ray = ("--executor", "ray", "--address", address, "--replicas", "1")
     run = start(tmp_path, slow, *asked(clips, "--out", "run", *on_ray))
     file = tmp_path / "run" / "predictions.jsonl"
     wait(run, lambda: file.exists() and file.stat().st_size > 0)
-    run.send_signal(signal.SIGKILL)
-    run.communicate(timeout=60)
+    run.send_signal(number)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == (130 if number == signal.SIGINT else -9), err
     (actor,) = processes(tmp_path)
     wait_for_end(actor)
     kept = file.read_text(encoding="utf-8")

@@ -182,6 +182,19 @@ def test_options_that_cannot_be_meant_are_refused(
     )
 
 
+def test_without_ray_it_is_said_how_to_install_it(clips: Path, tmp_path: Path) -> None:
+    command = [*map(str, asked(clips, "well", "--executor", "ray"))]
+    command[command.index("moody:well")] = "baseline:oracle"
+    script = (
+        f"import sys; sys.modules['ray'] = None; sys.argv[1:] = {command};"
+        "from vicabench.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    refuses(done, 'pip install "vicabench[cluster]"')
+
+
 def test_a_gpu_that_cuda_does_not_show_is_refused(vicabench: Vicabench, clips: Path) -> None:
     done = vicabench(
         "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle",

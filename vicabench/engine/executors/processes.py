@@ -146,7 +146,11 @@ class ProcessWorker:
 
     def kill(self) -> None:
         """End it at once, with all that it started, whatever it is doing."""
-        if self._process.poll() is None:
+        if self._process.poll() is not None:
+            return
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -147,6 +147,9 @@ def _lost(ray: Any) -> Iterator[None]:
     """What Ray raises is the loss of the worker: it, or its machine, is gone or does not work."""
     try:
         yield
+    except ray.exceptions.RayTaskError as error:
+        words = str(error).strip()
+        raise WorkerLostError(f"it failed: {words.splitlines()[-1]}", words) from error
     except ray.exceptions.RayError as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise WorkerLostError(f"Ray lost it ({type(error).__name__})", "\n".join(lines)) from error
+        how = f"Ray lost it ({type(error).__name__})"
+        raise WorkerLostError(how, str(error).strip()) from error
