@@ -201,4 +201,17 @@ def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
 def _is_plan(plan: Mapping[str, Any]) -> bool:
     """Whether this is the plan of a run: the id and type of every question about each video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
-    return all(kind in QUESTION_TYPES for kind in kinds) and len(kinds) == plan["questions"]
+    known = all(kind in QUESTION_TYPES for kind in kinds) and len(kinds) == plan["questions"]
+    return known and ("part" not in plan or _is_part(plan["part"]))
+
+
+def _is_part(part: Mapping[str, Any]) -> bool:
+    """Whether this says which parts of which whole a run is (`vicabench run --shard`)."""
+    of, numbers = part["of"], part["parts"]
+    return (
+        bool(numbers)
+        and all(isinstance(number, int) and 1 <= number <= of for number in numbers)
+        and isinstance(part["questions"], int)
+        and isinstance(part["question_ids_sha256"], str)
+        and all(isinstance(video, str) for video in part["videos"])
+    )

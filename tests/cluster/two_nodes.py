@@ -4,6 +4,7 @@ They end when the input does.
 """
 
 import sys
+from typing import Any
 
 from ray.cluster_utils import Cluster
 
@@ -11,7 +12,7 @@ MEMORY = 100_000_000
 
 
 def main() -> None:
-    cluster = Cluster(
+    cluster: Any = Cluster(
         initialize_head=True,
         head_node_args={
             "num_cpus": 1,
