@@ -136,7 +136,8 @@ def test_a_run_that_lost_a_node_equals_one_on_a_single_machine(
         json.loads((tmp_path / name / "config.json").read_text()) for name in ("run", "one/run")
     ]
     assert configs[0]["digest"] == configs[1]["digest"]
-    assert configs[0]["starts"][0]["execution"]["executor"] == "ray"
+    execution = configs[0]["starts"][0]["execution"]
+    assert (execution["executor"], execution["replicas"]) == ("ray", 2)
     (timing,) = read_jsonl(tmp_path / "run" / "timing.jsonl")
     assert (timing["videos"], timing["questions"]) == (6, 60)
 
