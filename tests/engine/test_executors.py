@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 
 # `moody:WHAT` says what it saw; on clip2 it does WHAT as well: `dies` ends the process by kill -9,
 # `dies-once` the first time only, `raises` an exception. `slow` takes its time over each question.
-# Every process that holds the model leaves its number in the folder `processes`.
+# Every process that holds the model leaves its number in the folder `processes`; where there is a
+# folder `pair`, none answers before a second one has come.
 MOODY = """
 import logging, os, signal, time
 from pathlib import Path
@@ -31,7 +32,14 @@ class Moody:
         self.place = Path("processes") / str(os.getpid())
         self.place.parent.mkdir(exist_ok=True)
         self.place.touch()
+    def wait_for_another(self, pair):
+        (pair / self.place.name).touch()
+        end = time.monotonic() + 60
+        while len(list(pair.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
     def answer(self, video, questions):
+        if Path("pair").exists():
+            self.wait_for_another(Path("pair"))
         if video.name == "clip2":
             if self.mood == "dies" or (self.mood == "dies-once" and not Path("died").exists()):
                 Path("died").touch()
@@ -67,13 +75,13 @@ def test_two_processes_answer_as_one_and_either_may_continue_the_other(
     vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
 ) -> None:
     assert vicabench(*asked(clips, "well", "--out", "one"), **moody).returncode == 0
-    started = {path.name for path in (tmp_path / "processes").iterdir()}
     part = vicabench(*asked(clips, "well", "--out", "two", "--limit", "2"), **moody)
     assert part.returncode == 0, part.stderr
+    (tmp_path / "pair").mkdir()
     done = vicabench(*asked(clips, "well", "--out", "two", "--devices", "cpu,cpu"), **moody)
     assert done.returncode == 0, done.stderr
     assert answers(tmp_path / "two") == answers(tmp_path / "one")
-    assert len({path.name for path in (tmp_path / "processes").iterdir()} - started) == 3
+    assert len(list((tmp_path / "pair").iterdir())) == 2
 
     one, two = (
         json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "two")
@@ -81,7 +89,7 @@ def test_two_processes_answer_as_one_and_either_may_continue_the_other(
     assert one["digest"] == two["digest"]
     assert two["starts"][1]["execution"]["devices"] == ["cpu", "cpu"]
     _, timing = read_jsonl(tmp_path / "two" / "timing.jsonl")
-    assert (timing["videos"], timing["questions"]) == (4, 40)
+    assert (timing["videos"], timing["questions"], timing["processes"]) == (4, 40, 2)
     assert done.stderr.count("clip2 is odd") == 1
     assert "clip2 is odd" in (tmp_path / "two" / "errors.log").read_text()
 
