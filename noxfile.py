@@ -84,6 +84,19 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def cluster(session: nox.Session) -> None:
+    """Run on two Ray nodes, in a network namespace where there is only loopback (Linux)."""
+    alone = ("unshare", "--map-root-user", "--net")
+    up = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    try:
+        session.run(*alone, *up, "true", external=True, silent=True)
+    except nox.command.CommandFailed:
+        session.skip("Ray listens on every network; a namespace without any is not permitted here")
+    session.install(*CONSTRAINTS, "-e", ".[cluster]", *GROUPS["test"])
+    session.run(*alone, *up, "pytest", "-m", "cluster", *session.posargs, external=True)
+
+
+@nox.session
 def distributed(session: nox.Session) -> None:
     """Compare ZeRO-2 and ZeRO-3 in two processes on a CPU with a single process."""
     build = {"DS_BUILD_OPS": "0"}

@@ -152,13 +152,11 @@ def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> 
 
 
 def _part(plan: Mapping[str, Any]) -> str | None:
-    try:
-        part = plan["part"]
-        numbers, of, questions = list(map(int, part["parts"])), part["of"], part["questions"]
-    except (KeyError, TypeError, ValueError):
+    part = plan.get("part")
+    if part is None or plan["questions"] == part["questions"]:
         return None
-    named = ("part " if len(numbers) == 1 else "parts ") + ", ".join(map(str, numbers))
-    return f"{named} of {int(of)} only: {plan['questions']} of {int(questions)} questions"
+    named = ("part " if len(part["parts"]) == 1 else "parts ") + ", ".join(map(str, part["parts"]))
+    return f"{named} of {part['of']} only: {plan['questions']} of {part['questions']} questions"
 
 
 def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:

@@ -211,4 +211,17 @@ def _is_plan(plan: Mapping[str, Any]) -> bool:
         all(kind in known for kind in kinds)
         and len(kinds) == plan["questions"]
         and digest_of(sorted(planned_ids(plan))) == plan["question_ids_sha256"]
+        and ("part" not in plan or _is_part(plan["part"]))
+    )
+
+
+def _is_part(part: Mapping[str, Any]) -> bool:
+    """Whether this says which parts of which whole a run is (`vicabench run --shard`)."""
+    of, numbers = part["of"], part["parts"]
+    return (
+        bool(numbers)
+        and all(isinstance(number, int) and 1 <= number <= of for number in numbers)
+        and isinstance(part["questions"], int)
+        and isinstance(part["question_ids_sha256"], str)
+        and all(isinstance(video, str) for video in part["videos"])
     )

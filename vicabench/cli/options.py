@@ -163,8 +163,8 @@ ReplicasOption = Annotated[
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        help="Ask only part 2/8 of the videos, into a folder of its own, for vicabench merge; "
-        "auto: by the rank that srun or torchrun tells.",
+        help="Ask about one part of the videos only, into a folder of its own, for vicabench "
+        "merge: 2/8; auto: by the rank that srun or torchrun tells.",
         metavar="I/N",
     ),
 ]

@@ -45,6 +45,8 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False) -> Merge
     """
     parts = [read_part(folder) for folder in folders]
     refuse_strangers(parts)
+    if any(folder.resolve() == out.resolve() for folder in folders):
+        raise RunFolderError(f"{out} is one of the parts, which stay as they are: choose another.")
     with RunFolder(out, RunConfig(**parts[0].content["config"])) as store:
         before = read_config(out)
         if before and "part" in before["plan"]:  # merged before, from some of the parts

@@ -46,14 +46,9 @@ def read_part(folder: Path) -> Part:
     content = read_config(folder)
     if content is None:
         raise RunFolderError(f"There is no run in {folder}: name the folders of its parts.")
-    part = content["plan"].get("part")
-    if part is None:
+    if "part" not in content["plan"]:
         raise RunFolderError(
             f"{folder} holds a whole run, not a part of one: only runs with --shard are merged."
-        )
-    if not _is_record(part):
-        raise RunFolderError(
-            f"The plan in {folder} does not say which part it is (damaged or edited?)."
         )
     file = folder / PREDICTIONS
     predictions = read_predictions(file, torn_ok=True) if file.exists() else []
@@ -67,9 +62,8 @@ def refuse_strangers(parts: Sequence[Part]) -> None:
         both = f"{first.folder} and {part.folder}"
         lines = different_fields(first.content["config"], part.content["config"])
         if lines:
-            raise RunFolderError(
-                f"{both} are of different runs:\n" + "\n".join(lines).replace(" now", " here")
-            )
+            ours = "\n".join(f"{line.removesuffix('now')}here" for line in lines)
+            raise RunFolderError(f"{both} are of different runs:\n{ours}")
         if any(first.record[name] != part.record[name] for name in WHOLE):
             raise RunFolderError(
                 f"{both} are parts of different splits: {named(first.record)} of "
@@ -77,17 +71,3 @@ def refuse_strangers(parts: Sequence[Part]) -> None:
                 f"{part.record['questions']}. All parts need the same --shard count, --limit and "
                 "--tasks."
             )
-
-
-def _is_record(part: Any) -> bool:
-    """Whether this is what `Shard.record` writes."""
-    try:
-        numbers, of = part["parts"], part["of"]
-        return (
-            bool(numbers)
-            and all(isinstance(number, int) and 1 <= number <= of for number in numbers)
-            and all(name in part for name in WHOLE)
-            and isinstance(part["videos"], list)
-        )
-    except (TypeError, KeyError):
-        return False

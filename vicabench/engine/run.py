@@ -85,7 +85,7 @@ def run(
         todo = owed(selected, done, retry_errors=retry_errors)
         start = provenance() | {
             "options": asdict(options),
-            "execution": {**_execution(team.built, job), **executor.record},
+            "execution": {**_execution(team.built, job), **team.record},
             "asked": asked_record(selected, todo),
         }
         store.describe(plan_record(selected, part), start)

@@ -89,12 +89,12 @@ def refuse_other_part(folder: Path, part: Mapping[str, Any] | None) -> None:
     old = there["plan"].get("part") if there else None
     if part is None or old is None or dict(part) == old:
         return
-    if (old.get("parts"), old.get("of")) != (part["parts"], part["of"]):
+    if (old["parts"], old["of"]) != (part["parts"], part["of"]):
         raise RunFolderError(
             f"{folder} holds part {named(old)} of a run, not {named(part)}. Choose another --out."
         )
     raise RunFolderError(
-        f"{folder} holds part {named(old)} of {old.get('questions')} questions; now it would be of "
+        f"{folder} holds part {named(old)} of {old['questions']} questions; now it would be of "
         f"{part['questions']}, which are split in another way. Repeat the --limit and --tasks that "
         "the parts were started with, or start all parts anew with another --out."
     )

@@ -8,12 +8,12 @@ error.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from vicabench.engine.executors.board import ATTEMPTS, Board
 from vicabench.engine.executors.job import Built, Reply, Task
@@ -40,13 +40,21 @@ PATIENCE_SECONDS = 60.0
 class Crew:
     """Workers in their seats; a context manager that starts them, and ends them on leaving.
 
+    `record` is what `config.json` keeps of them.
     Each holds at most `ahead` videos beyond the one that it answers. `warned` is told of losses,
     and `waiting` when no worker is ready for long.
     """
 
     def __init__(
-        self, seats: Sequence[Seat], *, ahead: int, warned: Callable[[str], None], waiting: str
+        self,
+        seats: Sequence[Seat],
+        *,
+        record: Mapping[str, Any],
+        ahead: int,
+        warned: Callable[[str], None],
+        waiting: str,
     ) -> None:
+        self.record = record
         self._warned, self._waiting = warned, waiting
         self._board = Board(ahead)
         self._events: SimpleQueue[Event] = SimpleQueue()

@@ -19,6 +19,10 @@ class Team(Protocol):
     """Whoever answers a job's questions, ready to; `answer` is called once."""
 
     @property
+    def record(self) -> Mapping[str, Any]:
+        """What `config.json` keeps of it, with every start."""
+
+    @property
     def built(self) -> Built:
         """What the adapter is like. Raises the kinds of UserError that adapters raise."""
 
@@ -36,18 +40,12 @@ class Team(Protocol):
 class Executor(Protocol):
     """Gives a team for a job."""
 
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """What `config.json` keeps of it, with every start."""
-
     def open(self, job: Job, warned: Callable[[str], None]) -> AbstractContextManager[Team]:
         """A team, which ends with the block; `warned` is told what costs no answer."""
 
 
 class Here:
-    """The executor and its team of one: the adapter in this process."""
-
-    record: Mapping[str, Any] = {}
+    """Gives a team of one: the adapter in this process."""
 
     def open(self, job: Job, warned: Callable[[str], None]) -> Alone:
         """Build the adapter. Raises the kinds of UserError that adapters raise."""
@@ -62,6 +60,7 @@ class Alone:
         self._adapter = job.build()
         self._clock: Clock | None = None
         self.built = Built.of(self._adapter)
+        self.record: Mapping[str, Any] = {}  # that is how runs are made unless something is said
 
     def __enter__(self) -> Self:
         return self

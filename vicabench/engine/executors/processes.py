@@ -47,11 +47,6 @@ class LocalExecutor:
 
     devices: Sequence[Device]
 
-    @property
-    def record(self) -> dict[str, Any]:
-        """What `config.json` keeps of a start."""
-        return {"executor": "local", "devices": [device.name for device in self.devices]}
-
     def open(self, job: Job, warned: Callable[[str], None]) -> Crew:
         """The team for a job; `warned` is told of workers that were lost."""
         times: Counter[str] = Counter()
@@ -62,7 +57,13 @@ class LocalExecutor:
             start = partial(ProcessWorker, job, device, self._environment(device))
             seats.append(Seat(name=f"worker {device.name}{number}", start=start))
         ahead = job.decoding.prefetch if job.decoding else 1
-        return Crew(seats, ahead=ahead, warned=warned, waiting="The workers are still loading.")
+        return Crew(
+            seats,
+            record={"executor": "local", "devices": [device.name for device in self.devices]},
+            ahead=ahead,
+            warned=warned,
+            waiting="The workers are still loading.",
+        )
 
     def _environment(self, device: Device) -> dict[str, str]:
         """Of a worker. Several on the CPU share its cores, unless OMP_NUM_THREADS says how."""
@@ -146,7 +147,11 @@ class ProcessWorker:
 
     def kill(self) -> None:
         """End it at once, with all that it started, whatever it is doing."""
-        if self._process.poll() is None:
+        if self._process.poll() is not None:
+            return
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 

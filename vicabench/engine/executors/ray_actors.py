@@ -36,11 +36,6 @@ class RayExecutor:
     gpus: float | None
     replicas: int | None
 
-    @property
-    def record(self) -> dict[str, Any]:
-        """What `config.json` keeps of a start."""
-        return {"executor": "ray", "gpus_per_worker": self.gpus, "replicas": self.replicas}
-
     @contextmanager
     def open(self, job: Job, warned: Callable[[str], None]) -> Iterator[Crew]:
         """The team for a job; `warned` is told of workers that were lost.
@@ -60,14 +55,20 @@ class RayExecutor:
                 f"No worker is ready yet: the model is being loaded, or the cluster has no room "
                 f"for a worker with {gpus:g} GPUs and 1 CPU."
             )
-            ahead = job.decoding.prefetch if job.decoding else 1
-            yield stack.enter_context(Crew(seats, ahead=ahead, warned=warned, waiting=waiting))
+            crew = Crew(
+                seats,
+                record={"executor": "ray", "gpus_per_worker": gpus, "replicas": replicas},
+                ahead=job.decoding.prefetch if job.decoding else 1,
+                warned=warned,
+                waiting=waiting,
+            )
+            yield stack.enter_context(crew)
 
     def _size(self, ray: Any) -> tuple[float, int]:
         """GPUs of a worker, and the number of workers."""
         there = ray.cluster_resources().get("GPU", 0)
         gpus = self.gpus if self.gpus is not None else float(there > 0)
-        machines = sum(node["Alive"] for node in ray.nodes())
+        machines = sum(node["Alive"] and "CPU" in node["Resources"] for node in ray.nodes())
         replicas = self.replicas or (int(there / gpus) if gpus else machines)
         if not replicas:
             raise ConfigError(
@@ -147,6 +148,9 @@ def _lost(ray: Any) -> Iterator[None]:
     """What Ray raises is the loss of the worker: it, or its machine, is gone or does not work."""
     try:
         yield
+    except ray.exceptions.RayTaskError as error:
+        words = str(error).strip()
+        raise WorkerLostError(f"it failed: {words.splitlines()[-1]}", words) from error
     except ray.exceptions.RayError as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise WorkerLostError(f"Ray lost it ({type(error).__name__})", "\n".join(lines)) from error
+        how = f"Ray lost it ({type(error).__name__})"
+        raise WorkerLostError(how, str(error).strip()) from error

@@ -12,9 +12,10 @@ import os
 import pickle
 import signal
 import sys
+import traceback
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 from vicabench.engine.executors.answerer import Answerer
 from vicabench.engine.executors.job import Job, Task
@@ -28,6 +29,14 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not get between the replies
     requests: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(requests,), daemon=True).start()
+    try:
+        _serve(requests, replies)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # not sys.exit, which would wait for what is being decoded
+
+
+def _serve(requests: SimpleQueue[Any], replies: BinaryIO) -> None:
     answerer = Answerer()
     while True:
         request = requests.get()
@@ -46,6 +55,9 @@ def _receive(requests: SimpleQueue[Any]) -> None:
             requests.put(pickle.load(sys.stdin.buffer))  # noqa: S301  (from who started us)
         except EOFError:
             os._exit(0)  # not sys.exit: the main thread may be anywhere inside a model
+        except Exception:  # half a request is what a killed driver leaves
+            traceback.print_exc()
+            os._exit(1)
 
 
 if __name__ == "__main__":
