@@ -35,6 +35,8 @@ def shapes(folder: Path) -> dict[str, Shape]:
 def files(folder: Path) -> list[Path]:
     """The safetensors files that make up the checkpoint in a folder, all of them there."""
     index = _index(folder)
+    if outside := [name for name in index.values() if Path(name).name != name]:
+        raise CheckpointError(f"{folder}: {INDEX} leads out of its folder: {listed(outside)}")
     paths = [folder / name for name in sorted(set(index.values()))] or [folder / SINGLE]
     missing = [path.name for path in paths if not path.is_file()]
     if index and missing:
@@ -82,7 +84,7 @@ def _index(folder: Path) -> dict[str, str]:
     try:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in weight_map.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: is no index of safetensors: {error!r}") from error
 
 

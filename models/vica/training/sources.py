@@ -84,7 +84,7 @@ def read_mixture(file: Path) -> Mixture:
         paths = [file.parent / str(entry["json_path"]) for entry in entries]
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError) as error:
         raise DataError(
             f"{file}: is no mixture of data ({error!r}): write `datasets:` and a list of "
             "`json_path` and `sampling_strategy`"
