@@ -38,7 +38,7 @@ def files(folder: Path) -> list[Path]:
     if outside := [name for name in index.values() if Path(name).name != name]:
         raise CheckpointError(f"{folder}: {INDEX} leads out of its folder: {listed(outside)}")
     paths = [folder / name for name in sorted(set(index.values()))] or [folder / SINGLE]
-    missing = [path.name for path in paths if not path.is_file()]
+    missing = [path.name for path in paths if not _is_file(path)]
     if index and missing:
         raise CheckpointError(f"{folder}: {INDEX} names missing files: {listed(missing)}")
     if missing:
@@ -74,6 +74,14 @@ def listed(names: list[str]) -> str:
     """The first few of many names."""
     rest = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is there; a name that no file can have is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _index(folder: Path) -> dict[str, str]:
