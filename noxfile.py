@@ -105,6 +105,16 @@ def distributed(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed readers of files and replies thousands of bad examples (`-- -k zip` for some)."""
+    session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"], "atheris")
+    env = {"FUZZ_EXAMPLES": "5000", "OMP_NUM_THREADS": "1"}
+    session.run("pytest", "-n", "2", "tests/fuzz", *session.posargs, env=env)
+    for target in ("replies", "predictions"):
+        session.run("python", "-m", "tests.fuzz.guided", target, "300")
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Run the tests that need a GPU, with the torch build for it."""
     session.install("-e", ".[models]", *GROUPS["test"])

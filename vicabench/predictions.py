@@ -14,6 +14,7 @@ from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 
 Record = Mapping[str, Any]
+LARGEST = 2**53  # of tokens and seconds; also what any JSON reader keeps exactly
 BOM = b"\xef\xbb\xbf"
 
 
@@ -189,9 +190,9 @@ def _truth(task: str, value: Any, where: str) -> str:
 
 def _amount(record: Record, key: str, where: str) -> Any:
     value = record.get(key)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    if value is None or (type(value) in (int, float) and 0 <= value <= LARGEST):
         return value
-    raise DataError(f"{where}: {key} must be a number or null, not {value!r}.")
+    raise DataError(f"{where}: {key} must be a number from 0 on, or null, not {str(value)[:60]}.")
 
 
 def _parts(value: Any, where: str) -> dict[str, str] | None:

@@ -28,6 +28,12 @@ CONFIG = "config.json"
 PREDICTIONS = "predictions.jsonl"
 TIMING = "timing.jsonl"
 LOCK = ".lock"
+FIELDS: Mapping[type, Sequence[str]] = {
+    str: ("model", "benchmark", "subset", "revision", "sampling"),
+    int: ("frames", "seed"),
+    dict: ("adapter",),
+}
+"""The fields of a configuration by their kinds in JSON."""
 
 
 class RunFolder:
@@ -185,9 +191,8 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     file = folder / CONFIG
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        RunConfig(**content["config"])
-        if content["digest"] == digest_of(content["config"]) and _is_plan(content["plan"]):
-            return {**content, "starts": list(content["starts"])}
+        if _is_config(content) and _is_plan(content["plan"]) and _are_starts(content["starts"]):
+            return dict(content)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -201,6 +206,30 @@ def read_config(folder: Path) -> dict[str, Any] | None:
 def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
     """The ids of all planned questions."""
     return frozenset(key for asked in plan["videos"].values() for key in asked)
+
+
+def _is_config(content: Mapping[str, Any]) -> bool:
+    """Whether this is a configuration, its fields of the right kinds, with its own digest."""
+    config = vars(RunConfig(**content["config"]))
+    return content["digest"] == digest_of(content["config"]) and all(
+        isinstance(config[name], kind) for kind, names in FIELDS.items() for name in names
+    )
+
+
+def _are_starts(starts: Any) -> bool:
+    """Whether these are records of starts; what an import says of its file has to be whole."""
+    imports = [start["imported"] for start in starts if "imported" in start]
+    return (
+        isinstance(starts, list)
+        and all(isinstance(start, dict) for start in starts)
+        and all(
+            isinstance(origin["from"], str)
+            and isinstance(origin["file"], str)
+            and isinstance(origin["rows"], int)
+            and isinstance(origin["unreadable"], int)
+            for origin in imports
+        )
+    )
 
 
 def _is_plan(plan: Mapping[str, Any]) -> bool:

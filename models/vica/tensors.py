@@ -35,8 +35,10 @@ def shapes(folder: Path) -> dict[str, Shape]:
 def files(folder: Path) -> list[Path]:
     """The safetensors files that make up the checkpoint in a folder, all of them there."""
     index = _index(folder)
+    if outside := [name for name in index.values() if Path(name).name != name]:
+        raise CheckpointError(f"{folder}: {INDEX} leads out of its folder: {listed(outside)}")
     paths = [folder / name for name in sorted(set(index.values()))] or [folder / SINGLE]
-    missing = [path.name for path in paths if not path.is_file()]
+    missing = [path.name for path in paths if not _is_file(path)]
     if index and missing:
         raise CheckpointError(f"{folder}: {INDEX} names missing files: {listed(missing)}")
     if missing:
@@ -74,6 +76,14 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is there; a name that no file can have is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _index(folder: Path) -> dict[str, str]:
     """The file of every tensor of a sharded checkpoint; empty for one of a single file."""
     path = folder / INDEX
@@ -82,7 +92,7 @@ def _index(folder: Path) -> dict[str, str]:
     try:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in weight_map.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: is no index of safetensors: {error!r}") from error
 
 

@@ -6,8 +6,10 @@ synced and renamed: a video that has its name is whole.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +25,8 @@ LARGEST_RATIO = 10
 
 BLOCK = 1 << 20
 PART = ".part"
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error)
+"""All that zipfile raises while it reads a member whose entry or content is wrong."""
 
 
 def unpack(
@@ -64,7 +68,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as opened:
             yield opened
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise DataError(_bad(archive, str(error))) from None
 
 
@@ -133,7 +137,11 @@ def _write(
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
+        raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which comes of a place before the file's beginning
+            raise
         raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None
     finally:
         partial.unlink(missing_ok=True)

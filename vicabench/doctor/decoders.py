@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import av
 import numpy as np
-from vica.video import VideoError
+from numpy.typing import NDArray
+from vica.video import Frames, VideoError
 
-from vicabench.doctor.findings import BROKEN, NOTE, WARNING, Finding
+from vicabench.doctor.findings import BROKEN, NOTE, OK, WARNING, Finding
 from vicabench.engine.decoder_process import DecoderLostError, DecoderProcess
 
 SECTION = "decoders"
@@ -22,57 +24,49 @@ MODULES = {"decord": "decord", "pyav": "av"}
 
 def decoders() -> Iterator[Finding]:
     """What each decoder makes of a film of sixteen grey frames; one that works is enough."""
-    found: list[Finding] = []
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
         try:
             _write(film)
         except (av.FFmpegError, OSError, ValueError) as error:
-            yield Finding(
-                section=SECTION,
-                name="encoder",
-                text=f"no film can be made to try the decoders with: {error}",
-                state=WARNING,
-            )
+            text = f"no film can be made to try the decoders with: {error}"
+            yield Finding(section=SECTION, name="encoder", text=text, state=WARNING)
             return
         found = [_tried(film, name) for name in MODULES]
-    works = any(finding.state == "ok" for finding in found)
-    for finding in found:
-        yield finding if works or finding.state != NOTE else _broken(finding)
-
-
-def _broken(finding: Finding) -> Finding:
-    return Finding(
-        section=SECTION,
-        name=finding.name,
-        text=finding.text,
-        state=BROKEN,
-        remedy="pip install --force-reinstall av",
-    )
+    if not any(finding.state == OK for finding in found):
+        remedy = "pip install --force-reinstall av"
+        found[-1] = replace(found[-1], state=BROKEN, remedy=remedy)
+    yield from found
 
 
 def _tried(film: Path, name: str) -> Finding:
     if find_spec(MODULES[name]) is None:  # looked for, not imported: it may crash
         text = "not installed; PyAV decodes the same frames alone"
         return Finding(section=SECTION, name=name, text=text, state=NOTE)
+    try:
+        frames = _decoded(film, name)
+    except (VideoError, DecoderLostError) as error:
+        return Finding(section=SECTION, name=name, text=str(error), state=WARNING)
+    right = frames.decoder == name and _levels(frames.pixels_THWC) == frames.indices.tolist()
+    said = f"decodes {SHOWN} frames of H.264, each the right one" if right else "shows other frames"
+    return Finding(section=SECTION, name=name, text=said, state=OK if right else WARNING)
+
+
+def _decoded(film: Path, name: str) -> Frames:
+    """A few frames from a process of its own. Raises VideoError and DecoderLostError."""
     process = DecoderProcess()
     try:
         process.wait_ready()
         reading = process.decode(
             film, frames=SHOWN, decoder=name, cache=None, limit_seconds=LIMIT_SECONDS
         )
-    except (VideoError, DecoderLostError) as error:
-        return Finding(section=SECTION, name=name, text=str(error), state=NOTE)
     finally:
         process.kill()
         process.close()
-    frames = reading.frames
-    right = frames.decoder == name and _levels(frames.pixels_THWC) == frames.indices.tolist()
-    text = f"decodes {SHOWN} frames of H.264, each the right one" if right else "shows other frames"
-    return Finding(section=SECTION, name=name, text=text, state="ok" if right else NOTE)
+    return reading.frames
 
 
-def _levels(pixels_THWC: np.ndarray) -> list[int]:
+def _levels(pixels_THWC: NDArray[np.uint8]) -> list[int]:
     """The index that each frame's grey stands for."""
     return [round((float(image.mean()) - 20) / 12) for image in pixels_THWC]
 

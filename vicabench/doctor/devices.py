@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vicabench.doctor.findings import NOTE, WARNING, Finding, size
+from vicabench.doctor.findings import NOTE, OK, WARNING, Finding, size
 from vicabench.doctor.machine import memory
 from vicabench.engine.children import search_path
 
@@ -66,12 +66,13 @@ def _asked() -> dict[str, Any] | str:
             env={**os.environ, "PYTHONPATH": search_path()},
             check=False,
         )
-        found: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         return f"nothing within {LIMIT_SECONDS:g} seconds"
-    except (OSError, ValueError):
-        words = done.stderr.strip().splitlines() if "done" in locals() else []
-        return words[-1][:300] if words else "its process ended without a word"
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        words = done.stderr.strip().splitlines()
+        return words[-1][:300] if words else f"its process ended with {done.returncode}"
     return found
 
 
@@ -107,7 +108,7 @@ def _device(device: Mapping[str, Any]) -> Finding:
         section=SECTION,
         name=device["device"],
         text="; ".join([*parts, *fails]),
-        state=WARNING if fails else "ok",
+        state=WARNING if fails else OK,
         remedy='pip install "vicabench[gpu]" for flash_attention_2' if missing else "",
     )
 

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from vicabench.datasets.hub import check_endpoint, host
-from vicabench.doctor.findings import NOTE, WARNING, Finding
+from vicabench.doctor.findings import NOTE, OK, WARNING, Finding
 from vicabench.errors import ConfigError
 
 SECTION = "hub"
@@ -56,7 +56,7 @@ def _reached(url: str) -> Finding:
         section=SECTION,
         name="address",
         text=f"{host()} {problem}. {OFFLINE}" if problem else f"{host()} answers",
-        state=WARNING if problem else "ok",
+        state=WARNING if problem else OK,
         remedy="Check the network, the proxy and HF_ENDPOINT." if problem else "",
         facts={"host": host(), "reached": problem is None},
     )

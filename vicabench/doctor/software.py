@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from packaging.requirements import InvalidRequirement, Requirement
 
 import vicabench
-from vicabench.doctor.findings import BROKEN, NOTE, WARNING, Finding
+from vicabench.doctor.findings import BROKEN, NOTE, OK, WARNING, Finding
 
 SECTION = "software"
 EXTRAS = "extras"
@@ -76,7 +76,7 @@ def _required() -> Finding:
         section=SECTION,
         name="packages",
         text=", ".join(map(str, bad)) or f"all {len(needs)} that it needs",
-        state=BROKEN if bad else "ok",
+        state=BROKEN if bad else OK,
         remedy="pip install --upgrade vicabench" if bad else "",
         facts={need.name: need.installed for need in needs},
     )
@@ -93,7 +93,7 @@ def extras() -> Iterator[Finding]:
             section=EXTRAS,
             name=extra,
             text=f"{', '.join(map(str, missing))}: {purpose}" if missing else versions,
-            state=NOTE if missing else "ok",
+            state=NOTE if missing else OK,
             remedy=f'pip install "vicabench[{extra}]"' if missing else "",
             facts={need.name: need.installed for need in needs},
         )

@@ -27,7 +27,7 @@ from vicabench.engine.plan import (
 from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import refuse_other_part
 from vicabench.engine.timing import Timing
-from vicabench.errors import ConfigError, UserError
+from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.store import TIMING, RunFolder
 from vicabench.types import Benchmark, ModelOptions, Question
@@ -120,7 +120,7 @@ def _overdue(
     )
     try:
         store.append(predictions)
-    except UserError as error:
+    except Exception as error:  # whatever it is, the other thread hangs and the process must end
         said = str(error)
     given_up(said)
 

@@ -6,7 +6,7 @@ import csv
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from vicabench.errors import DataError
 from vicabench.importing.rows import Row
@@ -16,6 +16,8 @@ UNREADABLE = (
     *(BadZipFile, zlib.error, EOFError, LookupError),
     *(NotImplementedError, ValueError, SyntaxError),
 )
+
+LARGEST = 2 << 30  # bytes of a workbook, unpacked; 5,130 long replies are some megabytes
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -43,9 +45,21 @@ def _tsv(path: Path) -> Iterator[Row]:
             yield f"line {reader.line_num}", cells
 
 
+def _refuse_bomb(path: Path) -> None:
+    """DataError for a workbook that would grow beyond measure when it is read."""
+    try:
+        with ZipFile(path) as book:
+            grown = sum(member.file_size for member in book.infolist())
+    except UNREADABLE as error:
+        raise DataError(f"{path} is not a workbook ({error}).") from None
+    if grown > LARGEST:
+        raise DataError(f"{path} is refused: unpacked it has {grown} bytes, as no results have.")
+
+
 def _xlsx(path: Path) -> Iterator[Row]:
     from openpyxl import load_workbook  # noqa: PLC0415  # few need it
 
+    _refuse_bomb(path)
     try:
         # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
         book = load_workbook(path, read_only=True, data_only=False)

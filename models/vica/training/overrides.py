@@ -94,7 +94,7 @@ def _typed(name: str, text: str, hint: Any) -> Any:
 
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-99-99
         raise RecipeError(f"{name}={text}: is no YAML: {error}") from error
     options = typing.get_args(hint) if _is_union(hint) else (hint,)
     for option in options:

@@ -83,20 +83,27 @@ def read_mixture(file: Path) -> Mixture:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         entries = [dict(entry) for entry in content["datasets"]]
-        paths = [file.parent / str(entry["json_path"]) for entry in entries]
+        paths = [file.parent / _plain(entry["json_path"]) for entry in entries]
+        samplings = [_plain(entry.get("sampling_strategy", "all")) for entry in entries]
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError) as error:
         raise DataError(
             f"{file}: is no mixture of data ({error!r}): write `datasets:` and a list of "
             "`json_path` and `sampling_strategy`"
         ) from error
-    samplings = [str(entry.get("sampling_strategy", "all")) for entry in entries]
     sources = [
         Source(path=str(path), sampling=sampling)
         for path, sampling in zip(paths, samplings, strict=True)
     ]
     return Mixture(sources=tuple(sources))
+
+
+def _plain(value: object) -> str:
+    """A text or a number as text; aliases in a YAML can make a list too long to write down."""
+    if isinstance(value, list | dict):
+        raise TypeError(f"a {type(value).__name__} in place of a text")
+    return str(value)
 
 
 def drawn(sampling: str, count: int, seed: int, number: int) -> range | list[int]:

@@ -1,0 +1,94 @@
+"""Whatever a model says, every protocol reads it, in time proportional to its length."""
+
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fuzz.made import fuzzed
+from vicabench.grading.protocols import PROTOCOLS, find_protocol
+from vicabench.grading.reasoning import reasoned
+from vicabench.types import TASKS
+
+OPTIONS = ("A. left", "B. front-left", "C. ", "D. (x)*", "no label", "")
+PIECES = [
+    "<think>", "</think>", "<answer>", "</answer>", "<answer ", "◁think▷", "◁/think▷",
+    "< / think >", "<analysis>", "\\boxed{", "}", "{", "[", "]", "(", ")", "*", "_", "`",
+    "#", "A", "B.", "(C)", "a", "answer", "Answer: ", "the answer is", "option ", "答案", "：",
+    "1", "9", ".", ",", "-", "–", "±", "/", "1e", "1,000", "0.", "٣", "½", "²", "^{2}",
+    "square ", "m", "cm", "feet", "in", " to ", "between ", " and ", "one", "hundred ",
+    "thousand", "twenty-", " ", "\t", "\n", "\r", "\x0b", "\u2028", "\xa0", "\u200b",
+    "\x00", "\x1b[", "'", '"', "\\", "=", "%", "~", "nan", "inf", "İ", "ß", "\ud800", "é́",
+    "Thoughts:", "Final answer", "left", "front-left", "A. ", "- ", "> ", "选项 A:", "__",
+    "0x", "()",
+]  # fmt: skip
+"""What readers look for, in every spelling, and what could come in their way."""
+
+replies = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map("".join)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@fuzzed
+@given(reply=replies)
+def test_any_reply_gives_a_number_a_letter_or_nothing(protocol: str, reply: str) -> None:
+    rule = find_protocol(protocol)
+    for unit in (task.unit for task in TASKS if task.unit):
+        assert isinstance(rule.read_number(reply, unit), float | None)
+    for options in (OPTIONS, ()):
+        letter = rule.read_choice(reply, options)
+        assert letter is None or len(letter) == 1
+    reasoned(reply)
+
+
+# In proportion to its length a megabyte takes a tenth of a second, and hours by its square.
+READ = """
+import faulthandler, signal, sys
+from vicabench.grading.protocols import find_protocol
+from vicabench.grading.reasoning import reasoned
+
+faulthandler.register(signal.SIGPROF, chain=True)  # says where, and then dies of it
+LONG = 1_000_000
+OPTIONS = ("A. left", "B. front-left", "C. (x)*")
+for line in sys.stdin:
+    start, unit, end = eval(line)
+    reply = start + unit * (LONG // len(unit)) + end
+    signal.setitimer(signal.ITIMER_PROF, 10)  # seconds of computing: others do not count
+    rule = find_protocol(sys.argv[1])
+    rule.read_number(reply, "cm")
+    rule.read_choice(reply, OPTIONS)
+    rule.read_choice(reply, ())
+    reasoned(reply)
+signal.setitimer(signal.ITIMER_PROF, 0)
+"""
+
+
+def long_replies(seed: int, count: int) -> str:
+    """A piece or a few to repeat, after one and before another, as Python, line by line."""
+    chance = random.Random(seed)
+    pieces = [*PIECES, *("" for _ in PIECES)]
+    made = [
+        (
+            chance.choice(pieces),
+            "".join(chance.choices(PIECES, k=chance.choice((1, 1, 2, 3)))),
+            chance.choice(pieces),
+        )
+        for _ in range(count)
+    ]
+    return "".join(f"{one!r}\n" for one in made)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_megabyte_of_anything_is_read_in_time(protocol: str) -> None:
+    more = int(os.environ.get("FUZZ_EXAMPLES", "0")) // 10
+    done = subprocess.run(
+        [sys.executable, "-c", READ, protocol],
+        input=long_replies(os.getpid() if more else 3, more or 15),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
