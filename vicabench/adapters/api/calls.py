@@ -58,14 +58,17 @@ class Calls:
             price=price_of(model, options.prices),
         )
         self._background = Background()
+        self._clients: list[httpx2.AsyncClient] = []
         self._slots = asyncio.Semaphore(options.concurrency)
         self._not_before = 0.0
 
     def http(self) -> httpx2.AsyncClient:
         """What a provider's client is to send with; it follows no redirect, for keys stay here."""
-        return httpx2.AsyncClient(
+        client = httpx2.AsyncClient(
             event_hooks={"request": [self._sending]}, timeout=None, follow_redirects=False
         )
+        self._clients.append(client)
+        return client
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine that makes calls."""
@@ -76,7 +79,10 @@ class Calls:
         return self._background.each(works)
 
     def close(self) -> None:
-        """Give up the thread that the calls are made in."""
+        """Close the connections, and end the thread that the calls are made in."""
+        for client in self._clients:
+            self.run(client.aclose())
+        self._clients.clear()
         self._background.close()
 
     async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:

@@ -78,10 +78,6 @@ class ChatModel:
         """The reply to one message of a user; CallError if there is none."""
         return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
     async def _send(self, parts: Sequence[Part], max_new_tokens: int) -> Completion:
         given = self._given(max_new_tokens)
         messages: Any = [{"role": "user", "content": list(parts)}]

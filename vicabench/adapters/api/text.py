@@ -29,9 +29,6 @@ class Model(Protocol):
     async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
         """The reply; CallError if there is none."""
 
-    async def close(self) -> None:
-        """Close the connections."""
-
 
 class TextModel:
     """A model that completes texts; a context manager, to close its connections.
@@ -87,7 +84,6 @@ class TextModel:
 
     def close(self) -> None:
         """Close the connections; what is asked afterwards fails."""
-        self._model.calls.run(self._model.close())
         self._model.calls.close()
 
     def __enter__(self) -> Self:
