@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.adapters.calling import (
     totals,
     write_rooms,
 )
-from tests.apis import GARBAGE, HALF, HANG, KEY, RESET, Api, Refuse, Reply, serve
+from tests.apis import GARBAGE, HALF, HANG, KEY, RESET, Api, Hit, Refuse, Reply, serve
 from tests.support import Vicabench, read_jsonl
 from tests.videos import write_clip
 from vicabench.errors import ConfigError
@@ -42,6 +42,12 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "zimmer-ü.mp4")
+
+
+def shown(hit: Hit) -> list[dict[str, Any]]:
+    """The parts of the message in a request."""
+    parts: list[dict[str, Any]] = json.loads(hit.body)["contents"][0]["parts"]
+    return parts
 
 
 def test_a_video_is_uploaded_once_and_deleted_and_every_request_accounted_for(
@@ -83,8 +89,7 @@ def test_a_video_is_uploaded_once_and_deleted_and_every_request_accounted_for(
     assert counts["retried"] == again + 6 + 2 + 1
     assert (counts["answered"], counts["failed"]) == (len(records) - 4, 4)
     assert counts["cost"] == pytest.approx(COST * paid)
-    stored = Counter(json.loads(hit.body)["contents"][0]["parts"][0]["fileData"]["fileUri"]
-                     for hit in generated)  # fmt: skip
+    stored = {shown(hit)[0]["fileData"]["file_uri"] for hit in generated}
     assert len(stored) == 2  # one file for each video, whatever happened to it
     assert api.files == {}
     assert_no_key(done.stdout + done.stderr, tmp_path / "r")
@@ -101,8 +106,8 @@ def test_gemini_gets_the_whole_file_and_is_told_how_many_frames_to_take(
     assert content.body == clip.read_bytes()
     assert "zimmer" not in start.body.decode()  # names of files are nobody's business
     (hit,) = api.about("generateContent")
-    part, text = json.loads(hit.body)["contents"][0]["parts"]
-    assert part["fileData"]["mimeType"] == "video/mp4"
+    part, text = shown(hit)
+    assert part["fileData"]["mime_type"] == "video/mp4"
     assert part["videoMetadata"]["fps"] == 4 / 2.0
     assert text["text"].startswith("These are frames of a video.\n(No. 0.)")
     config = json.loads(hit.body)["generationConfig"]
