@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,7 @@ from tests.adapters.calling import (
     write_rooms,
 )
 from tests.apis import GARBAGE, HALF, HANG, KEY, RESET, Api, Hit, Refuse, Reply, serve
-from tests.support import Vicabench, read_jsonl
+from tests.support import Vicabench, read_jsonl, write_jsonl
 from tests.videos import write_clip
 from vicabench.errors import ConfigError
 
@@ -135,6 +139,33 @@ def test_what_was_uploaded_is_deleted_when_the_budget_is_spent(api: Api, clip: P
         answers = ask(adapter, 4, clip)  # two to upload, one to look, two to ask
         assert [kind(a) for a in answers].count("budget") == 2
         assert adapter.calls["sent"] == len(api.log) == 5 + 1
+    assert api.files == {}
+
+
+def test_an_interrupted_run_ends_at_once_and_deletes_what_it_uploaded(
+    api: Api, clip: Path, tmp_path: Path
+) -> None:
+    row = {"id": 1, "video": clip.name, "question_type": "object_counting"}
+    rows = [{**row, "question": "How many?", "options": None, "ground_truth": "2"}]
+    write_jsonl(tmp_path / "q.jsonl", rows)
+    api.plan = {"How many?": [HANG]}
+    command = (
+        "run", "--benchmark", "q.jsonl", "--videos", clip.parent, "--model", "gemini:tiny",
+        "--base-url", api.address, "--retry-wait", "0.01", "--out", "r",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vicabench", *map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    while process.poll() is None and not api.about("generateContent"):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command continues" in err
+    assert api.about("upload")
     assert api.files == {}
 
 

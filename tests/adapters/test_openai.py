@@ -12,6 +12,7 @@ import pytest
 from tests.adapters.calling import (
     COST,
     LOOPBACK,
+    PRICE,
     ask,
     assert_no_key,
     built,
@@ -86,9 +87,8 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
         [Reply(changed={"content": ["2"]})],
         [Refuse(status=500)] * 4,
         [Refuse(status=400, error={"code": "context_length_exceeded"})],
-        [Refuse(status=429, headers={"Retry-After": "86400"})],
     ]
-    bad = ["malformed", "refusal", "filtered", "empty", "empty", *["malformed"] * 2, *["http"] * 3]
+    bad = ["malformed", "refusal", "filtered", "empty", "empty", *["malformed"] * 2, *["http"] * 2]
     api.plan = {f"(No. {place}.)": plan for place, plan in enumerate(plans)}
     limits = ("--max-retries", "3", "--request-timeout", "3", "--prices", rooms / "prices.json")
     done = vicabench(*command(rooms, api, *limits))
@@ -96,9 +96,9 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
     assert "openai:tiny" in done.stdout
 
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    assert [kind(r) for r in records[:19]] == [""] * 9 + bad
+    assert [kind(r) for r in records[:18]] == [""] * 9 + bad
     assert [r["stop"] for r in records[:9]] == ["stop"] * 8 + ["length"]
-    assert {kind(r) for r in records[19:]} == {""}
+    assert {kind(r) for r in records[18:]} == {""}
     assert "(4 attempts)" in records[16]["error"]
 
     sent, paid = len(api.log), delivered(api.log)
@@ -113,11 +113,12 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
         "cached_tokens": CACHED_TOKENS * paid,
         "new_tokens": NEW_TOKENS * paid,
         "cost": pytest.approx(COST * paid),
+        **{f"price_{name}": price for name, price in PRICE.items()},
     }
     assert sum(r["usage"]["attempts"] for r in records) == sent
     assert sum(r["usage"].get("cost", 0) for r in records) == pytest.approx(COST * paid)
     assert {r["usage"]["served_by"] for r in records if not r["error"]} == {"tiny-2026-11-01"}
-    assert f"{sent} requests sent, 13 of them again; 10 calls failed" in done.stderr
+    assert f"{sent} requests sent, 13 of them again; 9 calls failed" in done.stderr
     assert f"cost {COST * paid:,.4f}" in done.stderr
     assert_no_key(done.stdout + done.stderr, tmp_path)
 
@@ -204,6 +205,26 @@ def test_a_server_that_asks_for_a_pause_is_left_alone_by_all(api: Api) -> None:
     later = api.log[api.log.index(refused) + 1 :]
     assert len(later) == 3
     assert all(hit.began >= refused.ended + 0.29 for hit in later)
+
+
+def test_a_server_that_wants_to_be_asked_tomorrow_is_asked_no_more_today(api: Api) -> None:
+    api.plan = {"(No. 1.)": [Refuse(status=429, headers={"Retry-After": "86400"})]}
+    with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
+        answers = ask(adapter, 4)
+        assert "86,400 seconds" in str(adapter.stopped)
+    assert [kind(a) for a in answers] == ["", "http", "http", "http"]
+    assert len(api.log) == 2
+
+
+def test_a_server_that_does_not_count_tokens_cannot_be_held_to_a_cost(
+    api: Api, rooms: Path
+) -> None:
+    choice = {"message": {"content": "2"}, "finish_reason": "stop"}
+    api.plan = {"(No. 0.)": [Reply(whole={"choices": [choice], "usage": {"prompt_tokens": -1}})]}
+    options = {"max_cost": 1.0, "prices": str(rooms / "prices.json")}
+    with calling("openai:tiny", base_url=api.address, **options) as adapter:
+        assert [kind(a) for a in ask(adapter, 3)] == ["", "budget", "budget"]
+        assert adapter.calls["cost"] is None
 
 
 def test_what_cannot_be_run_is_refused_before_anything_is_sent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from vicabench.adapters.api.completion import Usage
@@ -88,13 +88,15 @@ class Account:
         """A call ended without an answer."""
         self.unsent += not error.attempts
         self.failed += error.attempts > 0
-        if error.fatal:
+        if error.fatal or (error.hopeless and not self.answered):
             self.stopped = self.stopped or error
 
     def record(self) -> dict[str, Any]:
-        """All counts as JSON values; `cost` is None if any reply has none."""
+        """All counts, and the price, as JSON values; `cost` is None if any reply has none."""
         counts = {name: getattr(self, name) for name in CALLS + TOKENS}
-        return {**counts, "cost": self.spent if self.price and not self.unpriced else None}
+        price = {f"price_{k}": v for k, v in asdict(self.price).items()} if self.price else {}
+        cost = self.spent if self.price and not self.unpriced else None
+        return {**counts, "cost": cost, **price}
 
     def _stop(self, reason: str) -> None:
         self.stopped = self.stopped or CallError(BUDGET, reason)

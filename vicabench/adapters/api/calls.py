@@ -127,7 +127,8 @@ class Calls:
         return replace(
             found,
             text=scrubbed(found.text, self._keys),
-            served_by=found.served_by and scrubbed(found.served_by, self._keys),
+            stop=scrubbed(shortened(found.stop), self._keys),
+            served_by=found.served_by and scrubbed(shortened(found.served_by), self._keys),
             cost=self.account.received(found.usage),
             attempts=attempts,
             seconds=perf_counter() - started,
@@ -140,9 +141,7 @@ class Calls:
             async with asyncio.timeout(seconds):
                 return await send()
         except CallError as error:
-            if error.again and error.wait is not None:
-                error.again = error.wait <= LONGEST_ASKED
-                self._hold(error.wait)
+            self._heed(error)
             raise
         except TimeoutError:
             reason = f"no whole reply within {seconds:g} seconds (--request-timeout)"
@@ -158,10 +157,16 @@ class Calls:
         while (seconds := self._not_before - loop.time()) > 0:
             await asyncio.sleep(seconds)
 
-    def _hold(self, seconds: float) -> None:
-        if seconds <= LONGEST_ASKED:
+    def _heed(self, error: CallError) -> None:
+        """Keep away for as long as the server asks, or for good if that is too long."""
+        if not error.again or error.wait is None:
+            return
+        if error.wait > LONGEST_ASKED:
+            error.again, error.fatal, error.hopeless = False, True, True
+            error.reason = f"{error.reason} (to be asked again in {error.wait:,.0f} seconds)"
+        else:
             now = asyncio.get_running_loop().time()
-            self._not_before = max(self._not_before, now + seconds)
+            self._not_before = max(self._not_before, now + error.wait)
 
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts

@@ -118,9 +118,9 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     """The error itself, or what it comes to where the server has refused all from the start."""
-    if not error.fatal or model.calls.account.answered:
+    if not error.hopeless or model.calls.account.answered:
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
     return ConfigError(
-        f"{name} at {endpoint} cannot be asked: {error}. Check the key and the name."
+        f"{name} at {endpoint} cannot be asked: {error}. Check the key, the account and the name."
     )
