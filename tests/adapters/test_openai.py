@@ -234,13 +234,15 @@ def test_what_cannot_be_run_is_refused_before_anything_is_sent(
     done = vicabench(*command(rooms, api, "--base-url", secret))
     refuses(done, "no user, password")
     assert KEY not in done.stderr
-    prices = str(rooms / "prices.json")
+    prices, bad = str(rooms / "prices.json"), rooms / "bad.yaml"
+    bad.write_text("tiny: [", encoding="utf-8")
     for words, spec, options in (
         ("no user, password", "openai:tiny", {"base_url": f"{api.address}?key={KEY}"}),
         ("such as http://", "openai:tiny", {"base_url": "localhost:8000"}),
         ("--prices FILE", "openai:tiny", {"max_cost": 1.0}),
         ("no price for huge", "openai:huge", {"prices": prices}),
         ("cannot be read", "openai:tiny", {"prices": prices + "x"}),
+        ("is not YAML", "openai:tiny", {"prices": str(bad)}),
         ("--as-frames", "openai:tiny", {"as_frames": True}),
         ("--attention", "openai:tiny", {"attention": "eager"}),
         ("--base-url", "baseline:random", {"base_url": api.address}),

@@ -19,9 +19,10 @@ class Account:
 
     `sent` requests left, `retried` of them to repeat one that failed. `answered` calls brought a
     reply, `failed` ones were given up, `unsent` ones never made, for the budget was spent or the
-    server had refused all. Tokens and
-    `cost` are those that servers reported, replies that could not be used included; what a reply
-    took that never arrived, nobody here knows. `stopped` says why nothing more is sent.
+    server had refused all. Tokens, and what was `spent` on them, are those that servers reported,
+    replies that could not be used included; what a reply took that never arrived, nobody here
+    knows. `unpriced` replies have no known cost; calls `under_way` may cost as much as the
+    `dearest` so far. `stopped` says why nothing more is sent.
     """
 
     max_requests: int | None = None

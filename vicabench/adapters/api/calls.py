@@ -7,6 +7,7 @@ through one hook, so that the account is what a server would have in its own log
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -33,6 +34,9 @@ from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 
+LOG = logging.getLogger(__name__)
+NOTABLE = 5.0
+"""Seconds of a pause that a user might wonder about."""
 T = TypeVar("T")
 ATTEMPT: ContextVar[int] = ContextVar("ATTEMPT", default=1)
 """Which attempt of its call the running task makes."""
@@ -122,14 +126,18 @@ class Calls:
     async def complete(self, send: Callable[[], Awaitable[Completion]]) -> Completion:
         """The completion that `send` gives, with its cost, attempts and seconds, without keys."""
         started = perf_counter()
-        found, attempts = await self.call(send)
+
+        async def counted() -> Completion:  # before another call may think there is money left
+            found = await send()
+            return replace(found, cost=self.account.received(found.usage))
+
+        found, attempts = await self.call(counted)
         self.account.answered += 1
         return replace(
             found,
             text=scrubbed(found.text, self._keys),
             stop=scrubbed(shortened(found.stop), self._keys),
             served_by=found.served_by and scrubbed(shortened(found.served_by), self._keys),
-            cost=self.account.received(found.usage),
             attempts=attempts,
             seconds=perf_counter() - started,
         )
@@ -141,6 +149,8 @@ class Calls:
             async with asyncio.timeout(seconds):
                 return await send()
         except CallError as error:
+            if error.usage is not None and error.usage != Usage():
+                error.cost = self.account.received(error.usage)
             self._heed(error)
             raise
         except TimeoutError:
@@ -167,12 +177,12 @@ class Calls:
         else:
             now = asyncio.get_running_loop().time()
             self._not_before = max(self._not_before, now + error.wait)
+            if error.wait >= NOTABLE:
+                LOG.warning("The server asks to be left alone for %.0f seconds", error.wait)
 
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts
         error.reason = scrubbed(error.reason, self._keys)
-        if error.usage is not None and error.usage != Usage():
-            error.cost = self.account.received(error.usage)
         self.account.gave_up(error)
         return error
 
