@@ -129,10 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.endswith(":generateContent"):
             parts = json.loads(body)["contents"][-1]["parts"]
             self._ask(body, parts[-1]["text"], self._candidate)
-        elif self.path.startswith("/upload/v1beta/files"):
+        elif self.path.startswith("/upload/v1"):
             self._upload(body)
         else:
-            self._send(404, {"error": {"message": "no such path"}})
+            self._hit(body)
+            self._send(404, {"error": {"message": f"no such path: {self.path}"}})
 
     def do_GET(self) -> None:
         self._file("GET")
@@ -239,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers["X-Goog-Upload-Command"] == "start":
             step = api.next_for("upload start")
             name = json.loads(body)["file"]["name"]
-            where = f"{api.address}/upload/v1beta/files?upload_id={name.removeprefix('files/')}"
+            where = f"{api.address}{self.path}?upload_id={name.removeprefix('files/')}"
             headers = {"X-Goog-Upload-URL": where, "X-Goog-Upload-Status": "active"}
             self._send(200, {}, headers) if step == Reply() else self._misbehave(step, {})
         else:
@@ -252,7 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
         hit.ended = time.monotonic()
 
     def _file(self, method: str) -> None:
-        api, name = self.server.api, self.path.removeprefix("/v1beta/")
+        api, name = self.server.api, re.sub("^/v1[a-z]*/", "", self.path)
         self._hit(b"", method.lower())
         step = api.next_for(method.lower())
         if step != Reply():

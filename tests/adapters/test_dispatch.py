@@ -45,17 +45,20 @@ def test_other_packages_adapters_may_take_options(
     assert "7" in read_jsonl(tmp_path / "run" / "predictions.jsonl")[0]["response"]
 
 
+@pytest.mark.parametrize(
+    ("package", "model", "extra"), [("torch", "lab/m", "models"), ("openai", "openai:m", "api")]
+)
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(
-    vicabench: Vicabench, clips: Path, tmp_path: Path
+    vicabench: Vicabench, clips: Path, tmp_path: Path, package: str, model: str, extra: str
 ) -> None:
-    """A `torch` that is not there, for Python, wherever the tests run."""
+    """A package that is not there, for Python, wherever the tests run."""
     (tmp_path / "site").mkdir()
-    absent = 'raise ModuleNotFoundError("No module named \'torch\'", name="torch")\n'
-    (tmp_path / "site" / "torch.py").write_text(absent, encoding="utf-8")
+    absent = f'raise ModuleNotFoundError("No module named \'{package}\'", name="{package}")\n'
+    (tmp_path / "site" / f"{package}.py").write_text(absent, encoding="utf-8")
     path = f"{tmp_path / 'site'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     benchmark = clips / "questions.jsonl"
-    done = vicabench("run", "--benchmark", benchmark, "--model", "lab/m", PYTHONPATH=path)
-    refuses(done, 'pip install "vicabench[models]"')
+    done = vicabench("run", "--benchmark", benchmark, "--model", model, PYTHONPATH=path)
+    refuses(done, f'pip install "vicabench[{extra}]"')
 
 
 @pytest.mark.parametrize("model", ["gpt-9", "other:lab/model"])

@@ -1,4 +1,4 @@
-"""`openai:MODEL` through the real command line and the real client, against a bad server."""
+"""`openai:MODEL`, by the real client against a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.calling import (
+    COST,
+    LOOPBACK,
+    PRICE,
+    ask,
+    assert_no_key,
+    built,
+    calling,
+    delivered,
+    kind,
+    totals,
+    write_rooms,
+)
 from tests.apis import (
     CACHED_TOKENS,
     DRIP,
@@ -20,35 +33,26 @@ from tests.apis import (
     PROMPT_TOKENS,
     RESET,
     Api,
-    Hit,
     Refuse,
     Reply,
     serve,
 )
-from tests.support import Vicabench, read_jsonl, refuses, write_jsonl
-from vicabench.datasets.rooms.build import build
+from tests.support import Vicabench, read_jsonl, refuses
+from vicabench.errors import ConfigError
 
-PRICE = {"input": 2.0, "cached_input": 0.5, "output": 8.0}
-COST = (400 * 2.0 + CACHED_TOKENS * 0.5 + NEW_TOKENS * 8.0) / 1e6  # of one reply
+ENVIRONMENT = {**LOOPBACK, "OPENAI_API_KEY": KEY}
+WRONG_KEY = Refuse(status=401, error={"code": "invalid_api_key"})
 
 
 @pytest.fixture(scope="module")
 def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two small rooms, and prices in both formats."""
-    folder = tmp_path_factory.mktemp("rooms")
-    build(folder, scenes=2, seed=5, width=96, height=64, fps=2, workers=1)
-    for place, row in enumerate(rows := read_jsonl(folder / "questions.jsonl")):
-        row["question"] += f" (No. {place}.)"
-    write_jsonl(folder / "questions.jsonl", rows)
-    (folder / "prices.json").write_text(json.dumps({"tiny": PRICE}), encoding="utf-8")
-    (folder / "prices.yaml").write_text(
-        "tiny:\n  input: 2.0\n  cached_input: 0.5\n  output: 8.0\n", encoding="utf-8"
-    )
-    return folder
+    return write_rooms(tmp_path_factory.mktemp("rooms"))
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     with serve() as api:
         yield api
 
@@ -61,19 +65,9 @@ def command(rooms: Path, api: Api, *more: str | Path) -> tuple[str | Path, ...]:
     )  # fmt: skip
 
 
-ENVIRONMENT = {"OPENAI_API_KEY": KEY, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-
-
-def totals(folder: Path) -> dict[str, Any]:
-    """The account of the last start."""
-    found: dict[str, Any] = read_jsonl(folder / "r" / "timing.jsonl")[-1]["calls"]
-    return found
-
-
 def test_every_request_is_accounted_for_whatever_the_server_does(
     vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
 ) -> None:
-    refused = {"refusal": f"I will not. {KEY}", "content": None}
     plans: list[list[Any]] = [
         [],
         [Refuse(status=429, headers={"Retry-After": "0"})] * 3,
@@ -85,7 +79,7 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
         [DRIP],
         [Reply(text="2, no, 3", stop="length")],
         [GARBAGE],
-        [Reply(changed=refused)],
+        [Reply(changed={"refusal": f"I will not. {KEY}", "content": None})],
         [Reply(text="half a", stop="content_filter")],
         [Reply(text="")],
         [Reply(text=" \n", stop="length")],
@@ -93,180 +87,172 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
         [Reply(changed={"content": ["2"]})],
         [Refuse(status=500)] * 4,
         [Refuse(status=400, error={"code": "context_length_exceeded"})],
-        [Refuse(status=429, headers={"Retry-After": "86400"})],
     ]
-    ends = "malformed refusal filtered empty empty malformed malformed http http http"
-        "malformed",
-        "refusal",
-        "filtered",
-        "empty",
-        "empty",
-        "malformed",
-        "malformed",
-        "http",
-        "http",
-        "http",
-    ]
+    bad = ["malformed", "refusal", "filtered", "empty", "empty", *["malformed"] * 2, *["http"] * 2]
     api.plan = {f"(No. {place}.)": plan for place, plan in enumerate(plans)}
-    limits = ("--max-retries", "3", "--request-timeout", "2", "--prices", rooms / "prices.json")
-    done = vicabench(*command(rooms, api, *limits), **ENVIRONMENT)
+    limits = ("--max-retries", "3", "--request-timeout", "3", "--prices", rooms / "prices.json")
+    done = vicabench(*command(rooms, api, *limits))
     assert done.returncode == 1, done.stderr
     assert "openai:tiny" in done.stdout
 
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    errors = {r["id"]: r["error"] for r in records}
-    ids = [row["id"] for row in read_jsonl(rooms / "questions.jsonl")]
-    assert [str(errors[str(i)]).partition(":")[0] for i in ids[:9]] == ["None"] * 9
-    assert [errors[str(i)].partition(":")[0] for i in ids[9:19]] == ends.split()
-    assert "(4 attempts)" in errors[str(ids[16])]
-    assert all(r["error"] is None for r in records if r["id"] not in map(str, ids[:19]))
-    stops = {r["id"]: r["stop"] for r in records}
-    assert (stops[str(ids[0])], stops[str(ids[8])]) == ("stop", "length")
+    assert [kind(r) for r in records[:18]] == [""] * 9 + bad
+    assert [r["stop"] for r in records[:9]] == ["stop"] * 8 + ["length"]
+    assert {kind(r) for r in records[18:]} == {""}
+    assert "(4 attempts)" in records[16]["error"]
 
-    delivered = [hit for hit in api.log if hit.delivered]
-    assert totals(tmp_path) == {
-        "sent": len(api.log),
+    sent, paid = len(api.log), delivered(api.log)
+    assert sent == len(records) + 13
+    assert totals(tmp_path / "r") == {
+        "sent": sent,
         "retried": sum(hit.number > 1 for hit in api.log),
-        "answered": len(records) - 10,
-        "failed": 10,
+        "answered": len(records) - len(bad),
+        "failed": len(bad),
         "unsent": 0,
-        "prompt_tokens": PROMPT_TOKENS * len(delivered),
-        "cached_tokens": CACHED_TOKENS * len(delivered),
-        "new_tokens": NEW_TOKENS * len(delivered),
-        "cost": pytest.approx(COST * len(delivered)),
+        "prompt_tokens": PROMPT_TOKENS * paid,
+        "cached_tokens": CACHED_TOKENS * paid,
+        "new_tokens": NEW_TOKENS * paid,
+        "cost": pytest.approx(COST * paid),
+        **{f"price_{name}": price for name, price in PRICE.items()},
     }
-    assert sum(r["usage"]["attempts"] for r in records) == len(api.log) == len(records) + 14
-    assert sum(r["usage"].get("cost", 0) for r in records) == pytest.approx(COST * len(delivered))
+    assert sum(r["usage"]["attempts"] for r in records) == sent
+    assert sum(r["usage"].get("cost", 0) for r in records) == pytest.approx(COST * paid)
     assert {r["usage"]["served_by"] for r in records if not r["error"]} == {"tiny-2026-11-01"}
-    says = f"{len(api.log):,} requests sent, {len(api.log) - len(records)} of them again"
-    assert says in done.stderr
-    assert f"cost {COST * len(delivered):,.4f}" in done.stderr
+    assert f"{sent} requests sent, 13 of them again; 9 calls failed" in done.stderr
+    assert f"cost {COST * paid:,.4f}" in done.stderr
     assert_no_key(done.stdout + done.stderr, tmp_path)
-
-
-def assert_no_key(output: str, folder: Path) -> None:
-    """The server put the key into every text it sent."""
-    assert KEY not in output
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert {"config.json", "predictions.jsonl"} <= {path.name for path in files}
-    for path in files:
-        assert KEY.encode() not in path.read_bytes(), path
-
-
-def test_the_questions_about_a_video_share_their_beginning_and_the_first_goes_alone(
-    vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
-) -> None:
-    done = vicabench(*command(rooms, api, "--concurrency", "3"), **ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    config = json.loads((tmp_path / "r" / "config.json").read_text(encoding="utf-8"))
-    settings = config["config"]["adapter"]
-    assert (settings["image_size"], settings["jpeg_quality"]) == (48, 90)
-    assert settings["endpoint"] == f"{api.address}/v1"
-    about = by_prefix(api.log)
-    assert len(about) == 2
-    for prefix, hits in about.items():
-        assert prefix.count(b"data:image/jpeg;base64,/9j/") == 2
-        assert all(hit.began >= hits[0].ended for hit in hits[1:])
-        at_once = [sum(h.began <= hit.began < h.ended for h in hits) for hit in hits]
-        assert max(at_once) <= 3
-    request = json.loads(api.log[0].body)
-    assert (request["temperature"], request["seed"], request["max_tokens"]) == (0.0, 0, 1024)
-    numeric = [h for h in api.log if "Options:" not in h.question]
-    assert all(h.question.endswith("anything other than a single number!") for h in numeric)
-
-
-def by_prefix(log: list[Hit]) -> dict[bytes, list[Hit]]:
-    """The requests by all bytes before the text of their question."""
-    found: dict[bytes, list[Hit]] = {}
-    for hit in log:
-        end = hit.body.rindex(b'{"type":"text"')
-        found.setdefault(hit.body[hit.body.index(b'"messages"') : end], []).append(hit)
-    return found
 
 
 def test_a_spent_budget_keeps_what_was_answered_and_a_larger_one_goes_on(
     vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
 ) -> None:
-    done = vicabench(*command(rooms, api, "--max-requests", "5"), **ENVIRONMENT)
+    done = vicabench(*command(rooms, api, "--max-requests", "5"))
     assert done.returncode == 1
     assert len(api.log) == 5
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    assert sum(r["error"] is None for r in records) == 5
-    errors = {r["error"] for r in records if r["error"]}
-    assert errors == {"budget: all 5 requests of --max-requests were sent"}
-    counts = totals(tmp_path)
-    assert (counts["sent"], counts["unsent"], counts["cost"]) == (5, len(records) - 5, None)
+    errors = [r["error"] for r in records if r["error"]]
+    assert set(errors) == {"budget: all 5 requests of --max-requests were sent"}
+    assert len(errors) == len(records) - 5
+    counts = totals(tmp_path / "r")
+    assert (counts["sent"], counts["unsent"], counts["cost"]) == (5, len(errors), None)
     assert "cost unknown" in done.stderr
 
-    # Eight replies' worth: each is paid for before so many are sent that it could be exceeded.
-    budget = ("--max-cost", f"{8.5 * COST}", "--prices", str(rooms / "prices.yaml"))
-    again = vicabench(*command(rooms, api, *budget, "--retry-errors"), **ENVIRONMENT)
-    assert again.returncode == 1
-    assert 2 <= len(api.log) - 5 <= 8
-    assert totals(tmp_path)["cost"] == pytest.approx(COST * (len(api.log) - 5))
-    before = len(api.log)
-    assert vicabench(*command(rooms, api, "--retry-errors"), **ENVIRONMENT).returncode == 0
-    assert len(api.log) - before == len(records) - before
+    assert vicabench(*command(rooms, api, "--retry-errors")).returncode == 0
     assert len({hit.question for hit in api.log}) == len(api.log) == len(records)
 
 
-def test_what_a_model_refuses_to_be_told_is_left_out_and_said(
-    vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
-) -> None:
+def test_no_more_is_spent_than_the_prices_say(api: Api, rooms: Path) -> None:
+    prices = {"max_cost": 8.5 * COST, "prices": str(rooms / "prices.yaml")}
+    with calling("openai:tiny", base_url=api.address, **prices) as adapter:
+        answers = ask(adapter, 12)
+        assert adapter.stopped
+        assert adapter.calls["cost"] == pytest.approx(COST * len(api.log))
+    # What is under way counts as spent: fewer may be sent than there is money for, never more.
+    assert 2 <= len(api.log) <= 8
+    assert [kind(a) for a in answers].count("budget") == 12 - len(api.log)
+
+
+def test_the_questions_about_a_video_begin_alike_and_the_first_goes_alone(api: Api) -> None:
+    with calling("openai:tiny", base_url=api.address, concurrency=3, image_size=24) as adapter:
+        assert all(a.error is None for a in ask(adapter, 9))
+        settings = adapter.settings
+    assert (settings["image_size"], settings["jpeg_quality"]) == (24, 90)
+    assert settings["endpoint"] == api.address
+    (prefix,) = {h.body[h.body.index(b'"messages"') : h.body.rindex(b'{"type')] for h in api.log}
+    assert prefix.count(b"data:image/jpeg;base64,/9j/") == 4
+    first, *rest = api.log
+    assert all(hit.began >= first.ended for hit in rest)
+    assert max(sum(h.began <= hit.began < h.ended for h in rest) for hit in rest) <= 3
+    request = json.loads(first.body)
+    assert (request["temperature"], request["seed"], request["max_tokens"]) == (0.0, 7, 1024)
+    assert first.question.endswith("Do not response anything other than a single number!")
+
+
+def test_what_a_model_refuses_to_be_told_is_left_out_and_said(api: Api) -> None:
     def refused(name: str, code: str) -> Refuse:
         return Refuse(status=400, error={"code": code, "param": name})
 
-    api.plan = {
-        "(No. 0.)": [
-            refused("temperature", "unsupported_value"),
-            refused("max_tokens", "unsupported_parameter"),
-        ]
-    }
-    done = vicabench(*command(rooms, api, "--limit", "1"), **ENVIRONMENT)
-    assert done.returncode == 0, done.stderr
-    assert api.log[2].number == 3
+    unsupported = refused("max_tokens", "unsupported_parameter")
+    api.plan = {"(No. 0.)": [refused("temperature", "unsupported_value"), unsupported]}
+    with calling("openai:o", base_url=api.address) as adapter:
+        answers = ask(adapter, 3)
+    assert [a.usage and a.usage["without"] for a in answers] == ["temperature"] * 3
+    assert len(api.log) == 5
     for hit in api.log[2:]:
         request = json.loads(hit.body)
         assert request["max_completion_tokens"] == 1024
         assert not {"temperature", "max_tokens"} & request.keys()
-    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    assert {r["usage"]["without"] for r in records} == {"temperature"}
 
 
-def test_a_key_that_is_refused_stops_the_run_and_a_later_refusal_fails_the_rest(
-    vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
+def test_a_refused_key_stops_the_run_or_fails_what_is_left_of_it(api: Api) -> None:
+    api.plan = {"(No. 0.)": [WRONG_KEY], "(No. 2.)": [WRONG_KEY]}
+    with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
+        with pytest.raises(ConfigError, match=r"401: no, \[key\].*Check the key"):
+            ask(adapter, 4)
+        assert len(api.log) == 1
+    with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
+        answers = ask(adapter, 5)  # the later ones are not even sent
+    assert [kind(a) for a in answers] == ["", "", "http", "http", "http"]
+    assert len(api.log) == 1 + 3
+
+
+def test_a_server_that_asks_for_a_pause_is_left_alone_by_all(api: Api) -> None:
+    pause = Refuse(status=429, headers={"retry-after-ms": "300"})
+    api.plan = {"(No. 1.)": [pause]}
+    with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
+        ask(adapter, 4)
+    refused = next(hit for hit in api.log if "(No. 1.)" in hit.question)
+    later = api.log[api.log.index(refused) + 1 :]
+    assert len(later) == 3
+    assert all(hit.began >= refused.ended + 0.29 for hit in later)
+
+
+def test_a_server_that_wants_to_be_asked_tomorrow_is_asked_no_more_today(api: Api) -> None:
+    api.plan = {"(No. 1.)": [Refuse(status=429, headers={"Retry-After": "86400"})]}
+    with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
+        answers = ask(adapter, 4)
+        assert "86,400 seconds" in str(adapter.stopped)
+    assert [kind(a) for a in answers] == ["", "http", "http", "http"]
+    assert len(api.log) == 2
+
+
+def test_a_server_that_does_not_count_tokens_cannot_be_held_to_a_cost(
+    api: Api, rooms: Path
 ) -> None:
-    wrong = Refuse(status=401, error={"code": "invalid_api_key"})
-    api.plan = {"(No. 0.)": [wrong], "(No. 7.)": [wrong]}
-    done = vicabench(*command(rooms, api), **ENVIRONMENT)
-    refuses(done, "tiny at http://127.0.0.1", "401: no, [key]", "Check the key")
-    assert len(api.log) == 1
-    later = vicabench(*command(rooms, api, "--concurrency", "1"), **ENVIRONMENT)
-    assert later.returncode == 1, later.stderr
-    assert len(api.log) == 1 + 8
-    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    assert sum("http: 401" in str(r["error"]) for r in records) == len(records) - 7
-    assert_no_key(done.stderr + later.stderr, tmp_path)
+    choice = {"message": {"content": "2"}, "finish_reason": "stop"}
+    api.plan = {"(No. 0.)": [Reply(whole={"choices": [choice], "usage": {"prompt_tokens": -1}})]}
+    options = {"max_cost": 1.0, "prices": str(rooms / "prices.json")}
+    with calling("openai:tiny", base_url=api.address, **options) as adapter:
+        assert [kind(a) for a in ask(adapter, 3)] == ["", "budget", "budget"]
+        assert adapter.calls["cost"] is None
 
 
 def test_what_cannot_be_run_is_refused_before_anything_is_sent(
-    vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
+    vicabench: Vicabench, rooms: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = command(rooms, api)
-    official = [part for part in good if part not in ("--base-url", f"{api.address}/v1")]
-    refuses(vicabench(*official, OPENAI_API_KEY=""), "OPENAI_API_KEY", "--base-url")
-    secret = f"http://user:{KEY}@127.0.0.1:1/v1"
-    done = vicabench(*good, "--base-url", secret)
+    secret = api.address.replace("http://", f"http://user:{KEY}@")
+    done = vicabench(*command(rooms, api, "--base-url", secret))
     refuses(done, "no user, password")
     assert KEY not in done.stderr
-    refuses(vicabench(*good, "--base-url", f"{api.address}/v1?key={KEY}"), "no user, password")
-    refuses(vicabench(*good, "--base-url", "localhost:8000"), "such as http://")
-    refuses(vicabench(*good, "--max-cost", "1"), "--prices FILE")
-    (tmp_path / "other.json").write_text('{"gpt": {"input": 1, "output": 1}}', encoding="utf-8")
-    refuses(vicabench(*good, "--prices", "other.json"), "no price for tiny")
-    refuses(vicabench(*good, "--as-frames"), "--as-frames")
-    refuses(vicabench(*good, "--model", "baseline:random"), "--base-url, --image-size")
+    prices, bad = str(rooms / "prices.json"), rooms / "bad.yaml"
+    bad.write_text("tiny: [", encoding="utf-8")
+    for words, spec, options in (
+        ("no user, password", "openai:tiny", {"base_url": f"{api.address}?key={KEY}"}),
+        ("such as http://", "openai:tiny", {"base_url": "localhost:8000"}),
+        ("--prices FILE", "openai:tiny", {"max_cost": 1.0}),
+        ("no price for huge", "openai:huge", {"prices": prices}),
+        ("cannot be read", "openai:tiny", {"prices": prices + "x"}),
+        ("is not YAML", "openai:tiny", {"prices": str(bad)}),
+        ("--as-frames", "openai:tiny", {"as_frames": True}),
+        ("--attention", "openai:tiny", {"attention": "eager"}),
+        ("--base-url", "baseline:random", {"base_url": api.address}),
+        ("which model", "openai:", {}),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            built(spec, **options)
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    with pytest.raises(ConfigError, match=r"OPENAI_API_KEY.*--base-url"):
+        built("openai:tiny")
     assert api.log == []
-    # A server of one's own needs no key.
-    assert vicabench(*good, "--limit", "1", OPENAI_API_KEY="").returncode == 0
-    assert len(api.log) > 1
+    with calling("openai:tiny", base_url=api.address) as adapter:  # one's own server needs no key
+        assert ask(adapter, 1)[0].response == "2 EMPTY"

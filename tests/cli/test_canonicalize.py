@@ -12,6 +12,8 @@ import pytest
 from tests import chats
 from tests.runs import write_run
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about
+from vicabench.curves.series import placed
+from vicabench.results import load_run
 from vicabench.types import NUMERIC, TASK_OF_TYPE
 
 READ = {"about two": "2", "in all 150 centimetres": "1.5", "the one on the left": "A. left"}
@@ -106,6 +108,11 @@ def test_final_answers_become_numbers_and_letters_in_a_run_of_its_own(derived: D
     assert made_by["canonicalized_from"]["config_digest"] == before["digest"]
     assert made_by["canonicalizer"]["model"] == "reader"
     assert len(made_by["canonicalizer_prompt"]["sha256"]) == 64
+    series = placed([load_run(derived.folder / name) for name in ("run", "run-canonical")])
+    assert {name: list(by) for name, by in series.items()} == {
+        "thinking": [15],
+        "thinking (canonicalized)": [15],
+    }
 
 
 def test_the_truth_is_never_sent(derived: Derived, tmp_path: Path) -> None:
@@ -168,5 +175,4 @@ def test_what_cannot_be_meant_is_explained(vicabench: Vicabench, derived: Derive
     command = ("canonicalize", derived.folder / "run", "--base-url", "http://127.0.0.1:9/v1")
     other = vicabench(*command, "--model", "openai:another")
     refuses(other, "adapter.canonicalizer", "--out")
-    refuses(vicabench(*command, "--model", "gpt"), "names no language model", "openai:NAME")
     refuses(vicabench(*command, "--model", "hf:./none"), "--base-url", "leave that out")

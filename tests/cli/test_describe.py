@@ -1,12 +1,17 @@
-"""Videos described by models, and the descriptions judged by a language model."""
+"""Videos described by models, in run folders that nothing grades."""
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from vica.tiny import write_tiny_checkpoint
 
-from tests.support import Vicabench, install_adapter, read_jsonl, refuses, write_jsonl
-from tests.videos import write_clip
+from tests.support import Vicabench, install_adapter, read_jsonl, refuses
+from tests.videos import picture
+from vicabench.adapters import build_adapter
+from vicabench.descriptions import DESCRIPTION
+from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 
 PROMPT = "Please describe this video in detail."
 
@@ -46,22 +51,23 @@ def test_a_model_describes_every_video_once_by_the_prompt_alone(
     other = vicabench(*command, "echo", "--prompt", "What is there?", **extra)
     refuses(other, "revision", "prompt-sha256")
     refuses(vicabench(*command, "baseline:oracle"), "never looks at a video")
-    for grading in ("score", "report", "figures"):
+    for grading in ("score", "report"):
         refuses(vicabench(grading, folder), "descriptions", "vicabench judge")
 
 
-def test_a_checkpoint_describes_a_video_as_it_answers_when_it_is_asked(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_a_checkpoint_describes_a_video_as_it_answers_when_it_is_asked(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
-    write_clip(tmp_path / "clip0.mp4", frames=12)
-    row = {"id": "1", "video": "clip0", "question_type": "object_counting", "ground_truth": "1"}
-    write_jsonl(tmp_path / "questions.jsonl", [{**row, "question": "How many?"}])
-    shared = ("--model", "./tiny", "--frames", "4", "--device", "cpu", "--max-new-tokens", "12")
-    done = vicabench("describe", "--benchmark", "questions.jsonl", "--out", "r", *shared)
-    assert done.returncode == 0, done.stderr
-    (described,) = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    asked = vicabench("ask", "clip0.mp4", PROMPT, "--json", *shared)
-    reply = json.loads(asked.stdout)
-    assert described["response"] == reply["response"]
-    assert described["prompt_tokens"] == reply["prompt_tokens"]
+    nothing = Benchmark(name="", subset="", revision="", questions=(), files={})
+    options = ModelOptions(device="cpu", max_new_tokens=12)
+    context = AdapterContext(benchmark=nothing, seed=0, frames=2, options=options)
+    adapter: Any = build_adapter(str(tmp_path / "tiny"), context)
+    frames_THWC = np.stack([picture(index, 96, 64) for index in range(2)])
+    video = Video(
+        name="clip0", path=tmp_path, frames_THWC=frames_THWC, seconds=(0.0, 1.0), duration=2.0
+    )
+    question = Question(id="1", video="clip0", task=DESCRIPTION, text=PROMPT, answer="")
+    (described,) = adapter.answer(video, [question])
+    (asked,) = adapter.about(video)([PROMPT])
+    assert described.response
+    assert described.response == asked.response
+    assert described.prompt_tokens == asked.prompt_tokens

@@ -35,11 +35,12 @@ def command(
 ) -> None:
     """Have a language model turn each final answer into a number or a letter.
 
-    The second step of the ViCA report for its Thinking models. The model gets the question and
-    the final answer, never the ground truth; its replies are kept, so that none is asked for
-    twice. What it makes is a run folder of its own, which score, compare and report take and call
-    derived. The same command continues an interrupted one. Exit code 1: some questions have no
-    answer.
+    The second step of the ViCA report for its Thinking models. The model
+    gets the question and the final answer, never the ground truth; its
+    replies are kept, so that none is asked for twice. What it makes is a run
+    folder of its own, which score, compare and report take and call derived.
+    The same command continues an interrupted one. Exit code 1: some questions
+    have no answer.
     """
     from vicabench.cli.canonicalizing import Request, canonicalize_run
     from vicabench.types import ModelOptions

@@ -45,9 +45,10 @@ def command(
 ) -> None:
     """Have models describe every video of a benchmark, once each.
 
-    The descriptions are a run folder as answers are: the same command continues an interrupted
-    one. They have no right answer: vicabench judge has a language model score them. Exit code 1:
-    some videos have no description.
+    The descriptions are a run folder as answers are: the same command
+    continues an interrupted one. They have no right answer: vicabench judge
+    has a language model score them. Exit code 1: some videos have no
+    description.
     """
     from vicabench.cli.decoding import VideoOptions
     from vicabench.cli.describing import describe_all, specs_of

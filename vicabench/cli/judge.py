@@ -26,7 +26,10 @@ def command(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder for the judgements, their tables and the figure.")
+        Path,
+        typer.Option(
+            help="Folder for judgements, tables and figure; replaced, if by the same judge."
+        ),
     ] = Path("judged"),
     format: Annotated[  # noqa: A002  (the option's name)
         str, typer.Option(help="Formats of the figure, comma-separated.")
@@ -42,10 +45,11 @@ def command(
 ) -> None:
     """Have a language model score descriptions of videos, 0 to 10.
 
-    For informativeness, fluency and spatial relevance, as in Figure 3 of the ViCA2 report, with
-    95% intervals over videos. The judge sees one description at a time, and no video. Its replies
-    are kept, so that none is asked for twice: the same command continues an interrupted one. Exit
-    code 1: some videos have no description, or some descriptions no score.
+    For informativeness, fluency and spatial relevance, after Figure 3 of the
+    ViCA2 report, with 95% intervals over videos. The judge sees one
+    description at a time, and no video. Its replies are kept, so that none is
+    asked for twice: the same command continues an interrupted one. Exit code
+    1: some videos have no description, or some descriptions no score.
     """
     from vicabench.cli.judging import Request, judge_runs
     from vicabench.cli.output import figure_formats

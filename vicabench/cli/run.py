@@ -55,7 +55,7 @@ def command(
         list[str],
         typer.Option(
             help="What answers: a hub id (nkkbr/ViCA2), the folder of a checkpoint, "
-            "baseline:frequency ... Repeat to run several.",
+            "openai:NAME, gemini:NAME, baseline:frequency ... Repeat to run several.",
             metavar="SPEC",
         ),
     ],

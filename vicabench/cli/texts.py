@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vicabench.cli.account import calls
 from vicabench.cli.options import (
     AttentionOption,
     BaseUrlOption,
@@ -39,5 +38,7 @@ def options(
 
 def account_lines(counts: Mapping[str, float | None] | None, cached: int) -> list[str]:
     """What was in the cache, and what was sent and came of it, in lines for people."""
+    from vicabench.cli.account import calls
+
     kept = [f"{cached:,} replies were in the cache."] if cached else []
     return kept if counts is None else [*kept, f"{calls(counts)}."]

@@ -92,7 +92,7 @@ def _asked(
         found = model.complete(prompt, max_new_tokens)
     except UserError as error:
         return error
-    except Exception as error:  # a failing prompt fails alone, whatever it raises
+    except (Exception, SystemExit) as error:  # a failing prompt fails alone, whatever it raises
         return Reply(error=str(error) or type(error).__name__)
     reply = Reply(
         text=found.text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from vicabench.adapters.api.completion import Usage
@@ -19,9 +19,10 @@ class Account:
 
     `sent` requests left, `retried` of them to repeat one that failed. `answered` calls brought a
     reply, `failed` ones were given up, `unsent` ones never made, for the budget was spent or the
-    server had refused all. Tokens and
-    `cost` are those that servers reported, replies that could not be used included; what a reply
-    took that never arrived, nobody here knows. `stopped` says why nothing more is sent.
+    server had refused all. Tokens, and what was `spent` on them, are those that servers reported,
+    replies that could not be used included; what a reply took that never arrived, nobody here
+    knows. `unpriced` replies have no known cost; calls `under_way` may cost as much as the
+    `dearest` so far. `stopped` says why nothing more is sent.
     """
 
     max_requests: int | None = None
@@ -88,13 +89,15 @@ class Account:
         """A call ended without an answer."""
         self.unsent += not error.attempts
         self.failed += error.attempts > 0
-        if error.fatal:
+        if error.fatal or (error.hopeless and not self.answered):
             self.stopped = self.stopped or error
 
     def record(self) -> dict[str, Any]:
-        """All counts as JSON values; `cost` is None if any reply has none."""
+        """All counts, and the price, as JSON values; `cost` is None if any reply has none."""
         counts = {name: getattr(self, name) for name in CALLS + TOKENS}
-        return {**counts, "cost": self.spent if self.price and not self.unpriced else None}
+        price = {f"price_{k}": v for k, v in asdict(self.price).items()} if self.price else {}
+        cost = self.spent if self.price and not self.unpriced else None
+        return {**counts, "cost": cost, **price}
 
     def _stop(self, reason: str) -> None:
         self.stopped = self.stopped or CallError(BUDGET, reason)

@@ -73,6 +73,10 @@ class ApiAdapter:
         except CallError as error:  # the video could not be shown
             yield from (self._failed(question, error) for question in questions)
 
+    def close(self) -> None:
+        """Close the connections; a run ends without it, a longer-lived program may want to."""
+        self.model.calls.close()
+
     def _asked(self, shown: Sequence[Any], questions: Sequence[Question]) -> Iterator[Answer]:
         calls = self.model.calls
         yield calls.run(self._ask(shown, questions[0]))

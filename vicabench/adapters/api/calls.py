@@ -7,6 +7,7 @@ through one hook, so that the account is what a server would have in its own log
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -33,6 +34,9 @@ from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 
+LOG = logging.getLogger(__name__)
+NOTABLE = 5.0
+"""Seconds of a pause that a user might wonder about."""
 T = TypeVar("T")
 ATTEMPT: ContextVar[int] = ContextVar("ATTEMPT", default=1)
 """Which attempt of its call the running task makes."""
@@ -58,14 +62,17 @@ class Calls:
             price=price_of(model, options.prices),
         )
         self._background = Background()
+        self._clients: list[httpx2.AsyncClient] = []
         self._slots = asyncio.Semaphore(options.concurrency)
         self._not_before = 0.0
 
     def http(self) -> httpx2.AsyncClient:
         """What a provider's client is to send with; it follows no redirect, for keys stay here."""
-        return httpx2.AsyncClient(
+        client = httpx2.AsyncClient(
             event_hooks={"request": [self._sending]}, timeout=None, follow_redirects=False
         )
+        self._clients.append(client)
+        return client
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine that makes calls."""
@@ -76,7 +83,10 @@ class Calls:
         return self._background.each(works)
 
     def close(self) -> None:
-        """Give up the thread that the calls are made in."""
+        """Close the connections, and end the thread that the calls are made in."""
+        for client in self._clients:
+            self.run(client.aclose())
+        self._clients.clear()
         self._background.close()
 
     async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:
@@ -116,13 +126,18 @@ class Calls:
     async def complete(self, send: Callable[[], Awaitable[Completion]]) -> Completion:
         """The completion that `send` gives, with its cost, attempts and seconds, without keys."""
         started = perf_counter()
-        found, attempts = await self.call(send)
+
+        async def counted() -> Completion:  # before another call may think there is money left
+            found = await send()
+            return replace(found, cost=self.account.received(found.usage))
+
+        found, attempts = await self.call(counted)
         self.account.answered += 1
         return replace(
             found,
             text=scrubbed(found.text, self._keys),
-            served_by=found.served_by and scrubbed(found.served_by, self._keys),
-            cost=self.account.received(found.usage),
+            stop=scrubbed(shortened(found.stop), self._keys),
+            served_by=found.served_by and scrubbed(shortened(found.served_by), self._keys),
             attempts=attempts,
             seconds=perf_counter() - started,
         )
@@ -134,9 +149,9 @@ class Calls:
             async with asyncio.timeout(seconds):
                 return await send()
         except CallError as error:
-            if error.again and error.wait is not None:
-                error.again = error.wait <= LONGEST_ASKED
-                self._hold(error.wait)
+            if error.usage is not None and error.usage != Usage():
+                error.cost = self.account.received(error.usage)
+            self._heed(error)
             raise
         except TimeoutError:
             reason = f"no whole reply within {seconds:g} seconds (--request-timeout)"
@@ -152,16 +167,22 @@ class Calls:
         while (seconds := self._not_before - loop.time()) > 0:
             await asyncio.sleep(seconds)
 
-    def _hold(self, seconds: float) -> None:
-        if seconds <= LONGEST_ASKED:
+    def _heed(self, error: CallError) -> None:
+        """Keep away for as long as the server asks, or for good if that is too long."""
+        if not error.again or error.wait is None:
+            return
+        if error.wait > LONGEST_ASKED:
+            error.again, error.fatal, error.hopeless = False, True, True
+            error.reason = f"{error.reason} (to be asked again in {error.wait:,.0f} seconds)"
+        else:
             now = asyncio.get_running_loop().time()
-            self._not_before = max(self._not_before, now + seconds)
+            self._not_before = max(self._not_before, now + error.wait)
+            if error.wait >= NOTABLE:
+                LOG.warning("The server asks to be left alone for %.0f seconds", error.wait)
 
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts
         error.reason = scrubbed(error.reason, self._keys)
-        if error.usage is not None and error.usage != Usage():
-            error.cost = self.account.received(error.usage)
         self.account.gave_up(error)
         return error
 

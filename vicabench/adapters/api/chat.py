@@ -14,6 +14,7 @@ from vicabench.adapters.api.failures import (
     CONNECTION,
     EMPTY,
     FILTERED,
+    HTTP,
     MALFORMED,
     REFUSAL,
     CallError,
@@ -31,6 +32,8 @@ NO_KEY = "EMPTY"
 """What is sent to a server of one's own that wants no key; vLLM and SGLang document it so."""
 REFUSED = frozenset({"unsupported_parameter", "unsupported_value"})
 """The codes of a 400 by which OpenAI says that a model does not take a parameter."""
+WITHHELD = frozenset({"content_filter", "content_policy_violation"})
+"""The codes of a 400 by which a prompt is filtered."""
 LIMITS = ("max_completion_tokens", "max_tokens")
 """The new name and the old one of the most tokens that a reply may have."""
 
@@ -78,10 +81,6 @@ class ChatModel:
         """The reply to one message of a user; CallError if there is none."""
         return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
     async def _send(self, parts: Sequence[Part], max_new_tokens: int) -> Completion:
         given = self._given(max_new_tokens)
         messages: Any = [{"role": "user", "content": list(parts)}]
@@ -112,9 +111,10 @@ class ChatModel:
         name = detail.get("param")
         if code in REFUSED and isinstance(name, str) and name in given:
             self._refused.add(name)
-            # Without any limit a reply might be endless: that model cannot be asked.
-            return CallError(MALFORMED, shortened(message), again=not self._refused >= {*LIMITS})
-        if code == "content_filter":
+            endless = self._refused >= {*LIMITS}  # without any limit nothing is asked
+            reason = f"{error.status_code}: {shortened(message)}"
+            return CallError(HTTP, reason, again=not endless, fatal=endless)
+        if code in WITHHELD:
             return CallError(FILTERED, shortened(message))
         return of_status(
             error.status_code,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+MOST = 10**12
+"""Tokens; more is nonsense, and might be more than a float holds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
@@ -40,5 +43,5 @@ class Completion:
 
 def count(value: Any) -> int | None:
     """A number of tokens from a server, None for anything that is none."""
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
     return value if good else None

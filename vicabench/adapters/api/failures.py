@@ -9,8 +9,9 @@ REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed
 UPLOAD = "upload"
 TRANSIENT_STATUS = frozenset({408, 409, 429})
 """Besides all from 500 on: what the providers' own clients send again."""
-FATAL_STATUS = frozenset({401, 403, 404})
-"""No key, not allowed, no such model: no other question would fare better."""
+UNAUTHORIZED = 401
+HOPELESS_STATUS = frozenset({UNAUTHORIZED, 403, 404})
+"""No key, not allowed, no such model: if nothing was answered before, nothing will be."""
 LONGEST_REASON = 500
 
 
@@ -18,8 +19,9 @@ class CallError(Exception):
     """A call that brought no answer; as a text it begins with its `kind`: `budget: ...`.
 
     `again` says that the same call may succeed later, not before `wait` seconds if the server
-    said so; `fatal` that no call will. `usage` is what the failed reply took, if one came at all,
-    `cost` its price, and `attempts` how often the call was sent.
+    said so; `fatal` that no call will, `hopeless` that none will if none has yet. `usage` is
+    what the failed reply took, if one came at all, `cost` its price, and `attempts` how often
+    the call was sent.
     """
 
     def __init__(
@@ -29,12 +31,14 @@ class CallError(Exception):
         *,
         again: bool = False,
         fatal: bool = False,
+        hopeless: bool = False,
         wait: float | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, reason)
         self.kind, self.reason = kind, reason
-        self.again, self.fatal, self.wait, self.usage = again, fatal, wait, usage
+        self.again, self.fatal, self.hopeless = again, fatal, hopeless or fatal
+        self.wait, self.usage = wait, usage
         self.cost: float | None = None
         self.attempts = 0
 
@@ -56,7 +60,8 @@ def of_status(
         HTTP,
         f"{status}: {shortened(reason)}",
         again=again,
-        fatal=spent or status in FATAL_STATUS,
+        fatal=spent or status == UNAUTHORIZED,
+        hopeless=status in HOPELESS_STATUS,
         wait=wait,
     )
 

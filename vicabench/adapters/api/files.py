@@ -19,8 +19,8 @@ from vicabench.adapters.api.failures import MALFORMED, UPLOAD, CallError, of_sta
 from vicabench.adapters.api.waiting import asked_wait
 
 LOG = logging.getLogger(__name__)
-LONGEST_POLL = 10.0
-"""Seconds between two looks at a video that is being processed, at most."""
+SHORTEST_POLL, LONGEST_POLL = 0.05, 10.0
+"""Seconds between two looks at a video that is being processed."""
 DELETING = 30.0
 """Seconds that deleting may take, whatever happens to it."""
 COMMAND, STATUS = "x-goog-upload-command", "x-goog-upload-status"
@@ -58,7 +58,7 @@ class Files:
 
     async def _processed(self, file: types.File) -> types.File:
         """The file once it is active; CallError if it never will be."""
-        wait = self._calls.options.retry_wait
+        wait = max(SHORTEST_POLL, self._calls.options.retry_wait)
         try:
             async with asyncio.timeout(self._calls.options.request_timeout):
                 while file.state == types.FileState.PROCESSING:

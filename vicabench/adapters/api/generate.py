@@ -54,10 +54,6 @@ class GeminiModel:
         """The reply to one message of a user; CallError if there is none."""
         return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aio.aclose()
-
     async def _send(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
         config = types.GenerateContentConfig(
             temperature=0.0,

@@ -59,17 +59,24 @@ def price_of(model: str, file: str) -> Price | None:
 
 
 def _read(file: Path) -> Any:
+    yaml = file.suffix.lower() in (".yaml", ".yml")
     try:
         text = file.read_text(encoding="utf-8")
-        if file.suffix.lower() not in (".yaml", ".yml"):
-            return json.loads(text)
-        import yaml  # noqa: PLC0415  (of the extra, and for YAML alone)
-
-        return yaml.safe_load(text)
+        return _yaml(text) if yaml else json.loads(text)
     except OSError as error:
         raise ConfigError(f"--prices {file} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"--prices {file} is not JSON: {error}.") from None
+        raise ConfigError(f"--prices {file} is not {'YAML' if yaml else 'JSON'}: {error}") from None
+
+
+def _yaml(text: str) -> Any:
+    """The value of a YAML text; ValueError if it is none."""
+    import yaml  # noqa: PLC0415  (of the extra, and for YAML alone)
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None
 
 
 def _is_price(value: Any) -> bool:

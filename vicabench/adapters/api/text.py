@@ -29,9 +29,6 @@ class Model(Protocol):
     async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
         """The reply; CallError if there is none."""
 
-    async def close(self) -> None:
-        """Close the connections."""
-
 
 class TextModel:
     """A model that completes texts; a context manager, to close its connections.
@@ -87,7 +84,6 @@ class TextModel:
 
     def close(self) -> None:
         """Close the connections; what is asked afterwards fails."""
-        self._model.calls.run(self._model.close())
         self._model.calls.close()
 
     def __enter__(self) -> Self:
@@ -122,9 +118,9 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     """The error itself, or what it comes to where the server has refused all from the start."""
-    if not error.fatal or model.calls.account.answered:
+    if not error.hopeless or model.calls.account.answered:
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
     return ConfigError(
-        f"{name} at {endpoint} cannot be asked: {error}. Check the key and the name."
+        f"{name} at {endpoint} cannot be asked: {error}. Check the key, the account and the name."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib.artist import setp
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -51,7 +50,8 @@ def descriptions(judged: Sequence[Judged], judge: str, prompt: str) -> Figure:
     axes.set_xlim(-0.4, len(judged) - 0.6)
     if sum(map(len, names)) > width * CHARACTERS:
         axes.tick_params(axis="x", rotation=25)
-        setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.set_ylim(LOWEST, HIGHEST)
     axes.set_ylabel(f"Judge's score ({LOWEST}–{HIGHEST})")
     legend(figure, *axes.get_legend_handles_labels())
