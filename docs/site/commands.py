@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import typer
 
 from vicabench.cli.main import app
@@ -22,8 +22,8 @@ def reference() -> str:
     return INTRODUCTION + "".join(_commands(typer.main.get_command(app), "vicabench", None))
 
 
-def _commands(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    context = click.Context(command, info_name=name, parent=parent)
+def _commands(command: Any, name: str, parent: typer.Context | None) -> Iterator[str]:
+    context = typer.Context(command, info_name=name, parent=parent)
     within = getattr(command, "commands", None)
     if within is None:
         yield _section(command, context)
@@ -32,7 +32,7 @@ def _commands(command: click.Command, name: str, parent: click.Context | None) -
         yield from _commands(child, part, context)
 
 
-def _section(command: click.Command, context: click.Context) -> str:
+def _section(command: Any, context: typer.Context) -> str:
     """A command's help, and a row for each of its arguments and options."""
     records = [parameter.get_help_record(context) for parameter in command.params]
     rows = "".join(
