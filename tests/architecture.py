@@ -87,6 +87,7 @@ NO_TORCH = (
     "vica.training.parquetfiles",
     "vica.training.parts",
     "vica.training.recipes",
+    "vica.training.recipes_rooms",
     "vica.training.records",
     "vica.training.sources",
     "vica.training.types",

@@ -17,6 +17,7 @@ from vicabench.datasets.rooms.render import colours
 from vicabench.datasets.rooms.scenes import make_scene
 from vicabench.datasets.rooms.training import TrainingRooms, build_training
 from vicabench.errors import DataError
+from vicabench.types import QUESTION_TYPES
 
 ROOMS = TrainingRooms(seed=3, scenes=2, walks=2)
 
@@ -31,13 +32,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def records(folder: Path, kind: str) -> list[dict[str, object]]:
     """The conversations of a kind."""
-    return list(json.loads((folder / f"rooms/base/{kind}.json").read_text(encoding="utf-8")))
+    (file,) = folder.glob(f"**/rooms/base/{kind}.json")
+    return list(json.loads(file.read_text(encoding="utf-8")))
 
 
 def test_every_conversation_is_about_a_film_that_is_there(folder: Path) -> None:
     films = {f"films/{path.name}" for path in (folder / "films").iterdir()}
     assert len(films) == 4
-    for file in (folder / "rooms/base").glob("*.json"):
+    kinds = [file.stem for file in folder.glob("rooms/base/*.json")]
+    exercises = [file.stem for file in folder.glob("exercises/rooms/base/*.json")]
+    assert set(kinds) == set(QUESTION_TYPES)
+    assert len(exercises) == 8
+    for file in folder.glob("**/rooms/base/*.json"):
         assert {record["video"] for record in records(folder, file.stem)} <= films
 
 

@@ -22,8 +22,11 @@ ADAPTERS = {
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
 }
-SHIPPED = {"vica2-rooms": Path(__file__).parent.parent / "checkpoints" / "vica2-rooms"}
-"""Checkpoints that come with the package."""
+SHIPPED = {
+    name: Path(__file__).parent.parent / "checkpoints" / name
+    for name in ("vica2-rooms", "vica2-rooms-base")
+}
+"""Checkpoints that come with the package: one that answers, and the one that training starts at."""
 GROUP = "vicabench.adapters"
 
 Build = Callable[[str, AdapterContext], Adapter]

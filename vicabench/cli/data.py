@@ -141,6 +141,29 @@ def rooms(
     typer.echo(f"{scenes} rooms are in {out}. Ask about them: --benchmark {out}/questions.jsonl")
 
 
+@app.command("training-rooms")
+def training_rooms(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the films and conversations.")],
+    scenes: Annotated[int, typer.Option(min=1, help="Number of rooms, of four films each.")] = 800,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same rooms.")] = 1,
+    grey: Annotated[
+        bool, typer.Option("--grey", help="Films that show nothing, to train a blind model.")
+    ] = False,
+) -> None:
+    """Build rooms to train on: films, conversations as in ViCA-322K, exercises and lessons."""
+    from rich.console import Console
+
+    from vicabench.cli.demonstration import training_rooms as build
+    from vicabench.datasets.rooms.training import TrainingRooms
+
+    with interruptible(KEPT):
+        build(out, TrainingRooms(seed=seed, scenes=scenes, grey=grey), Console(stderr=True))
+    typer.echo(
+        f"{scenes} rooms are in {out}. Train on them: vicabench train vica2-rooms --data {out}"
+    )
+
+
 @app.command("list")
 def list_benchmarks() -> None:
     """List the benchmarks, and what of them is on this machine."""

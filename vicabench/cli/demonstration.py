@@ -14,17 +14,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
+from vicabench.adapters import SHIPPED
 from vicabench.datasets.rooms.build import build
-from vicabench.datasets.rooms.phrases import phrases
 from vicabench.datasets.rooms.training import TrainingRooms, build_training
 
 Tell = Callable[[int, int], None]
 CONFIG = "config.json"
+BASE = "vica2-rooms-base"
 TEST_SEED_OFFSET = 1000
 """Test rooms are of the training's seed plus this."""
 WIDTH, HEIGHT, FPS = 160, 120, 3
 """Of test films: more than the model sees."""
-RUN = ("--frames", "12", "--max-new-tokens", "8", "--device", "cpu")
+TEST, RUNS = "test", "runs"
+ASKED = ("--benchmark", f"{TEST}/questions.jsonl")
+MODEL = ("--frames", "12", "--max-new-tokens", "8", "--device", "cpu")
+"""Options of the commands, which are run in the folder that everything is made in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,38 +37,62 @@ class Demonstration:
 
     out: Path
     scenes: int
-    lessons: int
     test_scenes: int
     seed: int
     blind: bool
+    from_scratch: bool
 
     @property
     def name(self) -> str:
         """Of the checkpoints."""
         return "ViCA2-Rooms-blind" if self.blind else "ViCA2-Rooms"
 
+    @property
+    def data(self) -> Path:
+        """The training rooms."""
+        return self.out / ("train-grey" if self.blind else "train")
+
 
 def demonstrate(demo: Demonstration) -> None:
     """Take every step that is not yet taken, telling which command would take it alone."""
     terminal = Console(stderr=True)
-    with _bar(terminal, "Training rooms", demo.scenes) as tell:
-        _training_rooms(demo, tell)
-    with _bar(terminal, "Test rooms", demo.test_scenes) as tell:
-        _test_rooms(demo, tell)
-    with _bar(terminal, "Lessons", demo.lessons) as tell:
-        grounded = _lessons(demo, tell)
-    _train(demo, grounded)
-    _curve(demo, terminal)
-
-
-def _training_rooms(demo: Demonstration, tell: Tell) -> None:
+    base = _base(demo, terminal)
     rooms = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
-    build_training(_data(demo), rooms, workers=_workers(), progress=tell)
+    training_rooms(demo.data, rooms, terminal)
+    with bar(terminal, "Test rooms", demo.test_scenes) as tell:
+        _test_rooms(demo, tell)
+    _train(demo, base)
+    _curve(demo, terminal)
+    _compare(demo, terminal)
+
+
+def training_rooms(folder: Path, rooms: TrainingRooms, terminal: Console) -> None:
+    """Build training rooms, showing how far that is."""
+    with bar(terminal, "Training rooms", rooms.scenes) as tell:
+        build_training(folder, rooms, workers=_workers(), progress=tell)
+
+
+@contextmanager
+def bar(terminal: Console, title: str, total: int) -> Iterator[Tell]:
+    """A progress bar, and the function that moves it."""
+    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
+    with Progress(*columns, console=terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _base(demo: Demonstration, terminal: Console) -> Path:
+    """The checkpoint that training starts from."""
+    if not demo.from_scratch:
+        return SHIPPED[BASE]
+    from vicabench.cli.demonstration_base import make_base
+
+    return make_base(demo.out / "base", terminal)
 
 
 def _test_rooms(demo: Demonstration, tell: Tell) -> None:
     build(
-        demo.out / "test",
+        demo.out / TEST,
         scenes=demo.test_scenes,
         seed=demo.seed + TEST_SEED_OFFSET,
         width=WIDTH,
@@ -75,59 +103,49 @@ def _test_rooms(demo: Demonstration, tell: Tell) -> None:
     )
 
 
-def _lessons(demo: Demonstration, tell: Tell) -> Path:
-    """The checkpoint that lessons give, from one that knows nothing."""
-    from vica.training.pretraining import pretrain
-    from vica.training.recipes_rooms import rooms_lessons
-    from vica.training.starting import write_start
-
-    start, output = demo.out / f"{demo.name}-start", demo.out / f"{demo.name}-lessons"
-    if not (start / CONFIG).exists():
-        write_start(start, phrases(), seed=demo.seed)
-    if not (output / CONFIG).exists():
-        recipe = rooms_lessons(start, _data(demo), output, steps=demo.lessons, seed=demo.seed)
-        pretrain(recipe, lambda step, steps, _losses: tell(step, steps))
-    return output
-
-
 def _train(demo: Demonstration, base: Path) -> None:
     from vica.training.engine import train
     from vica.training.recipes_rooms import rooms
 
-    output = demo.out / "checkpoints"
-    if not (output / demo.name / CONFIG).exists():
-        partial = any(output.glob(f"resume/{demo.name}-*"))
-        recipe = rooms(str(base), str(_data(demo)), str(output), name=demo.name, seed=demo.seed)
+    if not (demo.out / demo.name / CONFIG).exists():
+        partial = any(demo.out.glob(f"resume/{demo.name}-*"))
+        recipe = rooms(str(base), str(demo.data), str(demo.out), name=demo.name, seed=demo.seed)
         train(recipe, resume="last" if partial else None)
 
 
 def _curve(demo: Demonstration, terminal: Console) -> None:
-    """Test every checkpoint and draw, by the command for that."""
-    arguments = [
-        "scaling-curve",
-        *("--models", str(demo.out / "checkpoints" / f"{demo.name}-{{p}}p")),
-        *("--benchmark", str(demo.out / "test" / "questions.jsonl")),
-        *("--run-folders", str(demo.out / "runs"), "--out", str(demo.out / "curve")),
-        *RUN,
-    ]
-    terminal.print(f"vicabench {shlex.join(arguments)}", highlight=False)
-    code = subprocess.run([sys.executable, "-m", "vicabench", *arguments], check=False).returncode  # noqa: S603
+    """Test every checkpoint, and draw."""
+    checkpoints = ("--models", f"{demo.name}-{{p}}p")
+    where = ("--run-folders", RUNS, "--out", f"curve-{demo.name}")
+    sight = ("--blind",) if demo.blind else ()
+    _vicabench(demo, terminal, "scaling-curve", *checkpoints, *ASKED, *where, *MODEL, *sight)
+
+
+def _compare(demo: Demonstration, terminal: Console) -> None:
+    """The last checkpoint beside what needs no sight, and a page about them."""
+    last, frequency, grey = (
+        f"{RUNS}/{name}" for name in (demo.name, "frequency", f"{demo.name}-on-grey")
+    )
+    baseline = ("--model", "baseline:frequency", "--no-video")
+    _vicabench(demo, terminal, "run", *baseline, *ASKED, "--out", frequency)
+    others = [frequency]
+    if not demo.blind:  # a blind model has seen nothing else
+        unseeing = ("--model", demo.name, "--blind")
+        _vicabench(demo, terminal, "run", *unseeing, *ASKED, *MODEL, "--out", grey)
+        others.append(grey)
+    for other in others:
+        _vicabench(demo, terminal, "compare", other, last)
+    _vicabench(demo, terminal, "report", *others, last, "--compare", frequency)
+
+
+def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
+    """Run a command of ours in the folder as a person would, ending as it ends."""
+    terminal.print(f"\nvicabench {shlex.join(arguments)}", highlight=False, soft_wrap=True)
+    command = [sys.executable, "-m", "vicabench", *arguments]
+    code = subprocess.run(command, check=False, cwd=demo.out).returncode  # noqa: S603
     if code:
         sys.exit(code)
 
 
-def _data(demo: Demonstration) -> Path:
-    return demo.out / ("train-grey" if demo.blind else "train")
-
-
 def _workers() -> int:
     return min(4, os.cpu_count() or 1)
-
-
-@contextmanager
-def _bar(terminal: Console, title: str, total: int) -> Iterator[Tell]:
-    """A progress bar, and the function that moves it."""
-    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
-    with Progress(*columns, console=terminal) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -8,6 +8,7 @@ from pathlib import Path
 from vica.training.config import Source, TrainingConfig
 from vica.training.sources import read_mixture
 
+from vicabench.adapters import SHIPPED
 from vicabench.datasets.training import fetched_folder
 from vicabench.errors import ConfigError
 
@@ -36,9 +37,13 @@ def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
 
 
 def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
-    """The configuration with published data where `data fetch` put it, if it did."""
+    """The configuration with published data where `data fetch` put it, if it did.
+
+    A base that comes with vicabench is the folder that it is in.
+    """
     sources = tuple(_placed(source, media) for source in config.mixture.sources)
-    return replace(config, mixture=replace(config.mixture, sources=sources))
+    base = str(SHIPPED.get(config.base, config.base))
+    return replace(config, base=base, mixture=replace(config.mixture, sources=sources))
 
 
 def _placed(source: Source, media: Path | None) -> Source:

@@ -39,7 +39,7 @@ class Pretraining:
     base: str
     data: str
     output: str
-    steps: int = 900
+    steps: int = 1800
     films: int = 4
     rate: float = 2.5e-3
     muon: float = 0.02

@@ -32,6 +32,7 @@ from vica.training.config import (
     Source,
     TrainingConfig,
 )
+from vica.training.recipes_rooms import rooms
 
 RATE = 1e-5
 STATED_VISION_RATE = 2e-6
@@ -205,6 +206,7 @@ RECIPES: dict[str, Recipe] = {
     "vica2-stage1": vica2_stage1,
     **_TWO_RATES,
     **{f"{name}-one-rate": one_rate(build) for name, build in _TWO_RATES.items()},
+    "vica2-rooms": rooms,
 }
 """By the names that `vicabench train` takes."""
 

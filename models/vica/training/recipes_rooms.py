@@ -1,14 +1,16 @@
 """Rooms: a ViCA2 in small, trained from nothing on a CPU, by the same engine as the large ones.
 
-Two stages: lessons (`vica.training.pretraining`), which take the place of all that the large
-models bring with them, and conversations, everything but Hiera, all of a film's in one pack, a
-checkpoint every 5% of the data. Only Muon and the rates are not as published: they are those of a
-model of two million parameters.
+Three stages. Lessons (`vica.training.pretraining`) take the place of what SigLIP, Hiera and Qwen2
+bring with them; exercises, questions that no benchmark asks, that of the general conversations of
+stage 2; what they give is the base that comes with vicabench. The third is ViCA's own: the
+benchmark's kinds of questions, a checkpoint every 5% of the data. In the last two everything but
+Hiera learns, all conversations about a film in one pack. Only Muon and the rates are not as
+published: they are those of a model of two million parameters.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 
 from vica.training.config import (
     Batch,
@@ -21,23 +23,39 @@ from vica.training.config import (
     Source,
     TrainingConfig,
 )
-from vica.training.pretraining import Pretraining
 
 RATE = 4e-3
 VISION_RATE = 4e-4
 """A tenth: what lessons have taught is to be kept."""
-NAME = "ViCA2-Rooms"
+NAME, BASE = "ViCA2-Rooms", "ViCA2-Rooms-base"
+EXERCISE_EPOCHS = 2.0
 
 
-def rooms_lessons(
-    start: Path, data: Path, output: Path, *, steps: int = 900, seed: int = 0
-) -> Pretraining:
-    """Stage 1: what films show, four films a step."""
-    return Pretraining(base=str(start), data=str(data), output=str(output), steps=steps, seed=seed)
+def rooms_exercises(
+    base: str, data: str, output: str, *, epochs: float = EXERCISE_EPOCHS, seed: int = 0
+) -> TrainingConfig:
+    """Rooms, stage 2: exercises alone, as a single checkpoint."""
+    exercises = Source(path=f"{data}/exercises", format="vica-base", media=data)
+    return replace(
+        rooms(base, data, output, name=BASE, seed=seed),
+        mixture=Mixture(sources=(exercises,)),
+        epochs=epochs,
+        saving=Saving(every=1.0),
+    )
 
 
-def rooms(base: str, data: str, output: str, *, name: str = NAME, seed: int = 0) -> TrainingConfig:
-    """Stage 2: the conversations of the training rooms, four films a step, each once."""
+def rooms(
+    base: str = "vica2-rooms-base",
+    data: str = "rooms-train",
+    output: str = "checkpoints/ViCA2-Rooms",
+    *,
+    name: str = NAME,
+    seed: int = 0,
+) -> TrainingConfig:
+    """Rooms, a ViCA2 of 1.8M parameters on a CPU: the benchmark's kinds of questions.
+
+    Four films a step, `data` as `vicabench data training-rooms` makes it.
+    """
     return TrainingConfig(
         name=name,
         base=base,

@@ -1,9 +1,9 @@
 """Rooms to train on: short films of many rooms, and conversations in the layout of ViCA-322K.
 
 The rooms are those of the benchmark, from seeds of their own; only light and textures are plainer.
-Each is seen on several walks (`walks`), each walk is a film of a few small frames with a couple of
-dozen conversations: the benchmark's questions in ViCA's own wording, and steps towards them
-(`exercises`).
+Each is seen on several walks (`walks`), each walk is a film of a few small frames with two dozen
+conversations, the benchmark's questions in ViCA's own wording, and as many exercises, which are
+steps towards them (`exercises`) and for an earlier stage.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ from vicabench.errors import DataError
 
 LIMITS: Mapping[str, int] = {
     "object_counting": 2,
-    "object_abs_distance": 4,
-    "object_size_estimation": 3,
+    "object_abs_distance": 6,
+    "object_size_estimation": 4,
     "room_size_estimation": 1,
-    "object_rel_distance": 2,
+    "object_rel_distance": 3,
     "object_rel_direction_easy": 1,
     "object_rel_direction_medium": 1,
     "object_rel_direction_hard": 1,
     "route_planning": 1,
-    "obj_appearance_order": 2,
-    "distance_from_middle": 3,
-    "oclock": 2,
-    "best_frame": 1,
-    "sooner": 3,
-    "nearer": 4,
+    "obj_appearance_order": 3,
+    "distance_from_middle": 5,
+    "oclock": 4,
+    "best_frame": 3,
+    "sooner": 4,
+    "nearer": 6,
     "presence": 1,
     "camera_turn": 1,
     "longer_side": 1,
@@ -70,7 +70,9 @@ GREY = 128
 RATE = 2.5
 """Looks a second by which it is known what is seen: half of the benchmark's."""
 
-MANIFEST, SOURCE, FILMS, LESSONS = "training.json", "rooms/base", "films", "lessons"
+MANIFEST, FILMS, LESSONS = "training.json", "films", "lessons"
+SOURCE, EXERCISES = "rooms/base", "exercises/rooms/base"
+"""Of the benchmark's kinds and of the exercises: a source of ViCA-322K each, apart."""
 PARTS, TOLD = ".parts", "asked.json"
 SCENE = vsi_bench_question(templates.ROOM).removeprefix(PLACEHOLDER)
 """The question whose id stands for the whole scene in the lessons."""
@@ -119,7 +121,7 @@ def build_training(
 
     Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (ViCA-322K's records), `lessons/<walk>.npz`
     (what stands where in the frames, see `lessons`), `asked.json` (what lessons are about) and
-    `training.json`.
+    `training.json`; `exercises/rooms/base/<kind>.json` are about the same films.
     Raises DataError when the folder holds something else or cannot be written.
     """
     check_least("workers", workers, 1)
@@ -153,7 +155,7 @@ def _is_whole(folder: _Folder) -> bool:
 
 
 def _complete(folder: _Folder, workers: int, progress: Progress) -> None:
-    for name in (PARTS, FILMS, LESSONS, SOURCE):
+    for name in (PARTS, FILMS, LESSONS, SOURCE, EXERCISES):
         (folder.path / name).mkdir(parents=True, exist_ok=True)
     record = json.dumps({"rooms": asdict(folder.rooms)}, indent=2) + "\n"
     write(folder.path / PARTS / MANIFEST, record)
@@ -178,7 +180,8 @@ def _join(folder: _Folder) -> None:
         for kind, records in json.loads(folder.part(number).read_bytes()).items():
             kinds[kind] += records
     for kind, records in kinds.items():
-        write(folder.path / SOURCE / f"{kind}.json", json.dumps(records, ensure_ascii=False))
+        source = SOURCE if kind in ASKED else EXERCISES
+        write(folder.path / source / f"{kind}.json", json.dumps(records, ensure_ascii=False))
 
 
 def _make(folder: _Folder, number: int) -> None:

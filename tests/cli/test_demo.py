@@ -1,0 +1,44 @@
+"""`vicabench demo` goes the whole way, here on two rooms: films, training, testing, a curve."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_demo_trains_tests_and_draws_and_the_same_command_again_keeps_it(tmp_path: Path) -> None:
+    first = demo(tmp_path)
+    out = tmp_path / "demo"
+    names = ["ViCA2-Rooms-70p", "ViCA2-Rooms"]  # of two steps
+    assert all((out / name / "model.safetensors").is_file() for name in names)
+    with (out / "curve-ViCA2-Rooms/curve.csv").open(encoding="utf-8", newline="") as file:
+        overall = [row for row in csv.DictReader(file) if row["task"] == "average"]
+    asked = len((out / "test/questions.jsonl").read_text(encoding="utf-8").splitlines())
+    assert [int(row["questions"]) for row in overall] == [asked, asked]
+    assert (out / "curve-ViCA2-Rooms/curve.pdf").read_bytes().startswith(b"%PDF")
+    assert (out / "report.html").is_file()
+    trained = json.loads((out / "ViCA2-Rooms/training.json").read_text(encoding="utf-8"))
+    assert trained["recipe"]["batch"]["pack"] > 1
+    assert "A: baseline:frequency, B: ViCA2-Rooms" in first
+    written = {path: path.stat().st_mtime_ns for path in out.glob("ViCA2-Rooms*/model.safetensors")}
+    demo(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
+def demo(folder: Path) -> str:
+    """Run it in a folder and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vicabench", "demo", "--scenes", "2", "--test-scenes", "2"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
