@@ -32,9 +32,12 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests (`nox -s tests -- -k words` for some), the models' on a CPU."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
+    # Built for CUDA, as which it cannot be imported here: one test brings what it takes to do so.
+    vision = f"{session.create_tmp()}/torchvision"
+    session.install(*CONSTRAINTS, "--no-deps", "--upgrade", "--target", vision, "torchvision")
     # Two processes with two threads each would wait for each other most of the time.
-    threads = {"OMP_NUM_THREADS": "1"}
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs, env=threads)
+    variables = {"OMP_NUM_THREADS": "1", "VICABENCH_TORCHVISION": vision}
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs, env=variables)
 
 
 @nox.session

@@ -179,7 +179,7 @@ def test_a_broken_checkpoint_is_refused_with_the_reason(
     folder = Path(shutil.copytree(place / "tiny", tmp_path / "broken"))
     spoil(folder)
     with pytest.raises(ConfigError) as refused:
-        build_adapter(str(folder), context(benchmark))
+        build_adapter(f"vica:{folder}", context(benchmark))
     assert words in str(refused.value)
 
 

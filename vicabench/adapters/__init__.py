@@ -2,7 +2,8 @@
 
 `--model NAME:ARGUMENT` asks the module of that name for `build(argument, context)`. Adapters of
 other packages are found through the entry-point group `vicabench.adapters`; see
-docs/adapters.md. A folder, or a hub id of the form `owner/name`, is a checkpoint of ViCA's.
+docs/adapters.md. A folder, or a hub id of the form `owner/name`, is a checkpoint, whose
+configuration says whether it is ViCA's or any other model of transformers.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from vicabench.types import Adapter, AdapterContext, ModelOptions
 
 ADAPTERS = {
     "baseline": "vicabench.adapters.baselines",
+    "hf": "vicabench.adapters.hf.adapter",
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
 }
+CHECKPOINTS = "vicabench.adapters.family"
+"""What answers for a folder or a hub id without a name before it."""
 SHIPPED = {
     name: Path(__file__).parent.parent / "checkpoints" / name
     for name in ("vica2-rooms", "vica2-rooms-base")
@@ -72,9 +76,11 @@ def find_adapter(spec: str) -> tuple[Build, str]:
     installed = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in installed and name not in ADAPTERS:
         return _load(installed[name]), argument
-    if name not in ADAPTERS and _is_checkpoint(spec):
-        name, argument = "vica", spec
-    if name not in ADAPTERS:
+    if name in ADAPTERS:
+        module = ADAPTERS[name]
+    elif _is_checkpoint(spec):
+        module, argument = CHECKPOINTS, spec
+    else:
         known = ", ".join(f"{known}:..." for known in [*ADAPTERS, *sorted(installed)])
         raise ConfigError(
             f"No adapter answers for --model {spec}. Known are {known}; a checkpoint is a folder "
@@ -82,7 +88,7 @@ def find_adapter(spec: str) -> tuple[Build, str]:
             f"group '{GROUP}' (docs/adapters.md)."
         )
     with explained():
-        return importlib.import_module(ADAPTERS[name]).build, argument
+        return importlib.import_module(module).build, argument
 
 
 def _is_checkpoint(spec: str) -> bool:

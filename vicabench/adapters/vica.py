@@ -15,8 +15,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from transformers.utils.logging import disable_progress_bar
 from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
 from vica.answering import describe
@@ -30,6 +28,7 @@ from vica.thinking import split_reply
 from vica.visuals import Visual
 
 from vicabench.adapters.checkpoints import identity, local_folder
+from vicabench.adapters.devices import device_of, dtype_of, name_of, shown
 from vicabench.adapters.extras import explained
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
@@ -43,13 +42,6 @@ EXAMPLES = tuple(
     for options in ((), ("A. {option}", "B. {option}"))
 )
 """One of each kind, to identify and to measure a wording by."""
-GREY = 128
-DTYPES = {
-    "auto": None,
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +63,7 @@ class ViCAAdapter:
     @property
     def device_name(self) -> str:
         """The device as its maker calls it, or its type."""
-        device = self.predictor.model.device
-        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return name_of(self.predictor.model.device)
 
     def prepare(self, video: Video) -> Visual | None:
         """The pixels of the frames, or of grey ones in their place, as the encoders take them.
@@ -89,9 +80,7 @@ class ViCAAdapter:
         return None
 
     def _pixels(self, video: Video) -> Visual:
-        frames_THWC = video.frames_THWC
-        if self.options.blind:
-            frames_THWC = np.full_like(frames_THWC, GREY)
+        frames_THWC = shown(video.frames_THWC, blind=self.options.blind)
         predictor = self.predictor
         return predictor.processor.video(frames_THWC, device=predictor.model.device)
 
@@ -185,7 +174,7 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     if not argument:
         raise ConfigError("Say which checkpoint: --model nkkbr/ViCA2, or --model ./folder")
     options = context.options
-    device, dtype = _device(options.device), _dtype(options.dtype)
+    device, dtype = device_of(options.device), dtype_of(options.dtype)
     if options.wording not in WORDINGS:
         known = ", ".join(WORDINGS)
         raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.")
@@ -278,22 +267,3 @@ def _parts(raw: str) -> dict[str, str] | None:
     if thinking is None:
         return None
     return {name: part for name, part in asdict(thinking).items() if part is not None}
-
-
-def _device(name: str) -> torch.device:
-    """The device of this name; ConfigError if there is none here."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.ones(1, device=device).item()  # which a device without memory cannot give
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"--device {name} cannot be used here: {reason}") from error
-    return device
-
-
-def _dtype(name: str) -> torch.dtype | None:
-    if name not in DTYPES:
-        raise ConfigError(f"There is no --dtype {name}. Choose one of {', '.join(DTYPES)}.")
-    return DTYPES[name]

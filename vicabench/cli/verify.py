@@ -25,9 +25,7 @@ from vicabench.cli.options import (
 
 
 def command(
-    model: Annotated[
-        str, typer.Option(help="A checkpoint of ViCA or ViCA2: a hub id or folder.", metavar="SPEC")
-    ],
+    model: Annotated[str, typer.Option(help="A checkpoint: a hub id or folder.", metavar="SPEC")],
     benchmark: Annotated[
         str, typer.Option(help="vsi-bench, rooms, or a questions.jsonl of your own.")
     ] = "rooms",

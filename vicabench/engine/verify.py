@@ -34,7 +34,7 @@ def verifiable(
     if not hasattr(adapter, "both_ways"):
         raise ConfigError(
             f"{model} has only one way of answering, so there is nothing to compare. verify is for "
-            "models that share the prefill of a video: ViCA and ViCA2."
+            "models that share the prefill of a video: docs/models.md names them."
         )
     return adapter
 

@@ -1,0 +1,215 @@
+"""`--model hf:...`: tiny random models of transformers' own classes, asked about real videos."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers.utils.import_utils import is_torchvision_available
+from vica.errors import ScoresError
+from vica.video import read_frames
+
+from tests.hf_models import KINDS, write_hf_model
+from tests.support import read_jsonl, refuses
+from tests.videos import write_clip
+from vicabench.adapters import build_adapter
+from vicabench.adapters.hf.adapter import HFAdapter, SharingAdapter
+from vicabench.adapters.hf.text import text_model
+from vicabench.datasets.rooms.build import build as build_rooms
+from vicabench.prompts import vsi_bench
+from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
+
+FRAMES, NEW = 4, 5
+AS_IMAGES = tuple(name for name in KINDS if name != "llava_next_video")
+BENCHMARK = Benchmark(name="b", subset="", revision="", questions=(), files={})
+TEXTS = ("How many chairs are there?", "How far is it from the bed to the door, in meters?", "Why?")
+QUESTIONS = tuple(
+    Question(id=str(n), video="clip", task="object_counting", text=text, answer="1")
+    for n, text in enumerate(TEXTS)
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of every kind under its name, a clip and a room."""
+    folder = tmp_path_factory.mktemp("place")
+    for name in (*KINDS, "gemma3"):
+        write_hf_model(folder / name, name)
+    write_clip(folder / "clip.mp4", frames=12)
+    build_rooms(folder / "rooms", scenes=1, seed=7, width=96, height=72, fps=1, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def video(place: Path) -> Video:
+    frames = read_frames(place / "clip.mp4", FRAMES)
+    return Video(
+        name="clip",
+        path=place / "clip.mp4",
+        frames_THWC=frames.pixels_THWC,
+        seconds=frames.seconds,
+        duration=frames.duration,
+    )
+
+
+def adapter_of(folder: Path, **options: Any) -> HFAdapter:
+    chosen = ModelOptions(**{"max_new_tokens": NEW, **options})
+    context = AdapterContext(benchmark=BENCHMARK, seed=0, frames=FRAMES, options=chosen)
+    adapter = build_adapter(f"hf:{folder}", context)
+    assert isinstance(adapter, HFAdapter)
+    return adapter
+
+
+def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
+    """What transformers answers by itself, as its documentation shows: one prompt after another."""
+    model, processor = adapter.reader.model, adapter.reader.inputs.processor
+    images = [Image.fromarray(frame) for frame in video.frames_THWC]
+    for question in QUESTIONS:
+        content = [
+            *[{"type": "image"}] * len(images),
+            {"type": "text", "text": vsi_bench(question)},
+        ]
+        text = processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True
+        )
+        options = adapter.reader.inputs.options
+        made = processor(text=[text], images=[images], return_tensors="pt", **options)
+        new = model.generate(**made, max_new_tokens=NEW, do_sample=False)
+        ids = new[0, made["input_ids"].shape[1] :]
+        yield processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+
+
+def vicabench(place: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vicabench", *arguments],
+        cwd=place,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **extra},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_every_class_that_reads_images_runs_rooms_to_a_table(place: Path) -> None:
+    models = [f"--model=./{name}" for name in AS_IMAGES[:-1]] + [f"--model=hf:./{AS_IMAGES[-1]}"]
+    where = ("--benchmark", "rooms/questions.jsonl", "--frames", "3", "--max-new-tokens", "2")
+    done = vicabench(place, "run", *models, *where, "--out", "runs")
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in AS_IMAGES)
+    for run in (place / "runs").iterdir():
+        told = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["adapter"]
+        assert (told["prefill"], told["vision"]) == ("once a video", "once a video")
+        assert len(told["checkpoint"]["sha256"]) == 64
+        lines = read_jsonl(run / "predictions.jsonl")
+        assert len(lines) > 5
+        assert {line["error"] for line in lines} == {None}
+    if not is_torchvision_available():
+        assert done.stderr.count("torchvision is not installed") == len(AS_IMAGES)
+        assert told["frames_as"] == "images"
+
+
+@pytest.mark.skipif(is_torchvision_available(), reason="frames are a video where torchvision is")
+@pytest.mark.parametrize("name", AS_IMAGES)
+def test_a_shared_prefill_answers_as_whole_prompts_and_as_transformers_do(
+    place: Path, video: Video, name: str
+) -> None:
+    adapter = adapter_of(place / name)
+    assert isinstance(adapter, SharingAdapter)
+    found = list(adapter.both_ways(video, QUESTIONS))
+    assert [agreement.parted for agreement in found] == [None] * len(QUESTIONS)
+    # Logits are of the order of 3 here; another order of summation differs by some 1e-6.
+    assert max(agreement.difference for agreement in found) < 1e-4
+    assert [agreement.shared for agreement in found] == list(plainly(adapter, video))
+
+
+@pytest.mark.parametrize("name", ["internvl", "gemma3"])
+def test_the_vision_tower_sees_a_video_once_however_many_questions_there_are(
+    place: Path, video: Video, name: str
+) -> None:
+    adapter = adapter_of(place / name)
+    seen: list[str] = []
+    adapter.reader.model.get_encoder("image").register_forward_hook(lambda *_: seen.append(name))
+    replies = list(adapter.answer(video, QUESTIONS))
+    assert [reply.error for reply in replies] == [None] * len(QUESTIONS)
+    assert seen == [name]
+
+
+def windowed(place: Path) -> Path:
+    folder = place / "windowed"
+    window = {"use_sliding_window": True, "sliding_window": 32}
+    layers = ["full_attention", "sliding_attention"]
+    return write_hf_model(folder, "qwen2_vl", layer_types=layers, **window)
+
+
+@pytest.mark.skipif(is_torchvision_available(), reason="frames are a video where torchvision is")
+def test_what_cannot_share_its_prefill_answers_one_by_one_and_says_so(
+    place: Path, video: Video, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder, why in ((place / "gemma3", "its processor"), (windowed(place), "a layer of its")):
+        adapter = adapter_of(folder)
+        assert adapter.settings["prefill"].startswith(f"for each question: {why}")
+        assert not hasattr(adapter, "both_ways")
+        replies = [reply.response for reply in adapter.answer(video, QUESTIONS)]
+        assert replies == list(plainly(adapter, video))
+        assert "Fallback: each question's prefill reads the whole video again" in caplog.text
+        caplog.clear()
+
+
+def test_a_blind_model_sees_grey(place: Path, video: Video) -> None:
+    sighted, blind = (adapter_of(place / "internvl", blind=each) for each in (False, True))
+    grey = Video(
+        name="grey",
+        path=video.path,
+        frames_THWC=np.full_like(video.frames_THWC, 128),
+        seconds=video.seconds,
+        duration=video.duration,
+    )
+    replies = [
+        [answer.response for answer in adapter.answer(shown, QUESTIONS)]
+        for adapter, shown in ((blind, video), (sighted, grey), (sighted, video))
+    ]
+    assert replies[0] == replies[1] != replies[2]
+    assert blind.settings["blind"] is True
+
+
+def test_questions_that_cannot_be_asked_fail_alone(place: Path, video: Video) -> None:
+    ask = adapter_of(place / "qwen2_5_vl").about(video)
+    bad, long, good = ask(["What is <|image_pad|>?", "How long? " * 1000, "How many?"])
+    assert bad.error is not None
+    assert "placeholder" in bad.error
+    assert long.error is not None
+    assert "more than the context of 8192" in long.error
+    assert good.new_tokens == NEW
+    assert ask(["How many?"])[0].response == good.response
+
+
+def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> None:
+    adapter = adapter_of(place / "llava_onevision")
+    with torch.no_grad():
+        adapter.reader.model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(ScoresError, match="not numbers"):
+        list(adapter.answer(video, QUESTIONS))
+
+
+def test_a_model_is_asked_about_text_alone(place: Path) -> None:
+    model = text_model(str(place / "qwen2_vl"), ModelOptions(device="cpu"))
+    one, two = (model.complete(prompt, 6) for prompt in ("How many is a dozen?", "Why is that?"))
+    assert one == model.complete("How many is a dozen?", 6) != two
+    assert model.settings["modality"] == "image-text"
+
+
+def test_a_model_that_needs_torchvision_says_how_to_get_it(place: Path) -> None:
+    if is_torchvision_available():
+        pytest.skip("it is installed")
+    done = vicabench(place, "ask", "clip.mp4", "Why?", "--model", "./llava_next_video")
+    refuses(done, "llava_next_video", "pip install torchvision")

@@ -1,0 +1,142 @@
+"""What transformers cannot run safely or wholly is refused, before weights are downloaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests import hub as hubs
+from tests.hf_models import write_hf_model
+from tests.support import refuses, rows_about, write_jsonl
+from tests.videos import write_clip
+from vicabench.adapters import build_adapter
+from vicabench.adapters.hf.text import text_model
+from vicabench.errors import ConfigError
+from vicabench.types import AdapterContext, Benchmark, ModelOptions
+
+BENCHMARK = Benchmark(name="b", subset="", revision="", questions=(), files={})
+MODEL = "internvl"
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_hf_model(tmp_path_factory.mktemp("good") / MODEL, MODEL)
+
+
+def config(folder: Path, **fields: object) -> None:
+    path = folder / "config.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**told, **fields}), encoding="utf-8")
+
+
+def pickle(folder: Path) -> None:
+    torch.save({}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def lose_a_weight(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors.popitem()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def cut(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+
+
+def lose_the_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink()
+
+
+def show_no_frames(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content[-1].text }}")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (pickle, "only those are read: pickled weights can run code"),
+        (lose_a_weight, "1 weights of InternVLForConditionalGeneration are missing"),
+        (cut, "cannot be loaded"),
+        (lose_the_template, "chat template"),
+        (show_no_frames, "no place for the frames"),
+        (lambda folder: config(folder, model_type="llava_llama"), "vicabench import"),
+        (
+            lambda folder: config(folder, model_type="internvl_chat", auto_map={"AutoModel": "x"}),
+            "(auto_map) is never run. OpenGVLab publishes",
+        ),
+        (lambda folder: config(folder, model_type="qwen2"), "for text alone"),
+        (lambda folder: config(folder, model_type="florence2"), "reads text with an encoder"),
+        (
+            lambda folder: config(folder, model_type="vica_qwen"),
+            "is a ViCA2, which has an adapter of its own: leave out hf:",
+        ),
+        (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
+        (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_run_is_refused_with_the_reason(
+    good: Path, tmp_path: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "spoilt"))
+    spoil(folder)
+    context = AdapterContext(benchmark=BENCHMARK, seed=0, frames=4)
+    with pytest.raises(ConfigError) as refused:
+        build_adapter(f"hf:{folder}", context)
+    assert words in str(refused.value)
+
+
+def test_options_that_such_models_do_not_have_are_refused(good: Path) -> None:
+    options = ModelOptions(group_size=2, compile=True)
+    context = AdapterContext(benchmark=BENCHMARK, seed=0, frames=4, options=options)
+    with pytest.raises(ConfigError, match="--group-size, --compile"):
+        build_adapter(f"hf:{good}", context)
+
+
+def test_a_model_of_text_alone_needs_a_chat_template(good: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(good, tmp_path / "mute"))
+    lose_the_template(folder)
+    with pytest.raises(ConfigError, match="chat template"):
+        text_model(str(folder))
+
+
+def test_a_hub_id_is_routed_by_its_configuration_and_recorded_by_its_commit(
+    good: Path, tmp_path: Path
+) -> None:
+    files = {path.name: path.read_bytes() for path in good.iterdir()}
+    vila = {**files, "config.json": b'{"model_type": "llava_llama", "architectures": ["VILA"]}'}
+    write_clip(tmp_path / "clip0.mp4", frames=6)
+    write_jsonl(tmp_path / "questions.jsonl", rows_about(1)[:2])
+    with hubs.serve({"models/lab/intern": files, "models/lab/VILA1.5-3b": vila}) as hub:
+        environment = {**hub.environment(tmp_path / "home"), "COLUMNS": "200"}
+
+        def run(model: str) -> subprocess.CompletedProcess[str]:
+            options = ("--frames", "2", "--max-new-tokens", "2", "--out", "run", "--model", model)
+            return subprocess.run(
+                [sys.executable, "-m", "vicabench", "run", "--benchmark=questions.jsonl", *options],
+                cwd=tmp_path,
+                env={**os.environ, **environment},
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+
+        refuses(run("lab/VILA1.5-3b"), "llava_llama", "VILA-1.5 and NVILA have no class")
+        assert hub.downloads("model.safetensors") == []
+        done = run("lab/intern")
+        commit = hub.repositories["models/lab/intern"][-1].commit
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    assert told["config"]["adapter"]["checkpoint"] == {"commit": commit}
+    assert told["config"]["adapter"]["class"] == "InternVLForConditionalGeneration"

@@ -1,0 +1,303 @@
+"""Tiny random models of transformers' own classes, saved as whole folders as published ones are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as hf
+from tokenizers import AddedToken
+from tokenizers.pre_tokenizers import ByteLevel
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
+    "{% if c.type == 'image' %}IMAGE{% elif c.type == 'video' %}VIDEO"
+    "{% else %}{{ c.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+QWEN_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+LLAVA_TOKENS = ("<image>", "<video>")
+GEMMA_TOKENS = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "\n\n\n")
+INTERN_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
+WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 8192,
+    "bos_token_id": 256,
+    "eos_token_id": 258,
+    "pad_token_id": 256,
+}
+MROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10_000.0}
+VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A family: its configuration, the tokens of its prompts, the files of its processors."""
+
+    tokens: tuple[str, ...]
+    image: str
+    video: str
+    config: Callable[[Mapping[str, int]], Any]
+    files: Mapping[str, Mapping[str, Any]]
+    special: Mapping[str, str]
+
+
+def qwen(config: Callable[[Mapping[str, int]], Any], processor: str, video: str) -> Kind:
+    size = {"shortest_edge": 28 * 28, "longest_edge": 56 * 56}
+    sizes = {"size": size, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2}
+    if processor == "Qwen3VLProcessor":
+        sizes = {"size": {"shortest_edge": 32 * 32, "longest_edge": 8 * 64 * 64}, **sizes}
+        sizes |= {"patch_size": 16}
+    return Kind(
+        tokens=QWEN_TOKENS,
+        image="<|vision_start|><|image_pad|><|vision_end|>",
+        video="<|vision_start|><|video_pad|><|vision_end|>",
+        config=config,
+        files={
+            "preprocessor_config.json": {"image_processor_type": "Qwen2VLImageProcessor", **sizes},
+            "video_preprocessor_config.json": {"video_processor_type": video, **sizes},
+            "processor_config.json": {"processor_class": processor},
+        },
+        special={},
+    )
+
+
+def qwen_ids(ids: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "vision_start_token_id": ids["<|vision_start|>"],
+        "vision_end_token_id": ids["<|vision_end|>"],
+        "image_token_id": ids["<|image_pad|>"],
+        "video_token_id": ids["<|video_pad|>"],
+    }
+
+
+def qwen2_vl(ids: Mapping[str, int]) -> Any:
+    vision = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2}
+    text = {**TEXT, "rope_parameters": MROPE}
+    return hf.Qwen2VLConfig(text_config=text, vision_config=vision, **qwen_ids(ids))
+
+
+def qwen2_5_vl(ids: Mapping[str, int]) -> Any:
+    vision = {
+        "depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48,
+        "out_hidden_size": 32, "window_size": 28, "fullatt_block_indexes": [1],
+        "tokens_per_second": 2,
+    }  # fmt: skip
+    text = {**TEXT, "rope_parameters": MROPE}
+    return hf.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **qwen_ids(ids))
+
+
+def qwen3_vl(ids: Mapping[str, int]) -> Any:
+    vision = {
+        "depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48,
+        "out_hidden_size": 32, "num_position_embeddings": 16, "deepstack_visual_indexes": [0],
+    }  # fmt: skip
+    text = {**TEXT, "head_dim": 8, "rope_parameters": {**MROPE, "mrope_interleaved": True}}
+    return hf.Qwen3VLConfig(text_config=text, vision_config=vision, **qwen_ids(ids))
+
+
+def internvl(ids: Mapping[str, int]) -> Any:
+    vision = {**VISION, "num_attention_heads": 2, "image_size": [28, 28], "patch_size": [14, 14]}
+    text = {"model_type": "qwen2", **TEXT}
+    return hf.InternVLConfig(
+        vision_config=vision, text_config=text, image_token_id=ids["<IMG_CONTEXT>"]
+    )
+
+
+def llava_onevision(ids: Mapping[str, int]) -> Any:
+    vision = {
+        "model_type": "siglip_vision_model", **VISION,
+        "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    return hf.LlavaOnevisionConfig(
+        vision_config=vision,
+        text_config={"model_type": "qwen2", **TEXT},
+        image_token_index=ids["<image>"],
+        video_token_index=ids["<video>"],
+        image_grid_pinpoints=[[28, 28], [56, 56]],
+        vision_feature_layer=-1,
+    )
+
+
+def llava_next_video(ids: Mapping[str, int]) -> Any:
+    vision = {
+        "model_type": "clip_vision_model", **VISION,
+        "num_attention_heads": 2, "image_size": 28, "patch_size": 7,
+    }  # fmt: skip
+    return hf.LlavaNextVideoConfig(
+        vision_config=vision,
+        text_config={"model_type": "llama", **TEXT},
+        image_token_index=ids["<image>"],
+        video_token_index=ids["<video>"],
+        image_grid_pinpoints=[[28, 28], [56, 56]],
+    )
+
+
+def gemma3(ids: Mapping[str, int]) -> Any:
+    vision = {
+        **VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    return hf.Gemma3Config(
+        vision_config=vision,
+        text_config={**TEXT, "head_dim": 8, "sliding_window": 16},
+        mm_tokens_per_image=4,
+        image_token_index=ids["<image_soft_token>"],
+        boi_token_index=ids["<start_of_image>"],
+        eoi_token_index=ids["<end_of_image>"],
+    )
+
+
+def squares(side: int, kind: str, video: str, **more: Any) -> dict[str, Mapping[str, Any]]:
+    size = {"height": side, "width": side}
+    return {
+        "preprocessor_config.json": {"image_processor_type": kind, "size": size, **more},
+        "video_preprocessor_config.json": {"video_processor_type": video, "size": size},
+    }
+
+
+KINDS: Mapping[str, Kind] = {
+    "qwen2_vl": qwen(qwen2_vl, "Qwen2VLProcessor", "Qwen2VLVideoProcessor"),
+    "qwen2_5_vl": qwen(qwen2_5_vl, "Qwen2_5_VLProcessor", "Qwen2VLVideoProcessor"),
+    "qwen3_vl": qwen(qwen3_vl, "Qwen3VLProcessor", "Qwen3VLVideoProcessor"),
+    "internvl": Kind(
+        tokens=INTERN_TOKENS,
+        image="<IMG_CONTEXT>\n",
+        video="<video>\n",
+        config=internvl,
+        files={
+            **squares(28, "GotOcr2ImageProcessor", "InternVLVideoProcessor", crop_to_patches=False),
+            "processor_config.json": {
+                "processor_class": "InternVLProcessor",
+                "image_seq_length": 1,
+            },
+        },
+        special={
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        },
+    ),
+    "llava_onevision": Kind(
+        tokens=LLAVA_TOKENS,
+        image="<image>\n",
+        video="<video>\n",
+        config=llava_onevision,
+        files={
+            **squares(
+                28,
+                "LlavaOnevisionImageProcessor",
+                "LlavaOnevisionVideoProcessor",
+                image_grid_pinpoints=[[28, 28], [56, 56]],
+            ),
+            "processor_config.json": {
+                "processor_class": "LlavaOnevisionProcessor",
+                "num_image_tokens": 4,
+                "vision_feature_select_strategy": "full",
+            },
+        },
+        special={},
+    ),
+    "llava_next_video": Kind(
+        tokens=LLAVA_TOKENS,
+        image="<image>\n",
+        video="<video>\n",
+        config=llava_next_video,
+        files={
+            "preprocessor_config.json": {
+                "image_processor_type": "LlavaNextImageProcessor",
+                "size": {"shortest_edge": 28},
+                "crop_size": {"height": 28, "width": 28},
+                "image_grid_pinpoints": [[28, 28], [56, 56]],
+            },
+            "video_preprocessor_config.json": {
+                "video_processor_type": "LlavaNextVideoVideoProcessor",
+                "size": {"shortest_edge": 28},
+                "crop_size": {"height": 28, "width": 28},
+            },
+            "processor_config.json": {
+                "processor_class": "LlavaNextVideoProcessor",
+                "patch_size": 7,
+                "vision_feature_select_strategy": "default",
+                "num_additional_image_tokens": 1,
+            },
+        },
+        special={},
+    ),
+}
+
+FALLBACK = {
+    "gemma3": Kind(
+        tokens=GEMMA_TOKENS,
+        image="<start_of_image>",
+        video="",
+        config=gemma3,
+        files={
+            "preprocessor_config.json": {
+                "image_processor_type": "Gemma3ImageProcessor",
+                "size": {"height": 28, "width": 28},
+            },
+            "processor_config.json": {"processor_class": "Gemma3Processor", "image_seq_length": 4},
+        },
+        special={
+            "boi_token": "<start_of_image>",
+            "image_token": "<image_soft_token>",
+            "eoi_token": "<end_of_image>",
+        },
+    )
+}
+"""What cannot share its prefill: layers with a window, images that see what follows in them, and
+newlines around an image that become one token with others."""
+
+
+def tokenizer_of(kind: Kind) -> Any:
+    """An id a byte, and the special tokens of the family last."""
+    tokenizer = hf.Qwen2Tokenizer(
+        vocab={word: number for number, word in enumerate(WORDS)},
+        merges=[],
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+        extra_special_tokens=dict(kind.special),
+        model_max_length=8192,
+    )
+    tokenizer.add_tokens([AddedToken(t, special=True) for t in kind.tokens], special_tokens=True)
+    return tokenizer
+
+
+def write_hf_model(folder: Path, name: str, **changes: Any) -> Path:
+    """Write a tiny random model of the class that `name` stands for to a folder; return it.
+
+    `changes` are attributes of its text configuration.
+    """
+    kind = {**KINDS, **FALLBACK}[name]
+    tokenizer = tokenizer_of(kind)
+    config = kind.config(tokenizer.get_vocab())
+    config.text_config.vocab_size = len(tokenizer)
+    for key, value in changes.items():
+        setattr(config.text_config, key, value)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = hf.AutoModelForImageTextToText.from_config(config)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:  # larger than usual, so that what is read decides what is said
+                weight.mul_(8)
+    model.generation_config = hf.GenerationConfig(eos_token_id=258, pad_token_id=256)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    template = CHATML.replace("IMAGE", kind.image).replace("VIDEO", kind.video)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    for file, content in kind.files.items():
+        (folder / file).write_text(json.dumps(content), encoding="utf-8")
+    return folder

@@ -1,0 +1,18 @@
+"""`--model FOLDER` or `--model OWNER/NAME`: whose checkpoint it is, as its configuration says."""
+
+from __future__ import annotations
+
+from vica.hub import MODEL_TYPES
+
+from vicabench.adapters import vica
+from vicabench.adapters.hf import adapter as hf
+from vicabench.adapters.hf.checkpoint import read_config, small_files
+from vicabench.types import Adapter, AdapterContext
+
+
+def build(argument: str, context: AdapterContext) -> Adapter:
+    """The adapter for a checkpoint: ViCA's for ViCA and ViCA2, transformers' for all others."""
+    kind = read_config(small_files(argument), argument).get("model_type")
+    if kind in MODEL_TYPES:
+        return vica.build(argument, context)
+    return hf.build(argument, context)

@@ -1,0 +1,1 @@
+"""Any video model that transformers knows: `--model hf:ORG/NAME` or `--model hf:./folder`."""

@@ -1,0 +1,200 @@
+"""From frames and questions to what a model reads: the chat template, and each token once.
+
+The processor sees the frames once a video, with one prompt. What it put in the place of the
+placeholders stands in all other prompts too, so those are only tokenised. Where a processor
+changes more than the placeholders, it has to see the frames again with each prompt.
+
+Shapes: T frames, H, W, C as in `Video`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy, deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from transformers.video_utils import VideoMetadata
+from vica.errors import InputError
+
+MILLISECONDS = 1000
+TYPES = "token_type_ids"
+"""How the names end of what tells apart the tokens of a prompt; those of a text are 0."""
+FRAME_OPTIONS: Mapping[str, Mapping[str, Any]] = {"internvl": {"crop_to_patches": False}}
+"""How a frame differs from a photograph as an image: InternVL reads each frame of a video whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """The ids of a prompt, and of what kind each is under the names that models know."""
+
+    ids: tuple[int, ...]
+    types: Mapping[str, tuple[int, ...]]
+
+    def first(self, length: int) -> Tokens:
+        """The tokens that a prompt begins with."""
+        return Tokens(
+            ids=self.ids[:length],
+            types={name: kinds[:length] for name, kinds in self.types.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What a processor made of a video, for any prompt: `tensors`, and the tokens up to its end.
+
+    `head` are the ids before the video, and `count` placeholders stand for it in a text. Without
+    `tokens` the processor is given `visual` again with each prompt.
+    """
+
+    tensors: Mapping[str, Any]
+    visual: Mapping[str, Any]
+    tokens: Tokens | None = None
+    head: tuple[int, ...] = ()
+    count: int = 0
+
+
+class Inputs:
+    """What one model is given: `as_video` frames are one video, else an image each.
+
+    `exact` says that only placeholders change, so that the frames are processed once a video.
+    Raises InputError for a processor or a chat template without a place for frames.
+    """
+
+    def __init__(self, processor: Any, *, as_video: bool, model_type: str) -> None:
+        self.processor, self.as_video = processor, as_video
+        self.options = dict(FRAME_OPTIONS.get(model_type, {})) if not as_video else {}
+        name = "video_token" if as_video else "image_token"
+        token = getattr(processor, name, None)
+        if not isinstance(token, str):
+            raise InputError(f"{type(processor).__name__} has no {name}: it cannot be given frames")
+        self._placeholder = int(processor.tokenizer.convert_tokens_to_ids(token))
+        self.exact = True
+        probe = self.see(np.zeros((2, 64, 64, 3), np.uint8), (0.0, 1.0), 2.0)
+        self.exact = probe.tokens is not None
+
+    def copy(self) -> Inputs:
+        """The same with a processor of its own: a tokenizer serves one thread at a time."""
+        other = copy(self)
+        other.processor = deepcopy(self.processor)
+        return other
+
+    def text(self, question: str, frames: int) -> str:
+        """The whole prompt: the frames, then the question, as the chat template has it."""
+        place = {"type": "video"} if self.as_video else {"type": "image"}
+        places = [place] * (1 if self.as_video else frames)
+        turn = {"role": "user", "content": [*places, {"type": "text", "text": question}]}
+        return str(self.processor.apply_chat_template([turn], add_generation_prompt=True))
+
+    def see(
+        self, frames_THWC: NDArray[np.uint8], seconds: Sequence[float], duration: float
+    ) -> Seen:
+        """What the processor makes of a video. InputError for a template without a place for it."""
+        visual: dict[str, Any] = dict(self.options)
+        if self.as_video:
+            clock = _clock(frames_THWC, seconds, duration)
+            visual |= {
+                "videos": [frames_THWC],
+                "video_metadata": [clock],
+                "do_sample_frames": False,
+            }
+        else:
+            visual |= {"images": [[Image.fromarray(frame) for frame in frames_THWC]]}
+        text = self.text("?", len(frames_THWC))
+        _ends(self._short(text), self._placeholder, text)
+        return self._cut(text, self._processed(text, visual), visual)
+
+    def tokens(self, seen: Seen, text: str) -> Tokens:
+        """The tokens of a prompt about a video. InputError for one with placeholders of its own."""
+        if seen.tokens is None:
+            return _tokens(self._processed(text, seen.visual))
+        short = self._short(text)
+        first, last = _ends(short, self._placeholder, text)
+        if tuple(short[:first]) != seen.head or short.count(self._placeholder) != seen.count:
+            raise InputError("the question holds a placeholder of an image or a video")
+        tail = tuple(short[last + 1 :])
+        plain = (0,) * len(tail)
+        return Tokens(
+            ids=(*seen.tokens.ids, *tail),
+            types={name: (*kinds, *plain) for name, kinds in seen.tokens.types.items()},
+        )
+
+    def _processed(self, text: str, visual: Mapping[str, Any]) -> Mapping[str, Any]:
+        special = self._adds_special(text)
+        made: Mapping[str, Any] = self.processor(
+            text=[text], return_tensors="pt", add_special_tokens=special, **visual
+        )
+        return made
+
+    def _cut(self, text: str, made: Mapping[str, Any], visual: Mapping[str, Any]) -> Seen:
+        """What of a processed prompt is about the video."""
+        tokens, short = _tokens(made), self._short(text)
+        tensors = {name: each for name, each in made.items() if not _is_of_tokens(name)}
+        first, last = _ends(short, self._placeholder, text)
+        tail = tuple(short[last + 1 :])
+        end = len(tokens.ids) - len(tail)
+        same = tokens.ids[:first] == tuple(short[:first]) and tokens.ids[end:] == tail
+        if not self.exact or not same or any(any(kinds[end:]) for kinds in tokens.types.values()):
+            return Seen(tensors=tensors, visual=visual)
+        return Seen(
+            tensors=tensors,
+            visual={},
+            tokens=tokens.first(end),
+            head=tuple(short[:first]),
+            count=short.count(self._placeholder),
+        )
+
+    def _short(self, text: str) -> list[int]:
+        """The ids of a prompt with placeholders as they stand in the text."""
+        special = self._adds_special(text)
+        return list(self.processor.tokenizer(text, add_special_tokens=special)["input_ids"])
+
+    def _adds_special(self, text: str) -> bool:
+        """Whether the tokenizer has to add what the template did not write."""
+        first = self.processor.tokenizer.bos_token
+        return not (first and text.startswith(first))
+
+
+def moved(seen: Seen, device: Any, dtype: Any) -> dict[str, Any]:
+    """The tensors of a video on a device, its pixels in the model's dtype."""
+    return {
+        name: value.to(device, dtype if name.startswith("pixel_values") else None)
+        if isinstance(value, Tensor)
+        else value
+        for name, value in seen.tensors.items()
+    }
+
+
+def _clock(
+    frames_THWC: NDArray[np.uint8], seconds: Sequence[float], duration: float
+) -> VideoMetadata:
+    """When each frame is, counted in milliseconds: processors count in frames of the file."""
+    return VideoMetadata(
+        total_num_frames=max(round(MILLISECONDS * duration), len(seconds), 1),
+        fps=MILLISECONDS,
+        frames_indices=[round(MILLISECONDS * each) for each in seconds],
+        duration=duration,
+        height=frames_THWC.shape[1],
+        width=frames_THWC.shape[2],
+    )
+
+
+def _is_of_tokens(name: str) -> bool:
+    return name in {"input_ids", "attention_mask"} or name.endswith(TYPES)
+
+
+def _tokens(made: Mapping[str, Any]) -> Tokens:
+    types = {name: tuple(each[0].tolist()) for name, each in made.items() if name.endswith(TYPES)}
+    return Tokens(ids=tuple(made["input_ids"][0].tolist()), types=types)
+
+
+def _ends(ids: Sequence[int], placeholder: int, text: str) -> tuple[int, int]:
+    """Where the first and the last placeholder of a prompt are."""
+    places = [place for place, token in enumerate(ids) if token == placeholder]
+    if not places:
+        raise InputError(f"the chat template has no place for the frames: {text[:80]!r}")
+    return places[0], places[-1]

@@ -1,0 +1,56 @@
+"""Loading a model of any transformers class: safetensors only, whole, and no code of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from vica.loading import default_dtype
+
+from vicabench.adapters.devices import device_of, dtype_of
+from vicabench.errors import ConfigError, UserError
+from vicabench.types import ModelOptions
+
+SAFE = {"trust_remote_code": False, "local_files_only": True}
+"""For everything that is loaded from a folder: what it says is data."""
+
+
+def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
+    """The model in a folder by one of transformers' auto classes, in evaluation mode.
+
+    ConfigError if it cannot be loaded, or if a weight is missing, which transformers would make up.
+    """
+    device = device_of(options.device)
+    with refused(folder):
+        model, report = auto_class.from_pretrained(
+            folder,
+            dtype=dtype_of(options.dtype) or default_dtype(device),
+            device_map={"": device},
+            attn_implementation=options.attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **SAFE,
+        )
+    made_up = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if made_up:
+        raise ConfigError(
+            f"{folder}: {len(made_up)} weights of {type(model).__name__} are missing or of another "
+            f"shape, such as {made_up[0]}: the checkpoint is not whole."
+        )
+    model.train(False)
+    return model
+
+
+@contextmanager
+def refused(folder: Path) -> Iterator[None]:
+    """Turn whatever transformers raises about a folder into a ConfigError that names it."""
+    try:
+        yield
+    except (UserError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # files can be wrong in any way
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"{folder} cannot be loaded: {reason[:500].rstrip('.')}.") from error
