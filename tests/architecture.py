@@ -16,13 +16,16 @@ MAX_FILE, MAX_FUNCTION = 300, 40
 
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.config", "vicabench.errors"}
+NOUNS |= {"vicabench.options", "vicabench.descriptions"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
 SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
-    "vicabench.types": set(),
+    "vicabench.options": set(),
+    "vicabench.types": {"vicabench.options"},
     "vicabench.config": set(),
+    "vicabench.descriptions": {"vicabench.types"},
     "vicabench.errors": set(),
     "vicabench.text": set(),
     "vicabench.agreement": set(),
@@ -43,12 +46,20 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
-    | {"vicabench.thinking"},
+    | {"vicabench.thinking", "vicabench.canonical.record"},
+    "vicabench.canonical.record": FILES,
+    "vicabench.replies": NOUNS | {"vicabench.adapters.text"},
+    "vicabench.canonical": FILES
+    | {"vicabench.adapters.text", "vicabench.engine.plan", "vicabench.engine.provenance"}
+    | {"vicabench.grading", "vicabench.replies", "vicabench.results", "vicabench.store"},
+    "vicabench.judging": FILES
+    | {"vicabench.adapters.text", "vicabench.grading", "vicabench.replies", "vicabench.results"}
+    | {"vicabench.shares"},
     "vicabench.disagreement": NOUNS | {"vicabench.grading", "vicabench.results", "vicabench.stats"},
     "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
     "vicabench.reporting": SCORES
     | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
-    | {"vicabench.curves", "vicabench.disagreement", "vicabench.shares"},
+    | {"vicabench.curves", "vicabench.disagreement", "vicabench.judging", "vicabench.shares"},
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
     | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 
@@ -45,6 +46,7 @@ class Prediction:
             "prompt_tokens": a.prompt_tokens,
             "new_tokens": a.new_tokens,
             "seconds": a.seconds,
+            **({} if a.usage is None else {"usage": dict(a.usage)}),
         }
         return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
@@ -123,13 +125,14 @@ def prediction_of(record: Record, where: str) -> Prediction:
             new_tokens=_amount(record, "new_tokens", where),
             seconds=_amount(record, "seconds", where),
             parts=_parts(record.get("parts"), where),
+            usage=_usage(record.get("usage"), where),
         ),
     )
 
 
 def _question(record: Record, where: str) -> Question:
     task = record["question_type"]
-    if not isinstance(task, str) or task not in TASK_OF_TYPE:
+    if not isinstance(task, str) or task not in (*TASK_OF_TYPE, DESCRIPTION):
         known = ", ".join(QUESTION_TYPES)
         raise DataError(f"{where}: question_type {task!r} is none of {known}.")
     options = record.get("options") or ()
@@ -166,6 +169,8 @@ def _name(record: Record, key: str, where: str) -> str:
 
 def _truth(task: str, value: Any, where: str) -> str:
     truth = str(value).strip()
+    if task == DESCRIPTION:
+        return ""
     if TASK_OF_TYPE[task].kind == NUMERIC:
         try:
             good = math.isfinite(float(truth)) and float(truth) > 0
@@ -195,6 +200,15 @@ def _parts(value: Any, where: str) -> dict[str, str] | None:
     if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
         return value
     raise DataError(f"{where}: parts must be an object of texts, or left out.")
+
+
+def _usage(value: Any, where: str) -> dict[str, str | float] | None:
+    if value is None:
+        return None
+    kinds = {str, int, float}
+    if isinstance(value, dict) and all(type(each) in kinds for each in value.values()):
+        return value
+    raise DataError(f"{where}: usage must be an object of texts and numbers, or left out.")
 
 
 def _text(value: Any, name: str, where: str) -> str | None:

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from vicabench.descriptions import DESCRIPTION
 from vicabench.types import Question
+
+NUMBER_ONLY = "Do not response anything other than a single number!"
+"""As the released code spells it, for GPT and Gemini."""
 
 
 def vsi_bench(question: Question) -> str:
-    """The wording of VSI-Bench itself for open models (arXiv 2412.14171, released code)."""
+    """The wording of VSI-Bench itself for open models (arXiv 2412.14171, released code).
+
+    A request for a description is asked as it stands.
+    """
+    return _vsi_bench(question, "Please answer the question using a single word or phrase.")
+
+
+def vsi_bench_api(question: Question) -> str:
+    """The same for GPT and Gemini, which are told to reply with a number and nothing else."""
+    return _vsi_bench(question, NUMBER_ONLY)
+
+
+def stands_alone(question: Question) -> bool:
+    """Whether the text of a question is the whole prompt: a request for a description."""
+    return question.task == DESCRIPTION
+
+
+def _vsi_bench(question: Question, numeric: str) -> str:
+    if stands_alone(question):
+        return question.text
     if question.options:
         ending = [
             "Options:",
@@ -14,5 +37,5 @@ def vsi_bench(question: Question) -> str:
             "Answer with the option's letter from the given choices directly.",
         ]
     else:
-        ending = ["Please answer the question using a single word or phrase."]
+        ending = [numeric]
     return "\n".join(["These are frames of a video.", question.text, *ending])

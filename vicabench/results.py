@@ -7,11 +7,14 @@ asked for, once a protocol.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from vicabench.canonical.record import is_derived, note_on
+from vicabench.config import digest_of
+from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.grading.runs import Planned, grade_run
@@ -56,6 +59,17 @@ class Run:
         return (*([self.incomplete] if self.incomplete else []), *self.origin)
 
     @property
+    def identity(self) -> dict[str, str | None]:
+        """The run wherever it lies: its configuration's digest, and one of all that it replied."""
+        replied = sorted(
+            (p.question.id, p.response or "", p.answer.error or "") for p in self.predictions
+        )
+        return {
+            "config_digest": self.config["digest"] if self.config else None,
+            "predictions_sha256": digest_of(replied),
+        }
+
+    @property
     def benchmark(self) -> str | None:
         """What the configuration names; None for a file without one."""
         return self.config["config"]["benchmark"] if self.config else None
@@ -81,8 +95,20 @@ def load_run(path: Path) -> Run:
     """Read a run folder, or any predictions file.
 
     DataError if there is nothing to grade, or naming the line that is wrong; RunFolderError for
-    a damaged `config.json`.
+    a damaged `config.json`. Descriptions are a DataError: no protocol can grade them.
     """
+    run = load_any(path)
+    kinds = {kind for asked in run.planned.values() for kind in asked.values()}
+    if DESCRIPTION in kinds | {p.question.task for p in run.predictions}:
+        raise DataError(
+            f"{path} holds descriptions of videos, which have no right answer to be graded by. "
+            f"Have them judged: vicabench judge {path} --model openai:NAME"
+        )
+    return run
+
+
+def load_any(path: Path) -> Run:
+    """The same, of descriptions too."""
     file = path / PREDICTIONS if path.is_dir() else path
     config = read_config(file.parent) if file.name == PREDICTIONS else None
     planned: Planned = config["plan"]["videos"] if config else {}
@@ -98,11 +124,11 @@ def load_run(path: Path) -> Run:
         predictions=tuple(predictions),
         planned=planned,
         unasked=len(owed),
-        origin=tuple(_origin(config)) if config else (),
+        origin=tuple(_origin(config, predictions)) if config else (),
     )
 
 
-def load_runs(paths: Sequence[Path]) -> list[Run]:
+def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
     """Read several; names that some of them share get the path added, so that each is its own.
 
     ConfigError if two paths lead to the same predictions.
@@ -111,7 +137,7 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
             raise ConfigError(f"{path} is named twice: a run stands beside others, not itself.")
-    runs = [load_run(path) for path in paths]
+    runs = [load(path) for path in paths]
     shared = Counter(run.name for run in runs)
     return [
         run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
@@ -119,10 +145,11 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     ]
 
 
-def _origin(config: Mapping[str, Any]) -> list[str]:
-    """What an imported run says about the file it came from."""
+def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:
+    """What an imported run says about the file it came from, and a derived one about its making."""
+    derived = [printable(note_on(config, predictions))] if is_derived(config) else []
     found = [start["imported"] for start in config["starts"] if "imported" in start]
-    return [
+    return derived + [
         printable(f"imported from {origin['from']}, {origin['file']}")
         + (
             f"; {origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
@@ -137,7 +164,8 @@ def _name(path: Path, config: Mapping[str, Any] | None) -> str:
     """The model of a run; the name of a file or its folder where nothing says more."""
     if config:
         blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
-        return _one_line(f"{config['config']['model']}{blind}")
+        derived = " (canonicalized)" if is_derived(config) else ""
+        return _one_line(f"{config['config']['model']}{blind}{derived}")
     place = path.resolve()
     if place.name == PREDICTIONS:
         return _one_line(place.parent.name)

@@ -1,4 +1,4 @@
-"""Medians and shares with their 95% intervals over videos, for what is no score."""
+"""Means, medians and shares with their 95% intervals over videos, for what is no score."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ def median_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, fl
         drawn.append(sorted_N[place_B])
     low, high = interval_of(np.concatenate(drawn), len(names))
     return float(sorted_N[(len(values) - 1) // 2]), low, high
+
+
+def mean_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, float, float]:
+    """The mean and its 95% interval; `videos` names the video of each value.
+
+    NaN for no values. Shapes: V videos, R resamples.
+    """
+    if not values:
+        return float("nan"), float("nan"), float("nan")
+    rows = {video: row for row, video in enumerate(sorted(set(videos)))}
+    place_N = [rows[video] for video in videos]
+    sums_V = np.bincount(place_N, weights=values)
+    counts_V = np.bincount(place_N)
+    weights = video_resamples(len(rows), RESAMPLES)
+    drawn_R = np.concatenate([(w_BV @ sums_V) / (w_BV @ counts_V) for w_BV in weights])
+    return float(sums_V.sum() / counts_V.sum()), *interval_of(drawn_R, len(rows))
 
 
 def shares_of(

@@ -19,6 +19,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from vicabench.config import RunConfig, digest_of
+from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import RunFolderError
 from vicabench.predictions import Prediction, read_predictions, torn_bytes
 from vicabench.types import QUESTION_TYPES
@@ -196,4 +197,5 @@ def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
 def _is_plan(plan: Mapping[str, Any]) -> bool:
     """Whether this is the plan of a run: the id and type of every question about each video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
-    return all(kind in QUESTION_TYPES for kind in kinds) and len(kinds) == plan["questions"]
+    known = {*QUESTION_TYPES, DESCRIPTION}
+    return all(kind in known for kind in kinds) and len(kinds) == plan["questions"]

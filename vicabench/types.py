@@ -1,6 +1,6 @@
 """The shared nouns: what a question, a video, an answer, a run and a score are.
 
-Everything else in vicabench is written in these terms; this module imports nothing of ours.
+Everything else in vicabench is written in these terms.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vicabench.options import ApiOptions
 
 NUMERIC = "numeric"
 CHOICE = "choice"
@@ -107,6 +109,7 @@ class Answer:
     `error` says why there is no reply; an error is a record, never a text to be graded. `stop`
     says what ended the reply (`eos`, `length`, ...), `seconds` what it took, as far as known.
     `parts` is a Thinking reply cut into `thoughts`, `response` and `final`, as far as it has them.
+    `usage` is what an API says of a call (`cached_tokens`, `cost`, `attempts`, `served_by` ...).
     """
 
     question_id: str
@@ -117,6 +120,7 @@ class Answer:
     stop: str | None = None
     error: str | None = None
     parts: Mapping[str, str] | None = None
+    usage: Mapping[str, str | float] | None = None
 
 
 class Adapter(Protocol):
@@ -132,6 +136,7 @@ class Adapter(Protocol):
       in a thread of its own while `answer` runs; what it raises fails that video alone, and None
       leaves all to `answer`;
     - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
+    - `calls`, counts of its calls to an API, and `stopped`, a text once it makes no more of them;
     - `device_name`, a text, for the record of what a run was made on;
     - `about(video) -> ask`, where `ask(texts)` gives an Answer to each of any texts about the
       video, for `vicabench ask`;
@@ -164,8 +169,8 @@ class Spent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """How a model is to run; the defaults leave it to the adapter.
+class ModelOptions(ApiOptions):
+    """How a model is to run, or to be called; the defaults leave it to the adapter.
 
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the

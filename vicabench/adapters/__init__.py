@@ -20,7 +20,9 @@ from vicabench.types import Adapter, AdapterContext, ModelOptions
 
 ADAPTERS = {
     "baseline": "vicabench.adapters.baselines",
+    "gemini": "vicabench.adapters.api.gemini",
     "hf": "vicabench.adapters.hf.adapter",
+    "openai": "vicabench.adapters.api.openai",
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
 }

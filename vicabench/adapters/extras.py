@@ -9,9 +9,10 @@ from vica.errors import VicaError
 
 from vicabench.errors import ConfigError
 
-INSTALL = 'pip install "vicabench[models]"'
-PACKAGES = {"accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml"}
-"""What the extra `models` brings, by the names that are imported."""
+LOCAL = ("accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml")
+EXTRAS = dict.fromkeys(LOCAL, "models")
+EXTRAS |= dict.fromkeys(("openai", "google", "httpx2", "tenacity"), "api")
+"""The extra that brings a package, by the name that is imported."""
 
 
 @contextmanager
@@ -22,6 +23,8 @@ def explained() -> Iterator[None]:
     except VicaError as error:
         raise ConfigError(f"{str(error).rstrip('.?')}.") from error
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in PACKAGES:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        raise ConfigError(f"Models need the package {error.name}: {INSTALL}") from error
+        install = f'pip install "vicabench[{extra}]"'
+        raise ConfigError(f"Models need the package {error.name}: {install}") from error

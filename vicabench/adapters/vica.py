@@ -10,7 +10,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -32,7 +32,8 @@ from vicabench.adapters.devices import device_of, dtype_of, name_of, shown
 from vicabench.adapters.extras import explained
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
-from vicabench.prompts import vsi_bench
+from vicabench.options import local_names
+from vicabench.prompts import stands_alone, vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class ViCAAdapter:
     options: ModelOptions
     settings: Mapping[str, Any]
     needs_video: bool = True
-    accepts_options: ClassVar[tuple[str, ...]] = tuple(f.name for f in fields(ModelOptions))
+    accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
 
     @property
     def spent(self) -> Spent:
@@ -224,7 +225,7 @@ def _checked_folder(spec: str, frames: int) -> Path:
 
 def wording(question: Question, times: str, name: str) -> str:
     """The whole prompt for a question; `times` is a time instruction, or nothing."""
-    if name == "vsi-bench":
+    if name == "vsi-bench" or stands_alone(question):
         return prompt(video_question(vsi_bench(question), time_instruction=times))
     return prompt(vsi_bench_question(question.text, question.options, time_instruction=times))
 

@@ -1,8 +1,8 @@
-"""How the time of a run was spent, in two lines for people."""
+"""How the time of a run was spent, and its calls to an API, in a few lines for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from vicabench.engine.timing import Timing
 
@@ -14,6 +14,23 @@ def account(timing: Timing) -> Iterator[str]:
     yield f"{timing.wall:.1f} s for {asked}: {parts}"
     if timing.workers:
         yield "meanwhile " + ", ".join(_meanwhile(timing))
+    if timing.calls:
+        yield calls(timing.calls)
+
+
+def calls(counts: Mapping[str, float | None]) -> str:
+    """The account of calls to an API, by `vicabench.adapters.api.account.Account.record`."""
+    found = {name: count or 0 for name, count in counts.items()}
+    cost = counts.get("cost")
+    retried, failed, unsent = (found.get(name, 0) for name in ("retried", "failed", "unsent"))
+    return (
+        f"{_count(found.get('sent', 0), 'request')} sent, {retried:,} of them again; "
+        f"{_count(failed, 'call')} failed, {unsent:,} not made; "
+        f"{_count(found.get('prompt_tokens', 0), 'prompt token')} "
+        f"({found.get('cached_tokens', 0):,} cached), "
+        f"{_count(found.get('new_tokens', 0), 'new token')}; "
+        + ("cost unknown" if cost is None else f"cost {cost:,.4f}")
+    )
 
 
 def _waiting(timing: Timing) -> Iterator[str]:
@@ -39,5 +56,5 @@ def _meanwhile(timing: Timing) -> Iterator[str]:
         yield f"preparing {timing.prepare:.1f} s"
 
 
-def _count(number: int, noun: str) -> str:
+def _count(number: float, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,5 @@ def command(
     from vicabench.cli.asking import Request, ask_all
     from vicabench.types import ModelOptions
 
-    defaults = {"blind": False, "wording": "vica", "compile": False}
-    options = filled(ModelOptions, {**given, **defaults})
+    options = filled(ModelOptions, {**asdict(ModelOptions()), **given})
     ask_all(filled(Request, {**given, "options": options}))

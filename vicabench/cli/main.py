@@ -19,11 +19,14 @@ import typer
 from vicabench import __version__
 from vicabench.cli import (
     ask,
+    canonicalize,
     compare,
     data,
     demo,
+    describe,
     figures,
     import_,
+    judge,
     models,
     published,
     report,
@@ -46,6 +49,9 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("ask")(ask.command)
+app.command("canonicalize")(canonicalize.command)
+app.command("describe")(describe.command)
+app.command("judge")(judge.command)
 app.command("verify")(verify.command)
 app.command("import")(import_.command)
 app.command("compare")(compare.command)

@@ -117,6 +117,84 @@ CacheSizeOption = Annotated[
     ),
 ]
 
+API = "Models behind an API"
+BaseUrlOption = Annotated[
+    str,
+    typer.Option(
+        help="A server of your own that speaks the API, such as vLLM: http://localhost:8000/v1",
+        metavar="URL",
+        rich_help_panel=API,
+    ),
+]
+ImageSizeOption = Annotated[
+    int,
+    typer.Option(
+        min=16,
+        help="Longer side of a frame at most, in pixels; changes answers.",
+        rich_help_panel=API,
+    ),
+]
+JpegOption = Annotated[
+    int,
+    typer.Option(
+        min=1, max=95, help="Quality of a frame as JPEG; changes answers.", rich_help_panel=API
+    ),
+]
+AsFramesOption = Annotated[
+    bool,
+    typer.Option(
+        "--as-frames",
+        help="gemini: send the sampled frames instead of the video.",
+        rich_help_panel=API,
+    ),
+]
+ConcurrencyOption = Annotated[
+    int, typer.Option(min=1, help="Calls at once at most.", rich_help_panel=API)
+]
+RequestTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        min=0.1,
+        max=LONGEST_TIMEOUT,
+        help="Seconds until the whole reply must be there.",
+        rich_help_panel=API,
+    ),
+]
+MaxRetriesOption = Annotated[
+    int,
+    typer.Option(
+        min=0, help="How often a failure that may pass is tried again.", rich_help_panel=API
+    ),
+]
+RetryWaitOption = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=60.0,
+        rich_help_panel=API,
+        help="Seconds before the first retry, doubled for each that follows; a server's "
+        "Retry-After is honoured.",
+    ),
+]
+MaxRequestsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Send no more requests than this.", rich_help_panel=API),
+]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, help="Stop before more is spent than this; needs --prices.", rich_help_panel=API
+    ),
+]
+PricesOption = Annotated[
+    str,
+    typer.Option(
+        help="JSON or YAML: what a million tokens cost, by model (docs/apis.md).",
+        metavar="FILE",
+        rich_help_panel=API,
+    ),
+]
+
 
 def filled(kind: type[T], given: Mapping[str, Any]) -> T:
     """A dataclass whose fields are the options of the same names, which must all be there."""

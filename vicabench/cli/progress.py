@@ -63,9 +63,12 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
 
 
 class RunningScore:
-    """The macro mean so far, over the questions answered so far, in percent."""
+    """The macro mean so far, over the questions answered so far, in percent.
 
-    def __init__(self, protocol: Protocol) -> None:
+    Without a protocol nothing is graded, and only failures are counted.
+    """
+
+    def __init__(self, protocol: Protocol | None) -> None:
         self._protocol = protocol
         self._scores: dict[str, list[float]] = defaultdict(list)
         self.failed = 0
@@ -73,7 +76,8 @@ class RunningScore:
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Grade more predictions."""
         for p in predictions:
-            self._scores[p.question.task].append(grade(p, self._protocol).score)
+            if self._protocol:
+                self._scores[p.question.task].append(grade(p, self._protocol).score)
             self.failed += p.response is None
 
     def __str__(self) -> str:
@@ -84,14 +88,15 @@ class RunningScore:
             if (found := [means[kind] for kind in task.types if kind in means])
         ]
         score = f"{100 * sum(tasks) / len(tasks):.1f}" if tasks else "–"
-        return f"score {score}" + (f", {self.failed} failed" if self.failed else "")
+        said = [f"score {score}"] if self._protocol else []
+        return ", ".join([*said, *([f"{self.failed} failed"] if self.failed else [])])
 
 
 class RunDisplay:
-    """Shows one run: videos, questions, running score, time left."""
+    """Shows one run: videos, questions, running score if there is a protocol, time left."""
 
     def __init__(
-        self, console: Console, model: str, selected: Sequence[Question], protocol: Protocol
+        self, console: Console, model: str, selected: Sequence[Question], protocol: Protocol | None
     ) -> None:
         self._console = console
         self._model = model
@@ -157,7 +162,7 @@ class RunDisplay:
             self.say(f"{self._model}: {line}")
 
     def _state(self) -> str:
-        return f"{self.done}/{len(self._selected)} questions  {self._score}"
+        return f"{self.done}/{len(self._selected)} questions  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
         """A line beside the bar; whatever is in it cannot harm the terminal."""

@@ -62,7 +62,7 @@ def run_all(request: Request) -> None:
     benchmark = benchmark_of(request, terminal)
     check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
-    folders = _folders(request, benchmark)
+    folders = run_folders(request, benchmark)
     for model, folder in folders.items():
         display = RunDisplay(terminal, model, selected, protocol)
         run_one(request, benchmark, selected, model, folder, decoding, display)
@@ -83,7 +83,7 @@ def benchmark_of(request: Request, terminal: Console) -> Benchmark:
     return load(request.benchmark, source, terminal)
 
 
-def _folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
+def run_folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
     """The run folder of each model: --out itself for one model, a folder in it for several."""
     models = dict.fromkeys(request.models)
     if request.out and len(models) == 1:

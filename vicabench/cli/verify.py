@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -59,5 +60,6 @@ def command(
     from vicabench.cli.verifying import Request, verify_model
     from vicabench.types import ModelOptions
 
-    given |= {"timeout": VIDEO_TIMEOUT, "options": filled(ModelOptions, given)}
+    options = filled(ModelOptions, {**asdict(ModelOptions()), **given})
+    given |= {"timeout": VIDEO_TIMEOUT, "options": options}
     verify_model(filled(Request, given))

@@ -20,6 +20,7 @@ SHARES = tuple(range(5, 101, 5))
 """The percentages at which the authors of ViCA published checkpoints."""
 _ENDING = re.compile(r"[-_.](\d{1,2}|100)p(?=$|@)")
 _REVISION = re.compile(r"@[^@/]*$")
+_MARKS = re.compile(r" \(blind\)(?: \(canonicalized\))?$| \(canonicalized\)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,19 +108,26 @@ def grouped(points: Iterable[Checkpoint]) -> dict[str, tuple[Checkpoint, ...]]:
 def placed(runs: Sequence[Run]) -> dict[str, Mapping[int, Run]]:
     """Runs by series and share of the data, as their models' names say.
 
-    Grey-frame runs are a series of their own. ConfigError naming both if two have one place.
+    Grey-frame and canonicalized runs are series of their own. ConfigError naming both if two have
+    one place.
     """
     found: dict[str, dict[int, Run]] = {}
     for run in runs:
-        model, blind, _ = run.name.partition(" (blind)")
+        model, mark = _marked(run.name)
         point = checkpoint(model)
-        there = found.setdefault(point.series + blind, {}).setdefault(point.percent, run)
+        there = found.setdefault(point.series + mark, {}).setdefault(point.percent, run)
         if there is not run:
             raise ConfigError(
-                f"{there.path} and {run.path} are both {point.series}{blind} at "
+                f"{there.path} and {run.path} are both {point.series}{mark} at "
                 f"{point.percent}%: a curve has one run for each share of the data. Leave one out."
             )
     return {name: {p: by[p] for p in sorted(by)} for name, by in found.items()}
+
+
+def _marked(name: str) -> tuple[str, str]:
+    """The model in the name of a run, and what marks how it was run or derived."""
+    found = _MARKS.search(name)
+    return (name[: found.start()], found[0]) if found else (name, "")
 
 
 def _is_path(spec: str) -> bool:

@@ -23,6 +23,7 @@ def checked(answer: Answer) -> Answer:
             new_tokens=_count(answer.new_tokens),
             stop=None if answer.stop is None else str(answer.stop),
             parts=_parts(answer.parts),
+            usage=_usage(answer.usage),
             error=None if answer.error is None else str(answer.error) or "unnamed",
         )
     except (TypeError, ValueError, OverflowError) as error:
@@ -30,12 +31,14 @@ def checked(answer: Answer) -> Answer:
 
 
 def _seconds(value: Any) -> float | None:
-    if value is None:
-        return None
-    seconds = float(value)
-    if not math.isfinite(seconds):
-        raise ValueError(f"seconds is {seconds}")
-    return seconds
+    return None if value is None else _finite(value, "seconds")
+
+
+def _finite(value: Any, name: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}")
+    return number
 
 
 def _parts(value: Any) -> dict[str, str] | None:
@@ -44,6 +47,22 @@ def _parts(value: Any) -> dict[str, str] | None:
     if not all(isinstance(text, str) for item in dict(value).items() for text in item):
         raise TypeError("parts are texts by name")
     return dict(value)
+
+
+def _usage(value: Any) -> dict[str, str | float] | None:
+    if value is None:
+        return None
+    return {str(name): _plain(each) for name, each in dict(value).items()}
+
+
+def _plain(value: Any) -> str | float:
+    """A text, a whole number or a finite one."""
+    if isinstance(value, str):
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return _finite(value, "a number of usage")
 
 
 def _count(value: Any) -> int | None:

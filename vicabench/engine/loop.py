@@ -7,7 +7,7 @@ concerns, and the loop goes on. Only what the user must put right (UserError) st
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,23 +52,37 @@ def answer_videos(
     """Yield the predictions of one video after another, one for every question asked.
 
     The next videos are decoded, and prepared if the adapter does that, meanwhile; `warned` is told
-    what is wrong with the frame cache. Without `decoding` the adapter gets no frames.
+    what is wrong with the frame cache. Without `decoding` the adapter gets no frames. Once the
+    adapter has `stopped`, no more videos are decoded, and their questions fail for that reason.
     """
-    files = [(video, benchmark.files[video]) for video in questions]
+    left = {video: benchmark.files[video] for video in questions}
     if decoding is None:
-        for name, path in files:
+        for name, path in left.items():
             with clock.answering():
                 predictions = _answer(adapter, _unseen(name, path), questions[name])
             yield predictions
         return
     with PrepareAhead(adapter) as preparing, _decode_ahead(decoding) as ahead:
+        files = _until_stopped(adapter, tuple(left.items()))
         for decoded in clock.waited(ahead.stream(files, preparing)):
+            del left[decoded.name]
             if decoded.warning:
                 warned(decoded.warning)
             with clock.answering():
                 predictions = _answer_decoded(adapter, decoded, questions[decoded.name])
             del decoded  # its memory is wanted for the next one
             yield predictions
+    for name in left:
+        yield _failed(questions[name], str(getattr(adapter, "stopped", None)))
+
+
+def _until_stopped(
+    adapter: Adapter, files: Iterable[tuple[str, Path]]
+) -> Iterator[tuple[str, Path]]:
+    for file in files:
+        if getattr(adapter, "stopped", None):
+            return
+        yield file
 
 
 def _decode_ahead(decoding: Decoding) -> DecodeAhead:

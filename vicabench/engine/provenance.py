@@ -22,6 +22,8 @@ PACKAGES = (
     "tokenizers",
     "pillow",
     "flash_attn",
+    "openai",
+    "google-genai",
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -20,6 +20,7 @@ class Timing:
     `waiting`, `answering` and the rest make up `wall`; `decode`, summed over `workers`, and
     `prepare` happen meanwhile. `spent` is the part of `answering` that the adapter measured.
     `cached` videos came from the frame cache, None if there is none. All times are seconds.
+    `calls` is the adapter's account of its calls to an API (see `Adapter`), None if it has none.
     """
 
     videos: int
@@ -32,6 +33,7 @@ class Timing:
     workers: int
     cached: int | None
     spent: Spent
+    calls: Mapping[str, float | None] | None = None
 
     @property
     def other(self) -> float:
@@ -110,7 +112,20 @@ class Clock:
             workers=self._workers,
             cached=self._cached if self._cache else None,
             spent=_difference(self._before and self._spent(), self._before),
+            calls=self._calls(),
         )
+
+    def _calls(self) -> dict[str, float | None] | None:
+        """The adapter's account of its calls; None if it makes none, or counts them wrongly."""
+        try:
+            found = getattr(self._adapter, "calls", None)
+            return found and {
+                str(name): count if count is None or isinstance(count, int) else _finite(count)
+                for name, count in found.items()
+            }
+        except Exception as error:  # as for `spent`
+            self._warned(f"the adapter's `calls` is no account: {error}")
+            return None
 
     def _spent(self) -> Spent | None:
         """What the adapter has measured so far; None if it does not measure, or wrongly."""
@@ -128,7 +143,7 @@ class Clock:
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"a stage took {number} seconds")
+        raise ValueError(f"{number} is no number to count with")
     return number
 
 

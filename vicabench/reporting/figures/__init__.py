@@ -10,11 +10,13 @@
     differences(comparisons)              paired differences as a forest plot
     curve(series, published=())           the average over the share of the training data
     curve_tasks(series)                   every task over the share of the training data
+    descriptions(judged, judge, prompt)   judged descriptions over checkpoints
     adoption(series=None, published=())   how the replies of a Thinking series came about
 
 `scores` are `vicabench.types.Scores`, `runs` are `vicabench.results.Run`, `comparisons` are
-`vicabench.paired.Comparison`, `series` are `vicabench.curves.measure.Series`; what is published
-comes from `vicabench.reference`. `save(figure, path)` writes PDF, SVG or PNG by the path's ending,
+`vicabench.paired.Comparison`, `series` are `vicabench.curves.measure.Series`, `judged` are
+`vicabench.judging.means.Judged`; what is published comes from `vicabench.reference`.
+`save(figure, path)` writes PDF, SVG or PNG by the path's ending,
 `svg(figure)` gives an element to embed in a page. The same input gives the same bytes.
 """
 
@@ -23,6 +25,7 @@ from vicabench.reporting.figures.curves import curve, curve_tasks
 from vicabench.reporting.figures.errors import errors
 from vicabench.reporting.figures.forest import differences
 from vicabench.reporting.figures.groups import by_dataset, by_room_size
+from vicabench.reporting.figures.judged import descriptions
 from vicabench.reporting.figures.letters import letters
 from vicabench.reporting.figures.output import save, svg
 from vicabench.reporting.figures.radar import radar
@@ -35,6 +38,7 @@ __all__ = [
     "by_room_size",
     "curve",
     "curve_tasks",
+    "descriptions",
     "differences",
     "errors",
     "letters",

@@ -1,0 +1,98 @@
+"""What the tests of both providers share: rooms to ask about, and adapters without a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.apis import CACHED_TOKENS, KEY, NEW_TOKENS, PROMPT_TOKENS, Hit
+from tests.support import read_jsonl, write_jsonl
+from vicabench.adapters import build_adapter
+from vicabench.adapters.api.adapter import ApiAdapter
+from vicabench.datasets.rooms.build import build
+from vicabench.types import AdapterContext, Answer, Benchmark, ModelOptions, Question, Video
+
+PRICE = {"input": 2.0, "cached_input": 0.5, "output": 8.0}
+COST = ((PROMPT_TOKENS - CACHED_TOKENS) * 2.0 + CACHED_TOKENS * 0.5 + NEW_TOKENS * 8.0) / 1e6
+"""Of one reply, at that price for a million tokens."""
+LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+NOTHING = Benchmark(name="b", subset="", revision="", questions=(), files={})
+
+
+def write_rooms(folder: Path) -> Path:
+    """Two small rooms whose questions are numbered, and prices in both formats."""
+    build(folder, scenes=2, seed=5, width=96, height=64, fps=2, workers=1)
+    rows = read_jsonl(folder / "questions.jsonl")
+    for place, row in enumerate(rows):
+        row["question"] += f" (No. {place}.)"
+    write_jsonl(folder / "questions.jsonl", rows)
+    (folder / "prices.json").write_text(json.dumps({"tiny": PRICE}), encoding="utf-8")
+    yaml = "".join(f"  {name}: {value}\n" for name, value in PRICE.items())
+    (folder / "prices.yaml").write_text(f"tiny:\n{yaml}", encoding="utf-8")
+    return folder
+
+
+def built(spec: str, **options: Any) -> ApiAdapter:
+    """The adapter of a model, as a run of four frames builds it."""
+    chosen = ModelOptions(**{"retry_wait": 0.01, **options})
+    adapter = build_adapter(
+        spec, AdapterContext(benchmark=NOTHING, seed=7, frames=4, options=chosen)
+    )
+    assert isinstance(adapter, ApiAdapter)
+    return adapter
+
+
+@contextmanager
+def calling(spec: str, **options: Any) -> Iterator[ApiAdapter]:
+    """The same, closed at the end."""
+    adapter = built(spec, **options)
+    try:
+        yield adapter
+    finally:
+        adapter.close()
+
+
+def ask(adapter: ApiAdapter, count: int, path: Path = Path("v.mp4")) -> list[Answer]:
+    """The answers to so many numbered questions about a video of two seconds, in their order."""
+    frames_THWC = np.full((4, 30, 40, 3), 77, np.uint8)
+    video = Video(
+        name="v", path=path, frames_THWC=frames_THWC, seconds=(0, 0.5, 1, 1.5), duration=2.0
+    )
+    questions = [
+        Question(id=str(n), video="v", task="object_counting", text=f"(No. {n}.)", answer="2")
+        for n in range(count)
+    ]
+    answers = {answer.question_id: answer for answer in adapter.answer(video, questions)}
+    assert len(answers) == count
+    return [answers[question.id] for question in questions]
+
+
+def totals(folder: Path) -> dict[str, Any]:
+    """The account of the last start of a run."""
+    found: dict[str, Any] = read_jsonl(folder / "timing.jsonl")[-1]["calls"]
+    return found
+
+
+def kind(record: dict[str, Any] | Answer) -> str:
+    """What kind of failure a record is; nothing for an answer."""
+    error = record.error if isinstance(record, Answer) else record["error"]
+    return (error or "").partition(":")[0]
+
+
+def delivered(log: list[Hit]) -> int:
+    """How many replies the server sent whole."""
+    return sum(hit.delivered for hit in log)
+
+
+def assert_no_key(output: str, folder: Path) -> None:
+    """The server put the key into every text that it sent; it is nowhere here."""
+    assert KEY not in output
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {"config.json", "predictions.jsonl"} <= {path.name for path in files}
+    for path in files:
+        assert KEY.encode() not in path.read_bytes(), path

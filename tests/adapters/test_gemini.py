@@ -1,0 +1,191 @@
+"""`gemini:MODEL`, by Google's client against a server that misbehaves."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.adapters.calling import (
+    COST,
+    LOOPBACK,
+    ask,
+    assert_no_key,
+    built,
+    calling,
+    delivered,
+    kind,
+    totals,
+    write_rooms,
+)
+from tests.apis import GARBAGE, HALF, HANG, KEY, RESET, Api, Hit, Refuse, Reply, serve
+from tests.support import Vicabench, read_jsonl, write_jsonl
+from tests.videos import write_clip
+from vicabench.errors import ConfigError
+
+ENVIRONMENT = {**LOOPBACK, "GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": ""}
+SOON = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.01s"}
+BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with serve() as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "zimmer-ü.mp4")
+
+
+def shown(hit: Hit) -> list[dict[str, Any]]:
+    """The parts of the message in a request."""
+    parts: list[dict[str, Any]] = json.loads(hit.body)["contents"][0]["parts"]
+    return parts
+
+
+def test_a_video_is_uploaded_once_and_deleted_and_every_request_accounted_for(
+    vicabench: Vicabench, api: Api, tmp_path: Path
+) -> None:
+    rooms = write_rooms(tmp_path / "rooms")
+    api.looks = 3
+    api.plan = {
+        "upload start": [Refuse(status=500)],
+        "upload bytes": [HALF, Refuse(status=503)],  # the file is stored, but nobody is told
+        "get": [Refuse(status=500), RESET],
+        "(No. 1.)": [Refuse(status=429, error={"details": [SOON]})],
+        "(No. 2.)": [Reply(stop="SAFETY")],
+        "(No. 3.)": [GARBAGE],
+        "(No. 4.)": [HANG],
+        "(No. 5.)": [Reply(whole={"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})],
+        "(No. 6.)": [Reply(text="", stop="MAX_TOKENS")],
+        "(No. 7.)": [Reply(text="2 or", stop="MAX_TOKENS")],
+        "delete": [Refuse(status=500), Refuse(status=403)],
+    }
+    done = vicabench(
+        "run", "--benchmark", rooms / "questions.jsonl", "--model", "gemini:tiny", "--frames", "4",
+        "--base-url", api.address, "--retry-wait", "0.01", "--request-timeout", "3",
+        "--prices", rooms / "prices.json", "--out", "r",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    ends = ["", "", "filtered", "malformed", "", "filtered", "empty", ""]
+    assert [kind(r) for r in records[:8]] == ends
+    assert {kind(r) for r in records[8:]} == {""}
+    assert (records[0]["stop"], records[7]["stop"]) == ("stop", "length")
+
+    counts, paid = totals(tmp_path / "r"), delivered(api.log)
+    generated = [hit for hit in api.log if hit.path.endswith("tiny:generateContent")]
+    again = sum(hit.number > 1 for hit in generated)
+    assert sum(r["usage"]["attempts"] for r in records) == len(generated) == len(records) + again
+    assert counts["sent"] == len(api.log)
+    # Three uploads in vain, the last two of them in two requests; two looks; one deletion.
+    assert counts["retried"] == again + 6 + 2 + 1
+    assert (counts["answered"], counts["failed"]) == (len(records) - 4, 4)
+    assert counts["cost"] == pytest.approx(COST * paid)
+    stored = {shown(hit)[0]["fileData"]["file_uri"] for hit in generated}
+    assert len(stored) == 2  # one file for each video, whatever happened to it
+    assert api.files == {}
+    assert_no_key(done.stdout + done.stderr, tmp_path / "r")
+
+
+def test_gemini_gets_the_whole_file_and_is_told_how_many_frames_to_take(
+    api: Api, clip: Path
+) -> None:
+    api.plan = {"delete": [Refuse(status=400)]}
+    with calling("gemini:tiny", base_url=api.address) as adapter:
+        answer = ask(adapter, 1, clip)[0]
+        assert "whole file" in adapter.settings["video"]
+    start, content, *_ = api.about("upload")
+    assert content.body == clip.read_bytes()
+    assert "zimmer" not in start.body.decode()  # names of files are nobody's business
+    (hit,) = api.about("generateContent")
+    part, text = shown(hit)
+    assert part["fileData"]["mime_type"] == "video/mp4"
+    assert part["videoMetadata"]["fps"] == 4 / 2.0
+    assert text["text"].startswith("These are frames of a video.\n(No. 0.)")
+    config = json.loads(hit.body)["generationConfig"]
+    assert (config["temperature"], config["seed"], config["maxOutputTokens"]) == (0.0, 7, 1024)
+    # Thoughts are charged like the reply, and counted with it.
+    assert (answer.prompt_tokens, answer.new_tokens) == (1000, 10)
+    assert answer.response == "2 [key]"
+
+
+def test_a_video_that_cannot_be_processed_fails_its_questions_and_is_deleted(
+    api: Api, clip: Path
+) -> None:
+    api.state = "FAILED"
+    with calling("gemini:tiny", base_url=api.address) as adapter:
+        assert [kind(a) for a in ask(adapter, 3, clip)] == ["upload"] * 3
+    api.state, api.looks = "ACTIVE", 10**9
+    with calling("gemini:tiny", base_url=api.address, request_timeout=0.3) as adapter:
+        assert "still being processed" in str(ask(adapter, 1, clip)[0].error)
+    assert api.about("generateContent") == []
+    assert api.files == {}
+
+
+def test_what_was_uploaded_is_deleted_when_the_budget_is_spent(api: Api, clip: Path) -> None:
+    with calling("gemini:tiny", base_url=api.address, max_requests=5) as adapter:
+        answers = ask(adapter, 4, clip)  # two to upload, one to look, two to ask
+        assert [kind(a) for a in answers].count("budget") == 2
+        assert adapter.calls["sent"] == len(api.log) == 5 + 1
+    assert api.files == {}
+
+
+def test_an_interrupted_run_ends_at_once_and_deletes_what_it_uploaded(
+    api: Api, clip: Path, tmp_path: Path
+) -> None:
+    row = {"id": 1, "video": clip.name, "question_type": "object_counting"}
+    rows = [{**row, "question": "How many?", "options": None, "ground_truth": "2"}]
+    write_jsonl(tmp_path / "q.jsonl", rows)
+    api.plan = {"How many?": [HANG]}
+    command = (
+        "run", "--benchmark", "q.jsonl", "--videos", clip.parent, "--model", "gemini:tiny",
+        "--base-url", api.address, "--retry-wait", "0.01", "--out", "r",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vicabench", *map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    while process.poll() is None and not api.about("generateContent"):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command continues" in err
+    assert api.about("upload")
+    assert api.files == {}
+
+
+def test_frames_can_be_sent_instead(api: Api, clip: Path) -> None:
+    with calling("gemini:tiny", base_url=api.address, as_frames=True) as adapter:
+        assert [a.error for a in ask(adapter, 3, clip)] == [None] * 3
+    assert api.about("upload") == []
+    (prefix,) = {h.body[: h.body.index(b'"text"')] for h in api.log}
+    assert prefix.count(b"image/jpeg") == 4
+    with pytest.raises(ConfigError, match="--image-size"):
+        built("gemini:tiny", base_url=api.address, image_size=64)
+
+
+def test_a_wrong_key_is_told_at_once_and_a_missing_one_before(
+    api: Api, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.plan = {"upload start": [Refuse(status=400, error={"details": [BAD_KEY]})]}
+    wrong = pytest.raises(ConfigError, match=r"401: no, \[key\].*Check the key")
+    with calling("gemini:tiny", base_url=api.address) as adapter, wrong:
+        ask(adapter, 3, clip)
+    monkeypatch.setenv("GEMINI_API_KEY", "")
+    with pytest.raises(ConfigError, match="GEMINI_API_KEY"):
+        built("gemini:tiny")

@@ -1,0 +1,36 @@
+"""Retry-After in all its forms (RFC 9110, section 10.2.3)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from vicabench.adapters.api.waiting import asked_wait
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "20"}, 20),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0),
+        ({"retry-after": "7", "retry-after-ms": "250"}, 0.25),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "Wed, 99 Oct 2015 07:28:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_server_asks_for_is_understood_or_left(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert asked_wait(headers) == seconds
+
+
+def test_a_date_to_come_is_waited_for() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+    # Dates have whole seconds, and a little time has passed.
+    assert 280 < (asked_wait({"retry-after": date}) or 0) <= 300

@@ -1,0 +1,1 @@
+"""Models behind an API: one shared way to call them (`calls`), and an adapter a provider."""

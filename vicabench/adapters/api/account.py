@@ -1,0 +1,103 @@
+"""The account of all calls to one model: what was sent, what came of it, and when to stop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vicabench.adapters.api.completion import Usage
+from vicabench.adapters.api.failures import BUDGET, CallError
+from vicabench.adapters.api.prices import Price
+
+CALLS = ("sent", "retried", "answered", "failed", "unsent")
+TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")
+
+
+@dataclass(kw_only=True)
+class Account:
+    """Counts HTTP requests as they leave, and refuses what the budget does not have.
+
+    `sent` requests left, `retried` of them to repeat one that failed. `answered` calls brought a
+    reply, `failed` ones were given up, `unsent` ones never made, for the budget was spent or the
+    server had refused all. Tokens and
+    `cost` are those that servers reported, replies that could not be used included; what a reply
+    took that never arrived, nobody here knows. `stopped` says why nothing more is sent.
+    """
+
+    max_requests: int | None = None
+    max_cost: float | None = None
+    price: Price | None = None
+    sent: int = 0
+    retried: int = 0
+    answered: int = 0
+    failed: int = 0
+    unsent: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    new_tokens: int = 0
+    spent: float = 0.0
+    unpriced: int = 0
+    under_way: int = 0
+    dearest: float = 0.0
+    stopped: CallError | None = None
+
+    def sending(self, *, again: bool, free: bool = False) -> None:
+        """Count a request that is about to leave; CallError if the budget does not have it.
+
+        A `free` one leaves whatever the budget says.
+        """
+        over = self.max_requests is not None and self.sent >= self.max_requests
+        if over and not free:
+            self._stop(f"all {self.max_requests} requests of --max-requests were sent")
+        self.sent += 1
+        self.retried += again
+
+    def begin(self, *, free: bool = False) -> None:
+        """Count a call as under way; CallError if nothing more may be sent, unless it is `free`.
+
+        What a call costs is known afterwards, so that each of those under way, and this one, is
+        taken to cost as much as the dearest so far.
+        """
+        if self.stopped and not free:
+            raise CallError(self.stopped.kind, self.stopped.reason)
+        if self.max_cost is not None and not free:
+            likely = self.spent + self.dearest * (self.under_way + 1)
+            if self.spent >= self.max_cost or likely > self.max_cost:
+                self._stop(f"{self.spent:.4f} of --max-cost {self.max_cost:g} was spent")
+        self.under_way += 1
+
+    def end(self) -> None:
+        """A call is no longer under way."""
+        self.under_way -= 1
+
+    def received(self, usage: Usage) -> float | None:
+        """Add what a reply took; its cost, None if that cannot be known."""
+        self.prompt_tokens += usage.prompt_tokens or 0
+        self.cached_tokens += usage.cached_tokens or 0
+        self.new_tokens += usage.new_tokens or 0
+        cost = self.price.of(usage) if self.price else None
+        self.unpriced += cost is None
+        self.spent += cost or 0.0
+        self.dearest = max(self.dearest, cost or 0.0)
+        if cost is None and self.max_cost is not None:
+            reason = "the server does not say how many tokens it charges: --max-cost cannot be kept"
+            self.stopped = self.stopped or CallError(BUDGET, reason)
+        return cost
+
+    def gave_up(self, error: CallError) -> None:
+        """A call ended without an answer."""
+        self.unsent += not error.attempts
+        self.failed += error.attempts > 0
+        if error.fatal or (error.hopeless and not self.answered):
+            self.stopped = self.stopped or error
+
+    def record(self) -> dict[str, Any]:
+        """All counts, and the price, as JSON values; `cost` is None if any reply has none."""
+        counts = {name: getattr(self, name) for name in CALLS + TOKENS}
+        price = {f"price_{k}": v for k, v in asdict(self.price).items()} if self.price else {}
+        cost = self.spent if self.price and not self.unpriced else None
+        return {**counts, "cost": cost, **price}
+
+    def _stop(self, reason: str) -> None:
+        self.stopped = self.stopped or CallError(BUDGET, reason)
+        raise CallError(BUDGET, reason)

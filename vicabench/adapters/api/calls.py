@@ -1,0 +1,185 @@
+"""One way to call every API: bounded, repeated when that may help, within a budget, counted.
+
+The providers' clients repeat nothing themselves here, and every HTTP request they send passes
+through one hook, so that the account is what a server would have in its own log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, TypeVar
+
+import httpx2
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
+from vicabench.adapters.api.account import Account
+from vicabench.adapters.api.background import Background
+from vicabench.adapters.api.completion import Completion, Usage
+from vicabench.adapters.api.failures import (
+    BUDGET,
+    CONNECTION,
+    MALFORMED,
+    TIMEOUT,
+    CallError,
+    shortened,
+)
+from vicabench.adapters.api.keys import scrubbed
+from vicabench.adapters.api.prices import price_of
+from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
+from vicabench.errors import ConfigError
+from vicabench.options import ApiOptions
+
+T = TypeVar("T")
+ATTEMPT: ContextVar[int] = ContextVar("ATTEMPT", default=1)
+"""Which attempt of its call the running task makes."""
+
+
+class Calls:
+    """Calls to one model, from any thread; `account` is what they came to.
+
+    `keys` are what must appear in no text that comes out of here. ConfigError for options that
+    say nothing together, or a price list without this model.
+    """
+
+    def __init__(self, model: str, options: ApiOptions, keys: Sequence[str]) -> None:
+        if options.max_cost is not None and not options.prices:
+            raise ConfigError(
+                "--max-cost needs to know what tokens cost: give --prices FILE, with the prices "
+                "of your contract. vicabench comes with none."
+            )
+        self.options, self._keys = options, keys
+        self.account = Account(
+            max_requests=options.max_requests,
+            max_cost=options.max_cost,
+            price=price_of(model, options.prices),
+        )
+        self._background = Background()
+        self._clients: list[httpx2.AsyncClient] = []
+        self._slots = asyncio.Semaphore(options.concurrency)
+        self._not_before = 0.0
+
+    def http(self) -> httpx2.AsyncClient:
+        """What a provider's client is to send with; it follows no redirect, for keys stay here."""
+        client = httpx2.AsyncClient(
+            event_hooks={"request": [self._sending]}, timeout=None, follow_redirects=False
+        )
+        self._clients.append(client)
+        return client
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine that makes calls."""
+        return self._background.run(work)
+
+    def each(self, works: Sequence[Coroutine[Any, Any, T]]) -> Iterator[T]:
+        """The results of several, as they come; at most `concurrency` calls are made at once."""
+        return self._background.each(works)
+
+    def close(self) -> None:
+        """Close the connections, and end the thread that the calls are made in."""
+        for client in self._clients:
+            self.run(client.aclose())
+        self._clients.clear()
+        self._background.close()
+
+    async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:
+        """What `send` gives, and after how many attempts; CallError saying why it gives nothing.
+
+        `send` raises CallError for what it knows of the server's ways; any other exception is
+        made into one. A `free` call is made also when nothing more is to be sent.
+        """
+        attempts = 0
+
+        async def attempt() -> T:
+            nonlocal attempts
+            await self._pause()
+            self.account.begin(free=free)
+            try:
+                attempts += 1
+                ATTEMPT.set(attempts)
+                return await self._once(send)
+            except CallError as error:
+                attempts -= error.kind == BUDGET  # it never left
+                raise
+            finally:
+                self.account.end()
+
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self.options.max_retries + 1),
+            wait=Backoff(self.options.retry_wait),
+            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again),
+            reraise=True,
+        )
+        async with self._slots:
+            try:
+                return await retrying(attempt), attempts
+            except CallError as error:
+                raise self._final(error, attempts) from None
+
+    async def complete(self, send: Callable[[], Awaitable[Completion]]) -> Completion:
+        """The completion that `send` gives, with its cost, attempts and seconds, without keys."""
+        started = perf_counter()
+        found, attempts = await self.call(send)
+        self.account.answered += 1
+        return replace(
+            found,
+            text=scrubbed(found.text, self._keys),
+            stop=scrubbed(shortened(found.stop), self._keys),
+            served_by=found.served_by and scrubbed(shortened(found.served_by), self._keys),
+            cost=self.account.received(found.usage),
+            attempts=attempts,
+            seconds=perf_counter() - started,
+        )
+
+    async def _once(self, send: Callable[[], Awaitable[T]]) -> T:
+        """One attempt, whatever may happen in it turned into a CallError."""
+        seconds = self.options.request_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await send()
+        except CallError as error:
+            self._heed(error)
+            raise
+        except TimeoutError:
+            reason = f"no whole reply within {seconds:g} seconds (--request-timeout)"
+            raise CallError(TIMEOUT, reason, again=True) from None
+        except httpx2.TransportError as error:
+            raise CallError(CONNECTION, shortened(_named(error)), again=True) from None
+        except Exception as error:  # a client may stumble over anything that a server sends
+            raise CallError(MALFORMED, shortened(_named(error))) from None
+
+    async def _pause(self) -> None:
+        """Wait while the server wants to be left alone, whichever call it told."""
+        loop = asyncio.get_running_loop()
+        while (seconds := self._not_before - loop.time()) > 0:
+            await asyncio.sleep(seconds)
+
+    def _heed(self, error: CallError) -> None:
+        """Keep away for as long as the server asks, or for good if that is too long."""
+        if not error.again or error.wait is None:
+            return
+        if error.wait > LONGEST_ASKED:
+            error.again, error.fatal, error.hopeless = False, True, True
+            error.reason = f"{error.reason} (to be asked again in {error.wait:,.0f} seconds)"
+        else:
+            now = asyncio.get_running_loop().time()
+            self._not_before = max(self._not_before, now + error.wait)
+
+    def _final(self, error: CallError, attempts: int) -> CallError:
+        error.attempts = attempts
+        error.reason = scrubbed(error.reason, self._keys)
+        if error.usage is not None and error.usage != Usage():
+            error.cost = self.account.received(error.usage)
+        self.account.gave_up(error)
+        return error
+
+    async def _sending(self, request: httpx2.Request) -> None:
+        # What was stored at a provider is deleted whatever the budget says.
+        self.account.sending(again=ATTEMPT.get() > 1, free=request.method == "DELETE")
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

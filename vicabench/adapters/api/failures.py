@@ -1,0 +1,72 @@
+"""Why a call brought no answer: one kind of exception for everything an API may do."""
+
+from __future__ import annotations
+
+from vicabench.adapters.api.completion import Usage
+
+BUDGET, TIMEOUT, CONNECTION, HTTP = "budget", "timeout", "connection", "http"
+REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed"
+UPLOAD = "upload"
+TRANSIENT_STATUS = frozenset({408, 409, 429})
+"""Besides all from 500 on: what the providers' own clients send again."""
+UNAUTHORIZED = 401
+HOPELESS_STATUS = frozenset({UNAUTHORIZED, 403, 404})
+"""No key, not allowed, no such model: if nothing was answered before, nothing will be."""
+LONGEST_REASON = 500
+
+
+class CallError(Exception):
+    """A call that brought no answer; as a text it begins with its `kind`: `budget: ...`.
+
+    `again` says that the same call may succeed later, not before `wait` seconds if the server
+    said so; `fatal` that no call will, `hopeless` that none will if none has yet. `usage` is
+    what the failed reply took, if one came at all, `cost` its price, and `attempts` how often
+    the call was sent.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        reason: str,
+        *,
+        again: bool = False,
+        fatal: bool = False,
+        hopeless: bool = False,
+        wait: float | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        super().__init__(kind, reason)
+        self.kind, self.reason = kind, reason
+        self.again, self.fatal, self.hopeless = again, fatal, hopeless or fatal
+        self.wait, self.usage = wait, usage
+        self.cost: float | None = None
+        self.attempts = 0
+
+    def __str__(self) -> str:
+        times = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
+        return f"{self.kind}: {self.reason}{times}"
+
+
+def of_status(
+    status: int, reason: str, *, wait: float | None = None, spent: bool = False
+) -> CallError:
+    """The error that an HTTP status means.
+
+    `wait` is what Retry-After asks for, in seconds; `spent` says that it is a quota that no
+    waiting refills.
+    """
+    again = (status in TRANSIENT_STATUS or status >= 500) and not spent
+    return CallError(
+        HTTP,
+        f"{status}: {shortened(reason)}",
+        again=again,
+        fatal=spent or status == UNAUTHORIZED,
+        hopeless=status in HOPELESS_STATUS,
+        wait=wait,
+    )
+
+
+def shortened(text: str) -> str:
+    """One line of at most `LONGEST_REASON` characters: servers send whole pages."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LONGEST_REASON else flat[: LONGEST_REASON - 3] + "..."

@@ -1,0 +1,126 @@
+"""Models behind an API asked with text alone: what judges and reads answers, not videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from vicabench.adapters.api.account import Account
+from vicabench.adapters.api.calls import Calls
+from vicabench.adapters.api.completion import Completion
+from vicabench.adapters.api.failures import CallError
+from vicabench.adapters.extras import explained
+from vicabench.errors import ConfigError
+from vicabench.options import ApiOptions
+
+DEFAULTS = ApiOptions()
+
+
+class Model(Protocol):
+    """What a provider's module offers: replies to one message of a user, in parts it knows."""
+
+    calls: Calls
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that can change a reply, as JSON values."""
+
+    async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
+        """The reply; CallError if there is none."""
+
+
+class TextModel:
+    """A model that completes texts; a context manager, to close its connections.
+
+    `settings` is all that can change a reply, `account` what was sent and what it came to.
+    """
+
+    def __init__(self, model: Model, part: Callable[[str], Any]) -> None:
+        self._model, self._part = model, part
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that can change a reply besides the prompt, as JSON values."""
+        return self._model.settings
+
+    @property
+    def account(self) -> Account:
+        """What was sent so far, and what it came to."""
+        return self._model.calls.account
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls are made at once; more of them wait for their turn."""
+        return self._model.calls.options.concurrency
+
+    def complete(self, prompt: str, max_new_tokens: int) -> Completion:
+        """The reply to a prompt, from any thread; CallError if there is none.
+
+        ConfigError if no other prompt could have fared better: a wrong key, no such model.
+        """
+        try:
+            return self._model.calls.run(self._model.reply([self._part(prompt)], max_new_tokens))
+        except CallError as error:
+            raise refusal(error, self._model) from None
+
+    def each(
+        self, prompts: Sequence[str], max_new_tokens: int
+    ) -> Iterator[tuple[int, Completion | CallError]]:
+        """The place of each prompt with its reply, or why there is none, as they come.
+
+        At most `concurrency` of them are asked at once. ConfigError as from `complete`.
+        """
+
+        async def asked(place: int, prompt: str) -> tuple[int, Completion | CallError]:
+            try:
+                return place, await self._model.reply([self._part(prompt)], max_new_tokens)
+            except CallError as error:
+                if isinstance(found := refusal(error, self._model), ConfigError):
+                    raise found from None
+                return place, error
+
+        return self._model.calls.each([asked(*each) for each in enumerate(prompts)])
+
+    def close(self) -> None:
+        """Close the connections; what is asked afterwards fails."""
+        self._model.calls.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> TextModel:
+    """The model that `openai:NAME` or `gemini:NAME` names, to be asked with texts.
+
+    ConfigError for another spec, a missing key or package, or options that cannot be.
+    """
+    provider, _, name = spec.partition(":")
+    if provider not in ("openai", "gemini") or not name:
+        raise ConfigError(f"{spec} is no model behind an API: openai:NAME or gemini:NAME is.")
+    with explained():
+        if provider == "openai":
+            from vicabench.adapters.api import chat  # noqa: PLC0415
+
+            return TextModel(chat.ChatModel(name, options, seed), chat.text_part)
+        from vicabench.adapters.api import generate  # noqa: PLC0415
+
+        return TextModel(generate.GeminiModel(name, options, seed), generate.text_part)
+
+
+def refusal(error: CallError, model: Model) -> CallError | ConfigError:
+    """The error itself, or what it comes to where the server has refused all from the start."""
+    if not error.hopeless or model.calls.account.answered:
+        return error
+    name, endpoint = model.settings["model"], model.settings["endpoint"]
+    return ConfigError(
+        f"{name} at {endpoint} cannot be asked: {error}. Check the key, the account and the name."
+    )

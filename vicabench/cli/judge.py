@@ -1,0 +1,64 @@
+"""`vicabench judge`: descriptions of videos scored by a language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vicabench.cli import texts
+from vicabench.cli.sharing import with_options_of
+
+
+@with_options_of(texts.options, but=())
+def command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders of vicabench describe.", metavar="RUN..."),
+    ],
+    *,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The judge: openai:NAME, gemini:NAME or hf:ORG/NAME.",
+            metavar="SPEC",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the judgements, their tables and the figure.")
+    ] = Path("judged"),
+    format: Annotated[  # noqa: A002  (the option's name)
+        str, typer.Option(help="Formats of the figure, comma-separated.")
+    ] = "pdf,svg,png",
+    max_new_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens of its reply at most; judges that think need many.")
+    ] = 1024,
+    retry_errors: Annotated[
+        bool,
+        typer.Option("--retry-errors", help="Ask again where the reply could not be read."),
+    ] = False,
+    **options: Any,
+) -> None:
+    """Have a language model score descriptions of videos, 0 to 10.
+
+    For informativeness, fluency and spatial relevance, as in Figure 3 of the ViCA2 report, with
+    95% intervals over videos. The judge sees one description at a time, and no video. Its replies
+    are kept, so that none is asked for twice: the same command continues an interrupted one. Exit
+    code 1: some videos have no description, or some descriptions no score.
+    """
+    from vicabench.cli.judging import Request, judge_runs
+    from vicabench.cli.output import figure_formats
+    from vicabench.types import ModelOptions
+
+    judge_runs(
+        Request(
+            paths=tuple(paths),
+            model=model,
+            out=out,
+            formats=figure_formats(format),
+            max_new_tokens=max_new_tokens,
+            retry_errors=retry_errors,
+            options=ModelOptions(**options),
+        )
+    )

@@ -1,0 +1,37 @@
+"""Options that concern several modules and none of the shared nouns: how an API is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiOptions:
+    """How a model behind an API is called; the defaults leave it to the adapter.
+
+    What can change an answer: `base_url` names another server than the provider's; frames are
+    JPEG of `jpeg_quality` (1 to 95) whose longer side has at most `image_size` pixels; with
+    `as_frames` an API that takes whole videos gets the sampled frames instead.
+
+    What cannot: `concurrency` calls at once, `request_timeout` seconds for each, `max_retries`
+    times again after a failure that may pass, `retry_wait` seconds before the first of them.
+    At most `max_requests` are sent and `max_cost` spent, by the price list in the file `prices`.
+    """
+
+    base_url: str = ""
+    image_size: int = 512
+    jpeg_quality: int = 90
+    as_frames: bool = False
+    concurrency: int = 8
+    request_timeout: float = 120.0
+    max_retries: int = 5
+    retry_wait: float = 1.0
+    max_requests: int | None = None
+    max_cost: float | None = None
+    prices: str = ""
+
+
+def local_names(options: type[ApiOptions]) -> tuple[str, ...]:
+    """The options of this kind that concern models which run here, not behind an API."""
+    elsewhere = {field.name for field in fields(ApiOptions)}
+    return tuple(field.name for field in fields(options) if field.name not in elsewhere)
