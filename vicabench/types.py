@@ -216,11 +216,11 @@ TRUNCATED, FAILED = "truncated", "failed"
 OUTCOMES = (ANSWERED, UNREADABLE, EMPTY, TRUNCATED, FAILED)
 """What came of a question, by one protocol; each is the first of these that holds:
 
-failed      there is no reply: an error, or never answered
-answered    the protocol read a finite number or a single letter, right or wrong
-truncated   it read nothing, and the reply ended at the limit of tokens (`stop` is `length`)
-empty       the reply is nothing but white space
-unreadable  it read nothing in a whole reply
+    failed      there is no reply: an error, or never answered
+    answered    the protocol read a finite number or a single letter, right or wrong
+    truncated   it read nothing, and the reply ended at the limit of tokens (`stop` is `length`)
+    empty       the reply is nothing but white space
+    unreadable  it read nothing in a whole reply
 """
 
 

@@ -4,7 +4,7 @@ Sources of the numbers: [S] the training scripts in the authors' repository (git
 scripts/), [R] its README, [V] the ViCA report (arXiv 2505.12312), [T] a default of transformers
 4.40's trainer, which the scripts leave as it is.
 
-Of all trainings [S] [T]: one epoch, bf16, AdamW (0.9, 0.999, 1e-8) without weight decay, gradients
+Of all trainings [S, T]: one epoch, bf16, AdamW (0.9, 0.999, 1e-8) without weight decay, gradients
 clipped at 1.0, cosine after a warm-up of 3% of the steps, gradient checkpointing, 32,768 tokens,
 64 frames told with their times, seed 42, two workers, a sequence for each conversation
 (`batch.pack` 1), and a loss that is the mean over the sequences of a device (`batch.loss_group`).

@@ -1,0 +1,60 @@
+"""What mkdocs does here beyond its defaults, so that a page is written once.
+
+READMEs and the changelog become pages of the site, the commands' own help becomes one, and a link
+between files of the repository becomes a link between pages: it holds on both sides. A page that
+would fetch anything from elsewhere fails the build.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from commands import reference
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+SOURCES = {
+    "index.md": "README.md",
+    "library.md": "models/README.md",
+    "trained.md": "reports/rooms/README.md",
+    "measured.md": "reports/speed.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    # "security.md": "SECURITY.md",
+}
+PAGES = {source: page for page, source in SOURCES.items()}
+LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+FETCHED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made from files outside docs/, and the reference of commands."""
+    for page, source in SOURCES.items():
+        files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    files.append(File.generated(config, "commands.md", content=reference()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
+    """Turn links that are relative to the file in the repository into links between pages."""
+    own = page.file.src_uri
+    source = SOURCES.get(own, f"docs/{own}")
+
+    def between_pages(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[1]))
+        to = PAGES.get(target) or target.removeprefix("docs/")
+        return posixpath.relpath(to, posixpath.dirname(own) or ".")
+
+    return LINK.sub(between_pages, markdown)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001
+    """Refuse a page that fetches a script, a style, a font or a picture from elsewhere."""
+    if found := FETCHED.search(output):
+        raise PluginError(f"{page.file.src_uri} would fetch from elsewhere: {found[0]}")
+    return output
