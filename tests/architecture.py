@@ -69,7 +69,8 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.engine": FILES
     | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
     "vicabench.doctor": NOUNS
-    | {"vicabench.datasets", "vicabench.engine.decoder_process", "vica.video"},
+    | {"vicabench.datasets", "vicabench.engine.children", "vica.video"}
+    | {"vicabench.engine.decoder_process"},
     "vicabench.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it

@@ -25,7 +25,7 @@ LLAVA_TOKENS = ("<image>", "<video>")
 GEMMA_TOKENS = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "\n\n\n")
 INTERN_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
 WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,

@@ -206,7 +206,7 @@ def write_language_model(folder: Path) -> Path:
     """A tiny random Qwen2, which reads text alone."""
     tokenizer = tokenizer_of(KINDS["qwen2_vl"])
     tokenizer.chat_template = CHATML
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), **TEXT))
+    model = Qwen2ForCausalLM(Qwen2Config(**{**TEXT, "vocab_size": len(tokenizer)}))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

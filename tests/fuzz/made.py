@@ -75,7 +75,7 @@ def torn(draw: Callable[..., Any], good: bytes) -> bytes:
     """Bytes with a part of them cut out, doubled, or replaced by others."""
     start, stop = sorted(draw(st.tuples(*2 * [st.integers(0, len(good))])))
     middle = draw(st.just(b"") | st.just(2 * good[start:stop]) | st.binary(max_size=40) | BLOWS)
-    return good[:start] + middle + good[stop:]
+    return bytes(good[:start] + middle + good[stop:])
 
 
 BLOWS = st.sampled_from(

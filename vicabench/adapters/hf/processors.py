@@ -6,6 +6,7 @@ read several images get the frames as images, through the Pillow versions of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def _without_videos(kind: Any) -> Any:
     """A processor class whose objects have no video processor, which needs torchvision."""
 
     def arguments(cls: type[Any], folder: Path, *_: Any, **options: Any) -> list[Any]:
-        made = {
+        made: dict[str, Callable[[], Any]] = {
             "tokenizer": lambda: AutoTokenizer.from_pretrained(folder, **options),
             "image_processor": lambda: AutoImageProcessor.from_pretrained(folder, **options),
             "video_processor": lambda: None,
