@@ -52,8 +52,16 @@ def canonicalize_run(request: Request) -> None:
     run = load_run(request.path)
     refuse_derived(run)
     folder = request.out or _beside(request.path)
+    _derive(request, run, folder, terminal)
+    derived = load_run(folder)
+    _say_outcome(derived, terminal)
+    say(terminal, f"Grade them: vicabench score {request.path} {folder}")
+    sys.exit(1 if any(p.response is None for p in derived.predictions) or derived.unasked else 0)
+
+
+def _derive(request: Request, run: Run, folder: Path, terminal: Console) -> None:
+    """Have all that is owed read, and say what was sent for it; exits with 130 on Ctrl-C."""
     cached = 0
-    counting = Counting(terminal, f"{run.name} read by {request.model}")
 
     def started(owed: int, total: int) -> None:
         if owed < total:
@@ -65,6 +73,7 @@ def canonicalize_run(request: Request) -> None:
         cached += reply is not None and reply.cached
         counting.advance()
 
+    counting = Counting(terminal, f"{run.name} read by {request.model}")
     with text_model(request.model, request.options) as model, counting:
         try:
             canonicalize(
@@ -85,10 +94,6 @@ def canonicalize_run(request: Request) -> None:
         account = model.account.record() if model.account else None
     for line in account_lines(account, cached):
         say(terminal, line)
-    derived = load_run(folder)
-    _say_outcome(derived, terminal)
-    say(terminal, f"Grade them: vicabench score {request.path} {folder}")
-    sys.exit(1 if any(p.response is None for p in derived.predictions) or derived.unasked else 0)
 
 
 def _beside(path: Path) -> Path:
