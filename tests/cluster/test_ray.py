@@ -57,7 +57,7 @@ def nodes(slow: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
             "PYTHONPATH": os.pathsep.join([slow["PYTHONPATH"], *filter(None, sys.path)]),
             "RAY_TMPDIR": short,
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_raylet_start_wait_time_s": "120",
+            "RAY_raylet_start_wait_time_s": "300",
         }
         with subprocess.Popen(
             [sys.executable, str(ROOT / "tests" / "cluster" / "two_nodes.py")],
@@ -72,7 +72,9 @@ def nodes(slow: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
 @pytest.fixture(scope="module")
 def address(nodes: subprocess.Popen[str]) -> str:
     assert nodes.stdout
-    return nodes.stdout.readline().strip()
+    line = nodes.stdout.readline().strip()
+    assert line, "Ray did not start"
+    return line
 
 
 def asked(clips: Path, *more: str) -> tuple[str | Path, ...]:

@@ -167,11 +167,10 @@ class Crew:
             )
 
     def _mourn(self, event: Lost) -> list[Prediction]:
-        if event.error.words:
-            LOG.error("%s: %s\n%s", event.seat, event.error, event.error.words)
+        LOG.error("%s: %s\n%s", event.seat, event.error, event.error.words)
         task, final = event.loss.task, event.loss.final
         if task and final:
-            return failed(task.questions, f"worker: {event.error}; so did {ATTEMPTS} attempts")
+            return failed(task.questions, f"worker: {event.error}, in {ATTEMPTS} attempts")
         again = f"{task.video} is asked again" if task else "it is started again"
         self._warned(f"{event.seat}: {event.error}; {again}")
         return []

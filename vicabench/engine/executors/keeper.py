@@ -12,6 +12,7 @@ from typing import Protocol
 
 from vicabench.engine.executors.board import Board, Loss
 from vicabench.engine.executors.job import Built, Reply, Task, WorkerLostError
+from vicabench.errors import UserError
 
 STARTS = 3
 """A worker that is lost so often in a row before its model is loaded is given up."""
@@ -131,8 +132,13 @@ class Keeper:
             worker = self._started()
             built = worker.build()
         except WorkerLostError as error:
-            if last and not self._left:
-                self._tell(GivenUp(seat=self._seat.name, error=error))
+            self._give_up(error, last)
+            return True
+        except UserError as error:
+            if self._number == 1:
+                raise
+            # It was not refused at first: a device that does not recover is no wrong option.
+            self._give_up(WorkerLostError(str(error)), last)
             return True
         else:
             self._board.join(self._seat.name)
@@ -141,6 +147,10 @@ class Keeper:
             return False
         finally:
             self._dismiss(worker)
+
+    def _give_up(self, error: WorkerLostError, last: bool) -> None:
+        if last and not self._left:
+            self._tell(GivenUp(seat=self._seat.name, error=error))
 
     def _serve(self, worker: Worker) -> None:
         """Hand the worker videos and tell its replies, until it is lost or all is over."""

@@ -91,7 +91,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"There is no Ray cluster at {address or 'this machine'} to connect to: "
+            f"There is no Ray cluster at {address or 'this machine'}: "
             f"{str(error).strip().splitlines()[0]} Start one with `ray start --head`, and name it "
             "with --address HOST:PORT unless it is on this machine."
         ) from error
