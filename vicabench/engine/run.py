@@ -78,12 +78,7 @@ def run(
         }
         store.describe(plan_record(selected), start)
         started(todo, done, store.torn)
-        clock = Clock(
-            adapter,
-            workers=decoding.workers if decoding else 0,
-            cache=decoding is not None and decoding.cache is not None,
-            warned=warned,
-        )
+        clock = _clock(adapter, decoding, warned)
         patience = Patience(seconds=answer_seconds, overdue=partial(_overdue, store, given_up))
         videos = answer_videos(
             benchmark, todo, adapter, decoding, patience=patience, clock=clock, warned=warned
@@ -94,6 +89,15 @@ def run(
                 store.append(predictions)
                 clock.count(predictions)
                 answered(predictions)
+
+
+def _clock(adapter: Adapter, decoding: Decoding | None, warned: Callable[[str], None]) -> Clock:
+    return Clock(
+        adapter,
+        workers=decoding.workers if decoding else 0,
+        cache=decoding is not None and decoding.cache is not None,
+        warned=warned,
+    )
 
 
 def _overdue(
