@@ -27,6 +27,10 @@ ADVICE = (
     "Give it more (docker run --shm-size=..., or `medium: Memory` in a pod), or take fewer workers "
     "(hardware.workers; 0 reads in the training process itself)"
 )
+MEMORY = (
+    "If it was killed, the machine was probably short of memory: take fewer workers "
+    "(hardware.workers)"
+)
 
 
 def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
@@ -72,17 +76,11 @@ def explained() -> Iterator[None]:
         raise type(error)(said.strip()) from error
     except RuntimeError as error:
         reason = str(error)
-        if "DataLoader worker" not in reason and "shared memory" not in reason:
+        short = "shared memory" in f"{reason} {error.__cause__}"
+        if not short and not reason.startswith("DataLoader worker"):
             raise
-        short = "shared memory" in reason or "Bus error" in reason
         advice = f"Shared memory was probably too small. {ADVICE}" if short else MEMORY
         first = reason.splitlines()[0]
         raise TrainingError(
             f"a process that reads the data has ended: {first}. {advice}"
         ) from error
-
-
-MEMORY = (
-    "If it was killed, the machine was probably short of memory: take fewer workers "
-    "(hardware.workers)"
-)
