@@ -42,6 +42,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
+    """Train the tiny ViCA2 on Rooms in a fresh environment, test it, draw its curve (minutes)."""
+    session.install(*CONSTRAINTS, ".[models]")
+    out = f"--out={session.create_tmp()}/demo"
+    session.run("vicabench", "demo", out, *session.posargs)
+
+
+@nox.session
+def table(session: nox.Session) -> None:
     """Run the main job on Rooms in a fresh environment, and draw the picture of the README."""
     session.install(*CONSTRAINTS, ".")
     models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
@@ -83,6 +91,19 @@ def coverage(session: nox.Session) -> None:
     """Measure how often intervals cover the truth: the table of docs/statistics.md (minutes)."""
     session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"])
     session.run("python", "-m", "benchmarks.coverage", *session.posargs)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Run on two Ray nodes, in a network namespace where there is only loopback (Linux)."""
+    alone = ("unshare", "--map-root-user", "--net")
+    up = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    try:
+        session.run(*alone, *up, "true", external=True, silent=True)
+    except nox.command.CommandFailed:
+        session.skip("Ray listens on every network; a namespace without any is not permitted here")
+    session.install(*CONSTRAINTS, "-e", ".[cluster]", *GROUPS["test"])
+    session.run(*alone, *up, "pytest", "-m", "cluster", *session.posargs, external=True)
 
 
 @nox.session

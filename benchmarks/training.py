@@ -4,9 +4,11 @@
     python benchmarks/training.py --shape 7b --device cuda     widths and token counts of ViCA2-7B
 
 Each line is measured: forward, backward and nothing else, of one pack on one device. Frames are
-not decoded; they are noise. On a GPU it is the published width at the real token counts (64
-frames, 22,144 visual tokens), with as many of the 28 layers as `--layers` says; the line of the
-projection says what was measured and what was computed from it.
+not decoded; they are noise. On a CPU the peak memory of each pack is that of a process of its own,
+and films are read as well: what that costs, and how long a run waits for it. On a GPU it is the
+published width at the real token counts (64 frames, 22,144 visual tokens), with as many of the 28
+layers as `--layers` says; the line of the projection says what was measured and what was computed
+from it.
 """
 
 from __future__ import annotations
@@ -14,11 +16,16 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-import time
-from dataclasses import dataclass
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from machine import describe, now, peak_bytes, reset_peak
+from reading import Reading, reading
 from vica.modeling import ViCA2
 from vica.sizes import vica2_7b, vica2_tiny
 from vica.tiny import byte_tokenizer, ids_of
@@ -28,9 +35,10 @@ from vica.training.groups import freeze, rest
 from vica.training.loss import FLEX, PackLoss
 from vica.visuals import Visual
 
-SHARED, QUESTION, ANSWER = 480, 45, 15
+SHARED, QUESTION, ANSWER, VISUAL = 480, 45, 15, 22_144
 """Ids of the system turn and the time instruction, and of a conversation's own turns: about what a
-record of ViCA-322K has with Qwen2's tokenizer."""
+record of ViCA-322K has with Qwen2's tokenizer, behind so many visual tokens of ViCA2-7B. A smaller
+shape has fewer of both, in the same proportion."""
 CONVERSATIONS, VIDEOS = 322_003, 6_774
 """ViCA-322K."""
 PUBLISHED_HOURS = 8 * 55
@@ -43,7 +51,10 @@ RATES = LearningRates(
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Medians over repetitions of a pack: seconds of the step and of encoding, peak memory."""
+    """Medians over repetitions of a pack: seconds of the step and of encoding, peak memory.
+
+    Seconds are those of a clock on a GPU, and of the processor on a CPU that others use too.
+    """
 
     seconds: float
     encoding: float
@@ -59,12 +70,13 @@ def pack_of(count: int, model: ViCA2, frames: int, device: torch.device) -> dict
         found: list[int] = torch.randint(0, 256, (length,), generator=generator).tolist()
         return found
 
-    before, after = ids(14), ids(SHARED - 14)
+    shared, asked, answered = lengths(model, frames)
+    before, after = ids(min(14, shared)), ids(max(0, shared - 14))
     samples = []
     for _ in range(count):
-        question, answer = ids(QUESTION), ids(ANSWER)
+        question, answer = ids(asked), ids(answered)
         whole = [*before, -200, *after, *question, *answer]
-        samples.append(Sample(ids=whole, labels=[-100] * (len(whole) - ANSWER) + answer))
+        samples.append(Sample(ids=whole, labels=[-100] * (len(whole) - answered) + answer))
     shown = len(config.layout.spatial_indices(frames))
     visual = Visual(
         pixels_FCHW=torch.randn(frames, 3, config.siglip_size, config.siglip_size),
@@ -74,11 +86,11 @@ def pack_of(count: int, model: ViCA2, frames: int, device: torch.device) -> dict
     return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
 
 
-def wait(device: torch.device) -> float:
-    """The time when all work that was asked for is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def lengths(model: ViCA2, frames: int) -> tuple[int, int, int]:
+    """Ids that conversations share, and of a question and an answer, beside so many frames."""
+    share = model.config.layout.video(frames).total / VISUAL
+    shared, asked, answered = (max(1, round(share * n)) for n in (SHARED, QUESTION, ANSWER))
+    return shared, asked, answered
 
 
 def timed(loss: PackLoss, batch: dict[str, Any], device: torch.device, repeats: int) -> Timing:
@@ -87,14 +99,14 @@ def timed(loss: PackLoss, batch: dict[str, Any], device: torch.device, repeats: 
     for repeat in range(repeats + 1):
         loss.zero_grad(set_to_none=True)
         rest(loss.model)
-        if repeat == 1 and device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        start = wait(device)
+        if repeat == 1:
+            reset_peak(device)
+        start = now(device)
         loss(batch, batch["groups"])["loss"].backward()
-        whole.append(wait(device) - start)
+        whole.append(now(device) - start)
+        peak = peak_bytes(device)
         loss.zero_grad(set_to_none=True)
         encoding.append(encode(loss, batch, device))
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
     return Timing(
         seconds=statistics.median(whole[1:]),
         encoding=statistics.median(encoding[1:]),
@@ -102,12 +114,21 @@ def timed(loss: PackLoss, batch: dict[str, Any], device: torch.device, repeats: 
     )
 
 
+def peak_alone(count: int, options: argparse.Namespace, layers: int) -> int:
+    """The peak memory of one pack in a process that computes nothing else."""
+    command = [sys.executable, __file__, "--shape", options.shape, "--device", options.device]
+    command += ["--frames", str(options.frames), "--layers", str(layers), "--repeats", "1"]
+    command += ["--packs", str(count), "--alone"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout.split()[-1])
+
+
 def encode(loss: PackLoss, batch: dict[str, Any], device: torch.device) -> float:
     """Seconds of the encoders alone, forward and backward, which no layer adds to."""
-    start = wait(device)
+    start = now(device)
     blocks, _ = loss._encoded(batch)
     torch.stack([block.float().sum() for block in blocks]).sum().backward()
-    return wait(device) - start
+    return now(device) - start
 
 
 def model_of(shape: str, layers: int, device: torch.device) -> ViCA2:
@@ -131,15 +152,29 @@ def model_of(shape: str, layers: int, device: torch.device) -> ViCA2:
 def report(counts: list[int], times: dict[int, Timing]) -> None:
     """A line for each number of conversations."""
     first = times[counts[0]]
-    print("pack  seconds a pack  of it encoders  conversations/s  times pack 1  peak memory")
+    print(
+        f"| pack | seconds a pack | of it encoders | conversations/s | times pack {counts[0]} | "
+        f"peak memory, GiB | of pack {counts[0]} |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
     for count in counts:
         t = times[count]
         rate, base = count / t.seconds, counts[0] / first.seconds
-        memory = f"{t.bytes / 2**30:8.1f} GiB" if t.bytes else "       -"
         print(
-            f"{count:4}  {t.seconds:14.3f}  {t.encoding:14.3f}  {rate:15.2f}  {rate / base:12.1f}"
-            f"  {memory}"
+            f"| {count} | {t.seconds:.2f} | {t.encoding:.2f} | {rate:.2f} | **{rate / base:.1f}** "
+            f"| {t.bytes / 2**30:.2f} | {t.bytes / first.bytes:.0%} |"
         )
+
+
+def report_reading(found: Reading, frames: int) -> None:
+    """What the data costs, and how long it was waited for."""
+    later = found.waited[1:]
+    print(
+        f"\nMaking a pack ready, {frames} frames of 640x480 at the sizes of ViCA2-7B: "
+        f"{found.seconds:.2f} processor seconds of one process.\n"
+        f"Waiting for data, a tiny ViCA2 trained on such films, {found.workers} workers: "
+        f"{found.waited[0]:.1%} of the first step, then {statistics.mean(later):.1%} on average "
+        f"(at most {max(later):.1%}) of {len(later)} steps. Target: under 5%."
+    )
 
 
 def project(
@@ -161,6 +196,28 @@ def project(
         print(f"pack {count:2}: {a_pack:7.2f} s a pack, {packs * a_pack / 3600:8.1f} GPU hours")
 
 
+def measure(options: argparse.Namespace, layers: int) -> dict[int, Timing]:
+    """Every number of conversations with so many layers."""
+    device, found = torch.device(options.device), {}
+    model = model_of(options.shape, layers, device)
+    loss = PackLoss(model)
+    for count in options.packs:
+        batch = pack_of(count, model, options.frames, device)
+        found[count] = timed(loss, batch, device, options.repeats)
+        if device.type == "cpu" and not options.alone:
+            alone = peak_alone(count, options, layers)
+            found[count] = replace(found[count], bytes=alone)
+    tokens = model.config.layout.video(options.frames).total
+    shared, asked, answered = lengths(model, options.frames)
+    if not options.alone:
+        print(
+            f"\n{options.shape}, {layers} layers, {tokens:,} visual tokens, {shared} ids shared by "
+            f"a video's conversations, {asked + answered} of each alone\n"
+        )
+        report(options.packs, found)
+    return found
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -170,26 +227,23 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=0, help="of the language model")
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="that read films; 0 reads none")
+    parser.add_argument("--alone", action="store_true", help="print the peak memory and no more")
     options = parser.parse_args()
-    device, real = torch.device(options.device), options.shape == "7b"
+    real = options.shape == "7b"
     layers = options.layers or (8 if real else 2)
+    if options.alone:
+        print(measure(options, layers)[options.packs[0]].bytes)
+        return
+    print(f"{describe(torch.device(options.device))}.")
     depths = [layers // 2, layers] if real else [layers]
-    times: dict[int, dict[int, Timing]] = {}
-    for depth in depths:
-        model = model_of(options.shape, depth, device)
-        loss, times[depth] = PackLoss(model), {}
-        for count in options.packs:
-            batch = pack_of(count, model, options.frames, device)
-            times[depth][count] = timed(loss, batch, device, options.repeats)
-        tokens = model.config.layout.video(options.frames).total
-        print(
-            f"\n{options.shape}, {depth} layers, {tokens:,} visual tokens, {SHARED} ids shared by "
-            f"a video's conversations, {QUESTION + ANSWER} of each alone"
-        )
-        report(options.packs, times[depth])
-        del model, loss
+    times = {depth: measure(options, depth) for depth in depths}
     if real:
         project(options.packs, times[layers], times[layers // 2], layers)
+    if options.device == "cpu" and options.workers:
+        with TemporaryDirectory() as folder:
+            found = reading(Path(folder), options.frames, options.workers)
+        report_reading(found, options.frames)
 
 
 if __name__ == "__main__":

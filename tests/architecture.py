@@ -68,6 +68,8 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES
     | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
+    "vicabench.doctor": NOUNS
+    | {"vicabench.datasets", "vicabench.engine.decoder_process", "vica.video"},
     "vicabench.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
@@ -100,6 +102,7 @@ NO_TORCH = (
     "vica.training.recipes",
     "vica.training.recipes_rooms",
     "vica.training.records",
+    "vica.training.settings",
     "vica.training.sources",
     "vica.training.types",
     "vica.video",

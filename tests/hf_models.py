@@ -144,9 +144,7 @@ def llava_next_video(ids: Mapping[str, int]) -> Any:
 
 
 def gemma3(ids: Mapping[str, int]) -> Any:
-    vision = {
-        **VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
-    }  # fmt: skip
+    vision = {**VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
     return hf.Gemma3Config(
         vision_config=vision,
         text_config={**TEXT, "head_dim": 8, "sliding_window": 16},
@@ -256,8 +254,7 @@ FALLBACK = {
         },
     )
 }
-"""What cannot share its prefill: layers with a window, images that see what follows in them, and
-newlines around an image that become one token with others."""
+"""What cannot share its prefill: newlines around an image become one token with others."""
 
 
 def tokenizer_of(kind: Kind) -> Any:

@@ -56,7 +56,13 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of any score has to know."""
-        return (*([self.incomplete] if self.incomplete else []), *self.origin)
+        found = (self.part, self.incomplete)
+        return (*(note for note in found if note), *self.origin)
+
+    @property
+    def part(self) -> str | None:
+        """What to say of a part of a run (`--shard`); None of a whole one."""
+        return _part(self.config["plan"]) if self.config else None
 
     @property
     def identity(self) -> dict[str, str | None]:
@@ -143,6 +149,14 @@ def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> 
         run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
         for run in runs
     ]
+
+
+def _part(plan: Mapping[str, Any]) -> str | None:
+    part = plan.get("part")
+    if part is None or plan["questions"] == part["questions"]:
+        return None
+    named = ("part " if len(part["parts"]) == 1 else "parts ") + ", ".join(map(str, part["parts"]))
+    return f"{named} of {part['of']} only: {plan['questions']} of {part['questions']} questions"
 
 
 def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:

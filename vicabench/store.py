@@ -87,7 +87,10 @@ class RunFolder:
         }
         text = json.dumps(content, indent=2)
         partial = self.path / (CONFIG + ".partial")
-        partial.write_text(text + "\n", encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as out:
+            out.write(text + "\n")
+            out.flush()
+            os.fsync(out.fileno())  # or after a power cut the new name might have no content
         partial.replace(self.path / CONFIG)
 
     def planned(self) -> frozenset[str]:
@@ -114,7 +117,8 @@ class RunFolder:
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
-            os.truncate(file, size)
+            if file.exists() and file.stat().st_size > size:
+                os.truncate(file, size)
             raise RunFolderError(
                 f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
                 "are kept; make room and type the same command to continue."
@@ -136,12 +140,7 @@ class RunFolder:
             return
         if there["digest"] == self.config.digest:
             return
-        old, ours = _flat(there["config"]), _flat(asdict(self.config))
-        lines = [
-            f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
-            for name in sorted({*ours, *old})
-            if json.loads(json.dumps(ours.get(name))) != old.get(name)
-        ]
+        lines = different_fields(there["config"], asdict(self.config))
         raise RunFolderError(
             f"The run folder {self.path} holds a run of another configuration:\n"
             + "\n".join(lines)
@@ -160,6 +159,16 @@ class RunFolder:
             with file.open("ab") as out:
                 out.write(b"\n")
         return torn
+
+
+def different_fields(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A line for every field in which two configurations differ, with both values."""
+    old, ours = _flat(there), _flat(now)
+    return [
+        f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
+        for name in sorted({*ours, *old})
+        if json.loads(json.dumps(ours.get(name))) != old.get(name)
+    ]
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,4 +207,21 @@ def _is_plan(plan: Mapping[str, Any]) -> bool:
     """Whether this is the plan of a run: the id and type of every question about each video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
     known = {*QUESTION_TYPES, DESCRIPTION}
-    return all(kind in known for kind in kinds) and len(kinds) == plan["questions"]
+    return (
+        all(kind in known for kind in kinds)
+        and len(kinds) == plan["questions"]
+        and digest_of(sorted(planned_ids(plan))) == plan["question_ids_sha256"]
+        and ("part" not in plan or _is_part(plan["part"]))
+    )
+
+
+def _is_part(part: Mapping[str, Any]) -> bool:
+    """Whether this says which parts of which whole a run is (`vicabench run --shard`)."""
+    of, numbers = part["of"], part["parts"]
+    return (
+        bool(numbers)
+        and all(isinstance(number, int) and 1 <= number <= of for number in numbers)
+        and isinstance(part["questions"], int)
+        and isinstance(part["question_ids_sha256"], str)
+        and all(isinstance(video, str) for video in part["videos"])
+    )

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.import_utils import is_torchvision_available
 from vica.errors import ScoresError
 from vica.video import read_frames
 
-from tests.hf_models import KINDS, write_hf_model
+from tests.hf_models import CHATML, KINDS, TEXT, tokenizer_of, write_hf_model
 from tests.support import read_jsonl, refuses
 from tests.videos import write_clip
 from vicabench.adapters import build_adapter
@@ -201,11 +202,26 @@ def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> Non
         list(adapter.answer(video, QUESTIONS))
 
 
-def test_a_model_is_asked_about_text_alone(place: Path) -> None:
-    model = text_model(str(place / "qwen2_vl"), ModelOptions(device="cpu"))
-    one, two = (model.complete(prompt, 6) for prompt in ("How many is a dozen?", "Why is that?"))
-    assert one == model.complete("How many is a dozen?", 6) != two
-    assert model.settings["modality"] == "image-text"
+def write_language_model(folder: Path) -> Path:
+    """A tiny random Qwen2, which reads text alone."""
+    tokenizer = tokenizer_of(KINDS["qwen2_vl"])
+    tokenizer.chat_template = CHATML
+    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), **TEXT))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
+    text = "<|im_start|>user\nHow many is a dozen?<|im_end|>\n<|im_start|>assistant\n"
+    lm = write_language_model(tmp_path / "lm")
+    for folder, reads in ((place / "qwen2_vl", "image-text"), (lm, "text")):
+        asked = text_model(str(folder), ModelOptions(device="cpu"))
+        ids_BS = asked.tokenizer(text, return_tensors="pt").input_ids
+        new = asked.model.generate(ids_BS, max_new_tokens=6)[0, ids_BS.shape[1] :]
+        reply = asked.tokenizer.decode(new, skip_special_tokens=True).strip()
+        assert asked.complete("How many is a dozen?", 6) == reply
+        assert asked.settings["modality"] == reads
 
 
 def test_a_model_that_needs_torchvision_says_how_to_get_it(place: Path) -> None:

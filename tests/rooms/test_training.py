@@ -42,7 +42,7 @@ def test_every_conversation_is_about_a_film_that_is_there(folder: Path) -> None:
     kinds = [file.stem for file in folder.glob("rooms/base/*.json")]
     exercises = [file.stem for file in folder.glob("exercises/rooms/base/*.json")]
     assert set(kinds) == set(QUESTION_TYPES)
-    assert len(exercises) == 8
+    assert len(exercises) == 11
     for file in folder.glob("**/rooms/base/*.json"):
         assert {record["video"] for record in records(folder, file.stem)} <= films
 

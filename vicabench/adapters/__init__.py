@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -38,16 +39,17 @@ GROUP = "vicabench.adapters"
 Build = Callable[[str, AdapterContext], Adapter]
 
 
-def build_adapter(spec: str, context: AdapterContext) -> Adapter:
+def build_adapter(spec: str, context: AdapterContext, *, placed: str | None = None) -> Adapter:
     """The adapter that `spec` names, ready to answer.
 
+    `placed` is the device for adapters that know devices; unlike the option, others may ignore it.
     ConfigError naming the known adapters if there is none of that name, or saying why this one
     cannot be built.
     """
     build, argument = find_adapter(spec)
     try:
         with explained():
-            adapter = build(argument, context)
+            adapter = build(argument, _on(placed, context))
         json.dumps(dict(adapter.settings), allow_nan=False)
     except UserError:
         raise
@@ -57,6 +59,12 @@ def build_adapter(spec: str, context: AdapterContext) -> Adapter:
         ) from error
     _refuse_unused(spec, adapter, context.options)
     return adapter
+
+
+def _on(placed: str | None, context: AdapterContext) -> AdapterContext:
+    if placed is None:
+        return context
+    return replace(context, options=replace(context.options, device=placed))
 
 
 def _refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:

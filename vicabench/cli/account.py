@@ -11,7 +11,13 @@ def account(timing: Timing) -> Iterator[str]:
     """What adds up to the wall time, then what happened meanwhile; only what was measured."""
     parts = ", ".join([*_waiting(timing), *_stages(timing), f"other {timing.other:.1f} s"])
     asked = f"{_count(timing.videos, 'video')}, {_count(timing.questions, 'question')}"
-    yield f"{timing.wall:.1f} s for {asked}: {parts}"
+    if timing.theirs is None:
+        yield f"{timing.wall:.1f} s for {asked}: {parts}"
+    else:
+        yield (
+            f"{timing.wall:.1f} s for {asked}; {timing.theirs:.1f} s summed over "
+            f"{_count(timing.processes, 'process')}: {parts}"
+        )
     if timing.workers:
         yield "meanwhile " + ", ".join(_meanwhile(timing))
     if timing.calls:
@@ -35,7 +41,7 @@ def calls(counts: Mapping[str, float | None]) -> str:
 
 def _waiting(timing: Timing) -> Iterator[str]:
     if timing.workers:
-        share = timing.waiting / timing.wall
+        share = timing.waiting / timing.whole
         yield f"waiting for video {timing.waiting:.1f} s ({share:.0%})"
 
 
@@ -57,4 +63,4 @@ def _meanwhile(timing: Timing) -> Iterator[str]:
 
 
 def _count(number: float, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    return f"{number:,} {noun}" + ("" if number == 1 else "es" if noun.endswith("s") else "s")

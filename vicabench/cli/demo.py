@@ -26,7 +26,7 @@ def command(
         typer.Option(
             "--from-scratch",
             help="Make the base as well, by lessons and exercises, instead of taking the one that "
-            "comes with vicabench: about an hour more.",
+            "comes with vicabench: about half an hour more.",
         ),
     ] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The base that comes with vicabench, made again: lessons, then exercises, an hour of two cores."""
+"""The base that comes with vicabench, made again: lessons, then exercises, half an hour."""
 
 from __future__ import annotations
 

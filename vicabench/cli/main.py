@@ -24,9 +24,11 @@ from vicabench.cli import (
     data,
     demo,
     describe,
+    doctor,
     figures,
     import_,
     judge,
+    merge,
     models,
     published,
     report,
@@ -53,6 +55,7 @@ app.command("canonicalize")(canonicalize.command)
 app.command("describe")(describe.command)
 app.command("judge")(judge.command)
 app.command("verify")(verify.command)
+app.command("merge")(merge.command)
 app.command("import")(import_.command)
 app.command("compare")(compare.command)
 app.command("published")(published.command)
@@ -60,6 +63,7 @@ app.command("figures")(figures.command)
 app.command("scaling-curve")(scaling_curve.command)
 app.command("report")(report.command)
 app.command("demo")(demo.command)
+app.command("doctor")(doctor.command)
 app.command("train")(train.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

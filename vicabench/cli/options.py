@@ -86,6 +86,16 @@ TimeoutOption = Annotated[
         min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding a video is given up."
     ),
 ]
+AnswerTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        max=LONGEST_TIMEOUT,
+        help="Seconds that an adapter may take over the questions of one video; after that the "
+        "run ends with what it has (default: any time).",
+        show_default=False,
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
@@ -114,6 +124,48 @@ CacheSizeOption = Annotated[
     str | None,
     typer.Option(
         help=f"What the frame cache may grow to (default: {CACHE_SIZE}).", show_default=False
+    ),
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        help="here (this process), local (a process for each of --devices) or ray (a cluster).",
+        show_default="here",
+    ),
+]
+DevicesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Answer on several devices of this machine at once: 0,1,2,3 (GPUs) or cpu,cpu.",
+        metavar="LIST",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="ray: the cluster (default: this machine's).", metavar="HOST:PORT"),
+]
+GpusOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        help="ray: GPUs of each worker (default: 1, or 0 where there are none).",
+        show_default=False,
+    ),
+]
+ReplicasOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="ray: workers (default: as many as the GPUs allow, or one for each machine).",
+        show_default=False,
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask about one part of the videos only, into a folder of its own, for vicabench "
+        "merge: 2/8; auto: by the rank that srun or torchrun tells.",
+        metavar="I/N",
     ),
 ]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -29,6 +31,7 @@ from vicabench.predictions import Prediction
 from vicabench.text import printable
 from vicabench.types import TASKS, Question
 
+LONGEST = 1000  # characters of a message; an error may hold a whole page of HTML
 LOG_LINES = 10  # how many progress lines a log file gets for a whole run
 
 
@@ -161,9 +164,16 @@ class RunDisplay:
         for line in account(timing):
             self.say(f"{self._model}: {line}")
 
+    def given_up(self, text: str) -> NoReturn:
+        """Say why the run ends, and end the process, whose main thread hangs: exit code 2."""
+        self.close()
+        print(f"vicabench: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(2)
+
     def _state(self) -> str:
         return f"{self.done}/{len(self._selected)} questions  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
-        """A line beside the bar; whatever is in it cannot harm the terminal."""
-        self._console.print(Text(printable(text), style="dim"), soft_wrap=True)
+        """A line beside the bar; whatever is in it cannot harm the terminal, nor fill it."""
+        shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+        self._console.print(Text(printable(shown), style="dim"), soft_wrap=True)

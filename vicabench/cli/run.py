@@ -10,6 +10,8 @@ import typer
 from vicabench.cli.options import (
     FRAMES,
     VIDEO_TIMEOUT,
+    AddressOption,
+    AnswerTimeoutOption,
     AsFramesOption,
     AttentionOption,
     BaseUrlOption,
@@ -18,9 +20,12 @@ from vicabench.cli.options import (
     CompileOption,
     ConcurrencyOption,
     DeviceOption,
+    DevicesOption,
     DtypeOption,
+    ExecutorOption,
     FormatOption,
     FrameCacheOption,
+    GpusOption,
     GroupOption,
     ImageSizeOption,
     JpegOption,
@@ -32,8 +37,10 @@ from vicabench.cli.options import (
     PricesOption,
     ProtocolOption,
     PublishedOption,
+    ReplicasOption,
     RequestTimeoutOption,
     RetryWaitOption,
+    ShardOption,
     TimeOption,
     TimeoutOption,
     VisionOption,
@@ -110,7 +117,14 @@ def command(
     frame_cache: FrameCacheOption = None,
     frame_cache_size: CacheSizeOption = None,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
+    answer_timeout: AnswerTimeoutOption = None,
     decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
+    executor: ExecutorOption = None,
+    devices: DevicesOption = None,
+    address: AddressOption = None,
+    gpus_per_worker: GpusOption = None,
+    replicas: ReplicasOption = None,
+    shard: ShardOption = None,
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",
     published: PublishedOption = False,
@@ -121,6 +135,7 @@ def command(
     """
     given = locals()
     from vicabench.cli.decoding import VideoOptions
+    from vicabench.cli.execution import ExecutionOptions
     from vicabench.cli.running import Request, run_all
     from vicabench.types import ModelOptions
 
@@ -129,5 +144,6 @@ def command(
         "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
         "options": filled(ModelOptions, given),
         "video": filled(VideoOptions, given),
+        "execution": filled(ExecutionOptions, given),
     }
     run_all(filled(Request, {**given, **chosen}))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import find_adapter
 from vicabench.cli.decoding import VideoOptions
+from vicabench.cli.execution import ExecutionOptions
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, console, print_table
 from vicabench.cli.progress import RunDisplay
@@ -22,6 +25,7 @@ from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
+from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.results import load_run
@@ -45,16 +49,21 @@ class Request:
     retry_errors: bool
     video: VideoOptions
     options: ModelOptions
+    execution: ExecutionOptions
+    shard: str | None
     seed: int
     protocol: str
     table: str
     published: bool
+    answer_timeout: float | None = None
 
 
 def run_all(request: Request) -> None:
     """Run every model asked for, print one table, and exit with what the exit code has to say."""
     check_format(request.table)
     decoding = request.video.decoding()
+    request.execution.chosen(request.options)
+    shard = _shard(request)
     protocol = find_protocol(request.protocol)
     terminal = console(stderr=True)
     for model in request.models:
@@ -62,10 +71,12 @@ def run_all(request: Request) -> None:
     benchmark = benchmark_of(request, terminal)
     check_published(request.published, benchmark.name)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
-    folders = run_folders(request, benchmark)
+    folders = run_folders(request, benchmark, shard)
+    asked = shard.of(selected) if shard else selected
+    part = shard.record(selected) if shard else None
     for model, folder in folders.items():
-        display = RunDisplay(terminal, model, selected, protocol)
-        run_one(request, benchmark, selected, model, folder, decoding, display)
+        display = RunDisplay(terminal, model, asked, protocol)
+        run_one(request, benchmark, asked, model, folder, decoding, display, part)
     rows = [load_run(folder).scores(protocol) for folder in folders.values()]
     print_table(rows, name=request.table, published=request.published)
     _say_where(folders.values(), rows, terminal)
@@ -83,12 +94,34 @@ def benchmark_of(request: Request, terminal: Console) -> Benchmark:
     return load(request.benchmark, source, terminal)
 
 
-def run_folders(request: Request, benchmark: Benchmark) -> dict[str, Path]:
-    """The run folder of each model: --out itself for one model, a folder in it for several."""
+def _shard(request: Request) -> Shard | None:
+    """The part that is asked for; with `auto` this process takes a GPU of its own, if it can."""
+    if request.shard is None:
+        return None
+    shard = Shard.parse(request.shard, os.environ)
+    elsewhere = request.execution.executor or request.execution.devices
+    if request.shard == "auto" and request.options.device == "auto" and not elsewhere:
+        visible = own_gpu(os.environ)
+        if visible is not None:
+            os.environ[VISIBLE] = visible
+    return shard
+
+
+def run_folders(
+    request: Request, benchmark: Benchmark, shard: Shard | None = None
+) -> dict[str, Path]:
+    """The run folder of each model: --out itself for one model, a folder in it for several.
+
+    A part's is named after it, beside the whole run's.
+    """
     models = dict.fromkeys(request.models)
     if request.out and len(models) == 1:
-        return dict.fromkeys(models, request.out)
-    return folders_within(request, benchmark)
+        folders = dict.fromkeys(models, request.out)
+    else:
+        folders = folders_within(request, benchmark)
+    if shard is None:
+        return folders
+    return {m: folder.with_name(folder.name + shard.suffix) for m, folder in folders.items()}
 
 
 def folders_within(request: Request, benchmark: Benchmark) -> dict[str, Path]:
@@ -121,9 +154,11 @@ def run_one(
     folder: Path,
     decoding: Decoding | None,
     display: RunDisplay,
+    part: Mapping[str, Any] | None = None,
 ) -> None:
     """Ask one model what its folder does not answer yet; exits with 130 on Ctrl-C.
 
+    `part` says of which whole the selected questions are a part, None if they are all.
     Raises the kinds of UserError that adapters and run folders raise.
     """
     with display:
@@ -137,6 +172,10 @@ def run_one(
                 seed=request.seed,
                 options=request.options,
                 retry_errors=request.retry_errors,
+                executor=request.execution.chosen(request.options),
+                part=part,
+                answer_seconds=request.answer_timeout,
+                given_up=display.given_up,
                 started=display.started,
                 answered=display.answered,
                 warned=display.warned,

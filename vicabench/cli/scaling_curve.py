@@ -11,7 +11,7 @@ from vicabench.cli import run
 from vicabench.cli.options import filled
 from vicabench.cli.sharing import changed, with_options_of
 
-RUN_ONLY = ("model", "out", "table", "published")
+RUN_ONLY = ("model", "out", "table", "published", "shard")
 
 
 @with_options_of(run.command, but=RUN_ONLY)
@@ -75,6 +75,7 @@ def command(
     """
     from vicabench.cli.curves import CurveRequest, draw_curves
     from vicabench.cli.decoding import VideoOptions
+    from vicabench.cli.execution import ExecutionOptions
     from vicabench.cli.output import figure_formats
     from vicabench.cli.running import Request
     from vicabench.types import ModelOptions
@@ -87,6 +88,8 @@ def command(
         "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
         "options": filled(ModelOptions, options),
         "video": filled(VideoOptions, options),
+        "execution": filled(ExecutionOptions, options),
+        "shard": None,
         "out": run_folders,
         "table": "terminal",
         "published": published,

@@ -9,6 +9,7 @@ from vica.training.config import Source, TrainingConfig
 from vica.training.sources import read_mixture
 
 from vicabench.adapters import SHIPPED
+from vicabench.datasets import fetched
 from vicabench.datasets.training import fetched_folder
 from vicabench.errors import ConfigError
 
@@ -37,9 +38,10 @@ def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
 
 
 def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
-    """The configuration with published data where `data fetch` put it, if it did.
+    """The configuration with published data where `data fetch` put it, and at which commit.
 
-    A base that comes with vicabench is the folder that it is in.
+    A base that comes with vicabench is the folder that it is in. ConfigError if another commit was
+    asked for.
     """
     sources = tuple(_placed(source, media) for source in config.mixture.sources)
     base = str(SHIPPED.get(config.base, config.base))
@@ -50,4 +52,12 @@ def _placed(source: Source, media: Path | None) -> Source:
     if media is not None:
         source = replace(source, media=str(media))
     folder = fetched_folder(source.path)
-    return source if folder is None else replace(source, path=str(folder))
+    record = None if folder is None else fetched.read(folder)
+    if record is None:
+        return source
+    if source.revision not in (None, record.revision):
+        raise ConfigError(
+            f"{folder} holds {source.path} at {record.revision}, not at {source.revision}: leave "
+            "out the revision, or fetch that one to another folder and name it with --data."
+        )
+    return replace(source, path=str(folder), revision=record.revision)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import typer
 import yaml
@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 from vica.hub import MODEL_TYPES
 from vica.training.config import TrainingConfig
+from vica.training.disk import free, gigabytes
 from vica.training.dryrun import DryRun, dry_run
+from vica.training.saving import shares
 
 from vicabench.cli.output import console
 from vicabench.text import printable
@@ -83,7 +85,6 @@ def _model(plan: DryRun) -> list[Row]:
 def _run(plan: DryRun) -> list[Row]:
     config, data, batch = plan.config, plan.data, plan.config.batch
     shape, devices = data.shape, config.hardware.devices
-    saves = math.ceil(round(1 / config.saving.every, 6))
     counted = f"{data.bad:,} bad ones left out" if data.digest else "as published"
     text = "" if data.text_counted else ", text left out"
     visuals = "unknown" if data.visuals is None else f"{data.visuals:,}"
@@ -102,10 +103,29 @@ def _run(plan: DryRun) -> list[Row]:
         ),
         ("epochs", f"{config.epochs:g}", ""),
         ("steps", f"{plan.steps:,}", ""),
-        ("checkpoints", f"{saves:,}", f"one every {100 * config.saving.every:.3g}% of the data"),
+        *_saved(plan),
         ("operations a step", f"{plan.flops_per_step:.3g}", "on all devices"),
         ("operations in all", f"{plan.flops_per_step * plan.steps:.3g}", ""),
     ]
+
+
+def _saved(plan: DryRun) -> Iterator[Row]:
+    """The checkpoints by number, and by name where there are fewer than asked for, and the disk."""
+    saving, names, size, disk = plan.config.saving, plan.checkpoints, plan.sizes, plan.on_disk
+    asked = shares(saving)
+    how = f"one every {100 * saving.every:.3g}% of the data"
+    if len(names) < asked:
+        how += f" would be {asked}, but there are {plan.steps} steps: {', '.join(names.values())}"
+    yield "checkpoints", f"{len(names):,}", how
+    kept = "all" if saving.keep is None else f"the newest {saving.keep}"
+    states = "the last" if saving.optimizer == "last" else "each"
+    yield (
+        "disk, at most",
+        gigabytes(disk.most),
+        f"{kept}, {gigabytes(size.checkpoint)} each, and {gigabytes(size.state)} to go on from "
+        f"{states}, two for a moment; {gigabytes(disk.last)} in the end",
+    )
+    yield "shared memory", gigabytes(plan.shared), "in /dev/shm, at most, for reading ahead"
 
 
 def _operations(plan: DryRun, scale: float) -> list[Row]:
@@ -132,6 +152,11 @@ def _notes(plan: DryRun) -> Iterator[str]:
     bad, good = plan.data.bad, plan.data.conversations
     if bad > plan.config.mixture.max_bad * (bad + good):
         yield "so many bad records are above mixture.max_bad: the run would not start"
+    if (left := free(Path(plan.config.output))) < plan.on_disk.most:
+        yield (
+            f"the disk of {plan.config.output} has {gigabytes(left)} free: the run would stop when "
+            "it is full"
+        )
     if plan.data.digest:
         yield f"data {plan.data.digest}"
     yield f"configuration {plan.config.digest}"

@@ -48,7 +48,7 @@ def listing(repo: str, revision: str) -> Listing:
         ConfigError: when HF_ENDPOINT is not an address.
         DataError: saying what the hub answered, or that there is no hub, and what to do.
     """
-    _check_endpoint()
+    check_endpoint()
     from huggingface_hub import HfApi, constants  # noqa: PLC0415  (half a second, for fetch alone)
 
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
@@ -59,11 +59,11 @@ def listing(repo: str, revision: str) -> Listing:
             )
     except (ValueError, TypeError, KeyError):  # a login page of the network, for one
         raise DataError(
-            f"{_host()} does not answer as a hub does. Check the network, proxy and HF_ENDPOINT; "
+            f"{host()} does not answer as a hub does. Check the network, proxy and HF_ENDPOINT; "
             f"{OFFLINE_WAY}"
         ) from None
     if info.sha is None:
-        raise DataError(f"{_host()} did not say which commit {revision!r} of {repo} is.")
+        raise DataError(f"{host()} did not say which commit {revision!r} of {repo} is.")
     files = {
         file.rfilename: RemoteFile(
             name=file.rfilename,
@@ -94,14 +94,14 @@ def explained(repo: str, revision: str) -> Iterator[None]:
         raise DataError(f"{repo!r} is not the name of a repository: {error}") from None
     except errors.RevisionNotFoundError:
         raise DataError(
-            f"The data set {repo} has no revision {revision!r} on {_host()}. Give the hash of one "
+            f"The data set {repo} has no revision {revision!r} on {host()}. Give the hash of one "
             "of its commits, a tag, or main with --revision."
         ) from None
     except errors.HfHubHTTPError as error:
         raise DataError(_refusal(error.response.status_code, repo)) from None
     except transport_error as error:
         raise DataError(
-            f"The hub at {_host()} cannot be reached ({str(error) or type(error).__name__}). Check "
+            f"The hub at {host()} cannot be reached ({str(error) or type(error).__name__}). Check "
             "the network, proxy and HF_ENDPOINT and type the same command again: what was "
             f"downloaded is kept. {OFFLINE_WAY}"
         ) from None
@@ -112,19 +112,19 @@ def _refusal(status: int, repo: str) -> str:
     page = f"https://huggingface.co/datasets/{repo}"
     if status in (401, 403):
         return (
-            f"{_host()} does not let you read the data set {repo} (HTTP {status}): it needs a "
+            f"{host()} does not let you read the data set {repo} (HTTP {status}): it needs a "
             "login, its terms have to be accepted, or there is no such repository. Check the "
             f"name, accept its terms at {page}, and put a token that may read it into HF_TOKEN."
         )
     if status == 404:
-        return f"There is no data set {repo} on {_host()} (HTTP 404). Check its name: {page}"
+        return f"There is no data set {repo} on {host()} (HTTP 404). Check its name: {page}"
     return (
-        f"{_host()} answered HTTP {status} for the data set {repo}. Type the same command again "
+        f"{host()} answered HTTP {status} for the data set {repo}. Type the same command again "
         f"later: what was downloaded is kept. {OFFLINE_WAY}"
     )
 
 
-def _check_endpoint() -> None:
+def check_endpoint() -> None:
     """Refuse an HF_ENDPOINT that is no address; huggingface_hub would fail while it is imported."""
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
@@ -139,7 +139,8 @@ def _check_endpoint() -> None:
         )
 
 
-def _host() -> str:
+def host() -> str:
+    """The hub's host, with its port if one is stated: all of the address that is shown."""
     from huggingface_hub import constants  # noqa: PLC0415
 
     address = urlsplit(constants.ENDPOINT)  # without a user and password that it may hold

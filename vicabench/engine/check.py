@@ -30,6 +30,15 @@ def checked(answer: Answer) -> Answer:
         return _refused(answer, f"a field of its answer cannot be kept: {error}")
 
 
+def described(error: BaseException) -> str:
+    """What was raised, in a line: `RuntimeError: out of luck`."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # its own text fails; the kind says something
+        return kind
+
+
 def _seconds(value: Any) -> float | None:
     return None if value is None else _finite(value, "seconds")
 

@@ -121,13 +121,19 @@ class DecodeAhead:
         """
         waiting: deque[Future[Decoded]] = deque()
         for name, path in videos:
-            decoding = self._threads.submit(self._decode, name, path)
-            waiting.append(then(decoding) if then else decoding)
-            del decoding  # or the frames of the last video would be held for longer
+            waiting.append(self.submit(name, path, then))
             if len(waiting) > self._ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+    def submit(self, name: str, path: Path, then: Stage | None = None) -> Future[Decoded]:
+        """Decode one video in its turn; who calls this bounds how many are there at a time.
+
+        The result raises what `stream` does.
+        """
+        decoding = self._threads.submit(self._decode, name, path)
+        return then(decoding) if then else decoding
 
     def _decode(self, name: str, path: Path) -> Decoded:
         start = monotonic()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from vica.video import VideoError
 
 from vicabench.engine.cached import Reading
+from vicabench.engine.children import ending, search_path
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.frames import frames_of
 
@@ -55,7 +55,7 @@ class DecoderProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._last_words,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": _search_path()},
+                env={**os.environ, "PYTHONPATH": search_path()},
             )
         except OSError as error:
             self._last_words.close()
@@ -163,15 +163,9 @@ class DecoderProcess:
 
     def _how_it_ended(self) -> str:
         code = self._process.wait()
-        how = f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
         self._last_words.seek(0)
         words = self._last_words.read().decode(errors="replace").strip().splitlines()
-        return f"the decoding process ended ({how})" + (f": {words[-1]}" if words else "")
-
-
-def _search_path() -> str:
-    """Where this process finds its packages, so that the other finds the same ones."""
-    return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        return f"the decoding process ended ({ending(code)})" + (f": {words[-1]}" if words else "")
 
 
 def _widen(pipe: BufferedReader) -> None:

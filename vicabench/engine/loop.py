@@ -7,21 +7,24 @@ concerns, and the loop goes on. Only what the user must put right (UserError) st
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vicabench.engine.check import checked
+from vicabench.engine.check import checked, described
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.patience import Patience
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.prepare import PrepareAhead
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
 from vicabench.predictions import Prediction
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
+
+LOG = logging.getLogger("vicabench")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ def answer_videos(
     adapter: Adapter,
     decoding: Decoding | None,
     *,
+    patience: Patience,
     clock: Clock,
     warned: Callable[[str], None],
 ) -> Generator[list[Prediction], None, None]:
@@ -59,21 +63,21 @@ def answer_videos(
     if decoding is None:
         for name, path in left.items():
             with clock.answering():
-                predictions = _answer(adapter, _unseen(name, path), questions[name])
+                predictions = answer_unseen(adapter, name, path, questions[name], patience)
             yield predictions
         return
-    with PrepareAhead(adapter) as preparing, _decode_ahead(decoding) as ahead:
+    with PrepareAhead(adapter) as preparing, decode_ahead(decoding) as ahead:
         files = _until_stopped(adapter, tuple(left.items()))
         for decoded in clock.waited(ahead.stream(files, preparing)):
             del left[decoded.name]
             if decoded.warning:
                 warned(decoded.warning)
             with clock.answering():
-                predictions = _answer_decoded(adapter, decoded, questions[decoded.name])
+                predictions = answer_decoded(adapter, decoded, questions[decoded.name], patience)
             del decoded  # its memory is wanted for the next one
             yield predictions
     for name in left:
-        yield _failed(questions[name], str(getattr(adapter, "stopped", None)))
+        yield failed(questions[name], str(getattr(adapter, "stopped", None)))
 
 
 def _until_stopped(
@@ -85,7 +89,8 @@ def _until_stopped(
         yield file
 
 
-def _decode_ahead(decoding: Decoding) -> DecodeAhead:
+def decode_ahead(decoding: Decoding) -> DecodeAhead:
+    """What decodes as these options say."""
     return DecodeAhead(
         frames=decoding.frames,
         workers=decoding.workers,
@@ -96,38 +101,78 @@ def _decode_ahead(decoding: Decoding) -> DecodeAhead:
     )
 
 
-def _answer_decoded(
-    adapter: Adapter, decoded: Decoded, asked: Sequence[Question]
+def answer_decoded(
+    adapter: Adapter, decoded: Decoded, asked: Sequence[Question], patience: Patience
 ) -> list[Prediction]:
+    """The answers about a video that was decoded; errors where it could not be."""
     if decoded.frames is None:
-        return _failed(asked, decoded.error or "video: not decoded")
-    return _answer(adapter, decoded.video(), asked)
+        return failed(asked, decoded.error or "video: not decoded")
+    return _answer(adapter, decoded.video(), asked, patience)
 
 
-def _unseen(name: str, path: Path) -> Video:
+def answer_unseen(
+    adapter: Adapter, name: str, path: Path, asked: Sequence[Question], patience: Patience
+) -> list[Prediction]:
+    """The answers about a video of which the adapter sees no frames."""
     nothing = np.zeros((0, 0, 0, 3), dtype=np.uint8)
-    return Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
+    video = Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
+    return _answer(adapter, video, asked, patience)
 
 
-def _answer(adapter: Adapter, video: Video, questions: Sequence[Question]) -> list[Prediction]:
+def _answer(
+    adapter: Adapter, video: Video, questions: Sequence[Question], patience: Patience
+) -> list[Prediction]:
     """Ask the adapter; what it does not answer properly gets an error that says so."""
     answers: dict[str, Answer] = {}
     missing = "adapter: no answer"
+    slow = f"adapter: took longer than {patience.seconds} seconds"
     try:
-        for answer in adapter.answer(video, questions):
-            answers.setdefault(answer.question_id, checked(answer))
-    except UserError:
+        with patience.over(lambda: _completed(questions, answers, slow)):
+            _collect(adapter.answer(video, questions), {q.id for q in questions}, answers, video)
+    except (UserError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # an adapter may raise anything; the run must go on
-        missing = f"adapter: {type(error).__name__}: {error}"
-        logging.getLogger("vicabench").exception("%s", video.name)
-    if strangers := answers.keys() - {q.id for q in questions}:
-        logging.getLogger("vicabench").error("%s: answers to %s", video.name, strangers)
+    except BaseException as error:  # a panic of an extension in Rust is no Exception
+        missing = f"adapter: {described(error)}"
+        LOG.error("%s", video.name, exc_info=True)
+    return _completed(questions, answers, missing)
+
+
+def _collect(
+    given: Iterable[Answer], asked: Set[str], answers: dict[str, Answer], video: Video
+) -> None:
+    """Take the first answer to each question, and warn of all others."""
+    strangers = again = 0
+    try:
+        for answer in given:
+            if answer.question_id not in asked:
+                strangers += 1
+            elif answer.question_id in answers:
+                again += 1
+            else:
+                answers[answer.question_id] = checked(answer)
+    finally:
+        ignored = {"were not asked": strangers, "it had answered": again}
+        for which, count in ignored.items():
+            if count:
+                LOG.warning(
+                    "%s: the adapter gave %d answers to questions that %s; they are left out",
+                    video.name,
+                    count,
+                    which,
+                )
+
+
+def _completed(
+    questions: Sequence[Question], answers: Mapping[str, Answer], missing: str
+) -> list[Prediction]:
+    """A prediction for every question: its answer, or the error that says why there is none."""
+    there = dict(answers)  # a thread that takes too long may still be adding to them
     return [
-        Prediction(question=q, answer=answers.get(q.id, Answer(question_id=q.id, error=missing)))
+        Prediction(question=q, answer=there.get(q.id, Answer(question_id=q.id, error=missing)))
         for q in questions
     ]
 
 
-def _failed(questions: Sequence[Question], error: str) -> list[Prediction]:
-    return [Prediction(question=q, answer=Answer(question_id=q.id, error=error)) for q in questions]
+def failed(questions: Sequence[Question], error: str) -> list[Prediction]:
+    """The same error for each of the questions."""
+    return _completed(questions, {}, error)

@@ -65,9 +65,15 @@ def owed(
     return by_video(q for q in selected if q.id not in settled)
 
 
-def plan_record(selected: Sequence[Question]) -> dict[str, Any]:
-    """What `config.json` keeps of the plan: enough to count what is never answered as wrong."""
+def plan_record(
+    selected: Sequence[Question], part: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `config.json` keeps of the plan: enough to count what is never answered as wrong.
+
+    `part` says of which whole these questions are a part, None if they are all.
+    """
     return {
+        **({} if part is None else {"part": part}),
         "questions": len(selected),
         "question_ids_sha256": digest_of(sorted(q.id for q in selected)),
         "videos": {

@@ -9,6 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+from vicabench.engine.check import described
 from vicabench.engine.decode import Decoded
 from vicabench.errors import UserError
 from vicabench.types import Adapter
@@ -53,11 +54,11 @@ class PrepareAhead:
         made, error = None, None
         try:
             made = self._prepare(decoded.video())
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as reason:  # an adapter may raise anything
-            error = f"adapter: prepare: {type(reason).__name__}: {reason}"
-            logging.getLogger("vicabench").exception("%s", decoded.name)
+        except BaseException as reason:  # an adapter may raise anything
+            error = f"adapter: prepare: {described(reason)}"
+            logging.getLogger("vicabench").error("%s", decoded.name, exc_info=True)
         return replace(
             decoded,
             frames=None if error else decoded.frames,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from vicabench.adapters import build_adapter
 from vicabench.config import RunConfig
+from vicabench.engine.executors.here import Executor, Here, Team
+from vicabench.engine.executors.job import Built, Job
 from vicabench.engine.frames import SAMPLING
-from vicabench.engine.loop import Decoding, answer_videos
+from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import (
     ByVideo,
     asked_record,
@@ -22,13 +25,15 @@ from vicabench.engine.plan import (
     refuse_to_shrink,
 )
 from vicabench.engine.provenance import provenance
-from vicabench.engine.timing import Clock, Timing
-from vicabench.errors import ConfigError
+from vicabench.engine.shards import refuse_other_part
+from vicabench.engine.timing import Timing
+from vicabench.errors import ConfigError, UserError
 from vicabench.predictions import Prediction
 from vicabench.store import TIMING, RunFolder
-from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
+from vicabench.types import Benchmark, ModelOptions, Question
 
 DEFAULTS = ModelOptions()
+HERE = Here()
 SPEED = ("group_size", "vision_batch", "compile")
 """Options that are about speed and memory; what a start was made with, beside its versions."""
 
@@ -43,6 +48,10 @@ def run(
     seed: int = 0,
     options: ModelOptions = DEFAULTS,
     retry_errors: bool = False,
+    executor: Executor = HERE,
+    part: Mapping[str, Any] | None = None,
+    answer_seconds: float | None = None,
+    given_up: Callable[[str], NoReturn],
     started: Callable[[ByVideo, Sequence[Prediction], int], None],
     answered: Callable[[Sequence[Prediction]], None],
     warned: Callable[[str], None],
@@ -50,40 +59,70 @@ def run(
 ) -> None:
     """Ask every selected question that the run folder does not answer yet.
 
+    The questions are answered by `executor`; whatever it is, this process alone writes the run
+    folder. `part` is the record of the shard, if the selected questions are those of one.
+
     Calls `started` with what is owed, what is there and the bytes of a torn line that were cut,
     then `answered` with the predictions of each video once they are safe on disk, `warned` with
     what may be wrong but costs no answer, and at the end, also of an interrupted run, `timed`
-    with how the time was spent. Raises the kinds of UserError that adapters and run folders raise.
+    with how the time was spent. An adapter that takes longer than `answer_seconds` over a video
+    ends the run: `given_up` is told so, once that is safe on disk, and ends the process; a worker
+    elsewhere is lost over it. Raises the kinds of UserError that adapters and run folders raise.
     """
-    frames = decoding.frames if decoding else 0
-    context = AdapterContext(benchmark=benchmark, seed=seed, frames=frames, options=options)
-    adapter = build_adapter(model, context)
-    _refuse_blindness(model, adapter, decoding)
-    config = _config(benchmark, model, adapter, decoding, seed)
-    with RunFolder(folder, config) as store:
+    job = Job(
+        model=model,
+        benchmark=benchmark,
+        decoding=decoding,
+        seed=seed,
+        options=options,
+        folder=Path.cwd(),
+        answer_seconds=answer_seconds,
+    )
+    with executor.open(job, warned) as team, _opened(folder, job, team.built) as store:
+        refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
         start = provenance() | {
             "options": asdict(options),
-            "execution": _execution(adapter, decoding, options),
+            "execution": {**_execution(team.built, job), **team.record},
             "asked": asked_record(selected, todo),
         }
-        store.describe(plan_record(selected), start)
+        store.describe(plan_record(selected, part), start)
         started(todo, done, store.torn)
-        clock = Clock(
-            adapter,
-            workers=decoding.workers if decoding else 0,
-            cache=decoding is not None and decoding.cache is not None,
-            warned=warned,
-        )
-        videos = answer_videos(benchmark, todo, adapter, decoding, clock=clock, warned=warned)
-        account = _accounted(store, clock, str(start["started"]), warned, timed)
+        videos = team.answer(todo, partial(_overdue, store, given_up))
+        account = _accounted(store, team, str(start["started"]), warned, timed)
         with account, closing(videos), _log_to(folder, warned):
             for predictions in videos:
                 store.append(predictions)
-                clock.count(predictions)
                 answered(predictions)
+
+
+def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
+    """The run folder of this job, to be entered; ConfigError for a model that needs the frames."""
+    if job.decoding is None and built.needs_video:
+        raise ConfigError(
+            f"{job.model} answers from the video, so it cannot run with --no-video. "
+            "That option is for baselines and replays, which never look."
+        )
+    return RunFolder(folder, _config(job, built))
+
+
+def _overdue(
+    store: RunFolder, given_up: Callable[[str], NoReturn], predictions: Sequence[Prediction]
+) -> NoReturn:
+    """Keep what there is of a video that takes too long, and give up."""
+    said = (
+        f"The adapter took longer than --answer-timeout over {predictions[0].question.video}, and "
+        "cannot be stopped: the run ends here. What it has answered is kept, the rest of this "
+        "video is recorded as failed. The same command goes on with the next video, and with "
+        "--retry-errors asks this one again."
+    )
+    try:
+        store.append(predictions)
+    except UserError as error:
+        said = str(error)
+    given_up(said)
 
 
 class _Telling(logging.Handler):
@@ -98,13 +137,34 @@ class _Telling(logging.Handler):
             self._warned(record.getMessage())
 
 
+class _Log(logging.FileHandler):
+    """A log file that begins with its first line; where it cannot be written, that is warned of."""
+
+    def __init__(self, path: Path, warned: Callable[[str], None]) -> None:
+        super().__init__(path, delay=True, encoding="utf-8", errors="backslashreplace")
+        self._warned = warned
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # opening it failed
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  (logging's name)
+        self._warned(f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what a full disk did not take was warned of
+            super().close()
+
+
 @contextmanager
 def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
     """Keep in the run folder the tracebacks of failing adapters, and what we and `vica` warn of.
 
     Warnings are passed on to `warned` as well.
     """
-    file = logging.FileHandler(folder / "errors.log", delay=True, encoding="utf-8")
+    file = _Log(folder / "errors.log", warned)
     handlers: tuple[logging.Handler, ...] = (file, _Telling(warned))
     loggers = [logging.getLogger(name) for name in ("vicabench", "vica")]
     for logger, handler in product(loggers, handlers):
@@ -120,7 +180,7 @@ def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
 @contextmanager
 def _accounted(
     store: RunFolder,
-    clock: Clock,
+    team: Team,
     started: str,
     warned: Callable[[str], None],
     timed: Callable[[Timing], None],
@@ -129,7 +189,7 @@ def _accounted(
     try:
         yield
     finally:
-        timing = clock.timing()
+        timing = team.timing()
         if timing:
             try:
                 store.note_timing({"started": started, **asdict(timing), "other": timing.other})
@@ -138,38 +198,27 @@ def _accounted(
             timed(timing)
 
 
-def _execution(
-    adapter: Adapter, decoding: Decoding | None, options: ModelOptions
-) -> dict[str, Any]:
+def _execution(built: Built, job: Job) -> dict[str, Any]:
     """What a start was made with that changes its speed, but no answer in exact arithmetic."""
-    accepted = getattr(adapter, "accepts_options", ())
-    record = {name: getattr(options, name) for name in SPEED if name in accepted}
-    if device := getattr(adapter, "device_name", None):
-        record["device"] = str(device)
+    decoding = job.decoding
+    record = {name: getattr(job.options, name) for name in SPEED if name in built.accepts_options}
+    if built.device:
+        record["device"] = built.device
     if decoding:
         record["workers"], record["prefetch"] = decoding.workers, decoding.prefetch
         record["frame_cache"] = decoding.cache is not None
     return record
 
 
-def _refuse_blindness(model: str, adapter: Adapter, decoding: Decoding | None) -> None:
-    if decoding is None and adapter.needs_video:
-        raise ConfigError(
-            f"{model} answers from the video, so it cannot run with --no-video. "
-            "That option is for baselines and replays, which never look."
-        )
-
-
-def _config(
-    benchmark: Benchmark, model: str, adapter: Adapter, decoding: Decoding | None, seed: int
-) -> RunConfig:
+def _config(job: Job, built: Built) -> RunConfig:
+    benchmark = job.benchmark
     return RunConfig(
-        model=model,
-        adapter=dict(adapter.settings),
+        model=job.model,
+        adapter=dict(built.settings),
         benchmark=benchmark.name,
         subset=benchmark.subset,
         revision=benchmark.revision,
-        frames=decoding.frames if decoding else 0,
-        sampling=SAMPLING if decoding else "none",
-        seed=seed,
+        frames=job.decoding.frames if job.decoding else 0,
+        sampling=SAMPLING if job.decoding else "none",
+        seed=job.seed,
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from vicabench.engine.decode import Decoded
 from vicabench.types import Adapter, Spent
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,8 @@ class Timing:
     `waiting`, `answering` and the rest make up `wall`; `decode`, summed over `workers`, and
     `prepare` happen meanwhile. `spent` is the part of `answering` that the adapter measured.
     `cached` videos came from the frame cache, None if there is none. All times are seconds.
+    Where `processes` answered at the same time, all but `wall` are sums over them, and `theirs` is
+    the sum of their own wall times, each from its first video to its last answer.
     `calls` is the adapter's account of its calls to an API (see `Adapter`), None if it has none.
     """
 
@@ -33,13 +37,20 @@ class Timing:
     workers: int
     cached: int | None
     spent: Spent
+    processes: int = 1
+    theirs: float | None = None
     calls: Mapping[str, float | None] | None = None
+
+    @property
+    def whole(self) -> float:
+        """What `waiting`, `answering` and the rest make up."""
+        return self.wall if self.theirs is None else self.theirs
 
     @property
     def other(self) -> float:
         """What is left of the wall time: the adapter's own work beside its stages, and ours."""
         stages = sum(self.spent.seconds.values()) or self.answering
-        return max(0.0, self.wall - self.waiting - stages)
+        return max(0.0, self.whole - self.waiting - stages)
 
     def rates(self) -> dict[str, float]:
         """Tokens per second of every stage that counts them."""
@@ -49,6 +60,46 @@ class Timing:
             for stage, count in self.spent.tokens.items()
             if count and seconds.get(stage)
         }
+
+
+def summed(timings: Sequence[Timing], *, wall: float, processes: int) -> Timing:
+    """The account of a start in which several processes answered: the sums of theirs.
+
+    `timings` may have more entries than there were `processes` at a time, for some were lost and
+    started again.
+    """
+    cached = [timing.cached for timing in timings if timing.cached is not None]
+    return Timing(
+        videos=sum(timing.videos for timing in timings),
+        questions=sum(timing.questions for timing in timings),
+        wall=wall,
+        waiting=sum(timing.waiting for timing in timings),
+        answering=sum(timing.answering for timing in timings),
+        decode=sum(timing.decode for timing in timings),
+        prepare=sum(timing.prepare for timing in timings),
+        workers=processes * max(timing.workers for timing in timings),
+        cached=sum(cached) if cached else None,
+        spent=Spent(
+            seconds=_total(timing.spent.seconds for timing in timings),
+            tokens=_total(timing.spent.tokens for timing in timings),
+        ),
+        processes=processes,
+        theirs=sum(timing.wall for timing in timings),
+        calls=_all_calls([timing.calls for timing in timings if timing.calls is not None]),
+    )
+
+
+def _all_calls(
+    accounts: Sequence[Mapping[str, float | None]],
+) -> Mapping[str, float | None] | None:
+    """The sum of accounts; what one of them does not know is unknown of all."""
+    if not accounts:
+        return None
+    counts = {name: [account[name] for account in accounts] for name in accounts[0]}
+    return {
+        name: None if None in found else sum(each for each in found if each is not None)
+        for name, found in counts.items()
+    }
 
 
 class Clock:
@@ -138,6 +189,13 @@ class Clock:
         except Exception as error:  # an adapter may be anything; no reason to lose a run
             self._warned(f"the adapter's `spent` is no Spent: {error}")
             return None
+
+
+def _total(parts: Iterable[Mapping[str, N]]) -> dict[str, N]:
+    found: dict[str, N] = {}
+    for name, value in (item for part in parts for item in part.items()):
+        found[name] = found[name] + value if name in found else value
+    return found
 
 
 def _finite(value: Any) -> float:

@@ -6,13 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from vica.errors import VicaError
+from vica.errors import TrainingError, VicaError
 from vica.training.engine import train
-from vica.training.launching import read_config, tell
+from vica.training.launching import is_told, read_config, tell
 
 
 def main() -> int:
-    """Train as the file says; an error that a user can put right is a line and exit code 2."""
+    """Train as the file says; an error that a user can put right is a line and exit code 2.
+
+    With several processes one of them says it, and those that fail for its sake say nothing.
+    """
     parser = argparse.ArgumentParser(prog="python -m vica.training", description=__doc__)
     parser.add_argument("config", type=Path, help="a configuration, as a run's folder holds it")
     parser.add_argument("--resume", help="last, or the name of one of the run's checkpoints")
@@ -21,6 +24,16 @@ def main() -> int:
         train(read_config(arguments.config), resume=arguments.resume)
     except VicaError as error:
         tell(error)
+        return 2
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        tell(TrainingError(f"{place}{error.strerror or error}"))
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        if not is_told():
+            raise
         return 2
     return 0
 

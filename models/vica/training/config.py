@@ -5,22 +5,18 @@ What a published recipe says is in `recipes`; the defaults here are what all of 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from vica.errors import RecipeError
+from vica.training.settings import digest_of, flat, is_harmless
 
 Format = Literal["conversations", "vica", "vica-base", "llava-cc3m", "llava-onevision"]
 """How a source is laid out: see `vica.training.sources`."""
 Precision = Literal["bf16", "fp16", "fp32"]
 Offload = Literal["none", "optimizer", "all"]
 """What DeepSpeed keeps in CPU memory: nothing, the optimizer's state, or parameters too."""
-
-NOT_PART_OF_THE_DIGEST = ("output", "logging", "saving")
-"""What changes no weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +27,8 @@ class Source:
     `end:N` or `random:N`, N a number or a percentage such as `10%`. `media` is the folder that
     videos and images are relative to; None is the data's own folder. `published` are the
     conversations and `visuals` the videos or images that its authors count in what `published_of`
-    draws, None where they do not: for plans made before the data is there.
+    draws, None where they do not: for plans made before the data is there. `revision` is the
+    commit of a hub id, or that a folder was fetched at; a run writes down the one it took.
     """
 
     path: str
@@ -41,6 +38,7 @@ class Source:
     published: int | None = None
     visuals: int | None = None
     published_of: str = "all"
+    revision: str | None = None
 
     def __post_init__(self) -> None:
         _require(bool(self.path), "a source of data needs a path")
@@ -216,8 +214,9 @@ class Limits:
 class TrainingConfig:
     """One run: `name` of its checkpoints, what it starts from, its data, and how it is trained.
 
-    `base` is a folder or the hub id of a checkpoint; `shape` the name of its size in
-    `vica.sizes` (`vica2-7b`), from which a plan is made while the checkpoint is not there.
+    `base` is a folder or the hub id of a checkpoint, `base_revision` the commit of a hub id: a run
+    writes down the one it took. `shape` is the name of its size in `vica.sizes` (`vica2-7b`), from
+    which a plan is made while the checkpoint is not there.
     Checkpoints go to the folder `output`. `frames` of each video are shown, with the time of
     each in the text if `time_instruction`.
     """
@@ -238,6 +237,7 @@ class TrainingConfig:
     logging: Logging = field(default_factory=Logging)
     limits: Limits = field(default_factory=Limits)
     seed: int = 42
+    base_revision: str | None = None
 
     def __post_init__(self) -> None:
         _require(self.epochs > 0, f"epochs={self.epochs}: give more than 0")
@@ -252,14 +252,7 @@ class TrainingConfig:
     @property
     def digest(self) -> str:
         """`sha256:` and a hash of every setting that can change a weight."""
-        kept = {k: v for k, v in self.resolved().items() if k not in NOT_PART_OF_THE_DIGEST}
-        return digest_of(kept)
-
-
-def digest_of(values: Mapping[str, Any]) -> str:
-    """`sha256:` and the hash of values that JSON knows, whatever their order."""
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        return digest_of({k: v for k, v in flat(self.resolved()).items() if not is_harmless(k)})
 
 
 def _require(good: bool, message: str) -> None:

@@ -10,8 +10,10 @@ from vica.checkpoint import read_tokenizer
 from vica.config import ViCAConfig
 from vica.training import memory, operations
 from vica.training.config import TrainingConfig
+from vica.training.disk import Load, Sizes, load, sizes
 from vica.training.memory import Held
 from vica.training.mixture import Progress
+from vica.training.saving import milestones
 from vica.training.skeleton import (
     PartCount,
     architecture,
@@ -20,6 +22,7 @@ from vica.training.skeleton import (
     skeleton,
 )
 from vica.training.survey import Survey, survey
+from vica.training.workers import pixels, shared_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,8 @@ class DryRun:
     """The plan of `config`: its model by parts, its data, its steps and what they cost.
 
     `flops_per_pack` are by part of the model; `held` is for one device. `at_hand` says whether
-    the checkpoint is on this machine or its shape was taken instead.
+    the checkpoint is on this machine or its shape was taken instead. `sizes` are what a checkpoint
+    takes on the disk, and `shared` the bytes of shared memory that reading ahead takes.
     """
 
     config: TrainingConfig
@@ -37,6 +41,8 @@ class DryRun:
     data: Survey
     flops_per_pack: Mapping[str, float]
     held: Sequence[Held]
+    sizes: Sizes
+    shared: int
 
     @property
     def packs_per_step(self) -> int:
@@ -48,6 +54,16 @@ class DryRun:
     def steps(self) -> int:
         """Optimizer steps; the last one may be smaller."""
         return math.ceil(self.data.packs * self.config.epochs / self.packs_per_step)
+
+    @property
+    def checkpoints(self) -> dict[int, str]:
+        """After which step which checkpoint is saved."""
+        return milestones(self.config.name, self.steps, self.config.saving)
+
+    @property
+    def on_disk(self) -> Load:
+        """What they come to."""
+        return load(self.sizes, len(self.checkpoints), self.config.saving)
 
     @property
     def trained(self) -> int:
@@ -92,4 +108,6 @@ def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryR
             checkpointing=hardware.gradient_checkpointing,
         ),
         held=memory.held(shape, parts, hardware, rates, data.shape, config.batch.packs_per_device),
+        sizes=sizes(parts, hardware),
+        shared=shared_bytes(config, pixels(shape, data.shape)),
     )

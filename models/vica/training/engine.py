@@ -14,23 +14,21 @@ from vica.errors import TrainingError
 from vica.hub import family, fetch
 from vica.loading import load_processor
 from vica.modeling import MODELS, ViCA
-from vica.processing import ViCAProcessor
+from vica.training.attention import SDPA
 from vica.training.batches import collate
-from vica.training.config import Batch, Hardware, TrainingConfig
-from vica.training.dataset import Bounds, PackDataset
+from vica.training.config import Hardware, TrainingConfig
+from vica.training.dataset import PackDataset
 from vica.training.groups import freeze, main_rate
-from vica.training.index import Conversations
+from vica.training.identity import pinned
 from vica.training.launching import launch, needs_processes
 from vica.training.logs import Progress, Record
-from vica.training.loss import FLEX, PackLoss
-from vica.training.mixture import conversations
-from vica.training.packing import Plan, make_plan
-from vica.training.resume import check_same, start_of
-from vica.training.sources import parts
+from vica.training.loss import PackLoss
+from vica.training.preparing import Prepared, prepare
+from vica.training.resume import start_of
+from vica.training.together import from_first
 from vica.training.trainer import PackTrainer
+from vica.training.workers import AHEAD
 from vica.training.zero import deepspeed_config, join
-
-FLASH, SDPA = "flash_attention_2", "sdpa"
 
 
 def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
@@ -41,59 +39,37 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     for what a user can put right: missing data, an output that is taken, settings that differ
     from those of the checkpoint, a loss that is no number.
     """
-    start = start_of(config, resume)
     _check_extras(config)
     if needs_processes(config):
         _check_devices(config.hardware)
-        _bring(config)
-        launch(config, resume)
+        start = start_of(config, resume)
+        # Downloaded, or missed, before there are many processes to do so.
+        launch(pinned(config, start.record["recipe"] if start else None), resume)
         return Path(config.output) / config.name
     set_seed(config.seed)
     arguments = _arguments(config)
-    device = arguments.device
     if arguments.world_size != config.hardware.devices:
         raise TrainingError(
             f"{arguments.world_size} processes were started for hardware.devices="
             f"{config.hardware.devices}: they have to be as many"
         )
     join(config.hardware)
-    processor = load_processor(config.base)
-    data = conversations(config.mixture)
-    plan = plan_of(config, data, processor)
-    if start:
-        check_same(config, plan, start.record)
-    trainer = _trainer(config, arguments, plan, data, processor, _model(config, device))
+    ready = from_first(lambda: prepare(config, resume, arguments.device))
+    start = ready.start
+    trainer = _trainer(ready, arguments, _model(ready))
     trainer.meter.lost = start.record["unreadable"] if start else 0
-    trainer.train(resume_from_checkpoint=str(start.state) if start else None)
+    from_first(lambda: trainer.look_at_disk(start.record["step"] if start else 0))
+    try:
+        trainer.train(resume_from_checkpoint=str(start.state) if start else None)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device has too little memory for a step after the {trainer.state.global_step} "
+            f"that were done ({str(error).splitlines()[0]}). With "
+            "hardware.gradient_checkpointing=true it can go on; a new run can have a smaller "
+            "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
+        ) from error
     trainer.check_finished()
     return Path(config.output) / config.name
-
-
-def plan_of(config: TrainingConfig, data: Conversations, processor: ViCAProcessor) -> Plan:
-    """What is trained on together and in which order; raises BudgetError if nothing would fit."""
-    bounds = Bounds(processor, frames=config.frames, timed=config.time_instruction)
-    bounds.check()
-    return make_plan(data, config, shared=bounds.shared, own=bounds.own)
-
-
-def attention_of(hardware: Hardware, batch: Batch, device: torch.device) -> str:
-    """The attention that computes packs, fastest first; raises TrainingError for one that cannot.
-
-    FlashAttention takes no mask of segments, so it is for packs of one conversation.
-    """
-    packed = batch.pack > 1
-    flash = find_spec("flash_attn") is not None
-    if hardware.attention == "auto":
-        if device.type == "cpu":
-            return SDPA
-        return FLEX if packed else FLASH if flash else SDPA
-    known = [SDPA, FLEX] if packed else [SDPA, FLEX, FLASH]
-    if hardware.attention not in known:
-        raise TrainingError(
-            f"hardware.attention={hardware.attention} cannot compute packs of {batch.pack}: choose "
-            f"{', '.join(known)} or auto"
-        )
-    return hardware.attention
 
 
 def _check_extras(config: TrainingConfig) -> None:
@@ -119,17 +95,20 @@ def _check_devices(hardware: Hardware) -> None:
         )
 
 
-def _bring(config: TrainingConfig) -> None:
-    """Have data and weights here, or say what is missing, before there are many to ask for them."""
-    fetch(config.base)
-    for source in config.mixture.sources:
-        parts(source)
-
-
 def _arguments(config: TrainingConfig) -> TrainingArguments:
     """The Trainer's own settings. Saving, logging and the order of the data are ours."""
+    try:
+        arguments = _trainers_own(config)
+    except ValueError as error:  # for a GPU without bf16 or tf32, say
+        raise TrainingError(f"hardware.* cannot be had here: {error}") from error
+    # Else one process would divide each batch among all GPUs that it sees (DataParallel).
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
+
+
+def _trainers_own(config: TrainingConfig) -> TrainingArguments:
     hardware, optimizer, on_cpu = config.hardware, config.optimizer, _on_cpu(config.hardware)
-    arguments = TrainingArguments(
+    return TrainingArguments(
         output_dir=config.output,
         num_train_epochs=1,  # the plan holds all epochs
         per_device_train_batch_size=config.batch.packs_per_device,
@@ -153,14 +132,12 @@ def _arguments(config: TrainingConfig) -> TrainingArguments:
         seed=config.seed,
         dataloader_num_workers=hardware.workers,
         dataloader_persistent_workers=hardware.workers > 0,
+        dataloader_prefetch_factor=AHEAD if hardware.workers else None,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,
         label_names=[],
         restore_callback_states_from_checkpoint=False,
     )
-    # Else one process would divide each batch among all GPUs that it sees (DataParallel).
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
 
 
 def _on_cpu(hardware: Hardware) -> bool:
@@ -169,41 +146,40 @@ def _on_cpu(hardware: Hardware) -> bool:
     return hardware.device == "cpu" or not torch.cuda.is_available()
 
 
-def _model(config: TrainingConfig, device: torch.device) -> ViCA:
+def _model(ready: Prepared) -> ViCA:
     """The model that training starts from, its frozen parts frozen; a state has what was trained.
 
     Without DeepSpeed, which keeps a copy of its own, the weights are in float32: a step of 1e-5
     is lost in bfloat16.
     """
-    hardware = config.hardware
+    config, hardware = ready.config, ready.config.hardware
+    folder = fetch(config.base, revision=config.base_revision)
     half = hardware.precision == "bf16" and hardware.zero > 0
-    model = MODELS[family(fetch(config.base, weights=False))].from_pretrained(
-        config.base,
+    model = MODELS[family(folder)].from_pretrained(
+        folder,
         dtype=torch.bfloat16 if half else torch.float32,
         attn_implementation=SDPA,
     )
-    model.set_attn_implementation({"": attention_of(hardware, config.batch, device)})
+    model.set_attn_implementation({"": ready.found["attention"]})
     freeze(model, config.learning_rates)
     if hardware.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     return model
 
 
-def _trainer(
-    config: TrainingConfig,
-    arguments: TrainingArguments,
-    plan: Plan,
-    data: Conversations,
-    processor: ViCAProcessor,
-    model: ViCA,
-) -> PackTrainer:
+def _trainer(ready: Prepared, arguments: TrainingArguments, model: ViCA) -> PackTrainer:
+    config = ready.config
     dataset = PackDataset(
-        data, plan.packs, processor, frames=config.frames, timed=config.time_instruction
+        ready.data,
+        ready.plan.packs,
+        load_processor(config.base, revision=config.base_revision),
+        frames=config.frames,
+        timed=config.time_instruction,
     )
     trainer = PackTrainer(
         config=config,
-        plan=plan,
-        processor=processor,
+        plan=ready.plan,
+        found=ready.found,
         model=PackLoss(model, in_step=config.hardware.zero == 3),
         args=arguments,
         train_dataset=dataset,

@@ -22,6 +22,12 @@ T = TypeVar("T")
 FILE = "config.json"
 ERROR_FILE = "VICA_TRAINING_ERROR"
 """The variable that names the file in which the first process to fail says why."""
+PATIENCE = 60
+"""Seconds in which processes that are told to end have to; torchrun kills its own after 30."""
+
+
+class EchoError(VicaError):
+    """An error that the first process has, and tells; the others stop with it."""
 
 
 def needs_processes(config: TrainingConfig) -> bool:
@@ -39,14 +45,11 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
     output.mkdir(parents=True, exist_ok=True)
     file = output / FILE
     file.write_text(json.dumps(config.resolved(), indent=2) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={config.hardware.devices}", "-m", "vica.training", str(file)]
-    command += ["--resume", resume] if resume else []
+    command = [sys.executable, "-m", "vica.training.processes", str(config.hardware.devices)]
+    command += [str(file), *(["--resume", resume] if resume else [])]
     with TemporaryDirectory() as folder:
         told = Path(folder) / "error"
-        environment = {**os.environ, ERROR_FILE: str(told)}
-        done = subprocess.run(command, check=False, env=environment)  # noqa: S603  (our own)
-        if done.returncode:
+        if _ended(command, {**os.environ, ERROR_FILE: str(told)}):
             raise TrainingError(
                 told.read_text(encoding="utf-8")
                 if told.exists()
@@ -55,16 +58,35 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
             )
 
 
+def _ended(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run a command and return its exit status; when this process is to end, end it first."""
+    with subprocess.Popen(command, env=environment) as process:  # noqa: S603  (our own)
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+            process.kill()
+            raise
+
+
 def tell(error: VicaError) -> None:
     """Hand an error to the process that started this one, or print it if no such process waits.
 
-    Any of the processes may be the first to fail, and the others are then ended.
+    Any of the processes may be the first to fail, and the others are then ended; what the first
+    one has told already, others keep to themselves.
     """
     if named := os.environ.get(ERROR_FILE):
         with suppress(FileExistsError), Path(named).open("x", encoding="utf-8") as file:
             file.write(str(error))
-    else:
+    elif not isinstance(error, EchoError):
         sys.stderr.write(f"error: {error}\n")
+
+
+def is_told() -> bool:
+    """Whether another process of the run has failed and said why: the rest follows from that."""
+    return Path(os.environ.get(ERROR_FILE, "")).is_file()
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from vica.training.flops import Cost, peak, seen
 
 LOG = "log.jsonl"
 BOARD = "tensorboard"
+FAULTS = "unreadable.txt"
+"""What could not be read, a line each, however often a run or another epoch comes to it."""
 ENOUGH = 10
 """Steps whose median says what is normal."""
 
@@ -69,17 +71,23 @@ class Meter:
 
 
 class Watch:
-    """Stops a run whose loss is no number, or far above what it was for several steps."""
+    """Stops a run whose loss is no number, or far above what it was for several steps.
 
-    def __init__(self, limits: Limits) -> None:
+    `names` are the checkpoints by their steps; `high` is for how many steps the loss has been.
+    """
+
+    def __init__(self, limits: Limits, names: Mapping[int, str]) -> None:
         self.limits = limits
+        self.names = names
         self.recent: deque[float] = deque(maxlen=limits.window)
         self.high = 0
 
     def check(self, loss: float, step: int) -> None:
         """Raise TrainingError when this step's loss says that the run has failed."""
         if not math.isfinite(loss):
-            raise TrainingError(f"the loss of step {step} is no number ({loss}). {ADVICE}")
+            raise TrainingError(
+                f"the loss of step {step} is no number ({loss}). {self._advice(step)}"
+            )
         normal = statistics.median(self.recent) if len(self.recent) >= ENOUGH else None
         if normal is not None and loss > self.limits.explosion * normal:
             self.high += 1
@@ -87,7 +95,7 @@ class Watch:
                 raise TrainingError(
                     f"the loss is {loss:.3g} at step {step}, and was above "
                     f"{self.limits.explosion:g} times its median of {normal:.3g} for {self.high} "
-                    f"steps. {ADVICE}"
+                    f"steps. {self._advice(step + 1)}"
                 )
             return
         self.high = 0
@@ -99,13 +107,15 @@ class Watch:
         DeepSpeed states -1 for the norm of such a gradient.
         """
         if not math.isfinite(norm) or norm < 0:
-            raise TrainingError(f"the gradient of step {step} is no number ({norm}). {ADVICE}")
+            raise TrainingError(
+                f"the gradient of step {step} is no number ({norm}). {self._advice(step)}"
+            )
 
-
-ADVICE = (
-    "Nothing was saved since the last checkpoint, from which --resume last goes on; a lower "
-    "learning rate or a longer warm-up may help"
-)
+    def _advice(self, step: int) -> str:
+        """The last checkpoint from before the loss rose is the one to go on from."""
+        good = [name for at, name in self.names.items() if at < step - self.high]
+        go_on = f"--resume {good[-1]} goes on from before that" if good else "Begin again"
+        return f"{go_on}; a lower learning rate or a longer warm-up may help"
 
 
 class Record(TrainerCallback):
@@ -212,6 +222,14 @@ class Progress(TrainerCallback):
         """Leave the bar where it ended."""
         if self.bar is not None:
             self.bar.close()
+
+
+def note(path: Path, faults: Sequence[str]) -> None:
+    """Add the lines that a file does not have yet."""
+    if faults:
+        known = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(f"{fault}\n" for fault in dict.fromkeys(faults) if fault not in known)
 
 
 def _keep_until(path: Path, step: int) -> None:

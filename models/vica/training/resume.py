@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from vica.errors import TrainingError
-from vica.training.config import NOT_PART_OF_THE_DIGEST, TrainingConfig
-from vica.training.packing import Plan
-from vica.training.saving import RECORD, STATES, newest_last, read_record
+from vica.training.config import TrainingConfig
+from vica.training.saving import RECORD, STATES, newest_last, read_record, tidy
+from vica.training.settings import flat, is_harmless
 
 LAST = "last"
+NAMES_OF_CONTENT = ("base", "base_revision", "mixture.*", "hardware.device", "hardware.attention")
+"""Settings that name something, which is compared itself."""
+MEANING = {
+    "base": "the content of the base",
+    "device": "the kind of device",
+    "attention": "the attention that was chosen",
+    "data": "the content of the data",
+    "plan": "the order and packing of the data",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +39,10 @@ def start_of(config: TrainingConfig, resume: str | None) -> Start | None:
 
     `resume` is `last`, the name of a checkpoint of the run, or its folder. Raises TrainingError
     when there is no such checkpoint or its state was not kept, and, without `resume`, when the
-    output already holds checkpoints of this name.
+    output already holds checkpoints of this name. What a killed run left half done is tidied.
     """
     output = Path(config.output)
+    tidy(output, config.name)
     there = newest_last(output, config.name)
     if resume is None:
         if there:
@@ -56,6 +67,11 @@ def _start(checkpoint: Path, there: list[Path]) -> Start:
         raise TrainingError(f"{checkpoint} is no checkpoint of this run: there are {known}")
     state = checkpoint.parent / STATES / checkpoint.name
     record = read_record(checkpoint / RECORD)
+    if missing := sorted({"recipe", "steps", "unreadable", *MEANING} - record.keys()):
+        raise TrainingError(
+            f"{checkpoint / RECORD}: was written by another version (it lacks "
+            f"{', '.join(missing)}): go on with the version that wrote it"
+        )
     if record["step"] == record["steps"]:
         raise TrainingError(f"{checkpoint} is the end of its run: there is nothing to go on with")
     if not (state / RECORD).is_file():
@@ -66,23 +82,26 @@ def _start(checkpoint: Path, there: list[Path]) -> Start:
     return Start(checkpoint=checkpoint, state=state, record=record)
 
 
-def check_same(config: TrainingConfig, plan: Plan, record: Mapping[str, Any]) -> None:
-    """Raise TrainingError unless the checkpoint is of this configuration and this data."""
-    settings = config.resolved()
-    differ = [
-        f"{name} was {old!r} and is {new!r}"
-        for key in settings
-        if key not in NOT_PART_OF_THE_DIGEST
-        for name, old, new in _differences(key, record["recipe"].get(key), settings[key])
-    ]
-    if differ:
-        raise TrainingError("the checkpoint was trained with other settings: " + "; ".join(differ))
-    if record["plan"] != plan.digest:
-        raise TrainingError("the checkpoint was trained on other data, or in another order")
+def check_same(config: TrainingConfig, found: Mapping[str, str], record: Mapping[str, Any]) -> None:
+    """Raise TrainingError unless going on computes what the checkpoint's run would have computed.
 
-
-def _differences(name: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
-    """The dotted names of the settings that differ, with both values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return [d for key in new for d in _differences(f"{name}.{key}", old.get(key), new[key])]
-    return [] if old == new else [(name, old, new)]
+    `found` is what this run is about, wherever it lies and whatever was left to be chosen: hashes
+    of `base`, `data` and `plan`, the kind of `device`, the `attention`; `record` has the same of
+    the checkpoint. Settings that change no weight may differ, and so may what names the same
+    content. The message names each field that differs, with both values.
+    """
+    old, new = flat(record["recipe"]), flat(config.resolved())
+    names = [n for n in {**old, **new} if old.get(n) != new.get(n) and not is_harmless(n)]
+    differ = [n for n in names if not any(fnmatchcase(n, pattern) for pattern in NAMES_OF_CONTENT)]
+    lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
+    facts = [name for name in ("base", "device", "attention") if record[name] != found[name]]
+    if not lines and record["plan"] != found["plan"]:
+        other = record["data"] != found["data"]
+        differ = [name for name in names if other and name.startswith("mixture.")]
+        lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
+        facts.append("data" if other else "plan")
+    lines += [f"{MEANING[name]} was {record[name]} and is {found[name]}" for name in facts]
+    if lines:
+        raise TrainingError(
+            "going on would compute something else than this run did: " + "; ".join(lines)
+        )

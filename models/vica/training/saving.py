@@ -8,25 +8,31 @@ several times as large and of no use to others.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from vica.checkpoint import write_published_config
+from vica.errors import TrainingError
 from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
 from vica.training.config import Precision, Saving
 
 RECORD = "training.json"
 STATES = "resume"
-PARTIAL, OLD = ".partial", ".old"
+PARTIAL, OLD, DROPPED = ".partial", ".old", ".dropped"
+"""Endings of hidden folders: half written, whole but about to be replaced, half removed."""
+SHARE = r"(-[0-9.]+p)?"
 DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
@@ -38,16 +44,22 @@ PACKAGES = ("torch", "transformers", "accelerate")
 def milestones(name: str, steps: int, saving: Saving) -> dict[int, str]:
     """After which step which checkpoint is saved; the last is `name` itself.
 
-    Where a run has fewer steps than shares, the shares that end with the same step are one.
+    A run of fewer steps than shares has fewer checkpoints: of the shares that end with the same
+    step there is the one that is nearest to it, the first of two.
     """
-    shares = int(1 / saving.every + 1e-9)
-    named = {}
-    for number in range(1, shares + 1):
+    named: dict[int, float] = {}
+    for number in range(1, shares(saving)):
         share = number * saving.every
-        step = max(1, round(share * steps))
-        if step < steps:
-            named[step] = f"{name}-{round(100 * share, 2):g}p"
-    return {**named, steps: name}
+        step = round(share * steps)
+        off = abs(share * steps - step)
+        if 0 < step < steps and off < abs(named.get(step, math.inf) * steps - step):
+            named[step] = share
+    return {**{at: f"{name}-{round(100 * s, 2):g}p" for at, s in named.items()}, steps: name}
+
+
+def shares(saving: Saving) -> int:
+    """How many checkpoints are asked for, the last one too."""
+    return math.ceil(1 / saving.every - 1e-9)
 
 
 def partial(target: Path) -> Path:
@@ -56,6 +68,29 @@ def partial(target: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """An empty folder to write in, which appears as `target` when all is in it, or not at all."""
+    folder = partial(target)
+    with explained(target, folder):
+        yield folder
+        publish(folder, target)
+
+
+@contextmanager
+def explained(target: Path, folder: Path) -> Iterator[None]:
+    """Raise TrainingError when `folder`, which was to be `target`, cannot be written; remove it."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:  # the last of them is torch.save's
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
+        raise TrainingError(
+            f"{target} could not be written ({reason}). The checkpoints before are whole; put "
+            "that right, and go on with --resume last"
+        ) from error
 
 
 def publish(folder: Path, target: Path) -> None:
@@ -72,6 +107,29 @@ def publish(folder: Path, target: Path) -> None:
     else:
         folder.rename(target)
     _sync(target.parent)
+
+
+def tidy(output: Path, name: str) -> None:
+    """Remove what a killed run left half written, or put back what it was about to replace.
+
+    A state whose checkpoint was never finished goes as well: nothing can go on from it.
+    """
+    for folder in (output, output / STATES):
+        for path in _of_run(folder, rf"\.{re.escape(name)}{SHARE}({PARTIAL}|{OLD}|{DROPPED})"):
+            target = path.with_name(path.stem.removeprefix("."))
+            if path.suffix == OLD and not target.exists():
+                path.rename(target)
+            else:
+                shutil.rmtree(path)
+    for state in newest_last(output / STATES, name):
+        if not (output / state.name / RECORD).is_file():
+            _remove(state)
+
+
+def _of_run(folder: Path, pattern: str) -> list[Path]:
+    """What is in a folder by names of this pattern; nothing if there is no such folder."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in inside if re.fullmatch(pattern, path.name)]
 
 
 def _sync(path: Path) -> None:
@@ -125,23 +183,24 @@ def drop_old(output: Path, name: str, saving: Saving, *, finished: bool) -> None
 
 def _remove(folder: Path) -> None:
     """Take a folder away as a whole: a kill leaves no part of it under its name."""
-    old = folder.with_name(f".{folder.name}{OLD}")
-    shutil.rmtree(old, ignore_errors=True)
-    folder.rename(old)
-    shutil.rmtree(old)
+    dropped = folder.with_name(f".{folder.name}{DROPPED}")
+    shutil.rmtree(dropped, ignore_errors=True)
+    folder.rename(dropped)
+    shutil.rmtree(dropped)
 
 
 def newest_last(folder: Path, name: str) -> list[Path]:
     """The whole checkpoints or states of a run in a folder, by how far they are trained."""
-    if not folder.is_dir():
-        return []
-    ours = re.compile(rf"{re.escape(name)}(-[0-9.]+p)?")
-    found = [path for path in folder.iterdir() if ours.fullmatch(path.name)]
+    found = _of_run(folder, re.escape(name) + SHARE)
     whole = [path for path in found if (path / RECORD).is_file()]
     return sorted(whole, key=lambda path: int(read_record(path / RECORD)["step"]))
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What `training.json` says."""
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
+    """What `training.json` says; raises TrainingError where that is not what a run writes."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        int(record["step"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise TrainingError(f"{path}: was not written by a training run ({error!r})") from error
+    return dict(record)

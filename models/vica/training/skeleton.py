@@ -44,7 +44,8 @@ def checkpoint_folder(config: TrainingConfig) -> Path | None:
     if not HUB_ID.fullmatch(config.base):
         raise RecipeError(f"base={config.base}: is no folder here, and no hub id (OWNER/NAME)")
     try:
-        return fetch(config.base, weights=False, local_files_only=True)
+        revision = config.base_revision
+        return fetch(config.base, weights=False, revision=revision, local_files_only=True)
     except CheckpointError:
         return None
 
@@ -74,7 +75,8 @@ def counts(model: ViCA, rates: LearningRates) -> list[PartCount]:
     """The parameters of each part that the model has."""
     found = Counter[str]()
     for name, parameter in model.named_parameters():
-        found[part_of(name)] += parameter.numel()
+        # ZeRO-3 leaves an empty tensor where a parameter was, and its size beside it.
+        found[part_of(name)] += int(getattr(parameter, "ds_numel", parameter.numel()))
     return [
         PartCount(part=part, parameters=found[part], rate=learning_rate(rates, part))
         for part in PARTS

@@ -24,7 +24,8 @@ from vica.training.config import Mixture, Source
 
 FOLDERS = {"vica": ("base", "complex"), "vica-base": ("base",)}
 """The parts of ViCA-322K that a format reads."""
-TEXTS = ("**/*.json", "**/*.jsonl")
+TEXTS = ("*.json", "*.jsonl")
+"""Wherever they lie below a folder or in a repository, whose patterns match whole names."""
 HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
 SAMPLING = re.compile(r"all|(first|end|random):(\d+)(%?)")
 
@@ -64,9 +65,10 @@ def located(source: Source) -> Path:
         return path
     if not HUB_ID.fullmatch(source.path):
         raise DataError(f"{path}: there is no such file or folder of training data")
-    patterns = (*TEXTS, "**/*.parquet")
+    patterns = (*TEXTS, "*.parquet")
     try:
-        return download(source.path, patterns, {"repo_type": "dataset"})
+        options = {"repo_type": "dataset", "revision": source.revision}
+        return download(source.path, patterns, options)
     except CheckpointError as error:
         raise DataError(f"{error}. Name a folder of it instead, if there is one") from error
 
@@ -133,8 +135,8 @@ def _files(place: Path, source: Source) -> list[Path]:
     if source.format in FOLDERS:
         found = [f for part in FOLDERS[source.format] for f in place.glob(f"*/{part}/*.json")]
         return sorted(found) or _nothing(place, "no <source>/base/<task>.json")
-    found = [path for pattern in TEXTS for path in place.glob(pattern)]
-    found += place.glob("**/*.parquet")
+    found = [path for pattern in TEXTS for path in place.rglob(pattern)]
+    found += place.rglob("*.parquet")
     visible = [p for p in found if not any(n.startswith(".") for n in p.relative_to(place).parts)]
     return sorted(visible) or _nothing(place, "no .json, .jsonl or .parquet file")
 

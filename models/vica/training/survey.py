@@ -122,6 +122,12 @@ def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAG
     )
 
 
+def largest(architecture: ViCAConfig, data: Conversations, frames: int) -> Shown:
+    """The largest of what some conversations show, evenly spread over the data."""
+    seen = [_look(architecture, data[i], frames) for i in _evenly(len(data))]
+    return max(seen, key=lambda shown: shown.semantic_inputs + shown.spatial_inputs)
+
+
 def _counted(
     config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | None, data: Conversations
 ) -> Survey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -17,19 +18,20 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError
 from vica.modeling import ViCA
-from vica.processing import ViCAProcessor
-from vica.training import saving
+from vica.training import disk, saving
 from vica.training.config import TrainingConfig
 from vica.training.dataset import PackDataset
 from vica.training.flops import Cost
 from vica.training.groups import parameter_groups, rest
-from vica.training.logs import Meter, Watch
+from vica.training.logs import FAULTS, Meter, Watch, note
 from vica.training.muon import MuonAdamW
 from vica.training.packing import Plan
+from vica.training.skeleton import counts
+from vica.training.together import from_first
+from vica.training.workers import explained
 
 WEIGHTS = "trained.safetensors"
 """The trained weights in the precision of the optimizer, in a state."""
-FAULTS = "unreadable.txt"
 PREFIX = "model."
 """How `PackLoss` names what is the model's."""
 
@@ -38,19 +40,21 @@ class PackTrainer(Trainer):
     """Trains a `PackLoss` on the packs of a plan."""
 
     def __init__(
-        self, *, config: TrainingConfig, plan: Plan, processor: ViCAProcessor, **options: Any
+        self, *, config: TrainingConfig, plan: Plan, found: Mapping[str, str], **options: Any
     ) -> None:
+        """`found` is what the run is about, for those that go on with it (`check_same`)."""
         self.run_config = config
         self.plan = plan
-        self.processor = processor
+        self.found = found
         self.output = Path(config.output)
         self.names = saving.milestones(config.name, plan.steps, config.saving)
-        self.watch = Watch(config.limits)
+        self.watch = Watch(config.limits, self.names)
         self.step_loss: list[Tensor] = []
         self.gradient_norm: float | Tensor | None = None
         super().__init__(**options)
         self.loss_is_scaled_for_ga = True  # a step's groups are counted over all its batches
         self.meter = Meter(Cost.of(self.vica), self.args.device)
+        self.sizes = disk.sizes(counts(self.vica, config.learning_rates), config.hardware)
         self.add_callback(_Steps(self))
 
     @property
@@ -95,7 +99,8 @@ class PackTrainer(Trainer):
     ) -> tuple[list[Any], Any]:
         """A step's batches of this process, and the number of loss groups of the whole step."""
         start = time.perf_counter()
-        batches = list(islice(epoch_iterator, num_batches))
+        with explained():
+            batches = list(islice(epoch_iterator, num_batches))
         self.meter.counts["waited"] += time.perf_counter() - start
         own = torch.tensor(float(sum(b["groups"] for b in batches)), device=device)
         groups = self.accelerator.reduce(own, "sum")
@@ -113,14 +118,9 @@ class PackTrainer(Trainer):
         rest(self.vica)
         out = model(inputs, num_items_in_batch / processes)
         self.meter.add(inputs, out["segments"])
-        self._note(inputs["faults"])
+        note(self.output / FAULTS, inputs["faults"])
         self.step_loss.append(out["loss"].detach())
         return (out["loss"], out) if return_outputs else out["loss"]
-
-    def _note(self, faults: tuple[str, ...]) -> None:
-        if faults:
-            with (self.output / FAULTS).open("a", encoding="utf-8") as file:
-                file.writelines(f"{fault}\n" for fault in faults)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Over all parameters and processes, kept for `check_step`."""
@@ -136,6 +136,18 @@ class PackTrainer(Trainer):
         # In fp16 such a step is left out, and the loss is scaled less from then on.
         if self.gradient_norm is not None and self.run_config.hardware.precision != "fp16":
             self.watch.check_gradient(float(self.gradient_norm), step)
+
+    def look_at_disk(self, done: int) -> None:
+        """Say at the start, after step `done`, when the disk has no room for all checkpoints."""
+        saves = sum(step > done for step in self.names)
+        most = disk.load(self.sizes, saves, self.run_config.saving).most
+        left = disk.free(self.output)
+        if left < most + disk.SMALL:
+            logging.getLogger(__name__).warning(
+                "The %d checkpoints to come take up to %s, and the disk of %s has %s free: the run "
+                "will stop when it is full. saving.keep and saving.every make them fewer.",
+                *(saves, disk.gigabytes(most), self.output, disk.gigabytes(left)),
+            )
 
     def check_finished(self) -> None:
         """Raise TrainingError unless every pack of the plan was trained on."""
@@ -166,23 +178,30 @@ class PackTrainer(Trainer):
         """Write the checkpoint that belongs after this step, and what going on from it needs."""
         step, steps = self.state.global_step, self.plan.steps
         target = self.output / self.names[step]
-        states = self.output / saving.STATES / target.name
-        first = self.args.should_save
+        wanted = self.sizes.both if step < steps else self.sizes.checkpoint
+        from_first(lambda: disk.check_room(target, wanted))
         record = self._record()
         if step < steps:
-            self._write_state(states, record)
+            self._write_state(self.output / saving.STATES / target.name, record)
         tensors = self._gathered()
-        if first:
-            folder = saving.partial(target)
-            precision = self.run_config.hardware.precision
+        from_first(lambda: self._write_checkpoint(target, tensors, record))
+
+    def _write_checkpoint(
+        self, target: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]
+    ) -> None:
+        config = self.run_config
+        with saving.whole(target) as folder:
             saving.write_checkpoint(
-                folder, self.vica, self.processor, tensors, precision=precision, record=record
+                folder,
+                self.vica,
+                self.packs.processor,
+                tensors,
+                precision=config.hardware.precision,
+                record=record,
             )
-            saving.publish(folder, target)
-            saving.drop_old(
-                self.output, self.run_config.name, self.run_config.saving, finished=step == steps
-            )
-        self.accelerator.wait_for_everyone()
+        if not self.watch.high:  # else this may be none to go on from
+            finished = record["step"] == record["steps"]
+            saving.drop_old(self.output, config.name, config.saving, finished=finished)
 
     def _record(self) -> dict[str, Any]:
         step = self.state.global_step
@@ -195,8 +214,7 @@ class PackTrainer(Trainer):
             "unreadable": self.meter.lost,
             "recipe": self.run_config.resolved(),
             "recipe_digest": self.run_config.digest,
-            "plan": self.plan.digest,
-            "data": self.packs.conversations.digest,
+            **self.found,
         }
 
     def _gathered(self) -> dict[str, Tensor]:
@@ -209,15 +227,17 @@ class PackTrainer(Trainer):
 
     def _write_state(self, target: Path, record: dict[str, Any]) -> None:
         """Optimizer, schedule, random numbers and unrounded weights, of all processes."""
-        folder = target.with_name(f".{target.name}{saving.PARTIAL}")
-        if self.args.should_save:
-            saving.partial(target)
+        folder = from_first(lambda: saving.partial(target))
+        with saving.explained(target, folder):
+            self._save_optimizer_and_scheduler(str(folder))
+            self._save_scaler(str(folder))
+            self._save_rng_state(str(folder))
         self.accelerator.wait_for_everyone()
-        self._save_optimizer_and_scheduler(str(folder))
-        self._save_scaler(str(folder))
-        self._save_rng_state(str(folder))
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
+        from_first(lambda: self._finish_state(folder, target, record))
+
+    def _finish_state(self, folder: Path, target: Path, record: Mapping[str, Any]) -> None:
+        """What one process writes for all, after which the state is whole."""
+        with saving.explained(target, folder):
             if not self.is_deepspeed_enabled:
                 trained = {n: p for n, p in self.vica.named_parameters() if p.requires_grad}
                 save_file(
@@ -226,7 +246,6 @@ class PackTrainer(Trainer):
             self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
             saving.write_record(folder, record)
             saving.publish(folder, target)
-        self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
         """The unrounded weights of a state; what is frozen is as it was at the start."""

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from vica.loading import load_model
 from vica.tiny import write_tiny_checkpoint
 from vica.training.config import (
     Batch,
@@ -22,6 +24,7 @@ from vica.training.config import (
     Source,
     TrainingConfig,
 )
+from vica.training.engine import train
 
 from tests.videos import write_clip
 
@@ -81,6 +84,18 @@ def make(root: Path) -> Make:
         return replace(made, **changes)
 
     return config
+
+
+@pytest.fixture(scope="session")
+def finished(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    """A run that was not disturbed."""
+    config = make(tmp_path_factory.mktemp("finished") / "out")
+    train(replace(config, logging=replace(config.logging, tensorboard=True)))
+    return config
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_model(folder, device="cpu").state_dict()
 
 
 def logged(output: str | Path, field: str = "loss") -> list[float]:

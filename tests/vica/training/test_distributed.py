@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +60,9 @@ def test_two_processes_have_the_losses_of_one(alone: TrainingConfig, tmp_path: P
     assert_same(config, alone)
 
 
-def test_what_fails_in_the_processes_is_said(make: Make, tmp_path: Path) -> None:
+def test_what_fails_in_the_processes_is_said_once(
+    make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     records = [record({}, 1), record({"video": "gone.mp4"}, 2)]
     (tmp_path / "data.json").write_text(json.dumps(records), encoding="utf-8")
     config = make(
@@ -64,8 +71,37 @@ def test_what_fails_in_the_processes_is_said(make: Make, tmp_path: Path) -> None
     two = replace(config, hardware=replace(config.hardware, devices=2))
     with pytest.raises(TrainingError, match=r"1 of 2 records cannot be trained on"):
         train(two)
+    printed = capfd.readouterr().err
+    assert "Traceback" not in printed
+    assert "cannot be trained on" not in printed  # it is said by whoever catches the error
     with pytest.raises(CheckpointError, match=r"nowhere: is no folder"):
         train(replace(two, base="./nowhere"))
+
+
+def test_a_run_that_is_interrupted_leaves_no_process_behind(
+    alone: TrainingConfig, tmp_path: Path
+) -> None:
+    config = replace(on_two(alone, tmp_path / "out"), epochs=100)
+    (tmp_path / "config.json").write_text(json.dumps(config.resolved()), encoding="utf-8")
+    command = [sys.executable, "-m", "vica.training", str(tmp_path / "config.json")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "out" / "log.jsonl").exists() and process.poll() is None:
+            time.sleep(0.05)
+        assert len(processes_about(tmp_path)) >= 4  # this one, torchrun, and the two
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not processes_about(tmp_path)
+
+
+def processes_about(folder: Path) -> list[str]:
+    """The commands that are running and name this folder."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            found.append(command.read_text())
+    return [command for command in found if str(folder) in command]
 
 
 @pytest.mark.distributed

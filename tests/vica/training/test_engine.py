@@ -19,6 +19,7 @@ from vica.errors import TrainingError
 from vica.loading import load_model, load_processor
 from vica.training.config import (
     LearningRates,
+    Limits,
     Mixture,
     Optimizer,
     Saving,
@@ -28,19 +29,7 @@ from vica.training.config import (
 from vica.training.engine import train
 from vica.training.saving import milestones
 
-from tests.vica.training.conftest import Make, logged, record
-
-
-@pytest.fixture(scope="module")
-def finished(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    """A run that was not disturbed."""
-    config = make(tmp_path_factory.mktemp("finished") / "out")
-    train(replace(config, logging=replace(config.logging, tensorboard=True)))
-    return config
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_model(folder, device="cpu").state_dict()
+from tests.vica.training.conftest import Make, logged, record, weights
 
 
 def test_checkpoints_on_the_way_are_whole_and_load_at_once(finished: TrainingConfig) -> None:
@@ -78,6 +67,7 @@ def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses_and_weights(
     for folder in output.glob("t-*p"):
         load_model(folder, device="cpu")
     train(config, resume="last")
+    assert not list(output.rglob("*.partial"))
     assert logged(output) == logged(finished.output)
     ours, theirs = weights(output / "t"), weights(Path(finished.output) / "t")
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -125,14 +115,6 @@ def test_a_run_is_not_resumed_with_other_settings_nor_overwritten(
         train(finished, resume="t")
 
 
-def test_settings_that_differ_are_named(make: Make, tmp_path: Path) -> None:
-    kept = make(tmp_path / "out", epochs=1)
-    kept = replace(kept, saving=replace(kept.saving, optimizer="all"))
-    train(kept)
-    with pytest.raises(TrainingError, match=r"batch\.pack was 2 and is 4"):
-        train(replace(kept, batch=replace(kept.batch, pack=4)), resume="t-50p")
-
-
 def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
     make: Make, tmp_path: Path
 ) -> None:
@@ -140,12 +122,19 @@ def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
     records = [record({}, 1), record({}, 2), record({"video": "broken.mp4"}, 3)]
     (tmp_path / "data.json").write_text(json.dumps(records), encoding="utf-8")
     sources = (Source(path=str(tmp_path / "data.json")),)
-    config = make(tmp_path / "out", epochs=1, mixture=Mixture(sources=sources, max_bad=0.5))
+    config = make(tmp_path / "out", epochs=2, mixture=Mixture(sources=sources, max_bad=0.5))
     train(config)
-    assert logged(config.output, "unreadable")[-1] == 1
-    named = (tmp_path / "out" / "unreadable.txt").read_text()
+    assert logged(config.output, "unreadable")[-1] == 2
+    (named,) = (tmp_path / "out" / "unreadable.txt").read_text().splitlines()  # once for all epochs
     assert f"{tmp_path / 'data.json'}, record 2: {tmp_path / 'broken.mp4'} cannot be read" in named
 
+    (tmp_path / "data.json").write_text(json.dumps([*records, record({"video": "gone"}, 4)]))
+    missing = make(tmp_path / "gone", epochs=1, mixture=Mixture(sources=sources, max_bad=0.5))
+    train(missing)
+    (left_out,) = (tmp_path / "gone" / "left-out.txt").read_text().splitlines()
+    assert left_out.endswith(f"data.json, record 3: video 'gone' is not below {tmp_path}")
+
+    (tmp_path / "data.json").write_text(json.dumps(records))
     strict = make(tmp_path / "strict", epochs=1, mixture=Mixture(sources=sources, max_bad=0.1))
     with pytest.raises(TrainingError, match=r"1 conversations were left out.*max_bad"):
         train(strict)
@@ -155,7 +144,11 @@ def test_checkpoints_are_named_by_their_share_of_the_steps() -> None:
     names = milestones("ViCA2", 40_250, Saving(every=0.05))
     assert list(names.values()) == [*(f"ViCA2-{p}p" for p in range(5, 100, 5)), "ViCA2"]
     assert [step for step, name in names.items() if name in {"ViCA2-5p", "ViCA2"}] == [2012, 40250]
-    assert milestones("few", 3, Saving(every=0.25)) == {1: "few-25p", 2: "few-75p", 3: "few"}
+    few = milestones("few", 8, Saving(every=0.05))  # each the share that is nearest to its step
+    assert [few[step] for step in (1, 2, 4, 6, 8)] == [
+        *("few-10p", "few-25p", "few-50p", "few-75p", "few")
+    ]
+    assert len(few) == 8
 
 
 def test_a_gradient_that_is_no_number_stops_before_it_is_saved(make: Make, tmp_path: Path) -> None:
@@ -188,3 +181,18 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
         train(config)
     assert (tmp_path / "out" / "t-13p" / "training.json").is_file()
     assert not (tmp_path / "out" / "t").exists()
+
+
+def test_a_loss_that_explodes_stops_and_keeps_what_was_saved(make: Make, tmp_path: Path) -> None:
+    # Every loss is above half of the median, as soon as there are ten steps to have one.
+    config = make(
+        tmp_path / "out",
+        epochs=3,
+        limits=Limits(explosion=0.5, patience=2),
+        saving=Saving(every=0.08),
+    )
+    said = r"at step 12, and was above 0\.5 times its median.*--resume t-80p goes on"
+    with pytest.raises(TrainingError, match=said):
+        train(config)
+    kept = sorted(path.name for path in (tmp_path / "out" / "resume").iterdir())
+    assert kept == ["t-80p", "t-88p"]  # that of step 11, when the loss had risen, replaced none

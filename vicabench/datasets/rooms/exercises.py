@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from vicabench.datasets.rooms.walks import Walked
 from vicabench.datasets.rooms.world import Box
 
 MIDDLE = "What is the distance between the {x} and the middle of the room (in meters)?"
+APART = "What is the distance between the {x} and the {y} (in meters)?"
 CLOCK = "From the middle of the room and facing where the video begins, at what o'clock is the {x}?"
 FRAME = "In which frame is the {x} nearest to the middle of the picture?"
 SOONER = "Which appears first in the video, the {x} or the {y}?"
@@ -31,7 +32,7 @@ NEARER = (
 THERE = "Is there a {x} in this room?"
 TURN = "Does the camera turn left or right?"
 SIDE = "What is the length of the longer side of this room (in meters)?"
-TEMPLATES = (MIDDLE, CLOCK, FRAME, SOONER, NEARER, THERE, TURN, SIDE)
+TEMPLATES = (MIDDLE, APART, CLOCK, FRAME, SOONER, NEARER, THERE, TURN, SIDE)
 REPLIES = ("left", "right", "yes", "no")
 """What is answered besides numbers and the names of things."""
 
@@ -47,6 +48,9 @@ def exercises(
         yield "distance_from_middle", _draft(MIDDLE, f"{metres:.1f}", name)
         yield "oclock", _draft(CLOCK, str(oclock(walked, bearing)), name)
         yield "best_frame", _draft(FRAME, str(best_frame(walked, bearing)), name)
+    for (x, one), (y, other) in combinations(facts.singles.items(), 2):
+        metres = math.hypot(one.x - other.x, one.y - other.y)
+        yield "apart", Draft(text=APART.format(x=x, y=y), answer=f"{metres:.1f}")
     yield from _compared(facts, rng)
     there = {thing.category for thing in walked.scene.things}
     names = [kind.name for kind in KINDS if kind.name in facts.groups or kind.name not in there]
@@ -62,15 +66,27 @@ def _compared(facts: Facts, rng: np.random.Generator) -> Iterator[tuple[str, Dra
     for x, y in permutations(facts.first_visible, 2):
         sooner = facts.first_visible[y] - facts.first_visible[x]
         if sooner >= ORDER_SECONDS:
-            pair = [x, y] if rng.random() < 0.5 else [y, x]
-            yield "sooner", Draft(text=SOONER.format(x=pair[0], y=pair[1]), answer=x)
+            yield from _either("sooner", SOONER, x, y, rng)
     for z, box in facts.singles.items():
         others = [name for name in facts.groups if name != z]
         metres = {name: nearest_distance(box, facts.groups[name]) for name in others}
         for x, y in permutations(others, 2):
             if metres[y] - metres[x] >= LARGE_MARGIN:
-                pair = [x, y] if rng.random() < 0.5 else [y, x]
-                yield "nearer", Draft(text=NEARER.format(x=pair[0], y=pair[1], z=z), answer=x)
+                yield from _either("nearer", NEARER.replace("{z}", z), x, y, rng)
+
+
+def _either(
+    kind: str, template: str, right: str, wrong: str, rng: np.random.Generator
+) -> Iterator[tuple[str, Draft]]:
+    """Which of two it is, to be said by its name, and by a letter."""
+    for end in ("", "_by_letter"):
+        place = int(rng.integers(2))
+        x, y = (right, wrong) if place == 0 else (wrong, right)
+        text = template.format(x=x, y=y)
+        if end:
+            yield kind + end, Draft(text=text, answer="AB"[place], options=(f"A. {x}", f"B. {y}"))
+        else:
+            yield kind, Draft(text=text, answer=right)
 
 
 def _draft(template: str, answer: str, name: str = "") -> Draft:

@@ -1,0 +1,88 @@
+"""The processes that read and decode ahead: the shared memory they need, and what ends them.
+
+What they have ready lies in shared memory until it is computed with: a film of 64 frames takes 516
+MB for ViCA2. A container has 64 MB of it unless it is told otherwise, and whoever writes more than
+there is gets killed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vica.config import ViCA2Config, ViCAConfig
+from vica.errors import TrainingError, VicaError
+from vica.training.config import TrainingConfig
+from vica.training.disk import gigabytes
+from vica.training.operations import PackShape
+from vica.training.survey import Shown
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
+AHEAD = 2
+"""Batches that each worker has ready at most; torch's default."""
+FLOAT = 4
+ADVICE = (
+    "Give it more (docker run --shm-size=..., or `medium: Memory` in a pod), or take fewer workers "
+    "(hardware.workers; 0 reads in the training process itself)"
+)
+
+
+def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
+    """The bytes of a visual as its encoders are given it."""
+    values = 3.0 * shown.semantic_inputs * config.siglip_size**2
+    if isinstance(config, ViCA2Config):
+        values += 3 * shown.spatial_inputs * config.hiera_size**2
+    return int(FLOAT * values)
+
+
+def shared_bytes(config: TrainingConfig, pack: int) -> int:
+    """The most shared memory that all processes of a machine use, with packs of so many bytes.
+
+    Each holds what its workers have ready, the batches of a step, and the one that is looked at
+    to know whether it is the last.
+    """
+    hardware, batch = config.hardware, config.batch
+    held = hardware.workers * AHEAD + batch.accumulation + 1 if hardware.workers else 0
+    return hardware.devices * held * batch.packs_per_device * pack
+
+
+def check_shared_memory(config: TrainingConfig, pack: int) -> None:
+    """Raise TrainingError if the workers would run out of it; `pack` are the bytes of one."""
+    wanted = shared_bytes(config, pack)
+    if wanted and SHARED_MEMORY.is_dir():
+        left = shutil.disk_usage(SHARED_MEMORY).free
+        if left < wanted:
+            hardware = config.hardware
+            raise TrainingError(
+                f"hardware.workers={hardware.workers} for each of {hardware.devices} devices need "
+                f"up to {gigabytes(wanted)} of shared memory, and {SHARED_MEMORY} has "
+                f"{gigabytes(left)} free. {ADVICE}"
+            )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what ended a worker, or what it could not read, without the traceback torch adds."""
+    try:
+        yield
+    except VicaError as error:  # torch puts a worker's traceback before what it says
+        said = str(error).rpartition(f"{type(error).__name__}: ")[2]
+        raise type(error)(said.strip()) from error
+    except RuntimeError as error:
+        reason = str(error)
+        if "DataLoader worker" not in reason and "shared memory" not in reason:
+            raise
+        short = "shared memory" in reason or "Bus error" in reason
+        advice = f"Shared memory was probably too small. {ADVICE}" if short else MEMORY
+        first = reason.splitlines()[0]
+        raise TrainingError(
+            f"a process that reads the data has ended: {first}. {advice}"
+        ) from error
+
+
+MEMORY = (
+    "If it was killed, the machine was probably short of memory: take fewer workers "
+    "(hardware.workers)"
+)

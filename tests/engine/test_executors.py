@@ -1,0 +1,225 @@
+"""Several processes answer as one does, and what happens to one of them costs no answer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import Row, Vicabench, install_adapter, read_jsonl, refuses
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+
+# `moody:WHAT` says what it saw; on clip2 it does WHAT as well: `dies` ends the process by kill -9,
+# `dies-once` the first time only, `raises` an exception. `slow` takes its time over each question.
+# Every process that holds the model leaves its number in the folder `processes`; where there is a
+# folder `pair`, none answers before a second one has come.
+MOODY = """
+import logging, os, signal, time
+from pathlib import Path
+from vicabench.types import Answer
+
+class Moody:
+    settings, needs_video = {}, True
+    def __init__(self, argument, context):
+        if argument == "refuses":
+            raise ValueError("no such mood")
+        self.mood = argument
+        self.place = Path("processes") / str(os.getpid())
+        self.place.parent.mkdir(exist_ok=True)
+        self.place.touch()
+    def wait_for_another(self, pair):
+        (pair / self.place.name).touch()
+        end = time.monotonic() + 60
+        while len(list(pair.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+    def answer(self, video, questions):
+        if Path("pair").exists():
+            self.wait_for_another(Path("pair"))
+        if video.name == "clip2":
+            if self.mood == "dies" or (self.mood == "dies-once" and not Path("died").exists()):
+                Path("died").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.mood == "raises":
+                raise ValueError("not this one")
+            logging.getLogger("vicabench").warning("clip2 is odd")
+        for question in questions:
+            time.sleep(0.1 if self.mood == "slow" else 0)
+            yield Answer(question_id=question.id, response=f"{video.frames_THWC.mean():.6f}")
+"""
+
+
+@pytest.fixture
+def moody(tmp_path: Path) -> dict[str, str]:
+    return install_adapter(tmp_path / "site", "moody", MOODY, "Moody")
+
+
+def asked(clips: Path, mood: str, *more: str | Path) -> tuple[str | Path, ...]:
+    questions = clips / "questions.jsonl"
+    return ("run", "--benchmark", questions, "--model", f"moody:{mood}", "--frames", "4", *more)
+
+
+def answers(folder: Path) -> dict[str, Row]:
+    """What was answered to each question, apart from the time it took; each once."""
+    records = read_jsonl(folder / "predictions.jsonl")
+    found = {record["id"]: {**record, "seconds": None} for record in records}
+    assert len(found) == len(records)
+    return found
+
+
+def test_two_processes_answer_as_one_and_either_may_continue_the_other(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
+) -> None:
+    assert vicabench(*asked(clips, "well", "--out", "one"), **moody).returncode == 0
+    part = vicabench(*asked(clips, "well", "--out", "two", "--limit", "2"), **moody)
+    assert part.returncode == 0, part.stderr
+    (tmp_path / "pair").mkdir()
+    done = vicabench(*asked(clips, "well", "--out", "two", "--devices", "cpu,cpu"), **moody)
+    assert done.returncode == 0, done.stderr
+    assert answers(tmp_path / "two") == answers(tmp_path / "one")
+    assert len(list((tmp_path / "pair").iterdir())) == 2
+
+    one, two = (
+        json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "two")
+    )
+    assert one["digest"] == two["digest"]
+    assert two["starts"][1]["execution"]["devices"] == ["cpu", "cpu"]
+    _, timing = read_jsonl(tmp_path / "two" / "timing.jsonl")
+    assert (timing["videos"], timing["questions"], timing["processes"]) == (4, 40, 2)
+    assert done.stderr.count("clip2 is odd") == 1
+    assert "clip2 is odd" in (tmp_path / "two" / "errors.log").read_text()
+
+
+def test_the_video_of_a_killed_worker_is_answered_all_the_same(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
+) -> None:
+    vicabench(*asked(clips, "well", "--out", "well"), **moody)
+    done = vicabench(*asked(clips, "dies-once", "--out", "r", "--devices", "cpu,cpu"), **moody)
+    assert done.returncode == 0, done.stderr
+    assert "its process ended (signal 9, Killed); clip2 is asked again" in done.stderr
+    assert answers(tmp_path / "r") == answers(tmp_path / "well")
+
+
+def test_a_video_that_kills_every_worker_is_an_error_of_its_own(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
+) -> None:
+    done = vicabench(*asked(clips, "dies", "--out", "r", "--devices", "cpu,cpu"), **moody)
+    assert done.returncode == 1, done.stderr
+    records = answers(tmp_path / "r").values()
+    failed = {record["video"]: record["error"] for record in records if record["error"]}
+    assert list(failed) == ["clip2"]
+    assert "signal 9" in failed["clip2"]
+    assert "3 attempts" in failed["clip2"]
+    assert sum(record["response"] is not None for record in records) == 50
+
+
+def test_an_exception_in_a_worker_is_logged_with_its_trace(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
+) -> None:
+    done = vicabench(*asked(clips, "raises", "--out", "r", "--devices", "cpu"), **moody)
+    assert done.returncode == 1
+    assert "clip2: adapter: ValueError: not this one" in done.stderr
+    log = (tmp_path / "r" / "errors.log").read_text()
+    assert "Traceback" in log
+    assert "not this one" in log
+
+
+def test_a_model_that_cannot_be_built_is_one_paragraph_from_a_worker_too(
+    vicabench: Vicabench, clips: Path, moody: dict[str, str]
+) -> None:
+    done = vicabench(*asked(clips, "refuses", "--out", "r", "--devices", "cpu,cpu"), **moody)
+    refuses(done, "--model moody:refuses", "no such mood")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_the_run(
+    clips: Path, tmp_path: Path, moody: dict[str, str], number: signal.Signals
+) -> None:
+    command = [*map(str, asked(clips, "slow", "--out", "r", "--devices", "cpu,cpu"))]
+    with subprocess.Popen(
+        [sys.executable, "-m", "vicabench", *command],
+        cwd=tmp_path,
+        env={**os.environ, **moody},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        file = tmp_path / "r" / "predictions.jsonl"
+        while not (file.exists() and file.stat().st_size) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -9), err
+    assert ("the same command continues" in err) == (number == signal.SIGINT)
+    for path in (tmp_path / "processes").iterdir():
+        wait_for_end(int(path.name))
+
+
+def wait_for_end(pid: int) -> None:
+    for _ in range(600):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"process {pid} is still there")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (("--executor", "cloud"), ("cloud", "here, local, ray")),
+        (("--executor", "local"), ("--devices",)),
+        (("--devices", "cpu,tpu7"), ("tpu7", "cpu,cpu")),
+        (("--devices", "cpu", "--device", "cuda"), ("leave out --device",)),
+        (("--replicas", "2", "--devices", "cpu"), ("--replicas", "ray")),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    vicabench: Vicabench, clips: Path, typed: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    questions = clips / "questions.jsonl"
+    refuses(
+        vicabench("run", "--benchmark", questions, "--model", "baseline:oracle", *typed), *words
+    )
+
+
+def test_without_ray_it_is_said_how_to_install_it(clips: Path, tmp_path: Path) -> None:
+    command = [*map(str, asked(clips, "well", "--executor", "ray"))]
+    command[command.index("moody:well")] = "baseline:oracle"
+    script = (
+        f"import sys; sys.modules['ray'] = None; sys.argv[1:] = {command};"
+        "from vicabench.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    refuses(done, 'pip install "vicabench[cluster]"')
+
+
+def test_a_gpu_that_cuda_does_not_show_is_refused(vicabench: Vicabench, clips: Path) -> None:
+    done = vicabench(
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle",
+        "--devices", "0,2", CUDA_VISIBLE_DEVICES="4,5",
+    )  # fmt: skip
+    refuses(done, "--devices 2", "4,5")
+
+
+def test_a_model_of_the_family_answers_alike_in_two_processes(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    command = (
+        "run", "--benchmark", clips / "questions.jsonl", "--model", "vica2-rooms", "--frames", "2",
+        "--limit", "2", "--max-new-tokens", "2",
+    )  # fmt: skip
+    one = vicabench(*command, "--out", "one", "--device", "cpu", OMP_NUM_THREADS="1")
+    two = vicabench(*command, "--out", "two", "--devices", "cpu,cpu", OMP_NUM_THREADS="1")
+    assert (one.returncode, two.returncode) == (0, 0), two.stderr
+    assert answers(tmp_path / "two") == answers(tmp_path / "one")
+    assert "summed over" in two.stderr

@@ -1,0 +1,112 @@
+"""An adapter that is good, but for the videos that FAULTS in its environment names.
+
+`FAULTS='{"clip2": "hangs"}'` lets it hang at that video; without the variable it is mended. `PAUSE`
+are the seconds that it takes over each video.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vicabench.types import AdapterContext, Answer, Question, Video
+
+MB = 1_000_000
+
+
+class Faulty:
+    settings: dict[str, str] = {}  # noqa: RUF012  (as people write them)
+
+    def __init__(self, argument: str, _context: AdapterContext) -> None:
+        self.needs_video = argument == "seeing"
+        self.faults = json.loads(os.environ.get("FAULTS", "{}"))
+
+    def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:
+        time.sleep(float(os.environ.get("PAUSE", "0")))
+        fault = self.faults.get(video.name)
+        return KINDS[fault](questions) if fault else map(good, questions)
+
+
+def good(question: Question) -> Answer:
+    reply = question.options[0][0] if question.options else "2"
+    return Answer(question_id=question.id, response=reply)
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("not even that")
+
+
+class PanicError(BaseException):
+    """As a panic of an extension in Rust comes."""
+
+
+def after_three(error: BaseException) -> Callable[[Sequence[Question]], Iterator[Answer]]:
+    def answer(questions: Sequence[Question]) -> Iterator[Answer]:
+        yield from map(good, questions[:3])
+        raise error
+
+    return answer
+
+
+def hangs(questions: Sequence[Question]) -> Iterator[Answer]:
+    yield from map(good, questions[:3])
+    Path("hanging").touch()
+    while True:
+        time.sleep(60)
+
+
+def too_many(questions: Sequence[Question]) -> Iterator[Answer]:
+    for question in questions:
+        yield good(question)
+        yield Answer(question_id=question.id, response="a second thought")
+        yield Answer(question_id=f"{question.id}-stranger\x1b[2J", response="9")
+
+
+def first(**fields: Any) -> Callable[[Sequence[Question]], Iterator[Answer]]:
+    """The first answer is to have these fields; the others are good."""
+
+    def answer(questions: Sequence[Question]) -> Iterator[Answer]:
+        yield replace(good(questions[0]), **fields)
+        yield from map(good, questions[1:])
+
+    return answer
+
+
+def dies(questions: Sequence[Question]) -> Iterator[Answer]:
+    yield from map(good, questions[:3])
+    os._exit(0)
+
+
+def crashes(questions: Sequence[Question]) -> Iterator[Answer]:
+    yield from map(good, questions[:3])
+    os.abort()
+
+
+KINDS: dict[str, Callable[[Sequence[Question]], Iterable[Answer]]] = {
+    "raises": after_three(RuntimeError("out of luck\x1b]0;owned\x07")),
+    "raises much": after_three(RuntimeError("x" * MB)),
+    "raises what cannot be encoded": after_three(RuntimeError("\ud800 and \x00")),
+    "raises without words": after_three(WordlessError()),
+    "panics": after_three(PanicError("index out of bounds")),
+    "exits": after_three(SystemExit(0)),
+    "has no memory": after_three(MemoryError("nothing left")),
+    "too few": lambda questions: map(good, questions[:3]),
+    "nothing": lambda _: None,  # type: ignore[dict-item,return-value]  # which is the fault
+    "no answers": lambda questions: ["2" for _ in questions],  # type: ignore[misc]
+    "too many": too_many,
+    "10 MB": first(response="9" * 10 * MB),
+    "control characters": first(response="\x1b[31m2\x00\x07\r\n\u202e\x9b2J"),
+    "not Unicode": first(response=b"caf\xe9 2".decode("utf-8", "surrogateescape")),
+    "bytes": first(response=b"2"),
+    "an array": first(response=np.array("2")),
+    "an error of 4 MB": first(error="\x1b[2J" * MB),
+    "hangs": hangs,
+    "dies": dies,
+    "crashes": crashes,
+}  # fmt: skip

@@ -1,0 +1,92 @@
+"""Whatever an adapter does with a video is that video's alone; all of it is kept and shown."""
+
+import pytest
+
+from tests.faults.bench import QUESTIONS, Bench, quiet
+from tests.support import read_jsonl, refuses
+
+# Of ten questions, how many are left without an answer, and what their records say.
+SURVIVED = {
+    "raises": (7, "adapter: RuntimeError: out of luck"),
+    "raises much": (7, "adapter: RuntimeError: xxx"),
+    "raises what cannot be encoded": (7, "adapter: RuntimeError: \ud800"),
+    "raises without words": (7, "adapter: WordlessError"),
+    "panics": (7, "adapter: PanicError: index out of bounds"),
+    "exits": (7, "adapter: SystemExit: 0"),
+    "has no memory": (7, "adapter: MemoryError: nothing left"),
+    "too few": (7, "adapter: no answer"),
+    "nothing": (10, "adapter: TypeError"),
+    "no answers": (10, "adapter: AttributeError"),
+    "too many": (0, ""),
+    "10 MB": (0, ""),
+    "control characters": (0, ""),
+    "not Unicode": (0, ""),
+    "bytes": (1, "adapter: the response is bytes, not a text"),
+    "an error of 4 MB": (1, "\x1b[2J"),
+}
+READERS = (
+    ("score", "run", "--protocol", "official,lmms-eval,vlmevalkit,extracted"),
+    ("report", "run", "--out", "report.html"),
+)
+FAILED = sum(count for count, _ in SURVIVED.values())
+
+
+def test_whatever_an_adapter_answers_is_kept_counted_and_shown(bench: Bench) -> None:
+    faults = {f"clip{v}": name for v, name in enumerate(SURVIVED)}
+    done = bench.run(faults=faults)
+    quiet(done)
+    assert done.returncode == 1
+    assert len(done.stdout + done.stderr) < 50_000
+    assert f"{FAILED} of {QUESTIONS} questions unanswered, counted as wrong" in done.stdout
+    assert "10 answers to questions that were not asked" in done.stderr
+    assert "10 answers to questions that it had answered" in done.stderr
+
+    assert len(read_jsonl(bench.file)) == QUESTIONS
+    for (count, words), errors in zip(SURVIVED.values(), bench.errors().values(), strict=True):
+        said = [error for error in errors if error is not None]
+        assert len(said) == count
+        assert all(error.startswith(words) for error in said)
+
+    for command in READERS:
+        again = bench.vicabench(*command)
+        quiet(again)
+        assert again.returncode == 0, again.stderr
+
+    mended = bench.run("--retry-errors")
+    assert mended.returncode == 0
+    odd = {"10 MB", "control characters", "not Unicode"}  # replies, however odd, that stay
+    changed = {f"{v}-0" for v, name in enumerate(SURVIVED) if name in odd}
+    whole, now = bench.answers_of_whole(), bench.answers()
+    assert {key for key, reply in whole.items() if now[key] != reply} == changed
+
+
+@pytest.mark.parametrize("fault", ["dies", "crashes"])
+def test_an_adapter_that_takes_the_process_with_it_costs_nothing_that_was_written(
+    bench: Bench, fault: str
+) -> None:
+    done = bench.run(faults={"clip5": fault})
+    assert bench.written == bench.whole[: bench.whole.index(b'{"id": "5-0"')]
+    assert done.returncode == {"dies": 0, "crashes": -6}[fault]
+    assert (
+        f"{QUESTIONS - 50} of {QUESTIONS} questions unanswered"
+        in bench.vicabench("score", "run").stdout
+    )
+    assert bench.run().returncode == 0
+    assert bench.written == bench.whole
+
+
+def test_an_adapter_that_hangs_ends_the_run_within_its_time_and_loses_nothing(
+    bench: Bench,
+) -> None:
+    done = bench.run("--answer-timeout", "1", faults={"clip5": "hangs"})
+    quiet(done)
+    refuses(done, "longer than --answer-timeout over clip5", "--retry-errors")
+    assert bench.written.startswith(bench.whole[: bench.whole.index(b'{"id": "5-3"')])
+    assert bench.errors()["clip5"] == 3 * [None] + 7 * ["adapter: took longer than 1.0 seconds"]
+    assert len(read_jsonl(bench.file)) == 60
+
+    done = bench.run("--answer-timeout", "60")  # with an adapter that is mended meanwhile
+    assert done.returncode == 1
+    assert f"7 of {QUESTIONS} questions unanswered" in done.stdout
+    assert bench.run("--retry-errors").returncode == 0
+    assert bench.answers() == bench.answers_of_whole()

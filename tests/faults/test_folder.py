@@ -1,0 +1,128 @@
+"""A run folder that something has damaged: never read as what it is not, never made worse."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.faults.bench import QUESTIONS, Bench, quiet
+from tests.support import refuses
+from vicabench.config import RunConfig
+from vicabench.store import RunFolder, read_config
+
+
+@pytest.fixture
+def half(undisturbed: Bench, bench: Bench) -> Bench:
+    """The first half of the run, in whole lines."""
+    if not (undisturbed.folder / "half").exists():
+        assert undisturbed.run("--limit", "8", "--out", "half").returncode == 0
+    shutil.copytree(undisturbed.folder / "half", bench.folder / "run")
+    return bench
+
+
+def test_cut_off_at_any_byte_the_last_line_alone_is_asked_again(half: Bench) -> None:
+    config = read_config(half.folder / "run")
+    assert config is not None
+    *_, last = lines = half.written.splitlines(keepends=True)
+    for size in range(len(last)):
+        half.file.write_bytes(b"".join(lines[:-1]) + last[:size])
+        with RunFolder(half.folder / "run", RunConfig(**config["config"])) as folder:
+            whole = size == len(last) - 1  # all but its newline
+            assert len(folder.predictions()) == len(lines) - (not whole)
+        assert half.written == b"".join(lines if whole else lines[:-1])
+
+
+def test_what_a_power_cut_leaves_in_place_of_the_last_line_is_asked_again(half: Bench) -> None:
+    half.file.write_bytes(half.whole_lines() + bytes(4096))
+    done = half.run()
+    assert done.returncode == 0
+    assert "a torn last line of 4096 bytes was cut off" in done.stderr
+    assert half.written == half.whole
+
+
+def in_line(number: int, change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    def damage(content: bytes) -> bytes:
+        lines = content.splitlines(keepends=True)
+        lines[number - 1] = change(lines[number - 1])
+        return b"".join(lines)
+
+    return damage
+
+
+def edited(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def damage(content: bytes) -> bytes:
+        config = json.loads(content)
+        change(config)
+        return json.dumps(config).encode()
+
+    return damage
+
+
+P, C = "predictions.jsonl", "config.json"
+DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    "a line twice": (
+        P,
+        in_line(5, lambda line: line + line),
+        "line 6: id 0-4 was answered already",
+    ),
+    "garbage": (P, in_line(5, lambda line: os.urandom(64).replace(b"\n", b"?") + line), "line 5"),
+    "zeros": (P, in_line(5, lambda line: bytes(len(line) - 1) + b"\n"), "line 5 is not JSON"),
+    "half a line": (P, in_line(5, lambda line: line[:60] + b"\n"), "line 5 is not JSON"),
+    "not Unicode": (P, in_line(5, lambda line: line.replace(b"What", b"\xff")), "line 5"),
+    "a stranger": (P, in_line(5, lambda line: line.replace(b"0-4", b"x-4")), "1 questions"),
+    "a bottomless line": (P, in_line(5, lambda _: b"[" * 100_000 + b"\n"), "line 5"),
+    "another digest": (C, edited(lambda c: c.update(digest="0" * 64)), "damaged or edited?"),
+    "another seed": (C, edited(lambda c: c["config"].update(seed=1)), "damaged or edited?"),
+    "a shorter plan": (C, edited(lambda c: shorten(c["plan"])), "damaged or edited?"),
+    "half a config": (C, lambda content: content[: len(content) // 2], "damaged or edited?"),
+    "an empty config": (C, lambda _: b"", "damaged or edited?"),
+}
+
+
+def shorten(plan: object) -> None:
+    """Leave out a video, consistently, so that the run would seem to be finished."""
+    assert isinstance(plan, dict)
+    plan["questions"] -= len(plan["videos"].popitem()[1])
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_named_and_kept_as_it_is(half: Bench, name: str) -> None:
+    which, damage, words = DAMAGES[name]
+    file = half.folder / "run" / which
+    file.write_bytes(damage(file.read_bytes()))
+    damaged = file.read_bytes()
+    done = half.run()
+    quiet(done)
+    refuses(done, words)
+    assert file.read_bytes() == damaged
+    if name != "a stranger":  # which is an answer to a question of some other run
+        refuses(half.vicabench("score", "run"), words)
+
+
+def test_two_writers_of_one_folder_do_not_mix(bench: Bench) -> None:
+    with bench.start(PAUSE="0.1") as first:
+        while not bench.written:
+            assert first.poll() is None
+        os.kill(first.pid, signal.SIGSTOP)
+        refuses(bench.run(), "Another process", "--out")
+        os.kill(first.pid, signal.SIGCONT)
+        first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert bench.written == bench.whole
+
+
+def test_no_time_that_a_clock_or_a_file_tells_matters(bench: Bench) -> None:
+    assert bench.run("--limit", "8", CLOCK="backwards").returncode == 0
+    for file in (bench.folder / "run").iterdir():
+        os.utime(file, (4e9, 4e9))  # in 2096
+    config = bench.folder / "run" / C
+    late = json.loads(config.read_text(encoding="utf-8"))
+    late["starts"][0]["started"] = "2100-01-01T00:00:00+00:00"
+    config.write_text(json.dumps(late), encoding="utf-8")
+    assert bench.run(CLOCK="backwards").returncode == 0
+    assert bench.written == bench.whole
+    assert f"{QUESTIONS}" in bench.vicabench("score", "run").stdout

@@ -1,0 +1,106 @@
+"""Disks and shared memory that are too small: said before they are full, and nothing is lost."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from vica.errors import TrainingError
+from vica.loading import load_model
+from vica.training.config import Saving, TrainingConfig
+from vica.training.disk import SMALL, Load, Sizes, load, sizes
+from vica.training.engine import train
+from vica.training.skeleton import counts
+
+from tests.vica.training.conftest import Make, logged
+
+Free = Callable[[Path], int]
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, free: Free) -> None:
+    """Have the system say that so many bytes are free where a path is."""
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda at: real(at)._replace(free=free(Path(at))))
+
+
+def test_a_checkpoint_that_does_not_fit_the_disk_is_not_begun(
+    finished: TrainingConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = replace(finished, output=str(tmp_path / "out"))
+    first = tmp_path / "out" / "t-25p"
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        pretend(patch, lambda _: 1_000_000 if first.exists() else SMALL + 5_000_000)
+        with pytest.raises(TrainingError, match=r"t-50p was not saved: .* has 1 MB free"):
+            train(config)
+    assert "The 4 checkpoints to come take up to" in caplog.text
+    assert sorted(path.name for path in (tmp_path / "out").glob("*t-*")) == ["t-25p"]
+    train(config, resume="last")
+    assert logged(config.output) == logged(finished.output)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(
+    make: Make, tmp_path: Path
+) -> None:
+    config = make(tmp_path / "out", epochs=1)
+    with no_files_above(200_000), pytest.raises(TrainingError, match="t-25p could not be written"):
+        train(config)
+    assert not list((tmp_path / "out").glob("**/*t-25p*"))
+
+
+@contextmanager
+def no_files_above(size: int) -> Iterator[None]:
+    """Have the system refuse to write more into a file, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_is_asked_of_the_disk_is_what_is_written(make: Make, tmp_path: Path) -> None:
+    config = make(tmp_path / "out", epochs=1, saving=Saving(every=0.5, optimizer="all"))
+    train(config)
+    model = load_model(config.base, device="cpu")
+    asked = sizes(counts(model, config.learning_rates), config.hardware)
+    written = {path: size_of(tmp_path / "out" / path) for path in ("t-50p", "resume/t-50p")}
+    # The tensors of a tiny model; names, steps and the tokenizer are a tenth of that here.
+    assert written["t-50p"] == pytest.approx(asked.checkpoint, rel=0.1)
+    assert written["resume/t-50p"] == pytest.approx(asked.state, rel=0.1)
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("saving", "most", "last"),
+    [
+        # The last checkpoint has no state; another state is written before the old one goes.
+        (Saving(), 19 * 10 + 2 * 100, 20 * 10),
+        (Saving(optimizer="all"), 20 * 10 + 19 * 100, 20 * 10 + 19 * 100),
+        (Saving(keep=2), 3 * 10 + 2 * 100, 2 * 10),
+    ],
+)
+def test_a_runs_load_is_what_is_there_at_a_time(saving: Saving, most: int, last: int) -> None:
+    assert load(Sizes(checkpoint=10, state=100), 20, saving) == Load(most=most, last=last)
+
+
+def test_workers_without_shared_memory_are_refused(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make(tmp_path / "out")
+    config = replace(config, hardware=replace(config.hardware, workers=2))
+    pretend(monkeypatch, lambda at: 10_000 if at == Path("/dev/shm") else 10**12)
+    # 2 workers x 2 batches, 2 of the step, 1 more; each 3 frames for SigLIP, 2 for Hiera.
+    with pytest.raises(TrainingError, match=r"workers=2 for each of 1 devices need up to .* MB"):
+        train(config)

@@ -1,0 +1,151 @@
+"""What a run may go on with: all that computes the same, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from vica.errors import TrainingError
+from vica.tiny import write_tiny_checkpoint
+from vica.training.config import Limits, Mixture, Source, TrainingConfig
+from vica.training.engine import train
+
+from tests import hub as hubs
+from tests.vica.training.conftest import Make, logged, record, weights
+
+
+@pytest.fixture(scope="module")
+def half(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    """A run of four steps that can go on from its second."""
+    config = make(tmp_path_factory.mktemp("half") / "out", epochs=1)
+    config = replace(config, saving=replace(config.saving, optimizer="all"))
+    train(config)
+    return config
+
+
+def test_a_run_goes_on_when_everything_has_moved_and_is_read_otherwise(
+    half: TrainingConfig, root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(half.output, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "t")
+    shutil.copytree(root / "base", tmp_path / "base")
+    (tmp_path / "media").mkdir()
+    for path in (*root.glob("*.mp4"), *root.glob("*.png")):
+        shutil.copy(path, tmp_path / "media")
+    shutil.copy(root / "data.json", tmp_path / "renamed.json")
+    moved = Source(path=str(tmp_path / "renamed.json"), media=str(tmp_path / "media"))
+    changed = replace(
+        half,
+        base=str(tmp_path / "base"),
+        shape="vica2-7b",
+        output=str(tmp_path / "out"),
+        mixture=Mixture(sources=(moved,), seed=7, max_bad=0.5),
+        hardware=replace(half.hardware, workers=1, gradient_checkpointing=False, attention="sdpa"),
+        logging=replace(half.logging, tensorboard=True),
+        limits=Limits(patience=9),
+        saving=replace(half.saving, every=0.5),
+    )
+    assert changed.digest != half.digest
+    train(changed, resume="t-50p")
+    assert logged(changed.output) == logged(half.output)
+    ours, theirs = weights(tmp_path / "out" / "t"), weights(Path(half.output) / "t")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def other_base(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    return replace(config, base=str(write_tiny_checkpoint(folder / "other", seed=1)))
+
+
+def other_data(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    (folder / "data.json").write_text(json.dumps([record({}, 1)]), encoding="utf-8")
+    return replace(config, mixture=Mixture(sources=(Source(path=str(folder / "data.json")),)))
+
+
+def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
+    source = replace(config.mixture.sources[0], sampling="first:50%")
+    return replace(config, mixture=replace(config.mixture, sources=(source,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c, _: replace(c, batch=replace(c.batch, pack=4)), "batch.pack was 2 and is 4"),
+        (
+            lambda c, _: replace(c, hardware=replace(c.hardware, precision="bf16")),
+            "hardware.precision was 'fp32' and is 'bf16'",
+        ),
+        (
+            lambda c, _: replace(c, hardware=replace(c.hardware, attention="flex_attention")),
+            "the attention that was chosen was sdpa and is flex_attention",
+        ),
+        (other_base, "the content of the base was sha256:[0-9a-f]+ and is sha256:[0-9a-f]+"),
+        (other_data, "mixture.sources.0.path was '.*' and is '.*'.*the content of the data was"),
+        (less_data, "mixture.sources.0.sampling was 'all' and is 'first:50%'"),
+    ],
+    ids=["pack", "precision", "attention", "base", "data", "sampling"],
+)
+def test_what_would_compute_something_else_is_named_with_both_values(
+    half: TrainingConfig,
+    change: Callable[[TrainingConfig, Path], TrainingConfig],
+    said: str,
+    tmp_path: Path,
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in Path(half.output).rglob("*")}
+    with pytest.raises(TrainingError, match=said):
+        train(change(half, tmp_path), resume="t-50p")
+    assert before == {path: path.stat().st_mtime_ns for path in Path(half.output).rglob("*")}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+FROM_A_HUB = """
+import sys, shutil
+from pathlib import Path
+from dataclasses import replace
+from vica.training.engine import train
+from vica.training.launching import read_config
+
+config = read_config(Path(sys.argv[1]))
+shutil.rmtree(train(config))
+print("first half", flush=True)
+sys.stdin.readline()
+train(config, resume="t-50p")
+"""
+
+
+def test_a_run_goes_on_with_the_commits_it_began_with(
+    half: TrainingConfig, root: Path, tmp_path: Path
+) -> None:
+    base = files_of(root / "base")
+    newer = files_of(write_tiny_checkpoint(tmp_path / "newer", seed=1))
+    data = {"data.json": (root / "data.json").read_bytes()}
+    source = Source(path="lab/data", media=str(root))
+    config = replace(
+        half, base="lab/base", mixture=Mixture(sources=(source,)), output=str(tmp_path / "out")
+    )
+    (tmp_path / "config.json").write_text(json.dumps(config.resolved()), encoding="utf-8")
+    with hubs.serve({"models/lab/base": base, "datasets/lab/data": data}) as hub:
+        command = [sys.executable, "-c", FROM_A_HUB, str(tmp_path / "config.json")]
+        with subprocess.Popen(
+            command, stdin=-1, stdout=-1, text=True, env=hub.environment(tmp_path)
+        ) as process:
+            assert process.stdout
+            while process.stdout.readline() not in {"first half\n", ""}:
+                pass
+            hub.publish("models/lab/base", newer)
+            hub.publish("datasets/lab/data", {"data.json": b"[]"})
+            process.communicate("go on\n")
+        assert process.returncode == 0
+    assert logged(config.output) == logged(half.output)
+    recipe = json.loads((tmp_path / "out" / "t" / "training.json").read_text())["recipe"]
+    assert recipe["base_revision"] == hubs.Repository(files=base).commit
+    assert recipe["mixture"]["sources"][0]["revision"] == hubs.Repository(files=data).commit

@@ -1,0 +1,87 @@
+"""`python -m vicabench.adapters.capabilities`: what torch can do on each device here, as JSON.
+
+A process of its own, because a broken driver may take the one that loads it down.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+DTYPES = ("float32", "bfloat16", "float16")
+FLASH = "flash_attn"
+
+
+def main() -> None:
+    """Print one object: the versions, and every device with what works on it."""
+    json.dump(
+        {
+            "torch": torch.__version__,
+            "cuda_build": torch.version.cuda,
+            "threads": torch.get_num_threads(),
+            "devices": [*_gpus(), _device("cpu", "CPU")],
+        },
+        sys.stdout,
+    )
+
+
+def _gpus() -> Iterator[dict[str, Any]]:
+    for number in range(torch.cuda.device_count()):
+        found = torch.cuda.get_device_properties(number)
+        free, total = torch.cuda.mem_get_info(number)
+        yield _device(f"cuda:{number}", found.name) | {
+            "capability": f"{found.major}.{found.minor}",
+            "total_bytes": total,
+            "free_bytes": free,
+        }
+    if torch.backends.mps.is_available():
+        yield _device("mps", "Apple GPU")
+
+
+def _device(name: str, title: str) -> dict[str, Any]:
+    """Each dtype and attention: None if it computes, else what it says."""
+    return {
+        "device": name,
+        "title": title,
+        "dtypes": {dtype: _tried(name, dtype) for dtype in DTYPES},
+        "flash_attention_2": _flash(name),
+    }
+
+
+def _tried(device: str, dtype: str) -> str | None:
+    """Attention over a few vectors, as the models compute it."""
+    try:
+        vectors_BHLD = torch.ones(1, 2, 8, 16, device=device, dtype=getattr(torch, dtype))
+        mixed_BHLD = scaled_dot_product_attention(vectors_BHLD, vectors_BHLD, vectors_BHLD)
+        return None if bool((mixed_BHLD == 1).all()) else "computes wrong numbers"
+    except Exception as error:  # drivers say no in many ways
+        return _line(error)
+
+
+def _flash(device: str) -> str | None:
+    if not device.startswith("cuda"):
+        return "for NVIDIA GPUs only"
+    if find_spec(FLASH) is None:
+        return "flash-attn is not installed"
+    try:
+        from flash_attn import flash_attn_func  # type: ignore[import-not-found]  # noqa: PLC0415
+
+        vectors_BLHD = torch.ones(1, 8, 2, 64, device=device, dtype=torch.bfloat16)
+        flash_attn_func(vectors_BLHD, vectors_BLHD, vectors_BLHD)
+    except Exception as error:
+        return _line(error)
+    return None
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`vicabench merge`: the parts of a run that `--shard` wrote, joined to one run folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    parts: Annotated[list[Path], typer.Argument(help="The run folders of the parts.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Run folder of the whole.")],
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Merge what is there, though parts are missing.")
+    ] = False,
+) -> None:
+    """Join the parts of a run to a run folder like that of a run in one piece.
+
+    They have to be parts of the same run, and all there; what is missing is
+    named. The parts are left as they are. Exit code 1: with --partial, some
+    questions are missing.
+    """
+    from rich.text import Text
+
+    from vicabench.cli.output import console
+    from vicabench.engine.merge import merge
+    from vicabench.text import printable
+
+    found = merge(parts, out, partial=partial)
+    lines = []
+    if found.missing:
+        lines.append(f"Parts missing: {', '.join(map(str, found.missing))}.")
+    if found.unasked:
+        lines.append(f"Questions of the parts not asked yet: {found.unasked}.")
+    lines.append(
+        f"{found.answers} of {found.questions} answers are in {out}. "
+        f"Grade them: vicabench score {out}"
+    )
+    terminal = console(stderr=True)
+    for line in lines:
+        terminal.print(Text(printable(line), style="dim"), soft_wrap=True)
+    sys.exit(0 if found.answers == found.questions else 1)

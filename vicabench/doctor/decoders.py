@@ -1,0 +1,88 @@
+"""Whether videos can be decoded: each decoder decodes a small film, in a process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import av
+import numpy as np
+from vica.video import VideoError
+
+from vicabench.doctor.findings import BROKEN, NOTE, WARNING, Finding
+from vicabench.engine.decoder_process import DecoderLostError, DecoderProcess
+
+SECTION = "decoders"
+FRAMES, SHOWN = 16, 4
+LIMIT_SECONDS = 20.0
+MODULES = {"decord": "decord", "pyav": "av"}
+
+
+def decoders() -> Iterator[Finding]:
+    """What each decoder makes of a film of sixteen grey frames; one that works is enough."""
+    found: list[Finding] = []
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "film.mp4"
+        try:
+            _write(film)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            yield Finding(
+                section=SECTION,
+                name="encoder",
+                text=f"no film can be made to try the decoders with: {error}",
+                state=WARNING,
+            )
+            return
+        found = [_tried(film, name) for name in MODULES]
+    works = any(finding.state == "ok" for finding in found)
+    for finding in found:
+        yield finding if works or finding.state != NOTE else _broken(finding)
+
+
+def _broken(finding: Finding) -> Finding:
+    return Finding(
+        section=SECTION,
+        name=finding.name,
+        text=finding.text,
+        state=BROKEN,
+        remedy="pip install --force-reinstall av",
+    )
+
+
+def _tried(film: Path, name: str) -> Finding:
+    if find_spec(MODULES[name]) is None:  # looked for, not imported: it may crash
+        text = "not installed; PyAV decodes the same frames alone"
+        return Finding(section=SECTION, name=name, text=text, state=NOTE)
+    process = DecoderProcess()
+    try:
+        process.wait_ready()
+        reading = process.decode(
+            film, frames=SHOWN, decoder=name, cache=None, limit_seconds=LIMIT_SECONDS
+        )
+    except (VideoError, DecoderLostError) as error:
+        return Finding(section=SECTION, name=name, text=str(error), state=NOTE)
+    finally:
+        process.kill()
+        process.close()
+    frames = reading.frames
+    right = frames.decoder == name and _levels(frames.pixels_THWC) == frames.indices.tolist()
+    text = f"decodes {SHOWN} frames of H.264, each the right one" if right else "shows other frames"
+    return Finding(section=SECTION, name=name, text=text, state="ok" if right else NOTE)
+
+
+def _levels(pixels_THWC: np.ndarray) -> list[int]:
+    """The index that each frame's grey stands for."""
+    return [round((float(image.mean()) - 20) / 12) for image in pixels_THWC]
+
+
+def _write(film: Path) -> None:
+    """Frame k is of the grey 20 + 12 k."""
+    with av.open(str(film), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(FRAMES):
+            image_HWC = np.full((48, 64, 3), 20 + 12 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image_HWC, format="rgb24")))
+        container.mux(stream.encode(None))

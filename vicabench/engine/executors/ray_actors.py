@@ -1,0 +1,156 @@
+"""`--executor ray`: workers are actors on a Ray cluster that is running already.
+
+Ray only places the actors, tells when one is lost, and carries videos' names there and answers
+back. Frames are decoded where the actor is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from vicabench.engine.executors.answerer import Answerer
+from vicabench.engine.executors.crew import Crew
+from vicabench.engine.executors.job import Built, Job, Refused, Reply, Task, WorkerLostError
+from vicabench.engine.executors.keeper import Seat
+from vicabench.errors import ConfigError
+
+INSTALL = 'pip install "vicabench[cluster]"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayExecutor:
+    """`replicas` actors with `gpus` each, on the cluster at `address`.
+
+    Where they are None: the cluster of this machine (or RAY_ADDRESS); as many actors as the GPUs
+    allow, or one for every machine of a cluster without; one GPU each, if the cluster has any.
+    """
+
+    address: str | None
+    gpus: float | None
+    replicas: int | None
+
+    @contextmanager
+    def open(self, job: Job, warned: Callable[[str], None]) -> Iterator[Crew]:
+        """The team for a job; `warned` is told of workers that were lost.
+
+        ConfigError without Ray, without a cluster, or without a GPU there that was asked for.
+        """
+        with ExitStack() as stack:
+            ray = stack.enter_context(_connected(self.address))
+            gpus, replicas = self._size(ray)
+            placed = "cuda" if gpus and job.options.device == "auto" else None
+            options = {"num_gpus": gpus, "num_cpus": 1, "scheduling_strategy": "SPREAD"}
+            actor = ray.remote(Answerer).options(**options)
+            shared = ray.put(job)
+            start = partial(RayWorker, ray, actor, shared, placed)
+            seats = [Seat(name=f"worker {n + 1}", start=start) for n in range(replicas)]
+            waiting = (
+                f"No worker is ready yet: the model is being loaded, or the cluster has no room "
+                f"for a worker with {gpus:g} GPUs and 1 CPU."
+            )
+            crew = Crew(
+                seats,
+                record={"executor": "ray", "gpus_per_worker": gpus, "replicas": replicas},
+                ahead=job.decoding.prefetch if job.decoding else 1,
+                warned=warned,
+                waiting=waiting,
+            )
+            yield stack.enter_context(crew)
+
+    def _size(self, ray: Any) -> tuple[float, int]:
+        """GPUs of a worker, and the number of workers."""
+        there = ray.cluster_resources().get("GPU", 0)
+        gpus = self.gpus if self.gpus is not None else float(there > 0)
+        machines = sum(node["Alive"] and "CPU" in node["Resources"] for node in ray.nodes())
+        replicas = self.replicas or (int(there / gpus) if gpus else machines)
+        if not replicas:
+            raise ConfigError(
+                f"--gpus-per-worker {gpus:g}: the Ray cluster has {there:g} GPUs in all. Ask for "
+                "fewer, or 0 to run on CPUs."
+            )
+        return gpus, replicas
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any]:
+    """Ray, connected to a cluster that is there already: none is ever started, none is stopped."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # noqa: PLC0415  (250 MB that only this executor needs)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"--executor ray needs the package {error.name}: {INSTALL}") from error
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"There is no Ray cluster at {address or 'this machine'} to connect to: "
+            f"{str(error).strip().splitlines()[0]} Start one with `ray start --head`, and name it "
+            "with --address HOST:PORT unless it is on this machine."
+        ) from error
+    finally:
+        signal.signal(signal.SIGTERM, terminated)  # Ray puts its own in place
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+class RayWorker:
+    """An `Answerer` as an actor. It ends when it is killed, or with the process that made it."""
+
+    def __init__(self, ray: Any, actor: Any, job: Any, placed: str | None) -> None:
+        self._ray, self._job, self._placed = ray, job, placed
+        with _lost(ray):
+            self._actor = actor.remote()
+
+    def build(self) -> Built:
+        """Wait until there is room for it, and the model is loaded there."""
+        built: Built = self._result(self._actor.build, self._job, self._placed)
+        return built
+
+    def give(self, task: Task) -> None:
+        """Let it begin to decode a video."""
+        with _lost(self._ray):
+            self._actor.give.remote(task)
+
+    def reply(self) -> Reply:
+        """Wait for the answers about the first of the videos that it was given."""
+        reply: Reply = self._result(self._actor.reply)
+        return reply
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        with suppress(self._ray.exceptions.RayError, ValueError):
+            self._ray.kill(self._actor)
+
+    def close(self) -> None:
+        """End it."""
+        self.kill()
+
+    def _result(self, method: Any, *arguments: Any) -> Any:
+        with _lost(self._ray):
+            found = self._ray.get(method.remote(*arguments))
+        if isinstance(found, Refused):
+            raise found.error()
+        return found
+
+
+@contextmanager
+def _lost(ray: Any) -> Iterator[None]:
+    """What Ray raises is the loss of the worker: it, or its machine, is gone or does not work."""
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        words = str(error).strip()
+        raise WorkerLostError(f"it failed: {words.splitlines()[-1]}", words) from error
+    except ray.exceptions.RayError as error:
+        how = f"Ray lost it ({type(error).__name__})"
+        raise WorkerLostError(how, str(error).strip()) from error
