@@ -128,7 +128,7 @@ def tidy(output: Path, name: str) -> None:
 
 def _of_run(folder: Path, pattern: str) -> list[Path]:
     """What is in a folder by names of this pattern; nothing if there is no such folder."""
-    inside = folder.iterdir() if folder.is_dir() else ()
+    inside = list(folder.iterdir()) if folder.is_dir() else []
     return [path for path in inside if re.fullmatch(pattern, path.name)]
 
 
