@@ -31,6 +31,11 @@ class ExecutionOptions:
             known = ", ".join(EXECUTORS)
             raise ConfigError(f"There is no executor '{name}'. Executors are {known}.")
         self._refuse_what_is_ignored(name)
+        if name != HERE and not (options.max_requests is None and options.max_cost is None):
+            raise ConfigError(
+                "--max-requests and --max-cost bound what one process sends, and workers are "
+                "several: leave out --devices and --executor. Calls to an API need no device."
+            )
         if name == RAY:
             return RayExecutor(
                 address=self.address, gpus=self.gpus_per_worker, replicas=self.replicas
