@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.utils.logging import disable_progress_bar
 
 from vica.errors import TrainingError
 from vica.hub import family, fetch
@@ -47,6 +48,7 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
         launch(pinned(config, start.record["recipe"] if start else None), resume)
         return Path(config.output) / config.name
     set_seed(config.seed)
+    disable_progress_bar()  # of weights read and written, amid ours
     arguments = _arguments(config)
     if arguments.world_size != config.hardware.devices:
         raise TrainingError(
