@@ -83,7 +83,7 @@ class Workspace:
             env={**os.environ, **offline, "PATH": path, "NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
 
