@@ -179,6 +179,7 @@ def wait_for_end(pid: int) -> None:
         (("--devices", "cpu,tpu7"), ("tpu7", "cpu,cpu")),
         (("--devices", "cpu", "--device", "cuda"), ("leave out --device",)),
         (("--replicas", "2", "--devices", "cpu"), ("--replicas", "ray")),
+        (("--devices", "cpu,cpu", "--max-requests", "9"), ("--max-requests", "one process")),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(

@@ -31,6 +31,12 @@ class ExecutionOptions:
             known = ", ".join(EXECUTORS)
             raise ConfigError(f"There is no executor '{name}'. Executors are {known}.")
         self._refuse_what_is_ignored(name)
+        if name != HERE and (options.max_requests, options.max_cost) != (None, None):
+            raise ConfigError(
+                f"--max-requests and --max-cost are kept by one process, and --executor {name} "
+                "starts several: leave that out. --concurrency says how many calls are made at "
+                "once."
+            )
         if name == RAY:
             return RayExecutor(
                 address=self.address, gpus=self.gpus_per_worker, replicas=self.replicas
