@@ -199,7 +199,7 @@ def test_an_answer_that_fails_half_way_through_the_model_leaves_the_others_as_th
 ) -> None:
     adapter = adapter_of(place / "internvl")
     expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
-    calls = []
+    calls: list[int] = []
 
     def short_of_memory(*_: object) -> None:
         calls.append(1)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,13 @@ def wait_for_end(pid: int) -> None:
 
 
 def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() -> None:
-    times = {"wall": 0.0, "waiting": 0.0, "answering": 0.0, "decode": 0.0, "prepare": 0.0}
+    times: dict[str, Any] = {
+        "wall": 0.0,
+        "waiting": 0.0,
+        "answering": 0.0,
+        "decode": 0.0,
+        "prepare": 0.0,
+    }
     calls = [{"sent": 3, "cost": cost, "price_input": 2.0} for cost in (0.5, 0.25)]
     timings = [
         Timing(

@@ -214,15 +214,16 @@ def check_context(model: Any, count: int) -> None:
         )
 
 
-def _cut_back(cache: DynamicCache, length: int) -> None:
-    """Leave the first `length` tokens in every layer.
+def _cut_back(cache: Any, length: int) -> None:
+    """Leave in a DynamicCache the first `length` tokens in every layer.
 
     Not `crop`, which takes as many from all: an answer that failed half-way through the model, for
     lack of memory, has left its tokens in the layers before that only.
     """
-    for layer in filter(lambda layer: layer.is_initialized, cache.layers):
-        layer.keys = layer.keys[..., :length, :]
-        layer.values = layer.values[..., :length, :]
+    for layer in cache.layers:
+        if layer.is_initialized:
+            layer.keys = layer.keys[..., :length, :]
+            layer.values = layer.values[..., :length, :]
 
 
 def changed(settings: GenerationConfig, **changes: Any) -> GenerationConfig:
