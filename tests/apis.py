@@ -271,7 +271,9 @@ class _Handler(BaseHTTPRequestHandler):
         state = api.state if file["looks"] >= api.looks else "PROCESSING"
         file["looks"] += 1
         uri = f"{api.address}/v1beta/{name}"
-        return {"name": name, "uri": uri, "mimeType": "video/mp4", "state": state}
+        found = {"name": name, "uri": uri, "mimeType": "video/mp4", "state": state}
+        problem = {"code": 3, "message": f"not a video, {self._key()}"}
+        return {**found, "error": problem} if state == "FAILED" else found
 
     def _key(self) -> str:
         bearer = self.headers["Authorization"] or ""

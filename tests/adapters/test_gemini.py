@@ -126,7 +126,9 @@ def test_a_video_that_cannot_be_processed_fails_its_questions_and_is_deleted(
 ) -> None:
     api.state = "FAILED"
     with calling("gemini:tiny", base_url=api.address) as adapter:
-        assert [kind(a) for a in ask(adapter, 3, clip)] == ["upload"] * 3
+        answers = ask(adapter, 3, clip)
+    assert [kind(a) for a in answers] == ["upload"] * 3
+    assert "not a video, [key]" in str(answers[0].error)
     api.state, api.looks = "ACTIVE", 10**9
     with calling("gemini:tiny", base_url=api.address, request_timeout=0.3) as adapter:
         assert "still being processed" in str(ask(adapter, 1, clip)[0].error)

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.import_utils import is_torchvision_available
-from vica.errors import ScoresError
+from vica.errors import BudgetError, ScoresError
 from vica.video import read_frames
 
 from tests.hf_models import CHATML, KINDS, TEXT, tokenizer_of, write_hf_model
@@ -194,6 +194,24 @@ def test_questions_that_cannot_be_asked_fail_alone(place: Path, video: Video) ->
     assert ask(["How many?"])[0].response == good.response
 
 
+def test_an_answer_that_fails_half_way_through_the_model_leaves_the_others_as_they_are(
+    place: Path, video: Video
+) -> None:
+    adapter = adapter_of(place / "internvl")
+    expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
+    calls: list[int] = []
+
+    def short_of_memory(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:  # the prefill of the video came first
+            raise torch.OutOfMemoryError("no memory")
+
+    adapter.reader.model.model.language_model.layers[1].register_forward_pre_hook(short_of_memory)
+    failed, *others = adapter.answer(video, QUESTIONS)
+    assert failed.error == "hf: OutOfMemoryError: no memory"
+    assert [answer.response for answer in others] == expected[1:]
+
+
 def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "llava_onevision")
     with torch.no_grad():
@@ -222,6 +240,8 @@ def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
         reply = asked.tokenizer.decode(new, skip_special_tokens=True).strip()
         assert asked.complete("How many is a dozen?", 6) == reply
         assert asked.settings["modality"] == reads
+        with pytest.raises(BudgetError, match="more than the context of 8192"):
+            asked.complete("many " * 2000, 6)
 
 
 def test_a_model_that_needs_torchvision_says_how_to_get_it(place: Path) -> None:

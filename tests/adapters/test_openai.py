@@ -150,6 +150,11 @@ def test_no_more_is_spent_than_the_prices_say(api: Api, rooms: Path) -> None:
     # What is under way counts as spent: fewer may be sent than there is money for, never more.
     assert 2 <= len(api.log) <= 8
     assert [kind(a) for a in answers].count("budget") == 12 - len(api.log)
+    api.log.clear()
+    api.plan = {"(No. 0.)": [Refuse(status=400)]}  # which does not say what the others will cost
+    with calling("openai:tiny", base_url=api.address, **prices | {"max_cost": COST}) as adapter:
+        assert [kind(a) for a in ask(adapter, 5)].count("budget") == 3
+    assert len(api.log) == 2
 
 
 def test_the_questions_about_a_video_begin_alike_and_the_first_goes_alone(api: Api) -> None:
@@ -174,7 +179,7 @@ def test_what_a_model_refuses_to_be_told_is_left_out_and_said(api: Api) -> None:
 
     unsupported = refused("max_tokens", "unsupported_parameter")
     api.plan = {"(No. 0.)": [refused("temperature", "unsupported_value"), unsupported]}
-    with calling("openai:o", base_url=api.address) as adapter:
+    with calling("openai:o", base_url=api.address, max_retries=0) as adapter:
         answers = ask(adapter, 3)
     assert [a.usage and a.usage["without"] for a in answers] == ["temperature"] * 3
     assert len(api.log) == 5
@@ -182,6 +187,15 @@ def test_what_a_model_refuses_to_be_told_is_left_out_and_said(api: Api) -> None:
         request = json.loads(hit.body)
         assert request["max_completion_tokens"] == 1024
         assert not {"temperature", "max_tokens"} & request.keys()
+
+
+def test_no_part_of_a_key_is_left_where_a_long_message_is_cut(api: Api) -> None:
+    for place in (480, 496):
+        api.plan = {"(No. 0.)": [Refuse(status=400, error={"message": "x" * place + KEY})]}
+        with calling("openai:tiny", base_url=api.address) as adapter:
+            (answer,) = ask(adapter, 1)
+        assert kind(answer) == "http"
+        assert KEY[:3] not in str(answer.error)
 
 
 def test_a_refused_key_stops_the_run_or_fails_what_is_left_of_it(api: Api) -> None:

@@ -55,6 +55,25 @@ def test_a_model_describes_every_video_once_by_the_prompt_alone(
         refuses(vicabench(grading, folder), "descriptions", "vicabench judge")
 
 
+def test_parts_of_descriptions_become_one_run_again(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
+    extra = install_adapter(tmp_path / "site", "echo", ECHO, "Echo")
+    command = ("describe", "--benchmark", clips / "questions.jsonl", "--frames", "2")
+    parts = []
+    for shard, where in (("1/2", ("--devices", "cpu")), ("2/2", ("--answer-timeout", "60"))):
+        more = ("--shard", shard, *where, "--out", "d", "--model", "echo")
+        done = vicabench(*command, *more, **extra)
+        assert f"part {shard[0]} of 2 only: 3 of 6 questions" in done.stdout, done.stderr
+        parts.append(f"d-shard-{shard.replace('/', '-of-')}")
+    done = vicabench("merge", *parts, "--out", "d")
+    assert done.returncode == 0, done.stderr
+    assert "vicabench judge d" in done.stderr
+    found = read_jsonl(tmp_path / "d" / "predictions.jsonl")
+    assert sorted(row["video"] for row in found) == [f"clip{n}" for n in range(6)]
+    assert [row["video"] for row in found if row["error"]] == ["clip1"]
+
+
 def test_a_checkpoint_describes_a_video_as_it_answers_when_it_is_asked(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
     nothing = Benchmark(name="", subset="", revision="", questions=(), files={})

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import Row, Vicabench, install_adapter, read_jsonl, refuses
+from vicabench.engine.timing import Timing, summed
+from vicabench.types import Spent
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
@@ -171,6 +174,31 @@ def wait_for_end(pid: int) -> None:
     raise AssertionError(f"process {pid} is still there")
 
 
+def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() -> None:
+    times: dict[str, Any] = {
+        "wall": 0.0,
+        "waiting": 0.0,
+        "answering": 0.0,
+        "decode": 0.0,
+        "prepare": 0.0,
+    }
+    calls = [{"sent": 3, "cost": cost, "price_input": 2.0} for cost in (0.5, 0.25)]
+    timings = [
+        Timing(
+            videos=1,
+            questions=3,
+            workers=1,
+            cached=None,
+            spent=Spent(seconds={}, tokens={}),
+            calls=account,
+            **times,
+        )
+        for account in calls
+    ]
+    found = summed(timings, wall=1.0, processes=2)
+    assert found.calls == {"sent": 6, "cost": 0.75, "price_input": 2.0}
+
+
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -179,7 +207,7 @@ def wait_for_end(pid: int) -> None:
         (("--devices", "cpu,tpu7"), ("tpu7", "cpu,cpu")),
         (("--devices", "cpu", "--device", "cuda"), ("leave out --device",)),
         (("--replicas", "2", "--devices", "cpu"), ("--replicas", "ray")),
-        (("--max-requests", "9", "--devices", "cpu"), ("--max-requests", "leave out --devices")),
+        (("--devices", "cpu,cpu", "--max-requests", "9"), ("--max-requests", "one process")),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(

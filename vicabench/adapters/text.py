@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from vicabench.adapters.api.account import Account
 from vicabench.adapters.api.completion import Completion, Usage
 from vicabench.adapters.extras import explained
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, UserError
 from vicabench.types import ModelOptions
 
 CALLED = (
@@ -64,8 +64,15 @@ def text_model(spec: str, options: ModelOptions, *, seed: int = 0) -> Iterator[T
     if unused := [option for option in options.given() if option not in accepted]:
         typed = ", ".join("--" + option.replace("_", "-") for option in unused)
         raise ConfigError(f"--model {spec} does not know {typed}: leave that out.")
-    with explained():
-        model, close = open_model(spec, options, seed)
+    try:
+        with explained():
+            model, close = open_model(spec, options, seed)
+    except UserError:
+        raise
+    except Exception as error:  # memory can be short, and libraries raise what they like
+        raise ConfigError(
+            f"--model {spec} cannot be opened: {type(error).__name__}: {error}."
+        ) from error
     try:
         yield model
     finally:

@@ -52,6 +52,7 @@ def command(
     """
     from vicabench.cli.decoding import VideoOptions
     from vicabench.cli.describing import describe_all, specs_of
+    from vicabench.cli.execution import ExecutionOptions
     from vicabench.cli.running import Request
     from vicabench.descriptions import PROMPT
     from vicabench.types import ModelOptions
@@ -68,5 +69,9 @@ def command(
         "table": "terminal",
         "published": False,
     }
-    given |= {"options": filled(ModelOptions, given), "video": filled(VideoOptions, given)}
+    given |= {
+        "options": filled(ModelOptions, given),
+        "video": filled(VideoOptions, given),
+        "execution": filled(ExecutionOptions, given),
+    }
     describe_all(filled(Request, given), PROMPT if prompt is None else prompt)

@@ -10,7 +10,7 @@ from pathlib import Path
 from vicabench.adapters import find_adapter
 from vicabench.cli.output import console
 from vicabench.cli.progress import RunDisplay
-from vicabench.cli.running import Request, benchmark_of, run_folders, run_one, say
+from vicabench.cli.running import Request, benchmark_of, run_folders, run_one, say, shard_of
 from vicabench.curves.series import expanded, named_series
 from vicabench.descriptions import descriptions
 from vicabench.engine.plan import select
@@ -43,15 +43,19 @@ def describe_all(request: Request, prompt: str) -> None:
     if not prompt.strip():
         raise ConfigError("--prompt is empty: say what is asked about every video.")
     decoding = request.video.decoding()
+    request.execution.chosen(request.options)
+    shard = shard_of(request)
     terminal = console(stderr=True)
     for model in request.models:
         find_adapter(model)  # a misspelt model is refused before the others are run
     benchmark = descriptions(benchmark_of(request, terminal), prompt)
     selected = select(benchmark, limit=request.limit)
-    folders = run_folders(request, benchmark)
+    folders = run_folders(request, benchmark, shard)
+    asked = shard.of(selected) if shard else selected
+    part = shard.record(selected) if shard else None
     for model, folder in folders.items():
-        display = RunDisplay(terminal, model, selected, None)
-        run_one(request, benchmark, selected, model, folder, decoding, display)
+        display = RunDisplay(terminal, model, asked, None)
+        run_one(request, benchmark, asked, model, folder, decoding, display, part)
     runs = [load_any(folder) for folder in folders.values()]
     show_sheets(console(), [_sheet(runs, prompt)])
     _say_next(list(folders.values()), runs)
@@ -65,6 +69,7 @@ def _sheet(runs: Sequence[Run], prompt: str) -> Sheet:
         columns=("", "videos", "described", "empty", "cut at the limit", "failed", "words"),
         rows=rows,
         notes=(
+            *(f"{run.name}: {run.part}" for run in runs if run.part),
             f"Prompt: {prompt}",
             "Words: the median over videos, with its 95% interval from a bootstrap over videos; "
             "n/a: too few videos for one.",

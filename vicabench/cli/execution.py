@@ -31,10 +31,11 @@ class ExecutionOptions:
             known = ", ".join(EXECUTORS)
             raise ConfigError(f"There is no executor '{name}'. Executors are {known}.")
         self._refuse_what_is_ignored(name)
-        if name != HERE and not (options.max_requests is None and options.max_cost is None):
+        if name != HERE and (options.max_requests, options.max_cost) != (None, None):
             raise ConfigError(
-                "--max-requests and --max-cost bound what one process sends, and workers are "
-                "several: leave out --devices and --executor. Calls to an API need no device."
+                f"--max-requests and --max-cost are kept by one process, and --executor {name} "
+                "starts several: leave that out. --concurrency says how many calls are made at "
+                "once."
             )
         if name == RAY:
             return RayExecutor(

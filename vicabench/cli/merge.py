@@ -35,10 +35,10 @@ def command(
         lines.append(f"Parts missing: {', '.join(map(str, found.missing))}.")
     if found.unasked:
         lines.append(f"Questions of the parts not asked yet: {found.unasked}.")
-    lines.append(
-        f"{found.answers} of {found.questions} answers are in {out}. "
-        f"Grade them: vicabench score {out}"
-    )
+    then = f"Have them judged: vicabench judge {out} --model openai:NAME"
+    if not found.descriptions:
+        then = f"Grade them: vicabench score {out}"
+    lines.append(f"{found.answers} of {found.questions} answers are in {out}. {then}")
     terminal = console(stderr=True)
     for line in lines:
         terminal.print(Text(printable(line), style="dim"), soft_wrap=True)

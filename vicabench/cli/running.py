@@ -63,7 +63,7 @@ def run_all(request: Request) -> None:
     check_format(request.table)
     decoding = request.video.decoding()
     request.execution.chosen(request.options)
-    shard = _shard(request)
+    shard = shard_of(request)
     protocol = find_protocol(request.protocol)
     terminal = console(stderr=True)
     for model in request.models:
@@ -94,8 +94,11 @@ def benchmark_of(request: Request, terminal: Console) -> Benchmark:
     return load(request.benchmark, source, terminal)
 
 
-def _shard(request: Request) -> Shard | None:
-    """The part that is asked for; with `auto` this process takes a GPU of its own, if it can."""
+def shard_of(request: Request) -> Shard | None:
+    """The part that is asked for; with `auto` this process takes a GPU of its own, if it can.
+
+    ConfigError for what is no part.
+    """
     if request.shard is None:
         return None
     shard = Shard.parse(request.shard, os.environ)

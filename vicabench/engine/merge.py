@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.config import RunConfig, digest_of
+from vicabench.descriptions import are_descriptions
 from vicabench.engine.parts import Part, read_part, refuse_strangers
 from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import named
@@ -27,13 +28,15 @@ ERRORS = "errors.log"
 class Merged:
     """What came of a merge: which parts are missing, and how much of the whole is there.
 
-    `unasked` questions of the parts that are there have no answer yet, not even an error.
+    `unasked` questions of the parts that are there have no answer yet, not even an error;
+    `descriptions` says that they are none that can be graded.
     """
 
     missing: tuple[int, ...]
     unasked: int
     answers: int
     questions: int
+    descriptions: bool
 
 
 def merge(folders: Sequence[Path], out: Path, *, partial: bool = False) -> Merged:
@@ -146,6 +149,7 @@ def _account(plan: Mapping[str, Any], joined: Mapping[str, Prediction], question
         unasked=len(planned_ids(plan) - joined.keys()),
         answers=len(joined),
         questions=questions,
+        descriptions=are_descriptions(plan),
     )
 
 

@@ -92,14 +92,18 @@ def summed(timings: Sequence[Timing], *, wall: float, processes: int) -> Timing:
 def _all_calls(
     accounts: Sequence[Mapping[str, float | None]],
 ) -> Mapping[str, float | None] | None:
-    """The sum of accounts; what one of them does not know is unknown of all."""
+    """The sum of accounts; what one of them does not know is unknown of all.
+
+    Prices, named so, are the same in all of them.
+    """
     if not accounts:
         return None
     counts = {name: [account[name] for account in accounts] for name in accounts[0]}
-    return {
+    sums = {
         name: None if None in found else sum(each for each in found if each is not None)
         for name, found in counts.items()
     }
+    return sums | {name: n for name, n in accounts[0].items() if name.startswith("price_")}
 
 
 class Clock:

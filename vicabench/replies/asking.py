@@ -92,7 +92,7 @@ def _asked(
         found = model.complete(prompt, max_new_tokens)
     except UserError as error:
         return error
-    except (Exception, SystemExit) as error:  # a failing prompt fails alone, whatever it raises
+    except BaseException as error:  # a failing prompt fails alone; a panic in Rust is no Exception
         return Reply(error=str(error) or type(error).__name__)
     reply = Reply(
         text=found.text,

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 import httpx2
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, retry_if_exception
 
 from vicabench.adapters.api.account import Account
 from vicabench.adapters.api.background import Background
@@ -63,7 +63,9 @@ class Calls:
         )
         self._background = Background()
         self._clients: list[httpx2.AsyncClient] = []
-        self._slots = asyncio.Semaphore(options.concurrency)
+        # With a limit of cost, one at a time until it is known what a call costs.
+        self._kept = options.concurrency - 1 if options.max_cost is not None else 0
+        self._slots = asyncio.Semaphore(options.concurrency - self._kept)
         self._not_before = 0.0
 
     def http(self) -> httpx2.AsyncClient:
@@ -82,6 +84,10 @@ class Calls:
         """The results of several, as they come; at most `concurrency` calls are made at once."""
         return self._background.each(works)
 
+    def told(self, text: str) -> str:
+        """What a server or a client said, without keys, on one line that is not too long."""
+        return shortened(scrubbed(text, self._keys))  # in this order: half a key would be left
+
     def close(self) -> None:
         """Close the connections, and end the thread that the calls are made in."""
         for client in self._clients:
@@ -95,10 +101,10 @@ class Calls:
         `send` raises CallError for what it knows of the server's ways; any other exception is
         made into one. A `free` call is made also when nothing more is to be sent.
         """
-        attempts = 0
+        attempts = adapted = 0
 
         async def attempt() -> T:
-            nonlocal attempts
+            nonlocal attempts, adapted
             await self._pause()
             self.account.begin(free=free)
             try:
@@ -107,12 +113,13 @@ class Calls:
                 return await self._once(send)
             except CallError as error:
                 attempts -= error.kind == BUDGET  # it never left
+                adapted += error.adapted
                 raise
             finally:
                 self.account.end()
 
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(self.options.max_retries + 1),
+            stop=lambda state: state.attempt_number > self.options.max_retries + adapted,
             wait=Backoff(self.options.retry_wait),
             retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again),
             reraise=True,
@@ -129,15 +136,15 @@ class Calls:
 
         async def counted() -> Completion:  # before another call may think there is money left
             found = await send()
-            return replace(found, cost=self.account.received(found.usage))
+            return replace(found, cost=self._received(found.usage))
 
         found, attempts = await self.call(counted)
         self.account.answered += 1
         return replace(
             found,
             text=scrubbed(found.text, self._keys),
-            stop=scrubbed(shortened(found.stop), self._keys),
-            served_by=found.served_by and scrubbed(shortened(found.served_by), self._keys),
+            stop=self.told(found.stop),
+            served_by=found.served_by and self.told(found.served_by),
             attempts=attempts,
             seconds=perf_counter() - started,
         )
@@ -150,16 +157,22 @@ class Calls:
                 return await send()
         except CallError as error:
             if error.usage is not None and error.usage != Usage():
-                error.cost = self.account.received(error.usage)
+                error.cost = self._received(error.usage)
             self._heed(error)
             raise
         except TimeoutError:
             reason = f"no whole reply within {seconds:g} seconds (--request-timeout)"
             raise CallError(TIMEOUT, reason, again=True) from None
         except httpx2.TransportError as error:
-            raise CallError(CONNECTION, shortened(_named(error)), again=True) from None
+            raise CallError(CONNECTION, _named(error), again=True) from None
         except Exception as error:  # a client may stumble over anything that a server sends
-            raise CallError(MALFORMED, shortened(_named(error))) from None
+            raise CallError(MALFORMED, _named(error)) from None
+
+    def _received(self, usage: Usage) -> float | None:
+        while self._kept:
+            self._kept -= 1
+            self._slots.release()
+        return self.account.received(usage)
 
     async def _pause(self) -> None:
         """Wait while the server wants to be left alone, whichever call it told."""
@@ -173,7 +186,7 @@ class Calls:
             return
         if error.wait > LONGEST_ASKED:
             error.again, error.fatal, error.hopeless = False, True, True
-            error.reason = f"{error.reason} (to be asked again in {error.wait:,.0f} seconds)"
+            error.reason = f"to be asked again in {error.wait:,.0f} seconds: {error.reason}"
         else:
             now = asyncio.get_running_loop().time()
             self._not_before = max(self._not_before, now + error.wait)
@@ -182,7 +195,7 @@ class Calls:
 
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts
-        error.reason = scrubbed(error.reason, self._keys)
+        error.reason = self.told(error.reason)
         self.account.gave_up(error)
         return error
 

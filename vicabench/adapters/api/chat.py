@@ -19,7 +19,6 @@ from vicabench.adapters.api.failures import (
     REFUSAL,
     CallError,
     of_status,
-    shortened,
 )
 from vicabench.adapters.api.keys import checked_url, key_from
 from vicabench.adapters.api.waiting import asked_wait
@@ -93,10 +92,10 @@ class ChatModel:
             raise self._of(error, given) from None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            reason = shortened(f"{type(cause).__name__}: {cause}")
+            reason = f"{type(cause).__name__}: {cause}"
             raise CallError(CONNECTION, reason, again=True) from None
         except (ValueError, RecursionError) as error:
-            raise CallError(MALFORMED, f"the reply is not JSON: {shortened(str(error))}") from None
+            raise CallError(MALFORMED, f"the reply is not JSON: {error}") from None
         return read_chat(body, tuple(sorted(self._sampling.keys() - given.keys())))
 
     def _given(self, max_new_tokens: int) -> dict[str, Any]:
@@ -112,10 +111,10 @@ class ChatModel:
         if code in REFUSED and isinstance(name, str) and name in given:
             self._refused.add(name)
             endless = self._refused >= {*LIMITS}  # without any limit nothing is asked
-            reason = f"{error.status_code}: {shortened(message)}"
-            return CallError(HTTP, reason, again=not endless, fatal=endless)
+            reason = f"{error.status_code}: {message}"
+            return CallError(HTTP, reason, again=not endless, adapted=True, fatal=endless)
         if code in WITHHELD:
-            return CallError(FILTERED, shortened(message))
+            return CallError(FILTERED, message)
         return of_status(
             error.status_code,
             message,
@@ -139,7 +138,7 @@ def read_chat(body: Any, without: tuple[str, ...] = ()) -> Completion:
     except (LookupError, TypeError, AttributeError):
         raise CallError(MALFORMED, "the reply has no message", usage=usage) from None
     if refusal:
-        raise CallError(REFUSAL, shortened(str(refusal)), usage=usage)
+        raise CallError(REFUSAL, str(refusal), usage=usage)
     if stop == "content_filter":
         raise CallError(FILTERED, "the provider withheld the reply", usage=usage)
     if text is not None and not isinstance(text, str):

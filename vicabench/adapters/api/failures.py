@@ -19,9 +19,10 @@ class CallError(Exception):
     """A call that brought no answer; as a text it begins with its `kind`: `budget: ...`.
 
     `again` says that the same call may succeed later, not before `wait` seconds if the server
-    said so; `fatal` that no call will, `hopeless` that none will if none has yet. `usage` is
-    what the failed reply took, if one came at all, `cost` its price, and `attempts` how often
-    the call was sent.
+    said so, and `adapted` that it will be put in another way then, which no limit of retries
+    forbids; `fatal` that no call will, `hopeless` that none will if none has yet. `usage` is what
+    the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
+    was sent.
     """
 
     def __init__(
@@ -32,13 +33,14 @@ class CallError(Exception):
         again: bool = False,
         fatal: bool = False,
         hopeless: bool = False,
+        adapted: bool = False,
         wait: float | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, reason)
         self.kind, self.reason = kind, reason
         self.again, self.fatal, self.hopeless = again, fatal, hopeless or fatal
-        self.wait, self.usage = wait, usage
+        self.adapted, self.wait, self.usage = adapted, wait, usage
         self.cost: float | None = None
         self.attempts = 0
 
@@ -58,7 +60,7 @@ def of_status(
     again = (status in TRANSIENT_STATUS or status >= 500) and not spent
     return CallError(
         HTTP,
-        f"{status}: {shortened(reason)}",
+        f"{status}: {reason}",
         again=again,
         fatal=spent or status == UNAUTHORIZED,
         hopeless=status in HOPELESS_STATUS,

@@ -70,7 +70,7 @@ class Files:
             raise CallError(UPLOAD, reason) from None
         if file.state != types.FileState.ACTIVE or not file.uri:
             why = file.error.message if file.error else file.state
-            raise CallError(UPLOAD, f"Gemini cannot process the video: {why}")
+            raise CallError(UPLOAD, self._calls.told(f"Gemini cannot process the video: {why}"))
         return file
 
     async def _get(self, name: str | None) -> types.File:

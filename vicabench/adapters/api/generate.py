@@ -11,7 +11,7 @@ from google.genai import errors, types
 from vicabench.adapters.api.calls import Calls
 from vicabench.adapters.api.chat import nothing
 from vicabench.adapters.api.completion import Completion, Usage, count
-from vicabench.adapters.api.failures import EMPTY, FILTERED, CallError, of_status, shortened
+from vicabench.adapters.api.failures import EMPTY, FILTERED, CallError, of_status
 from vicabench.adapters.api.files import Files, end_failed_upload
 from vicabench.adapters.api.keys import checked_url, key_from
 from vicabench.adapters.api.waiting import asked_wait
@@ -107,7 +107,7 @@ def read_reply(reply: types.GenerateContentResponse) -> Completion:
     candidate = reply.candidates[0]
     stop = _name(candidate.finish_reason)
     if stop not in STOPS:
-        why = shortened(f"{stop} {candidate.finish_message or ''}")
+        why = f"{stop} {candidate.finish_message or ''}"
         raise CallError(FILTERED, f"the reply was withheld: {why}", usage=usage)
     parts = (candidate.content and candidate.content.parts) or []
     text = "".join(part.text for part in parts if part.text and not part.thought)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -63,24 +63,6 @@ class TextModel:
             return self._model.calls.run(self._model.reply([self._part(prompt)], max_new_tokens))
         except CallError as error:
             raise refusal(error, self._model) from None
-
-    def each(
-        self, prompts: Sequence[str], max_new_tokens: int
-    ) -> Iterator[tuple[int, Completion | CallError]]:
-        """The place of each prompt with its reply, or why there is none, as they come.
-
-        At most `concurrency` of them are asked at once. ConfigError as from `complete`.
-        """
-
-        async def asked(place: int, prompt: str) -> tuple[int, Completion | CallError]:
-            try:
-                return place, await self._model.reply([self._part(prompt)], max_new_tokens)
-            except CallError as error:
-                if isinstance(found := refusal(error, self._model), ConfigError):
-                    raise found from None
-                return place, error
-
-        return self._model.calls.each([asked(*each) for each in enumerate(prompts)])
 
     def close(self) -> None:
         """Close the connections; what is asked afterwards fails."""

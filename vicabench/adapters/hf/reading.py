@@ -129,7 +129,7 @@ class Reader:
         """
         tokens = self.inputs.tokens(encoded.seen, text)
         ids = tokens.ids
-        self._check(ids)
+        check_context(self.model, len(ids))
         with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
             found = self._generate(tokens, how, given)
@@ -158,7 +158,7 @@ class Reader:
         if not rows:
             return None
         length = min(len(common([row.ids for row in rows])), *(len(row.ids) - 1 for row in rows))
-        self._check(rows[0].ids[:length])
+        check_context(self.model, length)
         return rows[0].first(length) if length >= len(seen.tokens.ids) else None
 
     def _encoded(self, seen: Seen) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Reader:
         try:
             yield {**encoded.given, "past_key_values": cache}
         finally:
-            cache.crop(len(encoded.prefix) - cache.get_seq_length())
+            _cut_back(cache, len(encoded.prefix))
 
     def _generate(
         self, tokens: Tokens, settings: GenerationConfig, given: Mapping[str, Any]
@@ -203,13 +203,27 @@ class Reader:
             **given,
         )
 
-    def _check(self, ids: Sequence[int]) -> None:
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        if limit is not None and len(ids) > limit:
-            raise BudgetError(
-                f"{len(ids)} tokens are {len(ids) - limit} more than the context of {limit}: use "
-                "fewer frames or a shorter text"
-            )
+
+def check_context(model: Any, count: int) -> None:
+    """BudgetError if a prompt of so many tokens is longer than the model's context."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if limit is not None and count > limit:
+        raise BudgetError(
+            f"{count} tokens are {count - limit} more than the context of {limit}: use fewer "
+            "frames or a shorter text"
+        )
+
+
+def _cut_back(cache: Any, length: int) -> None:
+    """Leave in a DynamicCache the first `length` tokens in every layer.
+
+    Not `crop`, which takes as many from all: an answer that failed half-way through the model, for
+    lack of memory, has left its tokens in the layers before that only.
+    """
+    for layer in cache.layers:
+        if layer.is_initialized:
+            layer.keys = layer.keys[..., :length, :]
+            layer.values = layer.values[..., :length, :]
 
 
 def changed(settings: GenerationConfig, **changes: Any) -> GenerationConfig:

@@ -20,7 +20,7 @@ from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.checkpoint import check_family, small_files, with_weights
 from vicabench.adapters.hf.loading import SAFE, load, refused
-from vicabench.adapters.hf.reading import GREEDY
+from vicabench.adapters.hf.reading import GREEDY, check_context
 from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
 
@@ -38,7 +38,10 @@ class TextModel:
 
     @torch.no_grad()
     def complete(self, prompt: str, max_new_tokens: int) -> str:
-        """The reply to a user's prompt, without special tokens, of so many new tokens at most."""
+        """The reply to a user's prompt, without special tokens, of so many new tokens at most.
+
+        BudgetError for a prompt that is longer than the context.
+        """
         turn = {"role": "user", "content": prompt}
         if self.settings["modality"] == "image-text":
             turn = {"role": "user", "content": [{"type": "text", "text": prompt}]}  # type: ignore[dict-item]  # what its template wants
@@ -49,6 +52,7 @@ class TextModel:
             return_dict=True,
             return_tensors="pt",
         ).to(self.model.device)
+        check_context(self.model, inputs["input_ids"].shape[1])
         options = {"max_new_tokens": max_new_tokens, **GREEDY}
         settings, scoring, _ = settled(self.model.generation_config, options, len(self.tokenizer))
         new = self.model.generate(**inputs, generation_config=settings, logits_processor=scoring)
