@@ -118,6 +118,19 @@ def test_a_part_that_is_there_twice_counts_once_unless_it_says_two_things(
     refuses(done, f"question {records[0]['id']}", "copy", "differently")
 
 
+def test_questions_that_failed_are_no_answers_and_can_be_asked_again(
+    vicabench: Vicabench, here: Path
+) -> None:
+    records = read_jsonl(here / part(1) / "predictions.jsonl")
+    records[0] |= {"response": None, "error": "adapter: ValueError: no luck"}
+    write_jsonl(here / part(1) / "predictions.jsonl", records)
+    done = vicabench("merge", *map(part, (1, 2, 3)), "--out", "run")
+    assert done.returncode == 1
+    assert "69 of 70 answers" in done.stderr
+    assert "Questions that failed: 1" in done.stderr
+    assert vicabench(*OPTIONS, "--out", "run", "--retry-errors").returncode == 0
+
+
 def test_a_folder_continues_only_its_own_part(vicabench: Vicabench, here: Path) -> None:
     (here / part(1)).rename(here / part(2).replace("run", "r"))
     refuses(vicabench(*OPTIONS, "--out", "r", "--shard", "2/3"), "part 1/3", "not 2/3")

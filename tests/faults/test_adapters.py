@@ -90,3 +90,19 @@ def test_an_adapter_that_hangs_ends_the_run_within_its_time_and_loses_nothing(
     assert f"7 of {QUESTIONS} questions unanswered" in done.stdout
     assert bench.run("--retry-errors").returncode == 0
     assert bench.answers() == bench.answers_of_whole()
+
+
+def test_an_adapter_that_hangs_in_one_of_several_workers_costs_its_video_alone(
+    bench: Bench,
+) -> None:
+    command = ("--answer-timeout", "1", "--devices", "cpu,cpu")
+    done = bench.run(*command, faults={"clip5": "hangs"})
+    quiet(done)
+    assert done.returncode == 1
+    errors = bench.errors()
+    (error,) = set(errors.pop("clip5"))
+    assert str(error).startswith("worker: its process ended (exit code 75): took longer than 1.0")
+    assert len(read_jsonl(bench.file)) == QUESTIONS
+    assert all(said == 10 * [None] for said in errors.values())
+    assert bench.run(*command, "--retry-errors").returncode == 0  # mended meanwhile
+    assert bench.answers() == bench.answers_of_whole()

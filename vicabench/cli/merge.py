@@ -20,8 +20,8 @@ def command(
     """Join the parts of a run to a run folder like that of a run in one piece.
 
     They have to be parts of the same run, and all there; what is missing is
-    named. The parts are left as they are. Exit code 1: with --partial, some
-    questions are missing.
+    named. The parts are left as they are. Exit code 1: some questions failed or,
+    with --partial, are missing.
     """
     from rich.text import Text
 
@@ -35,6 +35,11 @@ def command(
         lines.append(f"Parts missing: {', '.join(map(str, found.missing))}.")
     if found.unasked:
         lines.append(f"Questions of the parts not asked yet: {found.unasked}.")
+    if found.failed:
+        lines.append(
+            f"Questions that failed: {found.failed}. The run's own command with --out {out} and "
+            "--retry-errors, without --shard, asks them again."
+        )
     then = f"Have them judged: vicabench judge {out} --model openai:NAME"
     if not found.descriptions:
         then = f"Grade them: vicabench score {out}"

@@ -92,7 +92,8 @@ AnswerTimeoutOption = Annotated[
         min=0.1,
         max=LONGEST_TIMEOUT,
         help="Seconds that an adapter may take over the questions of one video; after that the "
-        "run ends with what it has (default: any time).",
+        "run ends with what it has, or one of several workers is started again (default: any "
+        "time).",
         show_default=False,
     ),
 ]

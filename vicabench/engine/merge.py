@@ -28,12 +28,14 @@ ERRORS = "errors.log"
 class Merged:
     """What came of a merge: which parts are missing, and how much of the whole is there.
 
-    `unasked` questions of the parts that are there have no answer yet, not even an error;
+    `unasked` questions of the parts that are there have no answer yet, not even an error, and
+    `failed` ones only that, which is none of the `answers`;
     `descriptions` says that they are none that can be graded.
     """
 
     missing: tuple[int, ...]
     unasked: int
+    failed: int
     answers: int
     questions: int
     descriptions: bool
@@ -144,10 +146,12 @@ def _news(there: Sequence[Prediction], joined: Mapping[str, Prediction]) -> list
 def _account(plan: Mapping[str, Any], joined: Mapping[str, Prediction], questions: int) -> Merged:
     part = plan.get("part")
     missing = set(range(1, part["of"] + 1)) - set(part["parts"]) if part else set()
+    failed = sum(prediction.response is None for prediction in joined.values())
     return Merged(
         missing=tuple(sorted(missing)),
         unasked=len(planned_ids(plan) - joined.keys()),
-        answers=len(joined),
+        failed=failed,
+        answers=len(joined) - failed,
         questions=questions,
         descriptions=are_descriptions(plan),
     )
