@@ -25,7 +25,7 @@ SOURCES = {
     "measured.md": "reports/speed.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
-    # "security.md": "SECURITY.md",
+    "security.md": "SECURITY.md",
 }
 PAGES = {source: page for page, source in SOURCES.items()}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
