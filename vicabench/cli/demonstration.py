@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -55,6 +56,7 @@ class Demonstration:
 
 def demonstrate(demo: Demonstration) -> None:
     """Take every step that is not yet taken, telling which command would take it alone."""
+    import_module("vica.training.engine")  # what is not installed is said before rooms are built
     terminal = Console(stderr=True)
     base = _base(demo, terminal)
     rooms = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
@@ -79,6 +81,7 @@ def bar(terminal: Console, title: str, total: int) -> Iterator[Tell]:
     with Progress(*columns, console=terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+        progress.update(task, completed=total)  # also what was there already
 
 
 def _base(demo: Demonstration, terminal: Console) -> Path:
@@ -106,11 +109,12 @@ def _test_rooms(demo: Demonstration, tell: Tell) -> None:
 def _train(demo: Demonstration, base: Path) -> None:
     from vica.training.engine import train
     from vica.training.recipes_rooms import rooms
+    from vica.training.saving import newest_last
 
     if not (demo.out / demo.name / CONFIG).exists():
-        partial = any(demo.out.glob(f"resume/{demo.name}-*"))
+        begun = newest_last(demo.out, demo.name)
         recipe = rooms(str(base), str(demo.data), str(demo.out), name=demo.name, seed=demo.seed)
-        train(recipe, resume="last" if partial else None)
+        train(recipe, resume="last" if begun else None)
 
 
 def _curve(demo: Demonstration, terminal: Console) -> None:
