@@ -130,6 +130,10 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("epochs", "NAME=VALUE"),
         ("epochs=.inf", "a number"),
         ("optimizer.warmup=3", "less than 1"),
+        ("optimizer.muon=5", "which DeepSpeed takes apart"),
+        ("optimizer.layer_decay=0", "more than 0"),
+        ("hardware.device=gpu", "auto, cuda, cpu"),
+        ("limits.window=-1", "1 or more"),
         ("time_instruction=1", "true or false"),
     ],
 )
