@@ -1,4 +1,4 @@
-"""What `vicabench demo` does: each step is one that can be taken alone, and is skipped if done."""
+"""What `vicabench demo` does: step by step, each of which is skipped if it is done."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.progress import Progress, TimeElapsedColumn
 from vicabench.adapters import SHIPPED
 from vicabench.datasets.rooms.build import build
 from vicabench.datasets.rooms.training import TrainingRooms, build_training
+from vicabench.text import printable
 
 Tell = Callable[[int, int], None]
 CONFIG = "config.json"
@@ -55,7 +56,7 @@ class Demonstration:
 
 
 def demonstrate(demo: Demonstration) -> None:
-    """Take every step that is not yet taken, telling which command would take it alone."""
+    """Take every step that is not yet taken, telling those that are commands."""
     import_module("vica.training.engine")  # what is not installed is said before rooms are built
     terminal = Console(stderr=True)
     base = _base(demo, terminal)
@@ -144,7 +145,8 @@ def _compare(demo: Demonstration, terminal: Console) -> None:
 
 def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
     """Run a command of ours in the folder as a person would, ending as it ends."""
-    terminal.print(f"\nvicabench {shlex.join(arguments)}", highlight=False, soft_wrap=True)
+    told = f"\n{printable(str(demo.out))}$ vicabench {shlex.join(arguments)}"
+    terminal.print(told, highlight=False, markup=False, soft_wrap=True)
     command = [sys.executable, "-m", "vicabench", *arguments]
     code = subprocess.run(command, check=False, cwd=demo.out).returncode  # noqa: S603
     if code:
