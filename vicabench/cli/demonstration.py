@@ -140,7 +140,8 @@ def _compare(demo: Demonstration, terminal: Console) -> None:
         others.append(grey)
     for other in others:
         _vicabench(demo, terminal, "compare", other, last)
-    _vicabench(demo, terminal, "report", *others, last, "--compare", frequency)
+    page = "report-blind.html" if demo.blind else "report.html"
+    _vicabench(demo, terminal, "report", *others, last, "--compare", frequency, "--out", page)
 
 
 def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
