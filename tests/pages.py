@@ -100,11 +100,17 @@ def arguments_of_ours(command: Tokens) -> Tokens | None:
 
 def named(arguments: Tokens) -> tuple[Any, Tokens]:
     """The command that the first words name, perhaps a group, and the words that are left."""
-    command, left = typer.main.get_command(app), list(arguments)
+    command, left = the_command(), list(arguments)
     while left and (within := commands_in(command)) and not left[0].startswith("-"):
         assert left[0] in within, f"there is no command {left[0]!r}"
         command = within[left.pop(0)]
     return command, left
+
+
+@cache
+def the_command() -> Any:
+    """Everything that can be typed, of which nothing changes."""
+    return typer.main.get_command(app)
 
 
 def commands_in(command: Any) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What `vicabench demo` does: each step is one that can be taken alone, and is skipped if done."""
+"""What `vicabench demo` does: step by step, each of which is skipped if it is done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.progress import Progress, TimeElapsedColumn
 from vicabench.adapters import SHIPPED
 from vicabench.datasets.rooms.build import build
 from vicabench.datasets.rooms.training import TrainingRooms, build_training
+from vicabench.text import printable
 
 Tell = Callable[[int, int], None]
 CONFIG = "config.json"
@@ -54,7 +56,8 @@ class Demonstration:
 
 
 def demonstrate(demo: Demonstration) -> None:
-    """Take every step that is not yet taken, telling which command would take it alone."""
+    """Take every step that is not yet taken, telling those that are commands."""
+    import_module("vica.training.engine")  # what is not installed is said before rooms are built
     terminal = Console(stderr=True)
     base = _base(demo, terminal)
     rooms = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
@@ -79,6 +82,7 @@ def bar(terminal: Console, title: str, total: int) -> Iterator[Tell]:
     with Progress(*columns, console=terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+        progress.update(task, completed=total)  # also what was there already
 
 
 def _base(demo: Demonstration, terminal: Console) -> Path:
@@ -106,11 +110,12 @@ def _test_rooms(demo: Demonstration, tell: Tell) -> None:
 def _train(demo: Demonstration, base: Path) -> None:
     from vica.training.engine import train
     from vica.training.recipes_rooms import rooms
+    from vica.training.saving import newest_last
 
     if not (demo.out / demo.name / CONFIG).exists():
-        partial = any(demo.out.glob(f"resume/{demo.name}-*"))
+        begun = newest_last(demo.out, demo.name)
         recipe = rooms(str(base), str(demo.data), str(demo.out), name=demo.name, seed=demo.seed)
-        train(recipe, resume="last" if partial else None)
+        train(recipe, resume="last" if begun else None)
 
 
 def _curve(demo: Demonstration, terminal: Console) -> None:
@@ -135,12 +140,14 @@ def _compare(demo: Demonstration, terminal: Console) -> None:
         others.append(grey)
     for other in others:
         _vicabench(demo, terminal, "compare", other, last)
-    _vicabench(demo, terminal, "report", *others, last, "--compare", frequency)
+    page = "report-blind.html" if demo.blind else "report.html"
+    _vicabench(demo, terminal, "report", *others, last, "--compare", frequency, "--out", page)
 
 
 def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
     """Run a command of ours in the folder as a person would, ending as it ends."""
-    terminal.print(f"\nvicabench {shlex.join(arguments)}", highlight=False, soft_wrap=True)
+    told = f"\n{printable(str(demo.out))}$ vicabench {shlex.join(arguments)}"
+    terminal.print(told, highlight=False, markup=False, soft_wrap=True)
     command = [sys.executable, "-m", "vicabench", *arguments]
     code = subprocess.run(command, check=False, cwd=demo.out).returncode  # noqa: S603
     if code:

@@ -105,8 +105,16 @@ class Optimizer:
             value = getattr(self, name)
             _require(0 <= value < 1, f"optimizer.{name}={value}: give 0 or more and less than 1")
         _require(self.epsilon > 0, f"optimizer.epsilon={self.epsilon}: give more than 0")
+        for name in ("weight_decay", "max_gradient_norm"):
+            value = getattr(self, name)
+            _require(value >= 0, f"optimizer.{name}={value}: give 0 or more")
         _require(
-            self.weight_decay >= 0, f"optimizer.weight_decay={self.weight_decay}: give 0 or more"
+            self.muon is None or self.muon > 0,
+            f"optimizer.muon={self.muon}: give more than 0, or null for AdamW alone",
+        )
+        _require(
+            0 < self.layer_decay <= 1,
+            f"optimizer.layer_decay={self.layer_decay}: give more than 0 and 1 at most",
         )
 
 
@@ -155,6 +163,7 @@ class Hardware:
     workers: int = 2
 
     def __post_init__(self) -> None:
+        _one_of("hardware.device", self.device, ("auto", "cuda", "cpu"))
         _one_of("hardware.precision", self.precision, get_args(Precision))
         _one_of("hardware.offload", self.offload, get_args(Offload))
         _one_of("hardware.zero", self.zero, (0, 2, 3))
@@ -209,6 +218,12 @@ class Limits:
     window: int = 100
     patience: int = 5
 
+    def __post_init__(self) -> None:
+        _require(self.explosion > 0, f"limits.explosion={self.explosion}: give more than 0")
+        for name in ("window", "patience"):
+            value = getattr(self, name)
+            _require(value >= 1, f"limits.{name}={value}: give 1 or more")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -243,6 +258,11 @@ class TrainingConfig:
         _require(self.epochs > 0, f"epochs={self.epochs}: give more than 0")
         _require(self.frames >= 1, f"frames={self.frames}: give 1 or more")
         _require(self.seed >= 0, f"seed={self.seed}: give 0 or more")
+        _require(
+            self.optimizer.muon is None or self.hardware.zero == 0,
+            "optimizer.muon needs whole matrices, which DeepSpeed takes apart: set hardware.zero=0 "
+            "and hardware.offload=none, or optimizer.muon=null",
+        )
 
     def resolved(self) -> dict[str, Any]:
         """Every setting, as values that JSON knows; dotted names are those of `--set`."""

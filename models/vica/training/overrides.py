@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 from vica.errors import RecipeError
 
 T = TypeVar("T")
+NULLS = ("", "~", "null", "Null", "NULL")
+"""How YAML writes nothing."""
 
 
 def changed(config: T, settings: Iterable[str]) -> T:
     """The configuration with all `name=value` settings applied at once; of two, the later counts.
 
-    Values are YAML: `16`, `1e-5`, `null`, `true`. A part of a tuple goes by its number:
-    `mixture.sources.0.media=/data`. Raises RecipeError naming a setting that does not exist, with
-    those whose names are near, or a value of the wrong type.
+    Values are YAML: `16`, `1e-5`, `null`, `true`; a text is what it is, `2026-11-23` too. A part
+    of a tuple goes by its number: `mixture.sources.0.media=/data`. Raises RecipeError naming a
+    setting that does not exist, with those whose names are near, or a value of the wrong type.
     """
     tree: dict[str, Any] = {}
     for setting in settings:
@@ -92,11 +94,13 @@ def _unknown(name: str, root: object) -> str:
 def _typed(name: str, text: str, hint: Any) -> Any:
     import yaml  # noqa: PLC0415
 
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    if str in options and text.strip() not in NULLS:
+        return text.strip()
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-99-99
         raise RecipeError(f"{name}={text}: is no YAML: {error}") from error
-    options = typing.get_args(hint) if _is_union(hint) else (hint,)
     for option in options:
         good, converted = _as(option, value)
         if good:
@@ -118,8 +122,6 @@ def _as(hint: Any, value: Any) -> tuple[bool, Any]:
         return _number(value)
     if hint in (bool, int):
         return type(value) is hint, value
-    if hint is str:
-        return isinstance(value, str | int | float) and not isinstance(value, bool), str(value)
     return False, value
 
 

@@ -106,8 +106,13 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
             "hardware.zero=0",
             "hardware.offload=none",  # only together with the one before
             "saving.keep=null",
+            "output=2026-11-23",  # neither a date nor, below, a comment or an octal number
+            "mixture.sources.0.path=runs #2",
+            "name=0123",
         ],
     )
+    texts = (config.output, config.mixture.sources[0].path, config.name)
+    assert texts == ("2026-11-23", "runs #2", "0123")
     assert (config.batch.pack, config.optimizer.epsilon, config.saving.keep) == (16, 1e-6, None)
     assert config.learning_rates.semantic_encoder is None
     assert config.mixture.sources[0].media == "/data/videos"
@@ -130,7 +135,12 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("epochs", "NAME=VALUE"),
         ("epochs=.inf", "a number"),
         ("optimizer.warmup=3", "less than 1"),
+        ("optimizer.muon=5", "which DeepSpeed takes apart"),
+        ("optimizer.layer_decay=0", "more than 0"),
+        ("hardware.device=gpu", "auto, cuda, cpu"),
+        ("limits.window=-1", "1 or more"),
         ("time_instruction=1", "true or false"),
+        ("name=null", "takes text"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_explained(setting: str, words: str) -> None:
