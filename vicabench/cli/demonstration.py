@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from vicabench.text import printable
 
 Tell = Callable[[int, int], None]
 CONFIG = "config.json"
-BASE = "vica2-rooms-base"
+BASE, SIGHTED, BLIND = "vica2-rooms-base", "ViCA2-Rooms", "ViCA2-Rooms-blind"
 TEST_SEED_OFFSET = 1000
 """Test rooms are of the training's seed plus this."""
 WIDTH, HEIGHT, FPS = 160, 120, 3
@@ -47,7 +47,12 @@ class Demonstration:
     @property
     def name(self) -> str:
         """Of the checkpoints."""
-        return "ViCA2-Rooms-blind" if self.blind else "ViCA2-Rooms"
+        return BLIND if self.blind else SIGHTED
+
+    @property
+    def last(self) -> str:
+        """The run of the last checkpoint; a blind run is marked as one."""
+        return f"{RUNS}/{BLIND}-blind" if self.blind else f"{RUNS}/{SIGHTED}"
 
     @property
     def data(self) -> Path:
@@ -128,9 +133,7 @@ def _curve(demo: Demonstration, terminal: Console) -> None:
 
 def _compare(demo: Demonstration, terminal: Console) -> None:
     """The last checkpoint beside what needs no sight, and a page about them."""
-    last, frequency, grey = (
-        f"{RUNS}/{name}" for name in (demo.name, "frequency", f"{demo.name}-on-grey")
-    )
+    frequency, grey = f"{RUNS}/frequency", f"{RUNS}/{demo.name}-on-grey"
     baseline = ("--model", "baseline:frequency", "--no-video")
     _vicabench(demo, terminal, "run", *baseline, *ASKED, "--out", frequency)
     others = [frequency]
@@ -138,10 +141,14 @@ def _compare(demo: Demonstration, terminal: Console) -> None:
         unseeing = ("--model", demo.name, "--blind")
         _vicabench(demo, terminal, "run", *unseeing, *ASKED, *MODEL, "--out", grey)
         others.append(grey)
+    trained_otherwise = replace(demo, blind=not demo.blind).last
+    if (demo.out / trained_otherwise).exists():
+        others.append(trained_otherwise)
     for other in others:
-        _vicabench(demo, terminal, "compare", other, last)
+        _vicabench(demo, terminal, "compare", other, demo.last)
     page = "report-blind.html" if demo.blind else "report.html"
-    _vicabench(demo, terminal, "report", *others, last, "--compare", frequency, "--out", page)
+    shown = ("--compare", frequency, "--videos", TEST, "--out", page)
+    _vicabench(demo, terminal, "report", *others, demo.last, *shown)
 
 
 def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
