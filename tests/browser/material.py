@@ -25,7 +25,7 @@ def hostile_rows() -> dict[str, list[Row]]:
     for row, reply in zip(bad, (SCRIPT, UNCLOSED, DECEIVING, LONG, THOUGHT, ""), strict=False):
         row["response"] = reply
     bad[6] |= {"response": None, "error": f"adapter: {SCRIPT}"}
-    bad[7] |= {"seconds": float("nan"), "stop": SCRIPT}
+    bad[7] |= {"seconds": None, "stop": SCRIPT}
     return {"good.jsonl": good, HOSTILE_NAME: bad}
 
 
