@@ -1,5 +1,7 @@
 """Everything that is checked, built or shown: `nox` checks, `nox -l` lists the rest."""
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "docs", "tests"]
@@ -33,7 +35,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests (`nox -s tests -- -k words` for some), the models' on a CPU."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
     # Built for CUDA, as which it cannot be imported here: one test brings what it takes to do so.
-    vision = f"{session.create_tmp()}/torchvision"
+    vision = str(Path(session.create_tmp(), "torchvision").absolute())
     session.install(*CONSTRAINTS, "--no-deps", "--upgrade", "--target", vision, "torchvision")
     # Two processes with two threads each would wait for each other most of the time.
     variables = {"OMP_NUM_THREADS": "1", "VICABENCH_TORCHVISION": vision}

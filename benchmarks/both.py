@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,9 +22,11 @@ from vica.video import read_frames
 
 from vicabench.adapters.vica import ViCAAdapter
 from vicabench.engine.loop import Decoding, answer_videos
+from vicabench.engine.patience import Patience
 from vicabench.engine.timing import Clock, Timing
 from vicabench.types import Benchmark, ModelOptions, Question
 
+ENDLESS = Patience(seconds=None, overdue=sys.exit)
 NEW = 4
 """Tokens of a reply: a number or a letter and the end take two to four."""
 
@@ -152,7 +155,7 @@ class Bench:
         clock = Clock(adapter, workers=workers, cache=False, warned=print)
         accounts = []
         for predictions in answer_videos(
-            benchmark, by_video, adapter, decoding, clock=clock, warned=print
+            benchmark, by_video, adapter, decoding, patience=ENDLESS, clock=clock, warned=print
         ):
             clock.count(predictions)
             if failed := next((p.answer.error for p in predictions if p.answer.error), None):

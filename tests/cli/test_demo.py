@@ -14,7 +14,7 @@ def test_a_demo_trains_tests_and_draws_and_the_same_command_again_keeps_it(tmp_p
     out = tmp_path / "demo"
     (out / "resume/ViCA2-Rooms-blind-5p").mkdir(parents=True)  # a blind one was stopped here
     first = demo(tmp_path)
-    names = ["ViCA2-Rooms-70p", "ViCA2-Rooms"]  # of two steps
+    names = ["ViCA2-Rooms-50p", "ViCA2-Rooms"]  # of two steps
     assert all((out / name / "model.safetensors").is_file() for name in names)
     with (out / "curve-ViCA2-Rooms/curve.csv").open(encoding="utf-8", newline="") as file:
         overall = [row for row in csv.DictReader(file) if row["task"] == "average"]
