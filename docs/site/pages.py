@@ -27,6 +27,8 @@ SOURCES = {
     "changelog.md": "CHANGELOG.md",
     "security.md": "SECURITY.md",
 }
+ASSETS = ("reports/rooms/curve.svg", "reports/rooms/curve-tasks.svg", "reports/rooms/curve.csv")
+"""What such pages show or link to, under the same names on the site."""
 PAGES = {source: page for page, source in SOURCES.items()}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 FETCHED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
@@ -36,6 +38,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from files outside docs/, and the reference of commands."""
     for page, source in SOURCES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    for asset in ASSETS:
+        files.append(File.generated(config, asset, abs_src_path=str(ROOT / asset)))
     files.append(File.generated(config, "commands.md", content=reference()))
     return files
 
