@@ -153,7 +153,7 @@ class Predictor:
         """The keys and values of the prefix, by the model's own forward pass."""
         merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
         cache = DynamicCache(config=self.model.config)
-        self.model.model(inputs_embeds=merged.embeds_BLD, past_key_values=cache, use_cache=True)
+        self.model.model(inputs_embeds=merged.embeds_BLD, cache=cache, use_cache=True)
         layers = cast(list[DynamicLayer], cache.layers)
         return PrefixCache(
             keys=tuple(cast(Tensor, layer.keys)[0] for layer in layers),

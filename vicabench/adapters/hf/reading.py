@@ -114,7 +114,7 @@ class Reader:
             return Encoded(seen=seen, given=given)
         cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**given, "past_key_values": cache})
+            self._generate(shared, self._prefilling, {**given, "cache": cache})
         self.spent.tokens[PREFILL] += len(shared.ids)
         # The features, which can be large, are not wanted any more.
         return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
@@ -183,7 +183,7 @@ class Reader:
             # reach beyond the tokens after it; without them, positions are the whole prompt's.
             self.model.base_model.rope_deltas = None
         try:
-            yield {**encoded.given, "past_key_values": cache}
+            yield {**encoded.given, "cache": cache}
         finally:
             _cut_back(cache, len(encoded.prefix))
 
