@@ -29,10 +29,11 @@ from reading import Reading, reading
 from vica.modeling import ViCA2
 from vica.sizes import vica2_7b, vica2_tiny
 from vica.tiny import byte_tokenizer, ids_of
+from vica.training.attention import attention_of
 from vica.training.batches import Sample, collate, sequence
-from vica.training.config import LearningRates
+from vica.training.config import Batch, Hardware, LearningRates
 from vica.training.groups import freeze, rest
-from vica.training.loss import FLEX, PackLoss
+from vica.training.loss import PackLoss
 from vica.visuals import Visual
 
 SHARED, QUESTION, ANSWER, VISUAL = 480, 45, 15, 22_144
@@ -118,7 +119,7 @@ def peak_alone(count: int, options: argparse.Namespace, layers: int) -> int:
     """The peak memory of one pack in a process that computes nothing else."""
     command = [sys.executable, __file__, "--shape", options.shape, "--device", options.device]
     command += ["--frames", str(options.frames), "--layers", str(layers), "--repeats", "1"]
-    command += ["--packs", str(count), "--alone"]
+    command += ["--packs", str(count), "--attention", options.attention, "--alone"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return int(done.stdout.split()[-1])
 
@@ -144,8 +145,6 @@ def model_of(shape: str, layers: int, device: torch.device) -> ViCA2:
     model.train()
     freeze(model, RATES)
     model.activation_checkpointing_enable({"use_reentrant": False})
-    if device.type == "cuda":
-        model.set_attn_implementation({"": FLEX})
     return model
 
 
@@ -201,7 +200,10 @@ def measure(options: argparse.Namespace, layers: int) -> dict[int, Timing]:
     device, found = torch.device(options.device), {}
     model = model_of(options.shape, layers, device)
     loss = PackLoss(model)
+    hardware = Hardware(attention=options.attention)
     for count in options.packs:
+        chosen = attention_of(hardware, Batch(pack=count), device)
+        model.set_attn_implementation({"": chosen})
         batch = pack_of(count, model, options.frames, device)
         found[count] = timed(loss, batch, device, options.repeats)
         if device.type == "cpu" and not options.alone:
@@ -212,7 +214,8 @@ def measure(options: argparse.Namespace, layers: int) -> dict[int, Timing]:
     if not options.alone:
         print(
             f"\n{options.shape}, {layers} layers, {tokens:,} visual tokens, {shared} ids shared by "
-            f"a video's conversations, {asked + answered} of each alone\n"
+            f"a video's conversations, {asked + answered} of each alone; attention of the last "
+            f"pack: {chosen}\n"
         )
         report(options.packs, found)
     return found
@@ -224,6 +227,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=["tiny", "7b"], default="tiny")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--packs", type=int, nargs="+", default=[1, 4, 16, 47])
+    parser.add_argument("--attention", default="auto", help="hardware.attention of a training")
     parser.add_argument("--layers", type=int, default=0, help="of the language model")
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=2)

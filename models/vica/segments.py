@@ -41,14 +41,15 @@ def positions(segments_L: Tensor) -> Tensor:
     return placed_L.masked_fill(segments_L == PADDING, 0)
 
 
-def visible(segments_L: Tensor) -> Tensor:
-    """Whether the token of a row sees the token of a column: bool [..., L, L], for SDPA.
+def visible(segments_L: Tensor, *, start: int = 0) -> Tensor:
+    """Whether the token of a row sees the token of a column: bool [..., L - start, L], for SDPA.
 
-    Padding sees padding, lest its softmax be over nothing, and is seen by nothing else.
+    The rows are the tokens from `start` on. Padding sees padding, lest its softmax be over nothing,
+    and is seen by nothing else.
     """
     index_L = torch.arange(segments_L.shape[-1], device=segments_L.device)
-    query, key = segments_L[..., :, None], segments_L[..., None, :]
-    return (index_L[:, None] >= index_L) & _related(query, key)
+    query, key = segments_L[..., start:, None], segments_L[..., None, :]
+    return (index_L[start:, None] >= index_L) & _related(query, key)
 
 
 def block_mask(segments_BL: Tensor, *, block: int = 128) -> BlockMask:

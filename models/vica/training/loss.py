@@ -21,6 +21,7 @@ from vica.chat import PLACEHOLDER_ID
 from vica.config import ViCA2Config, ViCAConfig
 from vica.modeling import ViCA
 from vica.segments import PADDING, block_mask, positions, visible
+from vica.training.prefix_attention import SHARED_PREFIX, PrefixMask
 from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
 
 FLEX = "flex_attention"
@@ -127,7 +128,11 @@ class PackLoss(nn.Module):
         """
         if self._multiple == BLOCK:
             return block_mask(segments_BL, block=BLOCK)
-        return visible(segments_BL)[:, None] if packed else None
+        if not packed:
+            return None
+        if self.config._attn_implementation == SHARED_PREFIX:
+            return PrefixMask.of(segments_BL)
+        return visible(segments_BL)[:, None]
 
 
 def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from vica.tiny import byte_tokenizer, ids_of, random_model
 from vica.training.batches import Sample, collate, sequence
 from vica.training.dataset import visual_tokens
 from vica.training.loss import PackLoss
+from vica.training.prefix_attention import SHARED_PREFIX
 from vica.visuals import Visual
 
 TOLERANCE = 1e-10
@@ -111,15 +112,18 @@ def published_loss(losses: Sequence[Tensor], group: int) -> Tensor:
     return torch.stack([part.mean() for part in parts]).mean()
 
 
+@pytest.mark.parametrize("attention", ["sdpa", SHARED_PREFIX])
 @pytest.mark.parametrize("group", [1, 2, 0])
 def test_packed_gradients_are_those_of_the_conversations_one_by_one(
-    model: ViCA, processor: ViCAProcessor, group: int
+    model: ViCA, processor: ViCAProcessor, group: int, attention: str
 ) -> None:
     data = conversations(processor)
     batch = collate([sequence(*about) for about in data], loss_group=group, pad=0)
+    model.set_attn_implementation({"": attention})
     packed = PackLoss(model)(batch, batch["groups"])["loss"]
     mine = gradients(model, packed)
 
+    model.set_attn_implementation({"": "sdpa"})
     losses = [token_losses(model, one, visual) for about, visual in data for one in about]
     expected = published_loss(losses, group)
     theirs = gradients(model, expected)
