@@ -15,17 +15,18 @@ FLASH, SDPA = "flash_attention_2", "sdpa"
 
 
 def attention_of(hardware: Hardware, batch: Batch, device: torch.device) -> str:
-    """The attention that computes packs, fastest first; raises TrainingError for one that cannot.
+    """The attention that computes packs; raises TrainingError for one that cannot.
 
-    FlashAttention takes no mask of segments, so it is for packs of one conversation. SDPA takes a
-    mask of all pairs of positions for them, which costs several times as much as `shared_prefix`.
+    For packs of several conversations it is `shared_prefix`, which needs no kernel but PyTorch's
+    own. FlexAttention compiles one, and SDPA takes a mask of all pairs of positions, which costs
+    several times as much. FlashAttention takes no mask, so it is for packs of one.
     """
     packed = batch.pack > 1
-    flash = find_spec("flash_attn") is not None
     if hardware.attention == "auto":
-        if device.type == "cpu":
-            return SHARED_PREFIX if packed else SDPA
-        return FLEX if packed else FLASH if flash else SDPA
+        if packed:
+            return SHARED_PREFIX
+        flash = device.type != "cpu" and find_spec("flash_attn") is not None
+        return FLASH if flash else SDPA
     known = [SHARED_PREFIX, FLEX, SDPA, *([] if packed else [FLASH])]
     if hardware.attention not in known:
         raise TrainingError(
