@@ -16,6 +16,7 @@ from vica.errors import TrainingError
 from vica.tiny import write_tiny_checkpoint
 from vica.training.config import Limits, Mixture, Source, TrainingConfig
 from vica.training.engine import train
+from vica.training.prefix_attention import SHARED_PREFIX
 
 from tests import hub as hubs
 from tests.vica.training.conftest import Make, logged, record, weights
@@ -47,7 +48,9 @@ def test_a_run_goes_on_when_everything_has_moved_and_is_read_otherwise(
         shape="vica2-7b",
         output=str(tmp_path / "out"),
         mixture=Mixture(sources=(moved,), seed=7, max_bad=0.5),
-        hardware=replace(half.hardware, workers=1, gradient_checkpointing=False, attention="sdpa"),
+        hardware=replace(
+            half.hardware, workers=1, gradient_checkpointing=False, attention=SHARED_PREFIX
+        ),
         logging=replace(half.logging, tensorboard=True),
         limits=Limits(patience=9),
         saving=replace(half.saving, every=0.5),
@@ -83,7 +86,7 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
         ),
         (
             lambda c, _: replace(c, hardware=replace(c.hardware, attention="flex_attention")),
-            "the attention that was chosen was sdpa and is flex_attention",
+            "the attention that was chosen was shared_prefix and is flex_attention",
         ),
         (other_base, "the content of the base was sha256:[0-9a-f]+ and is sha256:[0-9a-f]+"),
         (other_data, "mixture.sources.0.path was '.*' and is '.*'.*the content of the data was"),
@@ -112,6 +115,7 @@ import sys, shutil
 from pathlib import Path
 from dataclasses import replace
 from vica.training.engine import train
+from vica.training.prefix_attention import SHARED_PREFIX
 from vica.training.launching import read_config
 
 config = read_config(Path(sys.argv[1]))
