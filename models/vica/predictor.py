@@ -152,9 +152,9 @@ class Predictor:
     def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> PrefixCache:
         """The keys and values of the prefix, by the model's own forward pass."""
         merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
-        cache = DynamicCache(config=self.model.config)
-        self.model.model(inputs_embeds=merged.embeds_BLD, past_key_values=cache, use_cache=True)
-        layers = cast(list[DynamicLayer], cache.layers)
+        # The second output, for releases of transformers have different names for it.
+        cache = self.model.model(inputs_embeds=merged.embeds_BLD, use_cache=True)[1]
+        layers = cast(list[DynamicLayer], cast(DynamicCache, cache).layers)
         return PrefixCache(
             keys=tuple(cast(Tensor, layer.keys)[0] for layer in layers),
             values=tuple(cast(Tensor, layer.values)[0] for layer in layers),
