@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig
+from transformers import DynamicCache, GenerationConfig, GenerationMixin
 from transformers.cache_utils import DynamicLayer
 from vica.encoded import common
 from vica.errors import BudgetError, InputError
@@ -34,6 +35,9 @@ VERIFIED = frozenset(
 )
 """Model types whose answers after a shared prefill are tested to be those of whole prompts."""
 GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
+_TAKEN = signature(GenerationMixin.prepare_inputs_for_generation).parameters
+CACHE = "cache" if "cache" in _TAKEN else "past_key_values"
+"""What `generate` calls the keys and values it goes on from: `cache` from transformers 5.24 on."""
 EOS, LENGTH = "eos", "length"
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
 
@@ -114,7 +118,7 @@ class Reader:
             return Encoded(seen=seen, given=given)
         cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**given, "past_key_values": cache})
+            self._generate(shared, self._prefilling, {**given, CACHE: cache})
         self.spent.tokens[PREFILL] += len(shared.ids)
         # The features, which can be large, are not wanted any more.
         return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
@@ -183,7 +187,7 @@ class Reader:
             # reach beyond the tokens after it; without them, positions are the whole prompt's.
             self.model.base_model.rope_deltas = None
         try:
-            yield {**encoded.given, "past_key_values": cache}
+            yield {**encoded.given, CACHE: cache}
         finally:
             _cut_back(cache, len(encoded.prefix))
 
