@@ -107,10 +107,17 @@ class Pipeline:
 class Bench:
     """One model, one video, both ways of answering."""
 
-    def __init__(self, model: ViCA, video: Path, frames: int) -> None:
+    def __init__(
+        self,
+        model: ViCA,
+        video: Path,
+        frames: int,
+        *,
+        compile: bool = False,  # noqa: A002  # as torch calls it
+    ) -> None:
         self.model, self.video, self.frames = model, video, frames
         self.processor = ViCAProcessor(byte_tokenizer(), model.config)
-        self.predictor = Predictor(model, self.processor)
+        self.predictor = Predictor(model, self.processor, compile=compile)
 
     @torch.no_grad()
     def loop(self, text: str) -> float:

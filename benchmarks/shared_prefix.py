@@ -45,6 +45,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--videos", type=int, default=0, help="through the engine, 2 or more: 12 on a GPU, or 4"
     )
+    parser.add_argument("--compile", action="store_true", help="as in vicabench run; both ways")
     parser.add_argument("--out", type=Path, help="write the report here too")
     return parser.parse_args()
 
@@ -57,8 +58,10 @@ def main() -> None:
     model = shape(chosen.shape, device)
     rate = matmul_rate(device, model.dtype)
     with tempfile.TemporaryDirectory() as folder:
-        film = write_video(Path(folder) / "film.mp4", chosen.film or (1500 if large else 300))
-        bench = Bench(model, film, chosen.frames or (FRAMES_7B if large else 144))
+        length_of_film = chosen.film or (1500 if large else 300)
+        film = write_video(Path(folder) / "film.mp4", length_of_film)
+        frames = chosen.frames or (FRAMES_7B if large else 144)
+        bench = Bench(model, film, frames, compile=chosen.compile)
         texts = prompts(max(*counts, TYPICAL))
         bench.loop(texts[0])  # the first of anything is slow
         bench.ours(texts[:2])
@@ -73,7 +76,8 @@ def main() -> None:
     length = model.config.layout.video(bench.frames).total + shared
     lines = [
         f"## {chosen.shape}, {bench.frames} frames, {length:,} shared tokens\n",
-        f"{describe(device)}; {facts(model)}, {NEW} new tokens a reply; largest matrix product "
+        f"{describe(device)}; {facts(model)}{', compiled' if chosen.compile else ''}; a film of "
+        f"{length_of_film:,} frames of 640x480; {NEW} new tokens a reply; largest matrix product "
         f"{rate / 1e12:,.2f} TFLOP/s; {'' if device.type == 'cuda' else 'CPU '}seconds.\n",
         *table(ours, loop),
         *passes(loop),
@@ -102,11 +106,10 @@ def stages(repeats: list[Measured]) -> tuple[float, float]:
 
 
 def facts(model: ViCA) -> str:
-    """The size and dtype of a model."""
+    """The size, dtype and attention of a model."""
     millions = sum(p.numel() for p in model.parameters()) / 1e6
-    return (
-        f"{millions:,.1f} M parameters, random weights, {str(model.dtype).removeprefix('torch.')}"
-    )
+    dtype, attention = str(model.dtype).removeprefix("torch."), model.config._attn_implementation
+    return f"{millions:,.1f} M parameters, random weights, {dtype}, {attention} attention"
 
 
 if __name__ == "__main__":

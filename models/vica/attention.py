@@ -54,8 +54,8 @@ def attend_own(
 ) -> Attended:
     """Each continuation over its own tokens: values [K, S, H, E] and lse [K, S, H].
 
-    They are few, so the scores are written out, in float32 or wider. A query has to see at least
-    one key.
+    They are few, so the scores are written out, in float32 or wider; keys and values may be so
+    wide already, whatever the queries are. A query has to see at least one key.
     """
     rows, _, heads, _ = query_KSHE.shape
     at_once = max(1, SCORES_AT_ONCE // (rows * heads * keys_KJME.shape[2]))
@@ -124,7 +124,7 @@ def _attend_own(
     scores = scores.masked_fill_(~visible_KSM[:, None, None], -torch.inf)
     lse_KJGS = scores.logsumexp(-1)
     values = scores.softmax(-1).flatten(2, 3) @ _wide(values_KJME)
-    values_KJGSE = values.unflatten(2, (-1, slots)).to(values_KJME.dtype)
+    values_KJGSE = values.unflatten(2, (-1, slots)).to(query_KSHE.dtype)
     return Attended(
         values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
         lse=lse_KJGS.permute(0, 3, 1, 2).flatten(2, 3),
@@ -141,6 +141,10 @@ def _joined(parts: Sequence[Attended]) -> Attended:
     )
 
 
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """float32, or what is wider."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def _wide(numbers: Tensor) -> Tensor:
-    """As float32, or wider if it was."""
-    return numbers if numbers.dtype == torch.float64 else numbers.float()
+    return numbers.to(wide(numbers.dtype))

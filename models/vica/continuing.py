@@ -24,7 +24,7 @@ from transformers.models.qwen2.modeling_qwen2 import (
     apply_rotary_pos_emb,
 )
 
-from vica.attention import attend_own, attend_prefix, combine
+from vica.attention import attend_own, attend_prefix, combine, wide
 from vica.segments import positions, segment_ids
 
 ROOM = 64
@@ -122,9 +122,14 @@ class Continuations:
                 cache[index] = old[rows_K]
 
     def _allocate(self, like: Tensor, count: int, places: int) -> None:
+        """Room for as many tokens, in the dtype that they are attended to in.
+
+        In half precision all of them would be converted anew at every step.
+        """
         heads, _, width = self._prefix.keys[0].shape
+        shape, dtype = (count, heads, places, width), wide(like.dtype)
         for cache in (self._keys, self._values):
-            cache[:] = [like.new_zeros(count, heads, places, width) for _ in self._prefix.keys]
+            cache[:] = [like.new_zeros(shape, dtype=dtype) for _ in self._prefix.keys]
 
     def _grow(self) -> None:
         more = max(ROOM, self._keys[0].shape[2] // 2)
@@ -161,8 +166,8 @@ class Continuations:
             turned[0] for turned in apply_rotary_pos_emb(query_THE[None], key_TJE[None], *rotary, 2)
         )
         keys_KJME, values_KJME = self._keys[index], self._values[index]
-        keys_KJME[at.rows_T, :, at.own_T] = key_TJE
-        values_KJME[at.rows_T, :, at.own_T] = value_TJE
+        keys_KJME[at.rows_T, :, at.own_T] = key_TJE.to(keys_KJME.dtype)
+        values_KJME[at.rows_T, :, at.own_T] = value_TJE.to(values_KJME.dtype)
         rows, slots, used = at.visible_KSM.shape
         query_KSHE = query_THE.new_zeros(rows, slots, *query_THE.shape[1:])
         query_KSHE[at.rows_T, at.slots_T] = query_THE

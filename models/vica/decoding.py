@@ -18,8 +18,9 @@ from vica.errors import InputError
 from vica.generation import settled
 from vica.modeling import ViCA
 
-Observer = Callable[[int, Tensor], None]
-"""Told of every step: which continuation, and its float32 logits [V] before they are processed."""
+Observer = Callable[[int, int, Tensor], None]
+"""Told of every step: which continuation, which step of it, from 0, and its float32 logits [V]
+before they are processed. A group that memory was short for begins again with step 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def decode(
     while live:
         logits_KV = model.lm_head(hidden_KD).float()
         for row, index in enumerate(live if observe else ()):
-            observe(index, logits_KV[row])  # type: ignore[misc]  # there is one, or no row
+            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # there is one, or no row
         picked_K = processors(cast(torch.LongTensor, said_KS), logits_KV).argmax(-1)
         said_KS = torch.cat([said_KS, picked_K[:, None]], dim=1)
         for index, token in zip(live, picked_K.tolist(), strict=True):

@@ -106,7 +106,7 @@ class Predictor:
         """The reply to each prompt, in order.
 
         `options` are settings of greedy generation (`max_new_tokens`, `repetition_penalty` ...);
-        `observe` is told a prompt's index and its logits at every step. Raises InputError for a
+        `observe` is told a prompt's index, the step and its logits. Raises InputError for a
         prompt that does not begin as the encoded video does, BudgetError for one that overflows
         the context, ScoresError for scores that are no numbers and MemoryShortError where memory
         is short of a single question.
@@ -259,4 +259,4 @@ def compile_parts(model: ViCA) -> None:
 
 def _from(start: int, observe: Observer) -> Observer:
     """The observer of a group that begins at the prompt `start`."""
-    return lambda index, logits_V: observe(start + index, logits_V)
+    return lambda index, step, logits_V: observe(start + index, step, logits_V)

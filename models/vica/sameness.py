@@ -55,9 +55,9 @@ def both_ways(
     visual = video if isinstance(video, Visual) else processor.video(video)
     seen: dict[int, list[Tensor]] = defaultdict(list)
 
-    def keep(index: int, logits_V: Tensor) -> None:
-        if len(seen[index]) < COMPARED:
-            seen[index].append(logits_V.cpu())
+    def keep(index: int, step: int, logits_V: Tensor) -> None:
+        if step < COMPARED:
+            seen[index][step:] = [logits_V.cpu()]  # an attempt that failed is forgotten
 
     encoded = predictor.encode(visual, prompts)
     replies = predictor.answer(encoded, prompts, observe=keep, max_new_tokens=max_new_tokens)

@@ -63,16 +63,37 @@ def test_long_replies_are_the_same_too(vica2: Golden) -> None:
 def test_logits_are_those_of_the_whole_prompt_read_at_once(
     golden: Golden, predictor: Predictor
 ) -> None:
-    seen: dict[int, list[Tensor]] = defaultdict(list)
+    seen: dict[int, dict[int, Tensor]] = defaultdict(dict)
+
+    def keep(index: int, step: int, logits_V: Tensor) -> None:
+        seen[index][step] = logits_V
+
     encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    predictor.answer(
-        encoded, QUESTIONS, observe=lambda i, logits_V: seen[i].append(logits_V), max_new_tokens=3
-    )
+    predictor.answer(encoded, QUESTIONS, observe=keep, max_new_tokens=3)
     for index, text in enumerate(QUESTIONS):
         with torch.no_grad():
             whole = golden.model(**golden.processor(text=text, videos=golden.frames(4)))
         torch.testing.assert_close(seen[index][0], whole.logits[0, -1], rtol=0, atol=LOGITS)
-        assert len(seen[index]) == 3
+        assert list(seen[index]) == [0, 1, 2]
+
+
+def test_a_group_that_runs_out_of_memory_half_way_begins_again_in_parts(
+    vica2: Golden, caplog: pytest.LogCaptureFixture
+) -> None:
+    predictor = Predictor(vica2.model, vica2.processor)
+    encoded = predictor.encode(vica2.frames(2), QUESTIONS)
+    steps: dict[int, list[int]] = defaultdict(list)
+
+    def short_of_memory_once(index: int, step: int, _: Tensor) -> None:
+        steps[index].append(step)
+        if (index, step) == (3, 2) and steps[3].count(2) == 1:
+            raise MemoryError
+
+    found = predictor.answer(encoded, QUESTIONS, observe=short_of_memory_once, max_new_tokens=4)
+    assert "Memory is short of 5 questions at once: now 2" in caplog.text
+    assert steps[0] == [0, 1, 2, 0, 1, 2, 3]
+    assert steps[4] == [0, 1, 0, 1, 2, 3]
+    assert found == predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
 
 
 def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> None:
@@ -118,7 +139,7 @@ def test_each_question_has_its_own_end(golden: Golden, predictor: Predictor) -> 
     free = predictor.answer(
         encoded,
         QUESTIONS,
-        observe=lambda i, logits_V: tokens[i].append(
+        observe=lambda i, _, logits_V: tokens[i].append(
             int(logits_V[: golden.model.vocabulary].argmax())
         ),
         max_new_tokens=12,
