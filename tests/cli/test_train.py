@@ -6,6 +6,7 @@ from pathlib import Path
 from vica.tiny import write_tiny_checkpoint
 
 from tests.support import Vicabench, refuses
+from vicabench.adapters import SHIPPED
 
 TURNS = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "4"}]
 
@@ -59,3 +60,13 @@ def test_what_cannot_be_trained_is_explained(vicabench: Vicabench) -> None:
     stage = ("train", "vica2-stage3", "--dry-run")
     refuses(vicabench(*stage, "--set", "batch.pak=2"), "batch.pack")
     refuses(vicabench(*stage, "--save-every", "often"), "--save-every", "5%")
+    refuses(vicabench("train", "vica2-rooms"), "data training-rooms --out rooms-train")
+
+
+def test_the_recipe_of_rooms_is_planned_before_there_are_rooms(vicabench: Vicabench) -> None:
+    done = vicabench("train", "vica2-rooms", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert row_of(done.stdout, "all ").split()[1:] == ["1,770,736", "1,474,368"]
+    record = json.loads((SHIPPED["vica2-rooms"] / "training.json").read_text())
+    assert row_of(done.stdout, "conversations").split()[1] == f"{record['conversations']:,}"
+    assert row_of(done.stdout, "steps").split()[1] == str(record["steps"])

@@ -48,6 +48,17 @@ def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
     return replace(config, base=base, mixture=replace(config.mixture, sources=sources))
 
 
+def check_made(config: TrainingConfig) -> None:
+    """ConfigError where the rooms of `vica2-rooms` are to be trained on and were never made."""
+    from vica.training.recipes_rooms import DATA
+
+    if any(source.path == DATA for source in config.mixture.sources) and not Path(DATA).exists():
+        raise ConfigError(
+            f"{DATA} is not here. Make it: vicabench data training-rooms --out {DATA}. "
+            "Or name a folder of such rooms with --data."
+        )
+
+
 def _placed(source: Source, media: Path | None) -> Source:
     if media is not None:
         source = replace(source, media=str(media))
