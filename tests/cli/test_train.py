@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 from vica.tiny import write_tiny_checkpoint
+from vica.training.recipes import recipe
 
 from tests.support import Vicabench, refuses
 from vicabench.adapters import SHIPPED
+from vicabench.cli.training_data import with_data
 
 TURNS = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "4"}]
 
@@ -53,6 +55,12 @@ def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
     assert "gone.mp4' is not below videos" in done.stdout
     assert "\x1b" not in done.stdout
     assert "the run would not start" in done.stdout
+
+
+def test_a_file_of_ones_own_is_taken_whole(tmp_path: Path) -> None:
+    stage2 = recipe("vica2-stage2")  # of each folder of its own data a tenth
+    assert with_data(stage2, tmp_path).mixture.sources[0].sampling == "random:10%"
+    assert with_data(stage2, tmp_path / "mine.json").mixture.sources[0].sampling == "all"
 
 
 def test_what_cannot_be_trained_is_explained(vicabench: Vicabench) -> None:

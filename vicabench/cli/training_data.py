@@ -32,8 +32,8 @@ def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
     source = mixture.sources[0]
     if data.is_dir():
         source = replace(source, path=str(data))
-    else:  # of no published layout, and of no published number
-        source = Source(path=str(data), sampling=source.sampling, media=source.media)
+    else:  # of no published layout, of no published number, and no part of it is asked for
+        source = Source(path=str(data), media=source.media)
     return replace(config, mixture=replace(mixture, sources=(source,)))
 
 
