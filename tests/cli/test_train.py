@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 from vica.tiny import write_tiny_checkpoint
+from vica.training.recipes import recipe
 
 from tests.support import Vicabench, refuses
+from vicabench.adapters import SHIPPED
+from vicabench.cli.training_data import with_data
 
 TURNS = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "4"}]
 
@@ -54,8 +57,24 @@ def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
     assert "the run would not start" in done.stdout
 
 
+def test_a_file_of_ones_own_is_taken_whole(tmp_path: Path) -> None:
+    stage2 = recipe("vica2-stage2")  # of each folder of its own data a tenth
+    assert with_data(stage2, tmp_path).mixture.sources[0].sampling == "random:10%"
+    assert with_data(stage2, tmp_path / "mine.json").mixture.sources[0].sampling == "all"
+
+
 def test_what_cannot_be_trained_is_explained(vicabench: Vicabench) -> None:
     refuses(vicabench("train"), "--list")
     stage = ("train", "vica2-stage3", "--dry-run")
     refuses(vicabench(*stage, "--set", "batch.pak=2"), "batch.pack")
     refuses(vicabench(*stage, "--save-every", "often"), "--save-every", "5%")
+    refuses(vicabench("train", "vica2-rooms"), "data training-rooms --out rooms-train")
+
+
+def test_the_recipe_of_rooms_is_planned_before_there_are_rooms(vicabench: Vicabench) -> None:
+    done = vicabench("train", "vica2-rooms", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert row_of(done.stdout, "all ").split()[1:] == ["1,770,736", "1,474,368"]
+    record = json.loads((SHIPPED["vica2-rooms"] / "training.json").read_text())
+    assert row_of(done.stdout, "conversations").split()[1] == f"{record['conversations']:,}"
+    assert row_of(done.stdout, "steps").split()[1] == str(record["steps"])

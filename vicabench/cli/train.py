@@ -81,6 +81,9 @@ def command(
         else:
             from vica.training.engine import train
 
+            from vicabench.cli.training_data import check_made
+
+            check_made(config)
             folder = train(config, resume=resume)
             typer.echo(f"{config.name} is in {folder}. Ask it: vicabench run --model {folder}")
 

@@ -32,8 +32,8 @@ def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
     source = mixture.sources[0]
     if data.is_dir():
         source = replace(source, path=str(data))
-    else:  # of no published layout, and of no published number
-        source = Source(path=str(data), sampling=source.sampling, media=source.media)
+    else:  # of no published layout, of no published number, and no part of it is asked for
+        source = Source(path=str(data), media=source.media)
     return replace(config, mixture=replace(mixture, sources=(source,)))
 
 
@@ -46,6 +46,17 @@ def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
     sources = tuple(_placed(source, media) for source in config.mixture.sources)
     base = str(SHIPPED.get(config.base, config.base))
     return replace(config, base=base, mixture=replace(config.mixture, sources=sources))
+
+
+def check_made(config: TrainingConfig) -> None:
+    """ConfigError where the rooms of `vica2-rooms` are to be trained on and were never made."""
+    from vica.training.recipes_rooms import DATA
+
+    if any(source.path == DATA for source in config.mixture.sources) and not Path(DATA).exists():
+        raise ConfigError(
+            f"{DATA} is not here. Make it: vicabench data training-rooms --out {DATA}. "
+            "Or name a folder of such rooms with --data."
+        )
 
 
 def _placed(source: Source, media: Path | None) -> Source:

@@ -19,6 +19,7 @@ from vica.training.attention import SDPA
 from vica.training.batches import collate
 from vica.training.config import Hardware, TrainingConfig
 from vica.training.dataset import PackDataset
+from vica.training.exclusive import alone
 from vica.training.groups import freeze, main_rate
 from vica.training.identity import pinned
 from vica.training.launching import launch, needs_processes
@@ -41,6 +42,11 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     from those of the checkpoint, a loss that is no number.
     """
     _check_extras(config)
+    with alone(Path(config.output)):
+        return _train(config, resume)
+
+
+def _train(config: TrainingConfig, resume: str | None) -> Path:
     if needs_processes(config):
         _check_devices(config.hardware)
         start = start_of(config, resume)
@@ -76,15 +82,20 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
 
 def _check_extras(config: TrainingConfig) -> None:
     wanted = {
-        "deepspeed": config.hardware.zero > 0,
-        "tensorboard": config.logging.tensorboard,
-        "wandb": config.logging.wandb,
+        "deepspeed": (config.hardware.zero > 0, "hardware.zero=0 and hardware.offload=none"),
+        "tensorboard": (config.logging.tensorboard, "logging.tensorboard=false"),
+        "wandb": (config.logging.wandb, "logging.wandb=false"),
     }
-    missing = [name for name, needed in wanted.items() if needed and find_spec(name) is None]
+    missing = {
+        name: without
+        for name, (needed, without) in wanted.items()
+        if needed and not find_spec(name)
+    }
     if missing:
+        extras = [name if name == "wandb" else "'vicabench[train]'" for name in missing]
         raise TrainingError(
-            f"this run needs {' and '.join(missing)}: pip install 'vicabench[train]' wandb, or set "
-            "hardware.zero=0, logging.tensorboard=false, logging.wandb=false"
+            f"this run needs {' and '.join(missing)}: pip install {' '.join(dict.fromkeys(extras))}"
+            f", or set {' and '.join(missing.values())}"
         )
 
 

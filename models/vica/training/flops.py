@@ -18,8 +18,14 @@ from vica.modeling import ViCA
 from vica.segments import PREFIX
 
 FORWARD, BACKWARD = 2, 4
-PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
-"""Dense bf16 FLOP/s by NVIDIA's data sheets (SXM), by a part of the device's name."""
+PEAK_BF16 = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "A100": 312e12,
+}
+"""Dense bf16 FLOP/s by NVIDIA's data sheets, by a part of the device's name; the first counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

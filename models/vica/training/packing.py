@@ -47,22 +47,28 @@ class Plan:
 
 
 def make_plan(
-    conversations: Conversations, config: TrainingConfig, *, shared: Length, own: Length
+    conversations: Conversations,
+    config: TrainingConfig,
+    *,
+    shared: Length,
+    own: Length,
+    progress: Callable[[int], object] | None = None,
 ) -> Plan:
     """The plan of a run over `conversations`; each epoch packs and orders afresh.
 
     `shared(conversation)` bounds the positions of its visual and of what all conversations about
-    it have in common; `own` counts those of its own text.
+    it have in common; `own` counts those of its own text. `progress` is called with how many
+    conversations have just been packed.
     """
     batch, packs = config.batch, list[Pack]()
     lengths = _Lengths(conversations, shared, own)
     for epoch in range(math.ceil(config.epochs)):
         generator = random.Random(f"{config.seed}/{epoch}")
-        of_epoch = [
-            pack
-            for group in _groups(conversations, generator)
-            for pack in _cut(group, batch, lengths)
-        ]
+        of_epoch = list[Pack]()
+        for group in _groups(conversations, generator):
+            of_epoch += _cut(group, batch, lengths)
+            if progress:
+                progress(len(group))
         generator.shuffle(of_epoch)
         share = min(1.0, config.epochs - epoch)
         packs += of_epoch[: math.ceil(len(of_epoch) * share)]

@@ -8,10 +8,12 @@ every file.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from vica.checkpoint import configured
 from vica.hub import fetch
@@ -28,6 +30,8 @@ from vica.training.resume import Start, check_same, start_of
 from vica.training.survey import largest
 from vica.training.workers import check_shared_memory, pixels
 
+PATIENCE = 2
+"""Seconds after which it is shown how far something is."""
 BAD = "left-out.txt"
 """Records that were left out when the data was opened, a line each with the reason."""
 
@@ -51,7 +55,7 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     start = start_of(config, resume)
     config = pinned(config, start.record["recipe"] if start else None)
     folder = fetch(config.base, revision=config.base_revision)
-    data = conversations(config.mixture)
+    data = opened(config)
     list_bad(data, Path(config.output))
     plan = plan_of(config, data, load_processor(folder))
     found = {
@@ -66,6 +70,19 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     architecture = configured(folder)[0]
     check_shared_memory(config, pixels(architecture, largest(architecture, data, config.frames)))
     return Prepared(config=config, data=data, plan=plan, found=found, start=start)
+
+
+def opened(config: TrainingConfig) -> Conversations:
+    """The data of a run; how far reading it is, is shown if it takes a while."""
+    read = dict[Path, int]()
+
+    def tell(path: Path, count: int) -> None:
+        bar.set_postfix_str(path.name, refresh=False)
+        bar.update(count - read.get(path, 0))
+        read[path] = count
+
+    with tqdm(desc="reading the data", unit=" records", delay=PATIENCE, leave=False) as bar:
+        return conversations(config.mixture, progress=tell)
 
 
 def list_bad(data: Conversations, output: Path) -> None:
@@ -84,4 +101,8 @@ def plan_of(config: TrainingConfig, data: Conversations, processor: ViCAProcesso
     """What is trained on together and in which order; raises BudgetError if nothing would fit."""
     bounds = Bounds(processor, frames=config.frames, timed=config.time_instruction)
     bounds.check()
-    return make_plan(data, config, shared=bounds.shared, own=bounds.own)
+    total = len(data) * math.ceil(config.epochs)
+    with tqdm(
+        desc="planning packs", unit=" conversations", total=total, delay=PATIENCE, leave=False
+    ) as bar:
+        return make_plan(data, config, shared=bounds.shared, own=bounds.own, progress=bar.update)

@@ -21,6 +21,7 @@ from vica.training.grounding import Asked, Grounding
 from vica.training.groups import is_inner_matrix
 from vica.training.lessons import Lesson, read_lesson
 from vica.training.muon import MuonAdamW
+from vica.training.saving import whole
 
 FILMS, LESSONS, ASKED = "films", "lessons", "asked.json"
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -52,8 +53,12 @@ class Pretraining:
 def pretrain(config: Pretraining, progress: Progress | None = None) -> Path:
     """Train everything on lessons, and return the folder of the checkpoint.
 
-    Raises DataError where there are none, and TrainingError for a loss that is no number.
+    Raises DataError where there are none, and TrainingError for a loss that is no number or an
+    output that is taken.
     """
+    output = Path(config.output)
+    if output.exists() and any(output.iterdir()):
+        raise TrainingError(f"{output}: already holds something; choose another output")
     torch.manual_seed(config.seed)
     processor = load_processor(config.base)
     model = ViCA2.from_pretrained(config.base, dtype=torch.float32, attn_implementation="sdpa")
@@ -80,9 +85,10 @@ def pretrain(config: Pretraining, progress: Progress | None = None) -> Path:
             )
         if step == config.steps:
             break
-    model.save_pretrained(config.output)
-    processor.save_pretrained(config.output)
-    return Path(config.output)
+    with whole(output) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+    return output
 
 
 def asked(file: Path, processor: ViCAProcessor) -> Asked:

@@ -28,7 +28,10 @@ RATE = 4e-3
 VISION_RATE = 4e-4
 """A tenth: what lessons have taught is to be kept."""
 NAME, BASE = "ViCA2-Rooms", "ViCA2-Rooms-base"
+DATA = "rooms-train"
 EXERCISE_EPOCHS = 2.0
+CONVERSATIONS, FILMS = 60_880, 3_200
+"""Of the rooms that `vicabench data training-rooms` makes unless it is told otherwise."""
 
 
 def rooms_exercises(
@@ -46,7 +49,7 @@ def rooms_exercises(
 
 def rooms(
     base: str = "vica2-rooms-base",
-    data: str = "rooms-train",
+    data: str = DATA,
     output: str = "checkpoints/ViCA2-Rooms",
     *,
     name: str = NAME,
@@ -56,11 +59,14 @@ def rooms(
 
     Four films a step, `data` as `vicabench data training-rooms` makes it.
     """
+    rooms_to_train_on = Source(
+        path=data, format="vica-base", published=CONVERSATIONS, visuals=FILMS
+    )
     return TrainingConfig(
         name=name,
         base=base,
         shape="vica2-rooms",
-        mixture=Mixture(sources=(Source(path=data, format="vica-base"),)),
+        mixture=Mixture(sources=(rooms_to_train_on,)),
         learning_rates=LearningRates(
             language_model=RATE,
             semantic_encoder=VISION_RATE,

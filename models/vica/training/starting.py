@@ -22,6 +22,7 @@ from vica.modeling import ViCA2
 from vica.sizes import vica2_rooms
 from vica.tiny import ids_of, phrase_tokenizer
 from vica.training.grounding import LAYERS
+from vica.training.saving import whole
 
 GAINS = {
     "q_proj": 1.2,
@@ -44,15 +45,16 @@ TABLES = {"embed_tokens": 0.7, "newline": 0.7, "position_embedding": 0.3, "pos_e
 def write_start(folder: Path, phrases: Sequence[str], *, seed: int = 0) -> Path:
     """Write the checkpoint to start from, its tokenizer knowing `phrases`; returns the folder.
 
-    The weights depend on `seed` alone. Raises CheckpointError if a checkpoint is already there.
+    The weights depend on `seed` alone. Raises CheckpointError if something is already there.
     """
-    if (folder / "config.json").exists():
-        raise CheckpointError(f"{folder}: already holds a checkpoint; choose another folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise CheckpointError(f"{folder}: already holds something; choose another folder")
     tokenizer = phrase_tokenizer(phrases)
     model = ViCA2(vica2_rooms(vocab_size=len(tokenizer), **ids_of(tokenizer)))
     initialise(model, seed)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with whole(folder) as written:
+        model.save_pretrained(written)
+        tokenizer.save_pretrained(written)
     return folder
 
 

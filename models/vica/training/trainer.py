@@ -266,7 +266,8 @@ class _Steps(TrainerCallback):
         self.trainer.check_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        """Save after the steps of the plan's shares."""
+        """Save after the steps of the plan's shares, and count epochs as the plan does."""
+        state.epoch *= self.trainer.run_config.epochs  # the Trainer takes the plan for one
         control.should_save = state.global_step in self.trainer.names
         return control
 

@@ -6,6 +6,7 @@ for all parts.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from vica.training.config import Hardware
@@ -55,5 +56,8 @@ def join(hardware: Hardware) -> None:
     """Let DeepSpeed know the other processes: ZeRO-3 divides a model while it is being read."""
     if hardware.zero:
         import deepspeed  # noqa: PLC0415  (an extra, and slow)
+
+        # DeepSpeed's to change; said again and again, it would bury the progress of a run.
+        warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
 
         deepspeed.init_distributed()

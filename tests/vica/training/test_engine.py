@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from vica.errors import TrainingError
 from vica.loading import load_model, load_processor
 from vica.training.config import (
@@ -52,6 +53,7 @@ def test_the_loss_falls_and_is_logged_with_its_rates(finished: TrainingConfig) -
     losses = logged(finished.output)
     assert losses[-1] < 0.95 * losses[0]
     assert max(logged(finished.output, "learning_rate")) == pytest.approx(1e-3)
+    assert logged(finished.output, "epoch") == pytest.approx([s / 4 for s in range(1, 9)])
     assert min(logged(finished.output, "tokens_per_second")) > 0
     assert list((Path(finished.output) / "tensorboard").iterdir())
 
@@ -113,6 +115,11 @@ def test_a_run_is_not_resumed_with_other_settings_nor_overwritten(
         train(finished, resume="t-25p")
     with pytest.raises(TrainingError, match="nothing to go on with"):
         train(finished, resume="t")
+    with (
+        FileLock(Path(finished.output) / ".lock"),
+        pytest.raises(TrainingError, match="another process trains into"),
+    ):
+        train(finished, resume="last")
 
 
 def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
