@@ -245,7 +245,8 @@ def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
 
 
 def test_ask_and_verify_say_what_the_run_would_warn_of(place: Path) -> None:
-    asked = vicabench(place, "ask", "clip.mp4", "Why?", "--model", "./gemma3", "--frames", "2")
+    what = ("clip.mp4", "Why?", "--frames", "2", "--max-new-tokens", "2")
+    asked = vicabench(place, "ask", *what, "--model", "./gemma3")
     assert asked.returncode == 0, asked.stderr
     assert asked.stderr.count("Fallback: each question's prefill reads the whole video") == 1
     where = ("--benchmark", "rooms/questions.jsonl", "--frames", "2", "--max-new-tokens", "2")
