@@ -1,6 +1,7 @@
 """The real command line, and a small benchmark of real clips."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 from tests.support import Vicabench, rows_about, write_jsonl
 from tests.videos import write_clip
+
+# Shells start what they put into the background deaf to Ctrl-C, and so would be what we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -244,6 +244,20 @@ def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
             asked.complete("many " * 2000, 6)
 
 
+def test_ask_and_verify_say_what_the_run_would_warn_of(place: Path) -> None:
+    what = ("clip.mp4", "Why?", "--frames", "2", "--max-new-tokens", "2")
+    asked = vicabench(place, "ask", *what, "--model", "./gemma3")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stderr.count("Fallback: each question's prefill reads the whole video") == 1
+    where = ("--benchmark", "rooms/questions.jsonl", "--frames", "2", "--max-new-tokens", "2")
+    refuses(vicabench(place, "verify", *where, "--model", "./gemma3"), "for each question: its")
+    if not is_torchvision_available():
+        done = vicabench(place, "verify", *where, "--model", "./qwen2_vl")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("torchvision is not installed") == 1
+        assert "2 frames as images" in done.stdout
+
+
 def test_a_model_that_needs_torchvision_says_how_to_get_it(place: Path) -> None:
     if is_torchvision_available():
         pytest.skip("it is installed")

@@ -97,5 +97,6 @@ def test_verify_finds_both_ways_the_same_for_a_video(
     report = json.loads(shown)
     assert code == 0
     assert report["same"] == report["questions"] > 5
+    assert report["settings"]["frames_as"] == "video"
     # Logits are of the order of 3 here; another order of summation differs by some 1e-6.
     assert report["largest_logit_difference"] < 1e-4

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +143,33 @@ def test_a_spent_budget_keeps_what_was_answered_and_a_larger_one_goes_on(
 
     assert vicabench(*command(rooms, api, "--retry-errors")).returncode == 0
     assert len({hit.question for hit in api.log}) == len(api.log) == len(records)
+
+
+def test_ctrl_c_keeps_what_was_paid_for_of_the_video_in_flight(
+    vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
+) -> None:
+    words = "(No. 1.)"  # which is asked once the first reply is there, and never answered
+    api.plan = {f"(No. {n}.)": [HANG] for n in range(1, 20)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vicabench", *map(str, command(rooms, api))],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    while process.poll() is None and not any(words in hit.question for hit in api.log):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (kept,) = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    assert (kept["response"], kept["usage"]["attempts"]) == ("2 [key]", 1)
+    assert "The answers to 1 of" in err
+    api.plan, asked = {}, len(api.log)
+    assert vicabench(*command(rooms, api)).returncode == 0
+    records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    assert records[0] == kept
+    assert len({record["id"] for record in records}) == len(records)
+    assert len(api.log) - asked == len(records) - 1
 
 
 def test_no_more_is_spent_than_the_prices_say(api: Api, rooms: Path) -> None:

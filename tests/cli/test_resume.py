@@ -189,10 +189,12 @@ def test_two_processes_cannot_write_one_run_folder(
 ) -> None:
     process = start(tmp_path, clips, slow, "slow:0.3")
     wait_for_growth(process, tmp_path / "run" / "predictions.jsonl")
+    process.send_signal(signal.SIGSTOP)  # or a slow machine might start the second too late
     second = vicabench(
         "run", "--benchmark", clips / "questions.jsonl", "--model", "slow:0.3", "--frames", "4",
         "--out", "run", **slow,
     )  # fmt: skip
+    process.send_signal(signal.SIGCONT)
     refuses(second, "Another process", "--out")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)

@@ -12,9 +12,10 @@ import pytest
 from vica.sizes import vica2_7b, vica_7b
 from vica.training.skeleton import skeleton
 
+from benchmarks.operations import floor
 from tests.support import Vicabench
-from vicabench.doctor.devices import PARAMETERS
 from vicabench.doctor.findings import size
+from vicabench.doctor.fit import OPERATIONS, PARAMETERS, fit, span
 
 SECRET = "hf_aVerySecretToken"
 
@@ -61,6 +62,8 @@ def test_a_healthy_machine_is_examined_without_a_word_about_secrets(
     }  # fmt: skip
     assert found["devices cpu"]["state"] == "ok"
     assert found["devices torch"]["facts"]["devices"][-1]["dtypes"]["float32"] is None
+    assert found["devices torch"]["facts"]["devices"][-1]["operations_per_second"]["float32"] > 0
+    assert found["extras cluster"]["remedy"] in ("", 'pip install "vicabench[cluster]"')
 
 
 BREAKS = "import os\nos.write(2, b'driver on fire\\n')\nos.abort()\n"
@@ -98,12 +101,38 @@ def test_without_any_decoder_it_is_ill(vicabench: Vicabench, tmp_path: Path) -> 
     assert found["hub address"]["facts"]["reached"] is None
 
 
+SIZES = {"ViCA-7B": vica_7b, "ViCA2-7B": vica2_7b}
+
+
 def test_the_sizes_it_tells_are_those_of_the_published_models() -> None:
     counted = {
         name: sum(p.numel() for p in skeleton(build()).parameters())
-        for name, build in {"ViCA-7B": vica_7b, "ViCA2-7B": vica2_7b}.items()
+        for name, build in SIZES.items()
     }
     assert counted == PARAMETERS
     assert [size(n) for n in (0, 999, 1000, 99_960, 2 * PARAMETERS["ViCA-7B"])] == [
         "0 B", "999 B", "1.0 kB", "100.0 kB", "16.1 GB"
+    ]  # fmt: skip
+
+
+def test_the_times_it_tells_are_those_of_the_operations_at_the_measured_rate() -> None:
+    for name, build in SIZES.items():
+        took = floor(build(), 64, shared=40, own=[60] * 18, new=4)
+        assert OPERATIONS[name] == pytest.approx(took.total, rel=0.01)
+    gpu = {"device": "cuda:0", "free_bytes": 20e9}
+    fast, _, small = fit({**gpu, "operations_per_second": {"bfloat16": 790e12}})
+    # 276.1 TFLOP at 790 TFLOP/s are 0.35 s, 288 times that 101 s.
+    assert "fast enough: a video of 64 frames with 18 questions takes 0.3 seconds" in fast.text
+    assert "VSI-Bench 1.7 minutes" in fast.text
+    assert small.name == "vica2-rooms"
+    slow = next(fit({**gpu, "operations_per_second": {"bfloat16": 0.1e12}}))
+    assert "slow: " in slow.text
+    assert "takes 46 minutes" in slow.text
+    assert "VSI-Bench 9.2 days" in slow.text
+    tiny = next(fit({**gpu, "free_bytes": 8e9, "operations_per_second": {"bfloat16": 1e14}}))
+    assert "do not fit; take a larger device" in tiny.text
+    unknown = next(fit({**gpu, "operations_per_second": {"bfloat16": None}}))
+    assert "how fast it is was not measured" in unknown.text
+    assert [span(n) for n in (0.04, 89, 90, 5400, 129_600)] == [
+        "0.0 seconds", "89 seconds", "1.5 minutes", "1.5 hours", "1.5 days"
     ]  # fmt: skip

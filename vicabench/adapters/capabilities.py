@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -16,6 +17,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 DTYPES = ("float32", "bfloat16", "float16")
 FLASH = "flash_attn"
+TIMED = ("float32", "bfloat16")
+"""What `--dtype auto` may choose."""
+SIDE, SIDE_ON_CPU = 4096, 512
+TIMED_SECONDS = 0.3
 
 
 def main() -> None:
@@ -45,11 +50,15 @@ def _gpus() -> Iterator[dict[str, Any]]:
 
 
 def _device(name: str, title: str) -> dict[str, Any]:
-    """Each dtype and attention: None if it computes, else what it says."""
+    """Each dtype and attention: None if it computes, else what it says; and the dtypes' speed."""
+    tried = {dtype: _tried(name, dtype) for dtype in DTYPES}
     return {
         "device": name,
         "title": title,
-        "dtypes": {dtype: _tried(name, dtype) for dtype in DTYPES},
+        "dtypes": tried,
+        "operations_per_second": {
+            dtype: _rate(name, dtype) for dtype in TIMED if tried[dtype] is None
+        },
         "flash_attention_2": _flash(name),
     }
 
@@ -62,6 +71,22 @@ def _tried(device: str, dtype: str) -> str | None:
         return None if bool((mixed_BHLD == 1).all()) else "computes wrong numbers"
     except Exception as error:  # drivers say no in many ways
         return _line(error)
+
+
+def _rate(device: str, dtype: str) -> float | None:
+    """Operations a second in products of large square matrices: the best in a short while."""
+    side = SIDE_ON_CPU if device == "cpu" else SIDE
+    try:
+        square = torch.ones(side, side, device=device, dtype=getattr(torch, dtype))
+        (square @ square)[0, 0].item()  # the first product also loads what the others use
+        best, end = 0.0, perf_counter() + TIMED_SECONDS
+        while not best or perf_counter() < end:
+            started = perf_counter()
+            (square @ square)[0, 0].item()  # which waits for the device
+            best = max(best, 2 * side**3 / (perf_counter() - started))
+    except Exception:  # memory may be taken by somebody else just now
+        return None
+    return best
 
 
 def _flash(device: str) -> str | None:

@@ -16,6 +16,7 @@ from vicabench.adapters import build_adapter
 from vicabench.cli.decoding import check_decoder
 from vicabench.cli.output import console
 from vicabench.engine.decode import DecodeAhead
+from vicabench.engine.telling import Telling, listening
 from vicabench.errors import ConfigError, DataError
 from vicabench.text import printable
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
@@ -44,19 +45,26 @@ def ask_all(request: Request) -> None:
     request.video.stat()  # before a large model is loaded; a missing file is an OSError
     adapter = _adapter(request)
     video, decoding = _decoded(request)
-    started = perf_counter()
-    ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
-    _note(
-        terminal,
-        f"{request.video.name}: {len(video.seconds)} frames of {video.duration:.1f} s decoded in "
-        f"{decoding:.1f} s, encoded once in {perf_counter() - started:.1f} s",
-    )
+    with listening(Telling(lambda text: _note(terminal, text))):
+        started = perf_counter()
+        ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
+        _note(
+            terminal,
+            f"{request.video.name}: {len(video.seconds)} frames of {video.duration:.1f} s decoded "
+            f"in {decoding:.1f} s, encoded once in {perf_counter() - started:.1f} s",
+        )
+        failed = _answered(request, ask, terminal)
+    sys.exit(1 if failed else 0)
+
+
+def _answered(request: Request, ask: Ask, terminal: Console) -> int:
+    """Show the answers to what is asked; how many questions have none."""
     failed = 0
     for questions in [request.questions] if request.questions else _typed(terminal):
         for question, answer in zip(questions, ask(questions), strict=True):
             _show(terminal, question, answer, as_json=request.as_json)
             failed += answer.error is not None
-    sys.exit(1 if failed else 0)
+    return failed
 
 
 def _decoded(request: Request) -> tuple[Video, float]:

@@ -54,7 +54,7 @@ def command(
     model: Annotated[
         list[str],
         typer.Option(
-            help="What answers: a hub id (nkkbr/ViCA2), the folder of a checkpoint, "
+            help="What answers: a hub id (nkkbr/ViCA2, hf:ORG/NAME), the folder of a checkpoint, "
             "openai:NAME, gemini:NAME, baseline:frequency ... Repeat to run several.",
             metavar="SPEC",
         ),

@@ -15,13 +15,16 @@ from rich.text import Text
 from vicabench.agreement import Agreement
 from vicabench.cli.loading import load
 from vicabench.cli.output import console
+from vicabench.cli.running import say
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
+from vicabench.engine.telling import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
 from vicabench.text import printable
 from vicabench.types import ModelOptions
 
+SETTINGS = ("device", "dtype", "attention", "frames_as")
 SHOWN = 5
 """Replies that differ, as far as they are printed; --json has all."""
 LONGEST = 70
@@ -57,16 +60,17 @@ def verify_model(request: Request) -> None:
         decoder="auto",
     )
     adapter = verifiable(benchmark, request.model, decoding, request.options)
-    found = list(
-        track(
-            verify(benchmark, selected, adapter, decoding),
-            description="Answering both ways",
-            total=len(by_video(selected)),
-            console=terminal,
-            transient=True,
-            disable=not terminal.is_terminal,
+    with listening(Telling(lambda text: say(terminal, text))):
+        found = list(
+            track(
+                verify(benchmark, selected, adapter, decoding),
+                description="Answering both ways",
+                total=len(by_video(selected)),
+                console=terminal,
+                transient=True,
+                disable=not terminal.is_terminal,
+            )
         )
-    )
     report = _report(request, adapter.settings, found)
     if request.as_json:
         print(json.dumps(report, indent=2))  # noqa: T201
@@ -83,7 +87,7 @@ def _report(request: Request, settings: Any, found: Sequence[Verified]) -> dict[
         "model": request.model,
         "benchmark": request.benchmark,
         "frames": request.frames,
-        "settings": {name: settings[name] for name in ("device", "dtype", "attention")},
+        "settings": {name: settings[name] for name in SETTINGS if name in settings},
         "videos": len(found),
         "questions": len(agreements),
         "same": sum(a.same for a in agreements),
@@ -95,9 +99,10 @@ def _report(request: Request, settings: Any, found: Sequence[Verified]) -> dict[
 
 def _lines(report: dict[str, Any], found: Sequence[Verified]) -> Iterator[str]:
     settings = report["settings"]
+    shown = {"video": " as a video", "images": " as images"}.get(settings.get("frames_as"), "")
     yield (
         f"{report['model']} in {settings['dtype']} on {settings['device']} with "
-        f"{settings['attention']} attention, {report['frames']} frames"
+        f"{settings['attention']} attention, {report['frames']} frames{shown}"
     )
     yield (
         f"Replies that are the same from one prefill and from each whole prompt: {report['same']} "

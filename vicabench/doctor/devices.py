@@ -1,4 +1,4 @@
-"""What models can run on here: every device with what it computes, and which weights fit it."""
+"""What models can run on here: every device with what it computes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.doctor.findings import NOTE, OK, WARNING, Finding, size
-from vicabench.doctor.machine import memory
+from vicabench.doctor.fit import fit
 from vicabench.engine.children import search_path
 
 SECTION = "devices"
-FIT = "models"
 COMMAND = (sys.executable, "-P", "-m", "vicabench.adapters.capabilities")
 LIMIT_SECONDS = 60.0
-PARAMETERS = {"ViCA-7B": 8_030_348_832, "ViCA2-7B": 8_115_088_032}
-"""Of the published layouts; a test counts them."""
-BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
-UNMEASURED = "Frames and replies need more; nothing was timed"
 DRIVER = Path("/proc/driver/nvidia/version")
 """There where the system has an NVIDIA driver, whatever torch says."""
 
@@ -51,7 +46,7 @@ def devices() -> Iterator[Finding]:
     yield _torch(found)
     for device in found["devices"]:
         yield _device(device)
-    yield from _fit(found["devices"][0])
+    yield from fit(found["devices"][0])
 
 
 def _asked() -> dict[str, Any] | str:
@@ -111,33 +106,3 @@ def _device(device: Mapping[str, Any]) -> Finding:
         state=WARNING if fails else OK,
         remedy='pip install "vicabench[gpu]" for flash_attention_2' if missing else "",
     )
-
-
-def _fit(device: Mapping[str, Any]) -> Iterator[Finding]:
-    """Whether the weights of the large models fit the device that `--device auto` takes."""
-    gpu = device["device"] != "cpu"
-    room = device.get("free_bytes") if gpu else memory()[1]
-    dtypes = ("bfloat16",) if gpu else ("float32", "bfloat16")
-    for model, parameters in PARAMETERS.items():
-        said = [_weights(parameters * BYTES[dtype], dtype, room) for dtype in dtypes]
-        fits = any(good for _, good in said)
-        yield Finding(
-            section=FIT,
-            name=model,
-            text=f"on {device['device']}: weights of {'; '.join(text for text, _ in said)}. "
-            + (UNMEASURED if fits else "Take a larger device"),
-            state=NOTE,
-            facts={"parameters": parameters, "room_bytes": room, "fits": fits},
-        )
-    yield Finding(
-        section=FIT,
-        name="vica2-rooms",
-        text="comes with vicabench, for a CPU: --model vica2-rooms --frames 12",
-    )
-
-
-def _weights(needed: int, dtype: str, room: int | None) -> tuple[str, bool]:
-    if room is None:
-        return f"{size(needed)} in {dtype} (memory unknown)", True
-    good = needed < room
-    return f"{size(needed)} in {dtype} {'fit' if good else 'do not fit'} in {size(room)}", good

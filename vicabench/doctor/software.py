@@ -23,7 +23,14 @@ PURPOSES = {
     "train": "training on several GPUs",
     "cluster": "runs on many machines",
     "api": "models behind an API",
+    "video": "frames as a video for models of transformers",
 }
+NOTES = {
+    "models": "with the build of torch for your GPU",
+    "video": "with the build of torchvision that fits your torch",
+    "gpu": "which compiles, for NVIDIA GPUs alone",
+}
+"""What else should be known before an extra is installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +101,14 @@ def extras() -> Iterator[Finding]:
             name=extra,
             text=f"{', '.join(map(str, missing))}: {purpose}" if missing else versions,
             state=NOTE if missing else OK,
-            remedy=f'pip install "vicabench[{extra}]"' if missing else "",
+            remedy=_install(extra) if missing else "",
             facts={need.name: need.installed for need in needs},
         )
+
+
+def _install(extra: str) -> str:
+    note = f", {NOTES[extra]}" if extra in NOTES else ""
+    return f'pip install "vicabench[{extra}]"{note}'
 
 
 def _extras() -> list[str]:

@@ -27,6 +27,14 @@ from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 LOG = logging.getLogger("vicabench")
 
 
+class InterruptedVideo(KeyboardInterrupt):
+    """Ctrl-C while a video was answered; `predictions` are the answers that it had by then."""
+
+    def __init__(self, predictions: Sequence[Prediction]) -> None:
+        super().__init__()
+        self.predictions = predictions
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How videos are read.
@@ -129,8 +137,11 @@ def _answer(
     try:
         with patience.over(lambda: _completed(questions, answers, slow)):
             _collect(adapter.answer(video, questions), {q.id for q in questions}, answers, video)
-    except (UserError, KeyboardInterrupt):
+    except UserError:
         raise
+    except KeyboardInterrupt:
+        there = (_completed([q], answers, "") for q in questions if q.id in answers)
+        raise InterruptedVideo([p for (p,) in there if p.response is not None]) from None
     except BaseException as error:  # a panic of an extension in Rust is no Exception
         missing = f"adapter: {described(error)}"
         LOG.error("%s", video.name, exc_info=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +15,7 @@ from vicabench.config import RunConfig
 from vicabench.engine.executors.here import Executor, Here, Team
 from vicabench.engine.executors.job import Built, Job
 from vicabench.engine.frames import SAMPLING
-from vicabench.engine.loop import Decoding
+from vicabench.engine.loop import Decoding, InterruptedVideo
 from vicabench.engine.plan import (
     ByVideo,
     asked_record,
@@ -26,6 +25,7 @@ from vicabench.engine.plan import (
 )
 from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import refuse_other_part
+from vicabench.engine.telling import Telling, listening
 from vicabench.engine.timing import Timing
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
@@ -67,7 +67,8 @@ def run(
     what may be wrong but costs no answer, and at the end, also of an interrupted run, `timed`
     with how the time was spent. An adapter that takes longer than `answer_seconds` over a video
     ends the run: `given_up` is told so, once that is safe on disk, and ends the process; a worker
-    elsewhere is lost over it. Raises the kinds of UserError that adapters and run folders raise.
+    elsewhere is lost over it. Of a video that Ctrl-C interrupts the answers that are there are
+    kept. Raises the kinds of UserError that adapters and run folders raise.
     """
     job = Job(
         model=model,
@@ -93,9 +94,23 @@ def run(
         videos = team.answer(todo, partial(_overdue, store, given_up))
         account = _accounted(store, team, str(start["started"]), warned, timed)
         with account, closing(videos), _log_to(folder, warned):
-            for predictions in videos:
-                store.append(predictions)
-                answered(predictions)
+            _keep(store, videos, answered)
+
+
+def _keep(
+    store: RunFolder,
+    videos: Iterator[list[Prediction]],
+    answered: Callable[[Sequence[Prediction]], None],
+) -> None:
+    """Write what comes of every video, and of one that is interrupted what had come by then."""
+    try:
+        for predictions in videos:
+            store.append(predictions)
+            answered(predictions)
+    except InterruptedVideo as interrupted:
+        if interrupted.predictions:  # which may have been paid for
+            store.append(interrupted.predictions)
+        raise
 
 
 def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
@@ -123,18 +138,6 @@ def _overdue(
     except Exception as error:  # whatever it is, the other thread hangs and the process must end
         said = str(error)
     given_up(said)
-
-
-class _Telling(logging.Handler):
-    """Passes on the text of warnings; errors are told with the answers that they cost."""
-
-    def __init__(self, warned: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._warned = warned
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.WARNING:
-            self._warned(record.getMessage())
 
 
 class _Log(logging.FileHandler):
@@ -165,15 +168,10 @@ def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
     Warnings are passed on to `warned` as well.
     """
     file = _Log(folder / "errors.log", warned)
-    handlers: tuple[logging.Handler, ...] = (file, _Telling(warned))
-    loggers = [logging.getLogger(name) for name in ("vicabench", "vica")]
-    for logger, handler in product(loggers, handlers):
-        logger.addHandler(handler)
     try:
-        yield
+        with listening(file, Telling(warned)):
+            yield
     finally:
-        for logger, handler in product(loggers, handlers):
-            logger.removeHandler(handler)
         file.close()
 
 

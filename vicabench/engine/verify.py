@@ -32,9 +32,11 @@ def verifiable(
     context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.frames, options=options)
     adapter = build_adapter(model, context)
     if not hasattr(adapter, "both_ways"):
+        prefill = adapter.settings.get("prefill")
+        why = f" (prefill {prefill})" if prefill else ""
         raise ConfigError(
-            f"{model} has only one way of answering, so there is nothing to compare. verify is for "
-            "models that share the prefill of a video: docs/models.md names them."
+            f"{model} has only one way of answering{why}, so there is nothing to compare. verify "
+            "is for models that share the prefill of a video: docs/models.md names them."
         )
     return adapter
 

@@ -100,6 +100,7 @@ class HFAdapter:
         A text is asked as it is, not in a benchmark's wording. ConfigError for a video that does
         not fit in the context or in memory.
         """
+        self._say_notes()
         # Two texts with nothing in common: the prefix is what any two prompts share.
         with explained():
             encoded = self._encode(video, [self._text(video, text) for text in ("A", "b")])
@@ -153,6 +154,7 @@ class SharingAdapter(HFAdapter):
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Each question answered from a shared prefill, and by its whole prompt alone."""
+        self._say_notes()
         texts = [self._text(video, vsi_bench(question)) for question in questions]
         encoded = self._encode(video, texts)
         whole = self._encode(video, ())
