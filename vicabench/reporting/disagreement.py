@@ -13,6 +13,7 @@ from tabulate import tabulate
 from vicabench.disagreement import Difference, Disagreement, Example
 from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of
 from vicabench.reporting.comparison import difference_text
+from vicabench.reporting.sheets import guarded
 from vicabench.text import printable
 
 Titled = tuple[str, list[str], list[list[str]]]  # title, names of columns, rows
@@ -60,7 +61,7 @@ def latex_disagreement(found: Disagreement) -> str:
     for title, names, rows in _tables(found, ", "):
         cells = [[_ascii(cell) for cell in row] for row in rows]
         table = tabulate(cells, names, tablefmt="latex_booktabs", disable_numparse=True)
-        parts.append(f"% {title}\n{table}")
+        parts.append(f"% {title}\n{guarded(table)}")
     return "\n".join(parts)
 
 

@@ -165,6 +165,6 @@ def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> st
     videos = ", ".join(dict.fromkeys(f"{len({g.video for g in a}):,}" for a in asked))
     return (
         f"n = {counts} numeric questions in {videos} videos; protocol {protocol.name}. Medians "
-        "with 95% intervals, bootstrap over videos; none: questions without a readable number. Beyond 1/16 "
-        "and 16: in the outermost bins."
+        "with 95% intervals, bootstrap over videos; none: questions without a readable number. "
+        "Beyond 1/16 and 16: in the outermost bins."
     )
