@@ -27,6 +27,10 @@ NOTE = (
 
 def show_disagreement(console: Console, found: Disagreement) -> None:
     """Print the differences and the examples under the table of the runs."""
+    console.print()
+    if found.alike:
+        console.print(Text(_alike(found)))
+        return
     title, names, rows = _differences(found, "\n")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
     for place, name in enumerate(names):
@@ -46,6 +50,8 @@ def show_disagreement(console: Console, found: Disagreement) -> None:
 
 def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> str:
     """The same as Markdown tables under headings."""
+    if found.alike:
+        return escape(_alike(found))
     parts = []
     for title, names, rows in _tables(found, ", "):
         cells = [[escape(cell) for cell in row] for row in rows]
@@ -63,6 +69,12 @@ def latex_disagreement(found: Disagreement) -> str:
         table = tabulate(cells, names, tablefmt="latex_booktabs", disable_numparse=True)
         parts.append(f"% {title}\n{guarded(table)}")
     return "\n".join(parts)
+
+
+def _alike(found: Disagreement) -> str:
+    """What there is to say of a run in which nothing differs."""
+    others = ", ".join(_others(found))
+    return f"{found.model}: every reply is read by {others} as by {found.against}."
 
 
 def _ascii(cell: str) -> str:
