@@ -105,7 +105,7 @@ def test_an_exact_answer_leans_to_neither_side(tmp_path: Path) -> None:
     rows = [{**row, "response": row["ground_truth"]} for row in rows_about(4)]
     one = load_run(write_run(tmp_path / "exact", "lab/exact", rows))
     panel = figures.errors([one], OFFICIAL).axes[0]
-    outline = panel.patches[-1].get_path().vertices
+    outline = np.asarray(panel.patches[-1].get_path().vertices)
     high = outline[outline[:, 1] > 0][:, 0]
     assert high.min() * high.max() == pytest.approx(1.0)  # as far below 1 as above it
 
@@ -114,7 +114,7 @@ def test_medians_of_several_runs_stand_in_rows_over_their_outlines(run: Run) -> 
     panel = figures.errors([run, run], OFFICIAL).axes[0]
     assert [text.get_text() for text in panel.texts] == ["2 none", "0.50"] * 2
     rows = [text.get_position()[1] for text in panel.texts[1::2]]
-    tallest = max(patch.get_path().vertices[:, 1].max() for patch in panel.patches)
+    tallest = max(np.asarray(p.get_path().vertices)[:, 1].max() for p in panel.patches)
     assert rows[0] > rows[1] > tallest
 
 
