@@ -47,6 +47,11 @@ class Disagreement:
     differences: tuple[Difference, ...]
     examples: tuple[Example, ...]
 
+    @property
+    def alike(self) -> bool:
+        """Whether every protocol reads the same answer in every reply."""
+        return not any(difference.read for difference in self.differences)
+
 
 def disagreement(run: Run, protocols: Sequence[Protocol]) -> Disagreement:
     """Compare each protocol with the first, question by question."""

@@ -106,6 +106,14 @@ def hostile_page(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_protocols(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same runs without frames, by two protocols."""
+    folder = tmp_path_factory.mktemp("protocols")
+    runs = [write_run(folder / name, rows) for name, rows in hostile_rows().items()]
+    return report(folder, *runs, "--frames", 0, "--protocol", "official,lmms-eval")
+
+
+@pytest.fixture(scope="session")
 def large_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of as many questions and videos as VSI-Bench has."""
     folder = tmp_path_factory.mktemp("large")

@@ -62,6 +62,20 @@ def test_thoughts_are_folded_beside_the_reply(browser: Browser, hostile_page: Pa
     assert "Thoughts (6 words)" in browser.text(".answer:last-child details")
     browser.driver.find_element("css selector", ".answer:last-child summary").click()
     assert browser.text(".answer:last-child details pre").startswith("First the <i>chair</i>")
+    browser.choose("text", "then the table")
+    assert browser.text("#found") == "1 of 61 questions"
+
+
+def test_protocols_stand_side_by_side_with_how_far_they_are_apart(
+    browser: Browser, two_protocols: Path
+) -> None:
+    browser.open(two_protocols)
+    good, bad = browser.texts("#protocols tbody tr td:nth-child(3) .gap")[:2]
+    assert good == "every reply read alike"
+    # The first number of a text that is none, and the letter behind a thought.
+    assert bad.endswith("2 read differently")
+    browser.driver.find_element("css selector", "#protocols summary").click()
+    assert browser.texts("#protocols details tbody th")[:2] == ["official", "lmms-eval"]
 
 
 def test_a_link_shows_its_question_with_frames_options_and_truth(

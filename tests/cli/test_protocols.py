@@ -70,6 +70,31 @@ def test_replies_that_are_read_differently_are_shown_harmless_and_short(
     assert max(len(line) for line in narrow.splitlines()) <= 80
 
 
+def test_replies_that_are_read_alike_take_a_line_and_not_a_table(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    rows = [{**row, "response": row["ground_truth"]} for row in rows_about(2)]
+    write_jsonl(tmp_path / "p.jsonl", rows)
+    for name in ("terminal", "markdown"):
+        done = vicabench("score", "p.jsonl", "--protocol", PROTOCOLS, "--format", name)
+        assert "every reply is read by" in done.stdout
+        assert "difference to" not in done.stdout
+
+
+def test_no_row_of_a_latex_table_is_taken_for_the_space_after_the_one_before(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    for name in ("[x] model", "* model"):  # LaTeX takes `\\\\ [x]` for a length, and does not end
+        write_jsonl(tmp_path / f"{name}.jsonl", in_a_sentence(rows_about(2)))
+    names = ("[x] model.jsonl", "* model.jsonl")
+    scored = vicabench("score", *names, "--protocol", PROTOCOLS, "--format", "latex").stdout
+    reported = vicabench("report", *names, "--format", "latex").stdout
+    for said in (scored, reported):
+        assert "{[}x] model" in said
+        assert "{*} model" in said
+        assert not any(line.lstrip().startswith(("[", "*")) for line in said.splitlines())
+
+
 def test_what_has_no_answer_is_counted_by_its_reason(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = in_words(rows_about(1))
     rows[0] |= {"response": "well", "stop": "length"}

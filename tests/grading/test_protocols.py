@@ -100,3 +100,12 @@ def test_a_grade_tells_why_there_is_no_answer(
     grade = grade_reply("official", "route_planning", reply, "B", stop=stop)
     assert grade.outcome == outcome
     assert (grade.read is None) == (outcome != "answered")
+
+
+def test_a_letter_that_is_no_option_is_no_answer() -> None:
+    options = ("A. left", "B. right")
+    task = "object_rel_direction_easy"
+    for reply, outcome in (("I think it is left", "unreadable"), ("b", "answered")):
+        for known in (options, ()):
+            assert grade_reply("official", task, reply, "A", options=known).outcome == outcome
+    assert grade_reply("official", task, "C", "A", options=options).read is None

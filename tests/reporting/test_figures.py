@@ -101,6 +101,29 @@ def test_ratios_are_answers_over_truths_and_what_is_unreadable_is_counted(run: R
     assert found.missing == 2
 
 
+def test_an_exact_answer_leans_to_neither_side(tmp_path: Path) -> None:
+    rows = [{**row, "response": row["ground_truth"]} for row in rows_about(4)]
+    one = load_run(write_run(tmp_path / "exact", "lab/exact", rows))
+    panel = figures.errors([one], OFFICIAL).axes[0]
+    outline = np.asarray(panel.patches[-1].get_path().vertices)
+    high = outline[outline[:, 1] > 0][:, 0]
+    assert high.min() * high.max() == pytest.approx(1.0)  # as far below 1 as above it
+
+
+def test_medians_of_several_runs_stand_in_rows_over_their_outlines(run: Run) -> None:
+    panel = figures.errors([run, run], OFFICIAL).axes[0]
+    assert [text.get_text() for text in panel.texts] == ["2 none", "0.50"] * 2
+    rows = [text.get_position()[1] for text in panel.texts[1::2]]
+    tallest = max(np.asarray(p.get_path().vertices)[:, 1].max() for p in panel.patches)
+    assert rows[0] > rows[1] > tallest
+
+
+def test_a_radar_says_intervals_only_where_it_draws_them(run: Run) -> None:
+    scores = run.scores(OFFICIAL)
+    assert "bootstrap" in texts(figures.radar([scores] * 3))
+    assert "bootstrap" not in texts(figures.radar([scores] * 4))
+
+
 def test_medians_and_shares_agree_with_their_definitions() -> None:
     generator = np.random.default_rng(5)
     values = generator.lognormal(size=301).tolist()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import string
 
+from vicabench.grading.letters import LETTERS
 from vicabench.grading.metrics import exact_match, mean_relative_accuracy
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
@@ -45,9 +47,15 @@ def _read(question: Question, reply: str, protocol: Protocol) -> tuple[str | Non
             return None, 0.0
         return repr(number), mean_relative_accuracy(number, float(question.answer))
     letter = protocol.read_choice(reply, question.options)
-    if letter is None:
+    if letter is None or letter.upper() not in _choices(question):
         return None, 0.0
     return letter, exact_match(letter, question.answer)
+
+
+def _choices(question: Question) -> set[str]:
+    """The letters that answer the question: the `I` of `I think` is none, whoever reads it."""
+    known = string.ascii_uppercase[: len(question.options)] or LETTERS
+    return {*known, question.answer.upper()}
 
 
 def _outcome(read: str | None, reply: str | None, stop: str | None) -> str:

@@ -13,6 +13,7 @@ from tabulate import tabulate
 from vicabench.disagreement import Difference, Disagreement, Example
 from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of
 from vicabench.reporting.comparison import difference_text
+from vicabench.reporting.sheets import guarded
 from vicabench.text import printable
 
 Titled = tuple[str, list[str], list[list[str]]]  # title, names of columns, rows
@@ -26,6 +27,10 @@ NOTE = (
 
 def show_disagreement(console: Console, found: Disagreement) -> None:
     """Print the differences and the examples under the table of the runs."""
+    console.print()
+    if found.alike:
+        console.print(Text(_alike(found)))
+        return
     title, names, rows = _differences(found, "\n")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
     for place, name in enumerate(names):
@@ -45,6 +50,8 @@ def show_disagreement(console: Console, found: Disagreement) -> None:
 
 def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> str:
     """The same as Markdown tables under headings."""
+    if found.alike:
+        return escape(_alike(found))
     parts = []
     for title, names, rows in _tables(found, ", "):
         cells = [[escape(cell) for cell in row] for row in rows]
@@ -60,8 +67,14 @@ def latex_disagreement(found: Disagreement) -> str:
     for title, names, rows in _tables(found, ", "):
         cells = [[_ascii(cell) for cell in row] for row in rows]
         table = tabulate(cells, names, tablefmt="latex_booktabs", disable_numparse=True)
-        parts.append(f"% {title}\n{table}")
+        parts.append(f"% {title}\n{guarded(table)}")
     return "\n".join(parts)
+
+
+def _alike(found: Disagreement) -> str:
+    """What there is to say of a run in which nothing differs."""
+    others = ", ".join(_others(found))
+    return f"{found.model}: every reply is read by {others} as by {found.against}."
 
 
 def _ascii(cell: str) -> str:

@@ -6,6 +6,7 @@ or replied can be taken for markup.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -115,9 +116,8 @@ def _markdown_sheet(sheet: Sheet) -> str:
 
 
 def _latex_sheet(sheet: Sheet) -> str:
-    table = (
-        _tabulated(sheet, one_line, "latex_booktabs").replace("−", "$-$").replace("†", r"\dag{}")
-    )
+    table = guarded(_tabulated(sheet, one_line, "latex_booktabs"))
+    table = table.replace("−", "$-$").replace("†", r"\dag{}")
     return "\n".join([*(f"% {one_line(text)}" for text in (sheet.title, *sheet.notes)), table])
 
 
@@ -126,6 +126,11 @@ def _tabulated(sheet: Sheet, escape: Callable[[str], str], style: str) -> str:
     rows = [[escape(cell) for cell in row] for row in sheet.rows]
     titles = [escape(column) for column in sheet.columns]
     return tabulate(rows, titles, tablefmt=style, colalign=sides, disable_numparse=True)
+
+
+def guarded(table: str) -> str:
+    """A LaTeX tabular of which no row begins with `[` or `*`, which end the one before."""
+    return re.sub(r"^(\s*)([\[*])", r"\1{\2}", table, flags=re.MULTILINE)
 
 
 def one_line(text: str) -> str:

@@ -246,6 +246,8 @@ def _about(
             f"Published points are as printed ({sources}; n = {WHOLE:,} questions of VSI-Bench) "
             "and carry no intervals."
         )
+        said = [p.source.partition(" (")[2].removesuffix(")") for p in points]
+        parts += [f"{note}." for note in dict.fromkeys(said) if note]
     measured = [trace for trace in drawn if not trace.published]
     say = saturation if len(measured) == 1 else briefly
     parts += [text for t in measured if (text := say(t.name, t.tail, t.fit))]

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
@@ -27,12 +27,16 @@ from vicabench.reporting.figures.style import (
     shortened,
     styled,
 )
+from vicabench.reporting.figures.whiskers import arms
 from vicabench.results import Run
 from vicabench.shares import median_of
 from vicabench.types import ANSWERED, NUMERIC, TASK_OF_TYPE, TASKS, Task
 
-BINS = [float(2.0**place) for place in np.linspace(-4, 4, 33)]
-"""Edges in quarters of an octave; what lies beyond is drawn in the outermost bins."""
+BINS = [float(2.0**place) for place in np.linspace(-4.125, 4.125, 34)]
+"""Edges in quarters of an octave, exact answers in the middle of their bin: it leans to neither
+side. What lies beyond is drawn in the outermost bins."""
+LINE = 0.11
+"""Inches that the median of one of several runs takes."""
 TICKS = {1 / 16: "1/16", 1 / 4: "1/4", 1: "1", 4: "4", 16: "16"}
 
 
@@ -50,16 +54,16 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """A panel a numeric task: the distribution of answer / truth, one outline a run.
 
     To the left of 1 a model underestimates, to the right it overestimates. Each panel says the
-    median with its interval, and how many questions gave no number. ValueError for no run,
-    DataError for runs without a numeric question.
+    median with its interval (over the outlines, if there are several), and how many questions
+    gave no number. ValueError for no run, DataError for runs without a numeric question.
     """
     if not runs:
         raise ValueError("there is nothing to draw: no runs")
     tasks = [task for task in TASKS if task.kind == NUMERIC]
     if not any(TASK_OF_TYPE[g.task].kind == NUMERIC for run in runs for g in run.grades(protocol)):
         raise DataError("These runs hold no question that is answered with a number.")
-    lines = 1 + len(runs)
-    figure = blank(COLUMN, 2.2 + 0.18 * lines, says="Numeric answers divided by the truth")
+    height = 2.5 + 2 * LINE * (len(runs) - 1)
+    figure = blank(COLUMN, height, says="Numeric answers divided by the truth")
     panels = figure.subplots(2, 2, sharex=True)
     for task, axes in zip(tasks, panels.flat, strict=True):
         found = [ratios_of(run, protocol, task) for run in runs]
@@ -70,7 +74,10 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     if len(runs) > 1:
         # Not from a panel: a run without a number there has no line in it.
         looks = [look(place) for place in range(len(runs))]
-        handles = [Line2D([], [], color=drawn.colour, ls=drawn.line) for drawn in looks]
+        handles = [
+            Line2D([], [], color=drawn.colour, ls=drawn.line, marker=drawn.marker)
+            for drawn in looks
+        ]
         legend(figure, handles, [shortened(run.name) for run in runs])
     footer(figure, _about(runs, protocol, tasks))
     return figure
@@ -93,34 +100,62 @@ def _about_task(run: Run, task: Task) -> list[Any]:
 
 
 def _panel(axes: Axes, task: Task, found: Sequence[Ratios]) -> None:
-    notes = []
-    for place, one in enumerate(found):
-        drawn = look(place)
-        if one.ratios:
-            clipped = np.clip(one.ratios, BINS[0], BINS[-1] * 0.999)
-            weights = np.full(len(one.ratios), 100 / len(one.ratios))
-            if len(found) == 1:
-                axes.hist(clipped, BINS, weights=weights, color=PALE)
-            axes.hist(
-                clipped, BINS, weights=weights, histtype="step", color=drawn.colour,
-                ls=drawn.line, lw=1.0, label=str(place),
-            )  # fmt: skip
-        notes.append(_note(one))
+    peak = max((_outline(axes, one, place, len(found)) for place, one in enumerate(found)))
     axes.axvline(1, color=INK, lw=0.7)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(list(TICKS)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(TICKS.values())))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_title("\n".join([task.title, *notes]), fontsize=TINY - 0.5)
+    if len(found) > 1:
+        _medians(axes, found, peak or 1.0)
+    title = f"{task.title}{_note(found[0])}" if len(found) == 1 else task.title
+    axes.set_title(title, fontsize=TINY)
+
+
+def _outline(axes: Axes, one: Ratios, place: int, runs: int) -> float:
+    """Draw a run's distribution; the share in its fullest bin, 0 for no numbers."""
+    if not one.ratios:
+        return 0.0
+    drawn = look(place)
+    clipped = np.clip(one.ratios, BINS[0], BINS[-1] * 0.999)
+    weights = np.full(len(one.ratios), 100 / len(one.ratios))
+    if runs == 1:
+        axes.hist(clipped, BINS, weights=weights, color=PALE)
+    shares, _, _ = axes.hist(
+        clipped, BINS, weights=weights, histtype="step", color=drawn.colour,
+        ls=drawn.line, lw=1.0, label=str(place),
+    )  # fmt: skip
+    return float(np.max(shares))
+
+
+def _medians(axes: Axes, found: Sequence[Ratios], peak: float) -> None:
+    """A line a run over the outlines: its median with the interval, and what gave no number."""
+    room = 0.65 + LINE * len(found)  # inches of a panel
+    line = peak * LINE / (room - LINE * len(found) - 0.1)
+    axes.set_ylim(0, peak + line * (len(found) + 0.8))
+    axes.set_yticks([tick for tick in MaxNLocator(3).tick_values(0, peak) if tick <= peak])
+    for place, one in enumerate(found):
+        drawn, at = look(place), peak + line * (len(found) - place - 0.2)
+        words: dict[str, Any] = {"fontsize": TINY - 0.5, "va": "center_baseline", "color": INK}
+        if one.missing:
+            axes.text(BINS[0], at, f"{one.missing:,} none", ha="left", **words)
+        if one.ratios:
+            median, low, high = median_of(one.ratios, one.videos)
+            axes.errorbar(
+                [median], [at], xerr=arms(median, low, high), color=drawn.colour,
+                marker=drawn.marker, ms=2.6, lw=1.0, capsize=1.5,
+            )  # fmt: skip
+            axes.text(BINS[-1], at, f"{median:.2f}", ha="right", **words)
 
 
 def _note(one: Ratios) -> str:
-    """The median with its interval, and the questions without a number."""
+    """The questions without a number, and on a line of its own the median with its interval."""
+    silent = f", {one.missing:,} none" if one.missing else ""
     if not one.ratios:
-        return f"no numbers; {one.missing} none"
+        return f"{silent}\nno numbers"
     median, low, high = median_of(one.ratios, one.videos)
     ends = "[n/a]" if math.isnan(low) else f"[{low:.2f}, {high:.2f}]"
-    return f"median {median:.2f} {ends}; {one.missing} none"
+    return f"{silent}\nmedian {median:.2f} {ends}"
 
 
 def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> str:
@@ -130,6 +165,6 @@ def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> st
     videos = ", ".join(dict.fromkeys(f"{len({g.video for g in a}):,}" for a in asked))
     return (
         f"n = {counts} numeric questions in {videos} videos; protocol {protocol.name}. Medians "
-        "with 95% intervals over videos; none: questions without a readable number. Beyond 1/16 "
-        "and 16: in the outermost bins."
+        "with 95% intervals, bootstrap over videos; none: questions without a readable number. "
+        "Beyond 1/16 and 16: in the outermost bins."
     )

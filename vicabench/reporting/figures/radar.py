@@ -25,10 +25,14 @@ from vicabench.reporting.figures.style import (
 )
 from vicabench.types import TASKS, Scores
 
+BANDS = 3
+
 
 @styled
 def radar(scores: Sequence[Scores]) -> Figure:
-    """One polygon a model, its 95% intervals as a band; tasks without questions are gaps.
+    """One polygon a model; tasks without questions are gaps.
+
+    The 95% intervals are bands for up to `BANDS` models; more would cover one another.
 
     ValueError for nothing to draw.
     """
@@ -39,7 +43,7 @@ def radar(scores: Sequence[Scores]) -> Figure:
     assert isinstance(axes, PolarAxes)  # noqa: S101  (for the type checker)
     angles = np.linspace(0, 2 * np.pi, len(TASKS), endpoint=False)
     for place, row in enumerate(scores):
-        _polygon(axes, angles, row, place, band=len(scores) <= 3)
+        _polygon(axes, angles, row, place, band=len(scores) <= BANDS)
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
     axes.set_xticks(angles, [task.title for task in TASKS], fontsize=SMALL)
@@ -53,7 +57,8 @@ def radar(scores: Sequence[Scores]) -> Figure:
     axes.grid(color=GRID, lw=0.5)
     axes.spines["polar"].set_color(GRID)
     legend(figure, *axes.get_legend_handles_labels())
-    footer(figure, f"Scores in %. {basis(scores)} {INTERVALS}")
+    said = INTERVALS if len(scores) <= BANDS else "95% intervals are in the bars of every task."
+    footer(figure, f"Scores in %. {basis(scores)} {said}")
     return figure
 
 
@@ -68,6 +73,7 @@ def _polygon(axes: PolarAxes, angles: np.ndarray, row: Scores, place: int, *, ba
         color=drawn.colour,
         ls=drawn.line,
         marker=drawn.marker,
+        clip_on=False,  # the marks of a perfect score stand on the rim
         label=shortened(row.model),
     )
     if band:

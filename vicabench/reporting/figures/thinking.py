@@ -53,7 +53,7 @@ def adoption(series: Series | None = None, published: Sequence[ThinkingPoint] = 
             name = f"{way}, published" if ours and not solid else way
             _line(above, rows, [row.ways[number] for row in rows], number, name, solid=solid)
         if rows:
-            _line(below, rows, [row.average for row in rows], 5, "", solid=solid)
+            _line(below, rows, [row.average for row in rows], 4, "", solid=solid)
     above.set_ylabel("Share of replies (%)")
     above.set_ylim(-4, 104)
     below.set_ylabel("Average score (%)")

@@ -101,9 +101,15 @@ def _tables(report: Report) -> dict[str, Any]:
         "scored": [title for _, title in WITH_VALID],
         "scores": tables.score_rows(report.scores),
         "notes": [*report.notes, *notes_on(report.scores, ())],
-        "graded": [(run.name, tables.protocol_rows(run, report.protocols)) for run in report.runs]
-        if several
-        else [],
+        "graded": [
+            {
+                "model": run.name,
+                "overview": tables.protocol_overview(run, report.protocols),
+                "rows": tables.protocol_rows(run, report.protocols),
+            }
+            for run in report.runs
+            if several
+        ],
         "compared": [tables.compared(found) for found in report.comparisons],
         "came_to": tables.outcome_rows(report.scores),
         "errors": errors,

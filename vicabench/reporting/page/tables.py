@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vicabench.disagreement import disagreement
 from vicabench.grading.protocols import Protocol
 from vicabench.paired import Comparison, Difference
 from vicabench.reporting.cells import (
@@ -58,6 +59,17 @@ def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
     return [
         {"title": title, "numbers": numbers} for title, numbers in zip(titles, found, strict=True)
     ]
+
+
+def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
+    """A cell a protocol: the average, and how far it is from the first one's."""
+    told = disagreement(run, protocols)
+    cells = [{**cell(run.scores(protocol).overall), "gap": ""} for protocol in protocols]
+    for found, difference in zip(cells[1:], told.differences, strict=True):
+        read = sum(difference.read.values())
+        gap = difference_text(difference.points.overall).replace("\n", " ")
+        found["gap"] = f"{gap}; {read:,} read differently" if read else "every reply read alike"
+    return cells
 
 
 def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:

@@ -34,12 +34,12 @@ function frames(video) {
   return known.get(video);
 }
 
-// What a search looks through, per question: its words, and every reply to it.
+// What a search looks through, per question: its words, and every reply to it, thoughts included.
 const haystacks = once(() => {
   const replies = RUNS.map((run) => run.replies());
   return DATA.id.map((id, q) => {
     const own = [id, videoOf(q), DATA.text[q], ...(DATA.options[q] ?? [])];
-    const given = replies.flatMap((run) => [run.reply[q], run.error[q]]);
+    const given = replies.flatMap((run) => [run.reply[q], run.error[q], run.thoughts[q]]);
     return [...own, ...given].filter(Boolean).join("\n").toLowerCase();
   });
 });

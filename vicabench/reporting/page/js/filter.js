@@ -94,8 +94,11 @@ function matching(state) {
   for (let q = 0; q < TOTAL; q++) if (all.every((test) => test(q))) found.push(q);
   const key = sortKey(state);
   if (key === null) return found;
-  const keyed = found.map((q) => [key(q), q]);
-  const last = (value) => (Number.isNaN(value) ? Infinity : value);
-  keyed.sort(([a, q], [b, other]) => (last(a) < last(b) ? -1 : last(a) > last(b) ? 1 : q - other));
-  return keyed.map(([, q]) => q);
+  const keys = new Float64Array(TOTAL);
+  for (const q of found) {
+    const value = key(q);
+    keys[q] = Number.isNaN(value) ? Infinity : value; // what has no key comes last
+  }
+  const before = (q, other) => (keys[q] < keys[other] ? -1 : keys[q] > keys[other] ? 1 : q - other);
+  return found.sort(before);
 }
