@@ -69,8 +69,8 @@ def _of_a_pack(
     query, key, value = qkv
     parts = []
     if prefix:
-        shared = (one[:, :, :prefix] for one in qkv)
-        parts.append(sdpa_attention_forward(module, *shared, None, **options)[0])
+        shared = (query[:, :, :prefix], key[:, :, :prefix], value[:, :, :prefix], None)
+        parts.append(sdpa_attention_forward(module, *shared, **options)[0])
     if len(visible_OL):
         own = (query[:, :, prefix:], key, value, visible_OL[None, None])
         parts.append(sdpa_attention_forward(module, *own, **options)[0])
