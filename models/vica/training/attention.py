@@ -21,16 +21,16 @@ def attention_of(hardware: Hardware, batch: Batch, device: torch.device) -> str:
     own. FlexAttention compiles one, and SDPA takes a mask of all pairs of positions, which costs
     several times as much. FlashAttention takes no mask, so it is for packs of one.
     """
-    packed = batch.pack > 1
+    packed, on_cpu = batch.pack > 1, device.type == "cpu"
     if hardware.attention == "auto":
         if packed:
             return SHARED_PREFIX
-        flash = device.type != "cpu" and find_spec("flash_attn") is not None
-        return FLASH if flash else SDPA
-    known = [SHARED_PREFIX, FLEX, SDPA, *([] if packed else [FLASH])]
+        return FLASH if not on_cpu and find_spec("flash_attn") is not None else SDPA
+    # On a CPU FlexAttention has no backward pass.
+    known = [SHARED_PREFIX, SDPA, *([] if on_cpu else [FLEX] if packed else [FLEX, FLASH])]
     if hardware.attention not in known:
         raise TrainingError(
-            f"hardware.attention={hardware.attention} cannot compute packs of {batch.pack}: choose "
-            f"{', '.join(known)} or auto"
+            f"hardware.attention={hardware.attention} cannot compute packs of {batch.pack} on "
+            f"{device.type}: choose {', '.join(known)} or auto"
         )
     return hardware.attention

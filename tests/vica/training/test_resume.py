@@ -85,8 +85,8 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
             "hardware.precision was 'fp32' and is 'bf16'",
         ),
         (
-            lambda c, _: replace(c, hardware=replace(c.hardware, attention="flex_attention")),
-            "the attention that was chosen was shared_prefix and is flex_attention",
+            lambda c, _: replace(c, hardware=replace(c.hardware, attention="sdpa")),
+            "the attention that was chosen was shared_prefix and is sdpa",
         ),
         (other_base, "the content of the base was sha256:[0-9a-f]+ and is sha256:[0-9a-f]+"),
         (other_data, "mixture.sources.0.path was '.*' and is '.*'.*the content of the data was"),
