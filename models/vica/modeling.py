@@ -163,7 +163,7 @@ class ViCA(Qwen2ForCausalLM):
         )
 
     @torch.no_grad()
-    def generate(  # type: ignore[override]  # ids come by their own name, the rest by theirs
+    def generate(
         self,
         input_ids: Tensor | None = None,
         *,
@@ -200,7 +200,7 @@ class ViCA(Qwen2ForCausalLM):
             options,
             self.vocabulary,
         )
-        return super().generate(  # type: ignore[misc]  # they type self too narrowly
+        return super().generate(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             generation_config=settings,
