@@ -13,7 +13,7 @@ from vicabench.errors import ConfigError
 if TYPE_CHECKING:
     from vica.training.config import TrainingConfig
 
-KEPT = "The last checkpoint is kept: type the same command with --resume last to go on."
+KEPT = "Checkpoints are kept. Once there is one, the same command with --resume last goes on."
 
 
 def command(

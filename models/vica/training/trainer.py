@@ -262,13 +262,17 @@ class _Steps(TrainerCallback):
         self.trainer = trainer
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Before the weights change."""
+        """Before the weights change; with DeepSpeed, after, and before anything is saved."""
         self.trainer.check_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002
-        """Save after the steps of the plan's shares, and count epochs as the plan does."""
+        """Save after the steps of the plan's shares, and count epochs as the plan does.
+
+        Before saving it logs, which adds up what could not be read: a checkpoint records it.
+        """
         state.epoch *= self.trainer.run_config.epochs  # the Trainer takes the plan for one
         control.should_save = state.global_step in self.trainer.names
+        control.should_log = control.should_log or control.should_save
         return control
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:  # noqa: ARG002

@@ -130,8 +130,10 @@ def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
     (tmp_path / "data.json").write_text(json.dumps(records), encoding="utf-8")
     sources = (Source(path=str(tmp_path / "data.json")),)
     config = make(tmp_path / "out", epochs=2, mixture=Mixture(sources=sources, max_bad=0.5))
-    train(config)
+    config = replace(config, logging=replace(config.logging, steps=1000))  # and at checkpoints
+    folder = train(config)
     assert logged(config.output, "unreadable")[-1] == 2
+    assert json.loads((folder / "training.json").read_text())["unreadable"] == 2
     (named,) = (tmp_path / "out" / "unreadable.txt").read_text().splitlines()  # once for all epochs
     assert f"{tmp_path / 'data.json'}, record 2: {tmp_path / 'broken.mp4'} cannot be read" in named
 
