@@ -83,6 +83,8 @@ def training_rooms(folder: Path, rooms: TrainingRooms, terminal: Console) -> Non
 @contextmanager
 def bar(terminal: Console, title: str, total: int) -> Iterator[Tell]:
     """A progress bar, and the function that moves it."""
+    if not terminal.is_terminal:  # a log has the bar only when it is full
+        terminal.print(f"{title} ...")
     columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
     with Progress(*columns, console=terminal) as progress:
         task = progress.add_task(title, total=total)
