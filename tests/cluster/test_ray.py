@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import wait_until_ended
 from tests.support import Row, Vicabench, install_adapter, read_jsonl, refuses
 
 pytestmark = [
@@ -161,7 +162,7 @@ def test_actors_end_with_their_driver_and_the_run_can_be_continued(
     _, err = run.communicate(timeout=60)
     assert run.returncode == (130 if number == signal.SIGINT else -9), err
     (actor,) = processes(tmp_path)
-    wait_for_end(actor)
+    wait_until_ended(actor)
     kept = file.read_text(encoding="utf-8")
     assert vicabench(*asked(clips, "--out", "run"), **slow).returncode == 0
     assert file.read_text(encoding="utf-8").startswith(kept)
@@ -173,11 +174,3 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(
 ) -> None:
     on_ray = ("--executor", "ray", "--address", address, "--gpus-per-worker", "1")
     refuses(vicabench(*asked(clips, *on_ray), **slow), "has 0 GPUs")
-
-
-def wait_for_end(pid: int) -> None:
-    for _ in range(1200):
-        if not Path(f"/proc/{pid}").exists():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {pid} is still there")

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from vica.video import available_decoders
 
 from tests import videos
+from tests.processes import children, decoding_processes, ended, wait_until_ended
 from vicabench.engine.decode import DecodeAhead
 from vicabench.errors import UserError
 
@@ -47,20 +47,6 @@ def nothing_left_behind() -> Iterator[None]:
     assert children(os.getpid()) <= before
 
 
-def children(parent: int) -> set[int]:
-    lists = Path(f"/proc/{parent}/task").glob("*/children")
-    return {int(child) for file in lists for child in file.read_text().split()}
-
-
-def decoding_processes(parent: int) -> set[int]:
-    """Those children of `parent` that decode; waits until there is one."""
-    while True:
-        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(parent)}
-        if found := {pid for pid, command in commands.items() if b"decode_worker" in command}:
-            return found
-        time.sleep(0.01)
-
-
 def kill_decoding_process() -> None:
     (pid,) = decoding_processes(os.getpid())
     os.kill(pid, signal.SIGKILL)
@@ -70,22 +56,6 @@ def bytes_read() -> int:
     """By this process, from files and pipes alike."""
     counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(counts["rchar"])
-
-
-def ended(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"
-
-
-def wait_until_ended(pid: int) -> None:
-    for _ in range(1000):
-        if ended(pid):
-            return
-        time.sleep(0.01)
-    pytest.fail(f"process {pid} is still running")
 
 
 def test_yields_every_video_in_order_and_a_bad_one_as_an_error(tmp_path: Path, clip: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import wait_until_ended
 from tests.support import Row, Vicabench, install_adapter, read_jsonl, refuses
 from vicabench.engine.timing import Timing, summed
 from vicabench.types import Spent
@@ -159,19 +160,7 @@ def test_no_worker_outlives_the_run(
     assert process.returncode == (130 if number == signal.SIGINT else -9), err
     assert ("the same command continues" in err) == (number == signal.SIGINT)
     for path in (tmp_path / "processes").iterdir():
-        wait_for_end(int(path.name))
-
-
-def wait_for_end(pid: int) -> None:
-    for _ in range(600):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        if state == "Z":
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"process {pid} is still there")
+        wait_until_ended(int(path.name))
 
 
 def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from vica.tiny import write_tiny_checkpoint
 
 from tests.faults.bench import Bench, quiet
+from tests.processes import decoding_processes
 from tests.support import install_adapter, read_jsonl, rows_about, write_jsonl
 from tests.videos import write_clip
 
@@ -36,7 +36,8 @@ def test_a_video_that_takes_its_decoder_down_is_one_error_and_can_be_asked_again
     options = ("--frames", "4", "--decoder", "pyav", "--frame-cache", "frames")
     with filmed.start(*options) as process:
         with (filmed.folder / "clip1.mp4").open("wb"):  # once the decoder has opened it too
-            os.kill(decoder_of(process.pid), signal.SIGSEGV)
+            (decoder,) = decoding_processes(process.pid)
+            os.kill(decoder, signal.SIGSEGV)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "20 of 40 questions unanswered, counted as wrong" in out
@@ -54,15 +55,6 @@ def test_a_video_that_takes_its_decoder_down_is_one_error_and_can_be_asked_again
     quiet(done)
     assert done.returncode == 0
     assert len(filmed.answers()) == 40
-
-
-def decoder_of(run: int) -> int:
-    while True:
-        for file in Path(f"/proc/{run}/task").glob("*/children"):
-            for pid in map(int, file.read_text().split()):
-                if b"decode_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    return pid
-        time.sleep(0.01)
 
 
 def test_a_group_that_memory_is_short_of_is_split_and_answered(

@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given
@@ -54,15 +55,15 @@ def test_a_predictions_file(tmp_path: Path, lines: list[bytes]) -> None:
         build(str(file), AdapterContext(benchmark=NOTHING, seed=0))
 
 
-def good_config(folder: Path) -> dict[str, Any]:
-    write_run(folder, "m", ROWS)
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def good_config() -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        written = write_run(Path(folder, "run"), "m", ROWS) / "config.json"
+        config: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     origin = {"from": "x", "file": "f", "rows": 3, "unreadable": 1, "problems": []}
-    shutil.rmtree(folder)
     return {**config, "starts": [{"started": "2026-01-01", "imported": origin}]}
 
 
-CONFIG = good_config(Path(__file__).parent / "never")
+CONFIG = good_config()
 
 
 @fuzzed
