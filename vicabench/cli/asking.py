@@ -42,6 +42,7 @@ def ask_all(request: Request) -> None:
     """Answer all questions, and exit with 1 if one has no answer."""
     terminal = console(stderr=True)
     check_decoder(request.decoder)
+    _check_questions(request.questions)
     request.video.stat()  # before a large model is loaded; a missing file is an OSError
     adapter = _adapter(request)
     video, decoding = _decoded(request)
@@ -55,6 +56,12 @@ def ask_all(request: Request) -> None:
         )
         failed = _answered(request, ask, terminal)
     sys.exit(1 if failed else 0)
+
+
+def _check_questions(questions: Sequence[str]) -> None:
+    for number, question in enumerate(questions, start=1):
+        if not question.strip():
+            raise ConfigError(f"Question {number} of {len(questions)} is empty: leave it out.")
 
 
 def _answered(request: Request, ask: Ask, terminal: Console) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +56,7 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
         return Path(config.output) / config.name
     set_seed(config.seed)
     disable_progress_bar()  # of weights read and written, amid ours
+    os.environ.setdefault("WANDB_DIR", config.output)  # else it would write where one stands
     arguments = _arguments(config)
     if arguments.world_size != config.hardware.devices:
         raise TrainingError(
