@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests import warm as forked
 from tests.support import Vicabench, rows_about, write_jsonl
 from tests.videos import write_clip
 
@@ -41,3 +43,9 @@ def vicabench(tmp_path: Path) -> Vicabench:
         )
 
     return run
+
+
+@pytest.fixture
+def warm(tmp_path: Path) -> Vicabench:
+    """The same for commands that compute with a model, in a process forked from a warm one."""
+    return partial(forked.vicabench, tmp_path)

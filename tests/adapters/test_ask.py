@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from tests.support import refuses
+from tests.warm import vicabench
 
 QUESTIONS = ("How many chairs are there?", "Is there a table?")
 
 
-def command(place: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vicabench", *arguments],
-        input=typed,
-        capture_output=True,
-        text=True,
-        cwd=place,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
-        timeout=120,
-        check=False,
-    )
-
-
-def ask(place: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def ask(place: Path, *arguments: str, typed: str = "") -> CompletedProcess[str]:
     options = ("--model", "./tiny", "--frames", "3", "--max-new-tokens", "6")
-    return command(place, "ask", *arguments, *options, typed=typed)
+    return vicabench(place, "ask", *arguments, *options, typed=typed)
 
 
 def test_questions_about_a_video_are_answered_from_one_encoding(place: Path) -> None:
@@ -68,14 +55,16 @@ def test_what_cannot_be_asked_is_refused(place: Path) -> None:
     refuses(ask(place, "text.mp4", "Why?"), "text.mp4")
     refuses(ask(place, "missing.mp4", "Why?"), "missing.mp4", "No such file")
     refuses(ask(place, "clip0.mp4", "Why?", " "), "Question 2 of 2 is empty")
-    baseline = command(place, "ask", "clip0.mp4", "Why?", "--model", "baseline:random")
+    baseline = vicabench(place, "ask", "clip0.mp4", "Why?", "--model", "baseline:random")
     refuses(baseline, "baseline:random cannot be asked")
 
 
 def test_a_video_that_does_not_fit_is_refused_by_how_much(place: Path) -> None:
     # The times of a thousand frames, of a byte a token here, overflow what the frames leave.
     options = ("--model", "./tiny", "--frames", "1000", "--time-instruction")
-    refuses(command(place, "ask", "clip0.mp4", "Why?", *options), "more than the context of 32768")
+    refuses(
+        vicabench(place, "ask", "clip0.mp4", "Why?", *options), "more than the context of 32768"
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that nobody writes to")
@@ -85,9 +74,9 @@ def test_a_video_that_hangs_is_given_up(place: Path) -> None:
     refuses(ask(place, "endless.mp4", "Why?", *limits), "endless.mp4", "longer than 0.5 seconds")
 
 
-def verify(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def verify(place: Path, *arguments: str) -> CompletedProcess[str]:
     where = ("--benchmark", "questions.jsonl", "--frames", "4")
-    return command(place, "verify", *where, *arguments)
+    return vicabench(place, "verify", *where, *arguments)
 
 
 def test_verify_finds_both_ways_the_same_in_float32(place: Path) -> None:
@@ -125,7 +114,7 @@ def test_verify_refuses_what_has_one_way_only_and_reports_bad_videos(place: Path
     row = json.loads((place / "questions.jsonl").read_text().splitlines()[0])
     (place / "broken.mp4").write_text("no video")
     (place / "broken.jsonl").write_text(json.dumps({**row, "video": "broken.mp4"}) + "\n")
-    done = command(
+    done = vicabench(
         place, "verify", "--model", "./tiny", "--benchmark", "broken.jsonl", "--frames", "4"
     )
     assert done.returncode == 1

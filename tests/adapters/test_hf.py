@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from vica.video import read_frames
 from tests.hf_models import CHATML, KINDS, TEXT, tokenizer_of, write_hf_model
 from tests.support import read_jsonl, refuses
 from tests.videos import write_clip
+from tests.warm import vicabench
 from vicabench.adapters import build_adapter
 from vicabench.adapters.hf.adapter import HFAdapter, SharingAdapter
 from vicabench.adapters.hf.text import text_model
@@ -87,18 +85,6 @@ def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
         new = model.generate(**made, max_new_tokens=NEW, do_sample=False)
         ids = new[0, made["input_ids"].shape[1] :]
         yield processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
-
-
-def vicabench(place: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vicabench", *arguments],
-        cwd=place,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **extra},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def test_every_class_that_reads_images_runs_rooms_to_a_table(place: Path) -> None:

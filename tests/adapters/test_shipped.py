@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.support import Vicabench
 from vicabench.datasets.rooms.build import build
 
 
-def test_the_shipped_checkpoint_sees_how_large_rooms_are(tmp_path: Path) -> None:
+def test_the_shipped_checkpoint_sees_how_large_rooms_are(warm: Vicabench, tmp_path: Path) -> None:
     build(tmp_path / "rooms", scenes=8, seed=31337, width=160, height=120, fps=3, workers=2)
     options = ("--model", "vica2-rooms", "--frames", "12", "--max-new-tokens", "8")
     where = ("--benchmark", "rooms/questions.jsonl", "--tasks", "room_size_estimation")
     for blind in ((), ("--blind",)):
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "vicabench",
-                "run",
-                *options,
-                *where,
-                *blind,
-                "--format",
-                "json",
-            ],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "NO_COLOR": "1"},
-            timeout=240,
-            check=True,
-        )
+        done = warm("run", *options, *where, *blind, "--format", "json")
+        assert done.returncode == 0, done.stderr
         scores = json.loads(done.stdout)
         room = found(scores, "room_size_estimation")[0]["mean"]
         # Measured on 60 rooms: 91 [88, 93] sighted, 38 [29, 47] blind.

@@ -1,7 +1,6 @@
 """`--model CHECKPOINT`: the ViCA family asked by the benchmark, on tiny checkpoints."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from vica.video import read_frames
 
 from tests import hub as hubs
 from tests.support import read_jsonl, refuses
+from tests.warm import vicabench
 from vicabench.adapters import build_adapter
 from vicabench.adapters.vica import build
 from vicabench.datasets import Source, load_benchmark
@@ -30,13 +30,15 @@ Done = subprocess.CompletedProcess[str]
 
 
 def ask(place: Path, *arguments: str, env: dict[str, str] | None = None) -> Done:
-    command = [
-        sys.executable, "-m", "vicabench", "run", "--benchmark", "questions.jsonl",
+    command = (
+        "run", "--benchmark", "questions.jsonl",
         "--frames", str(FRAMES), "--max-new-tokens", str(NEW), *arguments,
-    ]  # fmt: skip
-    env = {**(env or os.environ), "NO_COLOR": "1", "COLUMNS": "160"}
+    )  # fmt: skip
+    if env is None:
+        return vicabench(place, *command)
+    words = [sys.executable, "-m", "vicabench", *command]
     return subprocess.run(
-        command, cwd=place, env=env, capture_output=True, text=True, timeout=120, check=False
+        words, cwd=place, env=env, capture_output=True, text=True, timeout=120, check=False
     )
 
 

@@ -71,36 +71,34 @@ def test_weights_that_come_damaged_are_no_success(vicabench: Vicabench, tmp_path
         assert vicabench("models", "fetch", REPO, **env).returncode == 0
 
 
-def test_the_token_budget_of_the_published_model_is_shown(vicabench: Vicabench) -> None:
-    done = vicabench("models", "show", "7b", "--frames", "64")
+def test_the_token_budget_of_the_published_model_is_shown(warm: Vicabench) -> None:
+    done = warm("models", "show", "7b", "--frames", "64")
     assert done.returncode == 0, done.stderr
     assert "ViCA2 (vica_qwen)" in done.stdout
     assert "13,440 + 8,704 = 22,144 of 32,768, ratio 1.54" in done.stdout
 
 
 def test_a_token_ratio_that_overflows_the_context_is_refused_by_how_much(
-    vicabench: Vicabench,
+    warm: Vicabench,
 ) -> None:
-    done = vicabench("models", "show", "7b", "--frames", "128")
+    done = warm("models", "show", "7b", "--frames", "128")
     refuses(done, "44288 tokens", "11520 more", "fewer frames")
 
 
-def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
-    made = vicabench("models", "init", "--family", "vica", "--seed", "3", "--out", "made")
+def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(warm: Vicabench, tmp_path: Path) -> None:
+    made = warm("models", "init", "--family", "vica", "--seed", "3", "--out", "made")
     assert made.returncode == 0, made.stderr
     same = write_tiny_checkpoint(tmp_path / "same", family="vica", seed=3)
     for file in ("model.safetensors", "config.json"):
         assert (tmp_path / "made" / file).read_bytes() == (same / file).read_bytes()
-    refuses(vicabench("models", "show", "./made", "--hiera-pool", "4"), "a ViCA", "no Hiera")
+    refuses(warm("models", "show", "./made", "--hiera-pool", "4"), "a ViCA", "no Hiera")
 
 
 def test_a_config_with_a_count_that_is_no_number_is_refused_naming_the_field(
-    vicabench: Vicabench, tmp_path: Path
+    warm: Vicabench, tmp_path: Path
 ) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
     config = tmp_path / "tiny" / "config.json"
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace('"hiera_frames": 32', '"hiera_frames": 1.5'), encoding="utf-8")
-    refuses(vicabench("models", "show", "./tiny"), "config.json", "hiera_frames", "1.5")
+    refuses(warm("models", "show", "./tiny"), "config.json", "hiera_frames", "1.5")

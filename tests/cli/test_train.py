@@ -17,15 +17,15 @@ def row_of(output: str, start: str) -> str:
     return next(line for line in output.splitlines() if line.startswith(start))
 
 
-def test_the_recipes_are_listed(vicabench: Vicabench) -> None:
-    done = vicabench("train", "--list")
+def test_the_recipes_are_listed(warm: Vicabench) -> None:
+    done = warm("train", "--list")
     assert done.returncode == 0, done.stderr
     assert "nkkbr/ViCA2-stage2-onevision-ft" in row_of(done.stdout, "vica2-stage3 ")
     assert row_of(done.stdout, "vica2-stage3-one-rate")
 
 
-def test_a_dry_run_at_full_size_needs_neither_weights_nor_data(vicabench: Vicabench) -> None:
-    done = vicabench("train", "vica2-stage3", "--pack", "48", "--devices", "8", "--dry-run")
+def test_a_dry_run_at_full_size_needs_neither_weights_nor_data(warm: Vicabench) -> None:
+    done = warm("train", "vica2-stage3", "--pack", "48", "--devices", "8", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert row_of(done.stdout, "all ").split()[1:] == ["8,115,088,032", "8,046,412,320"]
     assert row_of(done.stdout, "spatial encoder").split()[-1] == "frozen"
@@ -38,7 +38,7 @@ def test_a_dry_run_at_full_size_needs_neither_weights_nor_data(vicabench: Vicabe
 
 
 def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
-    vicabench: Vicabench, tmp_path: Path
+    warm: Vicabench, tmp_path: Path
 ) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
     (tmp_path / "videos").mkdir()
@@ -49,7 +49,7 @@ def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
         "datasets: [{json_path: mine.json, sampling_strategy: all}]", encoding="utf-8"
     )
     arguments = ("--data", "mix.yaml", "--media", "videos", "--set", "base=tiny", "--dry-run")
-    done = vicabench("train", "vica2-thinking", *arguments)
+    done = warm("train", "vica2-thinking", *arguments)
     assert done.returncode == 0, done.stderr
     assert row_of(done.stdout, "conversations").split()[1:3] == ["2", "1"]
     assert "gone.mp4' is not below videos" in done.stdout
@@ -63,16 +63,16 @@ def test_a_file_of_ones_own_is_taken_whole(tmp_path: Path) -> None:
     assert with_data(stage2, tmp_path / "mine.json").mixture.sources[0].sampling == "all"
 
 
-def test_what_cannot_be_trained_is_explained(vicabench: Vicabench) -> None:
-    refuses(vicabench("train"), "--list")
+def test_what_cannot_be_trained_is_explained(warm: Vicabench) -> None:
+    refuses(warm("train"), "--list")
     stage = ("train", "vica2-stage3", "--dry-run")
-    refuses(vicabench(*stage, "--set", "batch.pak=2"), "batch.pack")
-    refuses(vicabench(*stage, "--save-every", "often"), "--save-every", "5%")
-    refuses(vicabench("train", "vica2-rooms"), "data training-rooms --out rooms-train")
+    refuses(warm(*stage, "--set", "batch.pak=2"), "batch.pack")
+    refuses(warm(*stage, "--save-every", "often"), "--save-every", "5%")
+    refuses(warm("train", "vica2-rooms"), "data training-rooms --out rooms-train")
 
 
-def test_the_recipe_of_rooms_is_planned_before_there_are_rooms(vicabench: Vicabench) -> None:
-    done = vicabench("train", "vica2-rooms", "--dry-run")
+def test_the_recipe_of_rooms_is_planned_before_there_are_rooms(warm: Vicabench) -> None:
+    done = warm("train", "vica2-rooms", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert row_of(done.stdout, "all ").split()[1:] == ["1,770,736", "1,474,368"]
     record = json.loads((SHIPPED["vica2-rooms"] / "training.json").read_text())
