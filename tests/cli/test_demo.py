@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,20 +27,29 @@ def test_a_demo_trains_tests_and_draws_and_the_same_command_again_keeps_it(tmp_p
     assert trained["recipe"]["batch"]["pack"] > 1
     assert "A: baseline:frequency, B: ViCA2-Rooms" in first
     written = {path: path.stat().st_mtime_ns for path in out.glob("ViCA2-Rooms*/model.safetensors")}
-    demo(tmp_path)
+    with start(tmp_path) as again:
+        assert again.stderr
+        while "vicabench scaling-curve" not in (line := again.stderr.readline()):  # it has trained
+            assert line, "it ended without testing"
+        again.send_signal(signal.SIGINT)
+        again.communicate()
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
 def demo(folder: Path) -> str:
     """Run it in a folder and return what it printed."""
-    done = subprocess.run(
+    with start(folder) as process:
+        out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "vicabench", "demo", "--scenes", "2", "--test-scenes", "2"],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
-        timeout=600,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
