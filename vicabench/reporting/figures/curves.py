@@ -32,6 +32,8 @@ LABELLED = 2
 """Curves whose steps can be labelled without the labels covering one another."""
 STEEP = 2.0
 """Points of change from which a line would run through a label in its middle."""
+FLAT = 0.5
+"""Points of change up to which a label beside the line keeps clear of it."""
 DATA = "Share of the training data (%)"
 
 
@@ -175,12 +177,13 @@ def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
 def _beside(step: float, after: float, *, below: bool) -> tuple[bool, int]:
     """Whether a label stands under its point, and how many points of print beside it.
 
-    A steep line that comes from or goes to the label's side would run through it: it makes way
-    for one, and changes to the other side of the curve for two, in a valley or on a peak.
+    A steep line that comes from or goes to the label's side would run through it. Where the other
+    line is flat or as steep, in a valley or on a peak, the other side of the curve is free; else
+    the label makes way.
     """
     up = -1 if below else 1
     comes, goes = up * step < -STEEP, up * after > STEEP
-    if comes and goes:
+    if (comes and (goes or abs(after) < FLAT)) or (goes and abs(step) < FLAT):
         return not below, 0
     return below, 6 * (comes - goes)
 
