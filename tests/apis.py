@@ -48,7 +48,10 @@ class Reply:
 
 @dataclass(kw_only=True)
 class Hit:
-    """A request in the log: `number` is how often this question was asked, `ended` the time."""
+    """A request in the log: `number` is how often this question was asked.
+
+    From `replied` on its reply may be known to the client, by `ended` all of it was sent.
+    """
 
     method: str
     path: str
@@ -56,6 +59,7 @@ class Hit:
     body: bytes
     began: float
     number: int = 1
+    replied: float = 0.0
     ended: float = 0.0
     delivered: bool = False
     """Whether a reply with tokens to pay for went out whole."""
@@ -110,6 +114,7 @@ def serve() -> Iterator[Api]:
 
 class _Server(ThreadingHTTPServer):
     api: Api
+    request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that are gone are no errors here."""
@@ -144,6 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _ask(self, body: bytes, question: str, make: Any) -> None:
         hit = self._hit(body, question)
         step = self.server.api.next_for(question)
+        hit.replied = time.monotonic()
         if isinstance(step, Reply):
             self._send(200, make(step))
             hit.delivered = step.whole is None

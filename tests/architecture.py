@@ -224,6 +224,6 @@ def seconds_to_end(command: list[str]) -> float:
     return min(times)
 
 
-def test_help_comes_within_half_a_second_of_a_bare_interpreter() -> None:
-    bare = seconds_to_end([sys.executable, "-c", "pass"])
-    assert seconds_to_end([sys.executable, "-m", "vicabench", "--help"]) < bare + 0.5
+def test_help_comes_soon_after_what_prints_it() -> None:
+    typer = seconds_to_end([sys.executable, "-c", "import typer"])  # some 0.12 s; all of help 0.4 s
+    assert seconds_to_end([sys.executable, "-m", "vicabench", "--help"]) < 8 * typer

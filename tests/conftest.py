@@ -8,10 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import warm as forked
 from tests.support import Vicabench, rows_about, write_jsonl
 from tests.videos import write_clip
+
+# Timing is no business of these tests, and a failure is never an accident of what was drawn.
+settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+settings.load_profile("steady")
 
 # Shells start what they put into the background deaf to Ctrl-C, and so would be what we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

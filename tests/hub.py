@@ -130,6 +130,7 @@ def serve(repositories: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
 
 class _Server(ThreadingHTTPServer):
     hub: Hub
+    request_queue_size = 64
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -202,24 +203,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        sent = 0 if self.command == "HEAD" else self._send(name, data, start)
-        self._note(sent, path, start if asked else None)
-
-    def _note(self, sent: int, path: str, start: int | None) -> None:
-        self.hub.log.append(Request(method=self.command, path=path, start=start, sent=sent))
-
-    def _send(self, name: str, data: bytes, start: int) -> int:
-        """Send `data` from `start` on as the hub was told to, and return how much was."""
-        if name in self.hub.corrupt:
-            data = bytes(len(data))
+        if self.command == "HEAD":
+            self._note(0, path, None)
+            return
         drop, stall = self.hub.drop_after.pop(name, None), self.hub.stall_after.pop(name, None)
         end = min(x for x in (drop, stall, len(data)) if x is not None)
-        self.wfile.write(data[start:end])
+        # Before it is sent: who has all of it may look at the log.
+        self._note(end - start, path, start if asked else None)
+        sent = bytes(len(data)) if name in self.hub.corrupt else data
+        self.wfile.write(sent[start:end])
         self.wfile.flush()
         if stall is not None:
             self.hub.released.wait(timeout=60)
         self.close_connection = self.close_connection or end < len(data)
-        return end - start
+
+    def _note(self, sent: int, path: str, start: int | None) -> None:
+        self.hub.log.append(Request(method=self.command, path=path, start=start, sent=sent))
 
     def _repository(self, name: str, rev: str) -> Repository | None:
         """Return the repository at `rev`, or answer as the hub does where there is none."""

@@ -206,10 +206,13 @@ def _parts(value: Any, where: str) -> dict[str, str] | None:
 def _usage(value: Any, where: str) -> dict[str, str | float] | None:
     if value is None:
         return None
-    kinds = {str, int, float}
-    if isinstance(value, dict) and all(type(each) in kinds for each in value.values()):
+    if isinstance(value, dict) and all(map(_is_plain, value.values())):
         return value
-    raise DataError(f"{where}: usage must be an object of texts and numbers, or left out.")
+    raise DataError(f"{where}: usage must be an object of texts and finite numbers, or left out.")
+
+
+def _is_plain(value: Any) -> bool:
+    return type(value) in {str, int} or (type(value) is float and math.isfinite(value))
 
 
 def _text(value: Any, name: str, where: str) -> str | None:

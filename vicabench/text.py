@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8; what else is typed comes as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str) -> str:
     """The text with control characters, which a terminal would obey, shown as `?`.
 

@@ -25,7 +25,20 @@ from tests.adapters.calling import (
     totals,
     write_rooms,
 )
-from tests.apis import GARBAGE, HALF, HANG, KEY, RESET, Api, Hit, Refuse, Reply, serve
+from tests.apis import (
+    GARBAGE,
+    HALF,
+    HANG,
+    KEY,
+    NEW_TOKENS,
+    PROMPT_TOKENS,
+    RESET,
+    Api,
+    Hit,
+    Refuse,
+    Reply,
+    serve,
+)
 from tests.support import Vicabench, read_jsonl, write_jsonl
 from tests.videos import write_clip
 from vicabench.errors import ConfigError
@@ -74,7 +87,7 @@ def test_a_video_is_uploaded_once_and_deleted_and_every_request_accounted_for(
     }
     done = vicabench(
         "run", "--benchmark", rooms / "questions.jsonl", "--model", "gemini:tiny", "--frames", "4",
-        "--base-url", api.address, "--retry-wait", "0.01", "--request-timeout", "3",
+        "--base-url", api.address, "--retry-wait", "0.01", "--request-timeout", "8",
         "--prices", rooms / "prices.json", "--out", "r",
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
@@ -142,6 +155,24 @@ def test_what_was_uploaded_is_deleted_when_the_budget_is_spent(api: Api, clip: P
         assert [kind(a) for a in answers].count("budget") == 2
         assert adapter.calls["sent"] == len(api.log) == 5 + 1
     assert api.files == {}
+
+
+def test_a_blocked_prompt_costs_its_tokens_and_stops_nothing(
+    api: Api, clip: Path, tmp_path: Path
+) -> None:
+    counted = {"promptTokenCount": PROMPT_TOKENS, "totalTokenCount": PROMPT_TOKENS}
+    blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": counted}
+    api.plan = {"(No. 1.)": [Reply(whole=blocked)]}
+    prices = tmp_path / "prices.yaml"
+    prices.write_text("tiny: {input: 2.0, output: 10.0}", encoding="utf-8")
+    options = {"max_cost": 9.0, "prices": str(prices), "concurrency": 1}
+    with calling("gemini:tiny", base_url=api.address, **options) as adapter:
+        assert [kind(a) for a in ask(adapter, 4, clip)] == ["", "filtered", "", ""]
+        assert adapter.stopped is None
+        assert adapter.calls["prompt_tokens"] == 4 * PROMPT_TOKENS
+        assert adapter.calls["cost"] == pytest.approx(
+            (4 * PROMPT_TOKENS * 2.0 + 3 * NEW_TOKENS * 10.0) / 1e6
+        )
 
 
 def test_an_interrupted_run_ends_at_once_and_deletes_what_it_uploaded(

@@ -94,7 +94,7 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
     ]
     bad = ["malformed", "refusal", "filtered", "empty", "empty", *["malformed"] * 2, *["http"] * 2]
     api.plan = {f"(No. {place}.)": plan for place, plan in enumerate(plans)}
-    limits = ("--max-retries", "3", "--request-timeout", "3", "--prices", rooms / "prices.json")
+    limits = ("--max-retries", "3", "--request-timeout", "8", "--prices", rooms / "prices.json")
     done = vicabench(*command(rooms, api, *limits))
     assert done.returncode == 1, done.stderr
     assert "openai:tiny" in done.stdout
@@ -197,7 +197,7 @@ def test_the_questions_about_a_video_begin_alike_and_the_first_goes_alone(api: A
     (prefix,) = {h.body[h.body.index(b'"messages"') : h.body.rindex(b'{"type')] for h in api.log}
     assert prefix.count(b"data:image/jpeg;base64,/9j/") == 4
     first, *rest = api.log
-    assert all(hit.began >= first.ended for hit in rest)
+    assert all(hit.began >= first.replied for hit in rest)
     assert max(sum(h.began <= hit.began < h.ended for h in rest) for hit in rest) <= 3
     request = json.loads(first.body)
     assert (request["temperature"], request["seed"], request["max_tokens"]) == (0.0, 7, 1024)
@@ -241,6 +241,20 @@ def test_a_refused_key_stops_the_run_or_fails_what_is_left_of_it(api: Api) -> No
     assert len(api.log) == 1 + 3
 
 
+def test_a_prompt_that_is_forbidden_fails_alone_and_three_of_them_end_the_run(api: Api) -> None:
+    forbidden = Refuse(status=403, error={"message": "flagged"})
+    api.plan = {f"(No. {n}.)": [forbidden] for n in (0, 1)}
+    with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
+        assert [kind(a) for a in ask(adapter, 4)] == ["http", "http", "", ""]
+    api.plan = {f"(No. {n}.)": [forbidden] for n in range(4)}
+    with (
+        calling("openai:tiny", base_url=api.address, concurrency=1) as adapter,
+        pytest.raises(ConfigError, match=r"403: flagged.*Check the key"),
+    ):
+        ask(adapter, 4)
+    assert len(api.log) == 4 + 3
+
+
 def test_a_server_that_asks_for_a_pause_is_left_alone_by_all(api: Api) -> None:
     pause = Refuse(status=429, headers={"retry-after-ms": "300"})
     api.plan = {"(No. 1.)": [pause]}
@@ -249,7 +263,7 @@ def test_a_server_that_asks_for_a_pause_is_left_alone_by_all(api: Api) -> None:
     refused = next(hit for hit in api.log if "(No. 1.)" in hit.question)
     later = api.log[api.log.index(refused) + 1 :]
     assert len(later) == 3
-    assert all(hit.began >= refused.ended + 0.29 for hit in later)
+    assert all(hit.began >= refused.replied + 0.29 for hit in later)
 
 
 def test_a_server_that_wants_to_be_asked_tomorrow_is_asked_no_more_today(api: Api) -> None:

@@ -36,6 +36,9 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", view)
         self.driver.get("about:blank")  # or another address of the same page would not load it
         self.driver.get(page.as_uri() + address)
+        self.driver.execute_async_script(  # once its size is known the list is drawn again
+            "requestAnimationFrame(() => requestAnimationFrame(arguments[0]));"
+        )
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)

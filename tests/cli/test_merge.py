@@ -74,6 +74,8 @@ def test_what_is_missing_is_named_and_may_come_later(vicabench: Vicabench, here:
     unfinished = here / part(2) / "predictions.jsonl"
     whole = unfinished.read_text(encoding="utf-8").splitlines(keepends=True)
     unfinished.write_text("".join(whole[:13]) + whole[13][:40], encoding="utf-8")
+    log = here / part(2) / "errors.log"
+    log.write_text("first\n", encoding="utf-8")
     refuses(
         vicabench("merge", part(1), part(2), "--out", "run"),
         "part 3/3 is missing", "part 2/3", "7 questions not asked yet", "--partial",
@@ -85,9 +87,20 @@ def test_what_is_missing_is_named_and_may_come_later(vicabench: Vicabench, here:
     assert "43 of 70 answers" in done.stderr
     assert "parts 1, 2 of 3 only: 50 of 70 questions" in vicabench("score", "run").stdout
 
+    refuses(vicabench("merge", part(3), "--out", "run"), "part 1, 2/3 in run: 7 questions")
     unfinished.write_text("".join(whole), encoding="utf-8")
+    log.write_text("first\nsecond\n", encoding="utf-8")
     assert vicabench("merge", part(2), part(3), "--out", "run").returncode == 0
     assert lines(here / "run") == lines(here / "whole")
+    # Of part 2 as of the others, and each of its errors once.
+    assert len(read_jsonl(here / "run" / "timing.jsonl")) == 3
+    errors = (here / "run" / "errors.log").read_text(encoding="utf-8").splitlines()
+    assert errors == ["part 2/3:", "first", "part 2/3:", "second"]
+
+
+def test_a_part_can_be_run_where_one_stands(vicabench: Vicabench, here: Path) -> None:
+    assert vicabench(*OPTIONS, "--out", ".", "--shard", "1/3").returncode == 0
+    assert lines(Path(f"{here}-shard-1-of-3")) == lines(here / part(1))
 
 
 def test_parts_of_different_runs_or_splits_are_refused(vicabench: Vicabench, here: Path) -> None:

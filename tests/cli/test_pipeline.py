@@ -22,20 +22,22 @@ class Ahead:
     settings, needs_video = {}, True
     def __init__(self, argument, context):
         self.names = list(dict.fromkeys(q.video for q in context.benchmark.questions))
-        self.begun = {name: threading.Event() for name in self.names}
+        self.prepared = {name: threading.Event() for name in self.names}
         self.alone = argument == "alone"
         self.alive, self.most = weakref.WeakSet(), 0
     def prepare(self, video):
-        self.begun[video.name].set()
-        if video.name == "clip1":
-            raise ValueError("no such pixels")
-        pixels = Pixels(video)
-        self.alive.add(pixels)
-        self.most = max(self.most, len(self.alive))
-        return pixels
+        try:
+            if video.name == "clip1":
+                raise ValueError("no such pixels")
+            pixels = Pixels(video)
+            self.alive.add(pixels)
+            self.most = max(self.most, len(self.alive))
+            return pixels
+        finally:
+            self.prepared[video.name].set()
     def answer(self, video, questions):
         later = [] if self.alone else self.names[self.names.index(video.name) + 1 :][:1]
-        assert all(self.begun[name].wait(60) for name in later), "not prepared meanwhile"
+        assert all(self.prepared[name].wait(60) for name in later), "not prepared meanwhile"
         assert video.prepared.mean == video.frames_THWC.mean()
         reply = f"{video.prepared.name} {self.most}"
         return [Answer(question_id=q.id, response=reply) for q in questions]

@@ -141,7 +141,7 @@ def test_a_full_disk_is_said_and_loses_nothing(
 def test_an_interrupted_run_says_what_is_kept_and_scores_the_rest_as_wrong(
     vicabench: Vicabench, clips: Path, tmp_path: Path, slow: dict[str, str]
 ) -> None:
-    process = start(tmp_path, clips, slow)
+    process = start(tmp_path, clips, slow, "slow:0.1")
     wait_for_growth(process, tmp_path / "run" / "predictions.jsonl")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -33,6 +33,21 @@ def test_a_pattern_is_the_folders_that_match_and_the_final_one_without_its_endin
         expanded(f"{tmp_path}/none-{{p}}p")
 
 
+def test_shares_need_not_be_whole_percents(tmp_path: Path) -> None:
+    assert (checkpoint("a-7.5p").series, checkpoint("a-7.5p").percent) == ("a", 7.5)
+    for name in ("tiny-2.5p", "tiny-5p", "tiny-x5p", "tiny"):
+        (tmp_path / name).mkdir()
+    points = expanded(f"{tmp_path}/tiny-{{p}}p")
+    assert [f"{p.percent}" for p in points] == ["2.5", "5", "100"]
+
+
+def test_where_no_name_is_left_there_is_no_final_one(tmp_path: Path) -> None:
+    for name in ("5p", "10p"):
+        (tmp_path / name).mkdir()
+    points = expanded(f"{tmp_path}/{{p}}p")
+    assert [p.percent for p in points] == [5, 10]
+
+
 def test_a_pattern_of_a_hub_id_is_every_fifth_percent() -> None:
     points = expanded("lab/Model-{p}p")
     assert [points[0].spec, points[-1].spec, len(points)] == ["lab/Model-5p", "lab/Model", 20]

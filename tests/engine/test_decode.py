@@ -92,10 +92,10 @@ def test_only_a_few_videos_are_taken_ahead(clip: Path) -> None:
 
 
 def test_a_hanging_video_is_given_up_and_the_next_one_comes(clip: Path, endless: Path) -> None:
-    with DecodeAhead(frames=4, limit_seconds=2, decoder="pyav") as ahead:
+    with DecodeAhead(frames=4, limit_seconds=5, decoder="pyav") as ahead:
         first, hung, last = ahead.stream([("a", clip), ("b", endless), ("c", clip)])
 
-    assert hung.error == f"video: {endless}: took longer than 2 seconds"
+    assert hung.error == f"video: {endless}: took longer than 5 seconds"
     assert hung.frames is None
     assert first.frames is not None
     assert last.frames is not None
@@ -116,14 +116,18 @@ def test_a_killed_process_costs_its_own_video_alone(clip: Path, endless: Path) -
 def test_a_process_killed_while_it_sends_its_frames_hurts_no_other(tmp_path: Path) -> None:
     large = videos.write_clip(tmp_path / "large.mp4", frames=2, size=(640, 480))
     with DecodeAhead(frames=200, ahead=1, decoder="pyav") as ahead:
-        stream = ahead.stream([("a", large), ("b", large), ("c", large)])
-        start = bytes_read()
-        first = next(stream)
-        assert first.frames is not None
-        while bytes_read() < start + 1.1 * first.frames.pixels_THWC.nbytes:
-            pass  # until a tenth of the second video has come
-        kill_decoding_process()
-        killed, last = stream
+        for _ in range(20):  # on a busy machine all of it may have come before it is killed
+            first = ahead.submit("a", large).result()
+            assert first.frames is not None
+            (pid,) = decoding_processes(os.getpid())
+            start, sending = bytes_read(), ahead.submit("b", large)
+            while bytes_read() < start + 0.1 * first.frames.pixels_THWC.nbytes:
+                pass
+            os.kill(pid, signal.SIGKILL)
+            killed = sending.result()
+            if killed.error:
+                break
+        last = ahead.submit("c", large).result()
 
     assert killed.error == f"video: {large}: the decoding process ended (signal 9, Killed)"
     assert last.frames is not None
@@ -165,7 +169,7 @@ def test_when_the_run_is_killed_a_hanging_process_ends_too(
         assert run.stdout.readline() == b"good None\n"
         (pid,) = decoding_processes(run.pid)
         run.send_signal(how)
-        assert run.wait(timeout=20) == -how
+        assert run.wait(timeout=60) == -how
 
     wait_until_ended(pid)
 

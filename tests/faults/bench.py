@@ -14,7 +14,7 @@ from tests.support import read_jsonl
 from vicabench.types import QUESTION_TYPES
 
 Done = subprocess.CompletedProcess[str]
-VIDEOS = 16
+VIDEOS = 17
 QUESTIONS = VIDEOS * len(QUESTION_TYPES)
 
 LOOK = ("--model", "faulty:seeing")

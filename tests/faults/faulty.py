@@ -105,6 +105,7 @@ KINDS: dict[str, Callable[[Sequence[Question]], Iterable[Answer]]] = {
     "not Unicode": first(response=b"caf\xe9 2".decode("utf-8", "surrogateescape")),
     "bytes": first(response=b"2"),
     "an array": first(response=np.array("2")),
+    "no number of tokens": first(prompt_tokens=-1),
     "an error of 4 MB": first(error="\x1b[2J" * MB),
     "hangs": hangs,
     "dies": dies,

@@ -22,6 +22,7 @@ SURVIVED = {
     "control characters": (0, ""),
     "not Unicode": (0, ""),
     "bytes": (1, "adapter: the response is bytes, not a text"),
+    "no number of tokens": (1, "adapter: a field of its answer cannot be kept: a number of tokens"),
     "an error of 4 MB": (1, "\x1b[2J"),
 }
 READERS = (

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.faults.bench import QUESTIONS, Bench, Done, quiet
+from tests.faults.bench import QUESTIONS, VIDEOS, Bench, Done, quiet
 from tests.support import refuses
 
 ALLOWED = sys.platform == "linux" and not subprocess.call(
@@ -92,7 +92,7 @@ def test_a_folder_that_turns_read_only_loses_nothing(bench: Bench) -> None:
         until mount -o remount,ro,bind run/predictions.jsonl 2> tries; do sleep 0.02; done
         wait $child
     """.replace("SIZE", str(len(before)))
-    done = mounted(bench, while_running, PAUSE="0.3")
+    done = mounted(bench, while_running, PAUSE="1")
     quiet(done)
     refuses(done, "predictions.jsonl cannot be written", "Read-only file system")
     assert len(before) < len(bench.written) < len(bench.whole)
@@ -121,7 +121,7 @@ def test_a_folder_in_place_of_a_file_is_said_and_costs_no_answer(bench: Bench, n
     else:  # they are no results
         assert done.returncode == 1
         assert name in done.stderr
-        assert len(bench.errors()) == 16
+        assert len(bench.errors()) == VIDEOS
     place.rmdir()
     assert bench.run("--retry-errors").returncode == 0
     assert bench.answers() == bench.answers_of_whole()

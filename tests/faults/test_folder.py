@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -104,9 +105,10 @@ def test_damage_is_named_and_kept_as_it_is(half: Bench, name: str) -> None:
 
 
 def test_two_writers_of_one_folder_do_not_mix(bench: Bench) -> None:
-    with bench.start(PAUSE="0.1") as first:
+    with bench.start(PAUSE="0.3") as first:
         while not bench.written:
             assert first.poll() is None
+            time.sleep(0.005)
         os.kill(first.pid, signal.SIGSTOP)
         refuses(bench.run(), "Another process", "--out")
         os.kill(first.pid, signal.SIGCONT)

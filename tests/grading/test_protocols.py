@@ -63,6 +63,7 @@ def test_vlmevalkit_reads_letters_by_its_cascade(reply: str, read: str | None) -
         ("<think>only 6 here</think> none", 6.0),
         ("[2.5, 4]", 2.5),
         ("[unclear 4]", None),
+        (f"[0x{'f' * 4000}]", None),  # more digits than Python writes
     ],
 )
 def test_vlmevalkit_reads_the_last_number(reply: str, read: float | None) -> None:

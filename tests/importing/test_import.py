@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import Workbook
@@ -113,6 +114,30 @@ def test_vlmevalkit_predictions_are_graded(
     assert float(row["object_counting"]) == 100
 
 
+def test_rows_of_vlmevalkit_that_no_list_or_cell_can_hold_are_lost_alone(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    lines = in_vlmevalkit([{**row, "response": "1"} for row in rows_about(1)])
+    options = lines[0].index("candidates")
+    lines[1][options], lines[2][options] = f"[0x{'f' * 4000}]", "[{[]}]"
+    file = tmp_path / "Tiny-VL_VSI-Bench-Debiased_32frame.tsv"
+    write_sheet(file, lines)
+    done = vicabench("import", "vlmevalkit", file, "--out", "run")
+    assert done.returncode == 1
+    assert done.stderr.count("candidates are no list of options") == 2
+    assert len(read_jsonl(tmp_path / "run" / "predictions.jsonl")) == 8
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["config"]
+    assert (config["benchmark"], config["subset"]) == ("vsi-bench", "debiased")
+
+
+def test_a_workbook_of_odd_parts_is_refused_by_name(vicabench: Vicabench, tmp_path: Path) -> None:
+    write_sheet(tmp_path / "good.xlsx", [["id"], [1]])
+    with ZipFile(tmp_path / "good.xlsx") as good, ZipFile(tmp_path / "odd.xlsx", "w") as odd:
+        for name in good.namelist():
+            odd.writestr(name, good.read(name).replace(b"<fill>", b"<fill/><fill>", 1))
+    refuses(vicabench("import", "vlmevalkit", "odd.xlsx", "--out", "run"), "odd.xlsx", "workbook")
+
+
 def write_sheet(file: Path, lines: list[list[object]]) -> None:
     if file.suffix == ".tsv":
         with file.open("w", encoding="utf-8", newline="") as out:
@@ -149,15 +174,21 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
     rows[1]["ground_truth"] = "0"
     rows[2]["id"] = rows[0]["id"]
     rows[3] |= {"response": None, "error": "lost"}  # a failure is an answer to be counted
+    rows[4]["usage"] = {"cost": float("nan")}
     file = write_jsonl(tmp_path / "p.jsonl", rows)
     file.write_text(file.read_text(encoding="utf-8") + "{torn", encoding="utf-8")
     done = vicabench("import", "jsonl", "p.jsonl", "--out", "run", "--model", "m")
     assert done.returncode == 1
-    for words in ("p.jsonl, line 2", "line 3: id 0-0 stands already", "line 11: it is not JSON"):
+    for words in (
+        "p.jsonl, line 2",
+        "line 3: id 0-0 stands already",
+        "line 5: usage must be",
+        "line 11: it is not JSON",
+    ):
         assert words in done.stderr
     words = " ".join(vicabench("score", "run").stdout.split())
-    assert "3 of 11 rows could not be read and are left out" in words
-    assert "1 of 8 questions unanswered" in words
+    assert "4 of 11 rows could not be read and are left out" in words
+    assert "1 of 7 questions unanswered" in words
 
 
 @pytest.mark.parametrize(

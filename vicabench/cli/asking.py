@@ -18,7 +18,7 @@ from vicabench.cli.output import console
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.telling import Telling, listening
 from vicabench.errors import ConfigError, DataError
-from vicabench.text import printable
+from vicabench.text import is_unicode, printable
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
 
 Ask = Callable[[Sequence[str]], Sequence[Answer]]
@@ -62,6 +62,8 @@ def _check_questions(questions: Sequence[str]) -> None:
     for number, question in enumerate(questions, start=1):
         if not question.strip():
             raise ConfigError(f"Question {number} of {len(questions)} is empty: leave it out.")
+        if not is_unicode(question):
+            raise ConfigError(f"Question {number} of {len(questions)} is no text in UTF-8.")
 
 
 def _answered(request: Request, ask: Ask, terminal: Console) -> int:
@@ -103,6 +105,7 @@ def _adapter(request: Request) -> Adapter:
 
 def _typed(terminal: Console) -> Iterator[tuple[str]]:
     """The lines of standard input that are not empty, asked for in a terminal."""
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
     if sys.stdin.isatty():
         _note(terminal, "Ask; an empty line or Ctrl-D ends.")
     while True:

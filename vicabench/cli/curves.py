@@ -140,7 +140,7 @@ def _run_folders(place: Path) -> list[Path]:
 
 
 def _measured(
-    name: str, runs: Mapping[int, Run], protocol: Protocol, gaps: Mapping[int, str]
+    name: str, runs: Mapping[float, Run], protocol: Protocol, gaps: Mapping[float, str]
 ) -> Series | str:
     """The series, or why it has no point."""
     try:

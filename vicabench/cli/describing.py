@@ -19,6 +19,7 @@ from vicabench.grading.grade import LIMIT
 from vicabench.reporting.sheets import Sheet, show_sheets
 from vicabench.results import Run, load_any
 from vicabench.shares import median_of
+from vicabench.text import is_unicode
 
 UNSEEING = ("baseline", "replay")
 
@@ -42,6 +43,8 @@ def describe_all(request: Request, prompt: str) -> None:
     """Have every model describe every video, print what came of it, and exit by it."""
     if not prompt.strip():
         raise ConfigError("--prompt is empty: say what is asked about every video.")
+    if not is_unicode(prompt):
+        raise ConfigError("--prompt is no text in UTF-8.")
     decoding = request.video.decoding()
     request.execution.chosen(request.options)
     shard = shard_of(request)

@@ -26,6 +26,7 @@ from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
+from vicabench.errors import ConfigError
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.results import load_run
@@ -124,7 +125,14 @@ def run_folders(
         folders = folders_within(request, benchmark)
     if shard is None:
         return folders
-    return {m: folder.with_name(folder.name + shard.suffix) for m, folder in folders.items()}
+    return {m: _beside(folder, shard.suffix) for m, folder in folders.items()}
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    named = folder if folder.name not in ("", "..") else folder.resolve()  # `.` has no name
+    if not named.name:
+        raise ConfigError(f"--out {folder}: no folder can be made beside it. Name another.")
+    return named.with_name(named.name + suffix)
 
 
 def folders_within(request: Request, benchmark: Benchmark) -> dict[str, Path]:

@@ -35,7 +35,7 @@ RISING, LEVEL, UNDECIDED = "still rising", "levelled off", "undecided"
 class Point:
     """A checkpoint: its scores, and how much the average changed since the point before."""
 
-    percent: int
+    percent: float
     model: str
     scores: Scores
     step: Bounded | None
@@ -50,8 +50,8 @@ class Tail:
     point, else `undecided`.
     """
 
-    start: int
-    end: int
+    start: float
+    end: float
     points: int
     growth: Bounded
 
@@ -69,7 +69,7 @@ class Series:
 
     name: str
     points: tuple[Point, ...]
-    gaps: Mapping[int, str] = field(default_factory=dict)
+    gaps: Mapping[float, str] = field(default_factory=dict)
     fit: Fit | None = None
     tail: Tail | None = None
 
@@ -80,7 +80,10 @@ class Series:
 
 
 def measure(
-    name: str, runs: Mapping[int, Run], protocol: Protocol, gaps: Mapping[int, str] | None = None
+    name: str,
+    runs: Mapping[float, Run],
+    protocol: Protocol,
+    gaps: Mapping[float, str] | None = None,
 ) -> Series:
     """The curve of a series from its runs by the percent of the data.
 
@@ -113,7 +116,7 @@ def measure(
         ),
         gaps=left_out,
         fit=fit(percent_P, score_P, drawn_RP[:FITTED], clusters),
-        tail=_tail(percent_P, score_P, drawn_RP, clusters),
+        tail=_tail(tuple(used), score_P, drawn_RP, clusters),
     )
 
 
@@ -126,7 +129,7 @@ def _unusable(run: Run, protocol: Protocol) -> str | None:
     return f"none of {len(grades)} questions was answered" if failed else None
 
 
-def _refuse_other_questions(runs: Mapping[int, Run], protocol: Protocol) -> None:
+def _refuse_other_questions(runs: Mapping[float, Run], protocol: Protocol) -> None:
     asked = {p: {(g.id, g.video, g.task) for g in run.grades(protocol)} for p, run in runs.items()}
     first = next(iter(asked))
     for p, questions in asked.items():
@@ -185,9 +188,11 @@ def _steps(score_P: Floats, drawn_RP: Floats, clusters: int) -> list[Bounded | N
     ]
 
 
-def _tail(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> Tail | None:
+def _tail(
+    percents: Sequence[float], score_P: Floats, drawn_RP: Floats, clusters: int
+) -> Tail | None:
     """The growth over the last quarter; None for fewer than three points in it."""
-    last = percent_P[-1]
+    percent_P, last = np.array(percents, dtype=np.float64), percents[-1]
     inside_P = percent_P >= LAST * last
     if inside_P.sum() < 3:
         return None
@@ -195,8 +200,8 @@ def _tail(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -
     slope_P = centred_P / (centred_P @ centred_P) * last * (1 - LAST)
     low, high = interval_of(drawn_RP[:, inside_P] @ slope_P, clusters)
     return Tail(
-        start=int(percent_P[inside_P][0]),
-        end=int(last),
+        start=percents[int(inside_P.argmax())],
+        end=last,
         points=int(inside_P.sum()),
         growth=Bounded(value=float(score_P[inside_P] @ slope_P), low=low, high=high),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape, glob
 from pathlib import Path
 
 from vicabench.errors import ConfigError
@@ -18,18 +19,22 @@ from vicabench.results import Run
 PLACE = "{p}"
 SHARES = tuple(range(5, 101, 5))
 """The percentages at which the authors of ViCA published checkpoints."""
-_ENDING = re.compile(r"[-_.](\d{1,2}|100)p(?=$|@)")
+_SHARE = r"(\d{1,2}(?:\.\d+)?|100)"
+_ENDING = re.compile(rf"[-_.]{_SHARE}p(?=$|@)")
 _REVISION = re.compile(r"@[^@/]*$")
 _MARKS = re.compile(r" \(blind\)(?: \(canonicalized\))?$| \(canonicalized\)$")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What answers (`spec`, as `--model` takes it), its series, and its share of the data."""
+    """What answers (`spec`, as `--model` takes it), its series, and its share of the data.
+
+    A share of whole percents is an int: it is printed as one.
+    """
 
     spec: str
     series: str
-    percent: int
+    percent: float
 
 
 def checkpoint(spec: str) -> Checkpoint:
@@ -43,7 +48,7 @@ def checkpoint(spec: str) -> Checkpoint:
     return Checkpoint(
         spec=spec,
         series=Path(series).name or series,
-        percent=100 if found is None else int(found[1]),
+        percent=100 if found is None else _percent(found[1]),
     )
 
 
@@ -72,21 +77,35 @@ def expanded(spec: str) -> tuple[Checkpoint, ...]:
     """The checkpoints of a spec, or of a pattern with `{p}` for the share of the data.
 
     Of folders those that are there, with any share; of hub ids every fifth percent. At 100 the
-    name has no ending: `./tiny-{p}p` ends with `./tiny`, unless there is a `./tiny-100p`.
-    ConfigError if a pattern for folders matches none.
+    name has no ending: `./tiny-{p}p` ends with `./tiny`, unless there is a `./tiny-100p` or, as in
+    `./tiny/{p}p`, no name is left. ConfigError if a pattern for folders matches none.
     """
     if PLACE not in spec:
         return (checkpoint(spec),)
     final = re.sub(r"[-_.]?\{p\}\w*", "", spec)
     name = Path(final).name
-    folders = {p: spec.replace(PLACE, str(p)) for p in range(101)}
-    here = {p: folder for p, folder in folders.items() if Path(folder).is_dir()}
-    if Path(final).is_dir():
-        here.setdefault(100, final)
+    last = final if final.rpartition("/")[2] else spec.replace(PLACE, "100")
+    here = _folders(spec)
+    if Path(last).is_dir():
+        here.setdefault(100, last)
     if not here and _is_path(spec):
         raise ConfigError(f"No folder matches {spec}, with 0 to 100 for {PLACE}.")
-    specs = here or {p: final if p == 100 else folders[p] for p in SHARES}
+    specs = here or {p: last if p == 100 else spec.replace(PLACE, str(p)) for p in SHARES}
     return tuple(Checkpoint(spec=specs[p], series=name, percent=p) for p in sorted(specs))
+
+
+def _folders(pattern: str) -> dict[float, str]:
+    """The folders that match a pattern, by their shares."""
+    first, *others = pattern.split(PLACE)
+    name = re.compile(re.escape(first) + _SHARE + r"\1".join(map(re.escape, others)))
+    paths = glob("*".join(map(escape, (first, *others))))  # noqa: PTH207  # a Path drops `./`
+    found = map(name.fullmatch, paths)
+    return {_percent(m[1]): m[0] for m in found if m and Path(m[0]).is_dir()}
+
+
+def _percent(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def grouped(points: Iterable[Checkpoint]) -> dict[str, tuple[Checkpoint, ...]]:
@@ -94,7 +113,7 @@ def grouped(points: Iterable[Checkpoint]) -> dict[str, tuple[Checkpoint, ...]]:
 
     ConfigError if a series has two of the same share.
     """
-    found: dict[str, dict[int, Checkpoint]] = {}
+    found: dict[str, dict[float, Checkpoint]] = {}
     for point in points:
         there = found.setdefault(point.series, {}).setdefault(point.percent, point)
         if there.spec != point.spec:
@@ -105,13 +124,13 @@ def grouped(points: Iterable[Checkpoint]) -> dict[str, tuple[Checkpoint, ...]]:
     return {name: tuple(by[p] for p in sorted(by)) for name, by in found.items()}
 
 
-def placed(runs: Sequence[Run]) -> dict[str, Mapping[int, Run]]:
+def placed(runs: Sequence[Run]) -> dict[str, Mapping[float, Run]]:
     """Runs by series and share of the data, as their models' names say.
 
     Grey-frame and canonicalized runs are series of their own. ConfigError naming both if two have
     one place.
     """
-    found: dict[str, dict[int, Run]] = {}
+    found: dict[str, dict[float, Run]] = {}
     for run in runs:
         model, mark = _marked(run.name)
         point = checkpoint(model)

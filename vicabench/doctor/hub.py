@@ -13,7 +13,7 @@ from vicabench.doctor.findings import NOTE, OK, WARNING, Finding
 from vicabench.errors import ConfigError
 
 SECTION = "hub"
-LIMIT_SECONDS = 3.0
+LIMIT_SECONDS = 10.0
 PAGE = "api/models/nkkbr/ViCA2"
 OFFLINE = "Rooms, --model vica2-rooms and whatever is in the cache work without it."
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, TypeVar
 
+from vicabench.predictions import LARGEST
 from vicabench.types import Answer
+
+Number = TypeVar("Number", int, float)
 
 
 def checked(answer: Answer) -> Answer:
@@ -40,7 +43,7 @@ def described(error: BaseException) -> str:
 
 
 def _seconds(value: Any) -> float | None:
-    return None if value is None else _finite(value, "seconds")
+    return None if value is None else _kept(_finite(value, "seconds"), "seconds")
 
 
 def _finite(value: Any, name: str) -> float:
@@ -76,7 +79,14 @@ def _plain(value: Any) -> str | float:
 
 def _count(value: Any) -> int | None:
     """Whole numbers of any library, NumPy and torch included."""
-    return None if value is None else operator.index(value)
+    return None if value is None else _kept(operator.index(value), "a number of tokens")
+
+
+def _kept(value: Number, name: str) -> Number:
+    """The number, if predictions that have it can be read again."""
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"{name} is {value}, not from 0 to {LARGEST}")
+    return value
 
 
 def _refused(answer: Answer, reason: str) -> Answer:

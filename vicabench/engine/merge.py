@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +55,17 @@ def merge(folders: Sequence[Path], out: Path, *, partial: bool = False) -> Merge
         raise RunFolderError(f"{out} is one of the parts, which stay as they are: choose another.")
     with RunFolder(out, RunConfig(**parts[0].content["config"])) as store:
         before = read_config(out)
+        together = parts
         if before and "part" in before["plan"]:  # merged before, from some of the parts
-            refuse_strangers([*parts, read_part(out)])
-            plan = _plan([read_part(out), *parts])
-        else:
-            plan = _plan(parts)
-            _refuse_whole(out, before, plan)
+            together = [*parts, read_part(out)]
+            refuse_strangers(together)
+        plan = _plan(together)
+        _refuse_whole(out, before, plan)
         there = store.predictions()
         joined = _joined([(out, there), *((part.folder, part.predictions) for part in parts)], plan)
         merged = _account(plan, joined, parts[0].record["questions"])
         if not partial:
-            _refuse_gaps(parts, merged, joined)
+            _refuse_gaps(together, merged, joined)
         _write(store, before, plan, parts, _news(there, joined))
     return merged
 
@@ -161,8 +162,10 @@ def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[str, Pre
     """RunFolderError naming the parts that are missing, and those that are not finished."""
     of = parts[0].record["of"]
     lines = [f"  part {number}/{of} is missing" for number in merged.missing]
-    for part in parts:
-        owed = planned_ids(part.content["plan"]) - joined.keys()
+    told: set[str] = set()
+    for part in parts:  # last, if at all, what holds several, of which only the others are told
+        owed = planned_ids(part.content["plan"]) - joined.keys() - told
+        told |= owed
         if owed:
             lines.append(
                 f"  part {named(part.record)} in {part.folder}: {len(owed)} questions not asked yet"
@@ -192,13 +195,33 @@ def _write(
 
 
 def _copy_notes(part: Part, out: Path) -> None:
-    """Add the part's account of time and its log of errors to those of the whole."""
+    """Add the part's account of time and its log of errors to those of the whole.
+
+    What was there when the part was merged before, and has grown since, is not added again.
+    """
+    there = list(_records(out / TIMING))
     with (out / TIMING).open("a", encoding="utf-8") as timing:
         for record in _records(part.folder / TIMING):
-            timing.write(json.dumps({"part": named(part.record), **record}) + "\n")
-    if errors := _lines(part.folder / ERRORS):
+            labelled = {"part": named(part.record), **record}
+            if labelled not in there:
+                timing.write(json.dumps(labelled) + "\n")
+    title = f"part {named(part.record)}:"
+    errors = _lines(part.folder / ERRORS)
+    new = errors[_copied(title, errors, _lines(out / ERRORS)) :]
+    if new:
         with (out / ERRORS).open("a", encoding="utf-8") as log:
-            log.write("\n".join([f"part {named(part.record)}:", *errors]) + "\n")
+            log.write("\n".join([title, *new]) + "\n")
+
+
+def _copied(title: str, errors: Sequence[str], log: Sequence[str]) -> int:
+    """How many lines of a part's errors the log has below its title, from the first one on."""
+    done = 0
+    for start in (number for number, line in enumerate(log, 1) if line == title):
+        same = takewhile(
+            lambda pair: pair[0] == pair[1], zip(errors[done:], log[start:], strict=False)
+        )
+        done += sum(1 for _ in same)
+    return done
 
 
 def _records(file: Path) -> Iterator[Mapping[str, Any]]:

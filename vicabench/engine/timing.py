@@ -98,12 +98,14 @@ def _all_calls(
     """
     if not accounts:
         return None
-    counts = {name: [account[name] for account in accounts] for name in accounts[0]}
+    names = dict.fromkeys(name for account in accounts for name in account)
+    counts = {name: [account.get(name, 0) for account in accounts] for name in names}
     sums = {
         name: None if None in found else sum(each for each in found if each is not None)
         for name, found in counts.items()
     }
-    return sums | {name: n for name, n in accounts[0].items() if name.startswith("price_")}
+    prices = ((name, n) for account in accounts for name, n in account.items())
+    return sums | {name: n for name, n in prices if name.startswith("price_")}
 
 
 class Clock:

@@ -81,9 +81,10 @@ def _first_of_list(text: str) -> str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about escapes and literals in what a model wrote
             members = ast.literal_eval(text)
+        # Python reads longer numbers than it writes.
+        return str(members[0]) if isinstance(members, list) and members else text
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
-    return str(members[0]) if isinstance(members, list) and members else text
 
 
 def _answer_contents(text: str) -> Iterator[int]:

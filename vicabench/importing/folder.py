@@ -29,8 +29,10 @@ class Imported:
 def collect(source: Source, benchmark: Benchmark | None) -> Imported:
     """Read every row, joined with the benchmark if there is one.
 
-    DataError, quoting the first problem, if there is no row that can be read.
+    DataError, quoting the first problem, if there is no row that can be read, and for a file about
+    another subset than the benchmark's.
     """
+    _refuse_other_subset(source, benchmark)
     questions = Questions(benchmark) if benchmark else None
     found: dict[str, tuple[str, Prediction]] = {}
     problems: list[str] = []
@@ -85,6 +87,15 @@ def write_run(
             raise RunFolderError(f"{folder} holds these answers already. Choose another --out.")
         store.describe(plan_record(questions), {**provenance(), "imported": origin})
         store.append(imported.predictions)
+
+
+def _refuse_other_subset(source: Source, benchmark: Benchmark | None) -> None:
+    asked = benchmark.subset if benchmark and benchmark.name == "vsi-bench" else None
+    if asked and source.subset and source.subset != asked:
+        raise DataError(
+            f"{source.file} is about the subset {source.subset} of VSI-Bench by its name, not "
+            f"{asked}: give --subset {source.subset}."
+        )
 
 
 def _joined(row: Record, questions: Questions | None, where: str) -> Record:

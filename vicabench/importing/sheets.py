@@ -15,6 +15,7 @@ from vicabench.importing.rows import Row
 UNREADABLE = (
     *(BadZipFile, zlib.error, EOFError, LookupError),
     *(NotImplementedError, ValueError, SyntaxError),
+    *(TypeError, AttributeError),  # for elements of other kinds than it expects
 )
 
 LARGEST = 2 << 30  # bytes of a workbook, unpacked; 5,130 long replies are some megabytes

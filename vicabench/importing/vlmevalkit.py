@@ -19,6 +19,7 @@ from vicabench.importing.sheets import rows_of
 NAME = re.compile(r"(?P<model>.+?)_(?P<dataset>VSI-?Bench.*)", re.IGNORECASE)
 FAILURE = "Failed to obtain answer"  # what it writes where an API gave none
 LONGEST = 10_000  # characters of a list of options
+SUBSETS = ("debiased", "pruned")  # in the names of data sets; others are of all questions
 
 
 def read(path: Path) -> Source:
@@ -29,9 +30,14 @@ def read(path: Path) -> Source:
         file=path,
         rows=each(rows_of(path), _record),
         model=name["model"] if name else None,
-        subset="full" if name else None,
+        subset=_subset(name["dataset"]) if name else None,
         details={"version": None, "dataset": name["dataset"] if name else None},
     )
+
+
+def _subset(dataset: str) -> str:
+    """By the name of the data set: `VSI-Bench-Debiased_32frame` is of one, `VSI-Bench` whole."""
+    return next((name for name in SUBSETS if name in dataset.lower()), "full")
 
 
 def _record(cells: Record) -> Record:
@@ -67,8 +73,8 @@ def _options(value: Any) -> list[str] | None:
     text = str(value)
     try:
         options = ast.literal_eval(text) if len(text) <= LONGEST else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        options = None
-    if not isinstance(options, list):
-        raise DataError(f"candidates are no list of options: {text[:60]!r}.")
-    return [str(option) for option in options] or None
+        if isinstance(options, list):
+            return [str(option) for option in options] or None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        pass  # it is no list either
+    raise DataError(f"candidates are no list of options: {text[:60]!r}.")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,16 +73,24 @@ def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses_and_weights(
 
 
 def kill_while_saving(config: Path, folder: Path) -> None:
-    """Kill -9 a training process within a moment of its beginning to write `folder`."""
-    command = [sys.executable, "-m", "vica.training", str(config)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        while not folder.exists() and process.poll() is None:
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.1))
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    """A training process that kills itself within a moment of beginning to write `folder`."""
+    command = [sys.executable, "-c", KILLED, str(folder), str(config)]
+    done = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+KILLED = """
+import os, random, runpy, signal, sys, threading
+
+folder = sys.argv.pop(1)
+
+def watch(event, arguments):
+    if event == "os.mkdir" and os.fspath(arguments[0]) == folder:
+        threading.Timer(random.uniform(0, 0.1), os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+sys.addaudithook(watch)
+runpy.run_module("vica.training", run_name="__main__", alter_sys=True)
+"""
 
 
 def test_a_bf16_run_goes_on_from_unrounded_weights_whatever_the_workers(

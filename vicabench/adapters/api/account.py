@@ -22,7 +22,8 @@ class Account:
     server had refused all. Tokens, and what was `spent` on them, are those that servers reported,
     replies that could not be used included; what a reply took that never arrived, nobody here
     knows. `unpriced` replies have no known cost; calls `under_way` may cost as much as the
-    `dearest` so far. `stopped` says why nothing more is sent.
+    `dearest` so far. Of the failed calls `refused` ones failed as if all would. `stopped` says why
+    nothing more is sent.
     """
 
     max_requests: int | None = None
@@ -40,6 +41,7 @@ class Account:
     unpriced: int = 0
     under_way: int = 0
     dearest: float = 0.0
+    refused: int = 0
     stopped: CallError | None = None
 
     def sending(self, *, again: bool, free: bool = False) -> None:
@@ -89,8 +91,13 @@ class Account:
         """A call ended without an answer."""
         self.unsent += not error.attempts
         self.failed += error.attempts > 0
-        if error.fatal or (error.hopeless and not self.answered):
+        self.refused += error.hopeless > 0
+        if error.fatal or self.is_hopeless(error):
             self.stopped = self.stopped or error
+
+    def is_hopeless(self, error: CallError) -> bool:
+        """Whether no call will be answered after this error, as none was before."""
+        return not self.answered and 0 < error.hopeless <= self.refused
 
     def record(self) -> dict[str, Any]:
         """All counts, and the price, as JSON values; `cost` is None if any reply has none."""

@@ -71,7 +71,11 @@ class Calls:
     def http(self) -> httpx2.AsyncClient:
         """What a provider's client is to send with; it follows no redirect, for keys stay here."""
         client = httpx2.AsyncClient(
-            event_hooks={"request": [self._sending]}, timeout=None, follow_redirects=False
+            event_hooks={"request": [self._sending]},
+            timeout=None,
+            follow_redirects=False,
+            # Else what waits for one of a hundred connections would count as sent.
+            limits=httpx2.Limits(max_keepalive_connections=self.options.concurrency),
         )
         self._clients.append(client)
         return client
@@ -185,7 +189,7 @@ class Calls:
         if not error.again or error.wait is None:
             return
         if error.wait > LONGEST_ASKED:
-            error.again, error.fatal, error.hopeless = False, True, True
+            error.again, error.fatal, error.hopeless = False, True, 1
             error.reason = f"to be asked again in {error.wait:,.0f} seconds: {error.reason}"
         else:
             now = asyncio.get_running_loop().time()

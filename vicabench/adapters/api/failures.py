@@ -10,8 +10,11 @@ UPLOAD = "upload"
 TRANSIENT_STATUS = frozenset({408, 409, 429})
 """Besides all from 500 on: what the providers' own clients send again."""
 UNAUTHORIZED = 401
-HOPELESS_STATUS = frozenset({UNAUTHORIZED, 403, 404})
-"""No key, not allowed, no such model: if nothing was answered before, nothing will be."""
+HOPELESS_STATUS = {UNAUTHORIZED: 1, 403: 3, 404: 1}
+"""No key, not allowed, no such model: after so many calls, none of them answered, none will be.
+
+Some gateways answer 403 also to a single prompt that they do not like.
+"""
 LONGEST_REASON = 500
 
 
@@ -20,7 +23,8 @@ class CallError(Exception):
 
     `again` says that the same call may succeed later, not before `wait` seconds if the server
     said so, and `adapted` that it will be put in another way then, which no limit of retries
-    forbids; `fatal` that no call will, `hopeless` that none will if none has yet. `usage` is what
+    forbids; `fatal` that no call will. After `hopeless` calls that failed so none will if none has
+    yet; 0 is for errors that say nothing about other calls. `usage` is what
     the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
     was sent.
     """
@@ -32,14 +36,14 @@ class CallError(Exception):
         *,
         again: bool = False,
         fatal: bool = False,
-        hopeless: bool = False,
+        hopeless: int = 0,
         adapted: bool = False,
         wait: float | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, reason)
         self.kind, self.reason = kind, reason
-        self.again, self.fatal, self.hopeless = again, fatal, hopeless or fatal
+        self.again, self.fatal, self.hopeless = again, fatal, 1 if fatal else hopeless
         self.adapted, self.wait, self.usage = adapted, wait, usage
         self.cost: float | None = None
         self.attempts = 0
@@ -63,7 +67,7 @@ def of_status(
         f"{status}: {reason}",
         again=again,
         fatal=spent or status == UNAUTHORIZED,
-        hopeless=status in HOPELESS_STATUS,
+        hopeless=HOPELESS_STATUS.get(status, 0),
         wait=wait,
     )
 

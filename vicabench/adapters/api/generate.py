@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google import genai
@@ -100,19 +101,20 @@ def _details(body: Any) -> Iterator[Mapping[str, Any]]:
 def read_reply(reply: types.GenerateContentResponse) -> Completion:
     """The completion in a reply; CallError for one that is no answer."""
     usage = _usage(reply.usage_metadata)
+    unsaid = _nothing_new(usage)
     if reply.prompt_feedback and (reason := reply.prompt_feedback.block_reason):
-        raise CallError(FILTERED, f"the prompt was blocked: {_name(reason)}", usage=usage)
+        raise CallError(FILTERED, f"the prompt was blocked: {_name(reason)}", usage=unsaid)
     if not reply.candidates:
-        raise CallError(EMPTY, nothing(cut=False), usage=usage)
+        raise CallError(EMPTY, nothing(cut=False), usage=unsaid)
     candidate = reply.candidates[0]
     stop = _name(candidate.finish_reason)
     if stop not in STOPS:
         why = f"{stop} {candidate.finish_message or ''}"
-        raise CallError(FILTERED, f"the reply was withheld: {why}", usage=usage)
+        raise CallError(FILTERED, f"the reply was withheld: {why}", usage=unsaid)
     parts = (candidate.content and candidate.content.parts) or []
     text = "".join(part.text for part in parts if part.text and not part.thought)
     if not text.strip():
-        raise CallError(EMPTY, nothing(STOPS[stop] == "length"), usage=usage)
+        raise CallError(EMPTY, nothing(STOPS[stop] == "length"), usage=unsaid)
     return Completion(text=text, stop=STOPS[stop], usage=usage, served_by=reply.model_version)
 
 
@@ -126,6 +128,13 @@ def _usage(found: types.GenerateContentResponseUsageMetadata | None) -> Usage:
         cached_tokens=count(found.cached_content_token_count),
         new_tokens=new,
     )
+
+
+def _nothing_new(usage: Usage) -> Usage:
+    """The same where no text came: Google leaves out counts that are 0."""
+    if usage.prompt_tokens is None:
+        return usage
+    return replace(usage, new_tokens=usage.new_tokens or 0)
 
 
 def _name(value: Any) -> str:

@@ -100,7 +100,7 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     """The error itself, or what it comes to where the server has refused all from the start."""
-    if not error.hopeless or model.calls.account.answered:
+    if not model.calls.account.is_hopeless(error):
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
     return ConfigError(

@@ -30,7 +30,7 @@ WAYS = ("direct answer", "via thoughts", "not readable")
 class _Row:
     """Shares in percent by way of answering, and the average; no ends where none are known."""
 
-    percent: int
+    percent: float
     ways: tuple[Bounded, ...]
     average: Bounded
 

@@ -21,7 +21,7 @@ class Trace:
     """
 
     name: str
-    percent: tuple[int, ...]
+    percent: tuple[float, ...]
     score: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -29,7 +29,7 @@ class Trace:
     certain: tuple[bool, ...]
     look: int
     published: bool = False
-    gaps: tuple[int, ...] = ()
+    gaps: tuple[float, ...] = ()
     fit: Fit | None = None
     tail: Tail | None = None
 
