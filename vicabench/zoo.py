@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from vicabench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from huggingface_hub import CachedRevisionInfo
+    from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
     from huggingface_hub.errors import HfHubHTTPError
 
 SMALL = ("*.json", "*.txt", "*.jinja")
@@ -37,19 +37,12 @@ class Cached:
 
 def cached() -> Mapping[str, Cached]:
     """The model repositories in the local cache, by id."""
-    from huggingface_hub import scan_cache_dir  # noqa: PLC0415
-    from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
-
-    try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        return {}
     return {
         repo.repo_id: Cached(
             size=repo.size_on_disk,
             whole=any(_is_whole(revision.snapshot_path) for revision in repo.revisions),
         )
-        for repo in repositories
+        for repo in _cached_repositories()
         if repo.repo_type == "model"
     }
 
@@ -79,16 +72,20 @@ def evict(repo: str, *, keep: Collection[str] = ()) -> int:
 
 
 def _cached_revisions(repo: str) -> Collection[CachedRevisionInfo]:
+    found = (one for one in _cached_repositories() if one.repo_type == "model")
+    return [revision for one in found if one.repo_id == repo for revision in one.revisions]
+
+
+def _cached_repositories() -> Collection[CachedRepoInfo]:
     from huggingface_hub import scan_cache_dir  # noqa: PLC0415
     from huggingface_hub.errors import CacheNotFound  # noqa: PLC0415
 
     try:
-        found = scan_cache_dir().repos
+        return scan_cache_dir().repos
     except CacheNotFound:
         return ()
-    return [
-        r for one in found if (one.repo_type, one.repo_id) == ("model", repo) for r in one.revisions
-    ]
+    except ValueError as error:
+        raise ConfigError(f"{error}. Its place is set by HF_HUB_CACHE or HF_HOME.") from None
 
 
 def fetch(

@@ -98,6 +98,27 @@ def test_a_link_shows_its_question_with_frames_options_and_truth(
     assert "not in this report" in browser.text("#missing")
 
 
+def test_a_link_with_choices_that_this_report_has_not_shows_its_question_all_the_same(
+    browser: Browser, hostile_page: Path
+) -> None:
+    for stale in ("model=7", "result=bogus", "differ=better&protocol=9&sort=x", "video=gone"):
+        browser.open(hostile_page, f"#q=3-9&{stale}")
+        assert browser.text("#question h3") == "Question 3-9"
+        assert browser.text("#found") == "61 questions"
+    browser.choose("text", "clip2 counting")
+    assert browser.text("#found") == "1 of 61 questions"
+
+
+def test_all_questions_about_a_video_are_its_own_and_no_others(
+    browser: Browser, hostile_page: Path
+) -> None:
+    browser.open(hostile_page, "#q=3-9")
+    browser.driver.find_element("css selector", "#question button.link").click()
+    assert browser.text("#found") == "10 of 61 questions about clip3"
+    browser.driver.find_element("css selector", "#reset").click()
+    assert browser.text("#found") == "61 questions"
+
+
 def test_the_keyboard_is_enough(browser: Browser, hostile_page: Path) -> None:
     browser.open(hostile_page)
     browser.press(Keys.TAB)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs import write_run
 from tests.support import Vicabench, refuses, rows_about, write_jsonl
+from vicabench.results import load_run
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,11 @@ def test_a_file_that_holds_no_predictions_is_refused(
 def test_what_is_graded_is_never_overwritten(vicabench: Vicabench, tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "p.jsonl", [GOOD])
     refuses(vicabench("score", "p.jsonl", "--grades", "p.jsonl"), "not overwritten")
+    refuses(vicabench("score", "p.jsonl", "--json", "z", "--grades", "./z"), "Name two files")
+    run = write_run(tmp_path / "run", "m", [{**row, "response": "2"} for row in rows_about(1)])
+    for name in ("run", "run/predictions.jsonl"):
+        refuses(vicabench("report", name, "--out", "run/config.json"), "not overwritten")
+    assert load_run(run).name == "m"
     assert json.loads(file.read_text(encoding="utf-8")) == GOOD
 
 

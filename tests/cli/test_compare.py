@@ -66,6 +66,25 @@ def test_every_format_shows_the_same_difference_and_json_the_questions(
     assert found["difference"]["mean"] == pytest.approx(70.0)
 
 
+def test_a_number_is_the_same_truth_however_it_is_written(vicabench: Vicabench, runs: Path) -> None:
+    rows = read_jsonl(runs / "a.jsonl")
+    for row in rows:
+        row["ground_truth"] += ".0" if row["ground_truth"].isdigit() else ""
+    write_jsonl(runs / "spelt.jsonl", rows)
+    done = vicabench("compare", "a.jsonl", "spelt.jsonl")
+    assert "another ground truth" not in done.stdout
+    assert vicabench("report", "a.jsonl", "spelt.jsonl", "--out", "r.html").returncode == 0
+
+
+def test_latex_has_no_character_that_it_would_stop_at(vicabench: Vicabench, runs: Path) -> None:
+    for name in ("a", "b"):
+        rows = read_jsonl(runs / f"{name}.jsonl")
+        write_jsonl(runs / f"{name}.jsonl", [{**row, "question": "厨房 café ×?"} for row in rows])
+    done = vicabench("compare", "a.jsonl", "b.jsonl", "--fixed", "2", "--format", "latex")
+    assert done.stdout.count("?? café ×?") == 2
+    assert "厨" not in done.stdout
+
+
 @pytest.mark.usefixtures("runs")
 def test_a_narrow_terminal_loses_no_number(vicabench: Vicabench) -> None:
     done = vicabench("compare", "a.jsonl", "b.jsonl", COLUMNS="80")

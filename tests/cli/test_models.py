@@ -60,6 +60,12 @@ def test_what_the_hub_refuses_is_explained(vicabench: Vicabench, tmp_path: Path)
     refuses(vicabench("models", "fetch", REPO, **env), "cannot be reached", "HF_ENDPOINT")
 
 
+def test_a_cache_that_is_no_folder_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = vicabench("models", "list", HF_HUB_CACHE=str(tmp_path / "file"))
+    refuses(done, str(tmp_path / "file"), "HF_HUB_CACHE")
+
+
 def test_weights_that_come_damaged_are_no_success(vicabench: Vicabench, tmp_path: Path) -> None:
     name = "model-00002-of-00002.safetensors"
     with hubs.serve({f"models/{REPO}": FILES}) as hub:

@@ -84,7 +84,11 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
     refuses(vicabench("report", "good.jsonl", "--out", "good.jsonl"), "not overwritten")
     refuses(vicabench("report", "good.jsonl", "--format", "pdf"), "html, markdown, latex")
     refuses(vicabench("report", "good.jsonl", "--videos", "nowhere"), "no folder", "--videos")
-    refuses(vicabench("report", "good.jsonl", "--frames", "0", "--videos", "."), "leave out")
+    light = ("report", "good.jsonl", "--frames", "0")
+    refuses(
+        vicabench(*light, "--videos", ".", "--workers", "2"), "leave out --videos and --workers"
+    )
+    refuses(vicabench(*light, "--format", "latex"), "leave out --frames")
     refuses(vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name more runs")
 
 

@@ -6,7 +6,9 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from vica.tiny import write_tiny_checkpoint
 
+from tests.runs import write_run
 from tests.support import (
     Row,
     Vicabench,
@@ -82,6 +84,7 @@ def learner(tmp_path: Path) -> dict[str, str]:
     return install_adapter(tmp_path / "site", "learner", LEARNER, "build")
 
 
+TOLD = {"question_type": "description", "ground_truth": "", "response": "A room."}
 ASKED = ("--benchmark", "q.jsonl", "--no-video", "--out", "c", "--format", "svg")
 MODELS = [f"learner:m-{p}p" for p in (20, 40, 60, 80)] + ["learner:m"]
 
@@ -110,6 +113,13 @@ def test_a_failed_checkpoint_is_a_gap_and_the_same_command_does_only_what_is_lef
     drawn = vicabench("scaling-curve", "--runs", "runs", "--out", "d", "--format", "svg")
     assert drawn.returncode == 0, drawn.stderr
     same = [(tmp_path / place / "curve.svg").read_bytes() for place in ("c", "d")]
+
+    write_tiny_checkpoint(tmp_path / "runs" / "a-checkpoint")
+    write_run(tmp_path / "runs" / "told", "m-20p", [{**rows_about(1)[0], **TOLD}])
+    among = vicabench("scaling-curve", "--runs", "runs", "--out", "e", "--format", "svg")
+    assert among.returncode == 0, among.stderr
+    assert "runs/told holds descriptions: left out" in among.stderr
+    assert same[0] == (tmp_path / "e" / "curve.svg").read_bytes()
     assert same[0] == same[1]
 
     other = vicabench("scaling-curve", *ASKED, "learner:m-20p", "--seed", "1", **learner)

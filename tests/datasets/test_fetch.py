@@ -123,6 +123,20 @@ def test_questions_come_first_and_videos_later(shell: Shell) -> None:
     assert len(shell.hub.downloads(PARQUET)) == 1
 
 
+def test_questions_alone_leave_what_an_interrupted_fetch_owes_as_it_is(shell: Shell) -> None:
+    shell.hub.corrupt.add("scannetpp.zip")
+    assert shell.fetch().returncode == 2
+    shell.hub.corrupt.clear()
+    half = shell.data / ".download" / "half.part"
+    half.touch()
+    assert shell.fetch("--questions-only").returncode == 0
+    assert half.exists()
+    with pytest.raises(DataError, match="videos"):
+        vsibench.load(folder=shell.data)
+    assert shell.fetch().returncode == 0
+    assert len(vsibench.load(folder=shell.data).files) == 6
+
+
 def test_questions_that_were_changed_are_refused(tmp_path: Path, fetched: Path) -> None:
     folder = shutil.copytree(fetched, tmp_path / "data")
     toy.write(folder, {PARQUET: toy.parquet([toy.row(1, ground_truth="5")])})

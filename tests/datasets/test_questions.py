@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from tests.datasets.toy import choice, jsonl, row, write
 from vicabench.datasets.jsonl import load, read_questions
+from vicabench.datasets.parquet import read_rows
 from vicabench.errors import DataError
 from vicabench.types import Question
 
@@ -87,6 +90,7 @@ def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
         (b"[1, 2]", "line 1: expected an object with keys and values, found [1, 2]"),
         (b"", "holds no question"),
         (b"\xff\xfe", "not UTF-8"),
+        (b'{"id": ' + 5000 * b"1" + b"}", "line 1: not JSON"),
     ],
 )
 def test_a_file_that_holds_no_rows_is_refused(
@@ -96,6 +100,13 @@ def test_a_file_that_holds_no_rows_is_refused(
     with pytest.raises(DataError) as error:
         read_questions(tmp_path / "q.jsonl")
     assert complaint in str(error.value)
+
+
+def test_a_parquet_file_with_text_that_is_none_is_refused(tmp_path: Path) -> None:
+    text = pyarrow.array([b"\xff\xfe"], pyarrow.binary()).view(pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"question": text}), tmp_path / "q.parquet")
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        list(read_rows(tmp_path / "q.parquet"))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -117,6 +117,19 @@ def test_damaged_content_names_zip_and_member_and_leaves_no_half_video(tmp_path:
     assert files(tmp_path) == {"scannet.zip", "scannet/a.mp4"}
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damage_is_told_whatever_a_zip_is_packed_by(tmp_path: Path, method: int) -> None:
+    noise = random.Random(0).randbytes(5000)
+    with zipfile.ZipFile(tmp_path / "scannet.zip", "w", method) as packed:
+        packed.writestr("scannet/a.mp4", noise)
+    content = bytearray((tmp_path / "scannet.zip").read_bytes())
+    content[60:200] = bytes(140)
+    (tmp_path / "scannet.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"scannet/a\.mp4 is damaged"):
+        unpack(tmp_path / "scannet.zip", tmp_path, quiet)
+    assert files(tmp_path) == {"scannet.zip"}
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", zipped({"scannet/a.mp4": b"good"})[:-9]])
 def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match="cannot be unpacked"):

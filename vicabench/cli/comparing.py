@@ -134,9 +134,14 @@ def differing(a: Run, b: Run) -> Iterator[str]:
         for name in SETTINGS:
             if ours.get(name) != theirs.get(name):
                 yield f"{name}: {ours.get(name)} in {a.name}, {theirs.get(name)} in {b.name}."
+    yield from differing_questions(a, b)
+
+
+def differing_questions(a: Run, b: Run) -> Iterator[str]:
+    """What is not alike about the questions that both runs were asked."""
     asked = {p.question.id: p.question for p in a.predictions}
     both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
-    answers = sum(one.answer != other.answer for one, other in both)
+    answers = sum(not one.same_truth(other) for one, other in both)
     if answers:
         yield f"Shared questions with another ground truth: {answers}; each run keeps its own."
     texts = sum(

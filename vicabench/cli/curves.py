@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +18,7 @@ from vicabench.cli.running import Request, say
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
+from vicabench.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, UserError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.reference import curves, thinking_curve
@@ -111,7 +114,9 @@ def _from_checkpoints(
 def _from_folders(
     request: CurveRequest, protocol: Protocol, terminal: Console
 ) -> list[Series | str]:
-    runs = [load_run(folder) for place in request.folders for folder in _run_folders(place)]
+    runs = [
+        load_run(folder) for place in request.folders for folder in _run_folders(place, terminal)
+    ]
     for run in runs:
         check_published(request.run.published, run.benchmark)
     found = placed(runs)
@@ -131,12 +136,34 @@ def _from_folders(
     return measured
 
 
-def _run_folders(place: Path) -> list[Path]:
-    """The run folders in a folder, at any depth; DataError if there is none."""
-    found = sorted(config.parent for config in place.rglob(CONFIG))
+def _run_folders(place: Path, terminal: Console) -> list[Path]:
+    """The run folders in a folder, at any depth; DataError if there is none.
+
+    Those of descriptions, which cannot be graded, are left out, and so are checkpoints.
+    """
+    found = []
+    for file in sorted(place.rglob(CONFIG)):
+        plan = _plan_in(file)
+        if plan is not None and are_descriptions(plan):
+            say(terminal, f"{file.parent} holds descriptions: left out.")
+        elif plan is not None:
+            found.append(file.parent)
     if not found:
-        raise DataError(f"There is no run folder in {place}: none holds a {CONFIG}.")
+        raise DataError(f"There is no run folder in {place}: none holds the {CONFIG} of one.")
     return found
+
+
+def _plan_in(file: Path) -> Mapping[str, Any] | None:
+    """What a run folder's configuration plans; None for a configuration of something else."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {"videos": {}}  # damaged, which is said by who reads the run
+    if not isinstance(content, dict) or not {"config", "digest"} & content.keys():
+        return None
+    plan = content.get("plan")
+    known = isinstance(plan, dict) and isinstance(plan.get("videos"), dict)
+    return plan if known else {"videos": {}}
 
 
 def _measured(

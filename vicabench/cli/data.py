@@ -169,14 +169,17 @@ def list_benchmarks() -> None:
     """List the benchmarks, and what of them is on this machine."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from vicabench.datasets.inventory import inventory
+    from vicabench.text import printable
 
     table = Table(box=None)
     for title in ("benchmark", "revision", "questions", "videos", "on disk"):
         table.add_column(title, overflow="fold")
     for item in inventory():
-        table.add_row(item.name, item.revision, str(item.questions), str(item.videos), item.state)
+        cells = (item.name, item.revision, str(item.questions), str(item.videos), item.state)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     Console().print(table)
 
 
@@ -229,7 +232,7 @@ def _byte_progress() -> Iterator[Callable[[str, int, int], None]]:
 
     tasks: dict[str, TaskID] = {}
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TimeRemainingColumn(),

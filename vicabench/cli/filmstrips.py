@@ -11,7 +11,7 @@ from rich.progress import Progress
 from vicabench.cli.output import console
 from vicabench.cli.progress import building
 from vicabench.datasets import BENCHMARKS, Source, load_benchmark
-from vicabench.datasets.paths import stays_inside, video_file
+from vicabench.datasets.paths import is_there, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.thumbnails import fitted, jpegs
 from vicabench.errors import DataError
@@ -46,7 +46,7 @@ def filmstrips(page: Page, report: Report, wanted: Wanted) -> tuple[Strips, str]
     if count == 0 or room == 0:
         return {}, "No frames: the replies alone fill the page."
     files, missing = _files(page, report, wanted)
-    if not any(path.is_file() for path in files.values()):
+    if not any(is_there(path) for path in files.values()):
         said = missing or f"none of the videos is there, {next(iter(files.values()))} for one."
         return {}, f"No frames: {said} Say where they are with --videos DIR."
     strips = _decoded(files, count, room, wanted)
@@ -77,7 +77,7 @@ def _files(page: Page, report: Report, wanted: Wanted) -> tuple[dict[str, Path],
 
 
 def _decoded(files: dict[str, Path], count: int, room: int, wanted: Wanted) -> dict[str, Strip]:
-    there = {video: path for video, path in files.items() if path.is_file()}
+    there = {video: path for video, path in files.items() if is_there(path)}
     strips = {video: Strip(error=f"{path.name} is not there.") for video, path in files.items()}
     with (
         DecodeAhead(

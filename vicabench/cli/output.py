@@ -15,7 +15,7 @@ from vicabench.reference import Published, published_scores
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
-from vicabench.store import PREDICTIONS
+from vicabench.store import CONFIG, PREDICTIONS
 from vicabench.types import Scores
 
 TERMINAL = "terminal"
@@ -90,7 +90,8 @@ def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
 
 
 def check_not_input(path: Path, keep: Sequence[Path]) -> None:
-    """ConfigError if this file is one of `keep`, or in one of them what was graded."""
-    inputs = [inner for outer in keep for inner in (outer, outer / PREDICTIONS)]
-    if any(path.exists() and inner.exists() and path.samefile(inner) for inner in inputs):
-        raise ConfigError(f"{path} is what was to be graded; it is not overwritten. Name another.")
+    """ConfigError if this file is one of `keep`, or a file of a run folder among them."""
+    folders = [outer.parent if outer.name == PREDICTIONS else outer for outer in keep]
+    inside = [folder / name for folder in folders for name in (PREDICTIONS, CONFIG)]
+    if any(path.exists() and each.exists() and path.samefile(each) for each in (*keep, *inside)):
+        raise ConfigError(f"{path} is what was to be read; it is not overwritten. Name another.")

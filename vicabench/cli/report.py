@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vicabench.cli.options import VIDEO_TIMEOUT
+from vicabench.cli.options import LONGEST_TIMEOUT, VIDEO_TIMEOUT
 
 
 def command(
@@ -41,10 +41,15 @@ def command(
         typer.Option(help="Where the videos are from (default: what the runs name)."),
     ] = None,
     videos: Annotated[Path | None, typer.Option(help="The folder of the videos.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode.")] = None,
     video_timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds after which decoding a video is given up.")
-    ] = VIDEO_TIMEOUT,
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=LONGEST_TIMEOUT,
+            help=f"Seconds after which decoding a video is given up: {VIDEO_TIMEOUT:g}.",
+        ),
+    ] = None,
 ) -> None:
     """Make one self-contained page of tables, figures and every question with its replies.
 

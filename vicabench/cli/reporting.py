@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.text import Text
 
 import vicabench
-from vicabench.cli.comparing import differing
+from vicabench.cli.comparing import differing, differing_questions
+from vicabench.cli.options import VIDEO_TIMEOUT
 from vicabench.cli.output import check_not_input, console, write_file
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
@@ -39,13 +40,25 @@ class Request:
     frames: int | None
     benchmark: str | None
     videos: Path | None
-    workers: int
-    video_timeout: float
+    workers: int | None
+    video_timeout: float | None
 
     @property
     def out_file(self) -> Path | None:
         """The file to be written; None for standard output."""
         return self.out or (PAGE if self.kind == HTML else None)
+
+    @property
+    def about_frames(self) -> list[str]:
+        """The options about frames that were typed."""
+        given = {
+            "--frames": self.frames,
+            "--benchmark": self.benchmark,
+            "--videos": self.videos,
+            "--workers": self.workers,
+            "--video-timeout": self.video_timeout,
+        }
+        return [name for name, value in given.items() if value is not None]
 
     @property
     def inputs(self) -> list[Path]:
@@ -77,8 +90,8 @@ def _give_page(request: Request, report: Report) -> None:
         frames=request.frames,
         benchmark=request.benchmark,
         folder=request.videos,
-        workers=request.workers,
-        limit_seconds=request.video_timeout,
+        workers=request.workers or 1,
+        limit_seconds=request.video_timeout or VIDEO_TIMEOUT,
     )
     strips, said = filmstrips(page, report, wanted)
     _give(request, page.with_frames(strips))
@@ -89,15 +102,20 @@ def _check(request: Request) -> None:
     if request.kind != HTML and request.kind not in TABLES:
         known = ", ".join([HTML, *TABLES])
         raise ConfigError(f"There is no report format '{request.kind}'. Formats are {known}.")
-    if request.kind != HTML and (request.frames or request.benchmark or request.videos):
+    typed = request.about_frames
+    if request.kind != HTML and typed:
         raise ConfigError(
-            f"A report as {request.kind} shows no frames: leave out --frames, --benchmark and "
-            "--videos."
+            f"A report as {request.kind} shows no frames: leave out {_listed(typed)}."
         )
     if request.benchmark and request.videos:
         raise ConfigError("--videos says where the videos are: leave out --benchmark.")
-    if request.frames == 0 and (request.benchmark or request.videos):
-        raise ConfigError("--frames 0 shows no video: leave out --benchmark and --videos.")
+    if request.frames == 0 and typed != ["--frames"]:
+        raise ConfigError(f"--frames 0 shows no video: leave out {_listed(typed[1:])}.")
+
+
+def _listed(options: Sequence[str]) -> str:
+    *first, last = options
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _check_places(request: Request) -> None:
@@ -124,6 +142,11 @@ def _report(request: Request, runs: Sequence[Run], base: int | None) -> Report:
         },
         base=base,
         comparisons=_comparisons(runs, base, protocols[0]),
+        notes=[
+            f"{runs[0].name} and {run.name}: {note}"
+            for run in runs[1:]
+            for note in differing_questions(runs[0], run)
+        ],
     )
 
 

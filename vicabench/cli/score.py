@@ -35,11 +35,14 @@ def command(
     from vicabench.cli.output import check_format, check_published, print_table, write_file
     from vicabench.cli.scoring import grades_jsonl
     from vicabench.disagreement import disagreement
+    from vicabench.errors import ConfigError
     from vicabench.grading.protocols import find_protocols
     from vicabench.reporting.files import table_json
     from vicabench.results import load_runs
 
     check_format(table)
+    if json_file and grades_file and json_file.resolve() == grades_file.resolve():
+        raise ConfigError(f"--json and --grades are both {json_file}. Name two files.")
     rules = find_protocols(protocol)
     runs = load_runs(paths)
     for run in runs:

@@ -61,8 +61,11 @@ def fetch(
         record = _bring_questions(folder, listing, record, progress)
         if not questions_only:
             record = _bring_videos(folder, listing, record, keep_zips, progress)
-        fetched.write(folder, record, finished=True)
-        shutil.rmtree(folder / ".download", ignore_errors=True)
+        # What an interrupted fetch owes is owed still when the questions alone were asked for.
+        finished = not (questions_only and fetched.is_under_way(folder))
+        fetched.write(folder, record, finished=finished)
+        if finished:
+            shutil.rmtree(folder / ".download", ignore_errors=True)
         return record
 
 

@@ -76,7 +76,12 @@ def write(folder: Path, record: Fetched, *, finished: bool) -> None:
 
 def is_finished(folder: Path) -> bool:
     """Tell whether the last fetch into `folder` came to its end."""
-    return (folder / DONE).is_file() and not (folder / UNDER_WAY).exists()
+    return (folder / DONE).is_file() and not is_under_way(folder)
+
+
+def is_under_way(folder: Path) -> bool:
+    """Tell whether a fetch into `folder` was begun and has not come to its end."""
+    return (folder / UNDER_WAY).exists()
 
 
 def damaged(folder: Path, record: Fetched) -> list[str]:

@@ -56,7 +56,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, object]]:
             continue
         try:
             yield f"line {number}", json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError for too many digits, too
             raise DataError(f"{path.name}, line {number}: not JSON ({error}).") from None
 
 

@@ -19,7 +19,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, object]]:
 
     try:
         rows = pyarrow.parquet.ParquetFile(path).read().to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pyarrow.ArrowException) as error:
         raise DataError(
             f"{path} cannot be read as parquet ({_first_line(error)}). Delete it and fetch or "
             "copy it again."

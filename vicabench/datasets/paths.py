@@ -40,4 +40,12 @@ def video_file(folder: Path, name: str) -> Path:
     if is_video(name):
         return folder / name
     candidates = [folder / f"{name}{suffix}" for suffix in VIDEO_SUFFIXES]
-    return next((path for path in candidates if path.is_file()), candidates[0])
+    return next((path for path in candidates if is_there(path)), candidates[0])
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a file is there; none can be where a name is too long for the disk."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

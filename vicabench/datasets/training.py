@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -114,7 +115,8 @@ def fetch_training(
             record = _bring(folder, listing, known, file, record, progress)
             fetched.write(folder, record, finished=False)
         fetched.write(folder, record, finished=True)
-        shutil.rmtree(folder / ".download", ignore_errors=True)
+        with suppress(OSError):  # parts of files that another --include owes stay
+            (folder / ".download").rmdir()
         return record
 
 

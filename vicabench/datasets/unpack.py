@@ -7,6 +7,7 @@ synced and renamed: a video that has its name is whole.
 from __future__ import annotations
 
 import errno
+import lzma
 import os
 import stat
 import struct
@@ -25,7 +26,10 @@ LARGEST_RATIO = 10
 
 BLOCK = 1 << 20
 PART = ".part"
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error)
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, ValueError, struct.error),
+)
 """All that zipfile raises while it reads a member whose entry or content is wrong."""
 
 
@@ -140,7 +144,8 @@ def _write(
     except DAMAGED as error:
         raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None
     except OSError as error:
-        if error.errno != errno.EINVAL:  # which comes of a place before the file's beginning
+        # EINVAL comes of a place before the file's beginning, none of what bz2 cannot read.
+        if error.errno not in (errno.EINVAL, None):
             raise
         raise DataError(_bad(archive, f"{member.filename} is damaged ({error})")) from None
     finally:

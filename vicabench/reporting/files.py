@@ -29,7 +29,7 @@ from vicabench.reporting.cells import (
     sizes,
 )
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
-from vicabench.reporting.sheets import guarded, markdown_text, one_line
+from vicabench.reporting.sheets import guarded, known_to_latex, markdown_text, one_line
 from vicabench.stats import RESAMPLES, SEED
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
@@ -52,7 +52,8 @@ def markdown(
 
 def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()) -> str:
     """A booktabs tabular with the notes as comments before it."""
-    table = tabulate(_cells(rows, published, one_line), _titles(rows), tablefmt="latex_booktabs")
+    cells = _cells(rows, published, known_to_latex)
+    table = tabulate(cells, _titles(rows), tablefmt="latex_booktabs")
     notes = [f"% {one_line(note)}" for note in notes_on(rows, published)]
     return "\n".join([*notes, guarded(table), *map(latex_disagreement, between)])
 

@@ -116,7 +116,7 @@ def _markdown_sheet(sheet: Sheet) -> str:
 
 
 def _latex_sheet(sheet: Sheet) -> str:
-    table = guarded(_tabulated(sheet, one_line, "latex_booktabs"))
+    table = guarded(_tabulated(sheet, known_to_latex, "latex_booktabs"))
     table = table.replace("−", "$-$").replace("†", r"\dag{}")
     return "\n".join([*(f"% {one_line(text)}" for text in (sheet.title, *sheet.notes)), table])
 
@@ -131,6 +131,12 @@ def _tabulated(sheet: Sheet, escape: Callable[[str], str], style: str) -> str:
 def guarded(table: str) -> str:
     """A LaTeX tabular of which no row begins with `[` or `*`, which end the one before."""
     return re.sub(r"^(\s*)([\[*])", r"\1{\2}", table, flags=re.MULTILINE)
+
+
+def known_to_latex(text: str) -> str:
+    """One line of characters that pdfLaTeX has: it stops at others, of which texts may have any."""
+    line = one_line(text).replace("⏎", " / ").replace("→", "to")
+    return "".join(c if c < "\u0180" or c in "–—‘’“”…−†" else "?" for c in line)
 
 
 def one_line(text: str) -> str:

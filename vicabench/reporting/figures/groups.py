@@ -15,6 +15,7 @@ from vicabench.reporting.figures.basis import INTERVALS, spread
 from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, styled
 from vicabench.results import Run
 from vicabench.stats import score_run
+from vicabench.text import printable
 from vicabench.types import Scores
 
 DATASETS = {"scannet": "ScanNet", "scannetpp": "ScanNet++", "arkitscenes": "ARKitScenes"}
@@ -29,7 +30,7 @@ def by_dataset(runs: Sequence[Run], protocol: Protocol) -> Figure:
     DataError if the videos' names have no data set in them; ValueError for no run.
     """
     groups = {
-        video: DATASETS.get(name, name)
+        video: DATASETS.get(name, printable(name))
         for run in runs
         for video in _videos(run, protocol)
         for name, slash, _ in [video.partition("/")]

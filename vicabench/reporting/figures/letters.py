@@ -24,6 +24,7 @@ from vicabench.reporting.figures.style import (
 from vicabench.reporting.figures.whiskers import whiskers
 from vicabench.results import Run
 from vicabench.shares import shares_of
+from vicabench.text import printable
 from vicabench.types import ANSWERED, CHOICE, QUESTION_TYPES, TASK_OF_TYPE
 
 TITLES = {
@@ -81,7 +82,7 @@ def _panel(axes: Axes, kind: str, runs: Sequence[Run], protocol: Protocol) -> No
         truths, np.arange(len(among)) - 0.46, np.arange(len(among)) + 0.46,
         color=INK, lw=1.1, ls=(0, (2, 1)), label="right",
     )  # fmt: skip
-    axes.set_xticks(range(len(among)), among)
+    axes.set_xticks(range(len(among)), list(map(printable, among)))
     axes.tick_params(axis="x", length=0)
     axes.set_title(f"{TITLES[kind]}, n = {len(asked):,}", fontsize=TINY + 0.5)
 

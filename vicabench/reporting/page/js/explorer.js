@@ -9,6 +9,7 @@ function startExplorer() {
   let protocol = null; // and the protocol by which it is scored there
 
   function fillForm() {
+    if (!DATA.videos.includes(state.video)) state.video = FIRST.video;
     for (const field of form.elements) {
       if (field.name) field.value = state[field.name];
       // A value from the address that is none of the choices falls back to the first.
@@ -22,8 +23,8 @@ function startExplorer() {
     const found = matching(state);
     list.show(found, Number(state.protocol));
     const same = found.length === TOTAL;
-    byId("found").textContent = same ? plural(TOTAL, "question")
-      : `${count.format(found.length)} of ${plural(TOTAL, "question")}`;
+    byId("found").textContent = (same ? "" : `${count.format(found.length)} of `)
+      + plural(TOTAL, "question") + (state.video && ` about ${state.video}`);
     byId("none").hidden = found.length > 0;
     byId("reset").disabled = Object.keys(FIRST).every((name) => state[name] === FIRST[name]);
     const place = found.indexOf(keep ?? -1);
@@ -37,14 +38,17 @@ function startExplorer() {
     const q = list.at(place);
     if (q !== shown || state.protocol !== protocol) {
       view.replaceChildren(...questionView(q, Number(state.protocol), {
-        sameVideo: () => change({ ...FIRST, protocol: state.protocol, text: videoOf(q) }),
+        sameVideo: () => change({ ...FIRST, protocol: state.protocol, video: videoOf(q) }),
       }));
       view.scrollTop = 0;
     }
     shown = q;
     protocol = state.protocol;
     byId("place").textContent = `${count.format(place + 1)} of ${count.format(list.length)}`;
-    if (chosen) byId("explorer").classList.add("open");
+    if (chosen) {
+      byId("explorer").classList.add("open");
+      byId("missing").hidden = true;
+    }
     if (chosen || id !== null) writeAddress(state, (id = DATA.id[q]));
     else writeAddress(state, null);
   }
@@ -65,10 +69,12 @@ function startExplorer() {
   // A link to a question shows it, whatever filters came with it.
   function fromAddress() {
     ({ state, id } = readAddress());
+    fillForm();
     const q = PLACE.get(id);
     if (q !== undefined && !matching(state).includes(q)) state = { ...FIRST };
     fillForm();
     byId("missing").hidden = id === null || q !== undefined;
+    if (q === undefined) id = null;
     apply(q);
     if (q !== undefined) {
       byId("explorer").classList.add("open");

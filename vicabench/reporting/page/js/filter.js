@@ -1,6 +1,6 @@
 // Which questions are shown, and in which order.
 
-const FIRST = { task: "", dataset: "", model: "", result: "", outcome: "", differ: "",
+const FIRST = { task: "", dataset: "", video: "", model: "", result: "", outcome: "", differ: "",
                 protocol: "0", sort: "", text: "" };
 
 function chosenRuns(state) {
@@ -41,6 +41,7 @@ function tests(state) {
   const all = [];
   if (state.task) all.push((q) => taskOf(q).name === state.task);
   if (state.dataset) all.push((q) => datasetOf(q) === state.dataset);
+  if (state.video) all.push((q) => videoOf(q) === state.video);
   if (state.model) all.push((q) => asked(runs[0], q));
   if (state.result) all.push((q) => RESULTS[state.result](mean(scores(runs, p, q))));
   if (state.outcome) {
