@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 from vica.errors import TrainingError
 from vica.hub import family, fetch
 from vica.loading import load_processor
+from vica.memory import is_memory_error
 from vica.modeling import MODELS, ViCA
 from vica.training.attention import SDPA
 from vica.training.batches import collate
@@ -66,20 +69,30 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
     join(config.hardware)
     ready = from_first(lambda: prepare(config, resume, arguments.device))
     start = ready.start
-    trainer = _trainer(ready, arguments, _model(ready))
+    with _memory("the model"):
+        trainer = _trainer(ready, arguments, _model(ready))
     trainer.meter.lost = start.record["unreadable"] if start else 0
     from_first(lambda: trainer.look_at_disk(start.record["step"] if start else 0))
-    try:
+    with _memory("a step"):
         trainer.train(resume_from_checkpoint=str(start.state) if start else None)
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"the device has too little memory for a step after the {trainer.state.global_step} "
-            f"that were done ({str(error).splitlines()[0]}). With "
-            "hardware.gradient_checkpointing=true it can go on; a new run can have a smaller "
-            "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
-        ) from error
     trainer.check_finished()
     return Path(config.output) / config.name
+
+
+@contextmanager
+def _memory(what: str) -> Iterator[None]:
+    """TrainingError saying what to do where memory is short."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_memory_error(error):
+            raise
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainingError(
+            f"the device has too little memory for {what} ({first}). With "
+            "hardware.gradient_checkpointing=true a run can go on; a new one can have a smaller "
+            "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
+        ) from error
 
 
 def _check_extras(config: TrainingConfig) -> None:

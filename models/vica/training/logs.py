@@ -112,10 +112,18 @@ class Watch:
             )
 
     def _advice(self, step: int) -> str:
-        """The last checkpoint from before the loss rose is the one to go on from."""
+        """The last checkpoint from before the loss rose is the one to go on from.
+
+        Going on computes the same again, so it only helps if the machine was at fault.
+        """
         good = [name for at, name in self.names.items() if at < step - self.high]
-        go_on = f"--resume {good[-1]} goes on from before that" if good else "Begin again"
-        return f"{go_on}; a lower learning rate or a longer warm-up may help"
+        if not good:
+            return "Begin again; a lower learning rate or a longer warm-up may help"
+        return (
+            f"--resume {good[-1]} goes on from before that, to the same end unless the machine was "
+            "at fault. A lower learning rate or a longer warm-up takes a new run: --set "
+            f"base=OUTPUT/{good[-1]} and another --out"
+        )
 
 
 class Record(TrainerCallback):

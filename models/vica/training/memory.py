@@ -68,6 +68,8 @@ def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
             away,
         ),
     ]
+    if not hardware.zero and BYTES[hardware.precision] == 2:  # of autocast
+        lines.append(_held("weights in half", 2 * trained, f"2 B x {trained:,} trained"))
     if hardware.zero < 3:
         return [_held("weights", size * every, f"{size} B x {every:,}"), *lines]
     weights = _held(

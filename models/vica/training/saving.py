@@ -154,7 +154,9 @@ def write_checkpoint(
     `tensors` are the model's, whole, under our names.
     """
     dtype = DTYPES[precision]
-    model.save_pretrained(folder, state_dict={k: v.to(dtype) for k, v in tensors.items()})
+    # A second copy of the weights is for the host: a device may have no room for it.
+    whole = {k: v.detach().to(device="cpu", dtype=dtype) for k, v in tensors.items()}
+    model.save_pretrained(folder, state_dict=whole)
     config = type(model.config)(**{**model.config.to_dict(), "dtype": dtype})
     write_published_config(config, folder)
     processor.save_pretrained(folder)
@@ -168,8 +170,22 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
 
 
-def drop_old(output: Path, name: str, saving: Saving, *, finished: bool) -> None:
-    """Remove checkpoints beyond the newest `saving.keep`, and states that are not to be kept."""
+def drop_later(output: Path, name: str, step: int) -> None:
+    """Remove states beyond this step, which was just saved.
+
+    They are of a run that this one, going on from an earlier checkpoint, has taken the place of:
+    `--resume last` is not to go on with them.
+    """
+    for state in newest_last(output / STATES, name):
+        if _step_of(state) > step:
+            _remove(state)
+
+
+def drop_old(output: Path, name: str, saving: Saving, *, step: int, finished: bool) -> None:
+    """Remove checkpoints before the newest `saving.keep`, and states that are not to be kept.
+
+    Checkpoints beyond `step` count for nothing: they will be replaced.
+    """
     states = newest_last(output / STATES, name)
     if saving.optimizer == "last":
         kept = [] if finished else states[-1:]
@@ -177,7 +193,8 @@ def drop_old(output: Path, name: str, saving: Saving, *, finished: bool) -> None
             if state not in kept:
                 _remove(state)
     if saving.keep is not None:
-        for folder in newest_last(output, name)[: -saving.keep]:
+        there = [path for path in newest_last(output, name) if _step_of(path) <= step]
+        for folder in there[: -saving.keep]:
             _remove(folder)
 
 
@@ -193,7 +210,11 @@ def newest_last(folder: Path, name: str) -> list[Path]:
     """The whole checkpoints or states of a run in a folder, by how far they are trained."""
     found = _of_run(folder, re.escape(name) + SHARE)
     whole = [path for path in found if (path / RECORD).is_file()]
-    return sorted(whole, key=lambda path: int(read_record(path / RECORD)["step"]))
+    return sorted(whole, key=_step_of)
+
+
+def _step_of(folder: Path) -> int:
+    return int(read_record(folder / RECORD)["step"])
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -78,8 +78,11 @@ class PackTrainer(Trainer):
             settings = self.run_config.optimizer
             groups = parameter_groups(self.vica, self.run_config.learning_rates, settings)
             kind = self._adam()
+            # Fused it needs no copy of all moments for a moment, as it does by default.
+            fused = kind is torch.optim.AdamW and self.args.device.type == "cuda"
+            options = {"fused": True} if fused else {}
             self.optimizer = kind(
-                groups, betas=(settings.beta1, settings.beta2), eps=settings.epsilon
+                groups, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, **options
             )
         return self.optimizer
 
@@ -183,25 +186,28 @@ class PackTrainer(Trainer):
         record = self._record()
         if step < steps:
             self._write_state(self.output / saving.STATES / target.name, record)
-        tensors = self._gathered()
-        from_first(lambda: self._write_checkpoint(target, tensors, record))
+        gathered = self._gathered()
+        from_first(lambda: self._write_checkpoint(target, gathered, record))
 
     def _write_checkpoint(
-        self, target: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]
+        self, target: Path, gathered: Mapping[str, Tensor] | None, record: Mapping[str, Any]
     ) -> None:
         config = self.run_config
+        tensors = gathered or self.accelerator.unwrap_model(self.model).state_dict()
         with saving.whole(target) as folder:
             saving.write_checkpoint(
                 folder,
                 self.vica,
                 self.packs.processor,
-                tensors,
+                {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()},
                 precision=config.hardware.precision,
                 record=record,
             )
+        step = record["step"]
+        saving.drop_later(self.output, config.name, step)
         if not self.watch.high:  # else this may be none to go on from
-            finished = record["step"] == record["steps"]
-            saving.drop_old(self.output, config.name, config.saving, finished=finished)
+            finished = step == record["steps"]
+            saving.drop_old(self.output, config.name, config.saving, step=step, finished=finished)
 
     def _record(self) -> dict[str, Any]:
         step = self.state.global_step
@@ -217,13 +223,14 @@ class PackTrainer(Trainer):
             **self.found,
         }
 
-    def _gathered(self) -> dict[str, Tensor]:
-        """All tensors of the model, by our names; with ZeRO-3 in the first process only."""
-        if self.is_deepspeed_enabled:
-            tensors = self.accelerator.get_state_dict(self.deepspeed) or {}
-        else:
-            tensors = self.accelerator.unwrap_model(self.model).state_dict()
-        return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+    def _gathered(self) -> dict[str, Tensor] | None:
+        """With ZeRO-3, which divides them, all tensors in the first process; else None.
+
+        All processes have to take part in it, and only the first has use for a copy.
+        """
+        if self.run_config.hardware.zero < 3:
+            return None
+        return self.accelerator.get_state_dict(self.deepspeed) or {}
 
     def _write_state(self, target: Path, record: dict[str, Any]) -> None:
         """Optimizer, schedule, random numbers and unrounded weights, of all processes."""

@@ -4,13 +4,14 @@ import pytest
 import torch
 from vica.errors import TrainingError
 from vica.training.attention import attention_of
-from vica.training.config import Batch, Hardware
+from vica.training.config import Batch, Hardware, Precision
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def chosen(attention: str, pack: int, device: torch.device) -> str:
-    return attention_of(Hardware(attention=attention), Batch(pack=pack), device)
+def chosen(attention: str, pack: int, device: torch.device, precision: Precision = "bf16") -> str:
+    hardware = Hardware(attention=attention, precision=precision)
+    return attention_of(hardware, Batch(pack=pack), device)
 
 
 @pytest.mark.parametrize("device", [CPU, GPU])
@@ -20,15 +21,17 @@ def test_packs_need_no_mask_of_all_pairs_unless_it_is_asked_for(device: torch.de
 
 
 @pytest.mark.parametrize(
-    ("attention", "pack", "device", "said"),
+    ("attention", "pack", "device", "precision", "known"),
     [
-        ("flash_attention_2", 16, GPU, "packs of 16 on cuda: choose shared_prefix, sdpa, flex_at"),
-        ("flex_attention", 16, CPU, "packs of 16 on cpu: choose shared_prefix, sdpa or auto"),
-        ("fast", 1, GPU, "choose shared_prefix, sdpa, flex_attention, flash_attention_2 or auto"),
+        ("flash_attention_2", 16, GPU, "bf16", "shared_prefix, sdpa, flex_attention or auto"),
+        ("flash_attention_2", 1, GPU, "fp32", "shared_prefix, sdpa, flex_attention or auto"),
+        ("flex_attention", 16, CPU, "bf16", "shared_prefix, sdpa or auto"),
+        ("fast", 1, GPU, "bf16", "shared_prefix, sdpa, flex_attention, flash_attention_2 or auto"),
     ],
 )
 def test_one_that_cannot_is_refused_with_those_that_can(
-    attention: str, pack: int, device: torch.device, said: str
+    attention: str, pack: int, device: torch.device, precision: Precision, known: str
 ) -> None:
+    said = f"packs of {pack} on {device} in {precision}: choose {known}"
     with pytest.raises(TrainingError, match=said):
-        chosen(attention, pack, device)
+        chosen(attention, pack, device, precision)

@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock
 from vica.errors import TrainingError
 from vica.loading import load_model, load_processor
+from vica.training import saving
 from vica.training.config import (
     LearningRates,
     Limits,
@@ -210,3 +211,15 @@ def test_a_loss_that_explodes_stops_and_keeps_what_was_saved(make: Make, tmp_pat
         train(config)
     kept = sorted(path.name for path in (tmp_path / "out" / "resume").iterdir())
     assert kept == ["t-80p", "t-88p"]  # that of step 11, when the loss had risen, replaced none
+
+
+def test_what_a_run_has_gone_back_behind_is_not_gone_on_with(tmp_path: Path) -> None:
+    # It was trained to 20%, and went on from 10%: 15% is new, 20% of what it has left.
+    for step, name in ((10, "t-10p"), (20, "t-20p"), (15, "t-15p")):
+        for folder in (tmp_path / name, tmp_path / "resume" / name):
+            folder.mkdir(parents=True)
+            saving.write_record(folder, {"step": step})
+    saving.drop_later(tmp_path, "t", 15)
+    saving.drop_old(tmp_path, "t", Saving(keep=1), step=15, finished=False)
+    assert [path.name for path in (tmp_path / "resume").iterdir()] == ["t-15p"]
+    assert sorted(path.name for path in tmp_path.glob("t-*")) == ["t-15p", "t-20p"]
