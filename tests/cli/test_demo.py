@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 
@@ -29,17 +30,23 @@ def test_a_demo_trains_tests_and_draws_and_the_same_command_again_keeps_it(tmp_p
     written = {path: path.stat().st_mtime_ns for path in out.glob("ViCA2-Rooms*/model.safetensors")}
     with start(tmp_path) as again:
         assert again.stderr
+        deadline = threading.Timer(300, again.kill)
+        deadline.start()
         while "vicabench scaling-curve" not in (line := again.stderr.readline()):  # it has trained
             assert line, "it ended without testing"
         again.send_signal(signal.SIGINT)
         again.communicate()
+        deadline.cancel()
     assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
 def demo(folder: Path) -> str:
     """Run it in a folder and return what it printed."""
     with start(folder) as process:
-        out, err = process.communicate(timeout=600)
+        try:
+            out, err = process.communicate(timeout=600)
+        finally:
+            process.kill()
     assert process.returncode == 0, err[-3000:]
     return out
 

@@ -39,6 +39,11 @@ def test_shares_need_not_be_whole_percents(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     points = expanded(f"{tmp_path}/tiny-{{p}}p")
     assert [f"{p.percent}" for p in points] == ["2.5", "5", "100"]
+    for spelt in (f"{tmp_path}//tiny-{{p}}p", f"{tmp_path}/tiny-{{p}}p/"):
+        assert [p.percent for p in expanded(spelt)] == [2.5, 5, 100]
+    (tmp_path / "tiny-05p").mkdir()
+    with pytest.raises(ConfigError, match=r"tiny-05p and .*tiny-5p have the same share"):
+        expanded(f"{tmp_path}/tiny-{{p}}p")
 
 
 def test_where_no_name_is_left_there_is_no_final_one(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _run_folders(place: Path, terminal: Console) -> list[Path]:
         elif plan is not None:
             found.append(file.parent)
     if not found:
-        raise DataError(f"There is no run folder in {place}: none holds the {CONFIG} of one.")
+        raise DataError(f"There is no run folder in {place} that can be graded.")
     return found
 
 
@@ -162,8 +162,9 @@ def _plan_in(file: Path) -> Mapping[str, Any] | None:
     if not isinstance(content, dict) or not {"config", "digest"} & content.keys():
         return None
     plan = content.get("plan")
-    known = isinstance(plan, dict) and isinstance(plan.get("videos"), dict)
-    return plan if known else {"videos": {}}
+    videos = plan.get("videos") if isinstance(plan, dict) else None
+    known = isinstance(videos, dict) and all(isinstance(asked, dict) for asked in videos.values())
+    return {"videos": videos if known else {}}
 
 
 def _measured(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape, glob
+from os.path import normpath
 from pathlib import Path
 
 from vicabench.errors import ConfigError
@@ -19,7 +20,7 @@ from vicabench.results import Run
 PLACE = "{p}"
 SHARES = tuple(range(5, 101, 5))
 """The percentages at which the authors of ViCA published checkpoints."""
-_SHARE = r"(\d{1,2}(?:\.\d+)?|100)"
+_SHARE = r"(?P<share>\d{1,2}(?:\.\d+)?|100)"
 _ENDING = re.compile(rf"[-_.]{_SHARE}p(?=$|@)")
 _REVISION = re.compile(r"@[^@/]*$")
 _MARKS = re.compile(r" \(blind\)(?: \(canonicalized\))?$| \(canonicalized\)$")
@@ -48,7 +49,7 @@ def checkpoint(spec: str) -> Checkpoint:
     return Checkpoint(
         spec=spec,
         series=Path(series).name or series,
-        percent=100 if found is None else _percent(found[1]),
+        percent=100 if found is None else _percent(found["share"]),
     )
 
 
@@ -82,6 +83,7 @@ def expanded(spec: str) -> tuple[Checkpoint, ...]:
     """
     if PLACE not in spec:
         return (checkpoint(spec),)
+    spec = spec.rstrip("/")
     final = re.sub(r"[-_.]?\{p\}\w*", "", spec)
     name = Path(final).name
     last = final if final.rpartition("/")[2] else spec.replace(PLACE, "100")
@@ -95,12 +97,19 @@ def expanded(spec: str) -> tuple[Checkpoint, ...]:
 
 
 def _folders(pattern: str) -> dict[float, str]:
-    """The folders that match a pattern, by their shares."""
-    first, *others = pattern.split(PLACE)
-    name = re.compile(re.escape(first) + _SHARE + r"\1".join(map(re.escape, others)))
-    paths = glob("*".join(map(escape, (first, *others))))  # noqa: PTH207  # a Path drops `./`
-    found = map(name.fullmatch, paths)
-    return {_percent(m[1]): m[0] for m in found if m and Path(m[0]).is_dir()}
+    """The folders that match a pattern, by their shares; ConfigError for two of one share."""
+    first, *others = normpath(pattern).split(PLACE)
+    again = "(?P=share)".join(map(re.escape, others))
+    name = re.compile(re.escape(first) + _SHARE + again)
+    paths = glob("*".join(map(escape, (first, *others))))  # noqa: PTH207  # of texts, as `name` is
+    found: dict[float, str] = {}
+    for match in map(name.fullmatch, map(normpath, sorted(paths))):
+        if match and Path(match[0]).is_dir():
+            folder = pattern.replace(PLACE, match["share"])
+            there = found.setdefault(_percent(match["share"]), folder)
+            if there != folder:
+                raise ConfigError(f"{there} and {folder} have the same share. Leave one out.")
+    return found
 
 
 def _percent(text: str) -> float:

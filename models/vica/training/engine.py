@@ -36,6 +36,11 @@ from vica.training.trainer import PackTrainer
 from vica.training.workers import AHEAD
 from vica.training.zero import deepspeed_config, join
 
+SMALLER = (
+    "With hardware.gradient_checkpointing=true the run can go on; a new one can have a smaller "
+    "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
+)
+
 
 def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     """Train, and return the folder of the last checkpoint.
@@ -46,7 +51,7 @@ def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     from those of the checkpoint, a loss that is no number.
     """
     _check_extras(config)
-    with alone(Path(config.output)):
+    with alone(Path(config.output)), _reporting(config):
         return _train(config, resume)
 
 
@@ -59,7 +64,6 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
         return Path(config.output) / config.name
     set_seed(config.seed)
     disable_progress_bar()  # of weights read and written, amid ours
-    os.environ.setdefault("WANDB_DIR", config.output)  # else it would write where one stands
     arguments = _arguments(config)
     if arguments.world_size != config.hardware.devices:
         raise TrainingError(
@@ -69,30 +73,40 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
     join(config.hardware)
     ready = from_first(lambda: prepare(config, resume, arguments.device))
     start = ready.start
-    with _memory("the model"):
+    with _memory("the model", "Take hardware.zero=3 on more devices, or hardware.offload"):
         trainer = _trainer(ready, arguments, _model(ready))
     trainer.meter.lost = start.record["unreadable"] if start else 0
     from_first(lambda: trainer.look_at_disk(start.record["step"] if start else 0))
-    with _memory("a step"):
+    with _memory("a step", SMALLER):
         trainer.train(resume_from_checkpoint=str(start.state) if start else None)
     trainer.check_finished()
     return Path(config.output) / config.name
 
 
 @contextmanager
-def _memory(what: str) -> Iterator[None]:
-    """TrainingError saying what to do where memory is short."""
+def _memory(what: str, advice: str) -> Iterator[None]:
+    """TrainingError with the advice where memory is short."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_memory_error(error):
             raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TrainingError(
-            f"the device has too little memory for {what} ({first}). With "
-            "hardware.gradient_checkpointing=true a run can go on; a new one can have a smaller "
-            "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
-        ) from error
+        raise TrainingError(f"there is too little memory for {what} ({first}). {advice}") from error
+
+
+@contextmanager
+def _reporting(config: TrainingConfig) -> Iterator[None]:
+    """W&B writes into the output, unless its own variable names another folder."""
+    name = "WANDB_DIR"
+    ours = config.logging.wandb and name not in os.environ
+    if ours:
+        os.environ[name] = config.output
+    try:
+        yield
+    finally:
+        if ours:
+            del os.environ[name]
 
 
 def _check_extras(config: TrainingConfig) -> None:

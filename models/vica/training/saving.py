@@ -184,7 +184,7 @@ def drop_later(output: Path, name: str, step: int) -> None:
 def drop_old(output: Path, name: str, saving: Saving, *, step: int, finished: bool) -> None:
     """Remove checkpoints before the newest `saving.keep`, and states that are not to be kept.
 
-    Checkpoints beyond `step` count for nothing: they will be replaced.
+    Checkpoints beyond `step` do not count: they are of a run that this one took the place of.
     """
     states = newest_last(output / STATES, name)
     if saving.optimizer == "last":

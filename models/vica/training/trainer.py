@@ -78,8 +78,10 @@ class PackTrainer(Trainer):
             settings = self.run_config.optimizer
             groups = parameter_groups(self.vica, self.run_config.learning_rates, settings)
             kind = self._adam()
-            # Fused it needs no copy of all moments for a moment, as it does by default.
-            fused = kind is torch.optim.AdamW and self.args.device.type == "cuda"
+            # Fused it needs no copy of all moments for a moment, as it does by default; in fp16
+            # it would leave out steps by itself, unknown to the schedule of learning rates.
+            on_gpu = kind is torch.optim.AdamW and self.args.device.type == "cuda"
+            fused = on_gpu and self.run_config.hardware.precision != "fp16"
             options = {"fused": True} if fused else {}
             self.optimizer = kind(
                 groups, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, **options

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import TrainingError, VicaError
+from vica.memory import is_memory_error
 from vica.training.config import TrainingConfig
 from vica.training.disk import gigabytes
 from vica.training.operations import PackShape
@@ -74,8 +75,14 @@ def explained() -> Iterator[None]:
     except VicaError as error:  # torch puts a worker's traceback before what it says
         said = str(error).rpartition(f"{type(error).__name__}: ")[2]
         raise type(error)(said.strip()) from error
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         reason = str(error)
+        if is_memory_error(error):
+            last = (reason.splitlines() or [type(error).__name__])[-1]
+            raise TrainingError(
+                f"memory was short when data was read: {last}. Take fewer workers "
+                "(hardware.workers)"
+            ) from error
         short = "shared memory" in f"{reason} {error.__cause__}"
         if not short and not reason.startswith("DataLoader worker"):
             raise

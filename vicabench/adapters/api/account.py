@@ -92,12 +92,9 @@ class Account:
         self.unsent += not error.attempts
         self.failed += error.attempts > 0
         self.refused += error.hopeless > 0
-        if error.fatal or self.is_hopeless(error):
+        error.final = not self.answered and 0 < error.hopeless <= self.refused
+        if error.fatal or error.final:
             self.stopped = self.stopped or error
-
-    def is_hopeless(self, error: CallError) -> bool:
-        """Whether no call will be answered after this error, as none was before."""
-        return not self.answered and 0 < error.hopeless <= self.refused
 
     def record(self) -> dict[str, Any]:
         """All counts, and the price, as JSON values; `cost` is None if any reply has none."""

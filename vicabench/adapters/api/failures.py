@@ -24,7 +24,8 @@ class CallError(Exception):
     `again` says that the same call may succeed later, not before `wait` seconds if the server
     said so, and `adapted` that it will be put in another way then, which no limit of retries
     forbids; `fatal` that no call will. After `hopeless` calls that failed so none will if none has
-    yet; 0 is for errors that say nothing about other calls. `usage` is what
+    yet; 0 is for errors that say nothing about other calls. `final` says that it has come to that,
+    when it did. `usage` is what
     the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
     was sent.
     """
@@ -45,6 +46,7 @@ class CallError(Exception):
         self.kind, self.reason = kind, reason
         self.again, self.fatal, self.hopeless = again, fatal, 1 if fatal else hopeless
         self.adapted, self.wait, self.usage = adapted, wait, usage
+        self.final = False
         self.cost: float | None = None
         self.attempts = 0
 

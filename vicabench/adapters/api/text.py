@@ -100,9 +100,11 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     """The error itself, or what it comes to where the server has refused all from the start."""
-    if not model.calls.account.is_hopeless(error):
+    if not error.final:
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
+    again = " What failed meanwhile is asked again with --retry-errors." * (error.hopeless > 1)
     return ConfigError(
         f"{name} at {endpoint} cannot be asked: {error}. Check the key, the account and the name."
+        + again
     )
