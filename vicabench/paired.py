@@ -17,7 +17,7 @@ import numpy as np
 from vicabench.errors import DataError
 from vicabench.permutation import FLIPS, Floats, holm, permutation_p
 from vicabench.stats import RESAMPLES, score_run
-from vicabench.types import FAILED, TASKS, Estimate, Grade, Scores
+from vicabench.types import FAILED, TASKS, Estimate, Grade, Question, Scores
 
 OVERALL = "overall"
 MICRO = "micro"
@@ -186,3 +186,11 @@ def _parts(pairs: Sequence[Pair]) -> Floats:
     tasks = [means_VK[:, group].mean(axis=1) for group in groups if group]
     macro, micro = np.mean(tasks, axis=0), sums_VK.sum(axis=1) / counts_K.sum()
     return np.stack([*tasks, macro, micro], axis=1)
+
+
+def same_truth(one: Question, other: Question) -> bool:
+    """Whether two runs' questions have equal ground truths, numbers as numbers: `3` is `3.0`."""
+    try:
+        return one.answer == other.answer or float(one.answer) == float(other.answer)
+    except ValueError:
+        return False

@@ -68,13 +68,6 @@ class Question:
     answer: str
     options: tuple[str, ...] = ()
 
-    def same_truth(self, other: Question) -> bool:
-        """Whether the ground truths are equal, numbers as numbers: `3` is `3.0`."""
-        try:
-            return self.answer == other.answer or float(self.answer) == float(other.answer)
-        except ValueError:
-            return False
-
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vicabench.cli.output import TERMINAL, check_format, console
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
-from vicabench.paired import Comparison, compare_runs
+from vicabench.paired import Comparison, compare_runs, same_truth
 from vicabench.reference import Published, find_published
 from vicabench.reporting.cells import WHOLE
 from vicabench.reporting.changes import by_id, change_sheets
@@ -141,7 +141,7 @@ def differing_questions(a: Run, b: Run) -> Iterator[str]:
     """What is not alike about the questions that both runs were asked."""
     asked = {p.question.id: p.question for p in a.predictions}
     both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
-    answers = sum(not one.same_truth(other) for one, other in both)
+    answers = sum(not same_truth(one, other) for one, other in both)
     if answers:
         yield f"Shared questions with another ground truth: {answers}; each run keeps its own."
     texts = sum(

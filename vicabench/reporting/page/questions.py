@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vicabench.errors import DataError
+from vicabench.paired import same_truth
 from vicabench.results import Run
 from vicabench.types import QUESTION_TYPES, TASK_OF_TYPE, TASKS, Question
 
@@ -76,7 +77,7 @@ def _planned(run: Run) -> list[Question]:
 
 
 def _check_same(one: Question, other: Question, first: Run, second: Run) -> None:
-    if (one.video, one.task) != (other.video, other.task) or not one.same_truth(other):
+    if (one.video, one.task) != (other.video, other.task) or not same_truth(one, other):
         raise _differ(other, first, second)
 
 
