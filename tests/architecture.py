@@ -225,5 +225,5 @@ def seconds_to_end(command: list[str]) -> float:
 
 
 def test_help_comes_soon_after_what_prints_it() -> None:
-    typer = seconds_to_end([sys.executable, "-c", "import typer"])  # some 0.12 s; all of help 0.4 s
-    assert seconds_to_end([sys.executable, "-m", "vicabench", "--help"]) < 8 * typer
+    typer = seconds_to_end([sys.executable, "-c", "import typer"])
+    assert seconds_to_end([sys.executable, "-m", "vicabench", "--help"]) < 5 * typer  # 3.4 of it
