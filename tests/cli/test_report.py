@@ -74,6 +74,18 @@ def test_tables_for_a_readme_and_a_paper_say_what_made_them(
     assert f"% {command.replace('markdown', 'latex --out tables.tex')}" in latex.splitlines()
 
 
+def test_runs_whose_questions_are_worded_differently_are_said_to_be(
+    vicabench: Vicabench, two_runs: Path
+) -> None:
+    other = [{**row, "question": f"Look well. {row['question']}"} for row in answered()]
+    write_jsonl(two_runs / "other.jsonl", other)
+    done = vicabench("report", "good.jsonl", "other.jsonl", "--frames", "0")
+    assert done.returncode == 0, done.stderr
+    page = (two_runs / "report.html").read_text(encoding="utf-8")
+    said = "good and other: Shared questions worded, or with options ordered, differently"
+    assert f"{said}: {len(other)}." in page
+
+
 def test_what_cannot_be_reported_is_refused_with_what_to_do(
     vicabench: Vicabench, two_runs: Path
 ) -> None:
