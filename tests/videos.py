@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 BITS = 12
@@ -76,7 +78,7 @@ def write_clip(
     """
     flags = {"movflags": "faststart"} if faststart else {}
     with av.open(str(path), "w", format=container, options=flags) as file:
-        stream = file.add_stream(codec, rate=fps)
+        stream = cast("VideoStream", file.add_stream(codec, rate=fps))
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.options = {**OPTIONS.get(codec, {}), "bf": str(b_frames), **(options or {})}
         stream.gop_size = gop

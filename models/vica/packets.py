@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -185,7 +186,7 @@ class _Pictures:
         has_lengths = place and len(setup) > place and not setup.startswith(b"\0\0")
         self._length_bytes = (setup[place] & 3) + 1 if has_lengths else 0
 
-    def begin(self, packet: Packet[VideoStream]) -> bool:
+    def begin(self, packet: Packet[Stream]) -> bool:
         """Whether decoding can begin at this keyframe."""
         wanted = BEGINNINGS.get(self._codec)
         if wanted is None:
@@ -195,7 +196,7 @@ class _Pictures:
         kinds = [kind for kind in kinds if kind in CODED[self._codec]]
         return bool(kinds) and all(kind in wanted for kind in kinds)
 
-    def are_spare(self, packet: Packet[VideoStream]) -> bool:
+    def are_spare(self, packet: Packet[Stream]) -> bool:
         """Whether no other frame refers to this one, so that it need not be decoded.
 
         In HEVC that cannot be told of one packet alone. Where there are start codes a packet may be

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -76,7 +77,8 @@ class Painter:
 
 def _matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
     """Where the file asks players to move a pixel: (x, y) to (a x + c y, b x + d y)."""
-    for side in frame.side_data:
+    sides: Any = frame.side_data
+    for side in sides:
         if side.type == Type.DISPLAYMATRIX:
             a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side))
             return a, b, c, d
