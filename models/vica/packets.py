@@ -38,7 +38,9 @@ HONEST = frozenset({"vp8", "vp9", "libdav1d", "av1", "mjpeg", "prores", "dnxhd"}
 
 They also show packets in the order of the file.
 """
-TIMED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf"})
+TIMED = frozenset(
+    {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf", "gif"}
+)
 """Containers that store when a packet is shown; of others FFmpeg makes it up, wrongly at times."""
 
 
