@@ -84,11 +84,14 @@ NO_TORCH = (
     "vica",
     "vica.budget",
     "vica.chat",
+    "vica.containers",
     "vica.decoders",
     "vica.errors",
     "vica.hub",
     "vica.images",
     "vica.names",
+    "vica.packets",
+    "vica.pictures",
     "vica.registration",
     "vica.tensors",
     "vica.thinking",
@@ -108,6 +111,7 @@ NO_TORCH = (
     "vica.training.sources",
     "vica.training.types",
     "vica.video",
+    "vica.whole",
 )
 
 

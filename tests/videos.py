@@ -1,4 +1,4 @@
-"""Small H.264 clips in which every frame says which one it is, for the tests that decode.
+"""Small clips in which every frame says which one it is, for the tests that decode.
 
 A frame carries its index as a row of twelve black or white squares along its top edge, most
 significant bit first, over a colour gradient that moves; `index_of` reads the row back. It
@@ -7,15 +7,24 @@ survives compression, so a test can say which frame it was given without keeping
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 BITS = 12
+OPTIONS = {
+    "libx264": {"crf": "18", "preset": "veryfast"},
+    "libx265": {"crf": "18", "preset": "veryfast", "x265-params": "log-level=none"},
+}
+"""Of encoders, which also know times finer than the frame rate."""
+INTERLACED = 0x20040000
+"""FFmpeg's flags for interlaced transforms and motion."""
 
 
 def picture(index: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -52,33 +61,68 @@ def write_clip(
     pixels: str = "yuv420p",
     ticks: Sequence[int] | None = None,
     rotation: int = 0,
+    matrix: Sequence[int] | None = None,
     tags: tuple[int, int] | None = None,
     faststart: bool = False,
+    codec: str = "libx264",
+    container: str = "mp4",
+    options: Mapping[str, str] | None = None,
+    interlaced: bool = False,
 ) -> Path:
-    """Write an H.264 clip and return its path; `size` is (width, height), `gop` in frames.
+    """Write a clip and return its path; `size` is (width, height), `gop` in frames.
 
     `ticks` are the frames' times in 1/(1000 fps) seconds, for a variable frame rate. `rotation` is
-    the turn, in degrees counter-clockwise, that players are told to make. `tags` are FFmpeg's
-    numbers for (colour space, colour range). `faststart` puts the index before the pictures.
+    the turn, in degrees counter-clockwise, that players are told to make, `matrix` says the same in
+    FFmpeg's nine numbers. `tags` are FFmpeg's numbers for (colour space, colour range).
+    `faststart` puts the index before the pictures. `options` are the encoder's own.
     """
     flags = {"movflags": "faststart"} if faststart else {}
-    with av.open(str(path), "w", format="mp4", options=flags) as container:
-        stream = container.add_stream("libx264", rate=fps)
+    with av.open(str(path), "w", format=container, options=flags) as file:
+        stream = cast("VideoStream", file.add_stream(codec, rate=fps))
         stream.width, stream.height, stream.pix_fmt = *size, pixels
-        stream.options = {"crf": "18", "preset": "veryfast", "bf": str(b_frames)}
+        stream.options = {**OPTIONS.get(codec, {}), "bf": str(b_frames), **(options or {})}
         stream.gop_size = gop
-        stream.codec_context.time_base = Fraction(1, 1000 * fps)
+        stream.codec_context.time_base = Fraction(1, 1000 * fps if codec in OPTIONS else fps)
+        if interlaced:
+            stream.codec_context.flags |= INTERLACED
         if rotation:
             stream.set_display_rotation(rotation)
+        if matrix:
+            stream.set_display_matrix(matrix)
         if tags:
             stream.codec_context.colorspace, stream.codec_context.color_range = tags
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
             frame.pts = ticks[index] if ticks else 1000 * index
             frame.time_base = Fraction(1, 1000 * fps)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
     return path
+
+
+def write_growing(path: Path, *, frames: int = 40) -> Path:
+    """Write an MPEG transport stream whose pictures become larger half way."""
+    with av.open(str(path), "w", format="mpegts") as file:
+        stream = file.add_stream("mpeg2video", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for index in range(frames // 2):
+            file.mux(stream.encode(_frame(index, (128, 96))))
+        file.mux(stream.encode(None))
+        larger = av.CodecContext.create("mpeg2video", "w")
+        larger.width, larger.height, larger.pix_fmt = 160, 128, "yuv420p"
+        larger.framerate, larger.time_base = Fraction(24), Fraction(1, 24)
+        for index in range(frames // 2, frames + 1):
+            frame = _frame(index, (160, 128)) if index < frames else None
+            for packet in larger.encode(frame):
+                packet.stream = stream
+                file.mux(packet)
+    return path
+
+
+def _frame(index: int, size: tuple[int, int]) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
+    frame.pts, frame.time_base = index, Fraction(1, 24)
+    return frame
 
 
 def write_sound(path: Path) -> Path:
@@ -92,20 +136,30 @@ def write_sound(path: Path) -> Path:
     return path
 
 
-def remux(source: Path, path: Path, *, container: str = "mp4", hide: int = 0) -> Path:
+def remux(
+    source: Path,
+    path: Path,
+    *,
+    container: str = "mp4",
+    hide: int = 0,
+    skip: int = 0,
+    options: Mapping[str, str] | None = None,
+) -> Path:
     """Copy a clip's packets into another file, the first `hide` frames not to be shown.
 
     Such files come from cutting without encoding anew: frames before the cut stay in the file,
-    for others to be decoded from, and an edit list tells players to begin later.
+    for others to be decoded from, and an edit list tells players to begin later. The first `skip`
+    packets are left out, as where a recording begins anywhere. `options` are the muxer's own.
     """
-    flags = {"avoid_negative_ts": "disabled"}
+    flags = {"avoid_negative_ts": "disabled", **(options or {})}
     with av.open(str(source)) as old, av.open(str(path), "w", container, options=flags) as new:
         stream = old.streams.video[0]
         copy = new.add_stream_from_template(stream)
-        for packet in old.demux(stream):
-            if packet.dts is not None and packet.pts is not None:
-                packet.pts -= hide * 1000
-                packet.dts -= hide * 1000
+        hidden = int(hide / (stream.average_rate or 1) / (stream.time_base or 1))
+        for number, packet in enumerate(old.demux(stream)):
+            if number >= skip and packet.dts is not None and packet.pts is not None:
+                packet.pts -= hidden
+                packet.dts -= hidden
                 packet.stream = copy
                 new.mux(packet)
     return path

@@ -1,7 +1,7 @@
 """Video to frames: which frames a model is shown, and reading exactly those from a file.
 
-The published models were run on frames sampled uniformly and decoded by decord. Both decoders
-here give the same pixels, so which one a machine has does not change an answer.
+Frame k is the k-th that a player shows, so what an edit list hides is not counted; and it is what
+decoding the whole file in order gives, bit for bit, of every kind of file that is accepted.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vica.containers import VideoError
 from vica.decoders import (
-    Facts,
-    VideoError,
+    Sample,
+    Taken,
+    decode,
+    decode_in_order,
     decode_with_decord,
-    decode_with_pyav,
-    inspect,
     load_decord,
 )
+from vica.packets import Facts, inspect
 
 __all__ = [
     "DECODERS",
@@ -33,11 +35,11 @@ __all__ = [
 ]
 
 AUTO = "auto"
-DECODERS: dict[str, Callable[[Path, Facts, NDArray[np.int64]], NDArray[np.uint8]]] = {
+DECODERS: dict[str, Callable[[Path, Facts, Sample], Taken]] = {
+    AUTO: decode,
+    "pyav": decode_in_order,
     "decord": decode_with_decord,
-    "pyav": decode_with_pyav,
 }
-"""In the order in which `auto` tries them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +48,8 @@ class Frames:
 
     `pixels_THWC` is uint8 RGB, upright; `indices` are the T frame numbers, counted from 0, and
     `seconds` their times, frame number over average rate, as the published models were told;
-    `duration` is `total` frames over `fps`. `decoder` is the one that was used.
+    `duration` is `total` frames over `fps`. `decoder` is the one that was used (`pyav`, `decord`);
+    `warnings` are what should be known about these frames.
     """
 
     pixels_THWC: NDArray[np.uint8]
@@ -56,6 +59,7 @@ class Frames:
     total: int
     fps: float
     decoder: str
+    warnings: tuple[str, ...] = ()
 
 
 def sample_indices(total: int, count: int) -> NDArray[np.int64]:
@@ -72,24 +76,26 @@ def sample_indices(total: int, count: int) -> NDArray[np.int64]:
 def read_frames(path: str | Path, count: int, *, decoder: str = AUTO) -> Frames:
     """Sample `count` frames of the video at `path`; memory is bounded by those frames.
 
-    `decoder` is `decord`, `pyav`, or `auto`: decord, and PyAV where decord is not installed or
-    fails on this file. Raises VideoError when the file cannot give exactly these frames, and
-    ValueError for a decoder that does not exist.
+    `decoder` is `auto`: PyAV, which leaves out groups of pictures without a wanted frame where the
+    file proves that it can; `pyav`: the same frames, all decoded in order; or `decord`: what the
+    reference code is given, with a warning where that is not the same. Raises VideoError when the
+    file cannot give exactly these frames, and ValueError for a decoder that does not exist.
     """
-    if decoder != AUTO and decoder not in DECODERS:
-        raise ValueError(f"no decoder {decoder!r}: choose {AUTO} or one of {', '.join(DECODERS)}")
+    if decoder not in DECODERS:
+        raise ValueError(f"no decoder {decoder!r}: choose {', '.join(DECODERS)}")
     path = Path(path)
     facts = inspect(path)
-    indices = sample_indices(facts.total, count)
-    pixels_THWC, used = _decode(path, facts, indices, decoder)
+    taken = DECODERS[decoder](path, facts, lambda total: sample_indices(total, count))
+    indices = sample_indices(taken.total, count)
     return Frames(
-        pixels_THWC=pixels_THWC,
+        pixels_THWC=taken.pixels_THWC,
         indices=indices,
         seconds=tuple(float(index) / facts.fps for index in indices),
-        duration=facts.total / facts.fps,
-        total=facts.total,
+        duration=taken.total / facts.fps,
+        total=taken.total,
         fps=facts.fps,
-        decoder=used,
+        decoder="decord" if decoder == "decord" else "pyav",
+        warnings=taken.warnings + ((facts.doubt,) if facts.doubt else ()),
     )
 
 
@@ -97,18 +103,6 @@ def available_decoders() -> dict[str, str]:
     """The version of each decoder that can be imported here, by name."""
     versions = {"pyav": av.__version__}
     try:
-        return {"decord": str(load_decord().__version__), **versions}
+        return {**versions, "decord": str(load_decord().__version__)}
     except VideoError:
         return versions
-
-
-def _decode(
-    path: Path, facts: Facts, indices: NDArray[np.int64], decoder: str
-) -> tuple[NDArray[np.uint8], str]:
-    """The frames, and the name of the decoder that gave them."""
-    if decoder != AUTO:
-        return DECODERS[decoder](path, facts, indices), decoder
-    try:
-        return decode_with_decord(path, facts, indices), "decord"
-    except VideoError:
-        return decode_with_pyav(path, facts, indices), "pyav"

@@ -6,8 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from vica.video import available_decoders
 
-from tests.support import Vicabench, install_adapter, read_jsonl, refuses
+from tests.support import (
+    Vicabench,
+    install_adapter,
+    read_jsonl,
+    refuses,
+    rows_about,
+    write_jsonl,
+)
+from tests.videos import write_clip
 
 # `ahead` answers a video only after the next one has been prepared, `ahead:alone` at once; the
 # replies say what was prepared, and how many videos were held in memory at most.
@@ -95,7 +104,7 @@ def test_the_time_is_accounted_for_and_kept_beside_the_results(
 
     start = json.loads((tmp_path / "r" / "config.json").read_text())["starts"][0]
     execution = {"group_size": 9, "device": "Abacus 3", "workers": 2, "prefetch": 2}
-    assert start["execution"] == {**execution, "frame_cache": False}
+    assert start["execution"] == {**execution, "frame_cache": False, "decoder": "auto"}
     (line,) = read_jsonl(tmp_path / "r" / "timing.jsonl")
     assert (line["started"], line["videos"], line["questions"]) == (start["started"], 6, 60)
     assert line["spent"] == {"seconds": {"vision": 1.0, "answers": 2.0}, "tokens": {"answers": 180}}
@@ -140,6 +149,24 @@ def test_what_a_model_warns_of_is_shown_once_and_kept(
     assert done.stderr.count("Memory is short of 10 questions") == 1
     kept = (tmp_path / "r" / "errors.log").read_text(encoding="utf-8")
     assert kept == "Memory is short of 10 questions\n" * 6
+
+
+@pytest.mark.skipif(len(available_decoders()) < 2, reason="decord has no build here")
+def test_other_frames_of_decord_are_told_and_kept_with_the_run(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    write_clip(tmp_path / "clip0.mp4", frames=60, codec="libx265", gop=20, b_frames=4)
+    write_jsonl(tmp_path / "questions.jsonl", rows_about(1))
+    command = asked(tmp_path, "baseline:oracle", "--out", "r", "--frame-cache", "frames")
+    for folder in ("r", "again"):  # decoded, and from the cache
+        done = vicabench(*command, "--out", folder, "--decoder", "decord")
+        assert done.returncode == 0, done.stderr
+        assert "clip0: decord gives other pixels for " in done.stderr
+        kept = (tmp_path / folder / "errors.log").read_text(encoding="utf-8")
+        assert kept.startswith("clip0: decord gives other pixels for ")
+    record = json.loads((tmp_path / "r" / "config.json").read_text(encoding="utf-8"))
+    assert record["starts"][0]["execution"]["decoder"] == "decord"
+    refuses(vicabench(*command), "sampling", "as decord reads them")
 
 
 def test_every_start_says_what_it_asked(vicabench: Vicabench, clips: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from vica.video import available_decoders
 
 from tests import videos
 from tests.processes import children, decoding_processes, ended, wait_until_ended
@@ -133,17 +132,27 @@ def test_a_process_killed_while_it_sends_its_frames_hurts_no_other(tmp_path: Pat
     assert last.frames is not None
 
 
-@pytest.mark.skipif(len(available_decoders()) < 2, reason="decord has no build for this platform")
-def test_when_decord_takes_its_process_down_pyav_decodes(
-    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("breaks", "told"),
+    [
+        ("import os\nos.abort()\n", "the decoding process ended (signal 6, Aborted)"),
+        ("import time\ntime.sleep(600)\n", "took longer than 3 seconds"),
+    ],
+)
+def test_where_decord_crashes_or_hangs_only_who_asks_for_it_is_told(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, breaks: str, told: str
 ) -> None:
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "decord.py").write_text("import os\nos.abort()\n")
+    (tmp_path / "broken" / "decord.py").write_text(breaks)
     monkeypatch.syspath_prepend(tmp_path / "broken")
 
+    with DecodeAhead(frames=4, limit_seconds=3, decoder="decord") as ahead:
+        (lost,) = ahead.stream([("a", clip)])
     with DecodeAhead(frames=4) as ahead:
         (decoded,) = ahead.stream([("a", clip)])
 
+    assert lost.error is not None
+    assert lost.error.startswith(f"video: {clip}: {told}")
     assert decoded.frames is not None
     assert decoded.frames.decoder == "pyav"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from vica.decoders import Facts, decode_with_pyav
+from vica.decoders import Sample, Taken, decode_in_order
+from vica.packets import Facts
 from vica.video import DECODERS, Frames, read_frames
 
 from tests.videos import write_clip
@@ -132,11 +132,11 @@ def test_what_others_are_writing_counts_too(tmp_path: Path, clips: list[Path]) -
 def test_a_video_that_becomes_unreadable_is_not_the_caches_fault(
     tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def last(path: Path, facts: Facts, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        frames_THWC = decode_with_pyav(path, facts, indices)
+    def last(path: Path, facts: Facts, sample: Sample) -> Taken:
+        taken = decode_in_order(path, facts, sample)
         path.unlink()
         path.symlink_to("/proc/self/mem")  # a plain file; reading its first byte is an error
-        return frames_THWC
+        return taken
 
     monkeypatch.setitem(DECODERS, "last", last)
     wanted = read_frames(clips[0], FRAMES).pixels_THWC

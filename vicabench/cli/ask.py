@@ -12,6 +12,7 @@ from vicabench.cli.options import (
     FRAMES,
     VIDEO_TIMEOUT,
     AttentionOption,
+    DecoderOption,
     DeviceOption,
     DtypeOption,
     GroupOption,
@@ -41,7 +42,7 @@ def command(
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
-    decoder: Annotated[str, typer.Option(help="auto, decord or pyav.")] = "auto",
+    decoder: DecoderOption = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each answer.")
     ] = False,

@@ -45,7 +45,7 @@ def ask_all(request: Request) -> None:
     _check_questions(request.questions)
     request.video.stat()  # before a large model is loaded; a missing file is an OSError
     adapter = _adapter(request)
-    video, decoding = _decoded(request)
+    video, decoding = _decoded(request, terminal)
     with listening(Telling(lambda text: _note(terminal, text))):
         started = perf_counter()
         ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
@@ -76,7 +76,7 @@ def _answered(request: Request, ask: Ask, terminal: Console) -> int:
     return failed
 
 
-def _decoded(request: Request) -> tuple[Video, float]:
+def _decoded(request: Request, terminal: Console) -> tuple[Video, float]:
     """The video and the seconds that decoding took; DataError if it cannot be read."""
     process = DecodeAhead(
         frames=request.frames, limit_seconds=request.video_timeout, decoder=request.decoder
@@ -85,6 +85,8 @@ def _decoded(request: Request) -> tuple[Video, float]:
         decoded = next(process.stream([(request.video.name, request.video)]))
     if decoded.error:
         raise DataError(f"{decoded.error.removeprefix('video: ')}.")
+    for text in decoded.frames.warnings if decoded.frames else ():
+        _note(terminal, f"{request.video.name}: {text}")
     return decoded.video(), decoded.seconds
 
 

@@ -12,7 +12,7 @@ from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
 from vicabench.errors import ConfigError
 
-DECODERS = ("auto", "decord", "pyav")
+DECODERS = ("auto", "pyav", "decord")
 CORES_A_WORKER, MOST_WORKERS = 4, 4
 """A decoder uses two threads, and the model wants some of the machine; more has to be asked for."""
 UNITS = {

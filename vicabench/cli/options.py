@@ -86,6 +86,13 @@ TimeoutOption = Annotated[
         min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding a video is given up."
     ),
 ]
+DecoderOption = Annotated[
+    str,
+    typer.Option(
+        help="auto; pyav, the same frames by decoding every one before them; or decord, as the "
+        "reference code, with a warning where it gives others."
+    ),
+]
 AnswerTimeoutOption = Annotated[
     float | None,
     typer.Option(

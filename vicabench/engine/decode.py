@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock, local
 from time import monotonic
@@ -69,9 +68,9 @@ class DecodeAhead:
 
     A context manager: the processes are started when there is something to decode and killed on
     leaving, at once and whatever they are doing. `frames` are sampled from each video with
-    `decoder` (see `vica.video.read_frames`). A video may take `limit_seconds`; with `auto`, one
-    that hangs or crashes is tried once more, as long, with PyAV alone, for decord may be to blame.
-    With a `cache`, frames that it has are read instead, and others are kept there.
+    `decoder` (see `vica.video.read_frames`). A video may take `limit_seconds`: one that hangs or
+    crashes its decoder is an error. With a `cache`, frames that it has are read instead, and others
+    are kept there.
     """
 
     def __init__(
@@ -154,18 +153,10 @@ class DecodeAhead:
 
     def _read(self, path: Path) -> Reading:
         try:
-            return self._ask(path, self._decoder)
-        except DecoderLostError:
-            if self._decoder != AUTO or find_spec("decord") is None:
-                raise
-        return self._ask(path, "pyav")
-
-    def _ask(self, path: Path, decoder: str) -> Reading:
-        try:
             return self._process().decode(
                 path,
                 frames=self._frames,
-                decoder=decoder,
+                decoder=self._decoder,
                 cache=self._cache,
                 limit_seconds=self._limit_seconds,
             )

@@ -45,7 +45,7 @@ from vicabench.config import digest_of
 from vicabench.engine.frames import SAMPLING, frames_of, header_of
 from vicabench.errors import ConfigError
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: to be raised when entries, or the pixels made of a video, change."""
 SUFFIX, PARTIAL = ".frames", ".partial"
 ENTRY = re.compile(rf"[0-9a-f]{{64}}{re.escape(SUFFIX)}")

@@ -13,6 +13,11 @@ SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
 """Which frames `vica.video.read_frames` takes, as runs and cached frames are told apart by it."""
 
 
+def sampling_with(decoder: str) -> str:
+    """The same for a run that reads with `decoder`: all but decord give the same frames."""
+    return f"{SAMPLING}, as decord reads them" if decoder == "decord" else SAMPLING
+
+
 def header_of(frames: Frames) -> dict[str, Any]:
     """Everything but the pixels, as JSON values; floats survive JSON exactly."""
     return {
@@ -23,6 +28,7 @@ def header_of(frames: Frames) -> dict[str, Any]:
         "total": frames.total,
         "fps": frames.fps,
         "decoder": frames.decoder,
+        "warnings": list(frames.warnings),
     }
 
 
@@ -39,4 +45,5 @@ def frames_of(header: Mapping[str, Any], pixels: NDArray[np.uint8]) -> Frames:
         total=header["total"],
         fps=header["fps"],
         decoder=header["decoder"],
+        warnings=tuple(header["warnings"]),
     )

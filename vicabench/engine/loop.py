@@ -115,7 +115,14 @@ def answer_decoded(
     """The answers about a video that was decoded; errors where it could not be."""
     if decoded.frames is None:
         return failed(asked, decoded.error or "video: not decoded")
+    tell(decoded)
     return _answer(adapter, decoded.video(), asked, patience)
+
+
+def tell(decoded: Decoded) -> None:
+    """Warn, in the run's log and where it is watched, of what is odd about a video's frames."""
+    for text in decoded.frames.warnings if decoded.frames else ():
+        LOG.warning("%s: %s", decoded.name, text)
 
 
 def answer_unseen(

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from vicabench.config import RunConfig
 from vicabench.engine.executors.here import Executor, Here, Team
 from vicabench.engine.executors.job import Built, Job
-from vicabench.engine.frames import SAMPLING
+from vicabench.engine.frames import sampling_with
 from vicabench.engine.loop import Decoding, InterruptedVideo
 from vicabench.engine.plan import (
     ByVideo,
@@ -205,6 +205,7 @@ def _execution(built: Built, job: Job) -> dict[str, Any]:
     if decoding:
         record["workers"], record["prefetch"] = decoding.workers, decoding.prefetch
         record["frame_cache"] = decoding.cache is not None
+        record["decoder"] = decoding.decoder
     return record
 
 
@@ -217,6 +218,6 @@ def _config(job: Job, built: Built) -> RunConfig:
         subset=benchmark.subset,
         revision=benchmark.revision,
         frames=job.decoding.frames if job.decoding else 0,
-        sampling=SAMPLING if job.decoding else "none",
+        sampling=sampling_with(job.decoding.decoder) if job.decoding else "none",
         seed=job.seed,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vicabench.adapters import build_adapter
 from vicabench.agreement import Agreement
 from vicabench.engine.decode import DecodeAhead
-from vicabench.engine.loop import Decoding
+from vicabench.engine.loop import Decoding, tell
 from vicabench.engine.plan import by_video
 from vicabench.engine.prepare import PrepareAhead
 from vicabench.errors import ConfigError, UserError
@@ -57,6 +57,7 @@ def verify(
     )
     with PrepareAhead(adapter) as preparing, ahead:
         for decoded in ahead.stream(files, preparing):
+            tell(decoded)
             if decoded.frames is None:
                 yield Verified(video=decoded.name, error=decoded.error)
                 continue

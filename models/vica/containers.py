@@ -1,0 +1,67 @@
+"""Video files opened, with one kind of error for everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+
+class VideoError(Exception):
+    """A video that cannot be read; the message says which file, and what is wrong with it."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and its main video stream, and turn FFmpeg's complaints into VideoError."""
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        raise VideoError(
+            f"{path}: is no video, or was cut short before its index: {reason(error)}"
+        ) from error
+    try:
+        with container:
+            stream = container.streams.best("video")
+            if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+                raise VideoError(f"{path}: has no video stream")
+            yield container, stream
+    except av.FFmpegError as error:
+        raise VideoError(f"{path}: is damaged: {reason(error)}") from error
+
+
+def numbered(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[int, Packet[VideoStream]]]:
+    """The stream's packets in the order of the file, which is that of decoding, from 0.
+
+    Empty ones are left out: to a decoder they would mean the end.
+    """
+    yield from enumerate(packet for packet in container.demux(stream) if packet.size)
+
+
+def reason(error: Exception) -> str:
+    """What a decoder says is wrong, in one line, without times of day and source lines."""
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return re.sub(r"\[[\d:]+\] \S+:\d+: ", "", text.splitlines()[0])
+
+
+def file_size(path: Path) -> int:
+    """Its size in bytes, 0 for what is not a plain file. Raises VideoError if it is not there."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be opened: {error.strerror}") from error
+    if stat.S_ISDIR(facts.st_mode):
+        raise VideoError(f"{path}: is a folder, not a video")
+    if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
+        raise VideoError(f"{path}: is empty")
+    return facts.st_size
