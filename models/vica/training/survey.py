@@ -148,6 +148,8 @@ def _counted(
     notes = ["conversations and packs are counted in the data"]
     if most < config.batch.pack:
         notes = [f"conversations are counted; packs are estimated, as about {most} fit into one"]
+    if texts := int(data.about_nothing.sum()):
+        notes.append(f"conversations about text alone: {texts:,}")
     notes.append(
         f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
         if tokenizer
@@ -155,7 +157,7 @@ def _counted(
     )
     return Survey(
         conversations=len(data),
-        visuals=len(data.by_visual),
+        visuals=data.visuals,
         packs=int(ends[-1]),
         shape=_shape([(s, 1) for s in seen], text, len(data) / float(ends[-1])),
         text_counted=tokenizer is not None,
