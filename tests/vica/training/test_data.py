@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from vica.training.config import Format, Mixture, Source
 from vica.training.index import Conversations
 from vica.training.masks import labelled
 from vica.training.mixture import conversations
+from vica.training.onevision import SUBSETS
+from vica.training.recipes import recipe
 from vica.training.records import conversation
 from vica.training.sources import read_mixture
 from vica.training.videos import UnreadableError, read_image, see
@@ -123,6 +126,20 @@ def test_cc3m_and_onevision_show_images_of_files_and_of_parquet_rows(
         assert seen.visual is not None
         assert (seen.visual.image_size, seen.time_instruction) == ((90, 140), "")
     assert see(found[1], vica2.processor, frames=2, timed=True).visual is None
+
+
+def test_stage_2_draws_from_the_79_subsets_of_the_original(tmp_path: Path) -> None:
+    source = replace(recipe("vica2-stage2").mixture.sources[0], path=str(tmp_path))
+    names = SUBSETS["vica2-stage2"]
+    for name in [*names[1:], "magpie_pro(l3_80b_mt)"]:
+        write(tmp_path / name / "data.json", [text(n) for n in range(20)])
+    with pytest.raises(DataError, match=r"1 of the 79 subsets of .*CLEVR-Math\(MathV360K\)"):
+        conversations(Mixture(sources=(source,)))
+    write(tmp_path / names[0] / "data.json", [text(n) for n in range(20)])
+    found = conversations(Mixture(sources=(source,)))
+    assert [c.file.parent.name for c in found[::2]] == list(names)
+    every = conversations(Mixture(sources=(replace(source, subsets=None),)))
+    assert (len(found), len(every)) == (158, 160)
 
 
 @pytest.mark.parametrize(
