@@ -54,9 +54,7 @@ class ViCAModel(Qwen2Model):
         return image_tokens(
             features_FLD,
             self.image_newline,
-            grid=grid_of(
-                visual.image_size, self.config.image_grid_pinpoints or [], self.config.siglip_size
-            ),
+            grid=grid_of(visual.image_size, self.config.pinpoints, self.config.siglip_size),
             image_size=visual.image_size,
             max_tiles=self.config.max_tiles,
         )
@@ -93,6 +91,6 @@ class ViCA2Model(ViCAModel):
             self.sam_projector(self.sam_tower(part, config.hiera_stage))
             for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower)
         ]
-        stride = config.hiera_pool_stride if visual.image_size is None else 1
-        branch = Branch(side=config.hiera_side, stride=stride, mode=config.hiera_pool_mode)
+        whole = Branch(side=config.hiera_side, stride=1)
+        branch = config.spatial if visual.image_size is None else whole
         return rows(pool(torch.cat(features), branch), self.image_newline)

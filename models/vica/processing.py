@@ -162,7 +162,7 @@ class ViCAProcessor(ProcessorMixin):
             image = picture.convert("RGB")
         else:
             image = Image.fromarray(_checked(picture, dimensions=3))
-        side, pinpoints = self.config.siglip_size, self.config.image_grid_pinpoints or []
+        side, pinpoints = self.config.siglip_size, self.config.pinpoints
         return Visual(
             pixels_FCHW=siglip_pixels(crops(image, pinpoints, side), side),
             hiera_pixels_FCHW=self._spatial(np.asarray(image)[None]),

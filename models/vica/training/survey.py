@@ -111,7 +111,7 @@ def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAG
         return Shown(
             tokens=budget.total, semantic_inputs=frames, spatial_inputs=budget.spatial_frames
         )
-    grid = grid_of(size, config.image_grid_pinpoints or [], config.siglip_size)
+    grid = grid_of(size, config.pinpoints, config.siglip_size)
     crops = torch.empty(1 + grid[0] * grid[1], config.siglip_side**2, 1, device="meta")
     newline = torch.empty(1, device="meta")
     row = image_tokens(crops, newline, grid=grid, image_size=size, max_tiles=config.max_tiles)
