@@ -7,9 +7,12 @@ Shapes: F frames, C = 3 colours, H and W pixels, N visual tokens, D the language
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import Qwen2Model
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from vica.budget import Branch
 from vica.config import ViCA2Config, ViCAConfig
@@ -17,6 +20,7 @@ from vica.errors import InputError
 from vica.fusion import image_tokens, pool, projector, rows
 from vica.hiera import HieraTower
 from vica.images import grid_of
+from vica.sdpa import check_scores
 from vica.siglip import SiglipTower
 from vica.visuals import HIERA_PIXELS, Visual
 
@@ -40,6 +44,13 @@ class ViCAModel(Qwen2Model):
             torch.randn(config.hidden_size) * config.hidden_size**-0.5
         )
         self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(self, *args: Any, **options: Any) -> BaseModelOutputWithPast:
+        """Qwen2's own; raises BudgetError for more tokens than `eager` attention can take."""
+        embeds_BLD = options.get("inputs_embeds")
+        if embeds_BLD is not None:
+            check_scores(self.config, *embeds_BLD.shape[:2])
+        return super().forward(*args, **options)
 
     def encode(self, visual: Visual) -> Tensor:
         """The tokens [N, D] that stand for a video or an image."""
