@@ -7,6 +7,7 @@ Shapes: F frames, C = 3 colours, H and W pixels, N visual tokens, D the language
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,10 +17,12 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from vica.budget import Branch
 from vica.config import ViCA2Config, ViCAConfig
+from vica.device_preprocessing import hiera_pixels_on_device
 from vica.errors import InputError
 from vica.fusion import image_tokens, pool, projector, rows
 from vica.hiera import HieraTower
 from vica.images import grid_of
+from vica.preprocessing import siglip_values
 from vica.sdpa import check_scores
 from vica.siglip import SiglipTower
 from vica.visuals import HIERA_PIXELS, Visual
@@ -56,7 +59,7 @@ class ViCAModel(Qwen2Model):
         """The tokens [N, D] that stand for a video or an image."""
         features = [
             self.mm_projector(self.vision_tower(part))
-            for part in self._parts(visual.pixels_FCHW, self.vision_tower)
+            for part in self._parts(visual.pixels_FCHW, self.vision_tower, siglip_values)
         ]
         features_FLD = torch.cat(features)
         if visual.image_size is None:
@@ -70,11 +73,14 @@ class ViCAModel(Qwen2Model):
             max_tiles=self.config.max_tiles,
         )
 
-    def _parts(self, pixels_FCHW: Tensor, tower: nn.Module) -> tuple[Tensor, ...]:
-        """Pixels in portions, where and as what the encoder computes."""
+    def _parts(
+        self, pixels_FCHW: Tensor, tower: nn.Module, made: Callable[[Tensor], Tensor]
+    ) -> Iterator[Tensor]:
+        """Pixels in portions, where and as what the encoder computes; `made` of uint8."""
         weight = next(tower.parameters())
-        pixels_FCHW = pixels_FCHW.to(weight.device, weight.dtype)
-        return torch.split(pixels_FCHW, self.frames_at_once)
+        for part_FCHW in torch.split(pixels_FCHW.to(weight.device), self.frames_at_once):
+            ready = made(part_FCHW) if part_FCHW.dtype == torch.uint8 else part_FCHW
+            yield ready.to(weight.dtype)
 
 
 class ViCA2Model(ViCAModel):
@@ -100,8 +106,11 @@ class ViCA2Model(ViCAModel):
         config = self.config
         features = [
             self.sam_projector(self.sam_tower(part, config.hiera_stage))
-            for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower)
+            for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower, self._hiera_pixels)
         ]
         whole = Branch(side=config.hiera_side, stride=1)
         branch = config.spatial if visual.image_size is None else whole
         return rows(pool(torch.cat(features), branch), self.image_newline)
+
+    def _hiera_pixels(self, frames_FCHW: Tensor) -> Tensor:
+        return hiera_pixels_on_device(frames_FCHW.movedim(1, -1), self.config.hiera_size)

@@ -9,12 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from vica.errors import DataError
+from vica.loading import load_model, load_processor
+from vica.tiny import write_tiny_checkpoint
+from vica.training.batches import collate
 from vica.training.config import Format, Mixture, Source
+from vica.training.dataset import PackDataset
 from vica.training.index import Conversations
 from vica.training.masks import labelled
 from vica.training.mixture import conversations
@@ -23,6 +29,8 @@ from vica.training.recipes import recipe
 from vica.training.records import conversation
 from vica.training.sources import read_mixture
 from vica.training.videos import UnreadableError, read_image, see
+from vica.video import read_frames
+from vica.visuals import HIERA_PIXELS, PIXELS, parted
 
 from tests.vica.published import GOLDENS, Golden
 from tests.videos import write_clip
@@ -344,3 +352,30 @@ def test_a_video_is_shown_with_its_times_and_a_broken_one_is_named(
     assert "and 4 frames are uniformly sampled" in shown.time_instruction
     with pytest.raises(UnreadableError, match=r"two\.json, record 1: .*b\.mp4"):
         see(found[1], vica2.processor, frames=4, timed=True)
+
+
+@torch.no_grad()
+def test_workers_send_uint8_and_the_model_makes_the_same_pixels(
+    tmp_path: Path, vica2: Golden
+) -> None:
+    write_clip(tmp_path / "a.mp4", frames=8)
+    Image.effect_noise((140, 90), 90).convert("RGB").save(tmp_path / "c.png")
+    records = [record(), record(None, "<image>\nWhat?", image="c.png")]
+    found = of(write(tmp_path / "two.json", records))
+    model, processor = load_model(write_tiny_checkpoint(tmp_path / "tiny")), vica2.processor
+    tiny = load_processor(tmp_path / "tiny")
+    packs = PackDataset(found, [[0], [1]], tiny, frames=4, timed=True)
+    batch = collate([packs[0], packs[1]], loss_group=1, pad=0)
+    sent = [batch[PIXELS], *batch[HIERA_PIXELS]]
+    assert {one.dtype for one in sent} == {torch.uint8}
+    whole = [
+        tiny.video(read_frames(tmp_path / "a.mp4", 4).pixels_THWC),
+        tiny.image(read_image(tmp_path / "c.png")),
+    ]
+    for levels, pixels in zip(parted(batch), whole, strict=True):
+        assert pixels.pixels_FCHW.dtype == torch.float32
+        assert torch.equal(model.encode(levels), model.encode(pixels))
+    assert processor.config.hiera_size == 1024
+    large = processor.video(np.zeros((2, 2160, 3840, 3), np.uint8), levels=True).hiera_pixels_FCHW
+    assert large is not None
+    assert large.dtype == torch.float32  # which are fewer bytes than such a frame
