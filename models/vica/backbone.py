@@ -7,16 +7,23 @@ Shapes: F frames, C = 3 colours, H and W pixels, N visual tokens, D the language
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import Qwen2Model
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from vica.budget import Branch
 from vica.config import ViCA2Config, ViCAConfig
+from vica.device_preprocessing import hiera_pixels_on_device
 from vica.errors import InputError
 from vica.fusion import image_tokens, pool, projector, rows
 from vica.hiera import HieraTower
 from vica.images import grid_of
+from vica.preprocessing import siglip_values
+from vica.sdpa import check_scores
 from vica.siglip import SiglipTower
 from vica.visuals import HIERA_PIXELS, Visual
 
@@ -41,11 +48,18 @@ class ViCAModel(Qwen2Model):
         )
         self.post_init()  # type: ignore[no-untyped-call]
 
+    def forward(self, *args: Any, **options: Any) -> BaseModelOutputWithPast:
+        """Qwen2's own; raises BudgetError for more tokens than `eager` attention can take."""
+        embeds_BLD = options.get("inputs_embeds")
+        if embeds_BLD is not None:
+            check_scores(self.config, *embeds_BLD.shape[:2])
+        return super().forward(*args, **options)
+
     def encode(self, visual: Visual) -> Tensor:
         """The tokens [N, D] that stand for a video or an image."""
         features = [
             self.mm_projector(self.vision_tower(part))
-            for part in self._parts(visual.pixels_FCHW, self.vision_tower)
+            for part in self._parts(visual.pixels_FCHW, self.vision_tower, siglip_values)
         ]
         features_FLD = torch.cat(features)
         if visual.image_size is None:
@@ -54,18 +68,19 @@ class ViCAModel(Qwen2Model):
         return image_tokens(
             features_FLD,
             self.image_newline,
-            grid=grid_of(
-                visual.image_size, self.config.image_grid_pinpoints or [], self.config.siglip_size
-            ),
+            grid=grid_of(visual.image_size, self.config.pinpoints, self.config.siglip_size),
             image_size=visual.image_size,
             max_tiles=self.config.max_tiles,
         )
 
-    def _parts(self, pixels_FCHW: Tensor, tower: nn.Module) -> tuple[Tensor, ...]:
-        """Pixels in portions, where and as what the encoder computes."""
+    def _parts(
+        self, pixels_FCHW: Tensor, tower: nn.Module, made: Callable[[Tensor], Tensor]
+    ) -> Iterator[Tensor]:
+        """Pixels in portions, where and as what the encoder computes; `made` of uint8."""
         weight = next(tower.parameters())
-        pixels_FCHW = pixels_FCHW.to(weight.device, weight.dtype)
-        return torch.split(pixels_FCHW, self.frames_at_once)
+        for part_FCHW in torch.split(pixels_FCHW.to(weight.device), self.frames_at_once):
+            ready = made(part_FCHW) if part_FCHW.dtype == torch.uint8 else part_FCHW
+            yield ready.to(weight.dtype)
 
 
 class ViCA2Model(ViCAModel):
@@ -91,8 +106,11 @@ class ViCA2Model(ViCAModel):
         config = self.config
         features = [
             self.sam_projector(self.sam_tower(part, config.hiera_stage))
-            for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower)
+            for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower, self._hiera_pixels)
         ]
-        stride = config.hiera_pool_stride if visual.image_size is None else 1
-        branch = Branch(side=config.hiera_side, stride=stride, mode=config.hiera_pool_mode)
+        whole = Branch(side=config.hiera_side, stride=1)
+        branch = config.spatial if visual.image_size is None else whole
         return rows(pool(torch.cat(features), branch), self.image_newline)
+
+    def _hiera_pixels(self, frames_FCHW: Tensor) -> Tensor:
+        return hiera_pixels_on_device(frames_FCHW.movedim(1, -1), self.config.hiera_size)

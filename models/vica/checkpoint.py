@@ -16,8 +16,9 @@ import torch
 from transformers import AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from vica.compatibility import check_stated
 from vica.config import FAMILIES, ViCAConfig
-from vica.errors import CheckpointError
+from vica.errors import BudgetError, CheckpointError
 from vica.hub import CONFIG, MODEL_TYPES, family, fetch, read_config
 from vica.inference import completed
 from vica.names import our_name, published_name
@@ -53,6 +54,8 @@ def prepared(
     folder = fetch(spec, **{name: value for name, value in hub.items() if value is not None})
     wanted = cast(type[ViCAConfig], model_class.config_class)
     _check_family(folder, wanted)
+    if config is not None:
+        check_stated(read_config(folder), str(folder / CONFIG))
     found = {our_name(name): shape for name, shape in shapes(folder).items()}
     if config is None:
         config, rest = configured(folder, rest)
@@ -61,6 +64,9 @@ def prepared(
         config.tokenizer_length = len(read_tokenizer(folder))
     try:
         shapes_wanted = _shapes_of(model_class, config)
+        _ = config.pinpoints
+    except BudgetError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
     except (TypeError, ValueError, KeyError, ZeroDivisionError) as error:
         raise CheckpointError(f"{folder / CONFIG}: cannot be used: {error!r}") from error
     if config.tie_word_embeddings and HEAD not in found:
@@ -74,9 +80,10 @@ def configured(
 ) -> tuple[ViCAConfig, dict[str, Any]]:
     """The configuration in a folder, changed by those `options` that are its fields; the others.
 
-    Raises CheckpointError when its values cannot be used.
+    Raises CheckpointError when its values cannot be used, or ask for what is not computed here.
     """
     config_class = FAMILIES[family(folder)]
+    check_stated({**read_config(folder), **(options or {})}, str(folder / CONFIG))
     try:
         config, rest = config_class.from_pretrained(
             folder, return_unused_kwargs=True, **(options or {})

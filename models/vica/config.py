@@ -17,6 +17,7 @@ from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
 from vica.budget import BILINEAR, Branch, Layout
 from vica.errors import BudgetError
+from vica.images import stated_sizes
 from vica.towers import hiera_base_plus, siglip_so400m
 
 GRID = 6
@@ -27,7 +28,8 @@ class ViCAConfig(Qwen2Config):
     """ViCA: SigLIP, a projector and Qwen2 (`llava_qwen`).
 
     `mm_spatial_pool_stride` and `mm_spatial_pool_mode` pool SigLIP's map of each video frame.
-    `image_grid_pinpoints` are the sizes, [width, height], that an image may be tiled to.
+    `image_grid_pinpoints` are the sizes, [width, height], that an image may be tiled to, or the
+    original's text for them (`pinpoints`).
     `tokenizer_length` is how many ids the tokenizer knows: rows above it are never answered.
     `video_frames` is how many frames of a video the model is shown. `thinking` says whether the
     model was trained to answer in three parts (`vica.thinking`); None where its checkpoint does
@@ -44,7 +46,7 @@ class ViCAConfig(Qwen2Config):
     mm_spatial_pool_stride: int = 2
     mm_spatial_pool_mode: str = BILINEAR
     image_aspect_ratio: str = "anyres_max_9"
-    image_grid_pinpoints: list[list[int]] | None = None
+    image_grid_pinpoints: list[list[int]] | str | None = None
     tokenizer_model_max_length: int = 32768
     tokenizer_padding_side: str = "right"
     tokenizer_length: int | None = None
@@ -76,6 +78,11 @@ class ViCAConfig(Qwen2Config):
         return self.siglip_size // square(self.siglip.patch_size)
 
     @property
+    def pinpoints(self) -> list[list[int]]:
+        """`image_grid_pinpoints` in pixels; raises BudgetError for what are no such sizes."""
+        return stated_sizes(self.image_grid_pinpoints, self.siglip_size)
+
+    @property
     def max_tiles(self) -> int:
         """The 9 of `anyres_max_9`."""
         kind, _, count = self.image_aspect_ratio.rpartition("_")
@@ -103,7 +110,8 @@ class ViCA2Config(ViCAConfig):
 
     The triplet of the token ratio: `hiera_frames` of every `video_frames` frames are shown to
     Hiera, whose map after `hiera_stage` (1 to 4) is pooled by `hiera_pool_stride`. Each stage
-    has its own width, so a model is trained for one stage.
+    has its own width, so a model is trained for one stage. `hiera_pool_mode` is that of SigLIP's
+    map if None, as in the original code.
     """
 
     model_type = "vica_qwen"
@@ -117,12 +125,14 @@ class ViCA2Config(ViCAConfig):
     hiera_frames: int = 32
     hiera_stage: int = 4
     hiera_pool_stride: int = 2
-    hiera_pool_mode: str = BILINEAR
+    hiera_pool_mode: str | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in what the published file leaves out."""
         if self.hiera_config is None:
             self.hiera_config = hiera_base_plus()
+        if self.hiera_pool_mode is None:
+            self.hiera_pool_mode = self.mm_spatial_pool_mode
         super().__post_init__(**kwargs)
 
     @property
@@ -157,13 +167,17 @@ class ViCA2Config(ViCAConfig):
         return self.hiera_size // (patch * int(pool**pools))
 
     @property
+    def spatial(self) -> Branch:
+        """How Hiera's map of a video frame is pooled; an image's is not."""
+        mode = self.hiera_pool_mode or self.mm_spatial_pool_mode
+        return Branch(side=self.hiera_side, stride=self.hiera_pool_stride, mode=mode)
+
+    @property
     def layout(self) -> Layout:
         """How the tokens of a video are arranged; raises BudgetError for what cannot be built."""
         return Layout(
             semantic=super().layout.semantic,
-            spatial=Branch(
-                side=self.hiera_side, stride=self.hiera_pool_stride, mode=self.hiera_pool_mode
-            ),
+            spatial=self.spatial,
             spatial_share=(self.hiera_frames, self.video_frames),
             context=self.tokenizer_model_max_length,
         )

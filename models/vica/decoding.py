@@ -44,6 +44,14 @@ UNKNOWN = (
     "output_logits",
     "output_attentions",
     "output_hidden_states",
+    "min_length",
+    "cache_implementation",
+    "token_healing",
+    "use_mtp",
+    "constraints",
+    "force_words_ids",
+    "encoder_repetition_penalty",
+    "encoder_no_repeat_ngram_size",
 )
 """Settings of `generate` that have no meaning, or not yet one, where many replies are decoded."""
 

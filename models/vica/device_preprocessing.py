@@ -22,9 +22,8 @@ from torch import Tensor
 from vica.preprocessing import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    SIGLIP_MEAN,
-    SIGLIP_STD,
     interpolated,
+    siglip_values,
 )
 
 PRECISION_BITS = 22
@@ -44,12 +43,11 @@ def siglip_pixels_on_device(frames_FHWC: Tensor, side: int) -> Tensor:
     """[F, 3, side, side] float32 in [-1, 1] from uint8 frames, on their device."""
     device = frames_FHWC.device
     across_SW, down_SH = (_weights(size, side).to(device) for size in frames_FHWC.shape[2:0:-1])
-    values = _siglip_values().to(device)
     pixels = []
     for part_FHWC in frames_FHWC.split(FRAMES_AT_ONCE):
         narrow_FCHS = _resized(part_FHWC.movedim(-1, 1), across_SW)
         levels_FCSS = _resized(narrow_FCHS.mT, down_SH).mT
-        pixels.append(values[levels_FCSS.int()])
+        pixels.append(siglip_values(levels_FCSS))
     return torch.cat(pixels)
 
 
@@ -91,9 +89,3 @@ def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     near = ((CUBIC + 2) * x - (CUBIC + 3)) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * CUBIC
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
-
-
-def _siglip_values() -> Tensor:
-    """What becomes of each of the 256 grey levels, computed as `siglip_pixels` does."""
-    unit = (np.arange(256) * (1 / 255)).astype(np.float32)
-    return torch.from_numpy((unit - SIGLIP_MEAN) / SIGLIP_STD)

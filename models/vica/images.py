@@ -6,12 +6,52 @@ Sizes are (height, width); `pinpoints`, as in the published configuration, [widt
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import cast
 
 from PIL import Image
 
+from vica.errors import BudgetError
+
 Size = tuple[int, int]
+MOST_TILES = 64
+"""Along a side of a grid that is written as text, which a few characters could make endless."""
+
+
+def stated_sizes(stated: object, side: int) -> list[list[int]]:
+    """The sizes, [width, height], that a configuration states in any of the originals' spellings.
+
+    A list of pairs, such a list as text, or `(1x1),...,(6x6)`: all grids from the first to the
+    last. Raises BudgetError for anything else, and for a size that is no grid of tiles.
+    """
+    grids = re.findall(r"\((\d+)x(\d+)\)", stated) if isinstance(stated, str) else []
+    sizes: object = stated
+    if grids:
+        (left, top), (right, bottom) = ((int(a), int(b)) for a, b in (grids[0], grids[-1]))
+        if max(right, bottom) > MOST_TILES:
+            raise BudgetError(f"image_grid_pinpoints {stated!r}: {MOST_TILES} tiles a side at most")
+        steps = itertools.product(range(left, right + 1), range(top, bottom + 1))
+        sizes = [[side * i, side * j] for i, j in steps]
+    elif isinstance(stated, str):
+        with suppress(ValueError, RecursionError):
+            sizes = json.loads(stated.translate(str.maketrans("()", "[]")))
+    good = isinstance(sizes, list) and sizes and all(_is_size(size, side) for size in sizes)
+    if not good:
+        raise BudgetError(
+            f"image_grid_pinpoints {str(stated)[:80]!r}: give pairs of multiples of {side} pixels, "
+            "or grids as (1x1),...,(6x6)"
+        )
+    return [list(size) for size in cast(list[list[int]], sizes)]
+
+
+def _is_size(size: object, side: int) -> bool:
+    pair = isinstance(size, list | tuple) and len(size) == 2
+    return pair and all(type(n) is int and n > 0 and n % side == 0 for n in cast(list[int], size))
 
 
 def best_size(image: Size, pinpoints: Sequence[Sequence[int]]) -> Size:

@@ -29,6 +29,19 @@ def siglip_pixels(frames: Iterable[NDArray[np.uint8] | Image.Image], side: int) 
     return torch.from_numpy(np.ascontiguousarray(np.stack(squares)))
 
 
+def siglip_levels(frames: Iterable[NDArray[np.uint8] | Image.Image], side: int) -> torch.Tensor:
+    """The same as uint8 grey levels [F, 3, side, side], of which `siglip_values` makes pixels."""
+    squares = [np.asarray(_squashed(frame, side)).transpose(2, 0, 1) for frame in frames]
+    return torch.from_numpy(np.ascontiguousarray(np.stack(squares)))
+
+
+def siglip_values(levels_FCHW: torch.Tensor) -> torch.Tensor:
+    """The pixels of `siglip_pixels` from grey levels, on their device: float32, bit for bit."""
+    unit = (np.arange(256) * (1 / 255)).astype(np.float32)
+    values = torch.from_numpy((unit - SIGLIP_MEAN) / SIGLIP_STD).to(levels_FCHW.device)
+    return values[levels_FCHW.int()]
+
+
 def hiera_pixels(frames_FHWC: NDArray[np.uint8], side: int) -> torch.Tensor:
     """[F, 3, side, side] float32 with ImageNet's mean and deviation, from uint8 frames."""
     squares = [_bilinear(torch.tensor(frame_HWC), side) for frame_HWC in frames_FHWC]
@@ -37,11 +50,15 @@ def hiera_pixels(frames_FHWC: NDArray[np.uint8], side: int) -> torch.Tensor:
 
 
 def _bicubic(frame: NDArray[np.uint8] | Image.Image, side: int) -> NDArray[np.float32]:
-    image = frame if isinstance(frame, Image.Image) else Image.fromarray(frame)
-    small_HWC = np.asarray(resized(image, (side, side)))
+    small_HWC = np.asarray(_squashed(frame, side))
     unit_HWC = (small_HWC * (1 / 255)).astype(np.float32)  # scaled in double, as the original
     pixels_CHW: NDArray[np.float32] = ((unit_HWC - SIGLIP_MEAN) / SIGLIP_STD).transpose(2, 0, 1)
     return pixels_CHW
+
+
+def _squashed(frame: NDArray[np.uint8] | Image.Image, side: int) -> Image.Image:
+    image = frame if isinstance(frame, Image.Image) else Image.fromarray(frame)
+    return resized(image, (side, side))
 
 
 def interpolated(unit_FCHW: torch.Tensor, side: int) -> torch.Tensor:

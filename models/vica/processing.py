@@ -27,9 +27,11 @@ from vica.device_preprocessing import (
 from vica.errors import InputError
 from vica.hub import fetch
 from vica.images import crops
-from vica.preprocessing import hiera_pixels, siglip_pixels
+from vica.preprocessing import hiera_pixels, siglip_levels, siglip_pixels
 from vica.visuals import Visual, stacked
 
+FLOAT = 4
+"""Bytes of a pixel's colour once it is preprocessed."""
 Frames = NDArray[np.uint8]
 """A video: frames [F, H, W, 3], uint8 RGB."""
 Picture = NDArray[np.uint8] | Image.Image
@@ -126,8 +128,17 @@ class ViCAProcessor(ProcessorMixin):
             mask.append([*zeros, *ones] if side == "left" else [*ones, *zeros])
         return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
 
-    def video(self, frames_FHWC: Frames, device: torch.device | str | None = None) -> Visual:
+    def video(
+        self,
+        frames_FHWC: Frames,
+        device: torch.device | str | None = None,
+        *,
+        levels: bool = False,
+    ) -> Visual:
         """A video's pixels: all frames for SigLIP, the configured share of them for Hiera.
+
+        With `levels` both are uint8, a fraction of the bytes, and the model makes the same pixels
+        of them where it computes: for what is sent from one process to another.
 
         For a `device` that is a GPU, the uint8 frames go there once and become pixels there (113
         MB for SigLIP at 64 frames, 13 MB a frame for Hiera); otherwise all of it stays on the CPU.
@@ -139,9 +150,10 @@ class ViCAProcessor(ProcessorMixin):
             pinned_FHWC = torch.tensor(frames_FHWC).pin_memory()
             return self.video_on_device(pinned_FHWC.to(device, non_blocking=True))
         indices = self.config.layout.spatial_indices(len(frames_FHWC))
+        semantic = siglip_levels if levels else siglip_pixels
         return Visual(
-            pixels_FCHW=siglip_pixels(frames_FHWC, self.config.siglip_size),
-            hiera_pixels_FCHW=self._spatial(frames_FHWC[indices]),
+            pixels_FCHW=semantic(frames_FHWC, self.config.siglip_size),
+            hiera_pixels_FCHW=self._spatial(frames_FHWC[indices], levels=levels),
         )
 
     def video_on_device(self, frames_FHWC: torch.Tensor) -> Visual:
@@ -156,22 +168,29 @@ class ViCAProcessor(ProcessorMixin):
         pixels_FCHW = siglip_pixels_on_device(frames_FHWC, config.siglip_size)
         return Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=hiera)
 
-    def image(self, picture: Picture) -> Visual:
-        """An image's pixels: the whole and its tiles for SigLIP, the whole for Hiera."""
+    def image(self, picture: Picture, *, levels: bool = False) -> Visual:
+        """An image's pixels: the whole and its tiles for SigLIP, the whole for Hiera.
+
+        `levels` as for a video.
+        """
         if isinstance(picture, Image.Image):
             image = picture.convert("RGB")
         else:
             image = Image.fromarray(_checked(picture, dimensions=3))
-        side, pinpoints = self.config.siglip_size, self.config.image_grid_pinpoints or []
+        side, pinpoints = self.config.siglip_size, self.config.pinpoints
+        semantic = siglip_levels if levels else siglip_pixels
         return Visual(
-            pixels_FCHW=siglip_pixels(crops(image, pinpoints, side), side),
-            hiera_pixels_FCHW=self._spatial(np.asarray(image)[None]),
+            pixels_FCHW=semantic(crops(image, pinpoints, side), side),
+            hiera_pixels_FCHW=self._spatial(np.asarray(image)[None], levels=levels),
             image_size=(image.height, image.width),
         )
 
-    def _spatial(self, frames_FHWC: Frames) -> torch.Tensor | None:
+    def _spatial(self, frames_FHWC: Frames, *, levels: bool) -> torch.Tensor | None:
         if not isinstance(self.config, ViCA2Config):
             return None
+        made = 3 * FLOAT * self.config.hiera_size**2
+        if levels and frames_FHWC[:1].nbytes <= made:  # else the pixels are the smaller
+            return torch.tensor(frames_FHWC).movedim(-1, 1)
         return hiera_pixels(frames_FHWC, self.config.hiera_size)
 
 

@@ -17,7 +17,7 @@ from vica.chat import prompt, video_question
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import CheckpointError
 from vica.inference import completed
-from vica.loading import load_model, load_processor
+from vica.loading import load_config, load_model, load_processor
 from vica.modeling import ViCA, ViCA2
 from vica.names import published_name
 from vica.sizes import vica2_tiny
@@ -170,6 +170,70 @@ def test_a_broken_checkpoint_is_refused_with_the_reason(name: str, tmp_path: Pat
     folder = write_tiny_checkpoint(tmp_path / "broken", max_shard_size=size)
     damage(folder)
     with pytest.raises(CheckpointError, match=message):
+        load_model(folder)
+
+
+ASKED = [
+    ({"mm_newline_position": "one_token"}, "mm_newline_position is 'one_token'; only 'grid'"),
+    ({"mm_patch_merge_type": "flat"}, "mm_patch_merge_type is 'flat'"),
+    ({"mm_patch_merge_type": "spatial_maxpool2x2_unpad"}, "mm_patch_merge_type"),
+    ({"mm_projector_type": "mlp3x_gelu"}, "mm_projector_type is 'mlp3x_gelu'"),
+    ({"mm_resampler_type": "spatial_pool"}, "mm_resampler_type is 'spatial_pool'; only None"),
+    ({"add_faster_video": True}, "add_faster_video is True"),
+    ({"mm_use_im_start_end": True}, "mm_use_im_start_end is True"),
+    ({"tokenizer_padding_side": "both"}, "tokenizer_padding_side is 'both'"),
+    ({"quantization_config": {"bits": 4}}, "quantization_config"),
+    ({"mm_spatial_pool_stride": 4}, "mm_spatial_pool_stride is 4, which the original writes"),
+    ({"mm_vision_tower": "openai/clip-vit-large-patch14-336"}, "mm_vision_tower is .*SigLIP"),
+    ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling is {'type': 'linear'"),
+    ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_parameters is"),
+    ({"use_sliding_window": True}, "use_sliding_window is true"),
+    ({"vision_config": {"num_channels": 4}}, r"vision_config.num_channels is 4"),
+    ({"vision_config": {"vision_use_head": True}}, r"vision_config.vision_use_head"),
+    ({"hiera_config": {"patch_padding": 1}}, r"hiera_config.patch_padding is 1"),
+]
+
+
+@pytest.mark.parametrize(("stated", "message"), ASKED, ids=lambda v: str(v)[:40])
+def test_a_field_that_is_not_computed_is_refused_by_name(
+    stated: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    published = GOLDENS / "tiny-vica2"
+    folder = copied(published, tmp_path / "asks", **stated)
+    for load in (load_config, load_model):
+        with pytest.raises(CheckpointError, match=f"config.json: {message}"):
+            load(folder)
+
+
+def test_fields_that_a_published_config_lacks_count_as_the_originals(tmp_path: Path) -> None:
+    folder = copied(GOLDENS / "tiny-vica2", tmp_path / "lacks")
+    path = folder / "config.json"
+    stated = json.loads(path.read_text())
+    del stated["mm_newline_position"]
+    path.write_text(json.dumps(stated | {"mm_spatial_pool_mode": "average"}))
+    with pytest.raises(CheckpointError, match="'one_token', as the original takes it"):
+        load_config(folder)
+    path.write_text(json.dumps(stated | {"mm_newline_position": "grid"}))
+    pooled = copied(folder, tmp_path / "pooled", mm_spatial_pool_mode="average")
+    spatial = load_config(pooled).layout.spatial  # the original has one mode for both encoders
+    assert spatial is not None
+    assert spatial.mode == "average"
+
+
+@pytest.mark.parametrize(
+    "stated", ["(1x1),...,(6x6)", "[[384, 384], (768, 384)]", [[384, 384], [768, 384]]]
+)
+def test_sizes_of_tiles_are_read_in_the_originals_spellings(stated: Any, tmp_path: Path) -> None:
+    folder = copied(GOLDENS / "tiny-vica", tmp_path / "text", image_grid_pinpoints=stated)
+    found = load_config(folder).pinpoints
+    wanted = ViCAConfig().pinpoints if "..." in stated else [[384, 384], [768, 384]]
+    assert found == wanted
+
+
+@pytest.mark.parametrize("stated", ["(1x1),...,(9999x9999)", "six", [[384]], [[100, 384]], [], 3])
+def test_sizes_of_tiles_that_are_none_are_refused(stated: Any, tiny: Path, tmp_path: Path) -> None:
+    folder = copied(tiny, tmp_path / "bad", image_grid_pinpoints=stated)
+    with pytest.raises(CheckpointError, match=r"config.json: image_grid_pinpoints"):
         load_model(folder)
 
 

@@ -209,6 +209,7 @@ def test_what_cannot_be_answered_is_refused(golden: Golden, predictor: Predictor
     with pytest.raises(InputError, match="begin alike"):
         predictor.encode(frames, [QUESTIONS[0], other])
     refused = {"do_sample": True, "num_beams": 2, "stop_strings": ["a"], "max_time": 1}
+    refused |= {"min_length": 9, "cache_implementation": "quantized", "token_healing": True}
     for name, value in refused.items():
         options: dict[str, Any] = {name: value}
         with pytest.raises(InputError, match=name):

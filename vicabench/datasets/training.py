@@ -64,7 +64,7 @@ TRAINING_SETS = {
         repo="lmms-lab/LLaVA-OneVision-Data",
         wanted=("*/*.parquet",),
         archives={},
-        note="Training draws a tenth of each folder: all of it is needed for that.",
+        note="Stage 2 of ViCA2 draws a tenth of each of 79 folders: all of those are needed.",
     ),
 }
 """By the names that `vicabench data fetch` takes."""

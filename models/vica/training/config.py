@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from vica.errors import RecipeError
+from vica.training.onevision import SUBSETS
 from vica.training.settings import digest_of, flat, is_harmless
 
 Format = Literal["conversations", "vica", "vica-base", "llava-cc3m", "llava-onevision"]
@@ -29,6 +30,8 @@ class Source:
     conversations and `visuals` the videos or images that its authors count in what `published_of`
     draws, None where they do not: for plans made before the data is there. `revision` is the
     commit of a hub id, or that a folder was fetched at; a run writes down the one it took.
+    `subsets` is the name of a list in `vica.training.onevision`, whose folders alone are drawn
+    from; None is every folder.
     """
 
     path: str
@@ -39,10 +42,16 @@ class Source:
     visuals: int | None = None
     published_of: str = "all"
     revision: str | None = None
+    subsets: str | None = None
 
     def __post_init__(self) -> None:
         _require(bool(self.path), "a source of data needs a path")
         _one_of("format", self.format, get_args(Format))
+        _one_of("subsets", self.subsets, (None, *SUBSETS))
+        _require(
+            self.subsets is None or self.format == "llava-onevision",
+            f"subsets={self.subsets} is for the format llava-onevision, not {self.format}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,7 @@ def visual_tokens(visual: Visual, config: ViCAConfig) -> int:
     if visual.image_size is None:
         return layout.video(len(visual.pixels_FCHW)).total
     side, size = config.siglip_side, visual.image_size
-    down, across = grid_of(size, config.image_grid_pinpoints or [], config.siglip_size)
+    down, across = grid_of(size, config.pinpoints, config.siglip_size)
     row, column = unpadded((down * side, across * side), size)
     height, width = row.stop - row.start, column.stop - column.start
     times = math.sqrt(height * width / (config.max_tiles * side**2))
@@ -123,7 +123,7 @@ class Bounds:
         """The most that an image's map, with a newline a row, and its whole can be."""
         side, config = self.config.siglip_side, self.config
         area = config.max_tiles * SHRINK_ABOVE**2 * side**2
-        rows = max(height for _, height in config.image_grid_pinpoints or [[0, 0]])
+        rows = max(height for _, height in config.pinpoints)
         newlines = rows // config.siglip_size * side
         spatial = (
             config.hiera_side * (config.hiera_side + 1) if isinstance(config, ViCA2Config) else 0

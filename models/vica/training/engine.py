@@ -34,7 +34,7 @@ from vica.training.resume import start_of
 from vica.training.together import from_first
 from vica.training.trainer import PackTrainer
 from vica.training.workers import AHEAD
-from vica.training.zero import deepspeed_config, join
+from vica.training.zero import check_version, deepspeed_config, join
 
 SMALLER = (
     "With hardware.gradient_checkpointing=true the run can go on; a new one can have a smaller "
@@ -126,6 +126,8 @@ def _check_extras(config: TrainingConfig) -> None:
             f"this run needs {' and '.join(missing)}: pip install {' '.join(dict.fromkeys(extras))}"
             f", or set {' and '.join(missing.values())}"
         )
+    if config.hardware.zero:
+        check_version()
 
 
 def _check_devices(hardware: Hardware) -> None:

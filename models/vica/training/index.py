@@ -153,6 +153,11 @@ class Conversations(Sequence[Conversation]):
         alone: NDArray[np.bool_] = self._rows["visual"] == 0
         return alone
 
+    @property
+    def visuals(self) -> int:
+        """How many videos and images they are about."""
+        return len(self.by_visual) - bool(self.about_nothing.any())
+
     @cached_property
     def digest(self) -> str:
         """`sha256:` and a hash of all conversations in their order, wherever their files are.

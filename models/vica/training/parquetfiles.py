@@ -1,4 +1,4 @@
-"""Records of a parquet file in the columns of LLaVA-OneVision-Data, its images inside.
+"""Records of a parquet file, its images inside or beside it.
 
 `datasets` would convert such files into a second copy of their images; pyarrow reads a row group
 where it is. The image of row 17 of `a.parquet` goes by the path `a.parquet/17`.
@@ -20,10 +20,13 @@ from PIL import Image
 
 from vica.errors import DataError
 from vica.training.jsonfiles import Scanned
+from vica.training.records import FIELDS, TURNS, is_media
+from vica.training.types import IMAGE
 
 SUFFIX = ".parquet"
-TEXTS = ("id", "conversations")
-IMAGE_PATH = "image.path"
+BYTES = "bytes"
+"""The field of an image that holds the file; it is read when the image is wanted."""
+READ = ("id", *TURNS, *FIELDS)
 ROWS = 1024
 
 
@@ -34,12 +37,12 @@ def scan(path: Path) -> Iterator[Scanned]:
     """
     with _explained(path):
         file = _opened(path)
-        columns = [*_texts(file), *([IMAGE_PATH] if _has_images(file) else [])]
+        columns = _columns(path)
         number = 0
         for batch in file.iter_batches(batch_size=ROWS, columns=columns):
             for row in batch.to_pylist():
                 record = _record(path, number, row)
-                raw = json.dumps(record, sort_keys=True).encode()
+                raw = json.dumps(record, sort_keys=True, default=str).encode()
                 yield Scanned(number, 0, raw, record)
                 number += 1
 
@@ -61,24 +64,59 @@ def image(visual: Path) -> Image.Image:
     path = visual.parent
     with _explained(path):
         group, within = _place(path, int(visual.name))
-        column = _opened(path).read_row_group(group, columns=["image"]).column("image")
-        content = column[within].as_py()["bytes"]
-    return Image.open(io.BytesIO(content or b""))
+        file = _opened(path)
+        names = [name for name in _with_bytes(path) if name in file.schema_arrow.names]
+        row = file.read_row_group(group, columns=names).slice(within, 1).to_pylist()[0]
+    held = [one for value in row.values() for one in _images(value)]
+    return Image.open(io.BytesIO(held[0][BYTES] if held else b""))
 
 
 def _record(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
-    record: dict[str, Any] = {name: row[name] for name in TEXTS if row.get(name) is not None}
-    if row.get("image") is not None:
-        record["image"] = f"{path.name}/{number}"
+    """A row without what is no text of it and no media; an image inside goes by its row."""
+    record = {
+        name: value
+        for name, value in row.items()
+        if value is not None and (name in READ or is_media(name, value))
+    }
+    for name in _with_bytes(path):
+        if images := _images(record.get(name)):
+            record[name] = f"{path.name}/{number}" if len(images) == 1 else images
     return record
 
 
-def _texts(file: Any) -> list[str]:
-    return [name for name in TEXTS if name in file.schema_arrow.names]
+def _images(value: Any) -> list[dict[str, Any]]:
+    """The images of a column that holds one in each row, or a list of them."""
+    return [one for one in (value if isinstance(value, list) else [value]) if one is not None]
 
 
-def _has_images(file: Any) -> bool:
-    return "image" in file.schema_arrow.names
+@lru_cache(maxsize=8)
+def _columns(path: Path) -> list[str]:
+    """What is read of every row: all but the files inside. Raises DataError for media as bytes."""
+    schema = _opened(path).schema
+    leaves = [schema.column(number) for number in range(len(schema))]
+    bare = [leaf.path for leaf in leaves if _is_bytes(leaf) and "." not in leaf.path]
+    if unread := [name for name in bare if is_media(name, name)]:
+        raise DataError(
+            f"{path}: its column {unread[0]!r} holds bytes without a path, which are not read: "
+            "write them to files, and name those"
+        )
+    inside = {leaf.path for leaf in leaves if leaf.path.endswith(f".{BYTES}")}
+    light = [leaf.path for leaf in leaves if leaf.path not in inside.union(bare)]
+    named = {path.partition(".")[0] for path in light}
+    return [*light, *(path for path in inside if path.partition(".")[0] not in named)]
+
+
+@lru_cache(maxsize=8)
+def _with_bytes(path: Path) -> list[str]:
+    """The columns of images that lie in the file."""
+    schema = _opened(path).schema
+    paths = [schema.column(number).path for number in range(len(schema))]
+    names = [path.partition(".")[0] for path in paths if path.endswith(f".{BYTES}")]
+    return [name for name in names if FIELDS.get(name) == IMAGE]
+
+
+def _is_bytes(leaf: Any) -> bool:
+    return leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "NONE"
 
 
 @lru_cache(maxsize=8)
@@ -91,9 +129,8 @@ def _opened(path: Path) -> Any:
 @lru_cache(maxsize=8)
 def _texts_of(path: Path, group: int) -> list[dict[str, Any]]:
     """The texts of a row group: kept, since its rows are often read one after another."""
-    file = _opened(path)
-    columns = [*_texts(file), *([IMAGE_PATH] if _has_images(file) else [])]
-    rows: list[dict[str, Any]] = file.read_row_group(group, columns=columns).to_pylist()
+    table = _opened(path).read_row_group(group, columns=_columns(path))
+    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 

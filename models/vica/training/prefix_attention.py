@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from vica.sdpa import sdpa
 from vica.segments import PREFIX, visible
 
 SHARED_PREFIX = "shared_prefix"
@@ -52,7 +52,7 @@ def shared_prefix_attention(
     """
     qkv = (query_BHLE, key_BJLE, value_BJLE)
     if attention_mask is None:
-        return sdpa_attention_forward(module, *qkv, None, **options)
+        return sdpa(module, *qkv, None, **options)
     prefixes, seen = attention_mask.prefixes, attention_mask.visible
     packs = zip(zip(*(one.split(1) for one in qkv), strict=True), prefixes, seen, strict=True)
     return torch.cat([_of_a_pack(module, *pack, **options) for pack in packs]), None
@@ -70,10 +70,10 @@ def _of_a_pack(
     parts = []
     if prefix:
         shared = (query[:, :, :prefix], key[:, :, :prefix], value[:, :, :prefix], None)
-        parts.append(sdpa_attention_forward(module, *shared, **options)[0])
+        parts.append(sdpa(module, *shared, **options)[0])
     if len(visible_OL):
         own = (query[:, :, prefix:], key, value, visible_OL[None, None])
-        parts.append(sdpa_attention_forward(module, *own, **options)[0])
+        parts.append(sdpa(module, *own, **options)[0])
     return torch.cat(parts, dim=1)
 
 

@@ -45,9 +45,10 @@ CC3M = Source(  # [R] 595,375 images with a caption each
     published=595_375,
     visuals=595_375,
 )
-ONEVISION = Source(  # [S] each subset "random:10%"; [R] 279,353 in total
+ONEVISION = Source(  # [S] each of 79 subsets "random:10%"; [R] 279,353 in total
     path="lmms-lab/LLaVA-OneVision-Data",
     format="llava-onevision",
+    subsets="vica2-stage2",
     sampling="random:10%",
     published=279_353,
     published_of="random:10%",
@@ -86,7 +87,7 @@ def vica2_stage1() -> TrainingConfig:
 
 
 def vica2_stage2() -> TrainingConfig:
-    """ViCA2 stage 2: everything but Hiera, on a tenth of LLaVA-OneVision.
+    """ViCA2 stage 2: everything but Hiera, on a tenth of 79 subsets of LLaVA-OneVision.
 
     [S] 4 GPUs of 1 sequence twice, 1e-5, ZeRO-3 with optimizer and parameters offloaded, the
     newest 2 checkpoints kept (every 2,000 steps there).

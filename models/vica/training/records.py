@@ -3,19 +3,48 @@
 The original takes any record and fails, or trains on something else, when it comes to it: an image
 token too many repeats the image, none drops it, a video that cannot be read becomes the next one.
 Here a record is judged when the data is opened, and bad ones are counted.
+
+| part | accepted spellings |
+| --- | --- |
+| turns | `conversations` of `from` (human, gpt) and `value`; `messages` of `role` and `content` |
+| media | `video`, `image`, their plural, and both with `_path(s)`; a part of a `content` list |
+| one file | a path, a list of one path, `{"path": ...}` |
+| its place | `<image>`, or `<video>` for a video, once, in the first human turn |
+
+A record that names media in any other way is refused: it would be trained on blind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from vica.chat import PLACEHOLDER
+from vica.chat import PLACEHOLDER, SYSTEM
 from vica.errors import VicaError
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
 
 Turns = tuple[tuple[str, str], ...]
+Media = tuple[Kind, Any]
+"""A kind and the file as the record states it."""
+
+VIDEO_MARK = "<video>"
+FIELDS: dict[str, Kind] = {
+    f"{kind}{ending}": kind for kind in (VIDEO, IMAGE) for ending in ("", "s", "_path", "_paths")
+}
+"""The names under which a record may state its video or image."""
+ROLES = {"human": HUMAN, "user": HUMAN, "gpt": GPT, "assistant": GPT}
+TURNS = ("conversations", "messages")
+MEDIA_NAME = re.compile(r"video|image|img|audio|frames|clips?$|picture|photo|media|visual", re.I)
+MEDIA_FILE = re.compile(
+    r"\.(mp4|mkv|avi|mov|webm|m4v|mpe?g|m?ts|flv|wmv|gif|jpe?g|png|webp|bmp|tiff?|mp3|wav|flac)$",
+    re.I,
+)
+FOREIGN_TOKEN = re.compile(
+    r"<\|?(?:video|image|img|audio|vision|im_patch|vid_patch)[a-z0-9_]{0,20}(?: \d+)?\|?>", re.I
+)
+"""How other models' templates mark the place of media."""
 
 
 class RecordError(VicaError):
@@ -31,9 +60,9 @@ def conversation(
     """
     if not isinstance(record, Mapping):
         raise RecordError(f"is no object but {type(record).__name__}")
-    name, kind = visual_of(record)
-    turns = turns_of(record.get("conversations"))
-    check_placeholders(turns, kind)
+    turns, shown = turns_of(record)
+    name, kind = visual_of(record, shown)
+    turns = with_placeholder(turns, kind)
     visual = None if name is None else inside(media, name)
     if visual is not None and not exists(visual):
         raise RecordError(f"{kind} {name!r} is not below {media}")
@@ -47,59 +76,147 @@ def conversation(
     )
 
 
-def visual_of(record: Mapping[str, Any]) -> tuple[str | None, Kind]:
-    """The name of a record's video or image as it is stated, and which of the two it is."""
-    stated = [(kind, record[kind]) for kind in (VIDEO, IMAGE) if record.get(kind)]
-    if not stated:
+def visual_of(record: Mapping[str, Any], shown: Sequence[Media] = ()) -> tuple[str | None, Kind]:
+    """The name of a record's video or image as it is stated, and which of the two it is.
+
+    `shown` are those among its turns. Raises RecordError for any other than one file, and for
+    media stated where they are not read.
+    """
+    stated = [(kind, record[name]) for name, kind in FIELDS.items() if record.get(name) is not None]
+    found = {(_file_of(kind, value), kind) for kind, value in [*stated, *shown]}
+    if not found:
+        if unread := next((n for n, v in record.items() if is_media(n, v)), None):
+            raise RecordError(
+                f"has a field {unread!r}, from which nothing is shown: name its file in 'video' or "
+                "'image', or leave the field out of a conversation about text alone"
+            )
         return None, TEXT
-    if len(stated) > 1:
+    if len({kind for _, kind in found}) > 1:
         raise RecordError("has a video and an image")
-    kind, name = stated[0]
-    if isinstance(name, list) and len(name) == 1:
-        name = name[0]
-    if not isinstance(name, str):
-        many = f"{len(name)} of them" if isinstance(name, list) else type(name).__name__
-        raise RecordError(f"its {kind!r} is no path of one file ({many})")
-    return name, kind
+    if len(found) > 1:
+        names = ", ".join(sorted(repr(name) for name, _ in found))
+        raise RecordError(f"names {len(found)} files ({names}), and one can be shown")
+    return found.pop()
 
 
-def turns_of(stated: object) -> Turns:
-    """Who says what; raises RecordError unless human and model take turns and the model ends."""
-    if not isinstance(stated, Sequence) or isinstance(stated, str) or not stated:
+def is_media(name: str, value: object) -> bool:
+    """Whether a field of a record seems to state a video, an image or sound."""
+    if name in {*TURNS, "id"} or not value:
+        return False
+    return bool(MEDIA_NAME.search(name)) or any(map(MEDIA_FILE.search, _texts(value)))
+
+
+def turns_of(record: Mapping[str, Any]) -> tuple[Turns, list[Media]]:
+    """Who says what, and the media among it.
+
+    Raises RecordError unless human and model take turns and the model ends.
+    """
+    stated = [record[name] for name in TURNS if record.get(name) is not None]
+    if len(stated) > 1:
+        raise RecordError("has 'conversations' and 'messages': keep one of them")
+    if not stated or not isinstance(stated[0], Sequence) or isinstance(stated[0], str):
         raise RecordError("has no 'conversations'")
-    turns = tuple(_turn(turn) for turn in stated)
+    media: list[Media] = []
+    turns = tuple(_turn(turn, media) for turn in stated[0])
+    if turns and turns[0] == ("system", SYSTEM):
+        turns = turns[1:]
+    if not turns:
+        raise RecordError("has no 'conversations'")
     if turns[0][0] == GPT:
         turns = turns[1:]
     roles = [role for role, _ in turns]
     if not roles or roles != [HUMAN, GPT] * (len(roles) // 2):
         raise RecordError(f"its turns are {roles}, not {HUMAN!r} and {GPT!r} in turn")
-    return turns
+    return turns, media
 
 
-def _turn(turn: object) -> tuple[str, str]:
-    role = turn.get("from") if isinstance(turn, Mapping) else None
-    text = turn.get("value") if isinstance(turn, Mapping) else None
-    if not isinstance(role, str) or not isinstance(text, str):
-        raise RecordError("has a turn without a 'from' and a 'value' of text")
-    if not text.strip():
-        raise RecordError(f"has an empty turn of {role!r}")
-    return role, text
+def with_placeholder(turns: Turns, kind: Kind) -> Turns:
+    """The turns with `<image>` where the visual belongs, however a record marks it.
 
-
-def check_placeholders(turns: Turns, kind: Kind) -> None:
-    """Raise RecordError unless a visual has one `<image>`, in the first turn, and text has none."""
-    counts = [text.count(PLACEHOLDER) for _, text in turns]
-    later = [number for number, count in enumerate(counts[1:], start=1) if count]
-    if later:
-        raise RecordError(f"has {PLACEHOLDER} in turn {later[0]}, and it belongs into turn 0")
+    Raises RecordError unless a visual has one mark, in the first turn, and text has none.
+    """
+    tokens = (PLACEHOLDER, VIDEO_MARK)
+    counts = [sum(map(text.count, tokens)) for _, text in turns]
+    later = next((number for number, count in enumerate(counts[1:], start=1) if count), None)
+    first = turns[0][1]
+    token = VIDEO_MARK if VIDEO_MARK in first else PLACEHOLDER
+    if later is not None:
+        found = next(token for token in tokens if token in turns[later][1])
+        raise RecordError(f"has {found} in turn {later}, and it belongs into turn 0")
     if counts[0] != (kind != TEXT):
         what = "neither video nor image" if kind == TEXT else f"one {kind}"
-        raise RecordError(f"has {counts[0]} {PLACEHOLDER} in its first turn and {what}")
+        raise RecordError(f"has {counts[0]} {token} in its first turn and {what}")
+    if token == VIDEO_MARK and kind == IMAGE:
+        raise RecordError(f"has {token} in its first turn and one {kind}")
+    foreign = next((m for _, text in turns if (m := FOREIGN_TOKEN.search(text))), None)
+    if kind == TEXT and foreign is not None:
+        raise RecordError(
+            f"has {foreign[0]} and neither video nor image: {PLACEHOLDER} is the place of either"
+        )
+    return ((turns[0][0], re.sub(f"{VIDEO_MARK}\n?", f"{PLACEHOLDER}\n", first)), *turns[1:])
 
 
 def inside(media: Path, name: str) -> Path:
     """The file `name` below `media`; raises RecordError if it would lead out of it."""
+    if re.match(r"[a-z]{2,}:/|data:", name, re.I):
+        raise RecordError(f"its file {name[:60]!r} is a URL: download it, and name the file")
     parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() and parts.is_relative_to(media.absolute().as_posix()):
+        parts = parts.relative_to(media.absolute().as_posix())
     if parts.is_absolute() or ".." in parts.parts or "\0" in name:
         raise RecordError(f"its file {name!r} leads out of the folder of the data")
     return media / parts
+
+
+def _turn(turn: object, media: list[Media]) -> tuple[str, str]:
+    stated = turn if isinstance(turn, Mapping) else {}
+    role = stated.get("from", stated.get("role"))
+    text = stated.get("value", stated.get("content"))
+    if isinstance(text, list):
+        text = "".join(_part(part, media) for part in text)
+    if not isinstance(role, str) or not isinstance(text, str):
+        raise RecordError("has a turn without a 'from' and a 'value' of text")
+    if not text.strip():
+        raise RecordError(f"has an empty turn of {role!r}")
+    return ROLES.get(role, role), text
+
+
+def _part(part: object, media: list[Media]) -> str:
+    """The text of one part of a content; a video or image becomes its token."""
+    stated = part if isinstance(part, Mapping) else {}
+    # A table gives every part all columns, null where they do not apply.
+    kind, given = stated.get("type"), {k: v for k, v in stated.items() if v is not None}
+    if kind == "text" and isinstance(given.get("text"), str):
+        return str(given["text"])
+    if kind in {VIDEO, IMAGE} and kind in given:
+        media.append((kind, given[kind]))
+        return VIDEO_MARK if kind == VIDEO else f"{PLACEHOLDER}\n"
+    raise RecordError(
+        f"has a part of type {kind!r} in a turn: text, video and image are read, each in the field "
+        "of its name"
+    )
+
+
+def _file_of(kind: Kind, stated: Any) -> str:
+    """The one path that a field states."""
+    name: Any = stated
+    if isinstance(name, list) and len(name) == 1:
+        name = name[0]
+    if isinstance(name, Mapping) and name.get("bytes") is None:
+        name = name.get("path")
+    if isinstance(name, str) and name.strip():
+        return str(PurePosixPath(name))
+    many = isinstance(stated, list) and len(stated) > 1
+    what = f"{len(stated)} of them" if many else type(stated).__name__ if stated else "it is empty"
+    raise RecordError(f"its {kind!r} is no path of one file ({what})")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts in a value, however deep."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping | list):
+            left += one.values() if isinstance(one, Mapping) else one

@@ -21,6 +21,7 @@ from typing import Any
 from vica.errors import CheckpointError, DataError, RecipeError
 from vica.hub import download
 from vica.training.config import Mixture, Source
+from vica.training.onevision import SUBSETS
 
 FOLDERS = {"vica": ("base", "complex"), "vica-base": ("base",)}
 """The parts of ViCA-322K that a format reads."""
@@ -49,7 +50,7 @@ def parts(source: Source) -> list[Part]:
     place = located(source)
     media = Path(source.media) if source.media else _media(place, source.format)
     if source.format == "llava-onevision" and place.is_dir():
-        groups = [tuple(_subset(folder)) for folder in sorted(place.iterdir()) if folder.is_dir()]
+        groups = [tuple(_subset(folder)) for folder in _folders(place, source)]
         return [
             Part(files=files, media=Path(source.media or files[0].parent), sampling=source.sampling)
             for files in groups
@@ -65,7 +66,9 @@ def located(source: Source) -> Path:
         return path
     if not HUB_ID.fullmatch(source.path):
         raise DataError(f"{path}: there is no such file or folder of training data")
-    patterns = (*TEXTS, "*.parquet")
+    patterns: tuple[str, ...] = (*TEXTS, "*.parquet")
+    if source.subsets is not None:
+        patterns = tuple(f"{name}/*" for name in SUBSETS[source.subsets])
     try:
         options = {"repo_type": "dataset", "revision": source.revision}
         return download(source.path, patterns, options)
@@ -158,6 +161,21 @@ def _named(path: Path) -> list[Path]:
         if not (path.parent / name).is_file():
             raise DataError(f"{path.parent / name}: there is no such file of training data")
     return [path.parent / name for name in names]
+
+
+def _folders(place: Path, source: Source) -> list[Path]:
+    """The folders that a source draws from; raises DataError for a listed one that is missing."""
+    if source.subsets is None:
+        return sorted(folder for folder in place.iterdir() if folder.is_dir())
+    listed = [place / name for name in SUBSETS[source.subsets]]
+    missing = [folder.name for folder in listed if not _subset(folder)]
+    if missing:
+        raise DataError(
+            f"{place}: has no data of {len(missing)} of the {len(listed)} subsets of "
+            f"{source.subsets}, of {missing[0]} for one: fetch them, or set "
+            "mixture.sources.0.subsets=null to draw from every folder that is there"
+        )
+    return listed
 
 
 def _subset(folder: Path) -> list[Path]:

@@ -111,7 +111,7 @@ def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAG
         return Shown(
             tokens=budget.total, semantic_inputs=frames, spatial_inputs=budget.spatial_frames
         )
-    grid = grid_of(size, config.image_grid_pinpoints or [], config.siglip_size)
+    grid = grid_of(size, config.pinpoints, config.siglip_size)
     crops = torch.empty(1 + grid[0] * grid[1], config.siglip_side**2, 1, device="meta")
     newline = torch.empty(1, device="meta")
     row = image_tokens(crops, newline, grid=grid, image_size=size, max_tiles=config.max_tiles)
@@ -148,6 +148,8 @@ def _counted(
     notes = ["conversations and packs are counted in the data"]
     if most < config.batch.pack:
         notes = [f"conversations are counted; packs are estimated, as about {most} fit into one"]
+    if texts := int(data.about_nothing.sum()):
+        notes.append(f"conversations about text alone: {texts:,}")
     notes.append(
         f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
         if tokenizer
@@ -155,7 +157,7 @@ def _counted(
     )
     return Survey(
         conversations=len(data),
-        visuals=len(data.by_visual),
+        visuals=data.visuals,
         packs=int(ends[-1]),
         shape=_shape([(s, 1) for s in seen], text, len(data) / float(ends[-1])),
         text_counted=tokenizer is not None,

@@ -29,6 +29,7 @@ from vica.training.packing import Plan
 from vica.training.skeleton import counts
 from vica.training.together import from_first
 from vica.training.workers import explained
+from vica.training.zero import check_buffers
 
 WEIGHTS = "trained.safetensors"
 """The trained weights in the precision of the optimizer, in a state."""
@@ -269,6 +270,10 @@ class _Steps(TrainerCallback):
 
     def __init__(self, trainer: PackTrainer) -> None:
         self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Look at the model once all that divides or wraps it has."""
+        check_buffers(self.trainer.vica)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Before the weights change; with DeepSpeed, after, and before anything is saved."""

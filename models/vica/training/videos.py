@@ -26,7 +26,7 @@ class UnreadableError(VicaError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """A video or image ready for the encoders, None for text alone.
+    """A video or image in uint8, as the model takes it, None for text alone.
 
     `time_instruction` says when each frame is; it is empty for all but videos.
     """
@@ -48,8 +48,10 @@ def see(conversation: Conversation, processor: ViCAProcessor, *, frames: int, ti
         if conversation.kind == VIDEO:
             shown = read_frames(path, frames)
             times = time_instruction(shown.duration, shown.seconds) if timed else ""
-            return Seen(visual=processor.video(shown.pixels_THWC), time_instruction=times)
-        return Seen(visual=processor.image(read_image(path)))
+            return Seen(
+                visual=processor.video(shown.pixels_THWC, levels=True), time_instruction=times
+            )
+        return Seen(visual=processor.image(read_image(path), levels=True))
     except (VideoError, DataError, OSError, ValueError, SyntaxError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnreadableError(

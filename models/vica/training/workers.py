@@ -1,8 +1,8 @@
 """The processes that read and decode ahead: the shared memory they need, and what ends them.
 
-What they have ready lies in shared memory until it is computed with: a film of 64 frames takes 516
-MB for ViCA2. A container has 64 MB of it unless it is told otherwise, and whoever writes more than
-there is gets killed.
+What they have ready lies in shared memory until it is computed with: for ViCA2 a film of 64 frames
+takes 58 MB at 640x480, and 431 MB at most, however large its frames are. A container has 64 MB of
+it unless it is told otherwise, and whoever writes more than there is gets killed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import TrainingError, VicaError
 from vica.memory import is_memory_error
+from vica.processing import FLOAT
 from vica.training.config import TrainingConfig
 from vica.training.disk import gigabytes
 from vica.training.operations import PackShape
@@ -23,7 +24,6 @@ from vica.training.survey import Shown
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
 AHEAD = 2
 """Batches that each worker has ready at most; torch's default."""
-FLOAT = 4
 ADVICE = (
     "Give it more (docker run --shm-size=..., or `medium: Memory` in a pod), or take fewer workers "
     "(hardware.workers; 0 reads in the training process itself)"
@@ -35,11 +35,11 @@ MEMORY = (
 
 
 def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
-    """The bytes of a visual as its encoders are given it."""
-    values = 3.0 * shown.semantic_inputs * config.siglip_size**2
+    """The most bytes that a visual takes on its way: SigLIP's grey levels, and Hiera's frames."""
+    count = 3.0 * shown.semantic_inputs * config.siglip_size**2
     if isinstance(config, ViCA2Config):
-        values += 3 * shown.spatial_inputs * config.hiera_size**2
-    return int(FLOAT * values)
+        count += 3 * FLOAT * shown.spatial_inputs * config.hiera_size**2
+    return int(count)
 
 
 def shared_bytes(config: TrainingConfig, pack: int) -> int:

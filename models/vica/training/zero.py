@@ -7,11 +7,19 @@ for all parts.
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
 from typing import Any
 
+import torch
+from packaging.version import Version
+from torch import nn
+
+from vica.errors import TrainingError
 from vica.training.config import Hardware
 
 BILLION = 1_000_000_000
+OLDEST = "0.19.2"
+"""Older ones round buffers to the precision of the weights: the frequencies of rotary positions."""
 
 
 def deepspeed_config(hardware: Hardware, *, pinned: bool) -> dict[str, Any] | None:
@@ -50,6 +58,33 @@ def deepspeed_config(hardware: Hardware, *, pinned: bool) -> dict[str, Any] | No
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
     }
+
+
+def check_version() -> None:
+    """Raise TrainingError for a DeepSpeed that rounds buffers."""
+    found = version("deepspeed")
+    if Version(found) < Version(OLDEST):
+        raise TrainingError(
+            f"deepspeed {found} rounds the frequencies of rotary positions to bfloat16, which puts "
+            f"a video's last tokens 25 rad off: pip install 'deepspeed>={OLDEST}'"
+        )
+
+
+def check_buffers(model: nn.Module) -> None:
+    """Raise TrainingError unless the buffers of a model that is ready to train are float32.
+
+    A position of 22,000 times a frequency that was rounded to bfloat16 is another angle.
+    """
+    rounded = [
+        f"{name} is {str(buffer.dtype).removeprefix('torch.')}"
+        for name, buffer in model.named_buffers()
+        if buffer.is_floating_point() and buffer.dtype.itemsize < torch.float32.itemsize
+    ]
+    if rounded:
+        raise TrainingError(
+            f"what divides or wraps the model has rounded its buffers ({rounded[0]}): positions in "
+            f"a long video would be wrong. Update deepspeed (>= {OLDEST}) and accelerate"
+        )
 
 
 def join(hardware: Hardware) -> None:

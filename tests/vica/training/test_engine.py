@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from vica.training.config import (
 )
 from vica.training.engine import train
 from vica.training.saving import milestones
+from vica.training.zero import check_buffers
 
 from tests.vica.training.conftest import Make, logged, record, weights
 
@@ -223,3 +225,34 @@ def test_what_a_run_has_gone_back_behind_is_not_gone_on_with(tmp_path: Path) -> 
     saving.drop_old(tmp_path, "t", Saving(keep=1), step=15, finished=False)
     assert [path.name for path in (tmp_path / "resume").iterdir()] == ["t-15p"]
     assert sorted(path.name for path in tmp_path.glob("t-*")) == ["t-15p", "t-20p"]
+
+
+def test_a_deepspeed_that_rounds_buffers_is_refused(make: Make, tmp_path: Path) -> None:
+    """As DeepSpeed 0.18 did it: a run would see a video's positions 25 rad off."""
+    old = tmp_path / "site" / "deepspeed-0.18.9.dist-info"
+    old.mkdir(parents=True)
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: deepspeed\nVersion: 0.18.9\n")
+    (tmp_path / "site/deepspeed").mkdir()
+    (tmp_path / "site/deepspeed/__init__.py").touch()
+    config = make(tmp_path / "out")
+    divided = replace(config, hardware=replace(config.hardware, zero=2))
+    (tmp_path / "config.json").write_text(json.dumps(divided.resolved()), encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path / "site"), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "vica.training", str(tmp_path / "config.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert "deepspeed 0.18.9 rounds the frequencies of rotary positions" in done.stderr
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_rounded_buffers_are_found_before_the_first_step(root: Path) -> None:
+    model = load_model(root / "base", dtype=torch.bfloat16)
+    check_buffers(model)  # weights may be in half precision
+    torch.nn.Module.bfloat16(model)
+    with pytest.raises(TrainingError, match=r"inv_freq is bfloat16.*deepspeed"):
+        check_buffers(model)

@@ -25,7 +25,7 @@ from vica.training.recipes import RECIPES, recipe
 from vica.training.skeleton import skeleton
 from vica.training.survey import shown, survey
 
-from tests.vica.training.test_data import record, write
+from tests.vica.training.test_data import record, text, write
 
 SIGLIP, PROJECTOR = 397_747_744, 16_980_992
 
@@ -242,11 +242,12 @@ def test_the_memory_of_the_layers_is_what_autograd_keeps() -> None:
 
 
 def toy(folder: Path, write_checkpoint: Callable[..., Path]) -> TrainingConfig:
-    """A run of a tiny checkpoint on two videos, of three and one conversations."""
+    """A tiny checkpoint and two videos, of three and one conversations, and one about text."""
     for name in "ab":
         (folder / f"{name}.mp4").touch()
     records = [record("a.mp4", f"<image>\nQuestion {n}?") for n in range(3)]
-    path = write(folder / "data.json", [*records, record("b.mp4"), record("gone.mp4")])
+    records += [record("b.mp4"), text(1), record("gone.mp4")]
+    path = write(folder / "data.json", records)
     return replace(
         changed(recipe("vica2-stage3"), ["batch.pack=2", "hardware.devices=1", "frames=4"]),
         base=str(write_checkpoint(folder / "tiny")),
@@ -258,13 +259,14 @@ def test_data_and_checkpoint_that_are_here_are_counted(tmp_path: Path) -> None:
     plan = dry_run(toy(tmp_path, write_tiny_checkpoint))
     data = plan.data
     assert plan.at_hand
-    assert (data.conversations, data.visuals, data.packs, data.bad) == (4, 2, 3, 1)
+    assert (data.conversations, data.visuals, data.packs, data.bad) == (5, 2, 4, 1)
+    assert "conversations about text alone: 1" in data.notes
     assert "gone.mp4" in data.problems[0]
     assert data.text_counted
     video = plan.architecture.layout.video(4).total
-    assert data.shape.prefix > video
-    assert 0 < data.shape.predicted < data.shape.positions - video
-    assert plan.steps == 2  # three packs, two a step
+    assert data.shape.prefix > 0.75 * video  # of four packs, three show one
+    assert 0 < data.shape.predicted < data.shape.positions - 0.75 * video
+    assert plan.steps == 2  # four packs, two a step
 
 
 def test_data_that_is_nowhere_and_uncounted_is_refused(tmp_path: Path) -> None:
