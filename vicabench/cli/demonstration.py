@@ -157,7 +157,7 @@ def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
     """Run a command of ours in the folder as a person would, ending as it ends."""
     told = f"\n{printable(str(demo.out))}$ vicabench {shlex.join(arguments)}"
     terminal.print(told, highlight=False, markup=False, soft_wrap=True)
-    command = [sys.executable, "-m", "vicabench", *arguments]
+    command = [sys.executable, "-P", "-m", "vicabench", *arguments]
     code = subprocess.run(command, check=False, cwd=demo.out).returncode  # noqa: S603
     if code:
         sys.exit(code)

@@ -87,6 +87,8 @@ def root(
 def main() -> None:
     """Run the command line; what the user can put right is one paragraph, never a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    # Whatever starts Python from here on does not run modules of the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     # Tracebacks of failing adapters are for a run folder's log; what went wrong is in the answer.
     logging.getLogger("vicabench").addHandler(logging.NullHandler())
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file

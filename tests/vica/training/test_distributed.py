@@ -24,6 +24,7 @@ from vica.training.config import Batch, Mixture, Source, TrainingConfig
 from vica.training.engine import train
 
 from tests.vica.training.conftest import Make, logged, record
+from tests.vica.training.test_resume import forge
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,15 @@ def test_a_divided_model_has_the_losses_of_a_whole_one_and_is_resumed(
     shutil.rmtree(folder)
     train(config, resume="t-50p")
     assert_same(config, alone)
+    if offload == "all":
+        return
+    shutil.rmtree(folder)
+    state = tmp_path / "out/resume/t-75p"
+    for file in (next(state.glob(f"*/*{kind}.pt")) for kind in ("optim_states", "model_states")):
+        whole = state.joinpath("training.json").read_bytes(), file.read_bytes()
+        forge(state, file.relative_to(state).as_posix(), tmp_path / "ran")
+        with pytest.raises(TrainingError, match=r"more than tensors and values"):
+            train(config, resume="last")
+        assert not (tmp_path / "ran").exists()
+        for path, content in zip((state / "training.json", file), whole, strict=True):
+            path.write_bytes(content)
