@@ -8,6 +8,7 @@ it was sent, these do.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "sk-loopback-0123456789abcdef"
-RESET, HALF, HANG, DRIP, GARBAGE = "reset", "half", "hang", "drip", "garbage"
+RESET, HALF, HANG, DRIP, GARBAGE, GZIP = "reset", "half", "hang", "drip", "garbage", "gzip"
 PROMPT_TOKENS, CACHED_TOKENS, NEW_TOKENS = 1000, 600, 10
 
 
@@ -181,6 +182,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif step == GARBAGE:
             self._begin(200, 9)
             self.wfile.write(b'{"choices')
+        elif step == GZIP:
+            packed = gzip.compress(data)
+            self._begin(200, len(packed), {"Content-Encoding": "gzip"})
+            self.wfile.write(packed)
         elif step == RESET:
             linger = struct.pack("ii", 1, 0)  # closing sends RST
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -102,6 +102,17 @@ def test_a_file_that_holds_no_rows_is_refused(
     assert complaint in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["question", "options"])
+def test_a_parquet_file_that_would_grow_without_bound_is_refused(tmp_path: Path, name: str) -> None:
+    texts = pyarrow.array(["x" * 1_000_000]).take(pyarrow.array([0] * 400))
+    if name == "options":
+        texts = pyarrow.ListArray.from_arrays([0, 200, 400], texts)
+    pyarrow.parquet.write_table(pyarrow.table({name: texts}), tmp_path / "q.parquet")
+    assert (tmp_path / "q.parquet").stat().st_size < 100_000
+    with pytest.raises(DataError, match="no questions have over 268,435,456"):
+        list(read_rows(tmp_path / "q.parquet"))
+
+
 def test_a_parquet_file_with_text_that_is_none_is_refused(tmp_path: Path) -> None:
     text = pyarrow.array([b"\xff\xfe"], pyarrow.binary()).view(pyarrow.string())
     pyarrow.parquet.write_table(pyarrow.table({"question": text}), tmp_path / "q.parquet")

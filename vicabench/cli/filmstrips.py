@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from vicabench.cli.output import console
 from vicabench.cli.progress import building
+from vicabench.cli.screen import console
 from vicabench.datasets import BENCHMARKS, Source, load_benchmark
 from vicabench.datasets.paths import is_there, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded

@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-
 NEEDED = re.compile(
     r"PATH|HOME|USER|TMPDIR|TEMP|TMP|TZ|LANG|LANGUAGE|SYSTEMROOT|VIRTUAL_ENV"
     r"|(LC|LD|DYLD|OMP|KMP|GOMP|MKL|OPENBLAS|DECORD|FFMPEG|COV|COVERAGE)_.*|PYTHON.*"

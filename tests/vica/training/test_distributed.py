@@ -23,6 +23,7 @@ from vica.loading import load_model
 from vica.training.config import Batch, Mixture, Source, TrainingConfig
 from vica.training.engine import train
 
+from tests.hostile import set_traps
 from tests.vica.training.conftest import Make, logged, record
 from tests.vica.training.test_resume import forge
 
@@ -55,10 +56,15 @@ def assert_same(one: TrainingConfig, other: TrainingConfig) -> None:
         assert ours == pytest.approx(theirs, abs=1e-5, rel=1e-5)
 
 
-def test_two_processes_have_the_losses_of_one(alone: TrainingConfig, tmp_path: Path) -> None:
+def test_two_processes_have_the_losses_of_one(
+    alone: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = on_two(alone, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    set_traps(tmp_path, tmp_path / "out" / "sprung")
     train(config)
     assert_same(config, alone)
+    assert not (tmp_path / "out" / "sprung").exists(), "modules of the current folder were run"
 
 
 def test_what_fails_in_the_processes_is_said_once(

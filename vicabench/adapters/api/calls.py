@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception
 
 from vicabench.adapters.api.account import Account
 from vicabench.adapters.api.background import Background
+from vicabench.adapters.api.bodies import ask_plain, bounded
 from vicabench.adapters.api.completion import Completion, Usage
 from vicabench.adapters.api.failures import (
     BUDGET,
@@ -71,7 +72,7 @@ class Calls:
     def http(self) -> httpx2.AsyncClient:
         """What a provider's client is to send with; it follows no redirect, for keys stay here."""
         client = httpx2.AsyncClient(
-            event_hooks={"request": [self._sending]},
+            event_hooks={"request": [ask_plain, self._sending], "response": [bounded]},
             timeout=None,
             follow_redirects=False,
             # Else what waits for one of a hundred connections would count as sent.

@@ -1,0 +1,43 @@
+"""Bodies of replies, kept to a size that they may have before any of them is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+
+from vicabench.adapters.api.failures import MALFORMED, CallError
+
+LARGEST = 32 << 20
+"""Bytes of a reply's body: hundreds of times what the longest answer of a model has."""
+
+
+async def ask_plain(request: httpx2.Request) -> None:
+    """A hook for requests: a compressed body could be a thousand times what came."""
+    request.headers["Accept-Encoding"] = "identity"
+
+
+async def bounded(response: httpx2.Response) -> None:
+    """A hook for replies: CallError for one that is compressed, or as soon as it is too long."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise CallError(MALFORMED, f"the reply is compressed ({encoding}), which was not asked for")
+    response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: object) -> None:
+        if not isinstance(stream, httpx2.AsyncByteStream):
+            raise TypeError(f"not a body to wait for: {stream!r}")
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        come = 0
+        async for chunk in self._stream:
+            come += len(chunk)
+            if come > LARGEST:
+                raise CallError(MALFORMED, f"the reply is longer than {LARGEST:,} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
