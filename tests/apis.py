@@ -77,6 +77,8 @@ class Api:
     """Gemini: the files that are stored now, by name."""
     looks: int = 1
     """Gemini: how often a file is looked at before it is ready."""
+    upload_host: str = "127.0.0.1"
+    """Gemini: where a video is to be sent."""
     state: str = "ACTIVE"
     """Gemini: what a file is in the end."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -251,7 +253,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers["X-Goog-Upload-Command"] == "start":
             step = api.next_for("upload start")
             name = json.loads(body)["file"]["name"]
-            where = f"{api.address}{self.path}?upload_id={name.removeprefix('files/')}"
+            address = api.address.replace("127.0.0.1", api.upload_host)
+            where = f"{address}{self.path}?upload_id={name.removeprefix('files/')}"
             headers = {"X-Goog-Upload-URL": where, "X-Goog-Upload-Status": "active"}
             self._send(200, {}, headers) if step == Reply() else self._misbehave(step, {})
         else:

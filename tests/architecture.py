@@ -64,7 +64,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
     | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}
-    | {"vicabench.stats", "vicabench.thinking"},
+    | {"vicabench.stats", "vicabench.text", "vicabench.thinking"},
     "vicabench.adapters": FILES
     | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES

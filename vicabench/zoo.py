@@ -154,9 +154,9 @@ def _require(repo: str, folder: Path, wanted: Collection[str]) -> None:
 
 def _bounded(repo: str, size: int) -> type[tqdm]:
     """A bar that ends a download when more bytes come than the `size` that was announced."""
-    from huggingface_hub.utils import tqdm as bar  # noqa: PLC0415
+    from huggingface_hub.utils import tqdm as bar  # type: ignore[attr-defined]  # noqa: PLC0415
 
-    class Bounded(bar):  # type: ignore[misc]  # the hub's library has no type for it
+    class Bounded(bar):
         come = 0
 
         def update(self, n: float | None = 1) -> bool | None:

@@ -1,15 +1,34 @@
-"""Bodies of replies, kept to a size that they may have before any of them is in memory."""
+"""Where requests go, and how much a server may reply before it is refused."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx2
 
-from vicabench.adapters.api.failures import MALFORMED, CallError
+from vicabench.adapters.api.failures import MALFORMED, UPLOAD, CallError
 
 LARGEST = 32 << 20
 """Bytes of a reply's body: hundreds of times what the longest answer of a model has."""
+
+
+def only_to(address: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """A hook for requests: CallError for one to another host than that of `address`.
+
+    A server says itself where it wants a video to be sent.
+    """
+    named = httpx2.URL(address)
+
+    async def check(request: httpx2.Request) -> None:
+        if _origin(request.url) != _origin(named):
+            reason = f"the server wants it sent to {request.url.host}, not to itself"
+            raise CallError(UPLOAD, reason)
+
+    return check
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 async def ask_plain(request: httpx2.Request) -> None:

@@ -67,7 +67,7 @@ class ChatModel:
             base_url=self.base_url,
             max_retries=0,
             timeout=None,
-            http_client=self.calls.http(),
+            http_client=self.calls.http(self.base_url),
         )
 
     @property
