@@ -36,6 +36,14 @@ class Refuse:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Raw:
+    """Answer with these bytes, whatever they are."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
     """A reply as the protocol has it; what is None is left to the server."""
 
@@ -181,6 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(step, Refuse):
             error = {"message": f"no, {self._key()}", **step.error}
             self._send(step.status, {"error": error}, step.headers)
+        elif isinstance(step, Raw):
+            self._begin(200, len(step.body), step.headers)
+            self.wfile.write(step.body)
         elif step == GARBAGE:
             self._begin(200, 9)
             self.wfile.write(b'{"choices')

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from vicabench.errors import DataError
 from vicabench.importing.rows import Row
 
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
 # All that openpyxl and zipfile raise for damaged files.
 UNREADABLE = (
     *(BadZipFile, zlib.error, EOFError, LookupError),
-    *(NotImplementedError, ValueError, SyntaxError),
+    *(RuntimeError, ArithmeticError, ValueError, SyntaxError),
     *(TypeError, AttributeError),  # for elements of other kinds than it expects
 )
 
@@ -81,9 +87,18 @@ def _xlsx(path: Path) -> Iterator[Row]:
     from openpyxl import load_workbook  # noqa: PLC0415  # few need it
 
     _refuse_bomb(path)
+    # Of parts that it leaves out; what matters is missed when rows are read.
+    warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
     try:
         # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
-        book = load_workbook(path, read_only=True, data_only=False)
+        with path.open("rb") as file:
+            yield from _lines(path, load_workbook(file, read_only=True, data_only=False))
+    except UNREADABLE as error:
+        raise DataError(f"{path} is not a workbook ({error}).") from None
+
+
+def _lines(path: Path, book: Workbook) -> Iterator[Row]:
+    with closing(book):
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # as the file states them, which may be any
         lines = _bounded(path, sheet.iter_rows(values_only=True))
@@ -91,6 +106,3 @@ def _xlsx(path: Path) -> Iterator[Row]:
         for number, line in enumerate(lines, start=2):
             if any(cell is not None for cell in line):
                 yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
-        book.close()
-    except UNREADABLE as error:
-        raise DataError(f"{path} is not a workbook ({error}).") from None
