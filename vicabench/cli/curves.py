@@ -15,7 +15,7 @@ from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
 from vicabench.cli.output import check_published
 from vicabench.cli.running import Request, say
-from vicabench.cli.screen import console
+from vicabench.cli.screen import console, echo
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
@@ -203,7 +203,7 @@ def _summary(one: Series) -> None:
         f"{best.clusters:,} videos, protocol {one.best.scores.protocol}).",
         saturation(one.name, one.tail, one.fit),
     ]
-    say("\n".join(filter(None, lines)))
+    echo("\n".join(filter(None, lines)))
 
 
 def _say_files(files: Sequence[Path], terminal: Console) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vicabench.cli.data import KEPT, interruptible
-from vicabench.cli.screen import echo
+from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, look at and make checkpoints.")
@@ -33,7 +33,6 @@ def list_models() -> None:
     """List the published checkpoints, and what of them is in the local cache."""
     from rich.table import Table
 
-    from vicabench.cli.output import console
     from vicabench.reference import model_zoo
     from vicabench.zoo import cached
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from vicabench.agreement import Agreement
 from vicabench.cli.loading import load
 from vicabench.cli.running import say
-from vicabench.cli.screen import console
+from vicabench.cli.screen import console, echo
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
@@ -72,7 +72,7 @@ def verify_model(request: Request) -> None:
         )
     report = _report(request, adapter.settings, found)
     if request.as_json:
-        say(json.dumps(report, indent=2))
+        echo(json.dumps(report, indent=2))
     else:
         for line in _lines(report, found):
             console().print(Text(line), soft_wrap=True)

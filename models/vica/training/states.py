@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -105,7 +106,7 @@ def unpickling_data() -> Iterator[None]:
         os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
-def _inert() -> list[type]:
+def _inert() -> list[Any]:
     """The classes of DeepSpeed that its states hold, where DeepSpeed is in use."""
     if "deepspeed" not in sys.modules:
         return []
