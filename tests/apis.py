@@ -8,6 +8,7 @@ it was sent, these do.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "sk-loopback-0123456789abcdef"
-RESET, HALF, HANG, DRIP, GARBAGE = "reset", "half", "hang", "drip", "garbage"
+RESET, HALF, HANG, DRIP, GARBAGE, GZIP = "reset", "half", "hang", "drip", "garbage", "gzip"
 PROMPT_TOKENS, CACHED_TOKENS, NEW_TOKENS = 1000, 600, 10
 
 
@@ -32,6 +33,14 @@ class Refuse:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     error: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw:
+    """Answer with these bytes, whatever they are."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +85,8 @@ class Api:
     """Gemini: the files that are stored now, by name."""
     looks: int = 1
     """Gemini: how often a file is looked at before it is ready."""
+    upload_host: str = "127.0.0.1"
+    """Gemini: where a video is to be sent."""
     state: str = "ACTIVE"
     """Gemini: what a file is in the end."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -178,9 +189,16 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(step, Refuse):
             error = {"message": f"no, {self._key()}", **step.error}
             self._send(step.status, {"error": error}, step.headers)
+        elif isinstance(step, Raw):
+            self._begin(200, len(step.body), step.headers)
+            self.wfile.write(step.body)
         elif step == GARBAGE:
             self._begin(200, 9)
             self.wfile.write(b'{"choices')
+        elif step == GZIP:
+            packed = gzip.compress(data)
+            self._begin(200, len(packed), {"Content-Encoding": "gzip"})
+            self.wfile.write(packed)
         elif step == RESET:
             linger = struct.pack("ii", 1, 0)  # closing sends RST
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -246,7 +264,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers["X-Goog-Upload-Command"] == "start":
             step = api.next_for("upload start")
             name = json.loads(body)["file"]["name"]
-            where = f"{api.address}{self.path}?upload_id={name.removeprefix('files/')}"
+            address = api.address.replace("127.0.0.1", api.upload_host)
+            where = f"{address}{self.path}?upload_id={name.removeprefix('files/')}"
             headers = {"X-Goog-Upload-URL": where, "X-Goog-Upload-Status": "active"}
             self._send(200, {}, headers) if step == Reply() else self._misbehave(step, {})
         else:

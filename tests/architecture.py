@@ -64,7 +64,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
     | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}
-    | {"vicabench.stats", "vicabench.thinking"},
+    | {"vicabench.stats", "vicabench.text", "vicabench.thinking"},
     "vicabench.adapters": FILES
     | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
     "vicabench.engine": FILES
@@ -166,6 +166,18 @@ def test_torch_is_imported_only_where_models_run(module: str) -> None:
     may = any(is_in(module, p) for p in TORCH) and module not in NO_TORCH
     names = {name.split(".")[0] for name in imports(MODULES[module])}
     assert may or not names & {"torch", "transformers"}
+
+
+PRINTS = {"print", "typer.echo", "sys.stdout.write", "sys.stderr.write", "Console"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("vicabench")])
+def test_one_module_alone_prints_and_cleans(module: str) -> None:
+    calls = [node for node in ast.walk(parsed(MODULES[module])) if isinstance(node, ast.Call)]
+    found = {name for call in calls if (name := ast.unparse(call.func)) in PRINTS}
+    # A worker's last words are in its own log, its name for a video by `repr`.
+    excused = {"vicabench.cli.screen", "vicabench.engine.executors.answerer"}
+    assert not found or module in excused
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -34,11 +34,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def vicabench(tmp_path: Path) -> Vicabench:
-    """Run `python -m vicabench ARGUMENTS...` in an empty folder and return what came of it."""
+    """Run `vicabench ARGUMENTS...` in an empty folder and return what came of it."""
 
     def run(*arguments: str | Path, **extra: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "vicabench", *map(str, arguments)],
+            [sys.executable, "-P", "-m", "vicabench", *map(str, arguments)],
             capture_output=True,
             text=True,
             cwd=tmp_path,

@@ -1,6 +1,15 @@
-"""Text from outside (names, errors, replies) made safe to print."""
+"""Text from outside (names, errors, replies) made safe to print, and to open in a spreadsheet."""
 
 from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def is_unicode(text: str) -> bool:
@@ -18,3 +27,21 @@ def printable(text: str) -> str:
     Newlines stay: they order a message, and cannot do more than that.
     """
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table as CSV with its header, a line each; what a row lacks is left empty.
+
+    A text that a spreadsheet would take for a formula, and run, has an apostrophe before it.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(FORMULA):
+        return value
+    return value if NUMBER.fullmatch(value) else f"'{value}"

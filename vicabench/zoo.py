@@ -13,17 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from vicabench.errors import ConfigError
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
     from huggingface_hub.errors import HfHubHTTPError
+    from tqdm import tqdm
 
 SMALL = ("*.json", "*.txt", "*.jinja")
 PATTERNS = ("*.safetensors", *SMALL)
 """All that is ever read of a checkpoint: weights that can run code stay where they are."""
+UNKNOWN = 64 << 20
+"""Bytes that a file may have whose size the hub does not say."""
+SLACK = 1 << 20
+"""Bytes that may come twice where a connection breaks."""
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
 
@@ -120,16 +125,50 @@ def fetch(
             for name in wanted
             if isinstance(try_to_load_from_cache(repo, name, revision=info.sha), str)
         }
-        folder = Path(snapshot_download(repo, revision=info.sha, allow_patterns=list(wanted)))
-    # Without a connection the hub's library gives what is there, and says nothing.
+        size = sum(file.size or UNKNOWN for file in info.siblings or () if file.rfilename in wanted)
+        folder = Path(
+            snapshot_download(
+                repo,
+                revision=info.sha,
+                allow_patterns=list(wanted),
+                tqdm_class=_bounded(repo, size),
+            )
+        )
+    _require(repo, folder, wanted)
+    _check(repo, folder, {n: h for n, h in wanted.items() if again or n not in there})
+    return folder
+
+
+def _require(repo: str, folder: Path, wanted: Collection[str]) -> None:
+    """ConfigError for files that did not come.
+
+    Without a connection the hub's library gives what is there, and says nothing.
+    """
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise ConfigError(
             f"The connection to the hub broke: {', '.join(missing)} of {repo} did not come. Type "
             "the same command again: what was downloaded is kept."
         )
-    _check(repo, folder, {n: h for n, h in wanted.items() if again or n not in there})
-    return folder
+
+
+def _bounded(repo: str, size: int) -> type[tqdm]:
+    """A bar that ends a download when more bytes come than the `size` that was announced."""
+    from huggingface_hub.utils import tqdm as bar  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    class Bounded(bar):
+        come = 0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.come += int(n or 0)
+            if self.come > size + SLACK:
+                raise ConfigError(
+                    f"The hub sends more of {repo} than the {size:,} bytes that it announced. "
+                    "Check the network, proxy and HF_ENDPOINT."
+                )
+            return cast("bool | None", super().update(n))
+
+    return Bounded
 
 
 def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:

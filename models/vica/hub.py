@@ -15,6 +15,18 @@ from vica.errors import CheckpointError
 CONFIG = "config.json"
 SMALL_FILES = ("*.json", "merges.txt", "*.jinja")
 WEIGHTS = ("*.safetensors",)
+CONFIGS = (
+    CONFIG,
+    "generation_config.json",
+    "tokenizer_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "image_processor_config.json",
+    "video_preprocessor_config.json",
+)
+"""The files of a checkpoint that say how it is run."""
+REMOTE_CODE = ("auto_map", "custom_generate")
+"""Fields that name Python code in a repository."""
 MODEL_TYPES = {"llava_qwen": "ViCA", "vica_qwen": "ViCA2"}
 
 
@@ -40,20 +52,45 @@ def family(folder: Path, name: str | None = None) -> str:
     """The `model_type` of the checkpoint in a folder; raises CheckpointError if it is not ours."""
     name = name or str(folder)
     config = read_config(folder, name)
-    if "auto_map" in config:
-        raise CheckpointError(
-            f"{name}: its {CONFIG} asks to run Python code from the repository (auto_map); that "
-            "is never done. Remove auto_map if the weights are in the published layout"
-        )
-    for other in ("tokenizer_config.json", "generation_config.json"):
-        path = folder / other
-        if path.is_file() and "auto_map" in read_json(path):
-            raise CheckpointError(f"{name}: its {other} asks to run Python code (auto_map)")
+    check_no_code(folder, name)
     found = config.get("model_type")
     if not isinstance(found, str) or found not in MODEL_TYPES:
         known = " and ".join(f"{k} ({v})" for k, v in MODEL_TYPES.items())
         raise CheckpointError(f"{name}: is of the family {found!r}; known are {known}")
     return str(found)
+
+
+def check_no_code(folder: Path, name: str, *, never_run: tuple[str, ...] = ()) -> None:
+    """Raise CheckpointError if a configuration in a folder names code that is not in transformers.
+
+    That is code in the repository (`auto_map`, `custom_generate`) and kernels of the hub, which
+    transformers fetches for an implementation of attention that is called `owner/name`.
+    `never_run` are fields that whatever reads the folder leaves alone.
+    """
+    for path in (folder / other for other in CONFIGS):
+        if path.is_file() and (field := _field_with_code(read_json(path), never_run)):
+            raise CheckpointError(
+                f"{name}: its {path.name} asks to run code from a repository ({field}); that is "
+                f"never done. Remove {field} if the model can do without"
+            )
+
+
+def _field_with_code(config: Any, never_run: tuple[str, ...]) -> str:
+    """The name of a field, at any depth, that names code; empty if there is none."""
+    left = [("", config)]
+    while left:  # not by recursion: the nesting may be as deep as JSON can be read
+        field, value = left.pop()
+        if isinstance(value, str) and "/" in value and "implementation" in field:
+            return field
+        if isinstance(value, list):
+            left += [(field, each) for each in value]
+        if not isinstance(value, dict):
+            continue
+        for key, below in value.items():
+            if key in REMOTE_CODE and key not in never_run:
+                return str(key)
+            left.append((field if "implementation" in field else key, below))
+    return ""
 
 
 def read_config(folder: Path, name: str | None = None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from tests.adapters.calling import (
 )
 from tests.apis import (
     GARBAGE,
+    GZIP,
     HALF,
     HANG,
     KEY,
@@ -147,6 +148,22 @@ def test_a_video_that_cannot_be_processed_fails_its_questions_and_is_deleted(
         assert "still being processed" in str(ask(adapter, 1, clip)[0].error)
     assert api.about("generateContent") == []
     assert api.files == {}
+
+
+def test_a_video_is_sent_to_no_other_host(api: Api, clip: Path) -> None:
+    api.upload_host = "localhost"
+    with calling("gemini:tiny", base_url=api.address) as adapter:
+        (answer,) = ask(adapter, 1, clip)
+    assert answer.error == "upload: the server wants it sent to localhost, not to itself"
+    assert not any(clip.read_bytes()[:99] in hit.body for hit in api.log)
+
+
+def test_a_body_without_bound_is_not_read(api: Api, clip: Path) -> None:
+    api.plan = {"(No. 0.)": [GZIP], "(No. 1.)": [Reply(whole="x" * (33 << 20))]}
+    with calling("gemini:tiny", base_url=api.address) as adapter:
+        packed, endless = ask(adapter, 2, clip)
+    assert "compressed (gzip)" in str(packed.error)
+    assert "longer than 33,554,432 bytes" in str(endless.error)
 
 
 def test_what_was_uploaded_is_deleted_when_the_budget_is_spent(api: Api, clip: Path) -> None:

@@ -81,6 +81,15 @@ def show_no_frames(folder: Path) -> None:
             lambda folder: config(folder, model_type="vica_qwen"),
             "is a ViCA2, which has an adapter of its own: leave out hf:",
         ),
+        (
+            lambda folder: config(folder, _attn_implementation="lab/kernel"),
+            "asks to run code from a repository (_attn_implementation)",
+        ),
+        (
+            lambda folder: config(folder, text_config={"attn_implementation": {"": "lab/k@v1"}}),
+            "asks to run code from a repository (attn_implementation)",
+        ),
+        (lambda folder: config(folder, custom_generate="lab/x"), "(custom_generate)"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
     ],

@@ -30,6 +30,7 @@ from tests.apis import (
     CACHED_TOKENS,
     DRIP,
     GARBAGE,
+    GZIP,
     HALF,
     HANG,
     KEY,
@@ -227,6 +228,17 @@ def test_no_part_of_a_key_is_left_where_a_long_message_is_cut(api: Api) -> None:
             (answer,) = ask(adapter, 1)
         assert kind(answer) == "http"
         assert KEY[:3] not in str(answer.error)
+
+
+def test_a_body_without_bound_is_not_read(api: Api) -> None:
+    long = Reply(whole={"choices": "x" * (33 << 20)})
+    api.plan = {"(No. 0.)": [GZIP], "(No. 1.)": [long]}
+    with calling("openai:tiny", base_url=api.address) as adapter:
+        packed, endless, good = ask(adapter, 3)
+    assert packed.error == "malformed: the reply is compressed (gzip), which was not asked for"
+    assert endless.error == "malformed: the reply is longer than 33,554,432 bytes"
+    assert good.response
+    assert len(api.log) == 3
 
 
 def test_a_refused_key_stops_the_run_or_fails_what_is_left_of_it(api: Api) -> None:

@@ -18,7 +18,7 @@ from vicabench.types import NUMERIC, TASK_OF_TYPE
 
 READ = {"about two": "2", "in all 150 centimetres": "1.5", "the one on the left": "A. left"}
 SECRET = 7358.125  # a truth that stands in no question, no reply and no option
-TOLD = "derived: final answers made numbers and letters by reader, prompt 1"
+TOLD = "derived: final answers made numbers and letters by reader, prompt 2"
 
 
 class Derived(NamedTuple):

@@ -11,11 +11,15 @@ import sys
 import threading
 from pathlib import Path
 
+from tests.hostile import set_traps
+
 
 def test_a_demo_trains_tests_and_draws_and_the_same_command_again_keeps_it(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     (out / "resume/ViCA2-Rooms-blind-5p").mkdir(parents=True)  # a blind one was stopped here
+    set_traps(out, tmp_path / "sprung")  # its commands run there, in other processes
     first = demo(tmp_path)
+    assert not (tmp_path / "sprung").exists()
     names = ["ViCA2-Rooms-50p", "ViCA2-Rooms"]  # of two steps
     assert all((out / name / "model.safetensors").is_file() for name in names)
     with (out / "curve-ViCA2-Rooms/curve.csv").open(encoding="utf-8", newline="") as file:

@@ -6,6 +6,7 @@ from pathlib import Path
 from vica.tiny import write_tiny_checkpoint
 
 from tests import hub as hubs
+from tests.hostile import set_traps
 from tests.support import Vicabench, rows_about, write_jsonl
 from tests.videos import write_clip
 
@@ -25,6 +26,7 @@ def test_what_was_downloaded_is_deleted_again_and_what_was_there_before_is_kept(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     home = tmp_path / "hf"
+    set_traps(tmp_path, tmp_path / "sprung")  # it downloads ahead in another process
     write_clip(tmp_path / "clip0.mp4", frames=4)
     write_jsonl(tmp_path / "q.jsonl", rows_about(1)[:2])
     repos = {
@@ -47,3 +49,4 @@ def test_what_was_downloaded_is_deleted_again_and_what_was_there_before_is_kept(
         again = vicabench("scaling-curve", *ASKED, "--evict", "--format", "svg", *models, **env)
         assert again.returncode == 0, again.stderr
         assert snapshots(home) == {"models--lab--T-5p", "models--lab--T"}
+    assert not (tmp_path / "sprung").exists()

@@ -77,6 +77,16 @@ def test_weights_that_come_damaged_are_no_success(vicabench: Vicabench, tmp_path
         assert vicabench("models", "fetch", REPO, **env).returncode == 0
 
 
+def test_more_than_the_hub_announced_is_not_downloaded(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    files = {**FILES, "config.json": b" " * (24 << 20)}
+    with hubs.serve({f"models/{REPO}": files}) as hub:
+        hub.sizes["config.json"] = 429
+        done = vicabench("models", "fetch", REPO, **hub.environment(tmp_path))
+    refuses(done, f"The hub sends more of {REPO} than", "bytes that it announced")
+
+
 def test_the_token_budget_of_the_published_model_is_shown(warm: Vicabench) -> None:
     done = warm("models", "show", "7b", "--frames", "64")
     assert done.returncode == 0, done.stderr

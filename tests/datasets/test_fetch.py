@@ -187,6 +187,12 @@ def test_a_corrupt_download_is_refused_and_fetched_anew(shell: Shell) -> None:
     assert shell.fetch().returncode == 0
 
 
+def test_more_than_the_hub_announced_is_not_written(shell: Shell) -> None:
+    shell.hub.sizes["scannet.zip"] = 9
+    said = "sends more of scannet.zip than the 9 bytes that it announced"
+    assert said in shell.refusal()
+
+
 @pytest.mark.parametrize(
     ("zipped", "complaint"),
     [

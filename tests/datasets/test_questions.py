@@ -65,6 +65,8 @@ def test_rows_become_questions(tmp_path: Path) -> None:
         (choice(1, ground_truth="C"), "the letter of an option, A to B, found 'C'"),
         (choice(1, options=["A. x", "C. y"]), "begins with 'B.', found 'C. y'"),
         (choice(1, options=["A) x", "B) y"]), "begins with 'A.', found 'A) x'"),
+        (choice(1, options=["A. x", f"B. {'y' * 20_000}"]), "an option has 20,003 characters"),
+        ({"question": "x" * 200_000}, "'question' has 200,000 characters"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(
@@ -75,6 +77,18 @@ def test_a_bad_row_is_named_by_its_line(
         read_questions(tmp_path / "q.jsonl")
     assert str(error.value).startswith("q.jsonl, line 2: ")
     assert complaint in str(error.value)
+
+
+@pytest.mark.parametrize("link", ["clip.mp4", "videos"])
+def test_a_video_that_is_a_link_out_of_its_folder_is_refused(tmp_path: Path, link: str) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "clip.mp4").write_bytes(b"film")
+    folder = tmp_path / "data"
+    name = "clip.mp4" if link == "clip.mp4" else "videos/clip.mp4"
+    write(folder, {"q.jsonl": jsonl([own(video=name)])})
+    (folder / link).symlink_to(tmp_path / "private" / ("clip.mp4" if link == name else ""))
+    with pytest.raises(DataError, match=r"is a link out of .*data, to .*private/clip.mp4"):
+        load(folder / "q.jsonl")
 
 
 def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
@@ -100,6 +114,17 @@ def test_a_file_that_holds_no_rows_is_refused(
     with pytest.raises(DataError) as error:
         read_questions(tmp_path / "q.jsonl")
     assert complaint in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["question", "options"])
+def test_a_parquet_file_that_would_grow_without_bound_is_refused(tmp_path: Path, name: str) -> None:
+    texts = pyarrow.array(["x" * 1_000_000]).take(pyarrow.array([0] * 400))
+    if name == "options":
+        texts = pyarrow.ListArray.from_arrays([0, 200, 400], texts)
+    pyarrow.parquet.write_table(pyarrow.table({name: texts}), tmp_path / "q.parquet")
+    assert (tmp_path / "q.parquet").stat().st_size < 100_000
+    with pytest.raises(DataError, match="no questions have over 268,435,456"):
+        list(read_rows(tmp_path / "q.parquet"))
 
 
 def test_a_parquet_file_with_text_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -157,6 +157,19 @@ def test_where_decord_crashes_or_hangs_only_who_asks_for_it_is_told(
     assert decoded.frames.decoder == "pyav"
 
 
+def test_what_decodes_is_told_no_keys(
+    clip: Path, endless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("MY_TOKEN", "secret")
+    with DecodeAhead(frames=4) as ahead:
+        next(ahead.stream([("a", clip), ("b", endless)]))
+        (pid,) = decoding_processes(os.getpid())
+        told = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"PATH=" in told
+    assert b"secret" not in told
+
+
 def test_leaving_early_stops_a_hanging_process(clip: Path, endless: Path) -> None:
     with DecodeAhead(frames=4, workers=2) as ahead:
         next(ahead.stream([("a", clip), ("b", endless), ("c", endless)]))

@@ -64,6 +64,17 @@ def test_a_reply_that_lmms_eval_did_not_get_counts_as_wrong(
     assert (row["unanswered"], row["average_questions"]) == ("2", str(len(rows)))
 
 
+def test_a_workbook_that_would_grow_without_bound_is_refused(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    book = Workbook()
+    for row in range(1, 700):
+        book.worksheets[0].cell(row, 16_384, "x")
+    book.save(tmp_path / "m_VSI-Bench.xlsx")
+    done = vicabench("import", "vlmevalkit", "m_VSI-Bench.xlsx", "--out", "run")
+    refuses(done, "m_VSI-Bench.xlsx is refused", "more than 5,000,000 cells")
+
+
 def test_imported_runs_are_points_of_a_curve(vicabench: Vicabench, tmp_path: Path) -> None:
     for percent in (50, 100):
         out = f"runs/{percent}"

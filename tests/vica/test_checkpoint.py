@@ -154,7 +154,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickles": (pickle_only, r"found pytorch_model.bin.*can run code"),
     "remote code": (
         config(auto_map={"AutoModel": "modeling.Evil"}),
-        r"asks to run Python code from the repository \(auto_map\)",
+        r"asks to run code from a repository \(auto_map\)",
+    ),
+    "kernel of the hub": (
+        config(vision_config={"_attn_implementation": "lab/kernel"}),
+        r"asks to run code from a repository \(_attn_implementation\)",
     ),
     "wrong value": (config(hidden_size="wide"), r"config.json: cannot be used"),
     "no config": (lambda f: (f / "config.json").unlink(), r"has no config.json"),

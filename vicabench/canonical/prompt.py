@@ -9,7 +9,7 @@ from vicabench.grading.reasoning import reasoned
 from vicabench.replies.untrusted import enclosed, harmless
 from vicabench.types import NUMERIC, TASK_OF_TYPE, Question
 
-VERSION = "1"
+VERSION = "2"
 """To be raised with every change of the wording."""
 NOTHING = "NULL"
 """What the model is to say of a text without an answer, as in the ViCA report."""

@@ -14,11 +14,11 @@ from rich.text import Text
 
 from vicabench.adapters import build_adapter
 from vicabench.cli.decoding import check_decoder
-from vicabench.cli.output import console
+from vicabench.cli.screen import console, echo
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.telling import Telling, listening
 from vicabench.errors import ConfigError, DataError
-from vicabench.text import is_unicode, printable
+from vicabench.text import is_unicode
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
 
 Ask = Callable[[Sequence[str]], Sequence[Answer]]
@@ -125,17 +125,17 @@ def _show(terminal: Console, question: str, answer: Answer, *, as_json: bool) ->
     if as_json:
         fields = ("response", "error", "parts", "prompt_tokens", "new_tokens", "stop", "seconds")
         line = {"question": question, **{name: getattr(answer, name) for name in fields}}
-        print(json.dumps(line), flush=True)  # noqa: T201
+        echo(json.dumps(line))
         return
     out = console()
-    out.print(Text(printable(question), style="bold"), soft_wrap=True)
+    out.print(Text(question, style="bold"), soft_wrap=True)
     if answer.response is None:
         _note(terminal, f"no answer: {answer.error}")
         return
-    out.print(Text(printable(answer.response)), soft_wrap=True)
+    out.print(Text(answer.response), soft_wrap=True)
     cut = ", cut at --max-new-tokens" if answer.stop == "length" else ""
     _note(terminal, f"{answer.seconds:.1f} s, {answer.new_tokens} tokens{cut}")
 
 
 def _note(terminal: Console, text: str) -> None:
-    terminal.print(Text(printable(text), style="dim"), soft_wrap=True)
+    terminal.print(Text(text, style="dim"), soft_wrap=True)

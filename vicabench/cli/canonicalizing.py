@@ -14,8 +14,8 @@ from vicabench.canonical.derive import canonicalize, refuse_derived
 from vicabench.canonical.prompt import NOTHING
 from vicabench.canonical.record import BLAME
 from vicabench.cli.counting import Counting
-from vicabench.cli.output import console
 from vicabench.cli.running import say
+from vicabench.cli.screen import console
 from vicabench.cli.texts import account_lines
 from vicabench.datasets.cache import cache_dir
 from vicabench.predictions import Prediction

@@ -147,7 +147,7 @@ class Downloads:
             return
         self._model = model
         self._process = subprocess.Popen(  # noqa: S603  (our own command)
-            [sys.executable, "-m", "vicabench", "models", "fetch", model],
+            [sys.executable, "-P", "-m", "vicabench", "models", "fetch", model],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

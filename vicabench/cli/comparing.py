@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicabench.cli.output import TERMINAL, check_format, console
+from vicabench.cli.output import TERMINAL, check_format
+from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison, compare_runs, same_truth
@@ -184,7 +184,7 @@ def _print(
             show_sheets(console(), sheets)
             return
         typed = SHEET_FORMATS[request.table](sheets)
-    sys.stdout.write(typed + "\n")
+    echo(typed)
 
 
 def _sheets(

@@ -17,8 +17,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vicabench.text import printable
-
 LOG_LINES = 10
 
 
@@ -68,4 +66,4 @@ class Counting:
 
     def say(self, text: str) -> None:
         """A line beside the bar; whatever is in it cannot harm the terminal."""
-        self._console.print(Text(printable(text), style="dim"), soft_wrap=True)
+        self._console.print(Text(text, style="dim"), soft_wrap=True)

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
-from vicabench.cli.output import check_published, console
+from vicabench.cli.output import check_published
 from vicabench.cli.running import Request, say
+from vicabench.cli.screen import console, echo
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
@@ -25,7 +26,6 @@ from vicabench.reference import curves, thinking_curve
 from vicabench.reporting.cells import mean_text, range_text
 from vicabench.results import Run, load_run
 from vicabench.store import CONFIG
-from vicabench.text import printable
 
 RECORD = "cache-before.json"
 
@@ -203,7 +203,7 @@ def _summary(one: Series) -> None:
         f"{best.clusters:,} videos, protocol {one.best.scores.protocol}).",
         saturation(one.name, one.tail, one.fit),
     ]
-    sys.stdout.write(printable("\n".join(filter(None, lines))) + "\n")
+    echo("\n".join(filter(None, lines)))
 
 
 def _say_files(files: Sequence[Path], terminal: Console) -> None:

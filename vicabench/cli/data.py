@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def fetch(
             keep_zips=keep_zips,
             progress=progress,
         )
-    typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
+    echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
 
 
 @app.command()
@@ -107,7 +108,7 @@ def unpack(
     folder = data or default_folder()
     with interruptible(KEPT), _byte_progress() as progress:
         record = unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=progress)
-    typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
+    echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
 
 
 @app.command()
@@ -120,14 +121,13 @@ def rooms(
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
 ) -> None:
     """Build furnished rooms with exact ground truth: videos and questions, offline."""
-    from rich.console import Console
     from rich.progress import Progress
 
     from vicabench.datasets.rooms.build import build
 
     with (
         interruptible(KEPT),
-        Progress(console=Console(stderr=True)) as bar,
+        Progress(console=console(stderr=True)) as bar,
     ):
         task = bar.add_task("rooms", total=scenes)
         build(
@@ -138,7 +138,7 @@ def rooms(
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    typer.echo(f"{scenes} rooms are in {out}. Ask about them: --benchmark {out}/questions.jsonl")
+    echo(f"{scenes} rooms are in {out}. Ask about them: --benchmark {out}/questions.jsonl")
 
 
 @app.command("training-rooms")
@@ -152,35 +152,30 @@ def training_rooms(
     ] = False,
 ) -> None:
     """Build rooms to train on: films, conversations as in ViCA-322K, exercises and lessons."""
-    from rich.console import Console
 
     from vicabench.cli.demonstration import training_rooms as build
     from vicabench.datasets.rooms.training import TrainingRooms
 
     with interruptible(KEPT):
-        build(out, TrainingRooms(seed=seed, scenes=scenes, grey=grey), Console(stderr=True))
-    typer.echo(
-        f"{scenes} rooms are in {out}. Train on them: vicabench train vica2-rooms --data {out}"
-    )
+        build(out, TrainingRooms(seed=seed, scenes=scenes, grey=grey), console(stderr=True))
+    echo(f"{scenes} rooms are in {out}. Train on them: vicabench train vica2-rooms --data {out}")
 
 
 @app.command("list")
 def list_benchmarks() -> None:
     """List the benchmarks, and what of them is on this machine."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from vicabench.datasets.inventory import inventory
-    from vicabench.text import printable
 
     table = Table(box=None)
     for title in ("benchmark", "revision", "questions", "videos", "on disk"):
         table.add_column(title, overflow="fold")
     for item in inventory():
         cells = (item.name, item.revision, str(item.questions), str(item.videos), item.state)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    Console().print(table)
+        table.add_row(*(Text(cell) for cell in cells))
+    console().print(table)
 
 
 def _fetch_training(
@@ -198,9 +193,9 @@ def _fetch_training(
             include=include or "*",
             progress=progress,
         )
-    typer.echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} files.")
+    echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} files.")
     if note := TRAINING_SETS[name].note:
-        typer.echo(note)
+        echo(note)
 
 
 def _require_fetchable(name: str, *others: str) -> None:
@@ -220,14 +215,13 @@ def interruptible(advice: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"vicabench: interrupted. {advice}", err=True)
+        echo(f"vicabench: interrupted. {advice}", err=True)
         raise typer.Exit(130) from None
 
 
 @contextmanager
 def _byte_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar for each file on standard error; yields what `fetch` calls to move it."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     tasks: dict[str, TaskID] = {}
@@ -237,7 +231,7 @@ def _byte_progress() -> Iterator[Callable[[str, int, int], None]]:
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    bars = Progress(*columns, console=Console(stderr=True))
+    bars = Progress(*columns, console=console(stderr=True))
 
     def move(name: str, done: int, total: int) -> None:
         bars.start()

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
 from vicabench.adapters import SHIPPED
+from vicabench.cli.screen import console
 from vicabench.datasets.rooms.build import build
 from vicabench.datasets.rooms.training import TrainingRooms, build_training
-from vicabench.text import printable
 
 Tell = Callable[[int, int], None]
 CONFIG = "config.json"
@@ -63,7 +63,7 @@ class Demonstration:
 def demonstrate(demo: Demonstration) -> None:
     """Take every step that is not yet taken, telling those that are commands."""
     import_module("vica.training.engine")  # what is not installed is said before rooms are built
-    terminal = Console(stderr=True)
+    terminal = console(stderr=True)
     base = _base(demo, terminal)
     rooms = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
     training_rooms(demo.data, rooms, terminal)
@@ -155,9 +155,9 @@ def _compare(demo: Demonstration, terminal: Console) -> None:
 
 def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
     """Run a command of ours in the folder as a person would, ending as it ends."""
-    told = f"\n{printable(str(demo.out))}$ vicabench {shlex.join(arguments)}"
+    told = f"\n{demo.out}$ vicabench {shlex.join(arguments)}"
     terminal.print(told, highlight=False, markup=False, soft_wrap=True)
-    command = [sys.executable, "-m", "vicabench", *arguments]
+    command = [sys.executable, "-P", "-m", "vicabench", *arguments]
     code = subprocess.run(command, check=False, cwd=demo.out).returncode  # noqa: S603
     if code:
         sys.exit(code)

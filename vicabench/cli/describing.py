@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vicabench.adapters import find_adapter
-from vicabench.cli.output import console
 from vicabench.cli.progress import RunDisplay
 from vicabench.cli.running import Request, benchmark_of, run_folders, run_one, say, shard_of
+from vicabench.cli.screen import console
 from vicabench.curves.series import expanded, named_series
 from vicabench.descriptions import descriptions
 from vicabench.engine.plan import select

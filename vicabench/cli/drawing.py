@@ -8,8 +8,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from vicabench.cli.output import check_published, console
+from vicabench.cli.output import check_published
 from vicabench.cli.running import say
+from vicabench.cli.screen import console
 from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import compare_runs

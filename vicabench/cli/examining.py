@@ -14,10 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 import vicabench
-from vicabench.cli.output import console
+from vicabench.cli.screen import console, echo, print_trimmed
 from vicabench.doctor.examination import examine
 from vicabench.doctor.findings import BROKEN, NOTE, OK, WARNING, Finding
-from vicabench.text import printable
 
 MARKS = {OK: ("ok", "green"), NOTE: ("", ""), WARNING: ("!", "yellow"), BROKEN: ("✗", "bold red")}
 
@@ -32,7 +31,7 @@ def examine_machine(frame_cache: Path | None, *, as_json: bool) -> None:
             "healthy": healthy,
             "findings": [asdict(finding) for finding in found],
         }
-        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+        echo(json.dumps(record, indent=2))
     else:
         _print(found, console(), healthy=healthy)
     sys.exit(0 if healthy else 1)
@@ -47,18 +46,15 @@ def _print(found: Sequence[Finding], screen: Console, *, healthy: bool) -> None:
         table.add_row("", Text(section, style="bold"), "")
         for finding in findings:
             mark, style = MARKS[finding.state]
-            table.add_row(Text(mark, style=style), Text(printable(finding.name)), _said(finding))
-    with screen.capture() as page:
-        screen.print(table)
-    for line in page.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
+            table.add_row(Text(mark, style=style), Text(finding.name), _said(finding))
+    print_trimmed(screen, table)
     broken = ", ".join(finding.name for finding in found if finding.state == BROKEN)
     verdict = "Nothing that vicabench needs is broken." if healthy else f"Broken: {broken}."
     screen.print(Text(verdict, style="bold"))
 
 
 def _said(finding: Finding) -> Text:
-    text = Text(printable(finding.text))
+    text = Text(finding.text)
     if finding.remedy:
-        text.append(f"\n→ {printable(finding.remedy)}", style="cyan")
+        text.append(f"\n→ {finding.remedy}", style="cyan")
     return text

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from vicabench.cli.output import console
 from vicabench.cli.progress import building
+from vicabench.cli.screen import console
 from vicabench.datasets import BENCHMARKS, Source, load_benchmark
-from vicabench.datasets.paths import is_there, stays_inside, video_file
+from vicabench.datasets.paths import is_there, refuse_links_out, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.thumbnails import fitted, jpegs
 from vicabench.errors import DataError
@@ -60,6 +60,7 @@ def _files(page: Page, report: Report, wanted: Wanted) -> tuple[dict[str, Path],
     if wanted.folder is not None:
         safe = [video for video in page.videos if stays_inside(video)]
         files = {video: video_file(wanted.folder, video) for video in safe}
+        refuse_links_out(wanted.folder, files.values())
         return files, "" if safe else "the videos' names lead out of any folder."
     name = wanted.benchmark or (report.benchmarks[0] if len(report.benchmarks) == 1 else None)
     if wanted.benchmark is None and name not in BENCHMARKS:

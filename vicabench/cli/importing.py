@@ -7,12 +7,11 @@ from pathlib import Path
 
 from rich.text import Text
 
-from vicabench.cli.output import console
+from vicabench.cli.screen import console
 from vicabench.errors import ConfigError
 from vicabench.importing import HARNESSES, find_reader, jsonl
 from vicabench.importing.folder import Imported
 from vicabench.importing.rows import Source
-from vicabench.text import printable
 from vicabench.types import Benchmark
 
 
@@ -47,4 +46,4 @@ def say(imported: Imported, benchmark: Benchmark | None, out: Path, *, shown: in
         + f". Grade them: vicabench score {out}"
     )
     for line in lines:
-        terminal.print(Text(printable(line), style="dim"), soft_wrap=True)
+        terminal.print(Text(line, style="dim"), soft_wrap=True)

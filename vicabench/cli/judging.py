@@ -13,8 +13,9 @@ from rich.console import Console
 
 from vicabench.adapters.text import TextModel, text_model
 from vicabench.cli.counting import Counting
-from vicabench.cli.output import console, write_file
+from vicabench.cli.output import write_file
 from vicabench.cli.running import say
+from vicabench.cli.screen import console
 from vicabench.cli.texts import account_lines
 from vicabench.curves.series import checkpoint
 from vicabench.datasets.cache import cache_dir

@@ -38,11 +38,12 @@ from vicabench.cli import (
     train,
     verify,
 )
+from vicabench.cli.screen import Commands, clean_libraries, echo
 from vicabench.errors import UserError
-from vicabench.text import printable
 
 app = typer.Typer(
     name="vicabench",
+    cls=Commands,
     help="Measure how well video language models understand space.",
     no_args_is_help=True,
     add_completion=False,
@@ -71,7 +72,7 @@ app.add_typer(models.app, name="models")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"vicabench {__version__}")
+        echo(f"vicabench {__version__}")
         raise typer.Exit
 
 
@@ -87,8 +88,11 @@ def root(
 def main() -> None:
     """Run the command line; what the user can put right is one paragraph, never a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    # Whatever starts Python from here on does not run modules of the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     # Tracebacks of failing adapters are for a run folder's log; what went wrong is in the answer.
     logging.getLogger("vicabench").addHandler(logging.NullHandler())
+    clean_libraries()
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
     try:
         try:
@@ -106,12 +110,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception:
-        traceback.print_exc()
+        echo(traceback.format_exc(), err=True)
         _end(70, "This is a defect of vicabench. What was answered is kept; please report it.")
 
 
 def _end(code: int, message: str) -> NoReturn:
-    print(f"vicabench: {printable(message)}", file=sys.stderr)  # noqa: T201
+    echo(f"vicabench: {message}", err=True)
     sys.exit(code)
 
 

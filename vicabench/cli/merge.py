@@ -25,9 +25,8 @@ def command(
     """
     from rich.text import Text
 
-    from vicabench.cli.output import console
+    from vicabench.cli.screen import console
     from vicabench.engine.merge import merge
-    from vicabench.text import printable
 
     found = merge(parts, out, partial=partial)
     lines = []
@@ -46,5 +45,5 @@ def command(
     lines.append(f"{found.answers} of {found.questions} answers are in {out}. {then}")
     terminal = console(stderr=True)
     for line in lines:
-        terminal.print(Text(printable(line), style="dim"), soft_wrap=True)
+        terminal.print(Text(line, style="dim"), soft_wrap=True)
     sys.exit(0 if found.answers == found.questions else 1)

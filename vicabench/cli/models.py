@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vicabench.cli.data import KEPT, interruptible
+from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, look at and make checkpoints.")
@@ -32,7 +33,6 @@ def list_models() -> None:
     """List the published checkpoints, and what of them is in the local cache."""
     from rich.table import Table
 
-    from vicabench.cli.output import console
     from vicabench.reference import model_zoo
     from vicabench.zoo import cached
 
@@ -64,7 +64,7 @@ def fetch(spec: SpecArgument) -> None:
     name, hub = located(spec)
     with interruptible(KEPT):
         folder = fetch_checkpoint(name, hub.get("revision"), again=True)
-    typer.echo(f"{name} at {folder.name} is in {folder}.")
+    echo(f"{name} at {folder.name} is in {folder}.")
 
 
 @app.command()
@@ -93,7 +93,7 @@ def show(
             hiera_stage=hiera_stage,
             hiera_pool=hiera_pool,
         )
-    typer.echo("\n".join(lines))
+    echo("\n".join(lines))
 
 
 @app.command()
@@ -113,7 +113,7 @@ def init(
         from vica import write_tiny_checkpoint
 
         write_tiny_checkpoint(out, family=family, seed=seed)
-    typer.echo(f"A {size} {family} with random weights is in {out}. Run it: --model {out}")
+    echo(f"A {size} {family} with random weights is in {out}. Run it: --model {out}")
 
 
 def _bytes(count: int) -> str:

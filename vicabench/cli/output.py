@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from vicabench.cli.screen import console, echo
 from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
 from vicabench.reference import Published, published_scores
@@ -20,14 +17,6 @@ from vicabench.types import Scores
 
 TERMINAL = "terminal"
 FIGURES = ("pdf", "svg", "png")
-PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console for standard output or standard error."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 
 def check_format(name: str) -> None:
@@ -64,8 +53,7 @@ def print_table(
         for found in between:
             show_disagreement(console(), found)
     else:
-        typed = FORMATS[name](rows, others, between)
-        sys.stdout.write(typed + "\n")
+        echo(FORMATS[name](rows, others, between))
 
 
 def check_published(wanted: bool, benchmark: str | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,11 +23,11 @@ from rich.progress import (
 from rich.text import Text
 
 from vicabench.cli.account import account
+from vicabench.cli.screen import echo
 from vicabench.engine.timing import Timing
 from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
-from vicabench.text import printable
 from vicabench.types import TASKS, Question
 
 LONGEST = 1000  # characters of a message; an error may hold a whole page of HTML
@@ -167,7 +166,7 @@ class RunDisplay:
     def given_up(self, text: str) -> NoReturn:
         """Say why the run ends, and end the process, whose main thread hangs: exit code 2."""
         self.close()
-        print(f"vicabench: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
+        echo(f"vicabench: {text}", err=True)
         os._exit(2)
 
     def _state(self) -> str:
@@ -176,4 +175,4 @@ class RunDisplay:
     def say(self, text: str) -> None:
         """A line beside the bar; whatever is in it cannot harm the terminal, nor fill it."""
         shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
-        self._console.print(Text(printable(shown), style="dim"), soft_wrap=True)
+        self._console.print(Text(shown, style="dim"), soft_wrap=True)

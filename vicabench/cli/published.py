@@ -118,7 +118,8 @@ def _zoo(model: str, _source: str) -> tuple[Sheet, Records]:
 
 
 def _print(sheet: Sheet, records: Records, table: str) -> None:
-    from vicabench.cli.output import TERMINAL, console
+    from vicabench.cli.output import TERMINAL
+    from vicabench.cli.screen import console, echo
     from vicabench.reporting.published_data import records_csv, records_json
     from vicabench.reporting.sheets import SHEET_FORMATS, show_sheets
 
@@ -127,4 +128,4 @@ def _print(sheet: Sheet, records: Records, table: str) -> None:
         return
     machines: dict[str, Callable[[Records], str]] = {"csv": records_csv, "json": records_json}
     typed = machines[table](records) if table in machines else SHEET_FORMATS[table]([sheet])
-    typer.echo(typed)
+    echo(typed)

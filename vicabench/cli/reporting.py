@@ -13,7 +13,8 @@ from rich.text import Text
 import vicabench
 from vicabench.cli.comparing import differing, differing_questions
 from vicabench.cli.options import VIDEO_TIMEOUT
-from vicabench.cli.output import check_not_input, console, write_file
+from vicabench.cli.output import check_not_input, write_file
+from vicabench.cli.screen import console, echo
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
@@ -22,7 +23,6 @@ from vicabench.reporting.page.questions import collect
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.report_tables import TABLES
 from vicabench.results import Run, load_runs
-from vicabench.text import printable
 
 HTML = "html"
 PAGE = Path("report.html")
@@ -184,7 +184,7 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
 def _give(request: Request, text: str) -> None:
     out = request.out_file
     if out is None:
-        sys.stdout.write(text)
+        echo(text.removesuffix("\n"))
         return
     write_file(out, text, keep=request.inputs)
     _say(f"{out}: {len(text.encode()) / 1e6:.1f} MB.")
@@ -192,4 +192,4 @@ def _give(request: Request, text: str) -> None:
 
 def _say(text: str) -> None:
     if text:
-        console(stderr=True).print(Text(printable(text), style="dim"), soft_wrap=True)
+        console(stderr=True).print(Text(text, style="dim"), soft_wrap=True)

@@ -18,8 +18,9 @@ from vicabench.adapters import find_adapter
 from vicabench.cli.decoding import VideoOptions
 from vicabench.cli.execution import ExecutionOptions
 from vicabench.cli.loading import load
-from vicabench.cli.output import check_format, check_published, console, print_table
+from vicabench.cli.output import check_format, check_published, print_table
 from vicabench.cli.progress import RunDisplay
+from vicabench.cli.screen import console
 from vicabench.config import digest_of
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
@@ -31,7 +32,6 @@ from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.results import load_run
 from vicabench.store import PREDICTIONS
-from vicabench.text import printable
 from vicabench.types import Benchmark, ModelOptions, Question, Scores
 
 
@@ -211,4 +211,4 @@ def _say_where(folders: Iterable[Path], rows: Sequence[Scores], terminal: Consol
 
 def say(terminal: Console, text: str) -> None:
     """A line on the terminal that is no result."""
-    terminal.print(Text(printable(text), style="dim"), soft_wrap=True)
+    terminal.print(Text(text, style="dim"), soft_wrap=True)

@@ -81,11 +81,12 @@ def command(
         else:
             from vica.training.engine import train
 
+            from vicabench.cli.screen import echo
             from vicabench.cli.training_data import check_made
 
             check_made(config)
             folder = train(config, resume=resume)
-            typer.echo(f"{config.name} is in {folder}. Ask it: vicabench run --model {folder}")
+            echo(f"{config.name} is in {folder}. Ask it: vicabench run --model {folder}")
 
 
 def _config(
@@ -117,7 +118,7 @@ def _list() -> None:
     from rich.table import Table
     from vica.training.recipes import RECIPES
 
-    from vicabench.cli.output import console
+    from vicabench.cli.screen import console
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("recipe", no_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import typer
 import yaml
 from rich.table import Table
 from rich.text import Text
@@ -15,8 +14,7 @@ from vica.training.disk import free, gigabytes
 from vica.training.dryrun import DryRun, dry_run
 from vica.training.saving import shares
 
-from vicabench.cli.output import console
-from vicabench.text import printable
+from vicabench.cli.screen import console, echo
 
 Row = Sequence[str]
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
@@ -29,7 +27,7 @@ def print_plan(config: TrainingConfig) -> None:
             config,
             progress=lambda path, count: status.update(f"reading {path.name}: {count:,} records"),
         )
-    typer.echo(printable(yaml.safe_dump(config.resolved(), sort_keys=False, width=100)))
+    echo(yaml.safe_dump(config.resolved(), sort_keys=False, width=100))
     screen = console()
     for title, head, rows in _tables(plan):
         table = Table(
@@ -44,11 +42,11 @@ def print_plan(config: TrainingConfig) -> None:
             right = 0 < number < len(head) - (head[-1] == "")
             table.add_column(name, justify="right" if right else "left", no_wrap=right)
         for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
+            table.add_row(*(Text(cell) for cell in row))
         screen.print(table)
         screen.print()
     for note in _notes(plan):
-        screen.print(Text(printable(f"- {note}")))
+        screen.print(Text(f"- {note}"))
 
 
 def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:

@@ -14,14 +14,13 @@ from rich.text import Text
 
 from vicabench.agreement import Agreement
 from vicabench.cli.loading import load
-from vicabench.cli.output import console
 from vicabench.cli.running import say
+from vicabench.cli.screen import console, echo
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
 from vicabench.engine.telling import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
-from vicabench.text import printable
 from vicabench.types import ModelOptions
 
 SETTINGS = ("device", "dtype", "attention", "frames_as")
@@ -73,10 +72,10 @@ def verify_model(request: Request) -> None:
         )
     report = _report(request, adapter.settings, found)
     if request.as_json:
-        print(json.dumps(report, indent=2))  # noqa: T201
+        echo(json.dumps(report, indent=2))
     else:
         for line in _lines(report, found):
-            console().print(Text(printable(line)), soft_wrap=True)
+            console().print(Text(line), soft_wrap=True)
     sys.exit(0 if report["same"] == report["questions"] and not report["errors"] else 1)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 from vicabench.curves.measure import Point, Series
 from vicabench.reference import Curve, Published, ThinkingPoint
+from vicabench.text import csv_text
 from vicabench.types import TASKS, Estimate
 
 AVERAGE, MICRO = "average", "micro"
@@ -87,12 +86,8 @@ def averages_rows(published: Sequence[Published]) -> list[Row]:
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     """The rows as CSV; what a row lacks, and NaN, is left empty."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if _is_nan(value) else value for name, value in row.items()})
-    return out.getvalue()
+    shown = ({k: "" if _is_nan(value) else value for k, value in row.items()} for row in rows)
+    return csv_text(columns, shown)
 
 
 def as_json(series: Sequence[Series], published: Sequence[Curve] = ()) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vicabench.datasets.fetched import has_size
-from vicabench.datasets.hub import Listing, RemoteFile, explained
+from vicabench.datasets.hub import Listing, RemoteFile, explained, host
 from vicabench.errors import DataError
 
 BLOCK = 1 << 20
@@ -102,6 +102,11 @@ def _append(listing: Listing, remote: RemoteFile, partial: Path, advance: Advanc
                 file.write(chunk)
                 file.flush()  # what has come stays, however this process ends
                 advance(file.tell())
+                if file.tell() > remote.size:
+                    raise DataError(
+                        f"{host()} sends more of {remote.name} than the {remote.size:,} bytes that "
+                        "it announced. Check the network, proxy and HF_ENDPOINT."
+                    )
 
 
 def _length(path: Path) -> int:

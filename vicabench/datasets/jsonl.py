@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from vicabench.datasets.paths import video_file
+from vicabench.datasets.paths import refuse_links_out, video_file
 from vicabench.datasets.records import read_records
 from vicabench.errors import DataError
 from vicabench.types import Benchmark, Question
@@ -26,6 +26,7 @@ def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) 
     questions = read_questions(path)
     folder = path.parent if videos is None else videos
     files = {question.video: video_file(folder, question.video) for question in questions}
+    refuse_links_out(folder, files.values())
     if videos_needed and not any(file.is_file() for file in files.values()):
         first = next(iter(files.values()))
         raise DataError(

@@ -5,7 +5,11 @@ Such a name may only lead downwards from the folder it belongs to, on every oper
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+
+from vicabench.errors import DataError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 """The file types we look for, the likeliest first."""
@@ -41,6 +45,21 @@ def video_file(folder: Path, name: str) -> Path:
         return folder / name
     candidates = [folder / f"{name}{suffix}" for suffix in VIDEO_SUFFIXES]
     return next((path for path in candidates if is_there(path)), candidates[0])
+
+
+def refuse_links_out(folder: Path, files: Iterable[Path]) -> None:
+    """Raise DataError for a file below `folder` that is elsewhere, by a link in its path.
+
+    Whoever made the folder would choose which file of this machine is read, and sent to an API.
+    """
+    root = Path(os.path.realpath(folder))
+    for file in files:
+        real = Path(os.path.realpath(file))
+        if not real.is_relative_to(root):
+            raise DataError(
+                f"{file} is a link out of {folder}, to {real}, and is not followed. Put the file "
+                "itself there, or name the folder that holds it with --videos DIR."
+            )
 
 
 def is_there(path: Path) -> bool:

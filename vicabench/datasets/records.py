@@ -16,6 +16,8 @@ from vicabench.errors import DataError
 from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
 
 Row = Mapping[str, Any]
+LONGEST, LONGEST_OPTION = 100_000, 10_000
+"""Characters of a text and of an option; the longest of VSI-Bench have some hundred."""
 
 
 def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Question, ...]:
@@ -72,6 +74,8 @@ def _text(row: Row, key: str) -> str:
     value = _required(row, key)
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{key!r} must be a text, found {_shown(value)}.")
+    if len(value) > LONGEST:
+        raise DataError(f"{key!r} has {len(value):,} characters, and {LONGEST:,} are the most.")
     return value
 
 
@@ -129,6 +133,10 @@ def _options(row: Row, task: str) -> tuple[str, ...]:
                 f"options are spelled 'A. ...', 'B. ...' in order: expected one that begins "
                 f"with {start!r}, found {_shown(option)}."
             )
+    if (longest := max(map(len, options))) > LONGEST_OPTION:
+        raise DataError(
+            f"an option has {longest:,} characters, and {LONGEST_OPTION:,} are the most."
+        )
     if len(options) > len(string.ascii_uppercase):
         raise DataError(f"{len(options)} options are more than there are letters.")
     return tuple(options)

@@ -13,6 +13,7 @@ from typing import Any
 
 from vicabench.datasets import fetched, jsonl, parquet
 from vicabench.datasets.cache import cache_dir
+from vicabench.datasets.paths import refuse_links_out
 from vicabench.datasets.records import read_records
 from vicabench.datasets.subsets import SUBSETS, select
 from vicabench.errors import ConfigError, DataError
@@ -65,6 +66,7 @@ def load(
     questions = select(everything.questions, everything.rows, subset, folder)
     check_count(questions, subset, repo)
     files = {question.video: folder / f"{question.video}.mp4" for question in questions}
+    refuse_links_out(folder, files.values())
     if videos_needed:
         check_videos(folder, files, record)
     return Benchmark(

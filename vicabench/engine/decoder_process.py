@@ -9,7 +9,6 @@ pixels go through the pipe: no shared memory or file that could be left behind.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from vica.video import VideoError
 
 from vicabench.engine.cached import Reading
-from vicabench.engine.children import ending, search_path
+from vicabench.engine.children import ending, environment_of_decoders
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.frames import frames_of
 
@@ -55,7 +54,7 @@ class DecoderProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._last_words,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": search_path()},
+                env=environment_of_decoders(),
             )
         except OSError as error:
             self._last_words.close()

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import csv
+import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from vicabench.errors import DataError
 from vicabench.importing.rows import Row
 
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
 # All that openpyxl and zipfile raise for damaged files.
 UNREADABLE = (
     *(BadZipFile, zlib.error, EOFError, LookupError),
-    *(NotImplementedError, ValueError, SyntaxError),
+    *(RuntimeError, ArithmeticError, ValueError, SyntaxError),
     *(TypeError, AttributeError),  # for elements of other kinds than it expects
 )
 
-LARGEST = 2 << 30  # bytes of a workbook, unpacked; 5,130 long replies are some megabytes
+LARGEST = 512 << 20
+"""Bytes of a workbook, unpacked, and of its texts, each as often as it is in a cell."""
+CELLS = 5_000_000
+"""Cells, empty ones before others too; 5,130 questions have some hundred thousand."""
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -54,22 +63,46 @@ def _refuse_bomb(path: Path) -> None:
     except UNREADABLE as error:
         raise DataError(f"{path} is not a workbook ({error}).") from None
     if grown > LARGEST:
-        raise DataError(f"{path} is refused: unpacked it has {grown} bytes, as no results have.")
+        raise _refused(path, f"{grown:,} bytes", LARGEST)
+
+
+def _refused(path: Path, what: str, most: int) -> DataError:
+    return DataError(f"{path} is refused: it has {what} unpacked, and no results over {most:,}.")
+
+
+def _bounded(path: Path, lines: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
+    """The same lines; DataError once they have more cells or text than results can have."""
+    cells = size = 0
+    for line in lines:
+        cells += max(1, len(line))
+        size += sum(len(cell) for cell in line if isinstance(cell, str))
+        if cells > CELLS:
+            raise _refused(path, f"more than {CELLS:,} cells", CELLS)
+        if size > LARGEST:
+            raise _refused(path, f"{size:,} characters", LARGEST)
+        yield line
 
 
 def _xlsx(path: Path) -> Iterator[Row]:
     from openpyxl import load_workbook  # noqa: PLC0415  # few need it
 
     _refuse_bomb(path)
+    # Of parts that it leaves out; what matters is missed when rows are read.
+    warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
     try:
         # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
-        book = load_workbook(path, read_only=True, data_only=False)
+        with path.open("rb") as file:
+            yield from _lines(path, load_workbook(file, read_only=True, data_only=False))
+    except UNREADABLE as error:
+        raise DataError(f"{path} is not a workbook ({error}).") from None
+
+
+def _lines(path: Path, book: Workbook) -> Iterator[Row]:
+    with closing(book):
         sheet = book.worksheets[0]
-        lines = sheet.iter_rows(values_only=True)
+        sheet.reset_dimensions()  # as the file states them, which may be any
+        lines = _bounded(path, sheet.iter_rows(values_only=True))
         header = [None if name is None else str(name) for name in next(lines, ())]
         for number, line in enumerate(lines, start=2):
             if any(cell is not None for cell in line):
                 yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
-        book.close()
-    except UNREADABLE as error:
-        raise DataError(f"{path} is not a workbook ({error}).") from None

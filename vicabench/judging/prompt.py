@@ -7,7 +7,7 @@ import hashlib
 from vicabench.grading.reasoning import reasoned
 from vicabench.replies.untrusted import enclosed
 
-VERSION = "1"
+VERSION = "2"
 """To be raised with every change of the wording."""
 CRITERIA = {
     "informativeness": "Informativeness",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ from vicabench.permutation import EXACT, FLIPS
 from vicabench.reporting.cells import OVERALL
 from vicabench.reporting.comparison import AnyComparison, estimate_in, rows_of
 from vicabench.stats import RESAMPLES, SEED
+from vicabench.text import csv_text
 from vicabench.types import Estimate
 from vicabench.unpaired import UnpairedComparison
 
@@ -32,11 +31,7 @@ Record = dict[str, Any]
 def comparison_csv(comparisons: Sequence[AnyComparison]) -> str:
     """One row for every difference of every comparison; empty where there is no figure."""
     rows = [row for comparison in comparisons for row in _rows(comparison)]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().rstrip("\n")
+    return csv_text(COLUMNS, rows).rstrip("\n")
 
 
 def comparison_json(

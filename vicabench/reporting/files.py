@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +29,7 @@ from vicabench.reporting.cells import (
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
 from vicabench.reporting.sheets import guarded, known_to_latex, markdown_text, one_line
 from vicabench.stats import RESAMPLES, SEED
+from vicabench.text import csv_text
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 Rows = Sequence[Scores]
@@ -69,13 +68,12 @@ def table_csv(
     parts = ("", "_low", "_high", "_questions", "_videos")
     names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
     names += ["unanswered", *NO_ANSWER, "read_differently"]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_csv_row(row) for row in rows)
-    writer.writerows(_csv_difference(told, d) for told in between for d in told.differences)
-    writer.writerows(_csv_published(row) for row in published)
-    return out.getvalue().rstrip("\n")
+    lines = [
+        *map(_csv_row, rows),
+        *(_csv_difference(told, d) for told in between for d in told.differences),
+        *map(_csv_published, published),
+    ]
+    return csv_text(names, lines).rstrip("\n")
 
 
 def table_json(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -16,6 +14,7 @@ from vicabench.judging.prompt import HIGHEST, LONGEST, LOWEST
 from vicabench.reporting.cells import FEW_VIDEOS, NONE
 from vicabench.reporting.sheets import Sheet
 from vicabench.stats import RESAMPLES, SEED
+from vicabench.text import csv_text
 
 FIELDS = ("model", "criterion", "mean", "low", "high", "videos", "undescribed", "unjudged", "cut")
 
@@ -30,17 +29,15 @@ def judged_sheets(judged: Sequence[Judged], judge: str) -> list[Sheet]:
 
 def judged_csv(judged: Sequence[Judged]) -> str:
     """A row for every run and criterion; ends of intervals are empty where there are none."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, FIELDS, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for one in judged:
         for name, mean in one.means.items():
             ends = {"mean": mean.value, "low": mean.low, "high": mean.high}
             counts = {key: getattr(one, key) for key in ("undescribed", "unjudged", "cut")}
             texts = {key: "" if math.isnan(v) else f"{v:.4f}" for key, v in ends.items()}
             row = {"model": one.model, "criterion": name, "videos": mean.videos}
-            writer.writerow(row | texts | counts)
-    return out.getvalue()
+            rows.append(row | texts | counts)
+    return csv_text(FIELDS, rows)
 
 
 def judged_record(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from vicabench.reference import (
     citations,
 )
 from vicabench.reference.averages import macro
+from vicabench.text import csv_text
 from vicabench.types import TASKS
 
 Record = dict[str, Any]
@@ -78,11 +77,7 @@ def zoo_records(models: Sequence[ZooModel]) -> list[Record]:
 
 def records_csv(records: Sequence[Record]) -> str:
     """The records with their names as the first line; empty where there is nothing."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return out.getvalue().rstrip("\n")
+    return csv_text(list(records[0]), records).rstrip("\n")
 
 
 def records_json(records: Sequence[Record]) -> str:

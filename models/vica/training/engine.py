@@ -31,6 +31,7 @@ from vica.training.logs import Progress, Record
 from vica.training.loss import PackLoss
 from vica.training.preparing import Prepared, prepare
 from vica.training.resume import start_of
+from vica.training.states import no_code, unpickling_data
 from vica.training.together import from_first
 from vica.training.trainer import PackTrainer
 from vica.training.workers import AHEAD
@@ -77,8 +78,9 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
         trainer = _trainer(ready, arguments, _model(ready))
     trainer.meter.lost = start.record["unreadable"] if start else 0
     from_first(lambda: trainer.look_at_disk(start.record["step"] if start else 0))
-    with _memory("a step", SMALLER):
-        trainer.train(resume_from_checkpoint=str(start.state) if start else None)
+    state = str(start.state) if start else None
+    with _memory("a step", SMALLER), unpickling_data(), no_code(state):
+        trainer.train(resume_from_checkpoint=state)
     trainer.check_finished()
     return Path(config.output) / config.name
 

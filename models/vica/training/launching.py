@@ -45,11 +45,12 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
     output.mkdir(parents=True, exist_ok=True)
     file = output / FILE
     file.write_text(json.dumps(config.resolved(), indent=2) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "vica.training.processes", str(config.hardware.devices)]
+    command = [sys.executable, "-P", "-m", "vica.training.processes", str(config.hardware.devices)]
     command += [str(file), *(["--resume", resume] if resume else [])]
     with TemporaryDirectory() as folder:
         told = Path(folder) / "error"
-        if _ended(command, {**os.environ, ERROR_FILE: str(told)}):
+        # torchrun starts the others without -P: modules of the current folder are not to be run.
+        if _ended(command, {**os.environ, "PYTHONSAFEPATH": "1", ERROR_FILE: str(told)}):
             raise TrainingError(
                 told.read_text(encoding="utf-8")
                 if told.exists()

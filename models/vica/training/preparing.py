@@ -27,6 +27,7 @@ from vica.training.index import Conversations
 from vica.training.mixture import conversations
 from vica.training.packing import Plan, make_plan
 from vica.training.resume import Start, check_same, start_of
+from vica.training.states import check_whole
 from vica.training.survey import largest
 from vica.training.workers import check_shared_memory, pixels
 
@@ -67,6 +68,7 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     }
     if start:
         check_same(config, found, start.record)
+        check_whole(start)
     architecture = configured(folder)[0]
     check_shared_memory(config, pixels(architecture, largest(architecture, data, config.frames)))
     return Prepared(config=config, data=data, plan=plan, found=found, start=start)

@@ -18,7 +18,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError
 from vica.modeling import ViCA
-from vica.training import disk, saving
+from vica.training import disk, saving, states
 from vica.training.config import TrainingConfig
 from vica.training.dataset import PackDataset
 from vica.training.flops import Cost
@@ -254,15 +254,31 @@ class PackTrainer(Trainer):
                     {n: p.detach().contiguous() for n, p in trained.items()}, folder / WEIGHTS
                 )
             self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
-            saving.write_record(folder, record)
+            saving.write_record(folder, {**record, states.FILES: states.sealed(folder)})
             saving.publish(folder, target)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
         """The unrounded weights of a state; what is frozen is as it was at the start."""
-        tensors = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        found = self.vica.load_state_dict(tensors, strict=False)
+        with states.loading(resume_from_checkpoint):
+            tensors = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+            found = self.vica.load_state_dict(tensors, strict=False)
         if found.unexpected_keys:
             raise TrainingError(f"{resume_from_checkpoint}: holds other weights than the model")
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """The moments and the schedule of a state."""
+        with states.loading(checkpoint):
+            super()._load_optimizer_and_scheduler(checkpoint)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """The random numbers of a state."""
+        with states.loading(checkpoint):
+            super()._load_rng_state(checkpoint)
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """How the loss of a state's run in fp16 is scaled."""
+        with states.loading(checkpoint):
+            super()._load_scaler(checkpoint)
 
 
 class _Steps(TrainerCallback):

@@ -23,7 +23,9 @@ from vica.loading import load_model
 from vica.training.config import Batch, Mixture, Source, TrainingConfig
 from vica.training.engine import train
 
+from tests.hostile import set_traps
 from tests.vica.training.conftest import Make, logged, record
+from tests.vica.training.test_resume import forge
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +56,15 @@ def assert_same(one: TrainingConfig, other: TrainingConfig) -> None:
         assert ours == pytest.approx(theirs, abs=1e-5, rel=1e-5)
 
 
-def test_two_processes_have_the_losses_of_one(alone: TrainingConfig, tmp_path: Path) -> None:
+def test_two_processes_have_the_losses_of_one(
+    alone: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = on_two(alone, tmp_path / "out")
+    monkeypatch.chdir(tmp_path)
+    set_traps(tmp_path, tmp_path / "out" / "sprung")
     train(config)
     assert_same(config, alone)
+    assert not (tmp_path / "out" / "sprung").exists(), "modules of the current folder were run"
 
 
 def test_what_fails_in_the_processes_is_said_once(
@@ -118,3 +125,15 @@ def test_a_divided_model_has_the_losses_of_a_whole_one_and_is_resumed(
     shutil.rmtree(folder)
     train(config, resume="t-50p")
     assert_same(config, alone)
+    if offload == "all":
+        return
+    shutil.rmtree(folder)
+    state = tmp_path / "out/resume/t-75p"
+    for file in (next(state.glob(f"*/*{kind}.pt")) for kind in ("optim_states", "model_states")):
+        whole = state.joinpath("training.json").read_bytes(), file.read_bytes()
+        forge(state, file.relative_to(state).as_posix(), tmp_path / "ran")
+        with pytest.raises(TrainingError, match=r"more than tensors and values"):
+            train(config, resume="last")
+        assert not (tmp_path / "ran").exists()
+        for path, content in zip((state / "training.json", file), whole, strict=True):
+            path.write_bytes(content)

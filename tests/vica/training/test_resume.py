@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -153,3 +154,39 @@ def test_a_run_goes_on_with_the_commits_it_began_with(
     recipe = json.loads((tmp_path / "out" / "t" / "training.json").read_text())["recipe"]
     assert recipe["base_revision"] == hubs.Repository(files=base).commit
     assert recipe["mixture"]["sources"][0]["revision"] == hubs.Repository(files=data).commit
+
+
+class Command:
+    """A pickle of it leaves a file behind when it is loaded."""
+
+    def __init__(self, left: Path) -> None:
+        self.left = left
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.left,)
+
+
+def forge(state: Path, file: str, left: Path) -> None:
+    """Replace a file of a state by a pickle that runs code, and its digest by the right one."""
+    torch.save(Command(left), state / file)
+    record = json.loads((state / "training.json").read_text(encoding="utf-8"))
+    record["files"][file] = hashlib.sha256((state / file).read_bytes()).hexdigest()
+    (state / "training.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_a_damaged_state_is_named_beside_the_one_that_is_whole(
+    half: TrainingConfig, tmp_path: Path, file: str
+) -> None:
+    out = Path(shutil.copytree(half.output, tmp_path / "out"))
+    shutil.rmtree(out / "t")
+    config = replace(half, output=str(out))
+    whole = (out / "resume/t-75p" / file).read_bytes()
+    (out / "resume/t-75p" / file).write_bytes(whole[:-9])
+    said = rf"t-75p: {file} damaged\. t-50p is whole: go on with --resume t-50p"
+    with pytest.raises(TrainingError, match=said):
+        train(config, resume="last")
+    forge(out / "resume/t-75p", file, tmp_path / "ran")
+    with pytest.raises(TrainingError, match=r"more than tensors and values.*--resume t-50p"):
+        train(config, resume="last")
+    assert not (tmp_path / "ran").exists()

@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception
 
 from vicabench.adapters.api.account import Account
 from vicabench.adapters.api.background import Background
+from vicabench.adapters.api.bodies import ask_plain, bounded, only_to
 from vicabench.adapters.api.completion import Completion, Usage
 from vicabench.adapters.api.failures import (
     BUDGET,
@@ -68,10 +69,14 @@ class Calls:
         self._slots = asyncio.Semaphore(options.concurrency - self._kept)
         self._not_before = 0.0
 
-    def http(self) -> httpx2.AsyncClient:
-        """What a provider's client is to send with; it follows no redirect, for keys stay here."""
+    def http(self, address: str) -> httpx2.AsyncClient:
+        """What a provider's client is to send with, to the host of `address` alone.
+
+        It follows no redirect: keys and videos stay with the host that the user named.
+        """
+        asking = [only_to(address), ask_plain, self._sending]
         client = httpx2.AsyncClient(
-            event_hooks={"request": [self._sending]},
+            event_hooks={"request": asking, "response": [bounded]},
             timeout=None,
             follow_redirects=False,
             # Else what waits for one of a hundred connections would count as sent.

@@ -67,7 +67,7 @@ class ChatModel:
             base_url=self.base_url,
             max_retries=0,
             timeout=None,
-            http_client=self.calls.http(),
+            http_client=self.calls.http(self.base_url),
         )
 
     @property
@@ -92,6 +92,8 @@ class ChatModel:
             raise self._of(error, given) from None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
+            if isinstance(cause, CallError):
+                raise cause from None
             reason = f"{type(cause).__name__}: {cause}"
             raise CallError(CONNECTION, reason, again=True) from None
         except (ValueError, RecursionError) as error:

@@ -38,8 +38,9 @@ class GeminiModel:
         if not keys:
             raise ConfigError(f"gemini:{name} needs a key: set GEMINI_API_KEY in the environment.")
         self.name, self.calls, self._seed = name, Calls(name, options, keys), seed
-        client = self.calls.http()
-        client.event_hooks = {**client.event_hooks, "response": [end_failed_upload]}
+        client = self.calls.http(self.base_url)
+        hooks = client.event_hooks
+        client.event_hooks = {**hooks, "response": [*hooks["response"], end_failed_upload]}
         http = types.HttpOptions(base_url=self.base_url, httpx_async_client=client)
         # An environment variable would turn it into a client of Vertex AI.
         self._client = genai.Client(api_key=keys[0], vertexai=False, http_options=http)

@@ -79,6 +79,8 @@ def check_family(folder: Path, spec: str) -> str:
             "hf: before it."
         )
     if isinstance(found, str) and found in CONFIG_MAPPING:
+        with explained():
+            hubs.check_no_code(folder, spec, never_run=("auto_map",))
         return found
     why = f"transformers {transformers.__version__} has no class for its model_type {found!r}"
     if "auto_map" in config:

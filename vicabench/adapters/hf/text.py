@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 import torch
@@ -42,22 +43,46 @@ class TextModel:
 
         BudgetError for a prompt that is longer than the context.
         """
-        turn = {"role": "user", "content": prompt}
-        if self.settings["modality"] == "image-text":
-            turn = {"role": "user", "content": [{"type": "text", "text": prompt}]}  # type: ignore[dict-item]  # what its template wants
-        inputs = self.tokenizer.apply_chat_template(
-            [turn],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-        ).to(self.model.device)
-        check_context(self.model, inputs["input_ids"].shape[1])
+        ids = prompt_ids(self.tokenizer, prompt, parts=self.settings["modality"] == "image-text")
+        ids_BS = torch.tensor([ids], device=self.model.device)
+        inputs = {"input_ids": ids_BS, "attention_mask": torch.ones_like(ids_BS)}
+        check_context(self.model, len(ids))
         options = {"max_new_tokens": max_new_tokens, **GREEDY}
         settings, scoring, _ = settled(self.model.generation_config, options, len(self.tokenizer))
         new = self.model.generate(**inputs, generation_config=settings, logits_processor=scoring)
         said = new[0, inputs["input_ids"].shape[1] :]
         return str(self.tokenizer.decode(said, skip_special_tokens=True)).strip()
+
+
+def prompt_ids(tokenizer: Any, prompt: str, *, parts: bool = False) -> list[int]:
+    """The ids of a user's turn, its special tokens those of the chat template alone.
+
+    What the prompt quotes may be spelled like a token that ends a turn: its own ids are of ordinary
+    tokens only. With `parts` the template wants content in parts. ConfigError for a template that
+    does not put the content into the turn once.
+    """
+    mark = f"content{token_hex(16)}"
+    content = [{"type": "text", "text": mark}] if parts else mark
+    turn = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    around = turn.split(mark)
+    if len(around) != 2:
+        raise ConfigError("The chat template of the model does not say once what a user says.")
+    before, after = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in around)
+    return [*before, *_ordinary(tokenizer, prompt.strip()), *after]
+
+
+def _ordinary(tokenizer: Any, text: str) -> list[int]:
+    """The ids of a text, none of them of a token that was added to a vocabulary."""
+    found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    ids: list[int] = []
+    for each in found:
+        word = str(tokenizer.added_tokens_decoder.get(each, ""))
+        # Tokens that are added without being special are found all the same, but not in pieces.
+        pieces = (word[:1], word[1:]) if len(word) > 1 else ()
+        ids += [i for piece in pieces for i in _ordinary(tokenizer, piece)] if pieces else [each]
+    return ids
 
 
 def text_model(argument: str, options: ModelOptions | None = None) -> TextModel:

@@ -99,7 +99,7 @@ class Answerer:
     def _overdue(self, predictions: Sequence[Prediction]) -> NoReturn:
         """End the process, which is as good as lost."""
         seconds, video = self._job.answer_seconds, predictions[0].question.video
-        print(f"took longer than {seconds} seconds over {video}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"took longer than {seconds} seconds over {video!r}", file=sys.stderr, flush=True)  # noqa: T201
         os._exit(OVERDUE)
 
 

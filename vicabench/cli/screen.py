@@ -1,0 +1,102 @@
+"""The one place that prints: whatever is shown passes here, and cannot command a terminal.
+
+Names of files and models, replies and errors come from anywhere. Control characters in them would
+move the cursor, set the title or hide lines; they are shown as `?`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from typer.core import TyperGroup
+
+from vicabench.text import printable
+
+PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text and a newline to standard output or standard error."""
+    typer.echo(printable(text), err=err)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for standard output or standard error."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Screen(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def print_trimmed(screen: Console, renderable: RenderableType) -> None:
+    """Print something to standard output without the spaces at the ends of its lines."""
+    with screen.capture() as page:
+        screen.print(renderable)
+    # What was captured is printable but for the console's own styles.
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in page.get().splitlines())
+
+
+class Screen(Console):
+    """A console whose own escape sequences are the only ones that it prints."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of anything that can be printed, their texts made printable."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
+
+
+class Commands(TyperGroup):
+    """Commands whose complaints about what was typed are printable, too."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """As in click."""
+        with _printable_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As in click."""
+        with _printable_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Make the message of an error of click printable, and raise it on."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = printable(message)  # type: ignore[attr-defined]  # click's own
+        raise
+
+
+class Record(logging.LogRecord):
+    """What any library logs, made printable."""
+
+    def getMessage(self) -> str:  # noqa: N802  (logging's name)
+        """As in logging."""
+        return printable(super().getMessage())
+
+
+def clean_libraries() -> None:
+    """From here on what libraries log and warn of is printable."""
+    logging.setLogRecordFactory(Record)
+    inner = warnings.formatwarning
+
+    def formatted(*arguments: Any, **options: Any) -> str:
+        return printable(inner(*arguments, **options))
+
+    warnings.formatwarning = formatted
