@@ -33,6 +33,7 @@ from vicabench.adapters.api.prices import price_of
 from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
+from vicabench.runtime import within
 
 LOG = logging.getLogger(__name__)
 NOTABLE = 5.0
@@ -157,7 +158,7 @@ class Calls:
         """One attempt, whatever may happen in it turned into a CallError."""
         seconds = self.options.request_timeout
         try:
-            async with asyncio.timeout(seconds):
+            async with within(seconds):
                 return await send()
         except CallError as error:
             if error.usage is not None and error.usage != Usage():
