@@ -120,7 +120,7 @@ class Folder:
     def where(self) -> str | None:
         """Where it is now; None where the system does not tell."""
         with suppress(OSError):
-            return os.readlink(f"/proc/self/fd/{self.descriptor}")
+            return str(Path(f"/proc/self/fd/{self.descriptor}").readlink())
         return None
 
     def _place(self, name: str) -> str:

@@ -7,7 +7,6 @@ itself as well, which nobody can delete from within it, that is done, too.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path

@@ -10,6 +10,7 @@ Shapes: T wanted frames, H height, W width, C = 3 colours.
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def decode_with_decord(path: Path, facts: Facts, indices: NDArray[np.int64]) -> 
     decord = load_decord()
     try:
         # The reader holds the file and its buffers until it is gone: it must not outlive the call.
-        reader = decord.VideoReader(str(path), num_threads=THREADS)
+        reader = decord.VideoReader(_url(path), num_threads=THREADS)
         found = len(reader)
         if found == facts.total:
             frames_THWC: NDArray[np.uint8] = reader.get_batch(indices).asnumpy()
@@ -132,11 +133,9 @@ def load_decord() -> Any:
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its main video stream, and turn FFmpeg's complaints into VideoError."""
     try:
-        container = av.open(str(path))
+        container = av.open(_url(path))
     except av.FFmpegError as error:
-        raise VideoError(
-            f"{path}: is no video, or was cut short before its index: {_reason(error)}"
-        ) from error
+        raise _error(path, "is no video, or was cut short before its index", error) from error
     try:
         with container:
             stream = container.streams.best("video")
@@ -144,7 +143,19 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 raise VideoError(f"{path}: has no video stream")
             yield container, stream
     except av.FFmpegError as error:
-        raise VideoError(f"{path}: is damaged: {_reason(error)}") from error
+        raise _error(path, "is damaged", error) from error
+
+
+def _error(path: Path, blame: str, error: av.FFmpegError) -> VideoError:
+    """What is wrong with the file, unless it is the machine that lacks something."""
+    if error.errno in {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}:
+        blame = "cannot be decoded now, for want of threads, memory or open files (ulimit -a)"
+    return VideoError(f"{path}: {blame}: {_reason(error)}")
+
+
+def _url(path: Path) -> str:
+    """What FFmpeg takes for a file whatever is in its name: it takes `run:1/q.mp4` for a URL."""
+    return str(path.absolute())
 
 
 def _reason(error: Exception) -> str:

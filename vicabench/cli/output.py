@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from vicabench import files
 from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
 from vicabench.reference import Published, published_scores
@@ -84,7 +85,7 @@ def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
     """
     check_not_input(path, keep)
     try:
-        path.write_text(text, encoding="utf-8")
+        files.output(path, text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 
