@@ -68,7 +68,7 @@ class FolderLock:
         try:
             self._file.acquire(timeout=0)
         except Timeout:
-            raise self._busy() from None
+            raise self._busy(f" If none does any more, delete {self._path / LOCK}.") from None
         except NotImplementedError as error:  # of some versions, for want of flock
             raise OSError(errno.ENOTSUP, str(error)) from None
         self._mark = self._marked()
@@ -104,8 +104,8 @@ class FolderLock:
             return False  # a network's file system may lock nothing but files
         return True
 
-    def _busy(self) -> RunFolderError:
+    def _busy(self, more: str = "") -> RunFolderError:
         return RunFolderError(
             f"Another process is writing the run folder {self._path}. Wait for it to finish, or "
-            "give this run a folder of its own with --out."
+            f"give this run a folder of its own with --out.{more}"
         )

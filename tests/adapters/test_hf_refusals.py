@@ -88,7 +88,10 @@ def show_no_frames(folder: Path) -> None:
             lambda folder: (folder / "adapter_config.json").write_text("{}"),
             "holds an adapter for another model",
         ),
-        (lambda folder: config(folder, transformers_weights="a/b.safetensors"), "names other files"),
+        (
+            lambda folder: config(folder, transformers_weights="a/b.safetensors"),
+            "names other files",
+        ),
         (cut, "damaged or cut short"),
         (lose_the_template, "chat template"),
         (show_no_frames, "no place for the frames"),
