@@ -18,6 +18,7 @@ MAX_FILE, MAX_FUNCTION = 450, 40
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.config", "vicabench.errors"}
 NOUNS |= {"vicabench.options", "vicabench.descriptions"}
+NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
 SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
@@ -28,6 +29,10 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.config": set(),
     "vicabench.descriptions": {"vicabench.types"},
     "vicabench.errors": set(),
+    "vicabench.ending": set(),
+    "vicabench.files": set(),
+    "vicabench.locking": {"vicabench.errors", "vicabench.files"},
+    "vicabench.runtime": set(),
     "vicabench.text": set(),
     "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
@@ -38,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.datasets.rooms.phrases": NOUNS | {"vicabench.datasets", "vica.chat"},
     "vicabench.datasets.rooms.wording": NOUNS | {"vicabench.datasets", "vica.chat"},
     "vicabench.grading": FILES | {"vica.thinking"},
-    "vicabench.store": FILES,
+    "vicabench.store": FILES | {"vicabench.locking"},
     "vicabench.stats": NOUNS,
     "vicabench.permutation": NOUNS,
     "vicabench.paired": NOUNS | {"vicabench.stats", "vicabench.permutation"},

@@ -51,3 +51,8 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except GONE:
         return b""
+
+
+def stopped(pid: int) -> bool:
+    status = _status(pid)
+    return status is not None and status[0] == "T"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vicabench import files
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 
 Record = Mapping[str, Any]
+RUN_FILE = "predictions.jsonl"
 LARGEST = 2**53  # of tokens and seconds; also what any JSON reader keeps exactly
 BOM = b"\xef\xbb\xbf"
+TORN = re.compile(rb"(?:\{[ -~]*)?")
+"""Of the bytes of a record, which is ASCII without control characters, the first ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +81,26 @@ def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
 
 
 def torn_bytes(data: bytes) -> int:
-    """How many bytes at the end are a line that was not written to its end; 0 if it is whole."""
+    """How many bytes at the end are a line that a killed writer did not write to its end.
+
+    That is the beginning of a record as `Prediction.to_json` writes it, which a power cut may
+    leave with zeros behind it. Anything else is none of it, and 0: it is whole, or damaged.
+    """
     last = data[data.rfind(b"\n") + 1 :]
+    written = last.rstrip(b"\0")
+    if not TORN.fullmatch(written):
+        return 0
     try:
-        json.loads(last or b"{}")
+        json.JSONDecoder().raw_decode(written.decode())
     except (ValueError, RecursionError):
         return len(last)
-    return 0
+    return len(last) if written != last else 0
 
 
 def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
     try:
-        data = file.read_bytes()
+        # A run folder may come from anywhere; any other file was named by the user.
+        data = files.read(file) if file.name == RUN_FILE else file.read_bytes()
     except OSError as error:
         raise DataError(
             f"{file} cannot be read: {error.strerror}. Name a run folder, or a file with one "

@@ -3,11 +3,13 @@
 `timing.jsonl` says how each start spent its time; nothing reads it but people.
 
 The folder is locked while a run writes it. Lines are appended video by video and synced, so that
-a killed run loses at most the video in flight; a torn last line is cut off and asked again.
+a killed run loses at most the video in flight; a torn last line is moved to `predictions.torn` and
+asked again. All files are plain files of the folder's own: links and pipes are refused.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,18 +18,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
-
+from vicabench import files
 from vicabench.config import RunConfig, digest_of
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import RunFolderError
-from vicabench.predictions import Prediction, read_predictions, torn_bytes
+from vicabench.locking import FolderLock
+from vicabench.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
 from vicabench.types import QUESTION_TYPES
 
 CONFIG = "config.json"
-PREDICTIONS = "predictions.jsonl"
+PREDICTIONS = RUN_FILE
 TIMING = "timing.jsonl"
-LOCK = ".lock"
+ERRORS = "errors.log"
+TORN = "predictions.torn"
 FIELDS: Mapping[type, Sequence[str]] = {
     str: ("model", "benchmark", "subset", "revision", "sampling"),
     int: ("frames", "seed"),
@@ -39,25 +42,23 @@ FIELDS: Mapping[type, Sequence[str]] = {
 class RunFolder:
     """A run folder open for writing; a context manager that holds the folder's lock.
 
-    RunFolderError if another process writes it, if it holds a run of another configuration
-    (naming every field that differs), or if it cannot be written.
+    What it holds is judged before anything of it is changed. RunFolderError if another process
+    writes it, if it holds a run of another configuration (naming every field that differs), or if
+    it cannot be written; DataError naming the line if it was damaged. `torn` are the bytes of a
+    last line that a killed writer left unfinished: they were moved to `predictions.torn`.
     """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         self.config = config
-        self._lock = FileLock(path / LOCK)
         self.torn = 0
+        self._lock = FolderLock(path)
+        self._found: list[Prediction] = []
 
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise RunFolderError(
-                f"Another process is writing the run folder {self.path}. Wait for it to finish, "
-                "or give this run a folder of its own with --out."
-            ) from None
+            self._lock.acquire()
         except OSError as error:
             raise RunFolderError(
                 f"The run folder {self.path} cannot be written: {error.strerror}. "
@@ -65,7 +66,9 @@ class RunFolder:
             ) from None
         try:
             self._refuse_other_config()
-            self.torn = self._end_last_line()
+            file = self.path / PREDICTIONS
+            self._found = read_predictions(file, torn_ok=True) if os.path.lexists(file) else []
+            self.torn = self._end_last_line() if self._found or os.path.lexists(file) else 0
         except BaseException:
             self._lock.release()
             raise
@@ -79,10 +82,15 @@ class RunFolder:
     ) -> None:
         self._lock.release()
 
+    @property
+    def _folder(self) -> files.Folder:
+        return self._lock.folder
+
     def describe(self, plan: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
         """Write `config.json` by rename: configuration, digest, planned questions, provenance.
 
         The provenance of every start is kept, so that a resumed run shows all that made it.
+        RunFolderError if it cannot be written.
         """
         there = read_config(self.path)
         content = {
@@ -91,13 +99,10 @@ class RunFolder:
             "plan": plan,
             "starts": [*(there["starts"] if there else []), provenance],
         }
-        text = json.dumps(content, indent=2)
-        partial = self.path / (CONFIG + ".partial")
-        with partial.open("w", encoding="utf-8") as out:
-            out.write(text + "\n")
-            out.flush()
-            os.fsync(out.fileno())  # or after a power cut the new name might have no content
-        partial.replace(self.path / CONFIG)
+        try:
+            self._folder.write(CONFIG, json.dumps(content, indent=2) + "\n")
+        except OSError as error:
+            raise RunFolderError(_unwritten(error, self.path / CONFIG)) from None
 
     def planned(self) -> frozenset[str]:
         """The ids of the questions that earlier starts were to ask."""
@@ -105,40 +110,35 @@ class RunFolder:
         return planned_ids(there["plan"]) if there else frozenset()
 
     def predictions(self) -> list[Prediction]:
-        """What the folder holds so far; DataError naming the line if it was damaged."""
-        file = self.path / PREDICTIONS
-        return read_predictions(file) if file.exists() else []
+        """What the folder held when it was opened."""
+        return list(self._found)
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         """Append the predictions in one write and sync them to disk.
 
-        RunFolderError when that fails (a full disk): what was written before stays whole.
+        RunFolderError when that fails (a full disk): what was written before stays whole. Also,
+        once they are written, if the folder was moved or its lock taken meanwhile.
         """
         data = "".join(p.to_json() + "\n" for p in predictions).encode()
-        file = self.path / PREDICTIONS
-        size = file.stat().st_size if file.exists() else 0
         try:
-            with file.open("ab") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
+            self._folder.append(PREDICTIONS, data)
         except OSError as error:
-            if file.exists() and file.stat().st_size > size:
-                os.truncate(file, size)
-            raise RunFolderError(
-                f"{file} cannot be written: {error.strerror}. The {size} bytes written before "
-                "are kept; make room and type the same command to continue."
-            ) from None
+            self._lock.check()
+            raise RunFolderError(_unwritten(error, self.path / PREDICTIONS)) from None
+        self._lock.check()
 
     def note_timing(self, record: Mapping[str, Any]) -> None:
         """Append a line to `timing.jsonl`: how a start spent its time. Raises OSError."""
-        with (self.path / TIMING).open("a", encoding="utf-8") as out:
-            out.write(json.dumps(record, allow_nan=False) + "\n")
+        self.note(TIMING, json.dumps(record, allow_nan=False) + "\n")
+
+    def note(self, name: str, text: str) -> None:
+        """Append to a file that holds no results. Raises OSError."""
+        self._folder.append(name, text.encode("utf-8", "backslashreplace"))
 
     def _refuse_other_config(self) -> None:
         there = read_config(self.path)
         if there is None:
-            if (self.path / PREDICTIONS).exists():
+            if os.path.lexists(self.path / PREDICTIONS):
                 raise RunFolderError(
                     f"{self.path} holds a {PREDICTIONS} but no {CONFIG}, so it cannot be known "
                     "what was run. Give this run another folder with --out."
@@ -155,16 +155,28 @@ class RunFolder:
         )
 
     def _end_last_line(self) -> int:
-        """Cut what a killed writer left of its last line; returns the bytes cut."""
-        file = self.path / PREDICTIONS
-        data = file.read_bytes() if file.exists() else b""
-        torn = torn_bytes(data)
-        if torn:
-            os.truncate(file, len(data) - torn)
-        elif data and not data.endswith(b"\n"):  # whole, but for an editor that took the newline
-            with file.open("ab") as out:
-                out.write(b"\n")
+        """Move what a killed writer left of its last line elsewhere; returns how many bytes."""
+        try:
+            data = self._folder.read(PREDICTIONS)
+            torn = torn_bytes(data)
+            if torn:
+                self._folder.append(TORN, data[-torn:] + b"\n")
+                self._folder.cut(PREDICTIONS, len(data) - torn)
+            elif data and not data.endswith(b"\n"):  # whole, but an editor took the newline
+                self._folder.append(PREDICTIONS, b"\n")
+        except OSError as error:
+            raise RunFolderError(_unwritten(error, error.filename)) from None
         return torn
+
+
+def _unwritten(error: OSError, file: Path | str | None) -> str:
+    """What to do about a file of a run folder that cannot be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    advice = "Make room" if full else "Put that right"
+    return (
+        f"{file} cannot be written: {error.strerror}. What was written before is kept. {advice} "
+        "and type the same command to continue."
+    )
 
 
 def different_fields(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -190,12 +202,14 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     """
     file = folder / CONFIG
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(files.read(file))
         if _is_config(content) and _is_plan(content["plan"]) and _are_starts(content["starts"]):
             return dict(content)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except OSError as error:
+        raise RunFolderError(f"{file} cannot be read: {error.strerror}.") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass
     raise RunFolderError(
         f"{file} is not the configuration of a vicabench run (damaged or edited?). Put the "

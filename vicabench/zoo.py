@@ -102,13 +102,13 @@ def fetch(
     the hub announces; with `again` what was there already is too. Raises ConfigError saying what
     the hub answered, or that there is none, or what came damaged, and what to do.
     """
-    from huggingface_hub import (  # noqa: PLC0415
-        HfApi,
-        snapshot_download,
-        try_to_load_from_cache,
-    )
-
     with _explained(repo):
+        from huggingface_hub import (  # noqa: PLC0415  (an address that is none fails here)
+            HfApi,
+            snapshot_download,
+            try_to_load_from_cache,
+        )
+
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         wanted = {
             file.rfilename: file.lfs.sha256 if file.lfs else None
@@ -223,6 +223,13 @@ def _explained(repo: str) -> Iterator[None]:
             "the network, proxy, HF_ENDPOINT and HF_HUB_OFFLINE and type the same command again: "
             "what was downloaded is kept. A folder that was copied here works as well: --model "
             "./folder"
+        ) from None
+    except (ValueError, TypeError, KeyError, ImportError) as error:
+        # A login page of the network, or a proxy of a kind that the HTTP client does not have.
+        raise ConfigError(
+            f"The hub, asked for {repo}, does not answer as one "
+            f"({str(error) or type(error).__name__}). Check the network, proxy and HF_ENDPOINT and "
+            "type the same command again."
         ) from None
 
 

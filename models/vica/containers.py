@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 from collections.abc import Iterator
@@ -23,11 +24,9 @@ class VideoError(Exception):
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its main video stream, and turn FFmpeg's complaints into VideoError."""
     try:
-        container = av.open(str(path))
+        container = av.open(url_of(path))
     except av.FFmpegError as error:
-        raise VideoError(
-            f"{path}: is no video, or was cut short before its index: {reason(error)}"
-        ) from error
+        raise _error(path, "is no video, or was cut short before its index", error) from error
     try:
         with container:
             stream = container.streams.best("video")
@@ -35,7 +34,19 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 raise VideoError(f"{path}: has no video stream")
             yield container, stream
     except av.FFmpegError as error:
-        raise VideoError(f"{path}: is damaged: {reason(error)}") from error
+        raise _error(path, "is damaged", error) from error
+
+
+def _error(path: Path, blame: str, error: av.FFmpegError) -> VideoError:
+    """What is wrong with the file, unless the machine lacks something."""
+    if error.errno in {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}:
+        blame = "cannot be decoded now, for want of threads, memory or open files (ulimit -a)"
+    return VideoError(f"{path}: {blame}: {reason(error)}")
+
+
+def url_of(path: Path) -> str:
+    """What FFmpeg takes for a file whatever is in its name: it takes `run:1/q.mp4` for a URL."""
+    return str(path.absolute())
 
 
 def numbered(

@@ -23,7 +23,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from vica.containers import VideoError, numbered, opened, reason
+from vica.containers import VideoError, numbered, opened, reason, url_of
 from vica.packets import Facts
 from vica.pictures import Painter
 
@@ -84,7 +84,7 @@ def decord_frames(path: Path, total: int, indices: NDArray[np.int64]) -> NDArray
     decord = load_decord()
     try:
         # The reader holds the file and its buffers until it is gone: it must not outlive the call.
-        reader = decord.VideoReader(str(path), num_threads=THREADS)
+        reader = decord.VideoReader(url_of(path), num_threads=THREADS)
         found = len(reader)
         if found == total:
             frames_THWC: NDArray[np.uint8] = reader.get_batch(indices).asnumpy()

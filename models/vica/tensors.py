@@ -20,21 +20,45 @@ SHOWN = 5
 def shapes(folder: Path) -> dict[str, Shape]:
     """The shape of every tensor of a checkpoint, by name.
 
-    Raises CheckpointError when a file is missing or damaged, or holds what the index places
-    elsewhere; and when there are no safetensors: pickled weights can run code and are not read.
+    Raises CheckpointError when a file is missing or damaged, holds whole numbers, or what the index
+    places elsewhere; and when there are no safetensors: pickled weights can run code and are not
+    read.
     """
     found: dict[str, Shape] = {}
     for path in files(folder):
-        found.update(_header(path))
-    lost = sorted(set(_index(folder)) - set(found))
+        found |= {name: shape for name, (shape, _) in _header(path)}
+    refuse_whole_numbers(folder, integers(folder))
+    lost = sorted(set(_index(folder)) - set(found)) if not _is_file(folder / SINGLE) else []
     if lost:
         raise CheckpointError(f"{folder}: {INDEX} lists tensors no file has: {listed(lost)}")
     return found
 
 
+def integers(folder: Path) -> list[str]:
+    """The names of the tensors that are stored as whole numbers; CheckpointError as `shapes`."""
+    return [
+        name
+        for path in files(folder)
+        for name, (_, kind) in _header(path)
+        if not kind.startswith(("F", "BF"))
+    ]
+
+
+def refuse_whole_numbers(folder: Path, names: list[str]) -> None:
+    """CheckpointError if there are any: loaded as weights they would be rounded in silence."""
+    if names:
+        raise CheckpointError(
+            f"{folder}: {len(names)} weights are stored as whole numbers, so their fractions are "
+            f"lost: {listed(names)}. Convert the checkpoint again, in bfloat16 or float32"
+        )
+
+
 def files(folder: Path) -> list[Path]:
-    """The safetensors files that make up the checkpoint in a folder, all of them there."""
-    index = _index(folder)
+    """The safetensors files that make up the checkpoint in a folder, all of them there.
+
+    As transformers does: the single file if there is one, else those of the index.
+    """
+    index = {} if _is_file(folder / SINGLE) else _index(folder)
     if outside := [name for name in index.values() if Path(name).name != name]:
         raise CheckpointError(f"{folder}: {INDEX} leads out of its folder: {listed(outside)}")
     paths = [folder / name for name in sorted(set(index.values()))] or [folder / SINGLE]
@@ -96,10 +120,12 @@ def _index(folder: Path) -> dict[str, str]:
         raise CheckpointError(f"{path}: is no index of safetensors: {error!r}") from error
 
 
-def _header(path: Path) -> Iterator[tuple[str, Shape]]:
+def _header(path: Path) -> Iterator[tuple[str, tuple[Shape, str]]]:
+    """Name, shape and kind (`BF16`) of each tensor of a file."""
     try:
         with safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118  (not a dict)
-                yield name, tuple(file.get_slice(name).get_shape())
+                tensor = file.get_slice(name)
+                yield name, (tuple(tensor.get_shape()), str(tensor.get_dtype()))
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: is damaged or cut short: {error}") from error

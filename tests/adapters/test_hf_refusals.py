@@ -54,6 +54,21 @@ def cut(folder: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-9])
 
 
+def lead_elsewhere(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder.parent / "other.safetensors")
+    names = load_file(folder.parent / "other.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../other.safetensors")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    save_file({"x": torch.zeros(1)}, folder / "beside.safetensors")
+
+
+def round_weights(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("proj.weight"))
+    tensors[name] = tensors[name].to(torch.int8)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def lose_the_template(folder: Path) -> None:
     (folder / "chat_template.jinja").unlink()
 
@@ -67,7 +82,17 @@ def show_no_frames(folder: Path) -> None:
     [
         (pickle, "only those are read: pickled weights can run code"),
         (lose_a_weight, "1 weights of InternVLForConditionalGeneration are missing"),
-        (cut, "cannot be loaded"),
+        (lead_elsewhere, "leads out of its folder: ../other.safetensors"),
+        (round_weights, "1 weights are stored as whole numbers"),
+        (
+            lambda folder: (folder / "adapter_config.json").write_text("{}"),
+            "holds an adapter for another model",
+        ),
+        (
+            lambda folder: config(folder, transformers_weights="a/b.safetensors"),
+            "names other files",
+        ),
+        (cut, "damaged or cut short"),
         (lose_the_template, "chat template"),
         (show_no_frames, "no place for the frames"),
         (lambda folder: config(folder, model_type="llava_llama"), "vicabench import"),

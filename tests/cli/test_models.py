@@ -1,6 +1,9 @@
 """`vicabench models`: the zoo, the cache, the token budget and tiny checkpoints."""
 
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from vica.tiny import write_tiny_checkpoint
 
@@ -58,6 +61,25 @@ def test_what_the_hub_refuses_is_explained(vicabench: Vicabench, tmp_path: Path)
         hub.token = "secret"
         refuses(vicabench("models", "fetch", REPO, **env), "HTTP 401", "HF_TOKEN")
     refuses(vicabench("models", "fetch", REPO, **env), "cannot be reached", "HF_ENDPOINT")
+
+
+def test_what_is_no_hub_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+    strange = {"HF_HOME": str(tmp_path), "NO_PROXY": "", "no_proxy": ""}
+    page = tmp_path / "api" / "models" / REPO
+    page.parent.mkdir(parents=True)
+    page.write_text("<html>Please log in</html>")  # as the portal of a hotel has it
+    portal = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    )
+    Thread(target=portal.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{portal.server_port}"
+    done = vicabench("models", "fetch", REPO, **strange, HF_ENDPOINT=address)
+    portal.shutdown()
+    portal.server_close()
+    refuses(done, "does not answer as one", REPO)
+    for place in ({"ALL_PROXY": "socks5://127.0.0.1:9"}, {"HF_ENDPOINT": "http://127.0.0.1:99999"}):
+        refuses(vicabench("models", "fetch", REPO, **strange, **place), "HF_ENDPOINT")
+        refuses(vicabench("data", "fetch", "vsi-bench", "--data", "d", **strange, **place), "hub")
 
 
 def test_a_cache_that_is_no_folder_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.datasets.toy import choice, jsonl, row, write
 from vicabench.datasets.jsonl import load, read_questions
 from vicabench.datasets.parquet import read_rows
+from vicabench.datasets.records import read_records
 from vicabench.errors import DataError
 from vicabench.types import Question
 
@@ -132,6 +133,13 @@ def test_a_parquet_file_with_text_that_is_none_is_refused(tmp_path: Path) -> Non
     pyarrow.parquet.write_table(pyarrow.table({"question": text}), tmp_path / "q.parquet")
     with pytest.raises(DataError, match="cannot be read as parquet"):
         list(read_rows(tmp_path / "q.parquet"))
+
+
+def test_a_number_that_parquet_holds_as_bytes_is_refused(tmp_path: Path) -> None:
+    table = pyarrow.Table.from_pylist([own(ground_truth=b"3")])
+    pyarrow.parquet.write_table(table, tmp_path / "q.parquet")
+    with pytest.raises(DataError, match="positive, finite number, found b'3'"):
+        read_records("q.parquet", read_rows(tmp_path / "q.parquet"))
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

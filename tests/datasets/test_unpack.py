@@ -90,10 +90,14 @@ def encrypted() -> bytes:
         (zipped({"scannet/a.mp4": b"good", "..\\evil.mp4": b"bad"}), "leads out of its folder"),
         (linked(), "is a link or a device"),
         (doubled(), "is there twice"),
+        (zipped({"scannet/\u00e9.mp4": b"1", "scannet/e\u0301.mp4": b"2"}), "is there twice"),
+        (zipped({"scannet/a.mp4": b"1", "scannet/a.mp4/b.mp4": b"2"}), "a folder that is a file"),
+        (zipped({"scannet/a.mp4/b.mp4": b"1", "scannet/A.mp4": b"2"}), "is there twice"),
         (encrypted(), "is encrypted"),
         (bomb(), "more than 10 times its size"),
     ],
-    ids=["parent", "inner-parent", "absolute", "drive", "backslash", "link", "twice", "locked",
+    ids=["parent", "inner-parent", "absolute", "drive", "backslash", "link", "twice", "accents",
+         "file-then-folder", "folder-then-file", "locked",
          "bomb"],
 )  # fmt: skip
 def test_an_unsafe_zip_is_refused_before_anything_is_written(

@@ -91,6 +91,27 @@ def test_a_damaged_entry_is_noticed_and_decoded_again(
     assert entry.read_bytes() == whole
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_an_entry_that_is_a_link_or_a_pipe_is_replaced(
+    tmp_path: Path, clips: list[Path], kind: str
+) -> None:
+    cache = cache_at(tmp_path)
+    whole = read_video(clips[0], FRAMES, "auto", cache).frames
+    entry = cache.folder / f"{key_of(clips[0], FRAMES, 'auto')}.frames"
+    elsewhere = entry.rename(tmp_path / "elsewhere")
+    before = elsewhere.stat().st_mtime_ns
+    if kind == "link":
+        entry.symlink_to(elsewhere)
+    else:
+        os.mkfifo(entry)
+    reading = read_video(clips[0], FRAMES, "auto", cache)
+    assert not reading.cached
+    assert f"cannot be read: it is a {kind}" in str(reading.warning)
+    assert same(reading.frames, whole)
+    assert elsewhere.stat().st_mtime_ns == before
+    assert read_video(clips[0], FRAMES, "auto", cache).cached
+
+
 def test_the_least_recently_used_entries_make_room(tmp_path: Path, clips: list[Path]) -> None:
     for clip in clips[:2]:
         read_video(clip, FRAMES, "auto", cache_at(tmp_path))

@@ -61,6 +61,21 @@ def hangs(questions: Sequence[Question]) -> Iterator[Answer]:
         time.sleep(60)
 
 
+def one_by_one(questions: Sequence[Question]) -> Iterator[Answer]:
+    for question in questions:
+        with Path("given").open("ab") as given:
+            given.write(b".")
+        yield good(question)
+        time.sleep(0.1)
+
+
+def takes_a_second(questions: Sequence[Question]) -> Iterator[Answer]:
+    Path("taking").touch()
+    for question in questions:
+        time.sleep(0.1)
+        yield good(question)
+
+
 def too_many(questions: Sequence[Question]) -> Iterator[Answer]:
     for question in questions:
         yield good(question)
@@ -108,6 +123,8 @@ KINDS: dict[str, Callable[[Sequence[Question]], Iterable[Answer]]] = {
     "no number of tokens": first(prompt_tokens=-1),
     "an error of 4 MB": first(error="\x1b[2J" * MB),
     "hangs": hangs,
+    "one by one": one_by_one,
+    "takes a second": takes_a_second,
     "dies": dies,
     "crashes": crashes,
 }  # fmt: skip

@@ -35,6 +35,8 @@ def test_cut_off_at_any_byte_the_last_line_alone_is_asked_again(half: Bench) -> 
             whole = size == len(last) - 1  # all but its newline
             assert len(folder.predictions()) == len(lines) - (not whole)
         assert half.written == b"".join(lines if whole else lines[:-1])
+    copies = (half.folder / "run" / "predictions.torn").read_bytes()
+    assert copies.splitlines() == [last[:size] for size in range(1, len(last) - 1)]
 
 
 def test_what_a_power_cut_leaves_in_place_of_the_last_line_is_asked_again(half: Bench) -> None:
@@ -42,6 +44,7 @@ def test_what_a_power_cut_leaves_in_place_of_the_last_line_is_asked_again(half: 
     done = half.run()
     assert done.returncode == 0
     assert "a torn last line of 4096 bytes was cut off" in done.stderr
+    assert (half.folder / "run" / "predictions.torn").read_bytes() == bytes(4096) + b"\n"
     assert half.written == half.whole
 
 
@@ -76,6 +79,16 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "not Unicode": (P, in_line(5, lambda line: line.replace(b"What", b"\xff")), "line 5"),
     "a stranger": (P, in_line(5, lambda line: line.replace(b"0-4", b"x-4")), "1 questions"),
     "a bottomless line": (P, in_line(5, lambda _: b"[" * 100_000 + b"\n"), "line 5"),
+    "a broken line and a torn one": (
+        P,
+        lambda content: in_line(4, lambda line: line[9:])(content) + b'{"id": "8-',
+        "line 4 is not JSON",
+    ),
+    "an old Mac's line ends": (
+        P,
+        lambda content: content.replace(b"\n", b"\r"),
+        "line 1 is not JSON",
+    ),
     "another digest": (C, edited(lambda c: c.update(digest="0" * 64)), "damaged or edited?"),
     "another seed": (C, edited(lambda c: c["config"].update(seed=1)), "damaged or edited?"),
     "a shorter plan": (C, edited(lambda c: shorten(c["plan"])), "damaged or edited?"),
@@ -111,10 +124,80 @@ def test_two_writers_of_one_folder_do_not_mix(bench: Bench) -> None:
             time.sleep(0.005)
         os.kill(first.pid, signal.SIGSTOP)
         refuses(bench.run(), "Another process", "--out")
+        (bench.folder / "run" / ".lock").unlink()
+        refuses(bench.run(), "Another process", "--out")
         os.kill(first.pid, signal.SIGCONT)
         first.communicate(timeout=60)
     assert first.returncode == 0
     assert bench.written == bench.whole
+
+
+def test_a_folder_moved_in_mid_run_keeps_what_was_answered(bench: Bench) -> None:
+    moved = bench.folder / "moved"
+    with bench.start(PAUSE="0.3") as process:
+        while not bench.written:
+            assert process.poll() is None
+            time.sleep(0.005)
+        (bench.folder / "run").rename(moved)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "was moved or deleted while it was written" in err
+    assert str(moved) in err
+    assert not (bench.folder / "run").exists()
+    there = (moved / P).read_bytes()
+    assert bench.whole.startswith(there)
+    assert there.count(b"\n") >= 20  # what was just answered, too
+    moved.rename(bench.folder / "run")
+    assert bench.run().returncode == 0
+    assert bench.written == bench.whole
+
+
+def test_where_locks_do_not_work_two_runs_still_do_not_mix(bench: Bench) -> None:
+    refuses(bench.run(FLOCK="void"), "Locks have no effect")
+    assert not bench.written
+    (bench.folder / "run" / ".lock").unlink()
+    with bench.start(PAUSE="0.3", FLOCK="missing") as first:
+        while not bench.written:
+            assert first.poll() is None
+            time.sleep(0.005)
+        os.kill(first.pid, signal.SIGSTOP)
+        refuses(bench.run(FLOCK="missing"), "Another process", "--out")
+        os.kill(first.pid, signal.SIGCONT)
+        first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert bench.written == bench.whole
+
+
+RESULTS = (P, C, ".lock", "predictions.torn")
+NAMES = ("timing.jsonl", "errors.log", "config.json.partial", *RESULTS)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_links_and_pipes_in_a_run_folder_are_not_followed(half: Bench, kind: str) -> None:
+    victim = half.folder / "victim"
+    config = read_config(half.folder / "run")
+    assert config is not None
+    for name in NAMES:
+        place = half.folder / "run" / name
+        content = place.read_bytes() if place.exists() else b""
+        place.unlink(missing_ok=True)
+        victim.write_bytes(content + b'{"id')  # torn, so that it would be cut
+        if kind == "link":
+            place.symlink_to(victim)
+        else:
+            os.mkfifo(place)
+        if name == "predictions.torn":
+            half.file.write_bytes(half.written + b'{"id')
+        done = half.run("--limit", "9", "--retry-errors", faults={"clip8": "raises"})
+        quiet(done)
+        assert victim.read_bytes() == content + b'{"id', name
+        assert done.returncode == (2 if name in RESULTS else 1), done.stderr
+        if name != "config.json.partial":  # which is replaced
+            assert name in done.stderr or "cannot be written" in done.stderr
+        if name in (P, C):
+            refuses(half.vicabench("score", "run"), name)
+        place.unlink(missing_ok=True)
+        place.write_bytes(content)
 
 
 def test_no_time_that_a_clock_or_a_file_tells_matters(bench: Bench) -> None:

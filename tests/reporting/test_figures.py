@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tests.runs import write_run
 from tests.support import Row, is_numeric, rows_about
+from vicabench.errors import DataError
 from vicabench.grading.protocols import find_protocol
 from vicabench.paired import compare_runs
 from vicabench.reporting import figures
@@ -111,6 +112,13 @@ def test_an_exact_answer_leans_to_neither_side(tmp_path: Path) -> None:
     outline = np.asarray(panel.patches[-1].get_path().vertices)
     high = outline[outline[:, 1] > 0][:, 0]
     assert high.min() * high.max() == pytest.approx(1.0)  # as far below 1 as above it
+
+
+def test_runs_without_a_number_have_no_figure_of_errors(tmp_path: Path) -> None:
+    rows = [{**row, "response": "unsure"} for row in rows_about(4)]
+    runs = [load_run(write_run(tmp_path / name, f"lab/{name}", rows)) for name in "ab"]
+    with pytest.raises(DataError, match="No answer of these runs is read as a number"):
+        figures.errors(runs, OFFICIAL)
 
 
 def test_medians_of_several_runs_stand_in_rows_over_their_outlines(run: Run) -> None:

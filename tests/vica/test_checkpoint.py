@@ -150,6 +150,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         rewrite(lambda t: t.update({GATE: torch.zeros(3, 4)})),
         r"1 misshapen: model.layers.0.mlp.gate_proj.weight is \[3, 4\], not \[128, 64\]",
     ),
+    "whole numbers": (
+        rewrite(lambda t: t.update({GATE: t[GATE].to(torch.int8)})),
+        r"1 weights are stored as whole numbers.*gate_proj",
+    ),
     "unknown family": (config(model_type="llava"), r"of the family 'llava'; known are llava_qwen"),
     "pickles": (pickle_only, r"found pytorch_model.bin.*can run code"),
     "remote code": (

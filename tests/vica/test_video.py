@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -419,6 +420,26 @@ def test_without_decord_pyav_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(available_decoders()) == ["pyav"]
     with pytest.raises(VideoError, match="decord cannot be imported"):
         read_frames(clip, 4, decoder="decord")
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_folder_with_a_colon_in_its_name_is_no_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: str
+) -> None:
+    (tmp_path / "run:1").mkdir()
+    videos.write_clip(tmp_path / "run:1" / "q.mp4", frames=12)
+    monkeypatch.chdir(tmp_path)
+    assert read_frames("run:1/q.mp4", 4, decoder=decoder).total == 12
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads take their stack from this limit")
+def test_want_of_threads_is_no_damage_of_the_video(tmp_path: Path) -> None:
+    clip = videos.write_clip(tmp_path / "q.mp4", frames=12)
+    script = f"from vica.video import read_frames; read_frames({str(clip)!r}, 4, decoder='pyav')"
+    command = f'ulimit -s 100000000000 && exec "{sys.executable}" -c "{script}"'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert "for want of threads, memory or open files" in done.stderr
+    assert "damaged" not in done.stderr
 
 
 def test_an_unknown_decoder_is_refused(tmp_path: Path) -> None:

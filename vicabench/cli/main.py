@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
 from typing import NoReturn
 
 import typer
 
-from vicabench import __version__
+from vicabench import __version__, ending
 from vicabench.cli import (
     ask,
     canonicalize,
@@ -35,11 +33,17 @@ from vicabench.cli import (
     run,
     scaling_curve,
     score,
+    streams,
     train,
     verify,
 )
 from vicabench.cli.screen import Commands, clean_libraries, echo
 from vicabench.errors import UserError
+
+NO_THREAD = (
+    "The system lets this user start no more threads. End other programs or raise the limit "
+    "(ulimit -u), and type the same command again: what was done is kept."
+)
 
 app = typer.Typer(
     name="vicabench",
@@ -87,13 +91,15 @@ def root(
 
 def main() -> None:
     """Run the command line; what the user can put right is one paragraph, never a traceback."""
-    signal.signal(signal.SIGTERM, _terminated)
+    streams.secure()
+    ending.install()
     # Whatever starts Python from here on does not run modules of the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
+    if not os.environ.get("COLUMNS", "1").strip("0"):
+        del os.environ["COLUMNS"]  # a terminal without a width is one of unknown width
     # Tracebacks of failing adapters are for a run folder's log; what went wrong is in the answer.
     logging.getLogger("vicabench").addHandler(logging.NullHandler())
     clean_libraries()
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
     try:
         try:
             app()
@@ -102,14 +108,16 @@ def main() -> None:
     except UserError as error:
         _end(2, str(error))
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.abandon(streams.OUTPUT)
         sys.exit(141)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
         _end(2, f"{place}{error.strerror or error}.")
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        if "can't start new thread" in str(error):
+            _end(2, NO_THREAD)
         echo(traceback.format_exc(), err=True)
         _end(70, "This is a defect of vicabench. What was answered is kept; please report it.")
 
@@ -117,8 +125,3 @@ def main() -> None:
 def _end(code: int, message: str) -> NoReturn:
     echo(f"vicabench: {message}", err=True)
     sys.exit(code)
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> None:
-    """A cluster's SIGTERM stops a run as cleanly as Ctrl-C does."""
-    raise KeyboardInterrupt

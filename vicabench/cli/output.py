@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from vicabench import files
 from vicabench.cli.screen import console, echo
 from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
@@ -72,7 +73,7 @@ def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
     """
     check_not_input(path, keep)
     try:
-        path.write_text(text, encoding="utf-8")
+        files.output(path, text)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vicabench import files
 from vicabench.datasets.fetched import has_size
 from vicabench.datasets.hub import Listing, RemoteFile, explained, host
 from vicabench.errors import DataError
@@ -96,8 +97,9 @@ def _append(listing: Listing, remote: RemoteFile, partial: Path, advance: Advanc
     with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
         hf_raise_for_status(response)
         # A server that does not know ranges answers 200 and sends the file from its first byte.
-        mode = "ab" if response.status_code == 206 else "wb"
-        with partial.open(mode) as file:
+        if response.status_code != 206:
+            partial.unlink(missing_ok=True)
+        with files.opened(partial, files.APPEND) as file:
             for chunk in response.iter_raw():
                 file.write(chunk)
                 file.flush()  # what has come stays, however this process ends

@@ -7,12 +7,12 @@ continues with the very revision that it began with. `fetched.json` is written l
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from vicabench import files
 from vicabench.errors import DataError
 
 REPO = "nyu-visionx/VSI-Bench"
@@ -64,12 +64,7 @@ def read(folder: Path) -> Fetched | None:
 def write(folder: Path, record: Fetched, *, finished: bool) -> None:
     """Put `record` beside the data in one step; a finished one replaces the one under way."""
     target = folder / (DONE if finished else UNDER_WAY)
-    partial = target.with_name(f".{target.name}.part")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(asdict(record), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+    files.write(target, json.dumps(asdict(record), indent=1))
     if finished:
         (folder / UNDER_WAY).unlink(missing_ok=True)
 

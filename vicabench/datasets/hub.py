@@ -52,16 +52,8 @@ def listing(repo: str, revision: str) -> Listing:
     from huggingface_hub import HfApi, constants  # noqa: PLC0415  (half a second, for fetch alone)
 
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    try:
-        with explained(repo, revision):
-            info = HfApi().dataset_info(
-                repo, revision=revision, files_metadata=True, timeout=timeout
-            )
-    except (ValueError, TypeError, KeyError):  # a login page of the network, for one
-        raise DataError(
-            f"{host()} does not answer as a hub does. Check the network, proxy and HF_ENDPOINT; "
-            f"{OFFLINE_WAY}"
-        ) from None
+    with explained(repo, revision):
+        info = HfApi().dataset_info(repo, revision=revision, files_metadata=True, timeout=timeout)
     if info.sha is None:
         raise DataError(f"{host()} did not say which commit {revision!r} of {repo} is.")
     files = {
@@ -105,6 +97,12 @@ def explained(repo: str, revision: str) -> Iterator[None]:
             "the network, proxy and HF_ENDPOINT and type the same command again: what was "
             f"downloaded is kept. {OFFLINE_WAY}"
         ) from None
+    except (ValueError, TypeError, KeyError, ImportError) as error:
+        # A login page of the network, or a proxy of a kind that the HTTP client does not have.
+        raise DataError(
+            f"{host()} does not answer as a hub does ({str(error) or type(error).__name__}). Check "
+            f"the network, proxy and HF_ENDPOINT; {OFFLINE_WAY}"
+        ) from None
 
 
 def _refusal(status: int, repo: str) -> str:
@@ -129,7 +127,8 @@ def check_endpoint() -> None:
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
         address = urlsplit(endpoint)
-        is_address = address.scheme in ("http", "https") and bool(address.hostname)
+        good = address.port is None or address.port > 0  # ValueError beyond 65535
+        is_address = good and address.scheme in ("http", "https") and bool(address.hostname)
     except ValueError:
         is_address = False
     if not is_address:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 from vicabench.datasets.paths import stays_inside
@@ -156,10 +158,11 @@ def _choice(row: Row, options: tuple[str, ...]) -> str:
 def _number(row: Row) -> str:
     """Return the ground truth as it is spelled; it must be a positive, finite number."""
     value = _required(row, "ground_truth")
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+    number = math.nan
+    # Decimal numbers are a kind that parquet has; bytes would be a number to `float`, too.
+    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            number = float(value)
     if not (math.isfinite(number) and number > 0):
         raise DataError(
             f"the ground_truth must be a positive, finite number, found {_shown(value)}."

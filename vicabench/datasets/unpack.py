@@ -11,12 +11,14 @@ import lzma
 import os
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from vicabench import files
 from vicabench.datasets.fetched import has_size
 from vicabench.datasets.paths import is_video, stays_inside
 from vicabench.errors import DataError
@@ -87,14 +89,16 @@ def _chosen(
     archive: Path, members: list[zipfile.ZipInfo], wanted: Callable[[str], bool] | None
 ) -> list[zipfile.ZipInfo]:
     """Return those of `members` to be written, after judging all of them."""
-    seen: set[str] = set()
+    seen: dict[str, bool] = {}
     for member in members:
         if problem := _problem(member, seen):
             raise DataError(
                 f"{archive} is refused: its member {member.filename!r} {problem}. Nothing of it "
                 "was unpacked. Delete it and get it from a source that you trust."
             )
-        seen.add(member.filename.casefold())
+        path = PurePosixPath(_alike(member.filename))
+        seen |= {str(folder): False for folder in path.parents}
+        seen[str(path)] = not member.is_dir()
     grown = sum(member.file_size for member in members)
     if grown > LARGEST_RATIO * archive.stat().st_size:
         raise DataError(
@@ -107,16 +111,27 @@ def _chosen(
     return [m for m in members if m.filename.startswith(home) and is_video(m.filename)]
 
 
-def _problem(member: zipfile.ZipInfo, seen: set[str]) -> str | None:
-    """Say what forbids to unpack `member`; names are compared as a disk without case does."""
+def _alike(name: str) -> str:
+    """What two names have in common that some disk cannot tell apart: by case, or by accents."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def _problem(member: zipfile.ZipInfo, seen: Mapping[str, bool]) -> str | None:
+    """Say what forbids to unpack `member`; `seen` tells of each name before whether it is a file.
+
+    Names of folders that hold others were seen with them.
+    """
     # `orig_filename` still has what zipfile hides from `filename`: what follows a NUL.
     if not (stays_inside(member.filename) and stays_inside(member.orig_filename)):
         return "leads out of its folder"
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file"
-    if member.filename.casefold() in seen:
+    path = PurePosixPath(_alike(member.filename))
+    if seen.get(str(path)) or (str(path) in seen and not member.is_dir()):
         return "is there twice"
+    if any(seen.get(str(folder)) for folder in path.parents):
+        return "lies in a folder that is a file, too"
     if member.flag_bits & 0x1:
         return "is encrypted"
     return None
@@ -134,7 +149,8 @@ def _write(
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}{PART}")
     try:
-        with opened.open(member) as source, partial.open("wb") as file:
+        partial.unlink(missing_ok=True)
+        with opened.open(member) as source, files.opened(partial, files.NEW) as file:
             while block := source.read(BLOCK):
                 file.write(block)
             if sync:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from vica.video import VideoError
 
+from vicabench import ending
 from vicabench.engine.cached import read_video
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.frames import header_of
@@ -27,7 +27,7 @@ from vicabench.engine.frames import header_of
 
 def main() -> None:
     """Answer jobs until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started us
+    ending.ignore()  # signals to end are for the one who started us
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the replies
     jobs: SimpleQueue[dict[str, Any]] = SimpleQueue()

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +27,7 @@ from vicabench.engine.cached import Reading
 from vicabench.engine.children import ending, environment_of_decoders
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.frames import frames_of
+from vicabench.runtime import Countdown
 
 if sys.platform == "linux":
     from fcntl import F_SETPIPE_SZ, fcntl
@@ -145,9 +146,8 @@ class DecoderProcess:
             expired.set()
             self._process.kill()
 
-        timer = Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
+        limit = Countdown(seconds, expire)
+        limit.start()
         try:
             yield
         except DecoderLostError as error:
@@ -155,8 +155,7 @@ class DecoderProcess:
                 raise DecoderLostError(f"took longer than {seconds:g} seconds") from error
             raise
         finally:
-            timer.cancel()
-            timer.join()
+            limit.cancel()
             if expired.is_set():
                 self._process.wait()
 

@@ -41,6 +41,7 @@ from filelock import FileLock
 from vica.video import Frames
 
 import vicabench
+from vicabench import files
 from vicabench.config import digest_of
 from vicabench.engine.frames import SAMPLING, frames_of, header_of
 from vicabench.errors import ConfigError
@@ -85,9 +86,9 @@ class FrameCache:
         """The frames of this key, or None. DamagedEntryError for an entry that is deleted now."""
         entry = self._entry(key)
         try:
-            with entry.open("rb") as file:
+            with files.opened(entry, files.READ) as file:
                 frames = _read(file, key)
-            os.utime(entry)  # the least recently used go first
+                os.utime(file.fileno())  # the least recently used go first
         except FileNotFoundError:
             return None
         except DamagedEntryError:
@@ -126,9 +127,10 @@ class FrameCache:
                 if file.name.endswith(PARTIAL) and _is_stale(file):
                     Path(file.path).unlink()
                 elif file.name.endswith(PARTIAL):
-                    total += file.stat().st_size
+                    total += file.stat(follow_symlinks=False).st_size
                 elif ENTRY.fullmatch(file.name) and file.name != key + SUFFIX:
-                    entries.append((file.stat().st_mtime_ns, file.stat().st_size, file.path))
+                    there = file.stat(follow_symlinks=False)
+                    entries.append((there.st_mtime_ns, there.st_size, file.path))
         total += sum(entry_size for _, entry_size, _ in entries)
         for _, entry_size, path in sorted(entries):
             if total <= self.limit_bytes:
@@ -188,7 +190,7 @@ def _read(file: BinaryIO, key: str) -> Frames:
 
 
 def _is_stale(file: os.DirEntry[str]) -> bool:
-    return time.time() - file.stat().st_mtime > STALE_SECONDS
+    return time.time() - file.stat(follow_symlinks=False).st_mtime > STALE_SECONDS
 
 
 def _version(name: str) -> str | None:

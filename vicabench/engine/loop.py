@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vicabench import ending
 from vicabench.engine.check import checked, described
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import FrameCache
@@ -142,7 +143,8 @@ def _answer(
     missing = "adapter: no answer"
     slow = f"adapter: took longer than {patience.seconds} seconds"
     try:
-        with patience.over(lambda: _completed(questions, answers, slow)):
+        late = patience.over(lambda: _completed(questions, answers, slow))
+        with ending.interruptible(), late:
             _collect(adapter.answer(video, questions), {q.id for q in questions}, answers, video)
     except UserError:
         raise

@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from vicabench import files
 from vicabench.config import RunConfig, digest_of
 from vicabench.descriptions import are_descriptions
 from vicabench.engine.parts import Part, read_part, refuse_strangers
@@ -20,9 +21,7 @@ from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import named
 from vicabench.errors import DataError, RunFolderError
 from vicabench.predictions import Prediction
-from vicabench.store import TIMING, RunFolder, planned_ids, read_config
-
-ERRORS = "errors.log"
+from vicabench.store import ERRORS, TIMING, RunFolder, planned_ids, read_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,26 +190,23 @@ def _write(
         store.describe(plan, {**provenance(), "merged": [part.origin for part in new]})
     store.append(news)
     for part in new:
-        _copy_notes(part, store.path)
+        _copy_notes(part, store)
 
 
-def _copy_notes(part: Part, out: Path) -> None:
+def _copy_notes(part: Part, store: RunFolder) -> None:
     """Add the part's account of time and its log of errors to those of the whole.
 
     What was there when the part was merged before, and has grown since, is not added again.
     """
+    out = store.path
     there = list(_records(out / TIMING))
-    with (out / TIMING).open("a", encoding="utf-8") as timing:
-        for record in _records(part.folder / TIMING):
-            labelled = {"part": named(part.record), **record}
-            if labelled not in there:
-                timing.write(json.dumps(labelled) + "\n")
+    labelled = [{"part": named(part.record), **one} for one in _records(part.folder / TIMING)]
+    store.note(TIMING, "".join(json.dumps(one) + "\n" for one in labelled if one not in there))
     title = f"part {named(part.record)}:"
     errors = _lines(part.folder / ERRORS)
     new = errors[_copied(title, errors, _lines(out / ERRORS)) :]
     if new:
-        with (out / ERRORS).open("a", encoding="utf-8") as log:
-            log.write("\n".join([title, *new]) + "\n")
+        store.note(ERRORS, "\n".join([title, *new]) + "\n")
 
 
 def _copied(title: str, errors: Sequence[str], log: Sequence[str]) -> int:
@@ -234,4 +230,7 @@ def _records(file: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
+    """The lines of a file; none where it is missing, or no plain file."""
+    with suppress(OSError):
+        return files.read(file).decode(errors="replace").splitlines()
+    return []

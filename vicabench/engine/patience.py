@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock, Timer
+from threading import Lock
 from typing import NoReturn
 
 from vicabench.predictions import Prediction
+from vicabench.runtime import Countdown
 
 Overdue = Callable[[Sequence[Prediction]], NoReturn]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """The seconds that an adapter has for a video, None for any time.
+    """The seconds of running that an adapter has for a video, None for any time.
 
     `overdue` gets the predictions of a video that took longer, in another thread while the adapter
     still hangs; it keeps them and ends the process.
@@ -43,11 +44,10 @@ class Patience:
             if over.acquire(blocking=False):
                 self.overdue(late())
 
-        timer = Timer(self.seconds, expire)
-        timer.daemon = True
-        timer.start()
+        limit = Countdown(self.seconds, expire)
+        limit.start()
         try:
             yield
         finally:
-            timer.cancel()
             over.acquire()  # for ever, if it was too late: the process is about to end
+            limit.cancel()

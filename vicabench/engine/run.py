@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from vicabench import ending
 from vicabench.config import RunConfig
 from vicabench.engine.executors.here import Executor, Here, Team
 from vicabench.engine.executors.job import Built, Job
@@ -29,7 +29,7 @@ from vicabench.engine.telling import Telling, listening
 from vicabench.engine.timing import Timing
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
-from vicabench.store import TIMING, RunFolder
+from vicabench.store import ERRORS, TIMING, RunFolder
 from vicabench.types import Benchmark, ModelOptions, Question
 
 DEFAULTS = ModelOptions()
@@ -93,7 +93,7 @@ def run(
         started(todo, done, store.torn)
         videos = team.answer(todo, partial(_overdue, store, given_up))
         account = _accounted(store, team, str(start["started"]), warned, timed)
-        with account, closing(videos), _log_to(folder, warned):
+        with account, closing(videos), _log_to(store, warned):
             _keep(store, videos, answered)
 
 
@@ -103,14 +103,15 @@ def _keep(
     answered: Callable[[Sequence[Prediction]], None],
 ) -> None:
     """Write what comes of every video, and of one that is interrupted what had come by then."""
-    try:
-        for predictions in videos:
-            store.append(predictions)
-            answered(predictions)
-    except InterruptedVideo as interrupted:
-        if interrupted.predictions:  # which may have been paid for
-            store.append(interrupted.predictions)
-        raise
+    with ending.held():
+        try:
+            for predictions in videos:
+                store.append(predictions)
+                answered(predictions)
+        except InterruptedVideo as interrupted:
+            if interrupted.predictions:  # which may have been paid for
+                store.append(interrupted.predictions)
+            raise
 
 
 def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
@@ -140,39 +141,28 @@ def _overdue(
     given_up(said)
 
 
-class _Log(logging.FileHandler):
-    """A log file that begins with its first line; where it cannot be written, that is warned of."""
+class _Log(logging.Handler):
+    """Adds lines to a log in the run folder; where it cannot be written, that is warned of."""
 
-    def __init__(self, path: Path, warned: Callable[[str], None]) -> None:
-        super().__init__(path, delay=True, encoding="utf-8", errors="backslashreplace")
-        self._warned = warned
+    def __init__(self, store: RunFolder, warned: Callable[[str], None]) -> None:
+        super().__init__()
+        self._store, self._warned = store, warned
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            super().emit(record)
-        except OSError:  # opening it failed
-            self.handleError(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  (logging's name)
-        self._warned(f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}")
-
-    def close(self) -> None:
-        with suppress(OSError):  # what a full disk did not take was warned of
-            super().close()
+            self._store.note(ERRORS, self.format(record) + "\n")
+        except Exception as error:  # it is no result
+            self._warned(f"{self._store.path / ERRORS} cannot be written: {error}")
 
 
 @contextmanager
-def _log_to(folder: Path, warned: Callable[[str], None]) -> Iterator[None]:
+def _log_to(store: RunFolder, warned: Callable[[str], None]) -> Iterator[None]:
     """Keep in the run folder the tracebacks of failing adapters, and what we and `vica` warn of.
 
     Warnings are passed on to `warned` as well.
     """
-    file = _Log(folder / "errors.log", warned)
-    try:
-        with listening(file, Telling(warned)):
-            yield
-    finally:
-        file.close()
+    with listening(_Log(store, warned), Telling(warned)):
+        yield
 
 
 @contextmanager

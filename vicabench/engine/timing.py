@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar
 
+from vicabench import ending
 from vicabench.engine.decode import Decoded
 from vicabench.types import Adapter, Spent
 
@@ -129,7 +130,8 @@ class Clock:
         while True:
             start = perf_counter()
             try:
-                decoded = next(stream)
+                with ending.interruptible():
+                    decoded = next(stream)
             except StopIteration:
                 return
             finally:

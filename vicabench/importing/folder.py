@@ -83,10 +83,12 @@ def write_run(
         "problems": list(imported.problems[:KEPT]),
     }
     with RunFolder(folder, _config(source, model, benchmark)) as store:
-        if store.predictions():
+        there = {p.question.id for p in store.predictions()}
+        news = [p for p in imported.predictions if p.question.id not in there]
+        if not news:
             raise RunFolderError(f"{folder} holds these answers already. Choose another --out.")
         store.describe(plan_record(questions), {**provenance(), "imported": origin})
-        store.append(imported.predictions)
+        store.append(news)  # the rest, after an import that was killed
 
 
 def _refuse_other_subset(source: Source, benchmark: Benchmark | None) -> None:

@@ -8,13 +8,12 @@ process leaves whole ones only, and several may write at once. Failures are not 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
+from vicabench import files
 from vicabench.config import digest_of
 
 
@@ -44,7 +43,7 @@ class ReplyCache:
     def find(self, key: str) -> Reply | None:
         """The reply kept under this key; None if there is none, or its file was damaged."""
         try:
-            content = json.loads(self._file(key).read_text(encoding="utf-8"))
+            content = json.loads(files.read(self._file(key)))
             reply = Reply(**{**content["reply"], "cached": True})
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
@@ -56,16 +55,7 @@ class ReplyCache:
         file = self._file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"key": key, "reply": asdict(reply)}, allow_nan=False)
-        with NamedTemporaryFile("w", dir=file.parent, suffix=".partial", delete=False) as out:
-            partial = Path(out.name)
-            try:
-                out.write(text + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-                partial.replace(file)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+        files.write(file, text + "\n")
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

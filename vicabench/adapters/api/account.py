@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,18 +56,25 @@ class Account:
         self.sent += 1
         self.retried += again
 
-    def begin(self, *, free: bool = False) -> None:
-        """Count a call as under way; CallError if nothing more may be sent, unless it is `free`.
+    @property
+    def must_wait(self) -> bool:
+        """Whether one of those under way has to end before it is known if another can be paid.
 
-        What a call costs is known afterwards, so that each of those under way, and this one, is
+        What a call costs is known afterwards, so that each of those under way, and one more, is
         taken to cost as much as the dearest so far.
         """
+        if self.max_cost is None or self.stopped or self.spent >= self.max_cost:
+            return False
+        likely = self.spent + self.dearest * (self.under_way + 1)
+        return self.under_way > 0 and likely > self.max_cost
+
+    def begin(self, *, free: bool = False) -> None:
+        """Count a call as under way; CallError if nothing more may be sent, unless it is `free`."""
         if self.stopped and not free:
             raise CallError(self.stopped.kind, self.stopped.reason)
-        if self.max_cost is not None and not free:
-            likely = self.spent + self.dearest * (self.under_way + 1)
-            if self.spent >= self.max_cost or likely > self.max_cost:
-                self._stop(f"{self.spent:.4f} of --max-cost {self.max_cost:g} was spent")
+        limit = math.inf if free or self.max_cost is None else self.max_cost
+        if self.spent >= limit or self.spent + self.dearest > limit:
+            self._stop(f"{self.spent:.4f} of --max-cost {limit:g} was spent")
         self.under_way += 1
 
     def end(self) -> None:

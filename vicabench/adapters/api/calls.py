@@ -34,6 +34,7 @@ from vicabench.adapters.api.prices import price_of
 from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
+from vicabench.runtime import within
 
 LOG = logging.getLogger(__name__)
 NOTABLE = 5.0
@@ -67,6 +68,7 @@ class Calls:
         # With a limit of cost, one at a time until it is known what a call costs.
         self._kept = options.concurrency - 1 if options.max_cost is not None else 0
         self._slots = asyncio.Semaphore(options.concurrency - self._kept)
+        self._ended = asyncio.Event()
         self._not_before = 0.0
 
     def http(self, address: str) -> httpx2.AsyncClient:
@@ -115,6 +117,8 @@ class Calls:
         async def attempt() -> T:
             nonlocal attempts, adapted
             await self._pause()
+            while not free and self.account.must_wait:
+                await self._ended.wait()
             self.account.begin(free=free)
             try:
                 attempts += 1
@@ -126,6 +130,8 @@ class Calls:
                 raise
             finally:
                 self.account.end()
+                self._ended.set()  # all who wait look again
+                self._ended = asyncio.Event()
 
         retrying = AsyncRetrying(
             stop=lambda state: state.attempt_number > self.options.max_retries + adapted,
@@ -162,7 +168,7 @@ class Calls:
         """One attempt, whatever may happen in it turned into a CallError."""
         seconds = self.options.request_timeout
         try:
-            async with asyncio.timeout(seconds):
+            async with within(seconds):
                 return await send()
         except CallError as error:
             if error.usage is not None and error.usage != Usage():
@@ -194,7 +200,7 @@ class Calls:
         if not error.again or error.wait is None:
             return
         if error.wait > LONGEST_ASKED:
-            error.again, error.fatal, error.hopeless = False, True, 1
+            error.again, error.fatal, error.hopeless, error.busy = False, True, 1, True
             error.reason = f"to be asked again in {error.wait:,.0f} seconds: {error.reason}"
         else:
             now = asyncio.get_running_loop().time()

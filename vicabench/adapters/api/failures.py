@@ -25,7 +25,7 @@ class CallError(Exception):
     said so, and `adapted` that it will be put in another way then, which no limit of retries
     forbids; `fatal` that no call will. After `hopeless` calls that failed so none will if none has
     yet; 0 is for errors that say nothing about other calls. `final` says that it has come to that,
-    when it did. `usage` is what
+    when it did; `busy` that the server only asks to be left alone for long. `usage` is what
     the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
     was sent.
     """
@@ -43,6 +43,7 @@ class CallError(Exception):
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, reason)
+        self.busy = False
         self.kind, self.reason = kind, reason
         self.again, self.fatal, self.hopeless = again, fatal, 1 if fatal else hopeless
         self.adapted, self.wait, self.usage = adapted, wait, usage

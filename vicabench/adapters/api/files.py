@@ -17,6 +17,7 @@ from google.genai import errors, types
 from vicabench.adapters.api.calls import Calls
 from vicabench.adapters.api.failures import MALFORMED, UPLOAD, CallError, of_status
 from vicabench.adapters.api.waiting import asked_wait
+from vicabench.runtime import within
 
 LOG = logging.getLogger(__name__)
 SHORTEST_POLL, LONGEST_POLL = 0.05, 10.0
@@ -60,7 +61,7 @@ class Files:
         """The file once it is active; CallError if it never will be."""
         wait = max(SHORTEST_POLL, self._calls.options.retry_wait)
         try:
-            async with asyncio.timeout(self._calls.options.request_timeout):
+            async with within(self._calls.options.request_timeout):
                 while file.state == types.FileState.PROCESSING:
                     await asyncio.sleep(wait)
                     wait = min(2 * wait, LONGEST_POLL)
@@ -83,7 +84,7 @@ class Files:
         """Delete the files that there are of these names; a warning is logged if that fails."""
         for name in names:
             try:
-                async with asyncio.timeout(DELETING):
+                async with within(DELETING):
                     await self._calls.call(partial(self._delete, name), free=True)
             except (CallError, TimeoutError) as error:
                 LOG.warning(

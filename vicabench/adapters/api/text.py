@@ -104,7 +104,7 @@ def refusal(error: CallError, model: Model) -> CallError | ConfigError:
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
     again = " What failed meanwhile is asked again with --retry-errors." * (error.hopeless > 1)
-    return ConfigError(
-        f"{name} at {endpoint} cannot be asked: {error}. Check the key, the account and the name."
-        + again
-    )
+    advice = "Check the key, the account and the name."
+    if error.busy:
+        advice = "Type the same command again when that time is over."
+    return ConfigError(f"{name} at {endpoint} cannot be asked: {error}. {advice}{again}")

@@ -12,6 +12,7 @@ from typing import Any
 import transformers
 from transformers import CONFIG_MAPPING
 from vica import hub as hubs
+from vica import tensors
 
 from vicabench import zoo
 from vicabench.adapters.checkpoints import OFFLINE, located
@@ -47,7 +48,24 @@ def with_weights(spec: str, small: Path) -> Path:
             f"{spec} has no safetensors files, and only those are read: pickled weights can run "
             "code when they are loaded."
         )
+    _refuse_strangers(folder, spec)
     return folder
+
+
+def _refuse_strangers(folder: Path, spec: str) -> None:
+    """ConfigError for weights from elsewhere than the folder itself, whose digest is recorded."""
+    with explained():
+        tensors.files(folder)
+    if (folder / "adapter_config.json").exists():
+        raise ConfigError(
+            f"{spec} holds an adapter for another model (adapter_config.json): merge the two into "
+            "one checkpoint first."
+        )
+    if "transformers_weights" in read_config(folder, spec):
+        raise ConfigError(
+            f"{spec}: its config.json names other files of weights (transformers_weights), which "
+            "is not supported. Name them as usual, model.safetensors, and remove the entry."
+        )
 
 
 def _folder(spec: str, *, weights: bool) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from vica import tensors
 from vica.loading import default_dtype
 
 from vicabench.adapters.devices import device_of, dtype_of
@@ -40,8 +41,19 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
             f"{folder}: {len(made_up)} weights of {type(model).__name__} are missing or of another "
             f"shape, such as {made_up[0]}: the checkpoint is not whole."
         )
+    _refuse_whole_numbers(model, folder)
     model.train(False)
     return model
+
+
+def _refuse_whole_numbers(model: Any, folder: Path) -> None:
+    """ConfigError if weights were stored as whole numbers, unless they are said to be quantized."""
+    if getattr(model.config, "quantization_config", None) is not None:
+        return
+    floating = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
+    with refused(folder):
+        found = [n for n in tensors.integers(folder) if n.rpartition(".")[2] in floating]
+        tensors.refuse_whole_numbers(folder, found)
 
 
 @contextmanager

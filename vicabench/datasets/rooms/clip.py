@@ -16,7 +16,9 @@ def clip(frames_THWC: NDArray[np.uint8], path: Path, *, fps: int = 1) -> None:
 
     Raises OSError where it cannot be written, and av.FFmpegError where it cannot be encoded.
     """
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(
+        str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}
+    ) as container:
         stream = container.add_stream("libx264", rate=fps, options=dict(_ENCODER))
         _, stream.height, stream.width, _ = frames_THWC.shape
         stream.pix_fmt, stream.gop_size = "yuv444p", 1

@@ -30,6 +30,7 @@ def film(scene: Scene, path: Path, *, width: int = 640, height: int = 480, fps: 
     written, and av.FFmpegError where it cannot be encoded.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.unlink(missing_ok=True)
     try:
         _write(scene, partial, width, height, fps)
         partial.replace(path)
@@ -38,7 +39,9 @@ def film(scene: Scene, path: Path, *, width: int = 640, height: int = 480, fps: 
 
 
 def _write(scene: Scene, path: Path, width: int, height: int, fps: int) -> None:
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(
+        str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}
+    ) as container:
         stream = container.add_stream("libx264", rate=fps, options=dict(_ENCODER))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.gop_size = round(_KEY_FRAME_SECONDS * fps)

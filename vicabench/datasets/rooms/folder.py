@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vicabench import files
 from vicabench.datasets.rooms.settings import Settings
 from vicabench.errors import DataError
 
@@ -137,9 +138,7 @@ def digest(file: Path) -> str:
 
 def write(file: Path, text: str) -> None:
     """Writes a text file so that it is either there as a whole or not at all."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}.draft")
-    draft.write_bytes(text.encode())
-    publish(draft, file)
+    files.write(file, text)
 
 
 def publish(draft: Path, file: Path) -> None:

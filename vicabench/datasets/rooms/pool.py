@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from vicabench import ending
 from vicabench.errors import ConfigError, DataError
 
 Folder = TypeVar("Folder")
@@ -59,7 +60,7 @@ def each(
 
 def _end_with_parent() -> None:
     """Leaves interrupts to the parent, and ends this process when the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ending.ignore(but=[signal.SIGTERM])  # by which the pool ends it
     threading.Thread(target=_await_parent, daemon=True).start()
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
+from vicabench import ending
 from vicabench.engine.executors.board import ATTEMPTS, Board
 from vicabench.engine.executors.job import Built, Reply, Task
 from vicabench.engine.executors.keeper import (
@@ -26,7 +28,7 @@ from vicabench.engine.executors.keeper import (
     Ready,
     Seat,
 )
-from vicabench.engine.loop import failed
+from vicabench.engine.loop import InterruptedVideo, failed
 from vicabench.engine.patience import Overdue
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Timing, summed
@@ -35,6 +37,7 @@ from vicabench.predictions import Prediction
 
 LOG = logging.getLogger("vicabench")
 PATIENCE_SECONDS = 60.0
+LOOK_SECONDS = 0.1
 
 
 class Crew:
@@ -104,7 +107,7 @@ class Crew:
         self._begun = perf_counter()
         self._board.put(Task(video=name, questions=tuple(todo[name])) for name in todo)
         while self._videos < len(todo):
-            if predictions := self._handle(self._next_event()):
+            if predictions := self._handle(self._next_answer()):
                 self._videos += 1
                 self._questions += len(predictions)
                 yield predictions
@@ -120,13 +123,34 @@ class Crew:
         )
         return replace(found, videos=self._videos, questions=self._questions)
 
+    def _next_answer(self) -> Event:
+        """The next event; of a run that is to end all answers that are there by now."""
+        try:
+            return self._next_event()
+        except KeyboardInterrupt:
+            raise InterruptedVideo(self._there()) from None
+
+    def _there(self) -> list[Prediction]:
+        """The predictions of all that workers have told, and nobody has taken yet."""
+        found: list[Prediction] = []
+        with suppress(Empty):
+            while True:
+                event = self._events.get_nowait()
+                if isinstance(event, Answered):
+                    found += self._note(event)
+        return found
+
     def _next_event(self) -> Event:
+        waited = 0.0
         while True:
+            ending.check()  # not while waiting: what just came would be lost
             try:
-                return self._events.get(timeout=PATIENCE_SECONDS)
+                return self._events.get(timeout=LOOK_SECONDS)
             except Empty:
-                if not self._board.workers:
-                    self._warned(self._waiting)
+                waited += LOOK_SECONDS
+            if waited >= PATIENCE_SECONDS and not self._board.workers:
+                self._warned(self._waiting)
+                waited = 0.0
 
     def _handle(self, event: Event) -> list[Prediction]:
         """Take note of an event; the predictions about a video if it settles one."""

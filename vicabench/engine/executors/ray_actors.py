@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from vicabench import ending
 from vicabench.engine.executors.answerer import Answerer
 from vicabench.engine.executors.crew import Crew
 from vicabench.engine.executors.job import Built, Job, Refused, Reply, Task, WorkerLostError
@@ -86,7 +87,7 @@ def _connected(address: str | None) -> Iterator[Any]:
         import ray  # noqa: PLC0415  (250 MB that only this executor needs)
     except ModuleNotFoundError as error:
         raise ConfigError(f"--executor ray needs the package {error.name}: {INSTALL}") from error
-    terminated = signal.getsignal(signal.SIGTERM)
+    handled = {number: signal.getsignal(number) for number in ending.SIGNALS}
     try:
         ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -96,7 +97,8 @@ def _connected(address: str | None) -> Iterator[Any]:
             "with --address HOST:PORT unless it is on this machine."
         ) from error
     finally:
-        signal.signal(signal.SIGTERM, terminated)  # Ray puts its own in place
+        for number, handler in handled.items():  # Ray puts its own in place
+            signal.signal(number, handler)
     try:
         yield ray
     finally:

@@ -10,20 +10,20 @@ from __future__ import annotations
 import faulthandler
 import os
 import pickle
-import signal
 import sys
 import traceback
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, BinaryIO
 
+from vicabench import ending
 from vicabench.engine.executors.answerer import Answerer
 from vicabench.engine.executors.job import Job, Task
 
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started us
+    ending.ignore()  # signals to end are for the one who started us
     faulthandler.enable()
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the replies

@@ -55,19 +55,21 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
 
     To the left of 1 a model underestimates, to the right it overestimates. Each panel says the
     median with its interval (over the outlines, if there are several), and how many questions
-    gave no number. ValueError for no run, DataError for runs without a numeric question.
+    gave no number. ValueError for no run, DataError for runs without a number to draw.
     """
     if not runs:
         raise ValueError("there is nothing to draw: no runs")
     tasks = [task for task in TASKS if task.kind == NUMERIC]
     if not any(TASK_OF_TYPE[g.task].kind == NUMERIC for run in runs for g in run.grades(protocol)):
         raise DataError("These runs hold no question that is answered with a number.")
+    ratios = {task: [ratios_of(run, protocol, task) for run in runs] for task in tasks}
+    if not any(one.ratios for found in ratios.values() for one in found):
+        raise DataError("No answer of these runs is read as a number.")
     height = 2.5 + 2 * LINE * (len(runs) - 1)
     figure = blank(COLUMN, height, says="Numeric answers divided by the truth")
     panels = figure.subplots(2, 2, sharex=True)
     for task, axes in zip(tasks, panels.flat, strict=True):
-        found = [ratios_of(run, protocol, task) for run in runs]
-        _panel(axes, task, found)
+        _panel(axes, task, ratios[task])
     figure.supylabel("Share of numeric answers (%)", fontsize=TINY + 0.5)
     for axes in panels[1]:
         axes.set_xlabel("answer / truth")

@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from vicabench import files
 from vicabench.errors import ConfigError
 from vicabench.reporting.figures.style import INK, STYLE
 
@@ -31,7 +32,7 @@ def save(figure: Figure, path: Path) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_rendered(figure, path.suffix[1:]))
+        files.write(path, _rendered(figure, path.suffix[1:]))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
     return path

@@ -1,0 +1,165 @@
+"""Signals at moments that a seed chooses, to the commands that keep answers: nothing is lost.
+
+`python -m tests.faults.chaos` tries fifty seeds, `python -m tests.faults.chaos 7 8` those two.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tests.apis import Api, serve
+from tests.faults.bench import VIDEOS, Bench
+from tests.support import install_adapter, read_jsonl, rows_about, write_jsonl
+from tests.videos import write_clip
+
+SEEDS = range(6)
+"""Those that the tests try: each command and each signal at least once."""
+COMMANDS = ("run", "workers", "api", "canonicalize", "merge", "import")
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGTSTP)
+DISTURBANCES = 3
+
+
+def chaos(bench: Bench, seed: int) -> str:
+    """Disturb a command thrice, then let it end; AssertionError unless all is there, once.
+
+    Returns what was done, for people.
+    """
+    chance = random.Random(seed)
+    command = COMMANDS[seed % len(COMMANDS)]
+    done = [command]
+    with commanded(bench, command) as (words, environment, out, api):
+        for _ in range(DISTURBANCES):
+            number, moment = chance.choice(SIGNALS), chance.uniform(0, 1.5)
+            kept, growth = whole_lines(out), chance.random() < 0.7  # else from its start on
+            with started(bench, words, environment) as process:
+                while growth and process.poll() is None and whole_lines(out) == kept:
+                    time.sleep(0.01)
+                time.sleep(moment)
+                code = disturb(process, number)
+            done.append(f"{number.name} {moment:.2f} s after {'growth' * growth}: {code}")
+            # What Python itself does before our handlers are there is up to it.
+            allowed = {0, 130, -number, -signal.SIGHUP}
+            assert code in allowed | ({2} if command == "import" and whole(out) else set()), done
+            assert whole_lines(out).startswith(kept), done
+        if api is not None:
+            lost_nothing(api, out)
+        last = subprocess.run(
+            words, cwd=bench.folder, env=environment, capture_output=True, text=True, check=False
+        )
+        # What is there already is not imported again; the server's replies are not canonical.
+        assert last.returncode in {"import": (0, 2), "canonicalize": (1,)}.get(command, (0,)), last
+    rows = read_jsonl(out)
+    assert len({row["id"] for row in rows}) == len(rows) == (30 if command == "api" else 170), done
+    if command == "api":
+        assert [row["error"] for row in rows if row["error"]] == [], done
+    elif command != "canonicalize":
+        assert sorted(out.read_bytes().splitlines()) == sorted(bench.whole.splitlines()), done
+    return ", ".join(done)
+
+
+def lost_nothing(api: Api, out: Path) -> None:
+    """Every reply that was delivered is kept, but for those under way when a signal came."""
+    delivered = {hit.question for hit in api.log if hit.delivered}
+    assert len(whole_lines(out).splitlines()) >= len(delivered) - DISTURBANCES * 8
+
+
+def started(
+    bench: Bench, words: list[str], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """The command, in a group of processes of its own, as a shell starts it."""
+    return subprocess.Popen(
+        words, cwd=bench.folder, env=environment, process_group=0,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def disturb(process: subprocess.Popen[bytes], number: int) -> int:
+    """Send a signal, and what it ends with; what is stopped goes on and is hung up."""
+    process.send_signal(number)
+    if number == signal.SIGTSTP:
+        time.sleep(1)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGHUP)
+    return process.wait(timeout=120)
+
+
+@contextmanager
+def commanded(
+    bench: Bench, command: str
+) -> Iterator[tuple[list[str], Mapping[str, str], Path, Api | None]]:
+    """A command's words and environment, the predictions it writes, and the server it asks."""
+    vicabench = [sys.executable, "-m", "vicabench"]
+    calm = bench.env(
+        FAULTS="{}", OPENAI_API_KEY="sk-chaos", VICABENCH_CACHE=str(bench.folder / "c")
+    )
+    out = bench.file
+    if command == "run":
+        yield bench.command(), {**calm, "PAUSE": "0.1"}, out, None
+    elif command == "workers":
+        yield bench.command("--devices", "cpu,cpu"), {**calm, "PAUSE": "0.1"}, out, None
+    elif command == "import":
+        (bench.folder / "theirs.jsonl").write_bytes(bench.whole)
+        words = ["import", "jsonl", "theirs.jsonl", "--model", "m", "--out", "run"]
+        yield [*vicabench, *words], calm, out, None
+    elif command == "merge":
+        for part in ("1/2", "2/2"):
+            assert bench.run("--shard", part).returncode == 0
+        parts = [f"run-shard-{part}-of-2" for part in "12"]
+        yield [*vicabench, "merge", *parts, "--out", "run"], calm, out, None
+    else:
+        with serve() as api:
+            yield [*vicabench, *asking(bench, command, api)], calm, out, api
+
+
+def asking(bench: Bench, command: str, api: Api) -> list[str]:
+    """A command that asks a server."""
+    server = ["--base-url", api.address, "--out", "run", "--concurrency", "8"]
+    if command == "api":
+        rows = [{**row, "question": f"No. {n}"} for n, row in enumerate(rows_about(3))]
+        write_jsonl(bench.folder / "filmed.jsonl", rows)
+        for video in range(3):
+            write_clip(bench.folder / f"clip{video}.mp4", frames=12)
+        frames = ["--frames", "2", "--benchmark", "filmed.jsonl"]
+        return ["run", "--model", "openai:tiny", *frames, *server]
+    (bench.folder / "given.jsonl").write_bytes(bench.whole)
+    return ["canonicalize", "given.jsonl", "--model", "openai:tiny", *server]
+
+
+def whole_lines(file: Path) -> bytes:
+    content = file.read_bytes() if file.exists() else b""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def whole(file: Path) -> bool:
+    return len(whole_lines(file).splitlines()) == VIDEOS * 10
+
+
+def main(seeds: list[int]) -> None:
+    """Try these seeds, and say what each did."""
+    here = Path(__file__).parent
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        code = (here / "faulty.py").read_text(encoding="utf-8")
+        environment = install_adapter(folder / "site", "faulty", code, "Faulty")
+        questions = write_jsonl(folder / "questions.jsonl", rows_about(VIDEOS))
+        bench = Bench(folder=folder, questions=questions, environment=environment)
+        assert bench.run().returncode == 0
+        for seed in seeds:
+            place = folder / f"seed{seed}"
+            place.mkdir()
+            done = chaos(replace(bench, folder=place, whole=bench.written), seed)
+            sys.stdout.write(f"{seed}: {done}\n")
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or list(range(50)))
