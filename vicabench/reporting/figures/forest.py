@@ -72,6 +72,8 @@ def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: b
         fmt=drawn.marker,
         color=drawn.colour,
         mfc=drawn.colour if p < CERTAIN else "white",
+        ms=4,
+        mew=0.8,
         lw=1.0,
         capsize=1.5,
     )
