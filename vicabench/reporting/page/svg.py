@@ -77,7 +77,8 @@ def _inherit(root: ET.Element) -> None:
     """
     used: dict[str, list[ET.Element]] = {}
     for node in root.iter(f"{{{SVG}}}use"):
-        used.setdefault((node.get("href") or node.get(LINK, "")).removeprefix("#"), []).append(node)
+        shown = node.get("href") or node.get(LINK) or ""
+        used.setdefault(shown.removeprefix("#"), []).append(node)
     for node in root.iter():
         uses = used.get(node.get("id", ""), [])
         for name in ("fill", "stroke"):
