@@ -53,6 +53,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.results": FILES
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
     | {"vicabench.thinking", "vicabench.canonical.record"},
+    "vicabench.alike": NOUNS | {"vicabench.results"},
     "vicabench.canonical.record": FILES,
     "vicabench.replies": NOUNS | {"vicabench.adapters.text"},
     "vicabench.canonical": FILES
@@ -64,7 +65,8 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.disagreement": NOUNS | {"vicabench.grading", "vicabench.results", "vicabench.stats"},
     "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
     "vicabench.reporting": SCORES
-    | {"vicabench.grading", "vicabench.predictions", "vicabench.results", "vicabench.text"}
+    | {"vicabench.alike", "vicabench.grading", "vicabench.predictions", "vicabench.results"}
+    | {"vicabench.text"}
     | {"vicabench.curves", "vicabench.disagreement", "vicabench.judging", "vicabench.shares"},
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS

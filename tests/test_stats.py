@@ -7,6 +7,7 @@ from statistics import NormalDist, fmean
 import numpy as np
 import pytest
 
+from vicabench.shares import mean_of, median_of, shares_of
 from vicabench.stats import score_run
 from vicabench.types import ANSWERED, FAILED, TASKS, Grade
 
@@ -47,10 +48,17 @@ def test_failed_questions_are_counted_in_the_mean_and_shown() -> None:
     assert (scores.overall.mean, scores.overall.failed) == (75.0, 1)
 
 
-def test_a_single_video_has_no_interval() -> None:
-    scores = score_run([graded("object_counting", 0, s) for s in (0.0, 1.0)], model="m")
-    assert math.isnan(scores.overall.low)
-    assert math.isnan(scores.overall.high)
+@pytest.mark.parametrize("videos", [1, 2, 4, 5])
+def test_fewer_than_five_videos_have_no_interval(videos: int) -> None:
+    grades = [graded("object_counting", v, s) for v in range(videos) for s in (v / 9, 1.0)]
+    scores, names = score_run(grades, model="m"), [g.video for g in grades]
+    values = [g.score for g in grades]
+    (share,) = shares_of(["A" if v == 1 else "B" for v in values], names, ["A"])
+    bounds = [mean_of(values, names), median_of(values, names), share]
+    bounds += [(e.mean, e.low, e.high) for e in (scores.overall, scores.micro, scores.valid)]
+    for mean, *ends in bounds:
+        assert not math.isnan(mean)
+        assert [math.isnan(end) for end in ends] == [videos < 5] * 2
 
 
 def test_an_average_that_most_resamples_cannot_give_has_no_interval() -> None:

@@ -30,6 +30,10 @@ class ApiOptions:
     max_cost: float | None = None
     prices: str = ""
 
+    def given(self) -> tuple[str, ...]:
+        """The names of the options that differ from their defaults."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
 
 def local_names(options: type[ApiOptions]) -> tuple[str, ...]:
     """The options of this kind that concern models which run here, not behind an API."""

@@ -18,6 +18,8 @@ from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Quest
 Record = Mapping[str, Any]
 RUN_FILE = "predictions.jsonl"
 LARGEST = 2**53  # of tokens and seconds; also what any JSON reader keeps exactly
+BUDGET = "budget"
+"""What the error of a question begins with that was not asked, for the budget was spent."""
 BOM = b"\xef\xbb\xbf"
 TORN = re.compile(rb"(?:\{[ -~]*)?")
 """Of the bytes of a record, which is ASCII without control characters, the first ones."""
@@ -34,6 +36,11 @@ class Prediction:
     def response(self) -> str | None:
         """The text to grade; None for an error, whatever text came with it."""
         return None if self.answer.error is not None else self.answer.response
+
+    @property
+    def asked(self) -> bool:
+        """False for a question that a spent budget kept from being asked."""
+        return not (self.answer.error or "").startswith(f"{BUDGET}:")
 
     def to_json(self) -> str:
         """The line without its newline, in ASCII: control characters and surrogates escaped."""

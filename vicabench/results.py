@@ -6,8 +6,9 @@ asked for, once a protocol.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from vicabench.stats import score_run
 from vicabench.store import PREDICTIONS, planned_ids, read_config
 from vicabench.text import printable
 from vicabench.thinking import thinking_of
-from vicabench.types import Grade, Scores
+from vicabench.types import Estimate, Grade, Question, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,20 @@ class Run:
     _scores: dict[str, Scores] = field(init=False, default_factory=dict, repr=False)
 
     @property
+    def never_asked(self) -> int:
+        """Questions that are planned, or would have been asked had the budget not been spent."""
+        return self.unasked + sum(not p.asked for p in self.predictions)
+
+    @property
     def incomplete(self) -> str | None:
-        """What to say of a run that is not finished; None of one that is."""
-        if not self.unasked:
+        """What to say of a run that is not finished, and has no score; None of one that is."""
+        if not self.never_asked:
             return None
-        return f"{self.unasked} questions not asked yet: the run is incomplete"
+        answered = sum(p.response is not None for p in self.predictions)
+        return (
+            f"incomplete, so without a score: {answered} of {len(self.predictions) + self.unasked} "
+            f"questions answered, {self.never_asked} not asked yet"
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,13 +97,41 @@ class Run:
             self._grades[protocol.name] = found
         return self._grades[protocol.name]
 
+    @property
+    def questions(self) -> list[Question]:
+        """The questions that have an answer or an error."""
+        return [p.question for p in self.predictions]
+
+    def asked(self) -> dict[str, tuple[str, str]]:
+        """Video and type of every question that was asked, by its id."""
+        return {
+            p.question.id: (p.question.video, p.question.task) for p in self.predictions if p.asked
+        }
+
+    def asked_grades(self, protocol: Protocol) -> list[Grade]:
+        """The grades of the questions that were asked."""
+        asked = self.asked()
+        return [grade for grade in self.grades(protocol) if grade.id in asked]
+
+    def only(self, ids: Collection[str]) -> Run:
+        """The run as if it had been asked these questions alone."""
+        kept = tuple(p for p in self.predictions if p.question.id in ids)
+        planned = {
+            video: {key: task for key, task in asked.items() if key in ids}
+            for video, asked in self.planned.items()
+        }
+        found = {p.question.id for p in kept}
+        unasked = sum(key not in found for asked in planned.values() for key in asked)
+        return replace(self, predictions=kept, planned=planned, unasked=unasked)
+
     def scores(self, protocol: Protocol) -> Scores:
-        """The estimates with their intervals over videos."""
+        """The estimates with their intervals over videos; all NaN for an incomplete run."""
         if protocol.name not in self._scores:
             grades = self.grades(protocol)
             found = score_run(grades, model=self.name, notes=self.notes)
             thinking = thinking_of(self.predictions, grades)
-            self._scores[protocol.name] = replace(found, thinking=thinking)
+            found = replace(found, thinking=thinking)
+            self._scores[protocol.name] = _unscored(found) if self.incomplete else found
         return self._scores[protocol.name]
 
 
@@ -149,6 +187,23 @@ def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> 
         run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
         for run in runs
     ]
+
+
+def _unscored(scores: Scores) -> Scores:
+    """The counts alone: a mean over questions that were never asked says nothing of the model."""
+
+    def blank(found: Estimate) -> Estimate:
+        return replace(found, mean=math.nan, low=math.nan, high=math.nan)
+
+    return replace(
+        scores,
+        tasks={name: blank(found) for name, found in scores.tasks.items()},
+        types={name: blank(found) for name, found in scores.types.items()},
+        overall=blank(scores.overall),
+        micro=blank(scores.micro),
+        valid=blank(scores.valid),
+        thinking=None,
+    )
 
 
 def _part(plan: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,9 @@
 The questions of one video are not independent, so whole videos are resampled, all tasks of a
 video together. Intervals are expanded percentile intervals (Hesterberg, "What Teachers Should
 Know About the Bootstrap", The American Statistician 2015, section 4): the percentiles are moved
-outwards to make up for few videos, which changes nothing visible at 288 of them.
+outwards to make up for few videos, which changes nothing visible at 288 of them. Fewer than
+`FEWEST_VIDEOS` give no interval: their resamples are too much alike, and two videos that happen to
+agree would pass for certainty.
 
 Shapes: R resamples, B of them in a block, V videos, K question types, J some of them, N all
 that is summed: scores and counts of each type, and valid answers.
@@ -20,6 +22,8 @@ from scipy.special import ndtr, stdtrit
 
 from vicabench.types import ANSWERED, OUTCOMES, QUESTION_TYPES, TASKS, Estimate, Grade, Scores
 
+FEWEST_VIDEOS = 5
+"""Videos that an interval needs."""
 RESAMPLES = 10_000
 SEED = 0
 BLOCK = 1_000
@@ -152,8 +156,8 @@ def whole_rows(drawn_RP: Floats) -> Floats:
 
 
 def interval_of(drawn_R: Floats, clusters: int) -> tuple[float, float]:
-    """The expanded percentile interval; NaN for no resamples, or a single video."""
-    if clusters < 2 or not len(drawn_R):
+    """The expanded percentile interval; NaN for no resamples, or fewer than `FEWEST_VIDEOS`."""
+    if clusters < FEWEST_VIDEOS or not len(drawn_R):
         return float("nan"), float("nan")
     t = stdtrit(clusters - 1, 0.975)
     tail = ndtr(-np.sqrt(clusters / (clusters - 1)) * t)

@@ -6,7 +6,7 @@ Everything else in vicabench is written in these terms.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -191,10 +191,6 @@ class ModelOptions(ApiOptions):
     vision_batch: int = 8
     compile: bool = False
 
-    def given(self) -> tuple[str, ...]:
-        """The names of the options that differ from their defaults."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
-
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterContext:
@@ -249,7 +245,8 @@ class Grade:
 class Estimate:
     """A mean with its 95% interval, all in [0, 100]; no number leaves the program without one.
 
-    `count` questions in `clusters` videos; `failed` of them have no reply and count as 0.
+    The ends are NaN, printed as n/a, where too few videos give no interval. `count` questions in
+    `clusters` videos; `failed` of them have no reply and count as 0.
     """
 
     mean: float

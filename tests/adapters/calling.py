@@ -39,7 +39,8 @@ def write_rooms(folder: Path) -> Path:
 
 def built(spec: str, **options: Any) -> ApiAdapter:
     """The adapter of a model, as a run of four frames builds it."""
-    chosen = ModelOptions(**{"retry_wait": 0.01, **options})
+    soon = {} if options.get("max_retries") == 0 else {"retry_wait": 0.01}
+    chosen = ModelOptions(**{**soon, **options})
     adapter = build_adapter(
         spec, AdapterContext(benchmark=NOTHING, seed=7, frames=4, options=chosen)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -133,6 +134,8 @@ def test_a_spent_budget_keeps_what_was_answered_and_a_larger_one_goes_on(
 ) -> None:
     done = vicabench(*command(rooms, api, "--max-requests", "5"))
     assert done.returncode == 1
+    assert "incomplete, so without a score: 5 of" in done.stdout
+    assert not re.search(r"\d\.\d", done.stdout)
     assert len(api.log) == 5
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
     errors = [r["error"] for r in records if r["error"]]

@@ -1,12 +1,16 @@
 """The page in a real browser: what a reader sees, chooses, types and is protected from."""
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.conftest import Browser
 from tests.browser.material import SCRIPT, UNCLOSED, vsibench_rows
+
+FOREST = "//figure[figcaption[contains(., 'Paired differences')]]"
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -151,6 +155,17 @@ def test_dark_follows_the_system_and_the_button(browser: Browser, hostile_page: 
     browser.driver.refresh()  # in the same process: another may read the store a moment too early
     assert browser.run(ground) == light  # the choice is kept
     browser.run("localStorage.clear()")
+
+
+def test_no_mark_of_a_figure_keeps_its_light_colour_in_the_dark(
+    browser: Browser, hostile_page: Path
+) -> None:
+    first = (0x00, 0x44, 0x88)  # of the first run
+    for theme, kept in (("light", True), ("dark", False)):
+        browser.open(hostile_page, theme=theme)
+        (figure,) = browser.driver.find_elements("xpath", FOREST)
+        pixels = Image.open(io.BytesIO(figure.screenshot_as_png)).convert("RGB").getcolors(10**6)
+        assert (first in {colour for _, colour in pixels or []}) == kept
 
 
 def test_every_field_and_list_has_a_name(browser: Browser, hostile_page: Path) -> None:

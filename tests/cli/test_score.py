@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.runs import write_run
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 
 
@@ -26,16 +28,16 @@ def answered(rows: list[Row], reply: str | None = None) -> list[Row]:
 
 
 def test_a_file_of_another_tool_is_graded(vicabench: Vicabench, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "theirs.jsonl", answered(rows_about(3)))
+    write_jsonl(tmp_path / "theirs.jsonl", answered(rows_about(5)))
     done = vicabench("score", "theirs.jsonl", "--json", "e.json", "--grades", "g.jsonl")
     assert done.returncode == 0, done.stderr
     assert "theirs" in done.stdout
     estimates = json.loads((tmp_path / "e.json").read_text(encoding="utf-8"))["runs"][0]
     assert estimates["overall"] == {
-        "mean": 100.0, "low": 100.0, "high": 100.0, "count": 30, "clusters": 3, "failed": 0,
+        "mean": 100.0, "low": 100.0, "high": 100.0, "count": 50, "clusters": 5, "failed": 0,
     }  # fmt: skip
     grades = read_jsonl(tmp_path / "g.jsonl")
-    assert len(grades) == 30
+    assert len(grades) == 50
     assert grades[0] == {
         "model": "theirs", "id": "0", "protocol": "official",
         "read": "1.0", "score": 1.0, "outcome": "answered",
@@ -110,10 +112,10 @@ def test_published_rows_stand_beside_ours_as_printed(vicabench: Vicabench, tmp_p
 def test_a_narrow_terminal_gets_tasks_down_and_loses_no_number(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
-    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(2)))
+    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(5)))
     done = vicabench("score", "p.jsonl", COLUMNS="60")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert ["Route", "Plan", "100.0", "100–100", "2/2"] in lines
+    assert ["Route", "Plan", "100.0", "100–100", "5/5"] in lines
 
 
 def test_published_rows_fit_a_terminal_of_80_columns(vicabench: Vicabench, tmp_path: Path) -> None:
@@ -143,3 +145,83 @@ def test_runs_of_one_model_are_told_apart_by_their_paths(
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["model"] for row in rows] == ["same (a.1/same.jsonl)", "same (a.2/same.jsonl)"]
     assert all(row["micro"] == row["micro_low"] == "100.0000" for row in rows)
+
+
+def test_fewer_than_five_videos_have_no_interval_in_any_format(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    for name, replies in (("a", "A"), ("b", "B")):
+        write_jsonl(tmp_path / f"{name}.jsonl", answered(rows_about(4), reply=replies))
+    for command in (("score", "a.jsonl"), ("compare", "a.jsonl", "b.jsonl")):
+        shown = {
+            form: vicabench(*command, "--format", form).stdout
+            for form in ("terminal", "markdown", "latex", "csv", "json")
+        }
+        for form in ("terminal", "markdown", "latex"):
+            assert "n/a" in shown[form]
+            assert not re.search(r"\d[–,] ?[+−\d]+\.\d", shown[form]), shown[form]
+        (row, *_) = csv.DictReader(io.StringIO(shown["csv"]))
+        ends = [value for name, value in row.items() if name.endswith(("_low", "_high"))]
+        assert len(ends) > 5
+        assert not any(ends)
+        assert not re.search(r'"(low|high)": [^n]', shown["json"])
+        assert '"low": null' in shown["json"]
+
+
+OURS = [
+    {
+        "id": key,
+        "dataset": "arkitscenes",
+        "scene_name": scene,
+        "question_type": "object_counting",
+        "question": f"How many {thing}(s) are in this room?",
+        "ground_truth": truth,
+    }
+    for key, scene, thing, truth in (
+        (0, "41069025", "table", "4"),
+        (1, "41069025", "chair", "2"),
+        (2, "41069043", "table", "2"),
+    )
+]
+"""Rows of VSI-Bench (Apache-2.0)."""
+
+
+def test_a_file_of_vsi_bench_s_own_questions_is_vsi_bench(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "mine.jsonl", OURS)
+    run = ("run", "--model", "baseline:oracle", "--no-video", "--published", "--benchmark")
+    done = vicabench(*run, "mine.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "SenseNova-SI-1.1-8B" in done.stdout  # also rows that print an average alone
+    folder = "runs/mine.jsonl/baseline-oracle"
+    assert vicabench("score", folder, "--published").returncode == 0
+    assert vicabench("compare", folder, "--published", "ViCA2-7B").returncode == 0
+    write_jsonl(tmp_path / "other.jsonl", [*OURS[:2], {**OURS[2], "ground_truth": "3"}])
+    refuses(vicabench(*run, "other.jsonl"), "VSI-Bench", "--published")
+
+
+def test_a_run_that_is_not_finished_has_no_score(vicabench: Vicabench, tmp_path: Path) -> None:
+    rows = [{**row, "response": "A"} for row in rows_about(6)]
+    spent = {"response": None, "error": "budget: all 20 requests of --max-requests were sent"}
+    for name, left in (("whole", []), ("stopped", rows[20:])):
+        asked = [r | spent if r in left else r for r in rows]
+        write_run(tmp_path / name, f"lab/{name}", asked, benchmark="vsi-bench")
+    write_run(tmp_path / "killed", "lab/killed", rows, benchmark="vsi-bench")
+    write_jsonl(tmp_path / "killed" / "predictions.jsonl", rows[:20])
+    for name in ("stopped", "killed"):
+        said = "incomplete, so without a score: 20 of 60 questions answered, 40 not asked yet"
+        for form in ("terminal", "markdown", "latex"):
+            shown = vicabench("score", name, "--format", form).stdout
+            assert said in shown
+            assert not re.search(r"\d\.\d", shown), shown
+        (row,) = csv.DictReader(io.StringIO(vicabench("score", name, "--format", "csv").stdout))
+        assert {row[column] for column in ("average", "micro", "object_counting")} == {""}
+        estimates = json.loads(vicabench("score", name, "--format", "json").stdout)["runs"][0]
+        assert estimates["overall"]["mean"] is None
+        assert said in estimates["notes"]
+        refuses(vicabench("compare", "whole", name), "same questions", "20 are shared")
+        done = vicabench("compare", "whole", name, "--shared", "--format", "csv")
+        assert {r["questions"] for r in csv.DictReader(io.StringIO(done.stdout))} >= {"20"}
+        refuses(vicabench("compare", name, "--published", "ViCA2-7B"), "incomplete")
+        refuses(vicabench("figures", name, "--kind", "tasks"), "20 of 60 questions answered")

@@ -1,16 +1,20 @@
 """Published results as data: every file is read, every figure has its source."""
 
+from dataclasses import replace
+
 import pytest
 
 from vicabench.errors import ConfigError
 from vicabench.reference import (
+    are_vsi_bench,
     citations,
     curves,
     find_published,
     published_rows,
-    published_scores,
     thinking_curve,
 )
+from vicabench.reporting.figures.bars import GROUPS
+from vicabench.types import Question
 
 
 def test_the_curves_of_the_papers_are_there_point_by_point() -> None:
@@ -39,10 +43,26 @@ def test_printed_averages_that_do_not_follow_from_their_columns_are_found() -> N
     assert all(point.consistent for point in thinking_curve())
 
 
-def test_rows_with_an_average_alone_are_kept_apart_from_rows_with_tasks() -> None:
-    labels = [row.label for row in published_rows()]
-    assert "GPT-5" in labels
-    assert "GPT-5" not in [row.label for row in published_scores()]
+def test_every_group_of_rows_has_a_fill_of_its_own() -> None:
+    groups = {row.group for row in published_rows()}
+    assert groups == GROUPS.keys() > {"human", "chance", "specialised"}
+    assert len(set(GROUPS.values())) == len(GROUPS)
+
+
+def test_a_question_of_vsi_bench_is_known_by_id_scene_type_and_truth() -> None:
+    first = Question(
+        id="0", video="arkitscenes/41069025", task="object_counting", text="", answer="4"
+    )
+    moved = replace(first, video="videos/41069025.mp4", answer="4.0")
+    assert are_vsi_bench([first, moved])
+    assert not are_vsi_bench([])
+    others = (
+        replace(first, id="1"),
+        replace(first, video="41069043"),
+        replace(first, answer="5"),
+        replace(first, task="route_planning"),
+    )
+    assert not any(are_vsi_bench([first, other]) for other in others)
 
 
 def test_a_row_is_named_exactly_or_by_words_that_leave_one() -> None:

@@ -1,5 +1,6 @@
 """Figures: exact numbers behind them, text as text, the same bytes, nothing untrusted inside."""
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tests.runs import write_run
 from tests.support import Row, is_numeric, rows_about
@@ -133,6 +135,23 @@ def test_a_radar_says_intervals_only_where_it_draws_them(run: Run) -> None:
     scores = run.scores(OFFICIAL)
     assert "bootstrap" in texts(figures.radar([scores] * 3))
     assert "bootstrap" not in texts(figures.radar([scores] * 4))
+
+
+def test_a_difference_that_is_not_shown_is_a_hollow_mark(run: Run) -> None:
+    grades = run.grades(OFFICIAL)
+    equal = compare_runs(grades, grades, model_a="a", model_b="b")
+    figure = figures.differences([equal] * 7)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=300)
+    pixels = np.asarray(Image.open(picture).convert("L"))
+    axes = figure.axes[0]
+    marks = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert len(marks) == 7 * 9
+    for mark in marks:
+        x, y = axes.transData.transform((mark.get_xdata()[0], mark.get_ydata()[0]))
+        row, column = len(pixels) - 1 - round(3 * y), round(3 * x)  # 100 dots an inch, then 300
+        inside = pixels[row - 1 : row + 2, column - 1 : column + 2]
+        assert (inside > 200).sum() >= 6
 
 
 def test_medians_and_shares_agree_with_their_definitions() -> None:

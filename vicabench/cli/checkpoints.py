@@ -18,6 +18,7 @@ from rich.console import Console
 
 from vicabench import zoo
 from vicabench.adapters import find_adapter
+from vicabench.cli.output import check_published
 from vicabench.cli.progress import RunDisplay
 from vicabench.cli.running import (
     Request,
@@ -55,6 +56,7 @@ def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Result
     for model in request.models:
         find_adapter(model)
     benchmark = benchmark_of(request, terminal)
+    check_published(request.published, benchmark.name, benchmark.questions)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
     folders = folders_within(request, benchmark)
     todo = [m for m in request.models if not finished(request, benchmark, selected, m, folders[m])]

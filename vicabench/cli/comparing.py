@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicabench.cli.output import TERMINAL, check_format
+from vicabench.alike import check_pair
+from vicabench.cli.output import TERMINAL, check_format, is_vsi_bench
 from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
@@ -68,11 +69,15 @@ def compare(request: Request) -> None:
     _print(request, rule, paired, unpaired, [*gains, *gaps])
 
 
+def _is_run(name: str | None) -> bool:
+    return name is not None and Path(name).exists()
+
+
 def _to_subtract(name: str | None) -> tuple[list[Path], list[Published]]:
     """The run or the published row of this name, at most one of the two."""
     if name is None:
         return [], []
-    if Path(name).exists():
+    if _is_run(name):
         return [Path(name)], []
     try:
         return [], [find_published(name)]
@@ -94,30 +99,29 @@ def _check(request: Request) -> None:
             "--fixed lists questions, which a CSV of differences has no place for. Use --format "
             "json, which has the ids of all of them, or another format."
         )
+    if request.listed and request.table == "json":
+        raise ConfigError("--format json has the ids of all questions fixed: leave out --fixed.")
+    if request.shared and len(request.paths) < 2 and not _is_run(request.subtract):
+        raise ConfigError("--shared is about the questions of two runs: name a second run.")
 
 
 def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
-    grades_a, grades_b = a.grades(rule), b.grades(rule)
-    ids_a, ids_b = ({g.id: None for g in grades} for grades in (grades_a, grades_b))
-    only_a, only_b = [k for k in ids_a if k not in ids_b], [k for k in ids_b if k not in ids_a]
-    if (only_a or only_b) and not shared and len(only_a) < len(ids_a):
-        raise ConfigError(
-            f"{a.name} and {b.name} were not asked the same questions: "
-            f"{len(ids_a) - len(only_a)} are shared, {_some(only_a)} only in {a.path}, "
-            f"{_some(only_b)} only in {b.path}. Type the same command with --shared to compare "
-            "them on what they share."
-        )
+    if not shared:
+        check_pair(a, b)
+    grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
     notes = [*differing(a, b), *_run_notes(a), *_run_notes(b)]
     result = compare_runs(grades_a, grades_b, model_a=a.name, model_b=b.name, notes=notes)
     return Compared(a=a, b=b, result=result)
 
 
 def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
-    if run.benchmark not in (None, "vsi-bench"):
+    if not is_vsi_bench(run.benchmark, run.questions):
         raise ConfigError(
             f"'{row.label}' is a published row about VSI-Bench; {run.name} was asked "
             f"{run.benchmark}. Compare it with runs of its own benchmark."
         )
+    if run.incomplete:
+        raise ConfigError(f"{run.name} is {run.incomplete}: '{row.label}' has no peer in it.")
     scores = run.scores(rule)
     notes = list(_run_notes(run))
     if scores.overall.count != WHOLE:
@@ -132,9 +136,16 @@ def differing(a: Run, b: Run) -> Iterator[str]:
     if a.config and b.config:
         ours, theirs = a.config["config"], b.config["config"]
         for name in SETTINGS:
-            if ours.get(name) != theirs.get(name):
+            if ours.get(name) != theirs.get(name) and not (
+                name == "benchmark" and _both_ours(a, b)
+            ):
                 yield f"{name}: {ours.get(name)} in {a.name}, {theirs.get(name)} in {b.name}."
     yield from differing_questions(a, b)
+
+
+def _both_ours(a: Run, b: Run) -> bool:
+    """Whether both are about VSI-Bench, of which a local file has other names than the hub."""
+    return all(run.benchmark and is_vsi_bench(run.benchmark, run.questions) for run in (a, b))
 
 
 def differing_questions(a: Run, b: Run) -> Iterator[str]:
@@ -154,14 +165,6 @@ def differing_questions(a: Run, b: Run) -> Iterator[str]:
 
 def _run_notes(run: Run) -> Iterator[str]:
     return (f"{run.name}: {note}." for note in run.notes)
-
-
-def _some(ids: Sequence[str]) -> str:
-    """How many, and the first few by name."""
-    if not ids:
-        return "none"
-    named = ", ".join(ids[:3])
-    return f"{len(ids)} ({named}{', ...' if len(ids) > 3 else ''})"
 
 
 def _print(

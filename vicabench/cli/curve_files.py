@@ -24,7 +24,7 @@ from vicabench.reference import (
     Published,
     ThinkingPoint,
     curves,
-    published_scores,
+    published_rows,
     thinking_curve,
 )
 
@@ -97,7 +97,7 @@ def _chosen(
     """All of the reports, or the curves of these series alone."""
     everything, points = curves(), thinking_curve()
     if not names:
-        rows = [row for row in published_scores() if row.source in TABLES]
+        rows = [row for row in published_rows() if row.source in TABLES]
         return list(everything), points, rows
     wanted = {name.casefold() for name in names}
     known = {curve.series.casefold() for curve in everything} | {p.model.casefold() for p in points}

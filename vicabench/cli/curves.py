@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from vicabench.alike import check_alike
 from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
 from vicabench.cli.output import check_published
@@ -19,10 +20,11 @@ from vicabench.cli.screen import console, echo
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
+from vicabench.datasets import BENCHMARKS
 from vicabench.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, UserError
 from vicabench.grading.protocols import Protocol, find_protocol
-from vicabench.reference import curves, thinking_curve
+from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.cells import mean_text, range_text
 from vicabench.results import Run, load_run
 from vicabench.store import CONFIG
@@ -60,11 +62,31 @@ def draw_curves(request: CurveRequest) -> None:
     measured, complete = _drawable(run(request, protocol, terminal), terminal)
     for one in measured:
         _summary(one)
-    names = {one.name for one in measured}
-    overlaid = [c for c in curves() if request.run.published and c.series in names]
-    thinking = thinking_curve() if request.run.published else ()
+    overlaid, thinking = _overlaid(request, measured, terminal)
     _say_files(write_curves(request.out, request.formats, measured, overlaid, thinking), terminal)
     sys.exit(0 if complete else 1)
+
+
+def _overlaid(
+    request: CurveRequest, measured: Sequence[Series], terminal: Console
+) -> tuple[list[Curve], Sequence[ThinkingPoint]]:
+    """The published curves of these series, if asked for.
+
+    Where there are none that is a ConfigError, but said only where checkpoints were run for it.
+    """
+    if not request.run.published:
+        return [], ()
+    names = {one.name for one in measured}
+    overlaid = [curve for curve in curves() if curve.series in names]
+    thoughts = any(point.adoption for one in measured for point in one.points)
+    thinking = thinking_curve() if thoughts else ()
+    if not overlaid and not thinking:
+        known = ", ".join(curve.series for curve in curves())
+        said = f"No curve of {', '.join(sorted(names))} is published, but of {known}"
+        if request.folders:
+            raise ConfigError(f"{said}: leave out --published.")
+        say(terminal, f"{said}: --published adds nothing.")
+    return overlaid, thinking
 
 
 def _check(request: CurveRequest) -> None:
@@ -88,8 +110,8 @@ def _check(request: CurveRequest) -> None:
         raise ConfigError(
             f"--runs and --published-only run nothing: leave out {', '.join(unused)}."
         )
-    if not folders and not request.published_only:
-        check_published(request.run.published, request.run.benchmark)
+    if not folders and not request.published_only and request.run.benchmark in BENCHMARKS:
+        check_published(request.run.published, request.run.benchmark, ())
 
 
 def _from_checkpoints(
@@ -118,22 +140,30 @@ def _from_folders(
         load_run(folder) for place in request.folders for folder in _run_folders(place, terminal)
     ]
     for run in runs:
-        check_published(request.run.published, run.benchmark)
+        check_published(request.run.published, run.benchmark, run.questions)
     found = placed(runs)
     wanted = {name.casefold() for name in request.series}
     if unknown := wanted - {name.casefold() for name in found}:
         raise ConfigError(
             f"There is no run of {', '.join(sorted(unknown))} there, but of {', '.join(found)}."
         )
-    measured: list[Series | str] = []
+    drawn: dict[str, Mapping[float, Run]] = {}
     for name, by_percent in found.items():
         if wanted and name.casefold() not in wanted:
             continue
         if not wanted and len(by_percent) == 1:
             say(terminal, f"{name} is one run, not a curve: left out (--series {name} draws it).")
             continue
-        measured.append(_measured(name, by_percent, protocol, {}))
-    return measured
+        drawn[name] = by_percent
+    check_alike(
+        [next(iter(runs.values())) for runs in map(_finished, drawn.values()) if runs],
+        advice="Draw one series at a time, with --series.",
+    )
+    return [_measured(name, by_percent, protocol, {}) for name, by_percent in drawn.items()]
+
+
+def _finished(runs: Mapping[float, Run]) -> dict[float, Run]:
+    return {percent: run for percent, run in runs.items() if not run.incomplete}
 
 
 def _run_folders(place: Path, terminal: Console) -> list[Path]:

@@ -76,6 +76,8 @@ def fetch(
     _require_fetchable(name, *TRAINING_SETS)
     if include is not None:
         raise ConfigError(f"--include is for training data, not {name}.")
+    if questions_only and keep_zips:
+        raise ConfigError("--questions-only brings no zips: leave out --keep-zips.")
     from vicabench.datasets.fetch import fetch as fetch_data
     from vicabench.datasets.vsibench import default_folder
 

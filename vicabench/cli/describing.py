@@ -16,6 +16,7 @@ from vicabench.descriptions import descriptions
 from vicabench.engine.plan import select
 from vicabench.errors import ConfigError
 from vicabench.grading.grade import LIMIT
+from vicabench.reporting.cells import TOO_FEW
 from vicabench.reporting.sheets import Sheet, show_sheets
 from vicabench.results import Run, load_any
 from vicabench.shares import median_of
@@ -75,7 +76,7 @@ def _sheet(runs: Sequence[Run], prompt: str) -> Sheet:
             *(f"{run.name}: {run.part}" for run in runs if run.part),
             f"Prompt: {prompt}",
             "Words: the median over videos, with its 95% interval from a bootstrap over videos; "
-            "n/a: too few videos for one.",
+            f"{TOO_FEW}.",
         ),
     )
 

@@ -8,16 +8,21 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from vicabench.alike import check_alike, on_shared
+from vicabench.cli.comparing import differing
 from vicabench.cli.output import check_published
 from vicabench.cli.running import say
 from vicabench.cli.screen import console
 from vicabench.errors import ConfigError, DataError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import compare_runs
-from vicabench.reference import published_scores
+from vicabench.reference import published_rows
 from vicabench.reporting import figures
 from vicabench.reporting.figures.output import save
 from vicabench.results import Run, load_runs
+
+AVERAGES = "averages"
+SHARED = "Type the same command with --shared to draw what all of them were asked."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,7 @@ class FigureRequest:
     formats: tuple[str, ...]
     protocol: str
     published: bool
+    shared: bool
 
 
 def draw_figures(request: FigureRequest) -> None:
@@ -38,15 +44,11 @@ def draw_figures(request: FigureRequest) -> None:
     ConfigError for an unknown kind or format; DataError if a kind that was named is impossible
     with these runs, or all are. Without names, what is impossible is left out, and said.
     """
-    unknown = [name for name in request.kinds or () if name not in KINDS]
-    if unknown:
-        raise ConfigError(
-            f"There is no figure '{', '.join(unknown)}'. Figures are {', '.join(KINDS)}."
-        )
+    _check(request)
     protocol, terminal = find_protocol(request.protocol), console(stderr=True)
-    runs = load_runs(request.paths)
-    for run in runs:
-        check_published(request.published, run.benchmark)
+    runs = _runs(request)
+    for note in dict.fromkeys(note for run in runs[1:] for note in differing(runs[0], run)):
+        say(terminal, note)
     written = []
     for name in request.kinds or KINDS:
         try:
@@ -62,9 +64,39 @@ def draw_figures(request: FigureRequest) -> None:
     say(terminal, "Wrote " + ", ".join(str(file) for file in written))
 
 
+def _check(request: FigureRequest) -> None:
+    unknown = [name for name in request.kinds or () if name not in KINDS]
+    if unknown:
+        raise ConfigError(
+            f"There is no figure '{', '.join(unknown)}'. Figures are {', '.join(KINDS)}."
+        )
+    if request.published and request.kinds and AVERAGES not in request.kinds:
+        raise ConfigError(
+            f"--published adds rows to the figure {AVERAGES} alone: name that in --kind, too, or "
+            "leave out --published."
+        )
+
+
+def _runs(request: FigureRequest) -> list[Run]:
+    """The runs, on the same questions; ConfigError for runs that cannot stand side by side."""
+    runs = load_runs(request.paths)
+    if request.shared:
+        runs = on_shared(runs)
+    check_alike(runs, advice=SHARED)
+    for run in runs:
+        check_published(request.published, run.benchmark, run.questions)
+    return runs
+
+
 def _averages(runs: Sequence[Run], protocol: Protocol, published: bool) -> Figure:
-    rows = published_scores() if published else ()
-    return figures.averages([run.scores(protocol) for run in runs], rows)
+    scores = [run.scores(protocol) for run in runs]
+    missing = dict.fromkeys(task for row in scores for task in row.missing)
+    if published and missing:
+        raise DataError(
+            f"The runs have no questions of {', '.join(missing)}: their averages are not of the "
+            "tasks that published ones are. Leave out --published."
+        )
+    return figures.averages(scores, published_rows() if published else ())
 
 
 def _tasks(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
@@ -93,7 +125,7 @@ def _differences(runs: Sequence[Run], protocol: Protocol, _published: bool) -> F
 
 
 KINDS: Mapping[str, Callable[[Sequence[Run], Protocol, bool], Figure]] = {
-    "averages": _averages,
+    AVERAGES: _averages,
     "tasks": _tasks,
     "radar": _radar,
     "errors": lambda runs, protocol, _: figures.errors(runs, protocol),

@@ -29,10 +29,14 @@ def command(
     ] = "pdf,svg,png",
     protocol: ProtocolOption = "official",
     published: PublishedOption = False,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Draw only the questions that all runs were asked.")
+    ] = False,
 ) -> None:
     """Draw figures of runs: for one column or the width of a paper, readable in grey.
 
-    Differences are from the first run, on the questions shared with it.
+    Differences are from the first run. Runs on different questions are
+    refused unless --shared is given.
     """
     from vicabench.cli.output import figure_formats
 
@@ -47,5 +51,6 @@ def command(
             formats=formats,
             protocol=protocol,
             published=published,
+            shared=shared,
         )
     )

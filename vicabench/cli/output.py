@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vicabench import files
 from vicabench.cli.screen import console, echo
 from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
-from vicabench.reference import Published, published_scores
+from vicabench.reference import Published, are_vsi_bench, published_rows
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
 from vicabench.store import CONFIG, PREDICTIONS
-from vicabench.types import Scores
+from vicabench.types import Question, Scores
 
+VSI_BENCH = "vsi-bench"
 TERMINAL = "terminal"
 FIGURES = ("pdf", "svg", "png")
 
@@ -48,7 +49,7 @@ def print_table(
 
     `between` tells, where there are several protocols, how they differ in each run.
     """
-    others: Sequence[Published] = published_scores() if published else ()
+    others: Sequence[Published] = published_rows() if published else ()
     if name == TERMINAL:
         show(console(), rows, others)
         for found in between:
@@ -57,13 +58,21 @@ def print_table(
         echo(FORMATS[name](rows, others, between))
 
 
-def check_published(wanted: bool, benchmark: str | None) -> None:
-    """ConfigError if published rows would stand beside runs of another benchmark."""
-    if wanted and benchmark not in (None, "vsi-bench"):
+def check_published(wanted: bool, benchmark: str | None, questions: Iterable[Question]) -> None:
+    """ConfigError if published rows would stand beside runs of another benchmark.
+
+    A file of VSI-Bench's own questions is known by them, whatever it is called.
+    """
+    if wanted and not is_vsi_bench(benchmark, questions):
         raise ConfigError(
             f"Published rows are about VSI-Bench; beside {benchmark} they would compare nothing. "
             "Leave out --published."
         )
+
+
+def is_vsi_bench(benchmark: str | None, questions: Iterable[Question]) -> bool:
+    """Whether a benchmark is VSI-Bench by its name or by its questions; True for no name."""
+    return benchmark in (None, VSI_BENCH) or are_vsi_bench(questions)
 
 
 def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:

@@ -78,7 +78,7 @@ class RunningScore:
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Grade more predictions."""
         for p in predictions:
-            if self._protocol:
+            if self._protocol and p.asked:
                 self._scores[p.question.task].append(grade(p, self._protocol).score)
             self.failed += p.response is None
 

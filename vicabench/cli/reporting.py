@@ -170,8 +170,8 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
     first = runs[base]
     return [
         compare_runs(
-            first.grades(protocol),
-            run.grades(protocol),
+            first.asked_grades(protocol),
+            run.asked_grades(protocol),
             model_a=first.name,
             model_b=run.name,
             notes=differing(first, run),

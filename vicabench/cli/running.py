@@ -70,7 +70,7 @@ def run_all(request: Request) -> None:
     for model in request.models:
         find_adapter(model)  # a misspelt model is refused before the others are run
     benchmark = benchmark_of(request, terminal)
-    check_published(request.published, benchmark.name)
+    check_published(request.published, benchmark.name, benchmark.questions)
     selected = select(benchmark, limit=request.limit, tasks=request.tasks)
     folders = run_folders(request, benchmark, shard)
     asked = shard.of(selected) if shard else selected

@@ -37,6 +37,7 @@ def command(
     from vicabench.disagreement import disagreement
     from vicabench.errors import ConfigError
     from vicabench.grading.protocols import find_protocols
+    from vicabench.reference import published_rows
     from vicabench.reporting.files import table_json
     from vicabench.results import load_runs
 
@@ -46,11 +47,14 @@ def command(
     rules = find_protocols(protocol)
     runs = load_runs(paths)
     for run in runs:
-        check_published(published, run.benchmark)
+        check_published(published, run.benchmark, run.questions)
     rows = [run.scores(rule) for run in runs for rule in rules]
-    between = [disagreement(run, rules) for run in runs] if len(rules) > 1 else []
+    between = (
+        [disagreement(run, rules) for run in runs if not run.incomplete] if len(rules) > 1 else []
+    )
     if json_file:
-        write_file(json_file, table_json(rows, (), between) + "\n", keep=paths)
+        others = published_rows() if published else ()
+        write_file(json_file, table_json(rows, others, between) + "\n", keep=paths)
     if grades_file:
         lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
         write_file(grades_file, lines, keep=paths)

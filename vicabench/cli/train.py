@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,13 @@ from vicabench.errors import ConfigError
 if TYPE_CHECKING:
     from vica.training.config import TrainingConfig
 
+SHORTHANDS = {
+    "pack": "batch.pack",
+    "devices": "hardware.devices",
+    "save_every": "saving.every",
+    "out": "output",
+}
+"""The settings that have options of their own."""
 KEPT = "Checkpoints are kept. Once there is one, the same command with --resume last goes on."
 
 
@@ -60,19 +68,16 @@ def command(
     ] = None,
 ) -> None:
     """Train a model of the family by a recipe, or with --dry-run see what that would do."""
+    _refuse_ignored({name: value for name, value in locals().items() if value})
     from vicabench.adapters.extras import explained
 
     with explained(), interruptible(KEPT):
         if list_recipes:
             _list()
             return
-        shorthands = {
-            "batch.pack": pack,
-            "hardware.devices": devices,
-            "saving.every": None if save_every is None else _share(save_every),
-            "output": out,
-        }
-        given = [f"{name}={value}" for name, value in shorthands.items() if value is not None]
+        share = None if save_every is None else _share(save_every)
+        values = zip(SHORTHANDS.values(), (pack, devices, share, out), strict=True)
+        given = [f"{name}={value}" for name, value in values if value is not None]
         config = _config(recipe, data, media, [*given, *(settings or [])])
         if dry_run:
             from vicabench.cli.training_plan import print_plan
@@ -87,6 +92,24 @@ def command(
             check_made(config)
             folder = train(config, resume=resume)
             echo(f"{config.name} is in {folder}. Ask it: vicabench run --model {folder}")
+
+
+def _refuse_ignored(typed: Mapping[str, Any]) -> None:
+    """ConfigError for options that would say nothing beside others, or be overruled by them."""
+    spelled = {"recipe": str(typed.get("recipe")), "list_recipes": "--list", "settings": "--set"}
+    names = [spelled.get(name, "--" + name.replace("_", "-")) for name in typed]
+    if "list_recipes" in typed and len(typed) > 1:
+        names.remove("--list")
+        raise ConfigError(f"--list trains nothing: leave out {', '.join(names)}.")
+    if "dry_run" in typed and "resume" in typed:
+        raise ConfigError("--dry-run plans a run from its beginning: leave out --resume.")
+    told = [text.partition("=")[0].strip() for text in typed.get("settings", [])]
+    told += [name for option, name in SHORTHANDS.items() if option in typed]
+    if twice := sorted({name for name in told if told.count(name) > 1}):
+        raise ConfigError(
+            f"{', '.join(twice)} is set twice: --pack, --devices, --save-every and --out are short "
+            "for settings. Say it once."
+        )
 
 
 def _config(

@@ -34,7 +34,7 @@ def briefly(name: str, tail: Tail | None, fit: Fit | None) -> str:
 
 
 def points(found: Bounded) -> str:
-    """`+0.5 [−1.1, +2.0] points`; `n/a` where too few videos leave nothing to resample."""
+    """`+0.5 [−1.1, +2.0] points`; `n/a` where too few videos give no interval."""
     if math.isnan(found.low):
         return f"{signed(found.value)} [n/a] points"
     return f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}] points"

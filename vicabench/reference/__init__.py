@@ -1,18 +1,19 @@
 """Published results as data, each row with its source and each source with its citation.
 
 Scores of models, chance levels and people (`published_rows`), curves over the share of the
-training data (`curves`, `thinking_curve`), and the published checkpoints (`model_zoo`).
+training data (`curves`, `thinking_curve`), the published checkpoints (`model_zoo`), and which
+questions are VSI-Bench's (`are_vsi_bench`).
 """
 
 from vicabench.reference.checkpoints import ZooModel, model_zoo
 from vicabench.reference.citations import Citation, citations
 from vicabench.reference.curves import Curve, CurvePoint, ThinkingPoint, curves, thinking_curve
+from vicabench.reference.questions import are_vsi_bench
 from vicabench.reference.scores import (
     Published,
     find_published,
     matching,
     published_rows,
-    published_scores,
 )
 
 __all__ = [
@@ -22,12 +23,12 @@ __all__ = [
     "Published",
     "ThinkingPoint",
     "ZooModel",
+    "are_vsi_bench",
     "citations",
     "curves",
     "find_published",
     "matching",
     "model_zoo",
     "published_rows",
-    "published_scores",
     "thinking_curve",
 ]

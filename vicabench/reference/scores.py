@@ -59,11 +59,6 @@ def published_rows() -> tuple[Published, ...]:
     return tuple(_row(record) for name in FILES for record in records(name))
 
 
-def published_scores() -> tuple[Published, ...]:
-    """The published rows that print at least one task, in the order of the files."""
-    return tuple(row for row in published_rows() if row.tasks)
-
-
 def matching(words: str, text: str) -> bool:
     """Whether every word of `words` occurs in the text, whatever its case."""
     return all(word in text.casefold() for word in words.casefold().split())

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from vicabench.reference import Published
+from vicabench.stats import FEWEST_VIDEOS
 from vicabench.types import (
     EMPTY,
     TASKS,
@@ -27,12 +28,17 @@ VALID = "valid"
 WITH_VALID = (*COLUMNS, (VALID, "Valid"))
 Columns = Sequence[tuple[str, str]]
 NONE = "–"
-FEW_VIDEOS = 4  # in simulation 95% intervals cover 94% of the time and more from 3 videos on
+TOO_FEW = f"n/a: too few videos for one, which takes {FEWEST_VIDEOS} at least"
 WHOLE = 5130  # questions of VSI-Bench
 
 
 def estimate_of(scores: Scores, column: str) -> Estimate | None:
-    """The estimate that stands in a column; None for a task without questions."""
+    """The estimate that stands in a column; None for a task without questions or a score."""
+    found = _in_column(scores, column)
+    return None if found is None or math.isnan(found.mean) else found
+
+
+def _in_column(scores: Scores, column: str) -> Estimate | None:
     whole = {OVERALL: scores.overall, VALID: scores.valid}
     return whole.get(column) or scores.tasks.get(column)
 
@@ -50,12 +56,18 @@ def labels_of(rows: Sequence[Scores], between: str = " ") -> list[str]:
 
 
 def mean_text(estimate: Estimate) -> str:
-    """`63.0`: one decimal, as the papers print it."""
-    return f"{estimate.mean:.1f}"
+    """`63.0`: one decimal, as the papers print it; a dash where there is no score."""
+    return NONE if math.isnan(estimate.mean) else f"{estimate.mean:.1f}"
+
+
+def cell_text(estimate: Estimate) -> str:
+    """`63.0 [56.4–69.3]`; a dash where there is no score."""
+    mean = mean_text(estimate)
+    return mean if mean == NONE else f"{mean} [{range_text(estimate)}]"
 
 
 def range_text(estimate: Estimate) -> str:
-    """`56.4–69.3`; `n/a` where too few videos leave nothing to resample."""
+    """`56.4–69.3`; `n/a` where too few videos give no interval."""
     if math.isnan(estimate.low):
         return "n/a"
     return f"{_bound(estimate.low)}–{_bound(estimate.high)}"
@@ -63,7 +75,7 @@ def range_text(estimate: Estimate) -> str:
 
 def sizes(scores: Scores, columns: Columns = COLUMNS) -> tuple[list[str], list[str]]:
     """The numbers of questions and of videos that each column rests on."""
-    found = [estimate_of(scores, column) for column, _ in columns]
+    found = [_in_column(scores, column) for column, _ in columns]
     return (
         [NONE if e is None else str(e.count) for e in found],
         [NONE if e is None else str(e.clusters) for e in found],
@@ -81,11 +93,10 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
     protocols = ", ".join(dict.fromkeys(row.protocol for row in rows))
     notes = [
         f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
-        "intervals from a bootstrap over videos; n/a: too few videos for one."
+        f"intervals from a bootstrap over videos; {TOO_FEW}."
     ]
     micro = "; ".join(
-        f"{label} {mean_text(row.micro)} [{range_text(row.micro)}]"
-        for label, row in zip(labels_of(rows), rows, strict=True)
+        f"{label} {cell_text(row.micro)}" for label, row in zip(labels_of(rows), rows, strict=True)
     )
     notes.append(f"Micro, the mean over questions: {micro}.")
     if columns_of(rows) == WITH_VALID:
@@ -109,7 +120,7 @@ def _grouped(rows: Sequence[Scores], notes_on: Callable[[Scores], list[str]]) ->
 
 def _notes_on(row: Scores) -> list[str]:
     notes = list(row.notes)
-    if row.overall.failed:
+    if row.overall.failed and not math.isnan(row.overall.mean):
         notes.append(
             f"{row.overall.failed} of {row.overall.count} questions unanswered, counted as wrong."
         )
@@ -122,11 +133,11 @@ def _notes_on(row: Scores) -> list[str]:
         notes.append(_about_thinking(row.thinking))
     if row.missing:
         notes.append(f"no questions of {', '.join(row.missing)}; left out of Avg.")
-    few = [kind for kind, estimate in row.types.items() if estimate.clusters < FEW_VIDEOS]
+    few = [kind for kind, found in row.types.items() if found.clusters < FEWEST_VIDEOS]
     if few:
         notes.append(
-            f"fewer than {FEW_VIDEOS} videos with {', '.join(few)}; intervals that rest on them "
-            "are rough."
+            f"fewer than {FEWEST_VIDEOS} videos with {', '.join(few)}: what rests on them has no "
+            "interval."
         )
     return notes
 

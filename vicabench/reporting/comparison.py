@@ -6,7 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from vicabench.paired import Comparison, Difference
-from vicabench.reporting.cells import COLUMNS, FEW_VIDEOS, NONE, OVERALL, mean_text, range_text
+from vicabench.reporting.cells import (
+    COLUMNS,
+    NONE,
+    OVERALL,
+    TOO_FEW,
+    cell_text,
+)
 from vicabench.reporting.sheets import Sheet, stacked
 from vicabench.types import Estimate, Scores
 from vicabench.unpaired import UnpairedComparison
@@ -159,7 +165,7 @@ def _relation(p: float) -> str:
 
 
 def _score(estimate: Estimate | None) -> str:
-    return NONE if estimate is None else f"{mean_text(estimate)}\n[{range_text(estimate)}]"
+    return NONE if estimate is None else cell_text(estimate).replace(" ", "\n", 1)
 
 
 def _gains(comparison: AnyComparison) -> dict[str, Estimate]:
@@ -192,9 +198,9 @@ def _notes(comparison: Comparison) -> list[str]:
             f"On {comparison.shared} shared questions; left out: {comparison.only_a} that only "
             f"{comparison.model_a} was asked, {comparison.only_b} only {comparison.model_b}."
         )
-    few = [title for _, title, found in rows_of(comparison) if found.clusters < FEW_VIDEOS]
+    few = [title for _, title, found in rows_of(comparison) if math.isnan(found.estimate.low)]
     if few:
-        notes.append(f"Fewer than {FEW_VIDEOS} videos: rough intervals for {', '.join(few)}.")
+        notes.append(f"Intervals of {', '.join(few)} are {TOO_FEW}.")
     return notes
 
 

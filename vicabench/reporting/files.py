@@ -17,13 +17,12 @@ from vicabench.reporting.cells import (
     OVERALL,
     WITH_VALID,
     Columns,
+    cell_text,
     columns_of,
     estimate_of,
     labels_of,
-    mean_text,
     notes_on,
     printed_text,
-    range_text,
     sizes,
 )
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
@@ -119,7 +118,7 @@ def _cells(
 
 def _estimates(row: Scores, columns: Columns) -> list[str]:
     found = [estimate_of(row, column) for column, _ in columns]
-    return [NONE if e is None else f"{mean_text(e)} [{range_text(e)}]" for e in found]
+    return [NONE if e is None else cell_text(e) for e in found]
 
 
 def _csv_difference(told: Disagreement, difference: Difference) -> dict[str, Any]:
@@ -142,10 +141,9 @@ def _csv_row(row: Scores) -> dict[str, Any]:
 
 
 def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:
-    bounds = {"_low": estimate.low, "_high": estimate.high}
+    values = {"": estimate.mean, "_low": estimate.low, "_high": estimate.high}
     return {
-        column: f"{estimate.mean:.4f}",
-        **{column + k: "" if math.isnan(v) else f"{v:.4f}" for k, v in bounds.items()},
+        **{column + k: "" if math.isnan(v) else f"{v:.4f}" for k, v in values.items()},
         column + "_questions": estimate.count,
         column + "_videos": estimate.clusters,
     }

@@ -11,7 +11,7 @@ from typing import Any
 from vicabench.curves.verdict import signed
 from vicabench.judging.means import COLUMNS, Judged, Mean, changes
 from vicabench.judging.prompt import HIGHEST, LONGEST, LOWEST
-from vicabench.reporting.cells import FEW_VIDEOS, NONE
+from vicabench.reporting.cells import NONE, TOO_FEW
 from vicabench.reporting.sheets import Sheet
 from vicabench.stats import RESAMPLES, SEED
 from vicabench.text import csv_text
@@ -105,7 +105,7 @@ def _videos(means: Mapping[str, Mean]) -> int:
 
 
 def _notes(judged: Sequence[Judged]) -> Iterator[str]:
-    yield "Ranges are 95% intervals from a bootstrap over videos; n/a: too few videos for one."
+    yield f"Ranges are 95% intervals from a bootstrap over videos; {TOO_FEW}."
     for one in judged:
         if one.undescribed:
             yield f"{one.model}: videos without a description, counted as 0: {one.undescribed}."
@@ -119,8 +119,6 @@ def _notes(judged: Sequence[Judged]) -> Iterator[str]:
                 f"{one.model}: descriptions of which only the first {LONGEST:,} characters were "
                 f"judged: {one.cut}."
             )
-        if _videos(one.means) < FEW_VIDEOS:
-            yield f"{one.model}: fewer than {FEW_VIDEOS} videos; its intervals are rough."
         yield from (f"{one.model}: {note}" for note in one.notes)
 
 

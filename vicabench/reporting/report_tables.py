@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from vicabench.reporting.cells import mean_text, range_text
+from vicabench.reporting.cells import cell_text
 from vicabench.reporting.comparison import paired_sheet
 from vicabench.reporting.files import latex, markdown
 from vicabench.reporting.page.report import Report
@@ -52,8 +52,7 @@ def _outcomes(report: Report) -> Sheet:
     rows = []
     for row in report.scores:
         counts = (str(row.outcomes.get(name, 0)) for name in OUTCOMES)
-        valid = f"{mean_text(row.valid)} [{range_text(row.valid)}]"
-        rows.append((row.model, valid, *counts, str(row.valid.count)))
+        rows.append((row.model, cell_text(row.valid), *counts, str(row.valid.count)))
     return Sheet(
         title="What came of the questions",
         columns=("", "valid outputs", *OUTCOMES, "questions"),
@@ -67,7 +66,7 @@ def _protocols(report: Report) -> Sheet:
     rows = []
     for run in report.runs:
         found = [run.scores(protocol).overall for protocol in report.protocols]
-        rows.append((run.name, *(f"{mean_text(e)} [{range_text(e)}]" for e in found)))
+        rows.append((run.name, *map(cell_text, found)))
     return Sheet(
         title="Averages by protocol",
         columns=("", *(protocol.name for protocol in report.protocols)),

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vicabench.adapters.api.completion import Usage
-from vicabench.adapters.api.failures import BUDGET, CallError
+from vicabench.adapters.api.failures import CallError
 from vicabench.adapters.api.prices import Price
+from vicabench.predictions import BUDGET
 
 CALLS = ("sent", "retried", "answered", "failed", "unsent")
 TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")

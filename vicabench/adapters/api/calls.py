@@ -22,7 +22,6 @@ from vicabench.adapters.api.background import Background
 from vicabench.adapters.api.bodies import ask_plain, bounded, only_to
 from vicabench.adapters.api.completion import Completion, Usage
 from vicabench.adapters.api.failures import (
-    BUDGET,
     CONNECTION,
     MALFORMED,
     TIMEOUT,
@@ -34,6 +33,7 @@ from vicabench.adapters.api.prices import price_of
 from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
+from vicabench.predictions import BUDGET
 from vicabench.runtime import within
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ class Calls:
                 "--max-cost needs to know what tokens cost: give --prices FILE, with the prices "
                 "of your contract. vicabench comes with none."
             )
+        if options.max_retries == 0 and "retry_wait" in options.given():
+            raise ConfigError("--max-retries 0 tries nothing again: leave out --retry-wait.")
         self.options, self._keys = options, keys
         self.account = Account(
             max_requests=options.max_requests,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vicabench.adapters.api.completion import Usage
 
-BUDGET, TIMEOUT, CONNECTION, HTTP = "budget", "timeout", "connection", "http"
+TIMEOUT, CONNECTION, HTTP = "timeout", "connection", "http"
 REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed"
 UPLOAD = "upload"
 TRANSIENT_STATUS = frozenset({408, 409, 429})

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -29,8 +31,16 @@ from vicabench.reporting.figures.style import (
 from vicabench.reporting.figures.whiskers import whiskers
 from vicabench.types import Estimate, Scores
 
-GROUPS = {"proprietary": "#E8E2D0", "open-source": PALE, "vica": "#7f9bc4", "ablation": "#b9c8e0"}
-"""Fill of published bars by their group; others are as open-source."""
+GROUPS = {
+    "proprietary": ("#E8E2D0", ""),
+    "open-source": (PALE, ""),
+    "specialised": ("#ffffff", "----"),
+    "vica": ("#7f9bc4", ""),
+    "ablation": ("#b9c8e0", "\\\\\\\\"),
+    "human": ("#ffffff", "////"),
+    "chance": ("#ffffff", "...."),
+}
+"""Fill and hatching of published bars by their group, which differ in grey as well."""
 _BAR = 0.155  # inches a row of horizontal bars takes
 
 
@@ -55,7 +65,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
         if isinstance(row, Scores):
             _our_bar(axes, place, row.overall)
         else:
-            axes.barh(place, mean, 0.72, color=GROUPS.get(row.group, PALE), ec=FAINT, lw=0.4)
+            _published_bar(axes, place, mean, row.group)
             axes.annotate(
                 f"{mean:.1f}", (mean, place), (2, 0), textcoords="offset points",
                 va="center", fontsize=TINY,
@@ -64,12 +74,19 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     axes.set_ylim(-0.6, len(ordered) - 0.4)
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlim(0, min(108, max(5.0, 1.22 * ordered[-1][0])))
+    reach = max([ordered[-1][0], *(s.overall.high for s in scores if s.overall.high >= 0)])
+    axes.set_xlim(0, min(118, max(5.0, 1.22 * reach)))
     axes.set_xlabel("Average score (%)")
     axes.tick_params(axis="y", length=0)
     _group_names(figure, axes, printed, ours=bool(scores))
     footer(figure, _about(scores, printed))
     return figure
+
+
+def _published_bar(axes: Axes, place: int, mean: float, group: str, **more: Any) -> None:
+    fill, hatch = GROUPS[group]
+    with mpl.rc_context({"hatch.color": FAINT}):
+        axes.barh(place, mean, 0.72, facecolor=fill, ec=FAINT, lw=0.4, hatch=hatch, **more)
 
 
 def _label(row: Published, times: int) -> str:
@@ -95,7 +112,7 @@ def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, 
     if ours:
         axes.barh(0, 0, color=look(0).colour, label="measured here")
     for group in there:
-        axes.barh(0, 0, color=GROUPS[group], ec=FAINT, lw=0.4, label=names.get(group, group))
+        _published_bar(axes, 0, 0, group, label=names.get(group, group))
     if there:
         legend(figure, *axes.get_legend_handles_labels())
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from vicabench.stats import FEWEST_VIDEOS
 from vicabench.types import Scores
 
-INTERVALS = "Intervals: 95%, bootstrap over videos."
+HOW = f"95%, bootstrap over videos, none of fewer than {FEWEST_VIDEOS}"
+INTERVALS, BANDS = f"Intervals: {HOW}.", f"Bands: {HOW}."
 
 
 def basis(scores: Sequence[Scores]) -> str:

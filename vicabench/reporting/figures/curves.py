@@ -14,7 +14,7 @@ from vicabench.curves.measure import Series
 from vicabench.curves.verdict import briefly, saturation, signed
 from vicabench.reference import Curve
 from vicabench.reporting.cells import COLUMNS, WHOLE, estimate_of
-from vicabench.reporting.figures.basis import basis
+from vicabench.reporting.figures.basis import BANDS, basis
 from vicabench.reporting.figures.style import (
     FAINT,
     INK,
@@ -92,7 +92,7 @@ def curve_tasks(series: Sequence[Series]) -> Figure:
         axes.set_xlabel(DATA, fontsize=TINY)
     legend(figure, *panels[0, 0].get_legend_handles_labels())
     rows = [point.scores for one in series for point in one.points]
-    footer(figure, f"{basis(rows)} Bands: 95%, bootstrap over videos. The panels' scales differ.")
+    footer(figure, f"{basis(rows)} {BANDS} The panels' scales differ.")
     return figure
 
 
@@ -235,7 +235,7 @@ def _about(
     series: Sequence[Series], curves: Sequence[Curve], drawn: Sequence[Trace], *, labelled: bool
 ) -> str:
     rows = [point.scores for one in series for point in one.points]
-    parts = [f"{basis(rows)} Bands: 95%, bootstrap over videos."] if rows else []
+    parts = [f"{basis(rows)} {BANDS}"] if rows else []
     parts.append(
         "Stars: the highest averages" + (", flattered as the best of several." if rows else ".")
     )

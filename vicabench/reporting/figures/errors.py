@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
+from vicabench.reporting.figures.basis import HOW
 from vicabench.reporting.figures.style import (
     COLUMN,
     INK,
@@ -167,6 +168,6 @@ def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> st
     videos = ", ".join(dict.fromkeys(f"{len({g.video for g in a}):,}" for a in asked))
     return (
         f"n = {counts} numeric questions in {videos} videos; protocol {protocol.name}. Medians "
-        "with 95% intervals, bootstrap over videos; none: questions without a readable number. "
+        f"with intervals ({HOW}); “none”: questions without a readable number. "
         "Beyond 1/16 and 16: in the outermost bins."
     )

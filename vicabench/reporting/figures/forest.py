@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vicabench.curves.verdict import signed
 from vicabench.paired import Comparison, Difference
-from vicabench.reporting.figures.basis import spread
+from vicabench.reporting.figures.basis import HOW, spread
 from vicabench.reporting.figures.style import (
     COLUMN,
     FAINT,
@@ -72,6 +72,8 @@ def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: b
         fmt=drawn.marker,
         color=drawn.colour,
         mfc=drawn.colour if p < CERTAIN else "white",
+        ms=4,
+        mew=0.8,
         lw=1.0,
         capsize=1.5,
     )
@@ -87,7 +89,6 @@ def _about(comparisons: Sequence[Comparison]) -> str:
     videos = spread(comparison.overall.clusters for comparison in comparisons)
     protocols = ", ".join(dict.fromkeys(comparison.protocol for comparison in comparisons))
     return (
-        f"n = {shared} shared questions in {videos} videos; protocol {protocols}. Paired 95% "
-        f"intervals, bootstrap over videos; filled: p < {CERTAIN}, permutation over videos, "
-        "tasks after Holm."
+        f"n = {shared} shared questions in {videos} videos; protocol {protocols}. Paired "
+        f"intervals: {HOW}. Filled: p < {CERTAIN}, permutation over videos, tasks after Holm."
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +15,7 @@ from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, sty
 from vicabench.results import Run
 from vicabench.stats import score_run
 from vicabench.text import printable
-from vicabench.types import Scores
+from vicabench.types import QUESTION_TYPES, Scores
 
 DATASETS = {"scannet": "ScanNet", "scannetpp": "ScanNet++", "arkitscenes": "ARKitScenes"}
 ROOM = "room_size_estimation"
@@ -73,7 +72,8 @@ def _bars(
     runs: Sequence[Run], protocol: Protocol, groups: Mapping[str, str], *, says: str
 ) -> Figure:
     names = list(dict.fromkeys(groups.values()))
-    scored = [{name: _within(run, protocol, groups, name) for name in names} for run in runs]
+    kinds, rest = _comparable(runs, protocol, groups)
+    scored = [{n: _within(run, protocol, groups, n, kinds) for n in names} for run in runs]
     figure = blank(COLUMN, 2.0, says=says)
     axes = figure.add_subplot()
     rows = [
@@ -86,18 +86,33 @@ def _bars(
     axes.set_ylabel("Average score (%)")
     legend(figure, *axes.get_legend_handles_labels())
     left_out = sum(v not in groups for v in set(_videos(runs[0], protocol)))
-    rest = f" {left_out} videos in no group." if left_out else ""
-    missing = sorted({task for one in scored for s in one.values() if s for task in s.missing})
-    lacking = f" Groups without questions of a task average the others ({', '.join(missing)})."
-    bare = any(math.isnan(s.overall.low) for one in scored for s in one.values() if s)
-    few = " Bars without one rest on too few videos." if bare else ""
-    text = f"Protocol {protocol.name}. {INTERVALS}{few}{rest}{lacking if missing else ''}"
+    strangers = f" {left_out} videos in no group." if left_out else ""
+    lacking = f" Left out, for not every group has such questions: {', '.join(rest)}."
+    text = f"Protocol {protocol.name}. {INTERVALS}{strangers}{lacking if rest else ''}"
     footer(figure, text)
     return figure
 
 
-def _within(run: Run, protocol: Protocol, groups: Mapping[str, str], name: str) -> Scores | None:
-    grades = [g for g in run.grades(protocol) if groups.get(g.video) == name]
+def _comparable(
+    runs: Sequence[Run], protocol: Protocol, groups: Mapping[str, str]
+) -> tuple[set[str], list[str]]:
+    """The question types that every group has, which alone may be averaged, and the others."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        for grade in run.grades(protocol):
+            if grade.video in groups:
+                found.setdefault(groups[grade.video], set()).add(grade.task)
+    common = set.intersection(*found.values()) if found else set()
+    if not common:
+        raise DataError("No question type is asked in all of these groups of videos.")
+    every = set.union(*found.values())
+    return common, [kind for kind in QUESTION_TYPES if kind in every - common]
+
+
+def _within(
+    run: Run, protocol: Protocol, groups: Mapping[str, str], name: str, kinds: Collection[str]
+) -> Scores | None:
+    grades = [g for g in run.grades(protocol) if groups.get(g.video) == name and g.task in kinds]
     return score_run(grades, model=run.name) if grades else None
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
+from vicabench.reporting.figures.basis import INTERVALS
 from vicabench.reporting.figures.style import (
     COLUMN,
     INK,
@@ -95,5 +96,5 @@ def _about(runs: Sequence[Run], protocol: Protocol, kinds: Sequence[str]) -> str
     return (
         f"n = {len(grades):,} multiple-choice questions in {len({g.video for g in grades})} "
         f"videos; protocol {protocol.name}. Without a readable letter, left out: "
-        f"{', '.join(f'{count:,}' for count in silent)}. Intervals: 95%, bootstrap over videos."
+        f"{', '.join(f'{count:,}' for count in silent)}. {INTERVALS}"
     )

@@ -87,7 +87,7 @@ _LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     (0, (6, 1, 1, 1, 1, 1)),
     (0, (2, 2)),
 )
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+_MARKERS = ("o", "s", "^", "D", "v", "<")  # each has room inside, so that hollow ones can be told
 _HATCHES = ("", "////", "\\\\\\\\", "xxx", "---", "|||")
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from vicabench.errors import DataError
+from vicabench.alike import check_alike
+from vicabench.errors import DataError, UserError
 from vicabench.grading.protocols import Protocol
 from vicabench.reporting.figures.bars import averages, tasks
 from vicabench.reporting.figures.errors import errors
@@ -36,6 +37,11 @@ class Gallery:
 def gallery(report: Report) -> Gallery:
     """The averages always; the rest for up to `FEW` runs, where there is something to draw."""
     found = Gallery(drawings=[], notes=[])
+    try:
+        check_alike(report.runs, advice="Report them one by one.")
+    except UserError as error:
+        found.notes.append(f"The figures, which show runs side by side, are left out: {error}")
+        return found
     if len(report.runs) > FEW:
         found.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
     for draw, wide in _figures(report, report.protocols[0]):

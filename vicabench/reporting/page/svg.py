@@ -48,6 +48,7 @@ def inline_svg(text: str) -> Inlined:
     except ET.ParseError as error:
         raise DataError(f"A figure is no SVG ({error}).") from None
     _clean(root)
+    _inherit(root)
     colours = {name for node in root.iter() for name in _coloured(node)}
     root.attrib = {**ROOT, **root.attrib, "focusable": "false"}
     svg = Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704  (cleaned just now)
@@ -66,6 +67,23 @@ def _clean(node: ET.Element) -> None:
         outside = name in ("href", LINK) and not node.attrib[name].startswith(("#", "data:image/"))
         if outside or name.lower().startswith("on"):
             del node.attrib[name]
+
+
+def _inherit(root: ET.Element) -> None:
+    """Drop the colours of marks that get their own where they are used.
+
+    Style sheets do not reach into what `use` shows: a colour of the mark itself would stay as it
+    is in the dark.
+    """
+    used: dict[str, list[ET.Element]] = {}
+    for node in root.iter(f"{{{SVG}}}use"):
+        shown = node.get("href") or node.get(LINK) or ""
+        used.setdefault(shown.removeprefix("#"), []).append(node)
+    for node in root.iter():
+        uses = used.get(node.get("id", ""), [])
+        for name in ("fill", "stroke"):
+            if uses and all(name in use.attrib for use in uses):
+                node.attrib.pop(name, None)
 
 
 def _coloured(node: ET.Element) -> list[str]:

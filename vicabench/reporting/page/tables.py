@@ -31,7 +31,7 @@ MANY = 12  # kinds of errors shown
 
 def cell(estimate: Estimate | None) -> Row:
     """Mean and interval as texts, and as numbers for the whisker where there is an interval."""
-    if estimate is None:
+    if estimate is None or math.isnan(estimate.mean):
         return {"mean": NONE, "range": "", "whisker": None}
     whisker = None if math.isnan(estimate.low) else estimate
     return {"mean": mean_text(estimate), "range": range_text(estimate), "whisker": whisker}
@@ -63,8 +63,10 @@ def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
 
 def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
     """A cell a protocol: the average, and how far it is from the first one's."""
-    told = disagreement(run, protocols)
     cells = [{**cell(run.scores(protocol).overall), "gap": ""} for protocol in protocols]
+    if run.incomplete:
+        return cells
+    told = disagreement(run, protocols)
     for found, difference in zip(cells[1:], told.differences, strict=True):
         read = sum(difference.read.values())
         gap = difference_text(difference.points.overall).replace("\n", " ")

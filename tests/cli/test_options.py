@@ -1,0 +1,159 @@
+"""No option is ignored in silence: each is used whatever else is given, or refused by name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.support import rows_about, write_jsonl
+from vicabench.cli.main import app
+from vicabench.errors import UserError
+
+VIDEO = "--frames --workers --prefetch --video-timeout --decoder --frame-cache"
+WHERE = "--executor --shard --answer-timeout"
+ASKED = "--benchmark --limit --retry-errors --seed"
+
+USED = {
+    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format",
+    "score": "--protocol --format --published --json --grades",
+    "ask": "--model --frames --video-timeout --decoder --json",
+    "canonicalize": "--model --out --max-new-tokens --retry-errors",
+    "describe": f"{ASKED} {VIDEO} {WHERE} --model --series --prompt --out --max-new-tokens",
+    "judge": "--model --out --format --max-new-tokens --retry-errors",
+    "verify": "--model --benchmark --limit --frames --max-new-tokens --json",
+    "merge": "--out --partial",
+    "import": "--out --model --benchmark",
+    "compare": "--protocol --format --published --subtract",
+    "published": "--model --thinking --curves --zoo --format",
+    "figures": "--out --kind --format --protocol --shared",
+    "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
+    "report": "--out --format --protocol --compare",
+    "demo": "--out --scenes --test-scenes --seed --blind --from-scratch",
+    "doctor": "--frame-cache --json",
+    "train": "--list --dry-run --data --media",
+    "data fetch": "--data --revision --repo --questions-only",
+    "data unpack": "--data --repo --keep-zips",
+    "data rooms": "--out --scenes --seed --questions --workers",
+    "data training-rooms": "--out --scenes --seed --grey",
+    "data list": "",
+    "models list": "",
+    "models fetch": "",
+    "models show": "--frames",
+    "models init": "--out --size --family --seed",
+}
+"""The options that each command uses whatever else is given."""
+
+ROOMS = "--benchmark own.jsonl"
+BASELINE = f"run {ROOMS} --model baseline:random --no-video"
+OPENAI = f"run {ROOMS} --model openai:any"
+REFUSED = {
+    # What models of another kind have no use for, `run` says when it opens them.
+    **{f"{BASELINE} {name} {value}": name for name, value in (
+        ("--device", "cpu"), ("--dtype", "float32"), ("--attention", "eager"),
+        ("--time-instruction", ""), ("--blind", ""), ("--group-size", 2), ("--vision-batch", 2),
+        ("--compile", ""), ("--max-new-tokens", 9), ("--wording", "vsi-bench"),
+        ("--base-url", "http://x"), ("--image-size", 99), ("--jpeg-quality", 9),
+        ("--as-frames", ""), ("--concurrency", 2), ("--request-timeout", 9), ("--max-retries", 2),
+        ("--retry-wait", 2),
+        ("--max-requests", 9), ("--max-cost", 9), ("--prices", "p.json"),
+        ("--frames", 8), ("--workers", 2), ("--prefetch", 2), ("--video-timeout", 9),
+        ("--decoder", "pyav"), ("--frame-cache", "c"), ("--frame-cache-size", "1GB"),
+        ("--data", "d"), ("--subset", "pruned"), ("--published", ""), ("--address", "h:1"),
+        ("--gpus-per-worker", 1), ("--replicas", 2),
+    )},
+    f"{BASELINE} --executor here --devices cpu": "--devices",
+    "run --model baseline:random --no-video --videos d": "--videos",
+    f"run {ROOMS} --model baseline:random --frame-cache-size 1GB": "--frame-cache",
+    f"{OPENAI} --max-cost 2": "--prices",
+    f"{OPENAI} --max-retries 0 --retry-wait 2": "--retry-wait",
+    f"{OPENAI} --device cpu": "--device",
+    "ask clip.mp4 --model baseline:random": "baseline:random",
+    "canonicalize p.jsonl --model hf:x/y --concurrency 3": "--concurrency",
+    "canonicalize p.jsonl --model openai:x --max-cost 2": "--prices",
+    "verify --model baseline:random --subset pruned": "--subset",
+    "verify --model baseline:random --data d": "--data",
+    "verify --model baseline:random --videos d": "--videos",
+    "import jsonl p.jsonl --out r --subset pruned": "--subset",
+    "import jsonl p.jsonl --out r --data d": "--data",
+    "import lmms-eval p.jsonl --out r --column a=b": "--column",
+    "compare p.jsonl --published ViCA2-7B --shared": "--shared",
+    "compare p.jsonl --published ViCA2-7B --fixed 3": "--fixed",
+    "compare p.jsonl q.jsonl --fixed 3 --format json": "--fixed",
+    "published --thinking --task route_planning": "--task",
+    "published --zoo --source ViCA2": "--source",
+    "published --zoo --curves": "--curves",
+    "figures p.jsonl --kind tasks --published": "--published",
+    "scaling-curve --published-only --published": "--published",
+    "scaling-curve --published-only --evict": "--evict",
+    "scaling-curve --published-only --evict-all": "--evict",
+    "scaling-curve --published-only --run-folders d": "--run-folders",
+    "scaling-curve --published-only --no-video": "--no-video",
+    "scaling-curve --published-only --models a b": "--models",
+    "scaling-curve --published-only --runs .": "--runs",
+    "scaling-curve --runs . --limit 3": "--limit",
+    "scaling-curve --runs . --seed 3": "--seed",
+    "report p.jsonl --format latex --frames 3": "--frames",
+    "report p.jsonl --format latex --benchmark rooms": "--benchmark",
+    "report p.jsonl --format latex --videos .": "--videos",
+    "report p.jsonl --frames 0 --workers 2": "--workers",
+    "report p.jsonl --frames 0 --video-timeout 9": "--video-timeout",
+    "train --list --pack 2": "--pack",
+    "train --list --set batch.pack=2": "--set",
+    "train vica2-rooms --list": "vica2-rooms",
+    "train vica2-rooms --dry-run --resume last": "--resume",
+    "train vica2-rooms --devices 2 --set hardware.devices=3": "--devices",
+    "train vica2-rooms --save-every 5% --set saving.every=0.1": "--save-every",
+    "train vica2-rooms --out a --set output=b": "--out",
+    "data fetch vsi-bench --include a*": "--include",
+    "data fetch vsi-bench --questions-only --keep-zips": "--keep-zips",
+    "data fetch vica-322k --keep-zips": "--keep-zips",
+    "models show vica-tiny --hiera-frames 2": "Hiera",
+    "models show vica-tiny --hiera-stage 2": "Hiera",
+    "models show vica-tiny --hiera-pool 2": "Hiera",
+}  # fmt: skip
+"""Commands that have an option which would say nothing there, and what the refusal names."""
+
+ALIKE = dict.fromkeys(
+    ("describe", "scaling-curve", "ask", "verify", "canonicalize", "judge"), "run"
+)
+"""Commands that check options by the same code as another one."""
+
+
+def options_of(command: Any, *path: str) -> Iterator[tuple[str, set[str]]]:
+    """The name of every command below this one, and its options."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options_of(inner, *path, name)
+    if not hasattr(command, "commands"):
+        found = {max(p.opts, key=len) for p in command.params if p.param_type_name == "option"}
+        yield " ".join(path), found - {"--help"}
+
+
+def test_every_option_is_used_or_refused_where_it_would_say_nothing() -> None:
+    known = {name: set(typed.split()) for name, typed in USED.items()}
+    for typed in REFUSED:
+        words = typed.split()
+        name = " ".join(words[:2]) if words[0] in ("data", "models") else words[0]
+        known[name].update(word for word in words if word.startswith("--"))
+    for name, options in options_of(typer.main.get_command(app)):
+        unknown = options - known[name] - known[ALIKE.get(name, name)]
+        assert not unknown, f"{name}: say in this file where {unknown} are refused"
+
+
+@pytest.mark.parametrize("typed", REFUSED)
+def test_an_option_that_would_say_nothing_is_refused(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    rows = rows_about(1)
+    write_jsonl(tmp_path / "own.jsonl", rows)
+    for name in ("p.jsonl", "q.jsonl"):
+        write_jsonl(tmp_path / name, [{**row, "response": "A"} for row in rows])
+    for name in ("clip.mp4", "clip0.mp4"):
+        (tmp_path / name).touch()
+    done = CliRunner().invoke(app, typed.split())
+    assert isinstance(done.exception, UserError), done.output
+    assert REFUSED[typed] in str(done.exception)

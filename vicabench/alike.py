@@ -1,0 +1,79 @@
+"""Were runs asked the same questions, so that their scores may stand side by side?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vicabench.errors import ConfigError, DataError
+from vicabench.results import Run
+
+SHARED = "Type the same command with --shared to compare them on what they share."
+
+
+def check_alike(runs: Sequence[Run], *, advice: str = SHARED) -> None:
+    """Check that every run is finished and was asked the questions of the first.
+
+    Raises:
+        ConfigError: naming the run that is incomplete, or two runs and what only one was asked.
+        DataError: for runs that share no question, or an id that stands for two questions.
+    """
+    for run in runs:
+        if run.incomplete:
+            raise ConfigError(f"{run.name} is {run.incomplete}. Finish it, or leave it out.")
+    for run in runs[1:]:
+        check_pair(runs[0], run, advice=advice)
+
+
+def check_pair(a: Run, b: Run, *, advice: str = SHARED) -> None:
+    """The same for two runs, on the questions that they were asked so far."""
+    ids_a, ids_b = _shared_with(a, b), b.asked()
+    only_a, only_b = [k for k in ids_a if k not in ids_b], [k for k in ids_b if k not in ids_a]
+    if only_a or only_b:
+        raise ConfigError(
+            f"{a.name} and {b.name} were not asked the same questions: "
+            f"{len(ids_a) - len(only_a)} are shared, {_some(only_a)} only in {a.path}, "
+            f"{_some(only_b)} only in {b.path}. {advice}"
+        )
+
+
+def on_shared(runs: Sequence[Run]) -> list[Run]:
+    """The runs, each as if it had been asked only what all of them were asked.
+
+    Raises:
+        DataError: for runs that share no question, or an id that stands for two questions.
+    """
+    ids = set(runs[0].asked())
+    for run in runs[1:]:
+        _shared_with(runs[0], run)
+        ids &= set(run.asked())
+    if not ids:
+        raise DataError("No question was asked of all these runs.")
+    return [run.only(ids) for run in runs]
+
+
+def _shared_with(a: Run, b: Run) -> dict[str, tuple[str, str]]:
+    """What `a` was asked, checked to be the same questions as those of these ids in `b`."""
+    asked_a, asked_b = a.asked(), b.asked()
+    shared = [key for key in asked_a if key in asked_b]
+    if not shared:
+        raise DataError(
+            f"{a.name} and {b.name} share no question, so there is nothing to compare. Compare "
+            "runs of the same benchmark."
+        )
+    for key in shared:
+        if asked_a[key] != asked_b[key]:
+            (video_a, task_a), (video_b, task_b) = asked_a[key], asked_b[key]
+            raise DataError(
+                f"Question {key} is {task_a} about {video_a} in {a.name}, and {task_b} about "
+                f"{video_b} in {b.name}: these are not runs on the same questions. Compare runs "
+                "of the same benchmark."
+            )
+    return asked_a
+
+
+def _some(ids: Sequence[str]) -> str:
+    """How many, and the first few by name."""
+    if not ids:
+        return "none"
+    named = ", ".join(ids[:3])
+    return f"{len(ids)} ({named}{', ...' if len(ids) > 3 else ''})"
