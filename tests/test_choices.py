@@ -82,7 +82,7 @@ def test_no_options_are_none(options: Any) -> None:
     ids=range(12),
 )
 def test_options_without_a_certain_letter_are_refused(options: Any) -> None:
-    with pytest.raises(DataError, match="options?|label"):
+    with pytest.raises(DataError, match=r"options?|label"):
         spelled(options)
 
 

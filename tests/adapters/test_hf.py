@@ -84,7 +84,7 @@ def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
         made = processor(text=[text], images=[images], return_tensors="pt", **options)
         new = model.generate(**made, max_new_tokens=NEW, do_sample=False)
         ids = new[0, made["input_ids"].shape[1] :]
-        yield processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        yield processor.tokenizer.decode(ids, skip_special_tokens=True)
 
 
 def test_every_class_that_reads_images_runs_rooms_to_a_table(place: Path) -> None:

@@ -22,7 +22,7 @@ from vicabench.datasets import jsonl as own
 from vicabench.errors import UserError
 from vicabench.grading.protocols import PROTOCOLS, find_protocol
 from vicabench.importing import folder as importing
-from vicabench.importing import jsonl, lmms_eval, vlmevalkit
+from vicabench.importing import jsonl, lmms_eval, official, vlmevalkit
 from vicabench.importing.rows import Source
 from vicabench.reporting.files import FORMATS
 from vicabench.results import load_run

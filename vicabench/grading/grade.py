@@ -21,7 +21,8 @@ from vicabench.types import (
     Question,
 )
 
-LIMIT = "length"  # what `stop` says of a reply that ended at the limit of new tokens
+LIMITS = ("length", "cell")
+"""What `stop` says of a reply that ended at the limit of new tokens, or of a spreadsheet's cell."""
 
 
 def grade(prediction: Prediction, protocol: Protocol) -> Grade:
@@ -63,6 +64,6 @@ def _outcome(read: str | None, reply: str | None, stop: str | None) -> str:
         return FAILED
     if read is not None:
         return ANSWERED
-    if stop == LIMIT:
+    if stop in LIMITS:
         return TRUNCATED
     return UNREADABLE if reply.strip() else EMPTY
