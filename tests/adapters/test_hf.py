@@ -206,6 +206,18 @@ def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> Non
         list(adapter.answer(video, QUESTIONS))
 
 
+def test_a_reply_keeps_its_white_space(place: Path, video: Video) -> None:
+    adapter = adapter_of(place / "llava_onevision")
+    space = adapter.reader.inputs.processor.tokenizer.convert_tokens_to_ids("Ġ")
+
+    def only_space(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(logits).index_fill(-1, torch.tensor([space]), 1.0)
+
+    adapter.reader.model.lm_head.register_forward_hook(only_space)
+    answers = list(adapter.answer(video, QUESTIONS))
+    assert [answer.response for answer in answers] == [" " * NEW] * len(QUESTIONS)
+
+
 def write_language_model(folder: Path) -> Path:
     """A tiny random Qwen2, which reads text alone."""
     tokenizer = tokenizer_of(KINDS["qwen2_vl"])

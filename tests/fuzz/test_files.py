@@ -121,6 +121,18 @@ def test_the_files_of_lmms_eval(tmp_path: Path, sample: bytes, results: Any) -> 
         imported(tmp_path, lmms_eval.read(tmp_path / "d_samples_vsibench.jsonl"))
 
 
+LOG = json.loads((FIXTURE.parent / "official" / "run" / "vsibench.json").read_text("utf-8"))
+
+
+@fuzzed
+@given(log=damaged(LOG).map(line_of) | torn(line_of(LOG)), results=damaged(RESULTS))
+def test_the_files_of_the_official_harness(tmp_path: Path, log: bytes, results: Any) -> None:
+    (tmp_path / "vsibench.json").write_bytes(log)
+    (tmp_path / "results.json").write_bytes(line_of(results))
+    with suppress(UserError):
+        imported(tmp_path, official.read(tmp_path))
+
+
 CELLS = {
     "index": 1, "video": "scannet/a.mp4", "question_type": "object_rel_distance", "question": "Q?",
     "candidates": "['A. left', 'B. right']", "answer": "A", "prediction": "A",

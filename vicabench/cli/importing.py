@@ -42,8 +42,8 @@ def say(imported: Imported, benchmark: Benchmark | None, out: Path, *, shown: in
         )
     if imported.cut:
         lines.append(
-            f"Cut off by the spreadsheet, whose cells hold 32,767 characters: {imported.cut} of the "
-            "replies. Have VLMEvalKit write PRED_FORMAT=tsv."
+            f"Cut off by the spreadsheet, whose cells hold 32,767 characters: {imported.cut} of "
+            "the replies. Have VLMEvalKit write PRED_FORMAT=tsv."
         )
     if imported.regraded:
         lines.append(f"Regraded: {imported.regraded.note}.")

@@ -21,8 +21,8 @@ from vicabench.types import (
     Question,
 )
 
-LIMITS = ("length", "cell")
-"""What `stop` says of a reply that ended at the limit of new tokens, or of a spreadsheet's cell."""
+LIMIT = "length"  # what `stop` says of a reply that ended at the limit of new tokens
+LIMITS = (LIMIT, "cell")  # or that a spreadsheet's cell cut off
 
 
 def grade(prediction: Prediction, protocol: Protocol) -> Grade:

@@ -111,13 +111,13 @@ def _cells(path: Path) -> Iterator[tuple[Any, ...]]:
         """Reads shared texts as they are stored: openpyxl drops every `x005F_` from them."""
 
         def read_strings(self) -> None:
-            part = self.package.find(SHARED_STRINGS)
+            part = self.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
             if part is None:
                 return
             with self.archive.open(part.PartName[1:]) as file:
                 items = (node for _, node in iterparse(file))
-                texts = (n for n in items if n.tag == f"{{{SHEET_MAIN_NS}}}si")
-                self.shared_strings = [Text.from_tree(node).content for node in texts]
+                texts = (Text.from_tree(n) for n in items if n.tag == f"{{{SHEET_MAIN_NS}}}si")
+                self.shared_strings = [text.content if text else "" for text in texts]
 
     # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
     reader = Reader(path, read_only=True, data_only=False)
