@@ -60,6 +60,20 @@ def test_the_questions_tell_whether_a_task_was_pruned(
     assert subset_of(tmp_path / "run") == subset
 
 
+def test_samples_of_another_subset_than_asked_for_are_refused(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    row = read_jsonl(SAMPLES)[0]["vsibench_overall"]
+    rows = [{**row, "id": place, "pruned": place < 2768} for place in range(5130)]
+    write_jsonl(tmp_path / "test.jsonl", rows)
+    ours = ("--out", "r", "--model", "m", "--benchmark", "vsi-bench", "--data", ".")
+    file = samples(tmp_path, "vsibench_debiased_multiimage")
+    refuses(vicabench("import", "lmms-eval", file, *ours), "debiased", "by its name")
+    file = samples(tmp_path, "vsibench_pruned")
+    asked = vicabench("import", "lmms-eval", file, *ours, "--subset", "pruned")
+    refuses(asked, "full", "by its questions", "--subset full")
+
+
 def own_questions(folder: Path) -> list[Row]:
     """The fixture's questions as a benchmark."""
     documents = [row["vsibench_overall"] for row in read_jsonl(SAMPLES)]

@@ -12,7 +12,7 @@ from vicabench.engine.provenance import provenance
 from vicabench.errors import DataError, RunFolderError
 from vicabench.importing.joining import OrderError, Questions
 from vicabench.importing.regrading import Regraded, regraded
-from vicabench.importing.rows import Record, Source
+from vicabench.importing.rows import Record, Row, Source
 from vicabench.importing.sheets import CUT
 from vicabench.importing.subset import judged_subset
 from vicabench.predictions import Prediction, prediction_of
@@ -52,12 +52,33 @@ def collect(source: Source, benchmark: Benchmark | None) -> Imported:
     good = [row for _, row in rows if not isinstance(row, DataError)]
     subset = judged_subset(source.subset, good, sure=source.subset_sure)
     _refuse_other_subset(source, subset, benchmark)
-    questions = Questions(benchmark) if benchmark else None
-    found: dict[str, tuple[str, Prediction]] = {}
-    scores: dict[str, float] = {}
+    found, problems = _read(source.file.name, rows, Questions(benchmark) if benchmark else None)
+    if not found:
+        first = f" The first problem: {problems[0]}" if problems else ""
+        raise DataError(
+            f"None of the {len(problems)} rows of {source.file} can be read.{first} What the file "
+            "does not hold can come from the benchmark: --benchmark vsi-bench."
+        )
+    predictions = tuple(prediction for prediction, _ in found)
+    scores = {p.question.id: row["score"] for p, row in found if row.get("score") is not None}
+    return Imported(
+        predictions=predictions,
+        problems=tuple(problems),
+        model=_model(source, good),
+        subset=subset,
+        regraded=regraded(predictions, scores),
+    )
+
+
+def _read(
+    file: str, rows: Sequence[Row], questions: Questions | None
+) -> tuple[list[tuple[Prediction, Record]], list[str]]:
+    """The predictions with the rows that they are from, and what is wrong with the other rows."""
+    found: list[tuple[Prediction, Record]] = []
+    places: dict[str, str] = {}
     problems: list[str] = []
     for place, row in rows:
-        where = f"{source.file.name}, {place}"
+        where = f"{file}, {place}"
         if isinstance(row, DataError):
             problems.append(f"{where}: {row}")
             continue
@@ -69,26 +90,12 @@ def collect(source: Source, benchmark: Benchmark | None) -> Imported:
             problems.append(str(error))
             continue
         key = prediction.question.id
-        if key in found:
-            problems.append(f"{where}: id {key} stands already in {found[key][0]}.")
-            continue
-        found[key] = (place, prediction)
-        if (score := row.get("score")) is not None:
-            scores[key] = score
-    if not found:
-        first = f" The first problem: {problems[0]}" if problems else ""
-        raise DataError(
-            f"None of the {len(problems)} rows of {source.file} can be read.{first} What the file "
-            "does not hold can come from the benchmark: --benchmark vsi-bench."
-        )
-    predictions = tuple(p for _, p in found.values())
-    return Imported(
-        predictions=predictions,
-        problems=tuple(problems),
-        model=_model(source, good),
-        subset=subset,
-        regraded=regraded(predictions, scores),
-    )
+        if key in places:
+            problems.append(f"{where}: id {key} stands already in {places[key]}.")
+        else:
+            places[key] = place
+            found.append((prediction, row))
+    return found, problems
 
 
 def _model(source: Source, rows: Sequence[Record]) -> str | None:
