@@ -17,7 +17,7 @@ MAX_FILE, MAX_FUNCTION = 450, 40
 
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.config", "vicabench.errors"}
-NOUNS |= {"vicabench.options", "vicabench.descriptions"}
+NOUNS |= {"vicabench.options", "vicabench.descriptions", "vicabench.choices"}
 NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
@@ -27,6 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.options": set(),
     "vicabench.types": {"vicabench.options"},
     "vicabench.config": set(),
+    "vicabench.choices": {"vicabench.errors"},
     "vicabench.descriptions": {"vicabench.types"},
     "vicabench.errors": set(),
     "vicabench.ending": set(),
@@ -80,7 +81,8 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.datasets", "vicabench.engine.children", "vica.video"}
     | {"vicabench.engine.decoder_process"},
     "vicabench.importing": FILES
-    | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
+    | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"}
+    | {"vicabench.datasets.subsets", "vicabench.grading"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench import files
+from vicabench.choices import LETTERS, spelled
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
@@ -156,17 +157,30 @@ def _question(record: Record, where: str) -> Question:
     if not isinstance(task, str) or task not in (*TASK_OF_TYPE, DESCRIPTION):
         known = ", ".join(QUESTION_TYPES)
         raise DataError(f"{where}: question_type {task!r} is none of {known}.")
-    options = record.get("options") or ()
-    if not isinstance(options, list | tuple):
-        raise DataError(f"{where}: options must be a list or null, not {options!r}.")
+    options = _options(task, record.get("options"), where)
     return Question(
         id=_name(record, "id", where),
         video=_video(record, where),
         task=task,
         text=str(record.get("question") or ""),
-        answer=_truth(task, record["ground_truth"], where),
-        options=tuple(str(option) for option in options),
+        answer=_truth(task, record["ground_truth"], options, where),
+        options=options,
     )
+
+
+def _options(task: str, value: Any, where: str) -> tuple[str, ...]:
+    """The options as `A. text` ..., whatever their spelling."""
+    if task == DESCRIPTION:
+        return ()
+    try:
+        options = spelled(value)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    if options and TASK_OF_TYPE[task].kind == NUMERIC:
+        raise DataError(f"{where}: {task} asks for a number and takes no options.")
+    if len(options) == 1:
+        raise DataError(f"{where}: {task} needs two or more options, not {options[0]!r}.")
+    return options
 
 
 def _video(record: Record, where: str) -> str:
@@ -188,7 +202,7 @@ def _name(record: Record, key: str, where: str) -> str:
     return str(value)
 
 
-def _truth(task: str, value: Any, where: str) -> str:
+def _truth(task: str, value: Any, options: tuple[str, ...], where: str) -> str:
     truth = str(value).strip()
     if task == DESCRIPTION:
         return ""
@@ -199,8 +213,9 @@ def _truth(task: str, value: Any, where: str) -> str:
             good = False
         wanted = "a positive number"
     else:
-        good = len(truth) == 1 and truth.isalpha()
-        wanted = "an option's letter"
+        letters = LETTERS[: len(options)] or LETTERS
+        good = len(truth) == 1 and truth.upper() in letters
+        wanted = f"an option's letter, {letters[0]} to {letters[-1]}"
     if not good:
         raise DataError(
             f"{where}: the ground truth of a {task} question is {wanted}, not {value!r}."

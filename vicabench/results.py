@@ -218,15 +218,20 @@ def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> lis
     """What an imported run says about the file it came from, and a derived one about its making."""
     derived = [printable(note_on(config, predictions))] if is_derived(config) else []
     found = [start["imported"] for start in config["starts"] if "imported" in start]
-    return derived + [
-        printable(f"imported from {origin['from']}, {origin['file']}")
-        + (
-            f"; {origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
-            if origin["unreadable"]
-            else ""
+    return derived + [printable(_imported(origin)) for origin in found]
+
+
+def _imported(origin: Mapping[str, Any]) -> str:
+    notes = [f"imported from {origin['from']}, {origin['file']}"]
+    if origin["unreadable"]:
+        notes.append(
+            f"{origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
         )
-        for origin in found
-    ]
+    if cut := origin.get("cut"):
+        notes.append(f"replies cut off at the 32,767 characters of a spreadsheet's cell: {cut}")
+    if scores := origin.get("scores"):
+        notes.append(scores["note"])
+    return "; ".join(notes)
 
 
 def _name(path: Path, config: Mapping[str, Any] | None) -> str:

@@ -215,6 +215,7 @@ OUTCOMES = (ANSWERED, UNREADABLE, EMPTY, TRUNCATED, FAILED)
     failed      there is no reply: an error, or never answered
     answered    the protocol read a finite number or a single letter, right or wrong
     truncated   it read nothing, and the reply ended at the limit of tokens (`stop` is `length`)
+                or of a spreadsheet's cell (`cell`)
     empty       the reply is nothing but white space
     unreadable  it read nothing in a whole reply
 """

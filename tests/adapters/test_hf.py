@@ -84,7 +84,7 @@ def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
         made = processor(text=[text], images=[images], return_tensors="pt", **options)
         new = model.generate(**made, max_new_tokens=NEW, do_sample=False)
         ids = new[0, made["input_ids"].shape[1] :]
-        yield processor.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        yield processor.tokenizer.decode(ids, skip_special_tokens=True)
 
 
 def test_every_class_that_reads_images_runs_rooms_to_a_table(place: Path) -> None:
@@ -204,6 +204,18 @@ def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> Non
         adapter.reader.model.lm_head.weight.fill_(float("nan"))
     with pytest.raises(ScoresError, match="not numbers"):
         list(adapter.answer(video, QUESTIONS))
+
+
+def test_a_reply_keeps_its_white_space(place: Path, video: Video) -> None:
+    adapter = adapter_of(place / "llava_onevision")
+    space = adapter.reader.inputs.processor.tokenizer.convert_tokens_to_ids("Ġ")
+
+    def only_space(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(logits).index_fill(-1, torch.tensor([space]), 1.0)
+
+    adapter.reader.model.lm_head.register_forward_hook(only_space)
+    answers = list(adapter.answer(video, QUESTIONS))
+    assert [answer.response for answer in answers] == [" " * NEW] * len(QUESTIONS)
 
 
 def write_language_model(folder: Path) -> Path:

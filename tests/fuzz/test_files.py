@@ -22,7 +22,7 @@ from vicabench.datasets import jsonl as own
 from vicabench.errors import UserError
 from vicabench.grading.protocols import PROTOCOLS, find_protocol
 from vicabench.importing import folder as importing
-from vicabench.importing import jsonl, lmms_eval, vlmevalkit
+from vicabench.importing import jsonl, lmms_eval, official, vlmevalkit
 from vicabench.importing.rows import Source
 from vicabench.reporting.files import FORMATS
 from vicabench.results import load_run
@@ -119,6 +119,18 @@ def test_the_files_of_lmms_eval(tmp_path: Path, sample: bytes, results: Any) -> 
     (tmp_path / "d_results.json").write_bytes(line_of(results))
     with suppress(UserError):
         imported(tmp_path, lmms_eval.read(tmp_path / "d_samples_vsibench.jsonl"))
+
+
+LOG = json.loads((FIXTURE.parent / "official" / "run" / "vsibench.json").read_text("utf-8"))
+
+
+@fuzzed
+@given(log=damaged(LOG).map(line_of) | torn(line_of(LOG)), results=damaged(RESULTS))
+def test_the_files_of_the_official_harness(tmp_path: Path, log: bytes, results: Any) -> None:
+    (tmp_path / "vsibench.json").write_bytes(log)
+    (tmp_path / "results.json").write_bytes(line_of(results))
+    with suppress(UserError):
+        imported(tmp_path, official.read(tmp_path))
 
 
 CELLS = {

@@ -32,9 +32,9 @@ def answered(row: Row) -> Row:
     if is_numeric(row["question_type"]):
         response = "none" if clip % 7 == 0 else str(float(row["ground_truth"]) / 2)
     video = f"{('scannet', 'arkitscenes')[clip % 2]}/{row['video']}"
-    # What no XML can hold stands in a video's name and in an option's letter.
+    # What no XML can hold stands in a video's name and in an option.
     odd = {"video": "odd\x01\ud800/clip0"} if clip == 11 else {"video": video}
-    options = row["options"] and ["\x0b. up", *row["options"]] if clip == 11 else row["options"]
+    options = row["options"] and [*row["options"], "D. \x0bup"] if clip == 11 else row["options"]
     return {**row, **odd, "options": options, "response": response}
 
 

@@ -13,10 +13,10 @@ SHOWN = 10  # problems that are printed one by one
 
 def command(
     harness: Annotated[
-        str, typer.Argument(help="lmms-eval, vlmevalkit or jsonl.", metavar="HARNESS")
+        str, typer.Argument(help="official, lmms-eval, vlmevalkit or jsonl.", metavar="HARNESS")
     ],
     path: Annotated[
-        Path, typer.Argument(help="The file of per-sample outputs, or lmms-eval's output folder.")
+        Path, typer.Argument(help="The file of per-sample outputs, or the harness's output folder.")
     ],
     *,
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
@@ -38,9 +38,10 @@ def command(
 ) -> None:
     """Turn what another harness answered into a run folder.
 
-    lmms-eval: the samples file that --log_samples writes. vlmevalkit: its
-    xlsx or tsv of predictions. jsonl: any file with one answer a line. What
-    the file does not hold (videos, ground truths) comes from --benchmark.
+    official: the vsibench.json of the benchmark authors' harness, and
+    lmms-eval: its samples file, both written by --log_samples. vlmevalkit:
+    its xlsx, tsv or json of predictions. jsonl: any file with one answer a
+    line. What the file does not hold comes from --benchmark.
     Exit code 1: some rows could not be read; each is named.
     """
     from vicabench.cli.importing import load, say
@@ -57,7 +58,7 @@ def command(
     elif subset != "full" or data is not None:
         raise ConfigError("--subset and --data belong to --benchmark vsi-bench: name that too.")
     imported = collect(source, questions)
-    name = model or source.model
+    name = model or imported.model or source.model
     if name is None:
         raise ConfigError(f"{source.file} does not name its model. Say so: --model NAME.")
     write_run(out, source, imported, model=name, benchmark=questions)

@@ -39,6 +39,13 @@ def say(imported: Imported, benchmark: Benchmark | None, out: Path, *, shown: in
             f"{missing} of {len(benchmark.questions)} questions of {benchmark.name} are not in "
             "the file; they are no part of this run."
         )
+    if imported.cut:
+        lines.append(
+            f"Cut off by the spreadsheet, whose cells hold 32,767 characters: {imported.cut} of "
+            "the replies. Have VLMEvalKit write PRED_FORMAT=tsv."
+        )
+    if imported.regraded:
+        lines.append(f"Regraded: {imported.regraded.note}.")
     videos = len({p.question.video for p in imported.predictions})
     lines.append(
         f"{len(imported.predictions)} answers about {videos} videos are in {out}"

@@ -7,6 +7,8 @@ own. Row order changed between revisions, so everything is joined by id (arXiv 2
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,21 @@ PRUNED_PARQUET, PRUNED_LIST, DEBIASED_PARQUET = (
     "test_debiased.parquet",
 )
 SUBSET_FILES = (PRUNED_PARQUET, PRUNED_LIST, DEBIASED_PARQUET)
+
+
+COUNTS = {"full": 5130, "debiased": 2362, "pruned": 2768}
+"""The questions of each subset, as published."""
+LAST_ID = 5155
+
+
+@cache
+def published_pruned_ids() -> frozenset[str]:
+    """Return the ids that VSI-Bench-Debiased leaves out, where there is no data set to ask.
+
+    Source: github vision-x-nyu/test-set-training @472257c (arXiv 2511.04655).
+    """
+    file = resources.files("vicabench.datasets") / "pruned_ids.txt"
+    return frozenset(file.read_text(encoding="utf-8").split())
 
 
 def select(

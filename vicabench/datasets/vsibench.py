@@ -15,15 +15,13 @@ from vicabench.datasets import fetched, jsonl, parquet
 from vicabench.datasets.cache import cache_dir
 from vicabench.datasets.paths import refuse_links_out
 from vicabench.datasets.records import read_records
-from vicabench.datasets.subsets import SUBSETS, select
+from vicabench.datasets.subsets import COUNTS, SUBSETS, select
 from vicabench.errors import ConfigError, DataError
 from vicabench.types import Benchmark, Question
 
 NAME = "vsi-bench"
 QUESTION_FILES = ("test-00000-of-00001.parquet", "test.jsonl")
 """The files that hold all questions, the first of them that exists is read."""
-
-PUBLISHED_COUNTS = {"full": 5130, "debiased": 2362, "pruned": 2768}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +101,7 @@ def check_unchanged(file: Path, record: fetched.Fetched | None) -> None:
 
 def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None:
     """Require the published number of questions of the published data set, some of any other."""
-    expected = PUBLISHED_COUNTS[subset]
+    expected = COUNTS[subset]
     if repo == fetched.REPO and len(questions) != expected:
         raise DataError(
             f"The subset {subset!r} of {repo} has {expected} questions, but {len(questions)} were "

@@ -22,6 +22,7 @@ from vicabench.types import (
 )
 
 LIMIT = "length"  # what `stop` says of a reply that ended at the limit of new tokens
+LIMITS = (LIMIT, "cell")  # or that a spreadsheet's cell cut off
 
 
 def grade(prediction: Prediction, protocol: Protocol) -> Grade:
@@ -63,6 +64,6 @@ def _outcome(read: str | None, reply: str | None, stop: str | None) -> str:
         return FAILED
     if read is not None:
         return ANSWERED
-    if stop == LIMIT:
+    if stop in LIMITS:
         return TRUNCATED
     return UNREADABLE if reply.strip() else EMPTY

@@ -3,7 +3,8 @@
 Written anew from what that code does, so that the time stays proportional to the text: every
 step reads the reply a fixed number of times. One corner differs: a reply that is a Python list
 of more than `LONGEST_LIST` characters is unreadable. (A ground truth of 0, which VLMEvalKit
-compares by absolute error, is refused when predictions are read.)
+compares by absolute error, is refused when predictions are read.) Replies pass through a file that
+it reads with pandas, so that those in `MISSING` are none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ from vicabench.grading.words import TO_TWENTY
 TAIL = 800  # characters at the end in which a conclusion is looked for
 TAIL_LINES = 6
 LONGEST_LIST = 10_000
+
+MISSING = frozenset(
+    [
+        *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
+        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"),
+    ]
+)
+"""Texts that pandas reads as missing values (`pandas.read_csv`, `na_values`)."""
 
 INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0xFEFF))
 OPEN_ANSWER = re.compile(r"<\s*answer\b", re.IGNORECASE)
@@ -48,6 +57,8 @@ WORD = re.compile(rf"\b(?:{'|'.join(TO_TWENTY)})\b", re.IGNORECASE)
 
 def read_choice(reply: str, _options: Sequence[str]) -> str | None:
     """The letter A to F (to J in answer tags) at the first place of the cascade that has one."""
+    if reply in MISSING:
+        return None
     text = _clean(reply)
     steps = (_in_answer_tags, _before_closing_tag, _in_last_lines, _after_phrase, _only_one)
     return next((letter.upper() for step in steps if (letter := step(text))), None)
@@ -55,7 +66,7 @@ def read_choice(reply: str, _options: Sequence[str]) -> str | None:
 
 def read_number(reply: str, _unit: str) -> float | None:
     """The number in answer tags, else the last after the reasoning, else the last of all."""
-    first = _first_of_list(reply)
+    first = None if reply in MISSING else _first_of_list(reply)
     if first is None:
         return None
     text = WORD.sub(lambda word: str(TO_TWENTY[word[0].lower()]), _clean(first))

@@ -13,6 +13,7 @@ from vicabench.importing.rows import Source
 
 HARNESSES = {
     "lmms-eval": "vicabench.importing.lmms_eval",
+    "official": "vicabench.importing.official",
     "vlmevalkit": "vicabench.importing.vlmevalkit",
 }
 

@@ -13,7 +13,7 @@ from vicabench.importing.rows import Record, Source, each
 COLUMNS = (
     "id", "video", "dataset", "scene_name", "question_type", "question", "options",
     "ground_truth", "response", "parts", "error", "stop", "prompt_tokens", "new_tokens", "seconds",
-    "usage",
+    "usage", "model",
 )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Per-sample outputs of lmms-eval: `DATE_samples_TASK.jsonl`, as `--log_samples` writes them.
 
-Since 0.5 the document of a sample stands under the names of the task's metrics, before that
-under `doc`. `resps` holds the raw reply; it is left out where filters changed nothing. The
-model and the version stand in `DATE_results.json` beside it.
+Since 0.4 the document of a sample stands under the names of the task's metrics, before that
+under `doc`; samples without either have the document's number, the prompt and the truth.
+`resps` holds the raw reply; it is left out where filters changed nothing. The model and the
+version stand in `DATE_results.json` beside it.
 """
 
 from __future__ import annotations
@@ -15,55 +16,76 @@ from typing import Any
 
 from vicabench.errors import DataError
 from vicabench.importing.lines import json_lines
-from vicabench.importing.rows import Record, Source, each
+from vicabench.importing.rows import Record, Source, each, frames_in, own_score, without_secrets
 
 FILES = "*_samples_*vsibench*.jsonl"
-SUBSETS = {"vsibench": "full", "vsibench_debiased": "debiased", "vsibench_pruned": "pruned"}
+SUBSETS = {
+    "vsibench": "full",
+    "vsibench_multiimage": "full",
+    "vsibench_debiased": "debiased",
+    "vsibench_debiased_multiimage": "debiased",
+    "vsibench_pruned": "pruned",
+}
+UNSURE = ("vsibench_pruned",)  # every released version loads the full set for it
 NAME = re.compile(r"(?P<date>.*)_samples_(?P<task>.*)\.jsonl")
-DOCUMENT = ("id", "dataset", "scene_name", "question_type", "question", "options", "ground_truth")
+DOCUMENT = (
+    *("id", "dataset", "scene_name", "question_type", "question", "options", "ground_truth"),
+    "pruned",
+)
 
 
 def read(path: Path) -> Source:
     """Read a samples file, or the one samples file of VSI-Bench in a folder."""
-    file = _only_file(path) if path.is_dir() else path
+    file = only_file(path, FILES) if path.is_dir() else path
     name = NAME.fullmatch(file.name)
-    results = _results(file.with_name(f"{name['date']}_results.json")) if name else {}
-    config = results.get("config")
-    settings = config if isinstance(config, dict) else {}
+    task = name["task"] if name else ""
+    results = results_in(file.with_name(f"{name['date']}_results.json")) if name else {}
+    settings = _object(results.get("config"))
+    loaded = _object(_object(results.get("configs")).get(task)).get("dataset_name")
     return Source(
         harness="lmms-eval",
         file=file,
-        rows=each(json_lines(file), _record),
+        rows=each(json_lines(file), sample),
         model=(model or None) if isinstance(model := results.get("model_name"), str) else None,
-        subset=SUBSETS.get(name["task"]) if name else None,
+        subset=loaded if loaded in SUBSETS.values() else SUBSETS.get(task),
+        subset_sure=task not in UNSURE or loaded in SUBSETS.values(),
+        frames=frames_in(settings.get("model_args")),
         details={
             "version": _version(results),
             "commit": results.get("git_hash"),
-            "task": name["task"] if name else None,
+            "task": task or None,
             "model_type": settings.get("model"),
-            "model_args": settings.get("model_args"),
+            "model_args": without_secrets(settings.get("model_args")),
             "gen_kwargs": settings.get("gen_kwargs"),
         },
     )
 
 
-def _only_file(folder: Path) -> Path:
-    found = sorted(folder.rglob(FILES))
+def only_file(folder: Path, pattern: str) -> Path:
+    """The one file below a folder that a pattern names; DataError naming what there is else."""
+    found = sorted(folder.rglob(pattern))
     if len(found) != 1:
         names = ", ".join(str(file) for file in found[:5]) or "none"
-        raise DataError(f"{folder} must hold one {FILES} (found: {names}). Name the file.")
+        raise DataError(
+            f"{folder} must hold one {pattern} (found: {names}). "
+            + ("Name the file." if found else "The harness writes it with --log_samples.")
+        )
     return found[0]
 
 
-def _results(file: Path) -> dict[str, Any]:
+def results_in(file: Path) -> Record:
     """The results beside the samples; nothing where they were not kept."""
     if not file.exists():
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not the results of lmms-eval ({error}).") from None
-    return content if isinstance(content, dict) else {}
+        raise DataError(f"{file} is not the results of the harness ({error}).") from None
+    return _object(content)
+
+
+def _object(value: Any) -> Record:
+    return value if isinstance(value, dict) else {}
 
 
 def _version(results: Record) -> str | None:
@@ -72,21 +94,35 @@ def _version(results: Record) -> str | None:
     return None if version is None or str(version).startswith("unknown") else str(version)
 
 
-def _record(row: Record) -> Record:
-    documents = [row.get("doc"), *row.values()]
-    document = next((d for d in documents if isinstance(d, Mapping) and "question_type" in d), None)
-    if document is None:
-        raise DataError("no document with a question_type: was the task vsibench?")
+def sample(row: Record) -> Record:
+    """One logged sample as a row; DataError where it is no sample of the task."""
     counts = _only(row.get("token_counts"))
     tokens = counts if isinstance(counts, Mapping) else {}
+    documents = documents_of(row)
+    asked = _asked(row) if not documents else documents[0]
     reply = _reply(row)
     return {
-        **{key: document[key] for key in DOCUMENT if key in document},
+        **{key: asked[key] for key in (*DOCUMENT, "position", "prompt") if key in asked},
         "response": reply,
         "error": "lmms-eval: no reply" if reply is None else None,
         "prompt_tokens": tokens.get("input_tokens"),
         "new_tokens": tokens.get("output_tokens"),
+        "score": own_score(*documents),
     }
+
+
+def documents_of(row: Record) -> list[Record]:
+    """The question of a sample with its grade, wherever it stands, as often as it stands there."""
+    found = [row.get("doc"), *row.values()]
+    return [d for d in found if isinstance(d, Mapping) and "question_type" in d]
+
+
+def _asked(row: Record) -> Record:
+    """What tells which question it was, in a sample that was logged without its document."""
+    number, prompt = row.get("doc_id"), row.get("input")
+    if type(number) is not int or not isinstance(prompt, str):
+        raise DataError("no document with a question_type: was the task vsibench?")
+    return {"position": number, "prompt": prompt, "ground_truth": row.get("target")}
 
 
 def _reply(row: Record) -> str | None:

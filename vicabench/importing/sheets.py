@@ -1,21 +1,20 @@
-"""Tables with a header row, from xlsx and tsv files, row by row."""
+"""Tables with a header row, from xlsx, tsv and json files, row by row."""
 
 from __future__ import annotations
 
 import csv
+import json
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from vicabench.errors import DataError
 from vicabench.importing.rows import Row
-
-if TYPE_CHECKING:
-    from openpyxl import Workbook
 
 # All that openpyxl and zipfile raise for damaged files.
 UNREADABLE = (
@@ -28,6 +27,10 @@ LARGEST = 512 << 20
 """Bytes of a workbook, unpacked, and of its texts, each as often as it is in a cell."""
 CELLS = 5_000_000
 """Cells, empty ones before others too; 5,130 questions have some hundred thousand."""
+CUT = "cell"
+"""What `stop` says of a reply that ended with a spreadsheet's cell."""
+LONGEST = 32_767  # characters of a cell
+ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -35,15 +38,26 @@ def rows_of(path: Path) -> Iterator[Row]:
 
     DataError where the file cannot be read as what its ending says.
     """
-    readers = {".xlsx": _xlsx, ".tsv": _tsv}
+    readers = {".xlsx": _xlsx, ".tsv": _tsv, ".json": _json}
     if path.suffix.lower() not in readers:
-        raise DataError(f"{path} is neither .xlsx nor .tsv.")
+        raise DataError(f"{path} is neither .xlsx nor .tsv nor .json.")
     try:
         yield from readers[path.suffix.lower()](path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a table ({error}).") from None
+
+
+def is_cut(text: str) -> bool:
+    """Whether a cell of a workbook is as long as one can be, so that what followed is lost.
+
+    Excel counts UTF-16 units, and leaves out a character that would need one too many; Python's
+    writers count characters.
+    """
+    units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+    wide = units > len(text)
+    return len(text) == LONGEST or units == LONGEST or (wide and units == LONGEST - 1)
 
 
 def _tsv(path: Path) -> Iterator[Row]:
@@ -53,6 +67,19 @@ def _tsv(path: Path) -> Iterator[Row]:
         for row in reader:
             cells = {name: value or None for name, value in row.items() if name}
             yield f"line {reader.line_num}", cells
+
+
+def _json(path: Path) -> Iterator[Row]:
+    """The records of a data frame, as `to_dict("records")` lists them; NaN is an empty cell."""
+    try:
+        records = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not JSON ({error}).") from None
+    if not isinstance(records, list):
+        raise DataError(f"{path} is not a list of records.")
+    for number, record in enumerate(records, start=1):
+        good = isinstance(record, dict)
+        yield f"record {number}", record if good else DataError("it is not an object.")
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -84,25 +111,62 @@ def _bounded(path: Path, lines: Iterator[tuple[object, ...]]) -> Iterator[tuple[
 
 
 def _xlsx(path: Path) -> Iterator[Row]:
-    from openpyxl import load_workbook  # noqa: PLC0415  # few need it
-
     _refuse_bomb(path)
     # Of parts that it leaves out; what matters is missed when rows are read.
     warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
     try:
-        # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
-        with path.open("rb") as file:
-            yield from _lines(path, load_workbook(file, read_only=True, data_only=False))
+        yield from _rows(_bounded(path, _cells(path)))
     except UNREADABLE as error:
         raise DataError(f"{path} is not a workbook ({error}).") from None
 
 
-def _lines(path: Path, book: Workbook) -> Iterator[Row]:
-    with closing(book):
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # as the file states them, which may be any
-        lines = _bounded(path, sheet.iter_rows(values_only=True))
-        header = [None if name is None else str(name) for name in next(lines, ())]
-        for number, line in enumerate(lines, start=2):
-            if any(cell is not None for cell in line):
-                yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
+def _rows(lines: Iterator[tuple[Any, ...]]) -> Iterator[Row]:
+    header = [None if name is None else str(name) for name in next(lines, ())]
+    for number, line in enumerate(lines, start=2):
+        if any(cell is not None for cell in line):
+            yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
+
+
+def _cells(path: Path) -> Iterator[tuple[Any, ...]]:
+    """The cells of the first sheet, line by line, with the escapes in their texts undone."""
+    from openpyxl.cell.text import Text  # noqa: PLC0415  # few need it
+    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
+    from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS  # noqa: PLC0415
+    from openpyxl.xml.functions import iterparse  # noqa: PLC0415
+
+    class Reader(ExcelReader):
+        """Reads shared texts as they are stored: openpyxl drops every `x005F_` from them."""
+
+        def read_strings(self) -> None:
+            part = self.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
+            if part is None:
+                return
+            with self.archive.open(part.PartName[1:]) as file:
+                for _, node in iterparse(file):
+                    if node.tag == f"{{{SHEET_MAIN_NS}}}si":
+                        text = Text.from_tree(node)
+                        self.shared_strings.append(text.content if text else "")
+                        node.clear()
+
+    # Formulas as text: a reply that begins with `=` is one to a spreadsheet.
+    with path.open("rb") as file:
+        reader = Reader(file, read_only=True, data_only=False)
+        reader.read()
+        with closing(reader.wb) as book:
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # as the file states them, which may be any
+            for line in sheet.iter_rows(values_only=True):
+                yield tuple(_unescaped(cell) if isinstance(cell, str) else cell for cell in line)
+
+
+def _unescaped(text: str) -> str:
+    """The text with `_x000D_` and the like as the characters that they stand for.
+
+    Those are what XML cannot hold, and an underscore before what would read as such (ECMA-376,
+    part 1, 22.9.2.19).
+    """
+    if "_x" not in text:
+        return text
+    plain = ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    # Two halves of one character become that character.
+    return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

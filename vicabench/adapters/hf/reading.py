@@ -136,7 +136,7 @@ class Reader:
         new = found.sequences[0, len(ids) :].tolist()
         self.spent.tokens[ANSWERS] += len(new)
         return Reply(
-            text=self.inputs.processor.tokenizer.decode(new, skip_special_tokens=True).strip(),
+            text=self.inputs.processor.tokenizer.decode(new, skip_special_tokens=True),
             ids=tuple(new),
             prompt_tokens=len(ids),
             stop=EOS if new and new[-1] in self._ends else LENGTH,
