@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import build_adapter
-from vicabench.cli.decoding import check_decoder
 from vicabench.cli.output import console
 from vicabench.engine.decode import DecodeAhead
+from vicabench.engine.decoding import check_decoder
 from vicabench.engine.telling import Telling, listening
 from vicabench.errors import ConfigError, DataError
 from vicabench.text import is_unicode, printable

@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.progress import Progress
 
 from vicabench.cli.output import console
-from vicabench.cli.progress import building
 from vicabench.datasets import BENCHMARKS, Source, load_benchmark
 from vicabench.datasets.paths import is_there, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.thumbnails import fitted, jpegs
 from vicabench.errors import DataError
+from vicabench.progress import building
 from vicabench.reporting.page.budget import room_per_video, usual_frames
 from vicabench.reporting.page.render import Page
 from vicabench.reporting.page.report import Report, Strip

@@ -12,11 +12,11 @@ from rich.text import Text
 
 import vicabench
 from vicabench.cli.comparing import differing, differing_questions
-from vicabench.cli.options import VIDEO_TIMEOUT
 from vicabench.cli.output import check_not_input, console, write_file
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.options import VIDEO_TIMEOUT
 from vicabench.paired import Comparison, compare_runs
 from vicabench.reporting.page.questions import collect
 from vicabench.reporting.page.report import Report

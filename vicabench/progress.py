@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vicabench.cli.account import account
+from vicabench.account import account
 from vicabench.engine.timing import Timing
 from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
