@@ -21,6 +21,8 @@ NOUNS |= {"vicabench.options", "vicabench.descriptions"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
 SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
+SCORED = NOUNS | {"vicabench.grading", "vicabench.paired", "vicabench.reporting"}
+SCORED |= {"vicabench.results", "vicabench.tabular"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
     "vicabench.options": set(),
@@ -29,10 +31,11 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.descriptions": {"vicabench.types"},
     "vicabench.errors": set(),
     "vicabench.text": set(),
+    "vicabench.rows": NOUNS,
     "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
-    "vicabench.datasets": NOUNS,
+    "vicabench.datasets": NOUNS | {"vicabench.rows"},
     # Training data has the models' own wording.
     "vicabench.datasets.rooms.training": NOUNS | {"vicabench.datasets", "vica.chat"},
     "vicabench.datasets.rooms.phrases": NOUNS | {"vicabench.datasets", "vica.chat"},
@@ -47,7 +50,8 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
-    | {"vicabench.thinking", "vicabench.canonical.record"},
+    | {"vicabench.thinking", "vicabench.canonical.record", "vicabench.rows", "vicabench.tabular"},
+    "vicabench.tabular": FILES | {"vicabench.paired"},
     "vicabench.canonical.record": FILES,
     "vicabench.replies": NOUNS | {"vicabench.adapters.text"},
     "vicabench.canonical": FILES
@@ -74,12 +78,24 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.engine.decoder_process"},
     "vicabench.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"},
+    # The front door: what `import vicabench` offers, and the commands call.
+    "vicabench.account": {"vicabench.engine"},
+    "vicabench.progress": FILES
+    | {"vicabench.account", "vicabench.engine", "vicabench.grading", "vicabench.text"},
+    "vicabench.comparing": SCORED,
+    "vicabench.plot": SCORED | {"vicabench.comparing", "vicabench.curves", "vicabench.reference"},
+    "vicabench.scored": SCORED,
+    "vicabench.evaluation": FILES
+    | {"vicabench.adapters", "vicabench.datasets", "vicabench.engine", "vicabench.grading"}
+    | {"vicabench.progress", "vicabench.results"},
+    "vicabench.training_callback": NOUNS
+    | {"vicabench.adapters", "vicabench.evaluation", "vicabench.scored"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),
 }
 # The only places where torch may be imported.
-TORCH = ("vica", "vicabench.adapters")
+TORCH = ("vica", "vicabench.adapters", "vicabench.training_callback")
 NO_TORCH = (
     "vica",
     "vica.budget",
@@ -209,6 +225,7 @@ def test_help_and_score_start_without_what_they_do_not_need(tmp_path: Path) -> N
     )
     (tmp_path / "p.jsonl").write_text(line, encoding="utf-8")
     heavy = {"torch", "transformers", "av", "decord", "huggingface_hub", "pyarrow", "shapely"}
+    heavy |= {"pandas"}
     assert not loaded_after(["--help"], tmp_path) & (heavy | {"numpy", "scipy"})
     assert not loaded_after(["score", "p.jsonl"], tmp_path) & heavy
 

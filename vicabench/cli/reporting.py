@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.text import Text
 
 import vicabench
-from vicabench.cli.comparing import differing, differing_questions
 from vicabench.cli.output import check_not_input, console, write_file
+from vicabench.comparing import differing, differing_questions
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
