@@ -18,7 +18,8 @@ from vicabench.adapters.hf.memory import fingerprint
 from vicabench.adapters.hf.processors import load_processor
 from vicabench.errors import ConfigError, RunFolderError
 
-KIND, SHOWN = "qwen2_vl", {"frames": 2, "max_new_tokens": 3}
+KIND = "qwen2_vl"
+SHOWN: dict[str, Any] = {"frames": 2, "max_new_tokens": 3}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,11 @@ def test_another_model_does_not_continue_a_run(
 
 
 def test_what_cannot_be_asked_is_refused(place: Path, model: Any, processor: Any) -> None:
-    for options, words in (({"dtype": "bfloat16"}, "--dtype"), ({"device": "cpu"}, "--device")):
+    refused: dict[str, dict[str, Any]] = {
+        "--dtype": {"dtype": "bfloat16"},
+        "--device": {"device": "cpu"},
+    }
+    for words, options in refused.items():
         with pytest.raises(ConfigError, match=words):
             vb.evaluate(vb.HF(model, processor), place / "mine.jsonl", **options)
     with pytest.raises(ConfigError, match="no generate"):
