@@ -22,6 +22,8 @@ NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
 SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
+SCORED = NOUNS | {"vicabench.grading", "vicabench.paired", "vicabench.reporting"}
+SCORED |= {"vicabench.results", "vicabench.tabular"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
     "vicabench.options": set(),
@@ -35,10 +37,11 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.locking": {"vicabench.errors", "vicabench.files"},
     "vicabench.runtime": set(),
     "vicabench.text": set(),
+    "vicabench.rows": NOUNS,
     "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
-    "vicabench.datasets": NOUNS,
+    "vicabench.datasets": NOUNS | {"vicabench.rows"},
     # Training data has the models' own wording.
     "vicabench.datasets.rooms.training": NOUNS | {"vicabench.datasets", "vica.chat"},
     "vicabench.datasets.rooms.phrases": NOUNS | {"vicabench.datasets", "vica.chat"},
@@ -53,8 +56,10 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
     | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
-    | {"vicabench.thinking", "vicabench.canonical.record"},
+    | {"vicabench.thinking", "vicabench.canonical.record", "vicabench.rows", "vicabench.tabular"},
+    "vicabench.tabular": FILES | {"vicabench.paired"},
     "vicabench.alike": NOUNS | {"vicabench.results"},
+    "vicabench.screen": {"vicabench.text"},
     "vicabench.canonical.record": FILES,
     "vicabench.replies": NOUNS | {"vicabench.adapters.text"},
     "vicabench.canonical": FILES
@@ -83,12 +88,26 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"}
     | {"vicabench.datasets.subsets", "vicabench.grading"},
+    # The front door: what `import vicabench` offers, and the commands call.
+    "vicabench.account": {"vicabench.engine"},
+    "vicabench.progress": FILES
+    | {"vicabench.account", "vicabench.engine", "vicabench.grading", "vicabench.text"}
+    | {"vicabench.screen"},
+    "vicabench.comparing": SCORED | {"vicabench.alike", "vicabench.reference"},
+    "vicabench.plot": SCORED
+    | {"vicabench.alike", "vicabench.comparing", "vicabench.curves", "vicabench.reference"},
+    "vicabench.scored": SCORED,
+    "vicabench.evaluation": FILES
+    | {"vicabench.adapters", "vicabench.datasets", "vicabench.engine", "vicabench.grading"}
+    | {"vicabench.progress", "vicabench.results", "vicabench.screen"},
+    "vicabench.training_callback": NOUNS
+    | {"vicabench.adapters", "vicabench.evaluation", "vicabench.scored"},
     "vicabench.cli": {"vicabench", "vica"},  # all of it
     "vicabench.__main__": {"vicabench.cli"},
     "vica": set(),
 }
 # The only places where torch may be imported.
-TORCH = ("vica", "vicabench.adapters")
+TORCH = ("vica", "vicabench.adapters", "vicabench.training_callback")
 NO_TORCH = (
     "vica",
     "vica.budget",
@@ -185,7 +204,7 @@ def test_one_module_alone_prints_and_cleans(module: str) -> None:
     calls = [node for node in ast.walk(parsed(MODULES[module])) if isinstance(node, ast.Call)]
     found = {name for call in calls if (name := ast.unparse(call.func)) in PRINTS}
     # A worker's last words are in its own log, its name for a video by `repr`.
-    excused = {"vicabench.cli.screen", "vicabench.engine.executors.answerer"}
+    excused = {"vicabench.screen", "vicabench.engine.executors.answerer"}
     assert not found or module in excused
 
 
@@ -234,6 +253,7 @@ def test_help_and_score_start_without_what_they_do_not_need(tmp_path: Path) -> N
     )
     (tmp_path / "p.jsonl").write_text(line, encoding="utf-8")
     heavy = {"torch", "transformers", "av", "decord", "huggingface_hub", "pyarrow", "shapely"}
+    heavy |= {"pandas"}
     assert not loaded_after(["--help"], tmp_path) & (heavy | {"numpy", "scipy"})
     assert not loaded_after(["score", "p.jsonl"], tmp_path) & heavy
 

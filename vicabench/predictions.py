@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,15 +74,23 @@ def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
     a killed writer left unfinished is passed over. DataError naming file and line for anything
     else.
     """
+    return collected(str(file), "line", _records(file, torn_ok))
+
+
+def collected(source: str, unit: str, records: Iterable[tuple[int, Record]]) -> list[Prediction]:
+    """The predictions in numbered records, one per id; DataError as `read_predictions`.
+
+    `source` and `unit` say in messages where a record is: in a file, line 3.
+    """
     found: dict[str, tuple[int, Prediction]] = {}
-    for number, record in _records(file, torn_ok):
-        where = f"{file}, line {number}"
+    for number, record in records:
+        where = f"{source}, {unit} {number}"
         prediction = prediction_of(record, where)
         key = prediction.question.id
         if key in found and found[key][1].answer.error is None:
             raise DataError(
-                f"{where}: id {key} was answered already in line {found[key][0]}. "
-                "Remove one of the two lines."
+                f"{where}: id {key} was answered already in {unit} {found[key][0]}. "
+                f"Remove one of the two {unit}s."
             )
         found[key] = (number, prediction)
     return [prediction for _, prediction in found.values()]

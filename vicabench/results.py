@@ -10,21 +10,27 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vicabench.canonical.record import is_derived, note_on
 from vicabench.config import digest_of
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError
-from vicabench.grading.protocols import Protocol
+from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.grading.runs import Planned, grade_run
-from vicabench.predictions import Prediction, read_predictions
+from vicabench.predictions import Prediction, collected, read_predictions
+from vicabench.rows import plain_rows
 from vicabench.stats import score_run
 from vicabench.store import PREDICTIONS, planned_ids, read_config
+from vicabench.tabular import run_frame
 from vicabench.text import printable
 from vicabench.thinking import thinking_of
 from vicabench.types import Estimate, Grade, Question, Scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,21 +140,44 @@ class Run:
             self._scores[protocol.name] = _unscored(found) if self.incomplete else found
         return self._scores[protocol.name]
 
+    def frame(self, protocol: str = "official") -> DataFrame:
+        """One row a question as a DataFrame, graded by the protocol of this name.
 
-def load_run(path: Path) -> Run:
+        Columns: `vicabench.tabular.RUN_COLUMNS`. ConfigError for an unknown protocol.
+        """
+        return run_frame(self.predictions, self.grades(find_protocol(protocol)))
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
+
+    def __repr__(self) -> str:
+        asked = len(self.predictions) + self.unasked
+        open_ = f", {self.unasked:,} not asked yet" if self.unasked else ""
+        errors = sum(p.response is None for p in self.predictions)
+        failed = f", {errors:,} failed" if errors else ""
+        about = f" on {printable(self.benchmark)}" if self.benchmark else ""
+        return f"<Run of {self.name}{about}: {asked:,} questions{failed}{open_}, {self.path}>"
+
+
+def load_run(path: str | Path) -> Run:
     """Read a run folder, or any predictions file.
 
     DataError if there is nothing to grade, or naming the line that is wrong; RunFolderError for
     a damaged `config.json`. Descriptions are a DataError: no protocol can grade them.
     """
+    path = Path(path)
     run = load_any(path)
-    kinds = {kind for asked in run.planned.values() for kind in asked.values()}
-    if DESCRIPTION in kinds | {p.question.task for p in run.predictions}:
+    if _is_of_descriptions(run):
         raise DataError(
             f"{path} holds descriptions of videos, which have no right answer to be graded by. "
             f"Have them judged: vicabench judge {path} --model openai:NAME"
         )
     return run
+
+
+def _is_of_descriptions(run: Run) -> bool:
+    kinds = {kind for asked in run.planned.values() for kind in asked.values()}
+    return DESCRIPTION in kinds | {p.question.task for p in run.predictions}
 
 
 def load_any(path: Path) -> Run:
@@ -169,6 +198,40 @@ def load_any(path: Path) -> Run:
         planned=planned,
         unasked=len(owed),
         origin=tuple(_origin(config, predictions)) if config else (),
+    )
+
+
+def load_all(folder: str | Path) -> list[Run]:
+    """Read every run folder below a folder, by path; names that several share get the path added.
+
+    Folders of descriptions, which no protocol can grade, are passed over. DataError if there is
+    no run, or a damaged one.
+    """
+    files = sorted(Path(folder).rglob(PREDICTIONS))
+    runs = [file.parent for file in files if not _is_of_descriptions(load_any(file.parent))]
+    if not runs:
+        raise DataError(f"{folder} holds no run: no folder in it has a {PREDICTIONS}.")
+    return load_runs(runs)
+
+
+def run_of_rows(rows: Any, name: str) -> Run:
+    """A run of predictions in memory: a list of dicts or a DataFrame.
+
+    ConfigError for something that is not rows; DataError naming the row that is wrong.
+    """
+    predictions = collected(name, "row", enumerate(plain_rows(rows)))
+    if not predictions:
+        raise DataError(f"{name} holds no predictions.")
+    if any(p.question.task == DESCRIPTION for p in predictions):
+        raise DataError(f"{name} holds descriptions of videos, which have no right answer.")
+    return Run(
+        name=_one_line(name),
+        path=Path(name),
+        config=None,
+        predictions=tuple(predictions),
+        planned={},
+        unasked=0,
+        origin=(),
     )
 
 

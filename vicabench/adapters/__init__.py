@@ -2,8 +2,9 @@
 
 `--model NAME:ARGUMENT` asks the module of that name for `build(argument, context)`. Adapters of
 other packages are found through the entry-point group `vicabench.adapters`; see
-docs/adapters.md. A folder, or a hub id of the form `owner/name`, is a checkpoint, whose
-configuration says whether it is ViCA's or any other model of transformers.
+docs/adapters.md. `./my.py:Name` is an adapter in a file. A folder, or a hub id of the form
+`owner/name`, is a checkpoint, whose configuration says whether it is ViCA's or any other model of
+transformers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from vicabench.adapters import python
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import Adapter, AdapterContext, ModelOptions
@@ -57,7 +59,7 @@ def build_adapter(spec: str, context: AdapterContext, *, placed: str | None = No
         raise ConfigError(
             f"The adapter of --model {spec} cannot be built: {type(error).__name__}: {error}."
         ) from error
-    _refuse_unused(spec, adapter, context.options)
+    refuse_unused(spec, adapter, context.options)
     return adapter
 
 
@@ -67,7 +69,8 @@ def _on(placed: str | None, context: AdapterContext) -> AdapterContext:
     return replace(context, options=replace(context.options, device=placed))
 
 
-def _refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:
+def refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:
+    """ConfigError for options that were given and the adapter does not have."""
     accepted = getattr(adapter, "accepts_options", ())
     unused = [name for name in options.given() if name not in accepted]
     if unused:
@@ -88,14 +91,16 @@ def find_adapter(spec: str) -> tuple[Build, str]:
         return _load(installed[name]), argument
     if name in ADAPTERS:
         module = ADAPTERS[name]
+    elif python.is_file(spec):
+        return python.build, spec
     elif _is_checkpoint(spec):
         module, argument = CHECKPOINTS, spec
     else:
         known = ", ".join(f"{known}:..." for known in [*ADAPTERS, *sorted(installed)])
         raise ConfigError(
             f"No adapter answers for --model {spec}. Known are {known}; a checkpoint is a folder "
-            "or a hub id such as nkkbr/ViCA2; other packages add theirs through the entry-point "
-            f"group '{GROUP}' (docs/adapters.md)."
+            "or a hub id such as nkkbr/ViCA2; ./my.py:Name is an adapter in a file of yours; other "
+            f"packages add theirs through the entry-point group '{GROUP}' (docs/adapters.md)."
         )
     with explained():
         return importlib.import_module(module).build, argument

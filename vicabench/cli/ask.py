@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from vicabench.cli.options import (
-    FRAMES,
-    VIDEO_TIMEOUT,
     AttentionOption,
     DecoderOption,
     DeviceOption,
@@ -22,6 +20,7 @@ from vicabench.cli.options import (
     VisionOption,
     filled,
 )
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
 
 
 def command(

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import build_adapter
-from vicabench.cli.decoding import check_decoder
-from vicabench.cli.screen import console, echo
 from vicabench.engine.decode import DecodeAhead
+from vicabench.engine.decoding import check_decoder
 from vicabench.engine.telling import Telling, listening
 from vicabench.errors import ConfigError, DataError
+from vicabench.screen import console, echo
 from vicabench.text import is_unicode
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
 

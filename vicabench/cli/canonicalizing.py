@@ -15,12 +15,12 @@ from vicabench.canonical.prompt import NOTHING
 from vicabench.canonical.record import BLAME
 from vicabench.cli.counting import Counting
 from vicabench.cli.running import say
-from vicabench.cli.screen import console
 from vicabench.cli.texts import account_lines
 from vicabench.datasets.cache import cache_dir
 from vicabench.predictions import Prediction
 from vicabench.replies.cache import Reply, ReplyCache
 from vicabench.results import Run, load_run
+from vicabench.screen import console
 from vicabench.store import PREDICTIONS
 from vicabench.types import ModelOptions
 

@@ -19,7 +19,6 @@ from rich.console import Console
 from vicabench import zoo
 from vicabench.adapters import find_adapter
 from vicabench.cli.output import check_published
-from vicabench.cli.progress import RunDisplay
 from vicabench.cli.running import (
     Request,
     benchmark_of,
@@ -31,6 +30,7 @@ from vicabench.engine.plan import select
 from vicabench.errors import ConfigError, RunFolderError, UserError
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
+from vicabench.progress import RunDisplay
 from vicabench.store import PREDICTIONS, planned_ids, read_config
 from vicabench.types import Benchmark, Question
 

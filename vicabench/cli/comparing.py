@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicabench.alike import check_pair
-from vicabench.cli.output import TERMINAL, check_format, is_vsi_bench
-from vicabench.cli.screen import console, echo
+from vicabench.cli.output import TERMINAL, check_format
+from vicabench.comparing import Compared, paired_runs, run_notes
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
-from vicabench.paired import Comparison, compare_runs, same_truth
-from vicabench.reference import Published, find_published
+from vicabench.paired import Comparison
+from vicabench.reference import Published, find_published, is_vsi_bench
 from vicabench.reporting.cells import WHOLE
 from vicabench.reporting.changes import by_id, change_sheets
 from vicabench.reporting.comparison import (
@@ -24,10 +23,9 @@ from vicabench.reporting.comparison import (
 from vicabench.reporting.comparison_data import comparison_csv, comparison_json
 from vicabench.reporting.sheets import SHEET_FORMATS, Sheet, show_sheets
 from vicabench.results import Run, load_runs
+from vicabench.screen import console, echo
 from vicabench.unpaired import compare_published
 
-SETTINGS = ("benchmark", "subset", "revision", "frames", "sampling")
-"""Fields of a run's configuration that should be alike, or be known to differ."""
 WIDE = 100
 """Columns of a terminal in which a comparison has one line of titles."""
 
@@ -45,15 +43,6 @@ class Request:
     subtract: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Compared:
-    """A paired comparison with the runs that it is about."""
-
-    a: Run
-    b: Run
-    result: Comparison
-
-
 def compare(request: Request) -> None:
     """Do what was asked and print it; UserError for what cannot be compared."""
     _check(request)
@@ -62,9 +51,9 @@ def compare(request: Request) -> None:
     base, chance = _to_subtract(request.subtract)
     runs = load_runs([*request.paths, *base])
     blind = [runs.pop() for _ in base]
-    paired = [_paired(runs[0], run, rule, request.shared) for run in runs[1:]]
+    paired = [paired_runs(runs[0], run, rule, request.shared) for run in runs[1:]]
     unpaired = [_unpaired(run, row, rule) for row in rows for run in runs]
-    gains = [_paired(one, run, rule, request.shared).result for one in blind for run in runs]
+    gains = [paired_runs(one, run, rule, request.shared).result for one in blind for run in runs]
     gaps = [_unpaired(run, row, rule) for row in chance for run in runs]
     _print(request, rule, paired, unpaired, [*gains, *gaps])
 
@@ -105,15 +94,6 @@ def _check(request: Request) -> None:
         raise ConfigError("--shared is about the questions of two runs: name a second run.")
 
 
-def _paired(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
-    if not shared:
-        check_pair(a, b)
-    grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
-    notes = [*differing(a, b), *_run_notes(a), *_run_notes(b)]
-    result = compare_runs(grades_a, grades_b, model_a=a.name, model_b=b.name, notes=notes)
-    return Compared(a=a, b=b, result=result)
-
-
 def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
     if not is_vsi_bench(run.benchmark, run.questions):
         raise ConfigError(
@@ -123,48 +103,12 @@ def _unpaired(run: Run, row: Published, rule: Protocol) -> AnyComparison:
     if run.incomplete:
         raise ConfigError(f"{run.name} is {run.incomplete}: '{row.label}' has no peer in it.")
     scores = run.scores(rule)
-    notes = list(_run_notes(run))
+    notes = list(run_notes(run))
     if scores.overall.count != WHOLE:
         notes.append(f"{run.name}: asked {scores.overall.count} of {WHOLE} questions.")
     if not row.whole:
         notes.append(f"{row.label} is about a part of the benchmark.")
     return compare_published(scores, row, notes=notes)
-
-
-def differing(a: Run, b: Run) -> Iterator[str]:
-    """What is not alike about two runs that are compared: settings, and shared questions."""
-    if a.config and b.config:
-        ours, theirs = a.config["config"], b.config["config"]
-        for name in SETTINGS:
-            if ours.get(name) != theirs.get(name) and not (
-                name == "benchmark" and _both_ours(a, b)
-            ):
-                yield f"{name}: {ours.get(name)} in {a.name}, {theirs.get(name)} in {b.name}."
-    yield from differing_questions(a, b)
-
-
-def _both_ours(a: Run, b: Run) -> bool:
-    """Whether both are about VSI-Bench, of which a local file has other names than the hub."""
-    return all(run.benchmark and is_vsi_bench(run.benchmark, run.questions) for run in (a, b))
-
-
-def differing_questions(a: Run, b: Run) -> Iterator[str]:
-    """What is not alike about the questions that both runs were asked."""
-    asked = {p.question.id: p.question for p in a.predictions}
-    both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
-    answers = sum(not same_truth(one, other) for one, other in both)
-    if answers:
-        yield f"Shared questions with another ground truth: {answers}; each run keeps its own."
-    texts = sum(
-        bool(one.text and other.text) and (one.text, one.options) != (other.text, other.options)
-        for one, other in both
-    )
-    if texts:
-        yield f"Shared questions worded, or with options ordered, differently: {texts}."
-
-
-def _run_notes(run: Run) -> Iterator[str]:
-    return (f"{run.name}: {note}." for note in run.notes)
 
 
 def _print(

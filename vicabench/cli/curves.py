@@ -16,7 +16,6 @@ from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
 from vicabench.cli.output import check_published
 from vicabench.cli.running import Request, say
-from vicabench.cli.screen import console, echo
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
@@ -27,6 +26,7 @@ from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.cells import mean_text, range_text
 from vicabench.results import Run, load_run
+from vicabench.screen import console, echo
 from vicabench.store import CONFIG
 
 RECORD = "cache-before.json"

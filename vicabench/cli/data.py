@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
+from vicabench.screen import console, echo
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from matplotlib.figure import Figure
 
+from vicabench import plot
 from vicabench.alike import check_alike, on_shared
-from vicabench.cli.comparing import differing
 from vicabench.cli.output import check_published
 from vicabench.cli.running import say
-from vicabench.cli.screen import console
+from vicabench.comparing import differing
 from vicabench.errors import ConfigError, DataError
-from vicabench.grading.protocols import Protocol, find_protocol
-from vicabench.paired import compare_runs
-from vicabench.reference import published_rows
-from vicabench.reporting import figures
+from vicabench.grading.protocols import find_protocol
 from vicabench.reporting.figures.output import save
 from vicabench.results import Run, load_runs
+from vicabench.screen import console
 
 AVERAGES = "averages"
 SHARED = "Type the same command with --shared to draw what all of them were asked."
@@ -45,14 +44,15 @@ def draw_figures(request: FigureRequest) -> None:
     with these runs, or all are. Without names, what is impossible is left out, and said.
     """
     _check(request)
-    protocol, terminal = find_protocol(request.protocol), console(stderr=True)
-    runs = _runs(request)
+    find_protocol(request.protocol)  # a misspelt one is told before anything is read
+    terminal, runs = console(stderr=True), _runs(request)
     for note in dict.fromkeys(note for run in runs[1:] for note in differing(runs[0], run)):
         say(terminal, note)
     written = []
     for name in request.kinds or KINDS:
         try:
-            figure = KINDS[name](runs, protocol, request.published)
+            rows = {"published": request.published} if name == AVERAGES else {}
+            figure = cast("Figure", KINDS[name](runs, protocol=request.protocol, **rows))
         except DataError as error:
             if request.kinds:
                 raise
@@ -88,49 +88,13 @@ def _runs(request: FigureRequest) -> list[Run]:
     return runs
 
 
-def _averages(runs: Sequence[Run], protocol: Protocol, published: bool) -> Figure:
-    scores = [run.scores(protocol) for run in runs]
-    missing = dict.fromkeys(task for row in scores for task in row.missing)
-    if published and missing:
-        raise DataError(
-            f"The runs have no questions of {', '.join(missing)}: their averages are not of the "
-            "tasks that published ones are. Leave out --published."
-        )
-    return figures.averages(scores, published_rows() if published else ())
-
-
-def _tasks(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
-    return figures.tasks([run.scores(protocol) for run in runs])
-
-
-def _radar(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
-    return figures.radar([run.scores(protocol) for run in runs])
-
-
-def _differences(runs: Sequence[Run], protocol: Protocol, _published: bool) -> Figure:
-    if len(runs) < 2:
-        raise DataError("Differences need two runs or more.")
-    first, *others = runs
-    return figures.differences(
-        [
-            compare_runs(
-                first.grades(protocol),
-                other.grades(protocol),
-                model_a=first.name,
-                model_b=other.name,
-            )
-            for other in others
-        ]
-    )
-
-
-KINDS: Mapping[str, Callable[[Sequence[Run], Protocol, bool], Figure]] = {
-    AVERAGES: _averages,
-    "tasks": _tasks,
-    "radar": _radar,
-    "errors": lambda runs, protocol, _: figures.errors(runs, protocol),
-    "letters": lambda runs, protocol, _: figures.letters(runs, protocol),
-    "datasets": lambda runs, protocol, _: figures.by_dataset(runs, protocol),
-    "rooms": lambda runs, protocol, _: figures.by_room_size(runs, protocol),
-    "differences": _differences,
+KINDS: Mapping[str, Callable[..., plot.Drawn]] = {
+    AVERAGES: plot.averages,
+    "tasks": plot.tasks,
+    "radar": plot.radar,
+    "errors": plot.errors,
+    "letters": plot.letters,
+    "datasets": plot.datasets,
+    "rooms": plot.rooms,
+    "differences": plot.differences,
 }

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 import vicabench
-from vicabench.cli.screen import console, echo, print_trimmed
 from vicabench.doctor.examination import examine
 from vicabench.doctor.findings import BROKEN, NOTE, OK, WARNING, Finding
+from vicabench.screen import console, echo, print_trimmed
 
 MARKS = {OK: ("ok", "green"), NOTE: ("", ""), WARNING: ("!", "yellow"), BROKEN: ("✗", "bold red")}
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from vicabench.cli.progress import building
-from vicabench.cli.screen import console
 from vicabench.datasets import BENCHMARKS, Source, load_benchmark
 from vicabench.datasets.paths import is_there, refuse_links_out, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.thumbnails import fitted, jpegs
 from vicabench.errors import DataError
+from vicabench.progress import building
 from vicabench.reporting.page.budget import room_per_video, usual_frames
 from vicabench.reporting.page.render import Page
 from vicabench.reporting.page.report import Report, Strip
+from vicabench.screen import console
 
 TALL = 180  # pixels of a frame on the page
 Strips = Mapping[str, Strip]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.text import Text
 
-from vicabench.cli.screen import console
 from vicabench.errors import ConfigError
 from vicabench.importing import HARNESSES, find_reader, jsonl
 from vicabench.importing.folder import Imported
 from vicabench.importing.rows import Source
+from vicabench.screen import console
 from vicabench.types import Benchmark
 
 

@@ -15,7 +15,6 @@ from vicabench.adapters.text import TextModel, text_model
 from vicabench.cli.counting import Counting
 from vicabench.cli.output import write_file
 from vicabench.cli.running import say
-from vicabench.cli.screen import console
 from vicabench.cli.texts import account_lines
 from vicabench.curves.series import checkpoint
 from vicabench.datasets.cache import cache_dir
@@ -28,6 +27,7 @@ from vicabench.replies.cache import ReplyCache
 from vicabench.reporting.judged import judged_csv, judged_record, judged_sheets
 from vicabench.reporting.sheets import markdown_sheets, show_sheets
 from vicabench.results import Run, load_any, load_runs
+from vicabench.screen import console
 from vicabench.types import ModelOptions
 
 RECORD = "judged.json"

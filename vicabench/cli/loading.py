@@ -8,8 +8,8 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from vicabench.cli.progress import building
 from vicabench.datasets import Source, load_benchmark
+from vicabench.progress import building
 from vicabench.types import Benchmark
 
 

@@ -37,8 +37,8 @@ from vicabench.cli import (
     train,
     verify,
 )
-from vicabench.cli.screen import Commands, clean_libraries, echo
 from vicabench.errors import UserError
+from vicabench.screen import Commands, clean_libraries, echo
 
 NO_THREAD = (
     "The system lets this user start no more threads. End other programs or raise the limit "

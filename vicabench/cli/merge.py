@@ -25,8 +25,8 @@ def command(
     """
     from rich.text import Text
 
-    from vicabench.cli.screen import console
     from vicabench.engine.merge import merge
+    from vicabench.screen import console
 
     found = merge(parts, out, partial=partial)
     lines = []

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from vicabench.cli.data import KEPT, interruptible
-from vicabench.cli.screen import console, echo
 from vicabench.errors import ConfigError
+from vicabench.screen import console, echo
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch, look at and make checkpoints.")
 

@@ -9,12 +9,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from vicabench.options import CACHE_SIZE
+
 T = TypeVar("T")
 
-FRAMES = 64  # as the ViCA reports evaluate
-PREFETCH = 2
-CACHE_SIZE = "50GB"  # all of VSI-Bench at 64 frames is 17 GB, at 128 frames 34 GB
-VIDEO_TIMEOUT = 120.0
 LONGEST_TIMEOUT = 86_400.0
 
 FormatOption = Annotated[

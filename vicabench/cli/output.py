@@ -6,17 +6,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vicabench import files
-from vicabench.cli.screen import console, echo
 from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
-from vicabench.reference import Published, are_vsi_bench, published_rows
+from vicabench.reference import Published, is_vsi_bench, published_rows
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
+from vicabench.screen import console, echo
 from vicabench.store import CONFIG, PREDICTIONS
 from vicabench.types import Question, Scores
 
-VSI_BENCH = "vsi-bench"
 TERMINAL = "terminal"
 FIGURES = ("pdf", "svg", "png")
 
@@ -68,11 +67,6 @@ def check_published(wanted: bool, benchmark: str | None, questions: Iterable[Que
             f"Published rows are about VSI-Bench; beside {benchmark} they would compare nothing. "
             "Leave out --published."
         )
-
-
-def is_vsi_bench(benchmark: str | None, questions: Iterable[Question]) -> bool:
-    """Whether a benchmark is VSI-Bench by its name or by its questions; True for no name."""
-    return benchmark in (None, VSI_BENCH) or are_vsi_bench(questions)
 
 
 def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:

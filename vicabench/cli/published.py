@@ -119,9 +119,9 @@ def _zoo(model: str, _source: str) -> tuple[Sheet, Records]:
 
 def _print(sheet: Sheet, records: Records, table: str) -> None:
     from vicabench.cli.output import TERMINAL
-    from vicabench.cli.screen import console, echo
     from vicabench.reporting.published_data import records_csv, records_json
     from vicabench.reporting.sheets import SHEET_FORMATS, show_sheets
+    from vicabench.screen import console, echo
 
     if table == TERMINAL:
         show_sheets(console(), [sheet])

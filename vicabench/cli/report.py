@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vicabench.cli.options import LONGEST_TIMEOUT, VIDEO_TIMEOUT
+from vicabench.cli.options import LONGEST_TIMEOUT
+from vicabench.options import VIDEO_TIMEOUT
 
 
 def command(

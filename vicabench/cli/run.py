@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from vicabench.cli.options import (
-    FRAMES,
-    VIDEO_TIMEOUT,
     AddressOption,
     AnswerTimeoutOption,
     AsFramesOption,
@@ -49,6 +47,7 @@ from vicabench.cli.options import (
     WorkersOption,
     filled,
 )
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
 
 
 def command(
@@ -135,9 +134,9 @@ def command(
     The same command continues an interrupted run. Exit code 1: some questions have no answer.
     """
     given = locals()
-    from vicabench.cli.decoding import VideoOptions
-    from vicabench.cli.execution import ExecutionOptions
     from vicabench.cli.running import Request, run_all
+    from vicabench.engine.decoding import VideoOptions
+    from vicabench.engine.execution import ExecutionOptions
     from vicabench.types import ModelOptions
 
     chosen = {

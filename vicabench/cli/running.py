@@ -15,14 +15,12 @@ from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import find_adapter
-from vicabench.cli.decoding import VideoOptions
-from vicabench.cli.execution import ExecutionOptions
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, print_table
-from vicabench.cli.progress import RunDisplay
-from vicabench.cli.screen import console
 from vicabench.config import digest_of
 from vicabench.datasets import Source
+from vicabench.engine.decoding import VideoOptions
+from vicabench.engine.execution import ExecutionOptions
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
@@ -30,7 +28,9 @@ from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
+from vicabench.progress import RunDisplay
 from vicabench.results import load_run
+from vicabench.screen import console
 from vicabench.store import PREDICTIONS
 from vicabench.types import Benchmark, ModelOptions, Question, Scores
 

@@ -74,10 +74,10 @@ def command(
     or some question no answer.
     """
     from vicabench.cli.curves import CurveRequest, draw_curves
-    from vicabench.cli.decoding import VideoOptions
-    from vicabench.cli.execution import ExecutionOptions
     from vicabench.cli.output import figure_formats
     from vicabench.cli.running import Request
+    from vicabench.engine.decoding import VideoOptions
+    from vicabench.engine.execution import ExecutionOptions
     from vicabench.types import ModelOptions
 
     specs = (*(more_models or ()), *(models or ()))

@@ -86,8 +86,8 @@ def command(
         else:
             from vica.training.engine import train
 
-            from vicabench.cli.screen import echo
             from vicabench.cli.training_data import check_made
+            from vicabench.screen import echo
 
             check_made(config)
             folder = train(config, resume=resume)
@@ -141,7 +141,7 @@ def _list() -> None:
     from rich.table import Table
     from vica.training.recipes import RECIPES
 
-    from vicabench.cli.screen import console
+    from vicabench.screen import console
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("recipe", no_wrap=True)

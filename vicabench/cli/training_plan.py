@@ -14,7 +14,7 @@ from vica.training.disk import free, gigabytes
 from vica.training.dryrun import DryRun, dry_run
 from vica.training.saving import shares
 
-from vicabench.cli.screen import console, echo
+from vicabench.screen import console, echo
 
 Row = Sequence[str]
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))

@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from vicabench.cli.options import (
-    FRAMES,
-    VIDEO_TIMEOUT,
     AttentionOption,
     BlindOption,
     CompileOption,
@@ -23,6 +21,7 @@ from vicabench.cli.options import (
     WordingOption,
     filled,
 )
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
 
 
 def command(

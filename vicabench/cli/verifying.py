@@ -15,12 +15,12 @@ from rich.text import Text
 from vicabench.agreement import Agreement
 from vicabench.cli.loading import load
 from vicabench.cli.running import say
-from vicabench.cli.screen import console, echo
 from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
 from vicabench.engine.telling import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
+from vicabench.screen import console, echo
 from vicabench.types import ModelOptions
 
 SETTINGS = ("device", "dtype", "attention", "frames_as")

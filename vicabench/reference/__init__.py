@@ -8,7 +8,7 @@ questions are VSI-Bench's (`are_vsi_bench`).
 from vicabench.reference.checkpoints import ZooModel, model_zoo
 from vicabench.reference.citations import Citation, citations
 from vicabench.reference.curves import Curve, CurvePoint, ThinkingPoint, curves, thinking_curve
-from vicabench.reference.questions import are_vsi_bench
+from vicabench.reference.questions import are_vsi_bench, is_vsi_bench
 from vicabench.reference.scores import (
     Published,
     find_published,
@@ -27,6 +27,7 @@ __all__ = [
     "citations",
     "curves",
     "find_published",
+    "is_vsi_bench",
     "matching",
     "model_zoo",
     "published_rows",

@@ -17,11 +17,18 @@ from vicabench.types import Question
 SIZE = 4  # bytes of a digest: a stranger passes for one of 5,130 once in 800,000
 FILE = "vsibench_questions.bin"
 
+VSI_BENCH = "vsi-bench"
+
 
 def are_vsi_bench(questions: Iterable[Question]) -> bool:
     """Whether there are questions, and all are VSI-Bench's by id, scene, type and ground truth."""
     found = [digest_of(question) for question in questions]
     return bool(found) and _known().issuperset(found)
+
+
+def is_vsi_bench(benchmark: str | None, questions: Iterable[Question]) -> bool:
+    """Whether a benchmark is VSI-Bench by its name or by its questions; True for no name."""
+    return benchmark in (None, VSI_BENCH) or are_vsi_bench(questions)
 
 
 def digest_of(question: Question) -> bytes:

@@ -172,15 +172,27 @@ def build(argument: str, context: AdapterContext) -> HFAdapter:
         raise ConfigError(f"hf: models are asked in {WORDING} wording: leave out --wording.")
     if not sys.stderr.isatty():
         disable_progress_bar()  # a log file has no use for it
-    opened = open_model(argument, context.options)
-    options = context.options
+    opened, folder = open_model(argument, context.options)
+    return adapter_around(opened, context.options, identity(folder), (HFAdapter, SharingAdapter))
+
+
+def adapter_around(
+    opened: Opened,
+    options: ModelOptions,
+    checkpoint: Mapping[str, str],
+    kinds: tuple[type[HFAdapter], type[HFAdapter]],
+) -> HFAdapter:
+    """The adapter around a loaded model; `checkpoint` says which weights it has.
+
+    It is of the second of the `kinds` if the prefill of a video is shared, else of the first.
+    """
     reader = Reader(opened.model, opened.inputs, max_new_tokens=options.max_new_tokens)
     notes = [] if reader.why is None else [_fallback(reader)]
-    return (SharingAdapter if reader.shares else HFAdapter)(
+    return kinds[reader.shares](
         reader=reader,
         ahead=opened.inputs.copy(),
         options=options,
-        settings=_settings(opened, reader, options),
+        settings=_settings(opened, reader, options, checkpoint),
         notes=[*opened.notes, *notes],
     )
 
@@ -193,7 +205,9 @@ def _fallback(reader: Reader) -> str:
     )
 
 
-def _settings(opened: Opened, reader: Reader, options: ModelOptions) -> dict[str, Any]:
+def _settings(
+    opened: Opened, reader: Reader, options: ModelOptions, checkpoint: Mapping[str, str]
+) -> dict[str, Any]:
     model, inputs = opened.model, opened.inputs
     stated = {
         **reader.settings.to_diff_dict(),
@@ -204,10 +218,10 @@ def _settings(opened: Opened, reader: Reader, options: ModelOptions) -> dict[str
         "model_type": model.config.model_type,
         "class": type(model).__name__,
         "processor": type(inputs.processor).__name__,
-        "checkpoint": identity(opened.folder),
+        "checkpoint": dict(checkpoint),
         "device": model.device.type,
         "dtype": str(model.dtype).removeprefix("torch."),
-        "attention": options.attention,
+        "attention": model.config._attn_implementation,
         "frames_as": "video" if inputs.as_video else "images",
         "frame_options": inputs.options,
         "prefill": f"for each question: {reader.why}" if reader.why else "once a video",

@@ -20,18 +20,18 @@ from vicabench.types import ModelOptions
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
-    """A loaded model, its inputs, the folder it came from, and what a reader should know."""
+    """A loaded model, its inputs, and what a reader should know."""
 
     model: Any
     inputs: Inputs
-    folder: Path
     notes: tuple[str, ...]
 
 
-def open_model(spec: str, options: ModelOptions) -> Opened:
-    """The model of a hub id or folder. ConfigError if it cannot answer about videos here.
+def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
+    """The model of a hub id or folder, and that folder.
 
-    All that the small files tell is checked before weights are downloaded or read.
+    All that the small files tell is checked before weights are downloaded or read. ConfigError
+    for a model that cannot answer about videos here.
     """
     small = small_files(spec)
     model_type = check_family(small, spec)
@@ -49,7 +49,7 @@ def open_model(spec: str, options: ModelOptions) -> Opened:
     folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options)
     notes = tuple(each for each in (note, place) if each is not None)
-    return Opened(model=model, inputs=inputs, folder=folder, notes=notes)
+    return Opened(model=model, inputs=inputs, notes=notes), folder
 
 
 def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:

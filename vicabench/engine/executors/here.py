@@ -13,6 +13,7 @@ from vicabench.engine.patience import Overdue, Patience
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Clock, Timing
 from vicabench.predictions import Prediction
+from vicabench.types import Adapter
 
 
 class Team(Protocol):
@@ -45,19 +46,21 @@ class Executor(Protocol):
 
 
 class Here:
-    """Gives a team of one: the adapter in this process."""
+    """Gives a team of one: the adapter in this process, which is built unless it is given."""
+
+    def __init__(self, adapter: Adapter | None = None) -> None:
+        self._adapter = adapter
 
     def open(self, job: Job, warned: Callable[[str], None]) -> Alone:
         """Build the adapter. Raises the kinds of UserError that adapters raise."""
-        return Alone(job, warned)
+        return Alone(job, self._adapter or job.build(), warned)
 
 
 class Alone:
     """The adapter of a job, in this process."""
 
-    def __init__(self, job: Job, warned: Callable[[str], None]) -> None:
-        self._job, self._warned = job, warned
-        self._adapter = job.build()
+    def __init__(self, job: Job, adapter: Adapter, warned: Callable[[str], None]) -> None:
+        self._job, self._adapter, self._warned = job, adapter, warned
         self._clock: Clock | None = None
         self.built = Built.of(self._adapter)
         self.record: Mapping[str, Any] = {}  # that is how runs are made unless something is said

@@ -25,11 +25,12 @@ _METADATA: dict[str, dict[str, None]] = {
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure in the format of the path's ending, and return the path.
 
     ConfigError if the folder cannot be written to.
     """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write(path, _rendered(figure, path.suffix[1:]))

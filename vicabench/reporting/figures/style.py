@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vicabench.text import printable
@@ -113,8 +115,24 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
+_PLACE: ContextVar[SubFigure | None] = ContextVar("place", default=None)
+
+
+@contextmanager
+def drawn_into(place: SubFigure) -> Iterator[None]:
+    """Let the next figure be drawn into a part of another one, which keeps its size."""
+    token = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
+
+
 def blank(width: float, height: float, *, says: str) -> Figure:
     """An empty figure of so many inches; `says` is its text for those who cannot see it."""
+    place = _PLACE.get()
+    if place is not None:
+        return cast("Figure", place)  # which has all that is asked of a figure, but for its size
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
     figure = Figure(figsize=(width, height), layout=layout)
     figure.set_label(printable(says))
@@ -126,7 +144,7 @@ def footer(figure: Figure, text: str) -> None:
 
     The figure grows by the lines that this takes, and the axes keep their size.
     """
-    characters = int(figure.get_figwidth() * 72 / (TINY * 0.55))
+    characters = int(_points(figure) / (TINY * 0.55))
     lines = textwrap.wrap(printable(text), characters)
     _grow(figure, 0.095 * (len(lines) - 1))
     figure.supxlabel("\n".join(lines), fontsize=TINY - 0.5, color=FAINT, x=0.01, ha="left")
@@ -137,7 +155,7 @@ def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> N
     if not names:
         return
     width = max(map(len, names)) * TINY * 0.6 + 38  # points of the longest name and its sample
-    columns = max(1, min(len(names), int(figure.get_figwidth() * 72 / width)))
+    columns = max(1, min(len(names), int(_points(figure) / width)))
     _grow(figure, 0.13 * math.ceil(len(names) / columns))
     figure.legend(
         handles,
@@ -149,8 +167,14 @@ def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> N
     )
 
 
+def _points(figure: Figure) -> float:
+    """The width of a figure, or of a part of one, in points."""
+    return float(figure.bbox.width * 72 / figure.dpi)
+
+
 def _grow(figure: Figure, inches: float) -> None:
-    figure.set_figheight(figure.get_figheight() + max(0.0, inches))
+    if isinstance(figure, Figure):
+        figure.set_figheight(figure.get_figheight() + max(0.0, inches))
 
 
 def shortened(name: str, length: int = 34) -> str:

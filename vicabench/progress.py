@@ -22,12 +22,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vicabench.cli.account import account
-from vicabench.cli.screen import echo
+from vicabench.account import account
 from vicabench.engine.timing import Timing
 from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
+from vicabench.screen import echo
 from vicabench.types import TASKS, Question
 
 LONGEST = 1000  # characters of a message; an error may hold a whole page of HTML

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicabench.cli.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
 from vicabench.errors import ConfigError
+from vicabench.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
 
 DECODERS = ("auto", "pyav", "decord")
 CORES_A_WORKER, MOST_WORKERS = 4, 4

@@ -1,0 +1,120 @@
+"""Compare two runs: check that like is compared with like, then take the paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicabench.alike import check_pair
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.paired import Comparison, compare_runs, same_truth
+from vicabench.reference import is_vsi_bench
+from vicabench.reporting.comparison import paired_sheet
+from vicabench.reporting.html import sheet_html
+from vicabench.results import Run, load_runs
+from vicabench.tabular import comparison_frame
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SETTINGS = ("benchmark", "subset", "revision", "frames", "sampling")
+"""Fields of a run's configuration that should be alike, or be known to differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A paired comparison with the runs that it is about."""
+
+    a: Run
+    b: Run
+    result: Comparison
+
+    def frame(self) -> DataFrame:
+        """One row a task, then `overall` and `micro`: both scores, difference, p-values."""
+        return comparison_frame(self.result)
+
+    def __repr__(self) -> str:
+        overall = self.result.overall
+        interval = f"{overall.estimate.low:+.1f}, {overall.estimate.high:+.1f}"
+        return (
+            f"<{self.b.name} minus {self.a.name}: {overall.estimate.mean:+.1f} [{interval}], "
+            f"p = {overall.p:.4f}, {self.result.shared:,} shared questions>"
+        )
+
+    def _repr_html_(self) -> str:
+        return sheet_html(paired_sheet(self.result, narrow=False))
+
+
+def compare(
+    a: Run | str | Path, b: Run | str | Path, *, protocol: str = "official", shared: bool = False
+) -> Compared:
+    """Run B minus run A on the questions of both, paired, with 95% intervals and p-values.
+
+    Args:
+        a: The reference: a run, or the path of a run folder or predictions file.
+        b: What is compared with it.
+        protocol: The grading protocol of both.
+        shared: Whether runs that were asked different questions are compared on those they share.
+
+    Raises:
+        ConfigError: For an unknown protocol, or different questions without `shared`.
+        DataError: For runs without a common question, or a damaged file.
+    """
+    rule = find_protocol(protocol)
+    first, second = runs_of([a, b])
+    return paired_runs(first, second, rule, shared)
+
+
+def runs_of(given: Sequence[Run | str | Path]) -> list[Run]:
+    """The runs that are given, and those that are read from the paths among them, in order."""
+    read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)]))
+    return [each if isinstance(each, Run) else next(read) for each in given]
+
+
+def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
+    """The comparison of two runs; ConfigError for other questions, unless `shared`."""
+    if not shared:
+        check_pair(a, b)
+    grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
+    notes = [*differing(a, b), *run_notes(a), *run_notes(b)]
+    result = compare_runs(grades_a, grades_b, model_a=a.name, model_b=b.name, notes=notes)
+    return Compared(a=a, b=b, result=result)
+
+
+def differing(a: Run, b: Run) -> Iterator[str]:
+    """What is not alike about two runs that are compared: settings, and shared questions."""
+    if a.config and b.config:
+        ours, theirs = a.config["config"], b.config["config"]
+        for name in SETTINGS:
+            if ours.get(name) != theirs.get(name) and not (
+                name == "benchmark" and _both_ours(a, b)
+            ):
+                yield f"{name}: {ours.get(name)} in {a.name}, {theirs.get(name)} in {b.name}."
+    yield from differing_questions(a, b)
+
+
+def _both_ours(a: Run, b: Run) -> bool:
+    """Whether both are about VSI-Bench, of which a local file has other names than the hub."""
+    return all(run.benchmark and is_vsi_bench(run.benchmark, run.questions) for run in (a, b))
+
+
+def differing_questions(a: Run, b: Run) -> Iterator[str]:
+    """What is not alike about the questions that both runs were asked."""
+    asked = {p.question.id: p.question for p in a.predictions}
+    both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
+    answers = sum(not same_truth(one, other) for one, other in both)
+    if answers:
+        yield f"Shared questions with another ground truth: {answers}; each run keeps its own."
+    texts = sum(
+        bool(one.text and other.text) and (one.text, one.options) != (other.text, other.options)
+        for one, other in both
+    )
+    if texts:
+        yield f"Shared questions worded, or with options ordered, differently: {texts}."
+
+
+def run_notes(run: Run) -> Iterator[str]:
+    """What a reader of any comparison with the run has to know."""
+    return (f"{run.name}: {note}." for note in run.notes)

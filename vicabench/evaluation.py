@@ -1,0 +1,318 @@
+"""Answer a benchmark with a model: what `vicabench run` does, for notebooks and training loops.
+
+`run` takes the name of a model and continues a run folder; `evaluate` takes a model that is in
+memory, or any callable. Both give the `Run` that `vicabench.load` would read from the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vicabench.adapters import find_adapter, refuse_unused
+from vicabench.adapters.python import Builder, Respond, adapter_of, named
+from vicabench.datasets import DEFAULT, Source, load_benchmark
+from vicabench.datasets.rows import benchmark_of_rows
+from vicabench.engine.decoding import VideoOptions
+from vicabench.engine.execution import ExecutionOptions
+from vicabench.engine.executors.here import Executor, Here
+from vicabench.engine.plan import select
+from vicabench.engine.run import run as run_into
+from vicabench.grading.protocols import find_protocol
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.progress import RunDisplay, building
+from vicabench.results import Run, load_run
+from vicabench.screen import console
+from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PATHS = ("frame_cache",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A benchmark and the questions of it that are to be asked."""
+
+    benchmark: Benchmark
+    questions: tuple[Question, ...] = field(repr=False)
+
+    def __repr__(self) -> str:
+        videos = len({q.video for q in self.questions})
+        asked = f"{len(self.questions):,} of {len(self.benchmark.questions):,} questions"
+        return f"<{self.benchmark.name}: {asked}, {videos:,} videos>"
+
+    def frame(self) -> DataFrame:
+        """One row a question: id, video, task, question, options and truth."""
+        import pandas as pd  # noqa: PLC0415  (a second to import, and few need it)
+
+        rows = [
+            {
+                "id": q.id,
+                "video": q.video,
+                "task": q.task,
+                "question": q.text,
+                "options": list(q.options),
+                "truth": q.answer,
+            }
+            for q in self.questions
+        ]
+        return pd.DataFrame(rows)
+
+
+Asked = Selection | Benchmark | str | Path | Sequence[Mapping[str, Any]] | Any
+"""What `benchmark` takes: a name, a path, rows, or what it gave before."""
+
+
+def benchmark(
+    source: Asked = DEFAULT,
+    *,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    subset: str = "full",
+    data: str | Path | None = None,
+    videos: str | Path | None = None,
+    name: str = "rows",
+    videos_needed: bool = True,
+    progress: bool = True,
+) -> Selection:
+    """Load a benchmark and select what is asked of it.
+
+    Args:
+        source: `vsi-bench`, `rooms`, the path of a `.jsonl` file, a list of dicts or a DataFrame
+            with the columns of VSI-Bench, or a selection made before.
+        limit: Only the first so many videos, with all their questions.
+        tasks: Only these tasks or question types.
+        subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
+        data: For `vsi-bench`: the folder it was downloaded to.
+        videos: For questions of your own: the folder of their videos.
+        name: What to call a benchmark that is given as rows.
+        videos_needed: Whether a benchmark without a single video on disk is refused.
+        progress: Whether to show the building of Rooms on standard error.
+
+    Raises:
+        ConfigError: For an unknown benchmark or task, or if no question is selected.
+        DataError: For missing or malformed data.
+    """
+    if isinstance(source, Selection):
+        loaded = source.benchmark
+        if limit is None and not tasks:
+            return source
+    elif isinstance(source, Benchmark):
+        loaded = source
+    elif isinstance(source, str | Path):
+        with _building(str(source), progress) as told:
+            given = Source(
+                subset=subset,
+                data=_path(data),
+                videos=_path(videos),
+                videos_needed=videos_needed,
+                progress=told,
+            )
+            loaded = load_benchmark(str(source), given)
+    else:
+        loaded = benchmark_of_rows(source, name, _path(videos), videos_needed=videos_needed)
+    return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=tasks))
+
+
+def run(
+    model: str,
+    benchmark: Asked = DEFAULT,
+    *,
+    out: str | Path | None = None,
+    frames: int = FRAMES,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    seed: int = 0,
+    retry_errors: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Run:
+    """Answer a benchmark with the model of this name, as `vicabench run` does.
+
+    A run that was interrupted is continued by the same call.
+
+    Args:
+        model: What `--model` takes: `nkkbr/ViCA2-50p`, `hf:ORG/NAME`, a folder, `openai:NAME` ...
+        benchmark: What `vicabench.benchmark` takes.
+        out: The run folder; `runs/BENCHMARK/MODEL` by default.
+        frames: How many frames are sampled from each video.
+        limit: Only the first so many videos, with all their questions.
+        tasks: Only these tasks or question types.
+        seed: Seed of whatever is random in the adapter.
+        retry_errors: Whether questions that failed before are asked again.
+        progress: Whether to show progress on standard error.
+        options: All other options of `vicabench run` by their names, `max_new_tokens=512`.
+
+    Raises:
+        UserError: What `vicabench run` says in one line.
+        TypeError: For an option that does not exist.
+    """
+    find_adapter(model)
+    given = _Options.of(options, frames=frames)
+    asked = given.selected(benchmark, limit, tasks, progress)
+    folder = Path(out) if out else Path("runs") / slug(asked.benchmark.name) / slug(model)
+    executor = given.execution.chosen(given.model)
+    return _run(
+        asked,
+        model,
+        folder,
+        given,
+        executor,
+        seed=seed,
+        retry_errors=retry_errors,
+        progress=progress,
+    )
+
+
+def evaluate(
+    model: Adapter | Builder | Respond | str,
+    benchmark: Asked = DEFAULT,
+    *,
+    out: str | Path | None = None,
+    frames: int = FRAMES,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    seed: int = 0,
+    retry_errors: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Run:
+    """Answer a benchmark with a model that is in memory, or with any callable.
+
+    Decodes ahead, records errors and resumes as `run` does.
+
+    Args:
+        model: `vicabench.HF(model, processor)`, any object with the methods of `Adapter`, a
+            callable `(video, questions) -> replies`, one text a question in their order, or what
+            `run` takes.
+        out: The run folder. By default a new one, `runs/BENCHMARK/NAME-TIME`, for nobody can tell
+            whether a model in memory is the one that answered before. A folder that is given is
+            continued, if the settings of the model are the same.
+
+    The other arguments, and what is raised, are those of `run`.
+    """
+    shared: dict[str, Any] = {"seed": seed, "retry_errors": retry_errors, "progress": progress}
+    if isinstance(model, str):
+        shared |= {"frames": frames, "limit": limit, "tasks": tasks}
+        return run(model, benchmark, out=out, **shared, **options)
+    given = _Options.of(options, frames=frames)
+    asked = given.selected(benchmark, limit, tasks, progress)
+    name = named(model)
+    context = AdapterContext(
+        benchmark=asked.benchmark,
+        seed=seed,
+        frames=0 if given.video.no_video else frames,
+        options=given.model,
+    )
+    adapter = adapter_of(model, context)
+    refuse_unused(name, adapter, given.model)
+    folder = Path(out) if out else _new_folder(asked.benchmark.name, name)
+    return _run(asked, name, folder, given, Here(adapter), **shared)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """The options of a run that are not about what is asked, sorted by whom they concern."""
+
+    video: VideoOptions
+    model: ModelOptions
+    execution: ExecutionOptions
+    answer_timeout: float | None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], *, frames: int) -> _Options:
+        """Sort the options. TypeError for a name that no option has, with the nearest one."""
+        video: dict[str, Any] = {
+            **dict.fromkeys(field.name for field in fields(VideoOptions)),
+            "no_video": False,
+            "frames": frames,
+            "video_timeout": VIDEO_TIMEOUT,
+            "decoder": "auto",
+        }
+        model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
+        execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
+        rest: dict[str, Any] = {"answer_timeout": None}
+        for name, value in given.items():
+            for known in (video, model, execution, rest):
+                if name in known:
+                    known[name] = value if name not in PATHS else _path(value)
+                    break
+            else:
+                every = [*video, *model, *execution, *rest]
+                near = "".join(f" Did you mean {n}?" for n in get_close_matches(name, every, 1))
+                raise TypeError(f"There is no option {name!r} of a run.{near}")
+        return cls(
+            video=VideoOptions(**video),
+            model=ModelOptions(**model),
+            execution=ExecutionOptions(**execution),
+            **rest,
+        )
+
+    def selected(
+        self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool
+    ) -> Selection:
+        """What is to be asked; without videos where nobody decodes them."""
+        needed = not self.video.no_video
+        return benchmark(source, limit=limit, tasks=tasks, videos_needed=needed, progress=progress)
+
+
+def _run(
+    asked: Selection,
+    model: str,
+    folder: Path,
+    given: _Options,
+    executor: Executor,
+    *,
+    seed: int,
+    retry_errors: bool,
+    progress: bool,
+) -> Run:
+    terminal = console(stderr=True)
+    terminal.quiet = not progress
+    display = RunDisplay(terminal, model, asked.questions, find_protocol("official"))
+    with display:
+        run_into(
+            asked.benchmark,
+            asked.questions,
+            model=model,
+            folder=folder,
+            decoding=given.video.decoding(),
+            seed=seed,
+            options=given.model,
+            retry_errors=retry_errors,
+            executor=executor,
+            answer_seconds=given.answer_timeout,
+            given_up=display.given_up,
+            started=display.started,
+            answered=display.answered,
+            warned=display.warned,
+            timed=display.timed,
+        )
+    return load_run(folder)
+
+
+def slug(name: str) -> str:
+    """A name as a folder can have it."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
+
+
+def _new_folder(benchmark: str, name: str) -> Path:
+    """A run folder that does not exist yet."""
+    now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
+    return Path("runs") / slug(benchmark) / f"{slug(name)}-{now}"
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _building(name: str, progress: bool) -> AbstractContextManager[Any]:
+    return building(console(stderr=True), f"Building {name}") if progress else nullcontext()

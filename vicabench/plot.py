@@ -1,0 +1,190 @@
+"""Figures of runs: every kind that the commands draw, as matplotlib objects.
+
+Each function takes runs, or paths of run folders, and returns the Figure, which a notebook shows.
+With `ax` it draws in the place of that Axes instead, and returns the Axes that it made there: one,
+or a list where the figure has several panels. Sizes are those of a paper's column or page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vicabench.alike import check_alike
+from vicabench.comparing import paired_runs, runs_of
+from vicabench.curves.measure import Series, measure
+from vicabench.curves.series import placed
+from vicabench.errors import ConfigError, DataError
+from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.reference import Published, curves, is_vsi_bench, published_rows, thinking_curve
+from vicabench.reporting import figures
+from vicabench.reporting.figures.style import drawn_into
+from vicabench.results import Run
+from vicabench.types import Scores
+
+__all__ = [
+    "adoption",
+    "averages",
+    "curve",
+    "curve_tasks",
+    "datasets",
+    "differences",
+    "errors",
+    "letters",
+    "radar",
+    "rooms",
+    "save",
+    "tasks",
+]
+
+Given = Sequence[Run | str | Path]
+Drawn = Figure | Axes | list[Axes]
+OFFICIAL = "official"
+save = figures.save
+
+
+def averages(
+    runs: Given, *, protocol: str = OFFICIAL, published: bool = False, ax: Axes | None = None
+) -> Drawn:
+    """The averages as bars, best on top; with `published` the published rows of VSI-Bench too."""
+
+    def draw(loaded: Sequence[Run], rule: Protocol) -> Figure:
+        scores = [run.scores(rule) for run in loaded]
+        rows = _published(loaded, scores) if published else ()
+        return figures.averages(scores, rows)
+
+    return _of_runs(runs, protocol, ax, draw)
+
+
+def tasks(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """Every task with its interval."""
+    return _of_runs(runs, protocol, ax, lambda rs, p: figures.tasks([r.scores(p) for r in rs]))
+
+
+def radar(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """The profile over the tasks."""
+    return _of_runs(runs, protocol, ax, lambda rs, p: figures.radar([r.scores(p) for r in rs]))
+
+
+def errors(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """Numeric answers divided by the truth."""
+    return _of_runs(runs, protocol, ax, figures.errors)
+
+
+def letters(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """Letters given against letters right."""
+    return _of_runs(runs, protocol, ax, figures.letters)
+
+
+def datasets(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """The average by data set."""
+    return _of_runs(runs, protocol, ax, figures.by_dataset)
+
+
+def rooms(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """The average by the size of the room."""
+    return _of_runs(runs, protocol, ax, figures.by_room_size)
+
+
+def differences(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """Each run minus the first, paired."""
+    return _of_runs(runs, protocol, ax, _forest)
+
+
+def curve(
+    runs: Given, *, protocol: str = OFFICIAL, published: bool = False, ax: Axes | None = None
+) -> Drawn:
+    """The average over the share of the training data, which the models' names say."""
+
+    def draw(loaded: Sequence[Run], rule: Protocol) -> Figure:
+        series = _series(loaded, rule)
+        names = {one.name for one in series} if published else set()
+        return figures.curve(series, [c for c in curves() if c.series in names])
+
+    return _of_runs(runs, protocol, ax, draw, alike=False)
+
+
+def curve_tasks(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+    """Every task over the share of the training data."""
+    return _of_runs(
+        runs, protocol, ax, lambda rs, p: figures.curve_tasks(_series(rs, p)), alike=False
+    )
+
+
+def adoption(
+    runs: Given, *, protocol: str = OFFICIAL, published: bool = False, ax: Axes | None = None
+) -> Drawn:
+    """How the replies of one Thinking series came about, over its training."""
+
+    def draw(loaded: Sequence[Run], rule: Protocol) -> Figure:
+        series = _series(loaded, rule)
+        if len(series) != 1:
+            raise ConfigError(f"The runs are of {len(series)} series; this figure shows one.")
+        return figures.adoption(series[0], thinking_curve() if published else ())
+
+    return _of_runs(runs, protocol, ax, draw, alike=False)
+
+
+def _of_runs(
+    runs: Given,
+    protocol: str,
+    ax: Axes | None,
+    draw: Callable[[Sequence[Run], Protocol], Figure],
+    *,
+    alike: bool = True,
+) -> Drawn:
+    """Draw runs, which have to be `alike`: on the same questions."""
+    rule, loaded = find_protocol(protocol), _loaded(runs)
+    if alike:
+        check_alike(loaded, advice="Draw vicabench.shared(runs) to compare what they share.")
+    if ax is None:
+        return draw(loaded, rule)
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ConfigError("ax has no place in a grid: make it with plt.subplots().")
+    whole = cast("Figure", ax.figure)
+    if whole.get_layout_engine() is None:
+        whole.set_layout_engine("constrained")
+    ax.remove()
+    part = whole.add_subfigure(place)
+    with drawn_into(part):
+        draw(loaded, rule)
+    return part.axes[0] if len(part.axes) == 1 else list(part.axes)
+
+
+def _loaded(runs: Given) -> list[Run]:
+    if isinstance(runs, Run | str | Path):
+        raise ConfigError("Give a list of runs, of one run too: [run].")
+    return runs_of(runs)
+
+
+def _published(runs: Sequence[Run], scores: Sequence[Scores]) -> Sequence[Published]:
+    """The published rows; refused beside runs that they cannot be compared with."""
+    for run in runs:
+        if not is_vsi_bench(run.benchmark, run.questions):
+            raise ConfigError(
+                f"Published rows are about VSI-Bench; beside {run.benchmark} they would compare "
+                "nothing."
+            )
+    missing = dict.fromkeys(task for row in scores for task in row.missing)
+    if missing:
+        raise DataError(
+            f"The runs have no questions of {', '.join(missing)}: their averages are not of the "
+            "tasks that published ones are."
+        )
+    return published_rows()
+
+
+def _forest(runs: Sequence[Run], rule: Protocol) -> Figure:
+    if len(runs) < 2:
+        raise DataError("Differences need two runs or more.")
+    first, *others = runs
+    return figures.differences([paired_runs(first, o, rule, shared=False).result for o in others])
+
+
+def _series(runs: Sequence[Run], rule: Protocol) -> list[Series]:
+    return [measure(name, by_percent, rule) for name, by_percent in placed(runs).items()]

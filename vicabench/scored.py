@@ -1,0 +1,104 @@
+"""Scores of a run for notebooks and training loops: a table, a flat dict, a DataFrame."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from vicabench.errors import ConfigError
+from vicabench.grading.protocols import find_protocol
+from vicabench.reporting.cells import range_text
+from vicabench.reporting.files import FORMATS
+from vicabench.reporting.html import table_html
+from vicabench.reporting.terminal import show
+from vicabench.results import Run, load_run, run_of_rows
+from vicabench.tabular import flat, scores_frame
+from vicabench.types import Estimate, Scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+WIDTH = 160
+TEXT = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """The scores of one run by one protocol, with 95% intervals over videos."""
+
+    run: Run = field(repr=False)
+    scores: Scores = field(repr=False)
+
+    @property
+    def overall(self) -> Estimate:
+        """The unweighted mean of the tasks, in [0, 100]."""
+        return self.scores.overall
+
+    @property
+    def micro(self) -> Estimate:
+        """The mean over questions, in [0, 100]."""
+        return self.scores.micro
+
+    @property
+    def tasks(self) -> Mapping[str, Estimate]:
+        """Each task that has questions, in [0, 100]."""
+        return self.scores.tasks
+
+    def table(self, style: str = TEXT) -> str:
+        """The table that `vicabench score` prints: `text`, `markdown`, `latex`, `csv` or `json`."""
+        if style == TEXT:
+            out = io.StringIO()
+            show(Console(file=out, width=WIDTH, highlight=False), [self.scores], ())
+            return out.getvalue()
+        if style not in FORMATS:
+            known = ", ".join([TEXT, *FORMATS])
+            raise ConfigError(f"There is no table style {style!r}. Styles are {known}.")
+        return FORMATS[style]([self.scores], (), ())
+
+    def frame(self) -> DataFrame:
+        """One row a task, then `overall` and `micro`."""
+        return scores_frame(self.scores)
+
+    def to_dict(self) -> dict[str, float]:
+        """Flat, for a tracker of experiments: `overall`, `overall_low`, `object_counting` ..."""
+        return flat(self.scores)
+
+    def __repr__(self) -> str:
+        s = self.scores
+        interval = f" [{range_text(s.overall)}]"
+        return (
+            f"<Score of {s.model}: {s.overall.mean:.1f}{interval}, {s.overall.count:,} questions "
+            f"in {s.overall.clusters:,} videos, protocol {s.protocol}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return table_html([self.scores])
+
+
+def score(predictions: Any, protocol: str = "official", *, name: str = "rows") -> Score:
+    """Grade predictions by a published protocol.
+
+    Args:
+        predictions: A run, the path of a run folder or predictions file, or rows: a list of
+            dicts or a DataFrame with `id`, `question_type`, `ground_truth`, `response`, and
+            `video` (or `dataset` and `scene_name`). `response` is None where there is no reply.
+        protocol: The name of a grading protocol.
+        name: What to call the model of rows.
+
+    Raises:
+        ConfigError: For an unknown protocol, or what is neither a run nor rows.
+        DataError: Naming the row or line that is wrong.
+    """
+    rule = find_protocol(protocol)
+    if isinstance(predictions, Run):
+        run = predictions
+    elif isinstance(predictions, str | Path):
+        run = load_run(predictions)
+    else:
+        run = run_of_rows(predictions, name)
+    return Score(run=run, scores=run.scores(rule))

@@ -1,0 +1,147 @@
+"""Runs, scores and comparisons as pandas DataFrames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vicabench.types import Estimate, Grade, Scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from vicabench.paired import Comparison
+    from vicabench.predictions import Prediction
+
+RUN_COLUMNS = (
+    "id",
+    "video",
+    "dataset",
+    "task",
+    "question",
+    "options",
+    "truth",
+    "reply",
+    "read",
+    "score",
+    "outcome",
+    "error",
+    "stop",
+    "prompt_tokens",
+    "new_tokens",
+    "seconds",
+    "protocol",
+)
+
+
+def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> DataFrame:
+    """One row a grade, also of a question that was never answered; `score` is in [0, 1].
+
+    `dataset` is what stands before the first `/` of the video's name.
+    """
+    said = {p.question.id: p for p in predictions}
+    rows = []
+    for grade in grades:
+        row = _graded(grade)
+        if grade.id in said:
+            question, answer = said[grade.id].question, said[grade.id].answer
+            row |= {
+                "question": question.text,
+                "options": list(question.options),
+                "truth": question.answer,
+                "reply": answer.response,
+                "error": answer.error,
+                "stop": answer.stop,
+                "prompt_tokens": answer.prompt_tokens,
+                "new_tokens": answer.new_tokens,
+                "seconds": answer.seconds,
+            }
+        rows.append(row)
+    return _frame(rows, RUN_COLUMNS)
+
+
+def _graded(grade: Grade) -> dict[str, Any]:
+    return {
+        "id": grade.id,
+        "video": grade.video,
+        "dataset": grade.video.split("/")[0] if "/" in grade.video else None,
+        "task": grade.task,
+        "read": grade.read,
+        "score": grade.score,
+        "outcome": grade.outcome,
+        "protocol": grade.protocol,
+    }
+
+
+def scores_frame(scores: Scores) -> DataFrame:
+    """One row a task, then `overall` and `micro`, in [0, 100], with the 95% intervals.
+
+    An interval that does not exist is NaN.
+    """
+    estimates = {**scores.tasks, "overall": scores.overall, "micro": scores.micro}
+    rows = [{"score_of": name, **_cells(each)} for name, each in estimates.items()]
+    columns = ("score_of", "score", "low", "high", "questions", "videos", "unanswered")
+    return _frame(rows, columns)
+
+
+def comparison_frame(found: Comparison) -> DataFrame:
+    """One row a task, then `overall` and `micro`: both scores, their difference, its p-values.
+
+    `p_holm` is None for the two overall rows; `fixed` and `broke` are lists of ids.
+    """
+    differences = {**found.tasks, "overall": found.overall, "micro": found.micro}
+    rows = []
+    for name, difference in differences.items():
+        a, b = (_named(scores, name) for scores in (found.scores_a, found.scores_b))
+        cells = _cells(difference.estimate)
+        rows.append(
+            {
+                "score_of": name,
+                found.model_a: a.mean,
+                found.model_b: b.mean,
+                "difference": cells.pop("score"),
+                **cells,
+                "p": difference.p,
+                "p_holm": difference.p_holm,
+                "fixed": list(difference.fixed),
+                "broke": list(difference.broke),
+            }
+        )
+    return _frame(rows, tuple(rows[0]))
+
+
+def flat(scores: Scores) -> dict[str, float]:
+    """Every figure under a name of its own: `overall`, `overall_low`, `object_counting` ...
+
+    What is not known is left out, so that a tracker of experiments never gets a NaN.
+    """
+    estimates = {"overall": scores.overall, "micro": scores.micro, "valid": scores.valid}
+    numbers: dict[str, float] = {}
+    for name, each in {**estimates, **scores.tasks}.items():
+        cells = {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}
+        numbers |= {key: value for key, value in cells.items() if not math.isnan(value)}
+    sizes = {"questions": scores.overall.count, "videos": scores.overall.clusters}
+    return numbers | sizes | {f"outcome_{name}": n for name, n in scores.outcomes.items()}
+
+
+def _cells(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "score": estimate.mean,
+        "low": estimate.low,
+        "high": estimate.high,
+        "questions": estimate.count,
+        "videos": estimate.clusters,
+        "unanswered": estimate.failed,
+    }
+
+
+def _named(scores: Scores, name: str) -> Estimate:
+    overall = {"overall": scores.overall, "micro": scores.micro}
+    return overall[name] if name in overall else scores.tasks[name]
+
+
+def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> DataFrame:
+    import pandas as pd  # noqa: PLC0415  (slow to import, and not every command needs it)
+
+    return pd.DataFrame(rows, columns=list(columns))

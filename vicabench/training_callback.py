@@ -1,0 +1,129 @@
+"""Score a model while transformers' Trainer trains it: `trainer.add_callback(...)`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback as Base
+from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
+
+from vicabench.adapters.hf.memory import HF
+from vicabench.errors import ConfigError
+from vicabench.evaluation import Asked, benchmark, evaluate
+from vicabench.options import FRAMES
+from vicabench.scored import Score, score
+
+LOG = logging.getLogger(__name__)
+PREFIX = "eval_"
+"""What transformers' integrations show under `eval/`."""
+
+
+class TrainerCallback(Base):
+    """Answers a benchmark every so many steps and at the end; logs the scores under `eval/`.
+
+    They go to the trainer's own trackers (`report_to`) and into its `log_history`. Each evaluation
+    is a run folder, `OUTPUT_DIR/vicabench/step-500`. The first process evaluates, others wait.
+
+    Args:
+        bench: What `vicabench.benchmark` takes; loaded once.
+        every: Steps between evaluations.
+        frames: How many frames are sampled from each video.
+        processor: The model's processor; by default the trainer's `processing_class`.
+        protocol: The grading protocol of what is logged.
+        at_end: Whether to evaluate once more after the last step.
+        options: Options of `vicabench.evaluate`, such as `max_new_tokens`.
+
+    `scores` has every Score so far by its step.
+    """
+
+    def __init__(
+        self,
+        bench: Asked,
+        *,
+        every: int,
+        frames: int = FRAMES,
+        processor: Any = None,
+        protocol: str = "official",
+        at_end: bool = True,
+        limit: int | None = None,
+        tasks: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
+        if every < 1:
+            raise ConfigError(f"every={every}: a number of steps from 1 on.")
+        self._bench = benchmark(bench, limit=limit, tasks=tasks)
+        self._every, self._at_end, self._protocol = every, at_end, protocol
+        self._processor, self._options = processor, {"frames": frames, **options}
+        self._trackers: list[Base] = []
+        self.scores: dict[int, Score] = {}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Open the trackers of `report_to`: a callback is not told which ones the trainer has."""
+        self._trackers = [kind() for kind in get_reporting_integration_callbacks(args.report_to)]
+        for tracker in self._trackers:
+            tracker.on_train_begin(args, state, control, **given)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Evaluate after every so many steps."""
+        if state.global_step % self._every == 0:
+            self._evaluate(args, state, control, given)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Evaluate the trained model, unless the last step was evaluated."""
+        if self._at_end and state.global_step % self._every:
+            self._evaluate(args, state, control, given)
+        for tracker in self._trackers:
+            tracker.on_train_end(args, state, control, **given)
+
+    def _evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        given: dict[str, Any],
+    ) -> None:
+        model = given["model"]
+        _refuse_parts(model)
+        if state.is_world_process_zero:
+            processor = self._processor or given.get("processing_class")
+            if processor is None:
+                raise ConfigError("The trainer has no processing_class: give processor=.")
+            folder = Path(args.output_dir or ".") / "vicabench" / f"step-{state.global_step}"
+            run = evaluate(HF(model, processor), self._bench, out=folder, **self._options)
+            self.scores[state.global_step] = found = score(run, self._protocol)
+            self._log(args, state, control, found, model)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.barrier()
+
+    def _log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        found: Score,
+        model: Any,
+    ) -> None:
+        logs = {PREFIX + name: value for name, value in found.to_dict().items()}
+        state.log_history.append({**logs, "epoch": state.epoch, "step": state.global_step})
+        for tracker in self._trackers:
+            tracker.on_log(args, state, control, logs=dict(logs), model=model)
+        LOG.info("step %d: %r", state.global_step, found)
+
+
+def _refuse_parts(model: Any) -> None:
+    """ConfigError for a model of which this process has only a part."""
+    if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
+        raise ConfigError("With ZeRO-3 no process has the whole model: evaluate its checkpoints.")
+    if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
+        raise ConfigError("With FSDP no process has the whole model: evaluate its checkpoints.")
