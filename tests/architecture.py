@@ -96,7 +96,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.comparing": SCORED | {"vicabench.alike", "vicabench.reference"},
     "vicabench.plot": SCORED
     | {"vicabench.alike", "vicabench.comparing", "vicabench.curves", "vicabench.reference"},
-    "vicabench.scored": SCORED,
+    "vicabench.scored": SCORED | {"vicabench.screen"},
     "vicabench.evaluation": FILES
     | {"vicabench.adapters", "vicabench.datasets", "vicabench.engine", "vicabench.grading"}
     | {"vicabench.progress", "vicabench.results", "vicabench.screen"},

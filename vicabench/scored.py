@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
 
 from vicabench.errors import ConfigError
 from vicabench.grading.protocols import find_protocol
@@ -17,13 +14,13 @@ from vicabench.reporting.files import FORMATS
 from vicabench.reporting.html import table_html
 from vicabench.reporting.terminal import show
 from vicabench.results import Run, load_run, run_of_rows
+from vicabench.screen import as_text
 from vicabench.tabular import flat, scores_frame
 from vicabench.types import Estimate, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-WIDTH = 160
 TEXT = "text"
 
 
@@ -52,9 +49,7 @@ class Score:
     def table(self, style: str = TEXT) -> str:
         """The table that `vicabench score` prints: `text`, `markdown`, `latex`, `csv` or `json`."""
         if style == TEXT:
-            out = io.StringIO()
-            show(Console(file=out, width=WIDTH, highlight=False), [self.scores], ())
-            return out.getvalue()
+            return as_text(lambda page: show(page, [self.scores], ()))
         if style not in FORMATS:
             known = ", ".join([TEXT, *FORMATS])
             raise ConfigError(f"There is no table style {style!r}. Styles are {known}.")

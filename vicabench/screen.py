@@ -6,11 +6,12 @@ move the cursor, set the title or hide lines; they are shown as `?`.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,6 +35,14 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Screen(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def as_text(show: Callable[[Console], None]) -> str:
+    """What `show` prints, as plain text."""
+    page = Screen(file=io.StringIO(), width=PIPE_WIDTH, highlight=False, color_system=None)
+    with page.capture() as text:
+        show(page)
+    return text.get()
 
 
 def print_trimmed(screen: Console, renderable: RenderableType) -> None:
