@@ -15,16 +15,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from vica.decoders import decord_frames
 from vica.video import Frames, VideoError, read_frames
 
 WANTED, COPIES, FPS = 64, 6, 30
 WIDTH, HEIGHT = 640, 480
-ENCODERS = {
+ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "H.264": ("libx264", {"preset": "veryfast"}),
     "HEVC": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=4"}),
 }
@@ -118,9 +120,9 @@ def encode(path: Path, codec: str, group: int, frames: int) -> None:
     coarse_HWC = np.random.default_rng(0).integers(0, 256, (420, 560, 3), np.uint8)
     texture_HWC = coarse_HWC.repeat(4, axis=0).repeat(4, axis=1)
     with av.open(str(path), "w") as file:
-        stream = file.add_stream(encoder, rate=FPS)
+        stream = cast("VideoStream", file.add_stream(encoder, rate=FPS))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.options, stream.gop_size = options, group
+        stream.options, stream.gop_size = dict(options), group
         for index in range(frames):
             top, left = int(500 + 400 * np.sin(index / 90)), int(700 + 600 * np.sin(index / 140))
             frame_HWC = np.ascontiguousarray(texture_HWC[top : top + HEIGHT, left : left + WIDTH])
