@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from vica.video import available_decoders
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -18,3 +21,17 @@ def test_one_prefill_is_measured_against_the_per_question_loop(tmp_path: Path) -
     assert "| 2 |" in report
     assert "Floor for 18 questions" in report
     assert "waiting for video" in report
+
+
+@pytest.mark.skipif(len(available_decoders()) < 2, reason="decord has no build here")
+def test_the_decoders_are_measured_on_films_of_both_codecs() -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "decoding.py", "--frames", "20", "--repeats", "1"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[0].strip("| ") for row in rows] == 4 * ["H.264"] + 4 * ["HEVC"]
+    assert {row[2] for row in rows} == {"20", "120"}

@@ -24,7 +24,7 @@ class VideoError(Exception):
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its main video stream, and turn FFmpeg's complaints into VideoError."""
     try:
-        container = av.open(url_of(path))
+        container = av.open(url_of(path), metadata_errors="replace")
     except av.FFmpegError as error:
         raise _error(path, "is no video, or was cut short before its index", error) from error
     try:
@@ -32,6 +32,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             stream = container.streams.best("video")
             if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
                 raise VideoError(f"{path}: has no video stream")
+            if stream.codec_context is None:
+                raise VideoError(f"{path}: is in a codec that is unknown here")
             yield container, stream
     except av.FFmpegError as error:
         raise _error(path, "is damaged", error) from error

@@ -271,6 +271,12 @@ def text(folder: Path) -> Path:
     return folder / "text.mp4"
 
 
+def codec_unknown(folder: Path) -> Path:
+    whole = videos.write_clip(folder / "whole.mp4").read_bytes()
+    (folder / "unknown.mp4").write_bytes(whole.replace(b"avc1", b"xyz1"))
+    return folder / "unknown.mp4"
+
+
 def empty(folder: Path) -> Path:
     (folder / "empty.mp4").touch()
     return folder / "empty.mp4"
@@ -317,6 +323,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "folder": (lambda folder: folder, "is a folder"),
     "empty": (empty, "is empty"),
     "text": (text, "is no video"),
+    "codec unknown": (codec_unknown, "a codec that is unknown here"),
     "sound only": (lambda folder: videos.write_sound(folder / "sound.mp4"), "no video stream"),
     "index missing": (
         lambda folder: videos.cut(
@@ -440,6 +447,14 @@ def test_want_of_threads_is_no_damage_of_the_video(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert "for want of threads, memory or open files" in done.stderr
     assert "damaged" not in done.stderr
+
+
+def test_names_that_are_not_utf8_cost_no_frame(tmp_path: Path) -> None:
+    whole = videos.write_clip(tmp_path / "whole.mp4").read_bytes()
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(whole.replace(b"Lavf", b"L\xe9vf"))
+
+    assert shown(clip, 2, "auto") == [0, 29]
 
 
 def test_an_unknown_decoder_is_refused(tmp_path: Path) -> None:
