@@ -131,5 +131,5 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def gpu(session: nox.Session) -> None:
     """Run the tests that need a GPU, with the torch build for it."""
-    session.install("-e", ".[models]", *GROUPS["test"])
+    session.install("-e", ".[models,train]", *GROUPS["test"], env={"DS_BUILD_OPS": "0"})
     session.run("pytest", "-m", "gpu", "-s", *session.posargs)

@@ -31,9 +31,7 @@ class Asked(TorchFunctionMode):
 
 @torch.no_grad()
 @pytest.mark.parametrize("attention", ["sdpa", SHARED_PREFIX])
-def test_keys_are_repeated_unless_a_half_precision_kernel_takes_groups(
-    attention: str, tiny: Path
-) -> None:
+def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) -> None:
     model = load_model(tiny)
     plain = model(torch.arange(40)[None]).logits
     model.set_attn_implementation({"": attention})

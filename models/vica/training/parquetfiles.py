@@ -116,7 +116,7 @@ def _with_bytes(path: Path) -> list[str]:
 
 
 def _is_bytes(leaf: Any) -> bool:
-    return leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "NONE"
+    return bool(leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "NONE")
 
 
 @lru_cache(maxsize=8)
