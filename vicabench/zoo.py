@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -120,11 +121,8 @@ def fetch(
                 f"{repo} has no safetensors files, and only those are read: pickled weights can "
                 "run code when they are loaded."
             )
-        there = {
-            name
-            for name in wanted
-            if isinstance(try_to_load_from_cache(repo, name, revision=info.sha), str)
-        }
+        cached_at = partial(try_to_load_from_cache, repo, revision=info.sha)
+        there = {name for name in wanted if isinstance(cached_at(name), str)}
         size = sum(file.size or UNKNOWN for file in info.siblings or () if file.rfilename in wanted)
         folder = Path(
             snapshot_download(

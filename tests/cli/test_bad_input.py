@@ -129,6 +129,16 @@ def test_messages_carry_no_control_characters_to_the_terminal(vicabench: Vicaben
     refuses(done, "evil?[31m?")
 
 
+def test_a_name_in_a_csv_is_no_formula(vicabench: Vicabench, tmp_path: Path) -> None:
+    names = ("=1+1", "@SUM(1)", "+1+1", "-1+1", "plain")
+    rows = [{**row, "response": "2"} for row in rows_about(1)]
+    folders = [write_run(tmp_path / f"r{n}", name, rows).name for n, name in enumerate(names)]
+    done = vicabench("score", *folders, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    cells = [line.partition(",")[0] for line in done.stdout.splitlines()[1:]]
+    assert cells == ["'=1+1", "'@SUM(1)", "'+1+1", "'-1+1", "plain"]
+
+
 def test_a_file_that_cannot_be_written_is_refused(vicabench: Vicabench, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "p.jsonl", [GOOD])
     refuses(vicabench("score", "p.jsonl", "--json", "no/such/folder.json"), "no/such/folder.json")
