@@ -89,7 +89,7 @@ def show_no_frames(folder: Path) -> None:
             "holds an adapter for another model",
         ),
         (
-            lambda folder: config(folder, transformers_weights="a/b.safetensors"),
+            lambda folder: config(folder, transformers_weights="a/b"),
             "names other files",
         ),
         (cut, "damaged or cut short"),

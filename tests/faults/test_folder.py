@@ -188,11 +188,12 @@ def test_links_and_pipes_in_a_run_folder_are_not_followed(half: Bench, kind: str
             os.mkfifo(place)
         if name == "predictions.torn":
             half.file.write_bytes(half.written + b'{"id')
-        done = half.run("--limit", "9", "--retry-errors", faults={"clip8": "raises"})
+        done = half.run("--limit", "9", "--retry-errors", faults={"clip8": "nothing"})
         quiet(done)
         assert victim.read_bytes() == content + b'{"id', name
-        assert done.returncode == (2 if name in RESULTS else 1), done.stderr
-        if name != "config.json.partial":  # which is replaced
+        harmless = (name, kind) == (".lock", "pipe")  # which can be locked as well as a file
+        assert done.returncode == (2 if name in RESULTS and not harmless else 1), done.stderr
+        if name != "config.json.partial" and not harmless:  # the first is replaced
             assert name in done.stderr or "cannot be written" in done.stderr
         if name in (P, C):
             refuses(half.vicabench("score", "run"), name)
