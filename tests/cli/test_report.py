@@ -102,6 +102,12 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
     )
     refuses(vicabench(*light, "--format", "latex"), "leave out --frames")
     refuses(vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name more runs")
+    (two_runs / "link.html").symlink_to(two_runs / "other.jsonl")
+    os.mkfifo(two_runs / "pipe.html")
+    for kind in ("link", "pipe"):
+        refuses(vicabench("report", "good.jsonl", "--out", f"{kind}.html"), f"it is a {kind}")
+    assert read_jsonl(two_runs / "other.jsonl") == [other]
+    assert vicabench("report", "good.jsonl", "--out", "/dev/stdout").stdout.startswith("<!doctype")
 
 
 def test_pictures_keep_to_the_room_they_have() -> None:
