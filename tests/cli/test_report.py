@@ -1,13 +1,14 @@
 """`vicabench report`: a page from any runs, and tables; what the page does is in tests/browser."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support import Row, Vicabench, refuses, rows_about, write_jsonl
+from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 from tests.videos import picture
 from vicabench.engine.thumbnails import fitted, jpegs
 
