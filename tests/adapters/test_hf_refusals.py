@@ -89,10 +89,10 @@ def show_no_frames(folder: Path) -> None:
             "holds an adapter for another model",
         ),
         (
-            lambda folder: config(folder, transformers_weights="a/b.safetensors"),
+            lambda folder: config(folder, transformers_weights="a/b"),
             "names other files",
         ),
-        (cut, "damaged or cut short"),
+        (cut, "cannot be loaded"),
         (lose_the_template, "chat template"),
         (show_no_frames, "no place for the frames"),
         (lambda folder: config(folder, model_type="llava_llama"), "vicabench import"),

@@ -1,13 +1,14 @@
 """`vicabench report`: a page from any runs, and tables; what the page does is in tests/browser."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support import Row, Vicabench, refuses, rows_about, write_jsonl
+from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 from tests.videos import picture
 from vicabench.engine.thumbnails import fitted, jpegs
 
@@ -102,6 +103,12 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
     )
     refuses(vicabench(*light, "--format", "latex"), "leave out --frames")
     refuses(vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name more runs")
+    (two_runs / "link.html").symlink_to(two_runs / "other.jsonl")
+    os.mkfifo(two_runs / "pipe.html")
+    for kind in ("link", "pipe"):
+        refuses(vicabench("report", "good.jsonl", "--out", f"{kind}.html"), f"it is a {kind}")
+    assert read_jsonl(two_runs / "other.jsonl") == [other]
+    assert vicabench("report", "good.jsonl", "--out", "/dev/stdout").stdout.startswith("<!doctype")
 
 
 def test_pictures_keep_to_the_room_they_have() -> None:

@@ -177,7 +177,7 @@ def test_links_and_pipes_in_a_run_folder_are_not_followed(half: Bench, kind: str
     victim = half.folder / "victim"
     config = read_config(half.folder / "run")
     assert config is not None
-    for name in NAMES:
+    for name in NAMES if kind == "link" else (P, C, "timing.jsonl"):
         place = half.folder / "run" / name
         content = place.read_bytes() if place.exists() else b""
         place.unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def test_links_and_pipes_in_a_run_folder_are_not_followed(half: Bench, kind: str
             os.mkfifo(place)
         if name == "predictions.torn":
             half.file.write_bytes(half.written + b'{"id')
-        done = half.run("--limit", "9", "--retry-errors", faults={"clip8": "raises"})
+        done = half.run("--limit", "9", "--retry-errors", faults={"clip8": "nothing"})
         quiet(done)
         assert victim.read_bytes() == content + b'{"id', name
         assert done.returncode == (2 if name in RESULTS else 1), done.stderr
