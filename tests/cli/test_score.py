@@ -140,7 +140,7 @@ def test_runs_of_one_model_are_told_apart_by_their_paths(
 ) -> None:
     for folder in ("a.1", "a.2"):
         (tmp_path / folder).mkdir()
-        write_jsonl(tmp_path / folder / "same.jsonl", answered(rows_about(2)))
+        write_jsonl(tmp_path / folder / "same.jsonl", answered(rows_about(5)))
     done = vicabench("score", "a.1/same.jsonl", "a.2/same.jsonl", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["model"] for row in rows] == ["same (a.1/same.jsonl)", "same (a.2/same.jsonl)"]
