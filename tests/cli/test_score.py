@@ -210,7 +210,10 @@ def test_a_run_that_is_not_finished_has_no_score(vicabench: Vicabench, tmp_path:
     write_run(tmp_path / "killed", "lab/killed", rows, benchmark="vsi-bench")
     write_jsonl(tmp_path / "killed" / "predictions.jsonl", rows[:20])
     for name in ("stopped", "killed"):
-        said = "incomplete, so without a score: 20 of 60 questions answered; 40 questions not asked yet"
+        said = (
+            "incomplete, so without a score: 20 of 60 questions answered; "
+            "40 questions not asked yet"
+        )
         for form in ("terminal", "markdown", "latex"):
             shown = vicabench("score", name, "--format", form).stdout
             assert said in shown
