@@ -66,7 +66,7 @@ class Run:
         answered = sum(p.response is not None for p in self.predictions)
         return (
             f"incomplete, so without a score: {answered} of {len(self.predictions) + self.unasked} "
-            f"questions answered, {self.never_asked} not asked yet"
+            f"questions answered; {self.never_asked} questions not asked yet"
         )
 
     @property

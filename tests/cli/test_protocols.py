@@ -35,7 +35,7 @@ def test_every_protocol_has_its_row_and_its_difference(
 def test_the_difference_is_that_of_the_scores_with_an_interval_over_videos(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
-    rows = rows_about(4)
+    rows = rows_about(5)
     write_jsonl(tmp_path / "p.jsonl", in_a_sentence(rows[:10]) + in_words(rows[10:]))
     vicabench("score", "p.jsonl", "--protocol", "official,extracted", "--json", "e.json")
     found = json.loads((tmp_path / "e.json").read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ def test_the_difference_is_that_of_the_scores_with_an_interval_over_videos(
     points = found["disagreements"][0]["differences"][0]["points"]["overall"]
     assert points["mean"] == pytest.approx(extracted - official)
     assert points["low"] < points["mean"] < points["high"]
-    assert (points["count"], points["clusters"]) == (40, 4)
+    assert (points["count"], points["clusters"]) == (50, 5)
 
 
 def in_words(rows: list[Row]) -> list[Row]:

@@ -56,7 +56,8 @@ def test_what_a_page_cannot_show_is_left_out_and_said(vicabench: Vicabench, two_
     assert "No frames: nothing says where the videos are" in done.stderr
     page = (two_runs / "page.html").read_text(encoding="utf-8")
     assert 'id="frames-' not in page
-    assert "A figure is left out: numbers holds no reply to a multiple-choice question" in page
+    assert "are left out: numbers and good were not asked the same questions" in page
+    assert "<figure" not in page
 
 
 def test_tables_for_a_readme_and_a_paper_say_what_made_them(

@@ -140,7 +140,7 @@ def test_runs_of_one_model_are_told_apart_by_their_paths(
 ) -> None:
     for folder in ("a.1", "a.2"):
         (tmp_path / folder).mkdir()
-        write_jsonl(tmp_path / folder / "same.jsonl", answered(rows_about(2)))
+        write_jsonl(tmp_path / folder / "same.jsonl", answered(rows_about(5)))
     done = vicabench("score", "a.1/same.jsonl", "a.2/same.jsonl", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["model"] for row in rows] == ["same (a.1/same.jsonl)", "same (a.2/same.jsonl)"]
@@ -210,7 +210,10 @@ def test_a_run_that_is_not_finished_has_no_score(vicabench: Vicabench, tmp_path:
     write_run(tmp_path / "killed", "lab/killed", rows, benchmark="vsi-bench")
     write_jsonl(tmp_path / "killed" / "predictions.jsonl", rows[:20])
     for name in ("stopped", "killed"):
-        said = "incomplete, so without a score: 20 of 60 questions answered, 40 not asked yet"
+        said = (
+            "incomplete, so without a score: 20 of 60 questions answered; "
+            "40 questions not asked yet"
+        )
         for form in ("terminal", "markdown", "latex"):
             shown = vicabench("score", name, "--format", form).stdout
             assert said in shown
