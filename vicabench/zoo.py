@@ -106,7 +106,7 @@ def fetch(
     with _explained(repo):
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         wanted = {
-            file.rfilename: file.lfs.sha256 if file.lfs else None
+            file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id
             for file in info.siblings or ()
             if any(fnmatch(file.rfilename, p) for p in (PATTERNS if weights else SMALL))
         }
@@ -132,13 +132,15 @@ def fetch(
     return folder
 
 
-def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:
-    """Delete files whose content is not what was announced, and raise ConfigError naming them."""
+def _check(repo: str, folder: Path, announced: Mapping[str, str | None]) -> None:
+    """Delete files whose content is not what was announced, and raise ConfigError naming them.
+
+    Large files are announced by their SHA-256, small ones by git's hash.
+    """
     damaged = []
-    for name, announced in sha256.items():
-        with (folder / name).open("rb") as file:
-            if announced in (None, hashlib.file_digest(file, "sha256").hexdigest()):
-                continue
+    for name, known in announced.items():
+        if known is None or known == _hash(folder / name, known):
+            continue
         damaged.append(name)
         (folder / name).resolve().unlink()
         (folder / name).unlink(missing_ok=True)
@@ -147,6 +149,16 @@ def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:
             f"{', '.join(damaged)} of {repo} came damaged and was deleted: the content does not "
             "have the checksum that the hub announced. Type the same command again."
         )
+
+
+def _hash(path: Path, known: str) -> str:
+    """The file's hash of the kind that is known: SHA-256, or that of git, which hashes a size."""
+    with path.open("rb") as file:
+        if len(known) == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        state = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        state.update(file.read())
+        return state.hexdigest()
 
 
 def _is_whole(folder: Path) -> bool:
@@ -184,6 +196,11 @@ def _explained(repo: str) -> Iterator[None]:
             "the network, proxy, HF_ENDPOINT and HF_HUB_OFFLINE and type the same command again: "
             "what was downloaded is kept. A folder that was copied here works as well: --model "
             "./folder"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError):  # an HTML page in place of JSON
+        raise ConfigError(
+            f"What answers for {repo} is not a hub: a login page of the network, perhaps, or a "
+            "mirror that is out of order. Check the network, proxy and HF_ENDPOINT."
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from vica.tiny import write_tiny_checkpoint
 
 from tests import hub as hubs
@@ -60,14 +61,25 @@ def test_what_the_hub_refuses_is_explained(vicabench: Vicabench, tmp_path: Path)
     refuses(vicabench("models", "fetch", REPO, **env), "cannot be reached", "HF_ENDPOINT")
 
 
+def test_a_page_in_place_of_a_hub_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+    with hubs.serve({f"models/{REPO}": FILES}) as hub:
+        hub.page = b"<!DOCTYPE html><title>Log in</title>"
+        env = hub.environment(tmp_path)
+        run = ("run", "--benchmark", "rooms", "--limit", "1", "--model")
+        for command in (("models", "fetch"), ("models", "show"), run):
+            refuses(vicabench(*command, REPO, **env), f"{REPO} is not a hub", "HF_ENDPOINT")
+
+
 def test_a_cache_that_is_no_folder_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = vicabench("models", "list", HF_HUB_CACHE=str(tmp_path / "file"))
     refuses(done, str(tmp_path / "file"), "HF_HUB_CACHE")
 
 
-def test_weights_that_come_damaged_are_no_success(vicabench: Vicabench, tmp_path: Path) -> None:
-    name = "model-00002-of-00002.safetensors"
+@pytest.mark.parametrize("name", ["model-00002-of-00002.safetensors", "config.json"])
+def test_files_that_come_damaged_are_no_success(
+    vicabench: Vicabench, tmp_path: Path, name: str
+) -> None:
     with hubs.serve({f"models/{REPO}": FILES}) as hub:
         hub.corrupt = {name}
         env = hub.environment(tmp_path)

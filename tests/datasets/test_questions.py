@@ -53,6 +53,13 @@ def test_rows_become_questions(tmp_path: Path) -> None:
         ({"question_type": "colour"}, "must be one of object_counting, object_abs_distance"),
         ({"options": ["A. 1", "B. 2"]}, "asks for a number and takes no options"),
         ({"question_type": "route_planning"}, "needs a list of two or more options, found ()"),
+        ({"question": "How many \ud83d?"}, "'question' holds half of a surrogate pair"),
+        ({"video": "\ud83d"}, "'video' holds half of a surrogate pair"),
+        ({"id": "\ud83d"}, "'id' holds half of a surrogate pair"),
+        (
+            {"question_type": "route_planning", "options": ["A. \ud83d", "B. b"]},
+            "'options' holds half of a surrogate pair",
+        ),
         ({"ground_truth": "0"}, "positive, finite number, found '0'"),
         ({"ground_truth": "inf"}, "positive, finite number, found 'inf'"),
         ({"ground_truth": "many"}, "positive, finite number, found 'many'"),

@@ -34,11 +34,13 @@ def conversation(
     name, kind = visual_of(record)
     turns = turns_of(record.get("conversations"))
     check_placeholders(turns, kind)
+    identity = str(record.get("id", f"{file.stem}/{index}"))
+    check_encodable(identity, name or "", *(text for _, text in turns))
     visual = None if name is None else inside(media, name)
     if visual is not None and not exists(visual):
         raise RecordError(f"{kind} {name!r} is not below {media}")
     return Conversation(
-        id=str(record.get("id", f"{file.stem}/{index}")),
+        id=identity,
         turns=turns,
         visual=visual,
         kind=kind,
@@ -95,6 +97,16 @@ def check_placeholders(turns: Turns, kind: Kind) -> None:
     if counts[0] != (kind != TEXT):
         what = "neither video nor image" if kind == TEXT else f"one {kind}"
         raise RecordError(f"has {counts[0]} {PLACEHOLDER} in its first turn and {what}")
+
+
+def check_encodable(*texts: str) -> None:
+    """Raise RecordError for half of a surrogate pair: JSON can spell it, no tokenizer takes it."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = f"U+{ord(text[error.start]):04X}"
+            raise RecordError(f"has half of a surrogate pair ({half}) in its text") from None
 
 
 def inside(media: Path, name: str) -> Path:
