@@ -183,7 +183,7 @@ def _truth(task: str, value: Any, where: str) -> str:
         wanted = "an option's letter"
     if not good:
         raise DataError(
-            f"{where}: the ground truth of a {task} question is {wanted}, not {value!r}."
+            f"{where}: the ground truth of a question of type {task} is {wanted}, not {value!r}."
         )
     return truth
 

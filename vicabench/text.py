@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+LFS_POINTER = "version https://git-lfs.github.com/spec/"
+"""How the text begins that a clone without Git LFS has in place of a large file."""
+
+
 def is_unicode(text: str) -> bool:
     """Whether it can be written as UTF-8; what else is typed comes as lone surrogates."""
     try:

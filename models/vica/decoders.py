@@ -26,6 +26,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vica.pointers import pointer
+
 THREADS = 2
 """Decoding threads a video: of more, 640x480 gains nothing, and several videos run side by side."""
 
@@ -134,9 +136,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
-        raise VideoError(
-            f"{path}: is no video, or was cut short before its index: {_reason(error)}"
-        ) from error
+        what = pointer(path) or f"is no video, or was cut short before its index: {_reason(error)}"
+        raise VideoError(f"{path}: {what}") from error
     try:
         with container:
             stream = container.streams.best("video")

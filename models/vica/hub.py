@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vica.errors import CheckpointError
+from vica.pointers import pointer
 
 CONFIG = "config.json"
 SMALL_FILES = ("*.json", "merges.txt", "*.jinja")
@@ -69,7 +70,8 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+        what = pointer(path) or f"cannot be read: {error}"
+        raise CheckpointError(f"{path}: {what}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no JSON object")
     return content

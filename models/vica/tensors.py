@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from vica.errors import CheckpointError
+from vica.pointers import pointer
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -93,7 +94,8 @@ def _index(folder: Path) -> dict[str, str]:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in weight_map.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is no index of safetensors: {error!r}") from error
+        what = pointer(path) or f"is no index of safetensors: {error!r}"
+        raise CheckpointError(f"{path}: {what}") from error
 
 
 def _header(path: Path) -> Iterator[tuple[str, Shape]]:
@@ -102,4 +104,5 @@ def _header(path: Path) -> Iterator[tuple[str, Shape]]:
             for name in file.keys():  # noqa: SIM118  (not a dict)
                 yield name, tuple(file.get_slice(name).get_shape())
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: is damaged or cut short: {error}") from error
+        what = pointer(path) or f"is damaged or cut short: {error}"
+        raise CheckpointError(f"{path}: {what}") from error

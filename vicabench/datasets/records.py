@@ -7,6 +7,7 @@ The keys are those of VSI-Bench: `id`, `dataset` and `scene_name` (or `video`), 
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -105,6 +106,7 @@ def _video(row: Row) -> str:
         raise DataError("the key 'video' is missing (or 'dataset' and 'scene_name').")
     else:
         name = f"{_name(row, 'dataset')}/{_name(row, 'scene_name')}"
+    name = re.sub(r"^(\./+)+", "", name)  # `./a.mp4` is `a.mp4`
     if not stays_inside(name):
         raise DataError(
             f"the video {_shown(name)} is not a path below the videos folder. Give it relative "
