@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 LFS_POINTER = "version https://git-lfs.github.com/spec/"
 """How the text begins that a clone without Git LFS has in place of a large file."""
 

@@ -183,6 +183,8 @@ BAD: list[tuple[object, str]] = [
     (record(conversations=[{"from": "human", "value": 3}]), "'from' and a 'value'"),
     (record(image=["a.png", "b.png"], video=None), "2 of them"),
     (["no record"], "no object but list"),
+    (record("\ud800.mp4"), "half of a surrogate pair (U+D800)"),
+    (record(question="<image>\n\ud83d?"), "half of a surrogate pair (U+D83D)"),
 ]
 
 
@@ -198,7 +200,7 @@ def test_bad_records_are_left_out_counted_and_named_with_the_reason(
     for problem, (_, reason) in zip(found.problems, BAD, strict=True):
         assert reason in problem.reason
         assert f"mixed{suffix}, record {problem.index}" in str(problem)
-    with pytest.raises(DataError, match="11 of 13 records") as stopped:
+    with pytest.raises(DataError, match="13 of 15 records") as stopped:
         of(path)
     assert "gone.mp4" in str(stopped.value)
 
