@@ -1,5 +1,6 @@
 """Everything that is checked, built or shown: `nox` checks, `nox -l` lists the rest."""
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -8,7 +9,14 @@ nox.options.sessions = ["lint", "docs", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = ("-c", "constraints.txt")
-GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+GROUPS = PYPROJECT["dependency-groups"]
+
+
+def _needs(session: nox.Session, *programs: str) -> None:
+    """Skip a session, before anything is installed, that lacks programs of the machine."""
+    if missing := [program for program in programs if not shutil.which(program)]:
+        session.skip(f"needs {' and '.join(missing)}, which this machine does not have")
 
 
 @nox.session
@@ -65,6 +73,7 @@ def table(session: nox.Session) -> None:
 @nox.session
 def picture(session: nox.Session) -> None:
     """Make the report of the README on Rooms, and its picture with Chromium."""
+    _needs(session, "chromium", "chromedriver")
     session.install(*CONSTRAINTS, ".", "selenium", "pillow")
     folder = session.create_tmp()
     models = [f"--model=baseline:{name}" for name in ("random", "frequency", "oracle")]
@@ -73,6 +82,23 @@ def picture(session: nox.Session) -> None:
     session.run("vicabench", "run", "--benchmark=rooms", *models, f"--out={folder}/runs")
     session.run("vicabench", "report", *runs, f"--compare={runs[-1]}", f"--out={page}")
     session.run("python", "docs/screenshot.py", page)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Install the lowest versions that pyproject.toml allows, and run a short job on Rooms."""
+    session.install(*(line.replace(">=", "==") for line in PYPROJECT["project"]["dependencies"]))
+    session.install("--no-deps", ".")
+    folder = session.create_tmp()
+    run, page = f"--out={folder}/run", f"--out={folder}/report.html"
+    session.run("vicabench", "run", "--help", silent=True)
+    session.run("vicabench", "doctor")
+    session.run(
+        "vicabench", "run", "--benchmark=rooms", "--model=baseline:oracle", "--limit=3", run
+    )
+    session.run("vicabench", "score", f"{folder}/run")
+    session.run("vicabench", "report", f"{folder}/run", page)
+    session.run("vicabench", "figures", f"{folder}/run", "--kind=tasks", f"--out={folder}/figures")
 
 
 @nox.session
@@ -100,6 +126,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def cluster(session: nox.Session) -> None:
     """Run on two Ray nodes, in a network namespace where there is only loopback (Linux)."""
+    _needs(session, "unshare", "ip")
     alone = ("unshare", "--map-root-user", "--net")
     up = ("sh", "-c", 'ip link set lo up && exec "$@"', "sh")
     try:
@@ -107,7 +134,9 @@ def cluster(session: nox.Session) -> None:
     except nox.command.CommandFailed:
         session.skip("Ray listens on every network; a namespace without any is not permitted here")
     session.install(*CONSTRAINTS, "-e", ".[cluster]", *GROUPS["test"])
-    session.run(*alone, *up, "pytest", "-m", "cluster", *session.posargs, external=True)
+    session.run(
+        *alone, *up, "pytest", "-m", "cluster", "tests/cluster", *session.posargs, external=True
+    )
 
 
 @nox.session
@@ -115,7 +144,7 @@ def distributed(session: nox.Session) -> None:
     """Compare ZeRO-2 and ZeRO-3 in two processes on a CPU with a single process."""
     build = {"DS_BUILD_OPS": "0"}
     session.install(*CONSTRAINTS, "-e", ".[models,train]", *GROUPS["test"], env=build)
-    session.run("pytest", "-m", "distributed", *session.posargs)
+    session.run("pytest", "-m", "distributed", "tests/vica", *session.posargs)
 
 
 @nox.session
@@ -131,5 +160,6 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def gpu(session: nox.Session) -> None:
     """Run the tests that need a GPU, with the torch build for it."""
+    _needs(session, "nvidia-smi")
     session.install("-e", ".[models,train]", *GROUPS["test"], env={"DS_BUILD_OPS": "0"})
     session.run("pytest", "-m", "gpu", "-s", *session.posargs)

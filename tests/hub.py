@@ -76,6 +76,8 @@ class Hub:
     """Send nothing more after so many bytes of the file, until `released` is set."""
     corrupt: set[str] = field(default_factory=set)
     """Send other bytes than announced."""
+    page: bytes | None = None
+    """What every request is answered with, as a network does that wants a login first."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Announce another size for a file."""
     released: threading.Event = field(default_factory=threading.Event)
@@ -146,7 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         token = self.hub.token
-        if token is not None and self.headers["Authorization"] != f"Bearer {token}":
+        if self.hub.page is not None:
+            self._page(self.hub.page)
+        elif token is not None and self.headers["Authorization"] != f"Bearer {token}":
             self._refuse(401, None)
         elif match := API.fullmatch(path):
             self._note(0, path, None)
@@ -239,6 +243,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _page(self, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
 
     def _refuse(self, status: int, code: str | None) -> None:
         self.send_response(status)

@@ -226,7 +226,7 @@ def _truth(task: str, value: Any, options: tuple[str, ...], where: str) -> str:
         wanted = f"an option's letter, {letters[0]} to {letters[-1]}"
     if not good:
         raise DataError(
-            f"{where}: the ground truth of a {task} question is {wanted}, not {value!r}."
+            f"{where}: the ground truth of a question of type {task} is {wanted}, not {value!r}."
         )
     return truth
 

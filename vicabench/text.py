@@ -10,6 +10,8 @@ from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+LFS_POINTER = "version https://git-lfs.github.com/spec/"
+"""How the text begins that a clone without Git LFS has in place of a large file."""
 
 
 def is_unicode(text: str) -> bool:

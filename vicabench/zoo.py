@@ -112,7 +112,7 @@ def fetch(
 
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
         wanted = {
-            file.rfilename: file.lfs.sha256 if file.lfs else None
+            file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id
             for file in info.siblings or ()
             if any(fnmatch(file.rfilename, p) for p in (PATTERNS if weights else SMALL))
         }
@@ -169,13 +169,15 @@ def _bounded(repo: str, size: int) -> type[tqdm]:
     return Bounded
 
 
-def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:
-    """Delete files whose content is not what was announced, and raise ConfigError naming them."""
+def _check(repo: str, folder: Path, announced: Mapping[str, str | None]) -> None:
+    """Delete files whose content is not what was announced, and raise ConfigError naming them.
+
+    Large files are announced by their SHA-256, small ones by git's hash.
+    """
     damaged = []
-    for name, announced in sha256.items():
-        with (folder / name).open("rb") as file:
-            if announced in (None, hashlib.file_digest(file, "sha256").hexdigest()):
-                continue
+    for name, known in announced.items():
+        if known is None or known == _hash(folder / name, known):
+            continue
         damaged.append(name)
         (folder / name).resolve().unlink()
         (folder / name).unlink(missing_ok=True)
@@ -184,6 +186,16 @@ def _check(repo: str, folder: Path, sha256: Mapping[str, str | None]) -> None:
             f"{', '.join(damaged)} of {repo} came damaged and was deleted: the content does not "
             "have the checksum that the hub announced. Type the same command again."
         )
+
+
+def _hash(path: Path, known: str) -> str:
+    """The file's hash of the kind that is known: SHA-256, or that of git, which hashes a size."""
+    with path.open("rb") as file:
+        if len(known) == 64:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        state = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        state.update(file.read())
+        return state.hexdigest()
 
 
 def _is_whole(folder: Path) -> bool:
@@ -222,12 +234,12 @@ def _explained(repo: str) -> Iterator[None]:
             "what was downloaded is kept. A folder that was copied here works as well: --model "
             "./folder"
         ) from None
-    except (ValueError, TypeError, KeyError, ImportError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
         # A login page of the network, or a proxy of a kind that the HTTP client does not have.
         raise ConfigError(
-            f"The hub, asked for {repo}, does not answer as one "
-            f"({str(error) or type(error).__name__}). Check the network, proxy and HF_ENDPOINT and "
-            "type the same command again."
+            f"What answers for {repo} is not a hub ({str(error) or type(error).__name__}): a login "
+            "page of the network, perhaps, or a mirror that is out of order. Check the network, "
+            "proxy and HF_ENDPOINT."
         ) from None
 
 

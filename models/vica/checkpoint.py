@@ -22,6 +22,7 @@ from vica.errors import BudgetError, CheckpointError
 from vica.hub import CONFIG, MODEL_TYPES, family, fetch, read_config
 from vica.inference import completed
 from vica.names import our_name, published_name
+from vica.pointers import pointer
 from vica.tensors import Shape, compare, shapes
 
 HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
@@ -130,7 +131,11 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder))
     except Exception as error:  # the tokenizers library raises plain Exception
-        raise CheckpointError(f"{folder}: its tokenizer cannot be read: {error}") from error
+        pointers = (
+            f"{name} {said}" for name in TOKENIZER_FILES if (said := pointer(folder / name))
+        )
+        what = next(pointers, f"its tokenizer cannot be read: {error}")
+        raise CheckpointError(f"{folder}: {what}") from error
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -15,6 +15,8 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from vica.pointers import pointer
+
 
 class VideoError(Exception):
     """A video that cannot be read; the message says which file, and what is wrong with it."""
@@ -26,6 +28,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = av.open(url_of(path), metadata_errors="replace")
     except av.FFmpegError as error:
+        if what := pointer(path):
+            raise VideoError(f"{path}: {what}") from error
         raise _error(path, "is no video, or was cut short before its index", error) from error
     try:
         with container:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vica.errors import CheckpointError
+from vica.pointers import pointer
 
 CONFIG = "config.json"
 SMALL_FILES = ("*.json", "merges.txt", "*.jinja")
@@ -106,7 +107,8 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+        what = pointer(path) or f"cannot be read: {error}"
+        raise CheckpointError(f"{path}: {what}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no JSON object")
     return content
@@ -115,10 +117,18 @@ def read_json(path: Path) -> dict[str, Any]:
 def download(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> Path:
     """The local copy of a hub repository's files of these patterns; raises CheckpointError."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415  (slow; folders do without)
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+    from huggingface_hub.errors import (  # noqa: PLC0415
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(repo, allow_patterns=list(patterns), **hub))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, HFValidationError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{repo}: cannot be had from the hub: {reason}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # a page in place of JSON
+        raise CheckpointError(
+            f"{repo}: what answers is not a hub: check the network, proxy and HF_ENDPOINT"
+        ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from vica.errors import CheckpointError
+from vica.pointers import pointer
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -117,7 +118,8 @@ def _index(folder: Path) -> dict[str, str]:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in weight_map.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is no index of safetensors: {error!r}") from error
+        what = pointer(path) or f"is no index of safetensors: {error!r}"
+        raise CheckpointError(f"{path}: {what}") from error
 
 
 def _header(path: Path) -> Iterator[tuple[str, tuple[Shape, str]]]:
@@ -128,4 +130,5 @@ def _header(path: Path) -> Iterator[tuple[str, tuple[Shape, str]]]:
                 tensor = file.get_slice(name)
                 yield name, (tuple(tensor.get_shape()), str(tensor.get_dtype()))
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: is damaged or cut short: {error}") from error
+        what = pointer(path) or f"is damaged or cut short: {error}"
+        raise CheckpointError(f"{path}: {what}") from error

@@ -5,6 +5,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import pytest
 from vica.tiny import write_tiny_checkpoint
 
 from tests import hub as hubs
@@ -76,10 +77,19 @@ def test_what_is_no_hub_is_explained(vicabench: Vicabench, tmp_path: Path) -> No
     done = vicabench("models", "fetch", REPO, **strange, HF_ENDPOINT=address)
     portal.shutdown()
     portal.server_close()
-    refuses(done, "does not answer as one", REPO)
+    refuses(done, f"{REPO} is not a hub")
     for place in ({"ALL_PROXY": "socks5://127.0.0.1:9"}, {"HF_ENDPOINT": "http://127.0.0.1:99999"}):
         refuses(vicabench("models", "fetch", REPO, **strange, **place), "HF_ENDPOINT")
         refuses(vicabench("data", "fetch", "vsi-bench", "--data", "d", **strange, **place), "hub")
+
+
+def test_a_page_in_place_of_a_hub_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+    with hubs.serve({f"models/{REPO}": FILES}) as hub:
+        hub.page = b"<!DOCTYPE html><title>Log in</title>"
+        env = hub.environment(tmp_path)
+        run = ("run", "--benchmark", "rooms", "--limit", "1", "--model")
+        for command in (("models", "fetch"), ("models", "show"), run):
+            refuses(vicabench(*command, REPO, **env), f"{REPO} is not a hub", "HF_ENDPOINT")
 
 
 def test_a_cache_that_is_no_folder_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
@@ -88,8 +98,10 @@ def test_a_cache_that_is_no_folder_is_explained(vicabench: Vicabench, tmp_path: 
     refuses(done, str(tmp_path / "file"), "HF_HUB_CACHE")
 
 
-def test_weights_that_come_damaged_are_no_success(vicabench: Vicabench, tmp_path: Path) -> None:
-    name = "model-00002-of-00002.safetensors"
+@pytest.mark.parametrize("name", ["model-00002-of-00002.safetensors", "config.json"])
+def test_files_that_come_damaged_are_no_success(
+    vicabench: Vicabench, tmp_path: Path, name: str
+) -> None:
     with hubs.serve({f"models/{REPO}": FILES}) as hub:
         hub.corrupt = {name}
         env = hub.environment(tmp_path)

@@ -54,6 +54,13 @@ def test_rows_become_questions(tmp_path: Path) -> None:
         ({"question_type": "colour"}, "must be one of object_counting, object_abs_distance"),
         ({"options": ["A. 1", "B. 2"]}, "asks for a number and takes no options"),
         ({"question_type": "route_planning"}, "needs a list of two or more options, found ()"),
+        ({"question": "How many \ud83d?"}, "'question' holds half of a surrogate pair"),
+        ({"video": "\ud83d"}, "'video' holds half of a surrogate pair"),
+        ({"id": "\ud83d"}, "'id' holds half of a surrogate pair"),
+        (
+            {"question_type": "route_planning", "options": ["A. \ud83d", "B. b"]},
+            "'options' holds half of a surrogate pair",
+        ),
         ({"ground_truth": "0"}, "positive, finite number, found '0'"),
         ({"ground_truth": "inf"}, "positive, finite number, found 'inf'"),
         ({"ground_truth": "many"}, "positive, finite number, found 'many'"),
@@ -104,6 +111,7 @@ def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
         (b"{'id': 1}", "line 1: not JSON"),
         (b"[1, 2]", "line 1: expected an object with keys and values, found [1, 2]"),
         (b"", "holds no question"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
         (b"\xff\xfe", "not UTF-8"),
         (b'{"id": ' + 5000 * b"1" + b"}", "line 1: not JSON"),
     ],
@@ -148,8 +156,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_videos_are_found_beside_the_questions_with_the_usual_suffixes(tmp_path: Path) -> None:
-    questions = [own(id=1), own(id=2, video="hall"), own(id=3, video="a/b"), own(id=4, video="no")]
-    content = jsonl(questions)
+    names = ("kitchen.mov", "hall", "a/b", "no", "./attic.mp4", "x.ts", "y.FLV", "z.wmv", "w.gif")
+    content = jsonl([own(id=number, video=name) for number, name in enumerate(names)])
     write(tmp_path, {"mine.jsonl": content, "kitchen.mov": b"", "hall.webm": b"", "a/b.mp4": b""})
     benchmark = load(tmp_path / "mine.jsonl")
     assert benchmark.files == {
@@ -157,6 +165,7 @@ def test_videos_are_found_beside_the_questions_with_the_usual_suffixes(tmp_path:
         "hall": tmp_path / "hall.webm",
         "a/b": tmp_path / "a" / "b.mp4",
         "no": tmp_path / "no.mp4",  # not there: an error of that video alone
+        **{name: tmp_path / name for name in ("attic.mp4", "x.ts", "y.FLV", "z.wmv", "w.gif")},
     }
     assert (benchmark.name, benchmark.subset) == ("mine.jsonl", "full")
     assert benchmark.revision == f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -1,6 +1,7 @@
 """`vicabench doctor` on this machine, and on this machine with something broken."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -87,6 +88,25 @@ def test_what_is_broken_is_said_and_takes_nothing_else_down(
     assert "signal 6" in text
     assert "ok pyav" in text
     assert "Nothing that vicabench needs is broken." in text
+
+
+def test_versions_that_are_too_old_are_named_with_the_command_that_mends(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    for name, version in (("av", "13.0.0"), ("typer", "0.12.0"), ("safetensors", "0.4.0")):
+        info = tmp_path / "old" / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    path = ":".join([str(tmp_path / "old"), *filter(None, sys.path)])
+    done = vicabench("doctor", "--json", PYTHONPATH=path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    found = findings(done.stdout)
+    packages, models = found["software packages"], found["extras models"]
+    assert packages["state"] == "broken"
+    assert re.match(r"av is 13\.0\.0 \(needs >=.+\), typer is 0\.12\.0 \(", packages["text"])
+    assert re.fullmatch(r'pip install "av>=[\d.]+" "typer>=[\d.]+"', packages["remedy"])
+    assert models["state"] == "warning"
+    assert "safetensors is 0.4.0 (needs >=" in models["text"]
 
 
 def test_without_any_decoder_it_is_ill(vicabench: Vicabench, tmp_path: Path) -> None:

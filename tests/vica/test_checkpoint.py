@@ -132,6 +132,11 @@ def config(**changes: Any) -> Callable[[Path], None]:
     return changed
 
 
+def pointer(name: str) -> Callable[[Path], object]:
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    return lambda folder: (folder / name).write_text(text)
+
+
 def pickle_only(folder: Path) -> None:
     (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
 
@@ -167,6 +172,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "wrong value": (config(hidden_size="wide"), r"config.json: cannot be used"),
     "no config": (lambda f: (f / "config.json").unlink(), r"has no config.json"),
     "torn config": (lambda f: (f / "config.json").write_text("{"), r"cannot be read"),
+    "pointer for weights": (pointer(WEIGHTS), r"model.safetensors: is a Git-LFS .*git lfs pull"),
+    "pointer for config": (pointer("config.json"), r"config.json: is a Git-LFS pointer"),
+    "pointer for tokenizer": (pointer("tokenizer.json"), r"tokenizer.json is a Git-LFS pointer"),
     "no weights": (lambda f: (f / WEIGHTS).unlink(), r"has no model.safetensors"),
 }
 

@@ -282,6 +282,11 @@ def empty(folder: Path) -> Path:
     return folder / "empty.mp4"
 
 
+def pointer(folder: Path) -> Path:
+    (folder / "a.mp4").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    return folder / "a.mp4"
+
+
 def faststart(folder: Path) -> Path:
     return videos.write_clip(folder / "whole.mp4", frames=100, b_frames=2, faststart=True)
 
@@ -324,6 +329,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (empty, "is empty"),
     "text": (text, "is no video"),
     "codec unknown": (codec_unknown, "a codec that is unknown here"),
+    "Git-LFS pointer": (pointer, "git lfs pull"),
     "sound only": (lambda folder: videos.write_sound(folder / "sound.mp4"), "no video stream"),
     "index missing": (
         lambda folder: videos.cut(

@@ -10,6 +10,7 @@ from pathlib import Path
 from vicabench.datasets.paths import refuse_links_out, video_file
 from vicabench.datasets.records import read_records
 from vicabench.errors import DataError
+from vicabench.text import LFS_POINTER
 from vicabench.types import Benchmark, Question
 
 
@@ -30,8 +31,8 @@ def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) 
     if videos_needed and not any(file.is_file() for file in files.values()):
         first = next(iter(files.values()))
         raise DataError(
-            f"None of the {len(files)} videos that {path} asks about is below {folder}: the "
-            f"first was looked for at {first}. Say where they are with --videos DIR."
+            f"No video that {path} asks about ({len(files)} in all) is below {folder}: the first "
+            f"was looked for at {first}. Say where they are with --videos DIR."
         )
     return Benchmark(
         name=path.name, subset="full", revision=digest(path), questions=questions, files=files
@@ -73,9 +74,15 @@ def digest(path: Path) -> str:
 def read_text(path: Path) -> str:
     """Return the content of a UTF-8 file, or raise DataError when it cannot be read as such."""
     try:
-        return _content_of(path).decode("utf-8-sig")
+        text = _content_of(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text ({error}). Save it as UTF-8.") from None
+    if text.startswith(LFS_POINTER):
+        raise DataError(
+            f"{path} is a Git-LFS pointer in place of the file. Type `git lfs pull` in its "
+            "repository, or download the file."
+        )
+    return text
 
 
 def _content_of(path: Path) -> bytes:

@@ -12,7 +12,14 @@ from pathlib import Path, PurePosixPath
 from vicabench.errors import DataError
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
-"""The file types we look for, the likeliest first."""
+"""The file types we look for where a name has none, the likeliest first."""
+OTHER_SUFFIXES = frozenset(
+    {".3g2", ".3gp", ".amv", ".apng", ".asf", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264"}
+    | {".h265", ".264", ".265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".mj2", ".mjpeg"}
+    | {".mjpg", ".mk3d", ".mp4v", ".mpe", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogg", ".ogm"}
+    | {".ogv", ".qt", ".rm", ".rmvb", ".swf", ".ts", ".vob", ".webp", ".wmv", ".wtv", ".y4m"}
+)
+"""Further types that FFmpeg reads as videos, taken as they are where a name ends so."""
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
@@ -28,7 +35,8 @@ def stays_inside(name: str) -> bool:
 
 def is_video(name: str) -> bool:
     """Tell whether `name` ends as a video file does."""
-    return PurePosixPath(name).suffix.lower() in VIDEO_SUFFIXES
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in VIDEO_SUFFIXES or suffix in OTHER_SUFFIXES
 
 
 def is_image(name: str) -> bool:
@@ -39,9 +47,9 @@ def is_image(name: str) -> bool:
 def video_file(folder: Path, name: str) -> Path:
     """Return the file of video `name`: itself, or with the first suffix that exists.
 
-    Where nothing exists it is `name`, with `.mp4` if it has no suffix that we know.
+    Where nothing exists it is `name`, with `.mp4` if it has no suffix of a video.
     """
-    if is_video(name):
+    if is_video(name) or is_there(folder / name):
         return folder / name
     candidates = [folder / f"{name}{suffix}" for suffix in VIDEO_SUFFIXES]
     return next((path for path in candidates if is_there(path)), candidates[0])

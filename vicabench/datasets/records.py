@@ -7,6 +7,7 @@ The keys are those of VSI-Bench: `id`, `dataset` and `scene_name` (or `video`), 
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Any
 
 from vicabench.datasets.paths import stays_inside
 from vicabench.errors import DataError
+from vicabench.text import is_unicode
 from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
 
 Row = Mapping[str, Any]
@@ -78,7 +80,7 @@ def _text(row: Row, key: str) -> str:
         raise DataError(f"{key!r} must be a text, found {_shown(value)}.")
     if len(value) > LONGEST:
         raise DataError(f"{key!r} has {len(value):,} characters, and {LONGEST:,} are the most.")
-    return value
+    return _encodable(key, value)
 
 
 def _id(row: Row) -> str:
@@ -90,7 +92,17 @@ def _name(row: Row, key: str) -> str:
     value = _required(row, key)
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
         raise DataError(f"{key!r} must be a text or a whole number, found {_shown(value)}.")
-    return str(value)
+    return _encodable(key, str(value))
+
+
+def _encodable(key: str, text: str) -> str:
+    """The text, which a tokenizer and a server can be given; JSON can spell others."""
+    if not is_unicode(text):
+        raise DataError(
+            f"{key!r} holds half of a surrogate pair, which is not a character: {_shown(text)}. "
+            "Write the whole character, or leave the half out."
+        )
+    return text
 
 
 def _video(row: Row) -> str:
@@ -100,6 +112,7 @@ def _video(row: Row) -> str:
         raise DataError("the key 'video' is missing (or 'dataset' and 'scene_name').")
     else:
         name = f"{_name(row, 'dataset')}/{_name(row, 'scene_name')}"
+    name = re.sub(r"^(\./+)+", "", name)  # `./a.mp4` is `a.mp4`
     if not stays_inside(name):
         raise DataError(
             f"the video {_shown(name)} is not a path below the videos folder. Give it relative "
@@ -141,7 +154,7 @@ def _options(row: Row, task: str) -> tuple[str, ...]:
         )
     if len(options) > len(string.ascii_uppercase):
         raise DataError(f"{len(options)} options are more than there are letters.")
-    return tuple(options)
+    return tuple(_encodable("options", option) for option in options)
 
 
 def _choice(row: Row, options: tuple[str, ...]) -> str:

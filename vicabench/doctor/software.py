@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
@@ -84,7 +84,7 @@ def _required() -> Finding:
         name="packages",
         text=", ".join(map(str, bad)) or f"all {len(needs)} that it needs",
         state=BROKEN if bad else OK,
-        remedy="pip install --upgrade vicabench" if bad else "",
+        remedy=_mended(bad) if bad else "",
         facts={need.name: need.installed for need in needs},
     )
 
@@ -100,10 +100,20 @@ def extras() -> Iterator[Finding]:
             section=EXTRAS,
             name=extra,
             text=f"{', '.join(map(str, missing))}: {purpose}" if missing else versions,
-            state=NOTE if missing else OK,
+            state=_state(missing),
             remedy=_install(extra) if missing else "",
             facts={need.name: need.installed for need in needs},
         )
+
+
+def _mended(bad: Iterable[Need]) -> str:
+    """The command that brings what is needed; naming vicabench would leave others as they are."""
+    return "pip install " + " ".join(f'"{need.name}{need.wanted}"' for need in bad)
+
+
+def _state(bad: Sequence[Need]) -> str:
+    """An extra that is not installed is worth knowing; one that is too old is in the way."""
+    return WARNING if any(need.installed for need in bad) else NOTE if bad else OK
 
 
 def _install(extra: str) -> str:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 import sys
+import threading
+import traceback
 from pathlib import Path
+from typing import NoReturn
+
+from torch import distributed
 
 from vica.errors import TrainingError, VicaError
 from vica.training.engine import train
@@ -32,11 +39,28 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except Exception:
-        if not is_told():
-            raise
-        return 2
+        if is_told():
+            return 2
+        traceback.print_exc()
+        return 1
     return 0
 
 
+def leave(code: int) -> NoReturn:
+    """End this process as multiprocessing ends its own: all that Python runs at exit, then no more.
+
+    Threads of gloo release tensors, which takes the interpreter; at one that is being taken apart
+    they abort the process. They live as long as a reference to their process group does, and
+    DeepSpeed keeps some in its modules.
+    """
+    if code == 0 and distributed.is_initialized():  # after a failure it would wait for the others
+        distributed.destroy_process_group()
+    threading._shutdown()  # type: ignore[attr-defined]  # joins threads, as at every exit
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from vica.errors import DataError
+from vica.pointers import pointer
 from vica.training.records import RecordError
 
 PORTION = 1 << 20
@@ -125,7 +126,8 @@ class _Window:
 
     def error(self, problem: str) -> DataError:
         """What to say about the place that was reached."""
-        return DataError(f"{self.path}: {problem}, at byte {self.byte}; fetch or write it again")
+        what = pointer(self.path) or f"{problem}, at byte {self.byte}; fetch or write it again"
+        return DataError(f"{self.path}: {what}")
 
     def _scanned(self, value: Any, end: int) -> Scanned:
         raw, place = self.text[self.at : end].encode(), self.byte

@@ -7,6 +7,7 @@ drew its own).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -108,4 +109,4 @@ def _visual(
     except RecordError:
         return None
     # Never 0, and within 63 bits.
-    return 0 if seen is None else (hashed(str(seen).encode()) >> 1) | 1
+    return 0 if seen is None else (hashed(os.fsencode(seen)) >> 1) | 1

@@ -63,11 +63,13 @@ def conversation(
     turns, shown = turns_of(record)
     name, kind = visual_of(record, shown)
     turns = with_placeholder(turns, kind)
+    identity = str(record.get("id", f"{file.stem}/{index}"))
+    check_encodable(identity, name or "", *(text for _, text in turns))
     visual = None if name is None else inside(media, name)
     if visual is not None and not exists(visual):
         raise RecordError(f"{kind} {name!r} is not below {media}")
     return Conversation(
-        id=str(record.get("id", f"{file.stem}/{index}")),
+        id=identity,
         turns=turns,
         visual=visual,
         kind=kind,
@@ -154,6 +156,16 @@ def with_placeholder(turns: Turns, kind: Kind) -> Turns:
             f"has {foreign[0]} and neither video nor image: {PLACEHOLDER} is the place of either"
         )
     return ((turns[0][0], re.sub(f"{VIDEO_MARK}\n?", f"{PLACEHOLDER}\n", first)), *turns[1:])
+
+
+def check_encodable(*texts: str) -> None:
+    """Raise RecordError for half of a surrogate pair: JSON can spell it, no tokenizer takes it."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = f"U+{ord(text[error.start]):04X}"
+            raise RecordError(f"has half of a surrogate pair ({half}) in its text") from None
 
 
 def inside(media: Path, name: str) -> Path:

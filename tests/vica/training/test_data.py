@@ -232,6 +232,8 @@ BAD: list[tuple[object, str]] = [
     (messages("How many?", "<video>4", videos=["a.mp4"]), "has <video> in turn 1"),
     (messages([{"type": "video_url", "video_url": "a.mp4"}], "4"), "of type 'video_url'"),
     (record(messages=messages("How many?", "4")["messages"]), "'conversations' and 'messages'"),
+    (record("\ud800.mp4"), "half of a surrogate pair (U+D800)"),
+    (record(question="<image>\n\ud83d?"), "half of a surrogate pair (U+D83D)"),
 ]
 GOOD: dict[str, Record] = {
     "LLaVA": record(),

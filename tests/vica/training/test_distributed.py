@@ -7,6 +7,7 @@ gradients, of order 5, are compared too: AdamW's steps would not show a wrong sc
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 from vica.errors import CheckpointError, TrainingError
 from vica.loading import load_model
-from vica.training.config import Batch, Mixture, Source, TrainingConfig
+from vica.training.config import Batch, Mixture, Saving, Source, TrainingConfig
 from vica.training.engine import train
 
 from tests.hostile import set_traps
@@ -100,6 +101,43 @@ def test_a_run_that_is_interrupted_leaves_no_process_behind(
     assert process.returncode == 130
     assert "Traceback" not in said
     assert not processes_about(tmp_path)
+
+
+# Imported at the start of every Python: what is left until the interpreter is taken apart aborts,
+# as threads of gloo do, and what is still there when all else has run is written down.
+SITE = """
+import atexit, os, sys
+from pathlib import Path
+
+class Late:
+    def __del__(self):
+        os.abort()
+
+def write_down():
+    torch = sys.modules.get("torch")
+    Path("left").write_text(str(torch.distributed.is_initialized()))
+
+sys.late = Late()
+atexit.register(write_down)
+"""
+
+
+def test_a_process_of_a_run_leaves_nothing_to_the_interpreter(make: Make, tmp_path: Path) -> None:
+    config = make(tmp_path / "out", epochs=1, saving=Saving(every=1.0))
+    (tmp_path / "config.json").write_text(json.dumps(config.resolved()), encoding="utf-8")
+    (tmp_path / "sitecustomize.py").write_text(SITE, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "vica.training", "config.json"],
+        cwd=tmp_path,
+        env={**os.environ, **alone, "MASTER_PORT": "0", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "left").read_text() == "False"
 
 
 def processes_about(folder: Path) -> list[str]:
