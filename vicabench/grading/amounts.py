@@ -1,4 +1,4 @@
-"""What quantity a statement gives: as nothing but an answer, after a phrase, or about its subject."""
+"""What quantity a statement gives: alone, after a phrase, or about its subject."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from vicabench.grading.numerals import in_digits
 from vicabench.grading.places import CONCLUSION, after, after_answer, after_final
 from vicabench.grading.places import sentences as sentences_of
-from vicabench.grading.quantities import Quantity, merged, same, stated
+from vicabench.grading.quantities import Quantity, merged, same, stated, units_behind
 
 _HEDGES = re.compile(
     r"[^\w.+-]*+(?:(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|ca\.|it'?s|it\sis|there\s(?:are|is|were|appear\sto\sbe)"
@@ -31,6 +31,11 @@ _BREAK = re.compile(
     r"|although|though|but|however|if|due\sto|with|including|compared|plus)\b|因为|因為",
     re.IGNORECASE,
 )
+_REASON = re.compile(
+    r"\b(?:because|since|as\s(?:the|it|there|we|i|they)|given|based\son|considering|assuming|while|whereas"
+    r"|although|though|if|due\sto|with|using|compared)\b|因为|因為",
+    re.IGNORECASE,
+)
 _MORE = re.compile(
     r"\s?(?:and\s|or\s|maybe\s|perhaps\s)*(?:about\s|approximately\s|around\s)?[-+]?\d",
     re.IGNORECASE,
@@ -38,10 +43,13 @@ _MORE = re.compile(
 _ADDED = re.compile(
     r"^\W*(?:also|plus|additionally|another|and|then|moreover|furthermore)\b", re.IGNORECASE
 )
-_LINK = r"\b[^.\n:=;]{0,80}?(?:\b(?:is|are|was|would\sbe|be|measures|equals|comes\sto|of|reads|at)\b|[:=≈])"
+_LINK = (
+    r"\b[^.\n:=;]{0,80}?"
+    r"(?:\b(?:is|are|was|would\sbe|be|measures|equals|comes\sto|of|reads|at)\b|[:=≈])"
+)
 _SUBJECTS = {
     "objects": re.compile(
-        rf"\b(?:(?:grand\s|sum\s)?total|count|number){_LINK}|\b(?:in\stotal|altogether|in\sall|all\stogether),?\s",
+        rf"\b(?:(?:grand\s|sum\s)?total|count|number){_LINK}|\b(?:in\stotal|altogether|in\sall|all\stogether),?\s|\btotal\s(?=\d)",
         re.IGNORECASE,
     ),
     "m": re.compile(
@@ -106,7 +114,9 @@ class Amounts:
 
     def said(self, sentence: str) -> Found:
         """Every quantity that a statement gives, reasons and comparisons left out."""
-        found = stated(_BREAK.split(sentence, maxsplit=1)[0], self._unit)
+        if _REASON.match(sentence) and "," in sentence:
+            sentence = sentence.split(",", maxsplit=1)[1]
+        found = stated(_REASON.split(sentence, maxsplit=1)[0], self._unit)
         return tuple(found or stated(sentence, self._unit))
 
     def final(self, text: str) -> list[Found]:
@@ -148,8 +158,8 @@ class Amounts:
         return same(first, other)
 
     def prepared(self, text: str) -> str:
-        """The text as it is."""
-        return text
+        """The text with units behind their numbers."""
+        return units_behind(text)
 
 
 def _blank(aside: re.Match[str]) -> str:

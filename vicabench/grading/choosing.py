@@ -39,7 +39,7 @@ class Choosing:
 
     def opening(self, sentence: str) -> Found:
         """The option of a statement that says nothing else."""
-        return self._choices.whole(sentence)
+        return () if sentence.endswith("?") else self._choices.whole(sentence)
 
     def said(self, sentence: str) -> Found:
         """The options that a statement asserts; what is asked is not asserted."""

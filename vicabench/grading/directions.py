@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 _SPELLINGS = {
-    "left": r"left(?:-?hand)?|leftwards?|links|linke[nr]?|gauche|izquierda|sinistra|esquerda|слева|налево|左(?!右)[侧側边邊转轉]?|왼쪽",
-    "right": r"right(?:-?hand)?|rightwards?|rechts?e?|droite|derecha|destra|direita|справа|направо|(?<!左)右[侧側边邊转轉]?|오른쪽",
-    "front": r"front|forwards?|ahead|vorne|vorn|devant|avant|delante|davanti|впереди|(?<![之目以提])前[方面]?",
-    "back": r"back(?:wards?)?|behind|rear|(?<=turn\s)around|u-turn|hinten|derrière|arrière|detrás|atrás|dietro|trás|сзади|назад"
+    "left": r"left(?:-?hand)?|leftwards?|links|linke[nr]?|gauche"
+    r"|izquierda|sinistra|esquerda|слева|налево|左(?!右)[侧側边邊转轉]?|왼쪽",
+    "right": r"right(?:-?hand)?|rightwards?|rechts?e?|droite"
+    r"|derecha|destra|direita|справа|направо|(?<!左)右[侧側边邊转轉]?|오른쪽",
+    "front": r"front|forwards?|ahead|vorne|vorn|devant|avant"
+    r"|delante|davanti|впереди|(?<![之目以提])前[方面]?",
+    "back": r"back(?:wards?)?|behind|rear|(?<=turn\s)around|u-turn|hinten"
+    r"|derrière|arrière|detrás|atrás|dietro|trás|сзади|назад"
     r"|(?<![然之最以])[后後][方面转轉]?|뒤",
 }
 _ONE = "|".join(f"(?P<{name}>{spelling})" for name, spelling in _SPELLINGS.items())
@@ -19,7 +23,7 @@ _WORD = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(
-    r"[\s-]?|\s?-\s?|\s(?:and\s)?(?:slightly\s)?(?:to\s|on\s|in\s)?(?:(?:the|your|my|its)\s)?|方?|\sand\s",
+    r"[\s-]?|\s?-\s?|(?:\sof\s(?:me|you|us))?\s(?:and\s)?(?:slightly\s)?(?:to\s|on\s|in\s)?(?:(?:the|your|my|its)\s)?|方?|\sand\s",
     re.IGNORECASE,
 )
 _TALK = re.compile(
@@ -51,7 +55,9 @@ class Directions:
 
     def turns(self, text: str) -> tuple[str, ...]:
         """All directions of a text in their order, as the keys of a list of options has them."""
-        return tuple("".join(sorted(sides)) for sides, _, _ in _found(text, apart=True))
+        known = {side for order in self._options.values() for side in order}
+        found = (sides for sides, _, _ in _found(text, apart=True) if sides in known)
+        return tuple("".join(sorted(sides)) for sides in found)
 
     def order(self, letter: str) -> tuple[str, ...]:
         """The directions of an option, as `turns` gives them."""

@@ -16,17 +16,24 @@ _PAIR = re.compile(
     rf"[\"']([^\"'\n]{{1,60}})[\"']\s*:\s*({'|'.join(_STRINGS)}|\[[^\[\]{{}}]*+\]|[^\s,\[\]{{}}\"'][^,}}\]\n]*+|\"[^\"]*+$)",
     re.DOTALL,
 )
-_ANSWERS = frozenset(
-    "answer finalanswer predictedanswer correctanswer answerletter prediction predicted choice "
-    "finalchoice option selectedoption selected correctoption bestoption letter response result "
-    "output final conclusion solution value estimate estimation 答案".split()
-)
-_ASIDE = frozenset(
-    "reasoning reason reasons explanation explain thought thoughts thinking rationale analysis "
-    "confidence certainty probability score question questiontype id options steps step evidence "
-    "justification description notes note comment summary type task object objects category label "
-    "timestamp time frame frames start end method unit units margin error".split()
-)
+# fmt: off
+_ANSWERS = frozenset([
+    "answer", "finalanswer", "predictedanswer", "correctanswer", "answerletter", "prediction",
+    "predicted", "choice", "finalchoice", "option", "selectedoption", "selected", "correctoption",
+    "bestoption", "letter", "response", "result", "output", "final", "conclusion", "solution",
+    "value", "estimate", "estimation", "答案",
+])
+# fmt: on
+# fmt: off
+_ASIDE = frozenset([
+    "reasoning", "reason", "reasons", "explanation", "explain", "thought", "thoughts", "thinking",
+    "rationale", "analysis", "confidence", "certainty", "probability", "score", "question",
+    "questiontype", "id", "options", "steps", "step", "evidence", "justification", "description",
+    "notes", "note", "comment", "summary", "type", "task", "object", "objects", "category",
+    "label", "timestamp", "time", "frame", "frames", "start", "end", "method", "unit", "units",
+    "margin", "error",
+])
+# fmt: on
 _UNIT_KEYS = ("unit", "units")
 _ESCAPES = {"n": "\n", "t": " ", "r": "\n", '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)

@@ -11,6 +11,7 @@ _FRACTION = re.compile(
     rf"\\[dtc]?frac(?:\s?\{{{_NUMBER}\}}\s?\{{{_NUMBER}\}}|\s?(\d)\s?(\d)(?!\d))"
 )
 _GLUED = re.compile(r"\{([,.:])\}")  # 9{,}500
+_BARE_BOX = re.compile(r"(?<![\\A-Za-z])boxed\{")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s?\{[a-z]{1,20}\*?\}(?:\{[lcr|]{1,9}\})?")
 _LINE = re.compile(r"\\n(?![a-z])")  # a line's end that was escaped once too often
 _PART = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}]", re.DOTALL)
@@ -30,12 +31,15 @@ _SIGNS = {
     "textasciitilde": "~",
     "percent": "%",
 }
-_UNSEEN = frozenset(
-    "text textbf textit textrm texttt textsf textnormal mathrm mathbf mathit mathsf mathtt mathbb "
-    "mbox hbox emph underline operatorname rm bf it bm boldsymbol left right big Big bigg Bigg "
-    "displaystyle textstyle large Large LARGE huge Huge centering color mathord mathop bfseries "
-    "limits unit si SI qty num".split()
-)
+# fmt: off
+_UNSEEN = frozenset([
+    "text", "textbf", "textit", "textrm", "texttt", "textsf", "textnormal", "mathrm", "mathbf",
+    "mathit", "mathsf", "mathtt", "mathbb", "mbox", "hbox", "emph", "underline", "operatorname",
+    "rm", "bf", "it", "bm", "boldsymbol", "left", "right", "big", "Big", "bigg", "Bigg",
+    "displaystyle", "textstyle", "large", "Large", "LARGE", "huge", "Huge", "centering", "color",
+    "mathord", "mathop", "bfseries", "limits", "unit", "si", "SI", "qty", "num",
+])
+# fmt: on
 _ESCAPED = {"\\": "\n", **{char: char for char in "%$#&_{}'\"`"}}
 
 
@@ -43,6 +47,7 @@ def without_latex(text: str) -> str:
     """The text without commands and braces; a formula that is not read has `BAD` in its place."""
     if "\\" not in text and "{" not in text and "}" not in text:
         return text
+    text = _BARE_BOX.sub(r"\\boxed{", text)
     text = _LINE.sub("\n", text)
     text = _FRACTION.sub(_fraction, _GLUED.sub(r"\1", text))
     return "".join(_parts(_ENVIRONMENT.sub("\n", text)))
@@ -64,7 +69,9 @@ def _parts(text: str) -> list[str]:
         place = part.end()
         if part[0] == "{":
             boxes.append(box)
-            found.append(OPEN if box else "")
+            found.append(
+                OPEN if box else " " if text[part.start() - 1 : part.start()] == "}" else ""
+            )
         elif part[0] == "}":
             found.append(CLOSE if boxes and boxes.pop() else "")
         else:

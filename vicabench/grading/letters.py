@@ -27,11 +27,17 @@ _ALONE = re.compile(r"\W*([A-Za-z])\W*")
 _LABEL = re.compile(
     r"[\s(\[\"'<]*([A-Z])(?:\s?[)\].:]+\s?|\s[-=→]\s|,\s|\s-|-(?=\w{3})|\s?[)\]\">]+\s?|\s?(?=\())(?=\S|$)"
 )
+_SMALL = re.compile(r"\W?([a-z])[.):]\s")
+_INNER = re.compile(r"(?<![\w'])(?<!\bnot\s)\(?([A-Z])[).:]\s?\w")
+_ASIDE = re.compile(r"\s?\((?:option\s)?([A-Z])\)")
 _LISTED = re.compile(r"\W{0,4}([A-Z])\s?[.):]\s?\S")
 _PRONOUN = re.compile(
     r"\sI(?=\s(?!is\b|or\b|and\b|because\b|since\b|would\sbe\b)|'|$)|^I(?=\s(?!is\b|or\b|and\b|because\b)|')"
 )
-_NAMED = r"(?:options?|choices?|letters?|answers?|选项|選項|选择|選擇|选|選|應選|应选)\s?(?:is\s|:\s?|是|为|為)?"
+_NAMED = (
+    r"(?:options?|choices?|letters?|answers?"
+    r"|选项|選項|选择|選擇|选|選|應選|应选)\s?(?:is\s|:\s?|是|为|為)?"
+)
 _LETTER = re.compile(
     rf"(?:\b|(?<=[^\W\da-zA-Z]))(?i:{_NAMED})[(\[\"']?(?P<named>[A-Za-z])(?![\w'])"
     r"|[(\[](?P<inside>[A-Za-z])[)\]]"
@@ -50,7 +56,7 @@ _CLAUSES = re.compile(
     re.IGNORECASE,
 )
 _NOT = re.compile(
-    r"\b(?:not|no|never|neither|nor|cannot|can't|\w{1,8}n't|none|without|nicht|kein\w?|pas|não|ni)\b"
+    r"\b(?:not|no|never|neither|nor|cannot|can't|\w{1,8}n't|none|without|doubt|considered|nicht|kein\w?|pas|não|ni)\b"
     r"|\b(?:rul(?:e|ed|es|ing)\sout|eliminat\w{1,5}|exclud\w{1,4}|reject\w{0,4}|discard\w{0,4}|incorrect\w{0,2}|wrong|false)\b|不|非|没|沒|\bне\b",
     re.IGNORECASE,
 )
@@ -62,7 +68,7 @@ _NOT_AFTER = re.compile(
 _FARTHEST = re.compile(r"\b(?:farthest|furthest|most\sdistant)\b|最远|最遠", re.IGNORECASE)
 _UNSURE = re.compile(
     r"\b(?:not\ssure|unsure|unclear|cannot\s(?:be\s)?determine|can't\s(?:be\s)?(?:tell|determine)|could\sbe\seither"
-    r"|none\sof\sthe|all\sof\sthe|both\sof\sthe|neither)",
+    r"|(?:anything|everything|all)\s(?:but|except)\b|options\s(?:are|include)|none\sof\sthe|all\sof\sthe|both\sof\sthe|neither)",
     re.IGNORECASE,
 )
 _IS_ANSWER = re.compile(
@@ -72,7 +78,7 @@ _IS_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _AND_LETTER = re.compile(
-    r"[)\]\"'.]{0,2}\s?(?:,|/|&|\+|or\b|and\b|and/or\b|和|或|或者|、|oder\b|und\b|ou\b|et\b|o\b|y\b)\s?(?:also\s|and\s|or\s|option\s)?[(\[\"']?(?P<other>[A-Z])(?![\w'])(?!\s(?:is|was|are|seems|has|lies|would)\b)"
+    r"[)\]\"'.]{0,2}\s?(?:,|/|&|\+|or\b|and\b|and/or\b|和|或|或者|、|oder\b|und\b|ou\b|et\b|o\b|y\b)\s?(?:(?:also|and|or|option|maybe|possibly|perhaps)\s)*+[(\[\"']?(?P<other>[A-Z])(?![\w'])(?!\s(?:is|was|are|seems|has|lies|would)\b)"
 )
 _HEAD = re.compile(
     r"[\s\"'(\[:=-]*(?:(?:most\s)?(?:likely|probably|definitely|clearly|certainly|simply|indeed|therefore|thus|option|choice|letter"
@@ -128,26 +134,33 @@ class Choices:
         alone = _ALONE.fullmatch(text)
         if alone and (letter := alone[1].upper()) in self.letters:
             return (letter,)
-        words = self._spelled(text)
+        small = _SMALL.match(text)
+        named = self._spelled(text[small.end() :]) if small else ()
+        if small and named and small[1].upper() in self.letters:
+            return tuple(dict.fromkeys((small[1].upper(), *named)))
         label = _LABEL.match(text)
-        if label is None or label[1] not in self.letters:
-            article = re.match(r"A\s(?=[A-Za-z])", text)
-            return words or (self._spelled(text[article.end() :]) if article else ())
+        if label and label[1] in self.letters:
+            return self._labelled(text, label)
+        article = re.match(r"A\s(?=[A-Za-z])", text)
+        return self._spelled(text) or (self._spelled(text[article.end() :]) if article else ())
+
+    def _labelled(self, text: str, label: re.Match[str]) -> tuple[str, ...]:
+        """What begins with a letter as its label names, unless another option follows."""
         rest = text[label.end() :]
         also = _AND_LETTER.match(text, label.start(1) + 1)
         if also and also["other"] in self.letters and also["other"] != label[1]:
             return (label[1], also["other"])
         named = self._spelled(rest)
-        if named:
-            return (label[1],) if label[1] in named else (label[1], *named)
-        other = (
-            self.said(rest)
-            if len(rest) <= LONGEST and not re.search(r"\s\w+\s\w+\s\w+", rest)
-            else ()
-        )
+        listed = set(_INNER.findall(rest)) & set(self.letters) - {label[1]}
+        if listed:
+            return (label[1], min(listed))
+        if not named and label[0].endswith("-"):
+            return ()  # C-shaped
+        short = len(rest) <= LONGEST and not re.search(r"\s\w+\s\w+\s\w+", rest)
+        other = named or (self.said(rest) if short else ())
         if other and label[1] not in other:
             return (label[1], *other)
-        return (label[1],) if not rest.strip() or "," not in label[0] else ()
+        return (label[1],) if named or not rest.strip() or "," not in label[0] else ()
 
     def _spelled(self, text: str) -> tuple[str, ...]:
         for key in (_key(text), _key(_core(text)), _key(_core(_core(text)))):
@@ -175,8 +188,11 @@ class Choices:
                 if not named or letter.upper() in named
                 else (letter.upper(), *named)
             )
-        ordered = self._ordered(_BREAK.split(text, maxsplit=1)[0])
-        return ordered or self.said(_BREAK.split(text, maxsplit=1)[0])
+        clause = _BREAK.split(text, maxsplit=1)[0]
+        said = self._ordered(clause) or self.said(clause)
+        aside = _ASIDE.match(text, len(clause))
+        other = aside[1] if said and aside and aside[1] in self.letters else ""
+        return (*said, other) if other and other not in said else said
 
     def _is_letter(self, text: str, found: re.Match[str]) -> bool:
         rest = text[found.end() :]
@@ -261,8 +277,7 @@ class Choices:
         return _resolved(sorted(found, key=lambda n: (n.start, -n.end)), text)
 
     def _by_direction(self, text: str) -> Iterator[_Named]:
-        assert self._directions is not None
-        for letter, start, end in self._directions.named(text):
+        for letter, start, end in self._directions.named(text) if self._directions else ():
             yield _Named(letter=letter, start=start, end=end)
 
     def _worded(self, text: str) -> Iterator[_Named]:
@@ -275,6 +290,9 @@ class Choices:
     def _ordered(self, text: str) -> tuple[str, ...]:
         """The option whose order of things a text has; none unless it has a whole one."""
         if not self._orders or self._thing is None:
+            return ()
+        first = self._thing.search(text)
+        if _NOT.search(text, 0, first.start() if first else 200):
             return ()
         things = [self._things.get(_key(match[1]), "") for match in self._thing.finditer(text)]
         turns = self._directions.turns(text) if self._directions else things

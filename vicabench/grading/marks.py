@@ -1,4 +1,4 @@
-"""Marks in plain text that no reply can hold: private characters, which are taken out of replies."""
+"""Marks in plain text: private characters, which are taken out of every reply."""
 
 OPEN, CLOSE = "\ue000", "\ue001"
 """Around what a reply marks as its answer."""

@@ -41,13 +41,13 @@ _PRONOUN = re.compile(
 )
 _PARTS = {"half": 0.5, "quarter": 0.25, "third": 1 / 3}
 _HALVES = re.compile(
-    r"\b(?:(?P<half>(?:one[\s-])?half|a\shalf)(?:\s(?P<dozen>a\sdozen)|(?:\sof)?\san?\b)?"
+    r"\b(?:(?P<half>(?:one[\s-])?half|a[\s-]half)(?:\s(?P<dozen>a\sdozen)|(?:\sof)?\san?\b)?"
     r"|(?P<many>a|one|two|three)[\s-](?P<part>quarter|third)s?(?:\sof(?:\san?\b)?|(?<!a\sthird)))"
     r"(?=[\s.,;)-]|$)",
     re.IGNORECASE,
 )
 _AND_PART = re.compile(
-    r"(?P<number>\b\d{1,6})(?P<unit>\s(?:m|ft|met(?:er|re)s?|feet|foot|yards?))?\s(?:and|&)\s"
+    r"(?P<number>\b\d{1,6})(?P<unit>\s(?:m|ft|met(?:er|re|ro)s?|metri|mètres?|feet|foot|yards?))?[\s-](?:and|&)[\s-]"
     r"(?:(?P<one>an?|one|1)\s)?(?P<part>half|quarter|third|0\.5|0\.25|0\.75)\b",
     re.IGNORECASE,
 )
@@ -60,6 +60,7 @@ _A_UNIT = re.compile(
     r"|\ba\ssingle\b|\b(?P<half>half)[\s-](?=(?:square[\s-])?(?:met(?:er|re)|foot|yard|inch)\b)",
     re.IGNORECASE,
 )
+_FOREIGN_HALF = re.compile(r"\s(?:y\smedi[oa]|et\sdemie?|e\smezz[oa]|e\smei[oa])\b", re.IGNORECASE)
 _WORDS = re.compile(rf"\b(?:{'|'.join(_FOREIGN)})\b", re.IGNORECASE)
 
 _HAN = {char: value for value, char in enumerate("零一二三四五六七八九")}
@@ -83,6 +84,7 @@ def in_digits(text: str) -> str:
     Halves, dozens, couples, `a metre` and Chinese numerals too; `one` that only points does not
     count, as in `the closest one`.
     """
+    text = _FOREIGN_HALF.sub(" and 0.5", text)
     text = _PRONOUN.sub(" that ", text)
     text = _HALVES.sub(_half, text)
     text = _RUN.sub(_run, text)
@@ -193,7 +195,7 @@ _GROUPED = (
 )
 _TEN = r"[eE](?P<e>[+-]?\d{1,4})(?![A-Za-z\d])|\s?[×xX]\s?10\^\(?(?P<ten>[+-]?\d{1,4})(?!\d)\)?"
 NUMBER = (
-    rf"(?<![A-WYZa-wyzÀ-ÖØ-öø-ÿ\d.,/^{BAD}])(?<![A-Za-z][Xx])"
+    rf"(?<![A-WYZa-wyzÀ-ÖØ-öø-ÿ\d.,/^{BAD}])(?<![A-Za-z][Xx])(?<!\^[+-])"
     rf"(?:(?P<sign>(?<![\w)])[+-])?(?:(?:(?P<int>\d{{1,6}})(?:[\s-]|\sand\s))?"
     rf"(?P<above>\d{{1,4}}(?:\.\d{{1,6}})?)\s?/\s?(?P<below>\d{{1,4}}(?:\.\d{{1,6}})?)(?![\d/.])"
     rf"|(?P<decimal>(?:{_GROUPED}|\d++(?:[.,]\d++)?|\.\d++))(?:{_TEN})?))(?![.,]*\d|\s?\^|\s?/\s?\d|\s?{BAD})"

@@ -17,10 +17,13 @@ MOST = 40
 
 _AS_ANSWER = (
     r"(?:\s(?:to|for)\s[^.\n:]{1,60}?)?(?:\s(?:choice|option|letter|number|value|here))?"
-    r"[\s\"')(]{0,3}(?:is|was|are|would\sbe|will\sbe|should\sbe|must\sbe|could\sbe|might\sbe|may\sbe"
-    r"|seems\sto\sbe|appears\sto\sbe|=|:|→|-(?=\s)|≈)"
+    r"[\s\"')(]{0,3}(?:(?:is|was|are|would\sbe|will\sbe|should\sbe|must\sbe|could\sbe|might\sbe|may\sbe"
+    r"|seems\sto\sbe|appears\sto\sbe)(?![\w'])|=|:|→|-(?=\s)|≈)"
 )
-_IS = r"\s?(?:is|was|ist|lautet|wäre|est|serait|es|sería|è|é|seria|adalah|ialah|là|to|jest|är|er|on|este|είναι|是|為|为|は|が|은|는|이|হল|है)?\s?[:=]?\s?"
+_IS = (
+    r"\s?(?:is|was|ist|lautet|wäre|est|serait|es|sería|è|é|seria|adalah|ialah|là"
+    r"|to|jest|är|er|on|este|είναι|是|為|为|は|が|은|는|이|হল|है)?\s?[:=]?\s?"
+)
 _NOUNS = (
     r"antwort|réponse|respuesta|risposta|resposta|antwoord|ответ|відповідь|đáp\sán|jawaban(?:nya)?|cevap"
     r"|odpowiedź|odpověď|odpoveď|svaret?|vastaus|válasz|răspunsul|απάντηση|الإجابة|الجواب|התשובה|उत्तर|คำตอบ"
@@ -33,7 +36,7 @@ _FINAL = re.compile(
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
-    rf"\b(?:{_ENGLISH}|(?:correct|best|right|chosen|selected)\s(?:option|choice|letter|one))"
+    rf"\b(?<!\bif\sthe\s)(?<!\bif\smy\s)(?<!whether\sthe\s)(?:{_ENGLISH}|(?:correct|best|right|chosen|selected)\s(?:option|choice|letter|one))"
     rf"(?:{_AS_ANSWER}|\s?\n|\s(?=\(?(?-i:[A-Z])\)?(?:[.,:;)\n]|$))|\s(?=[-+]?\d))"
     rf"|(?<![^\W\d_])(?:{_NOUNS}){_IS}",
     re.IGNORECASE,

@@ -50,6 +50,9 @@ _SPELT = {
 }
 
 
+_KINDS = {"Zs": " ", "Pd": "-", **dict.fromkeys(("Cf", "Co", "Cs", "Cn", "Me"), "")}
+
+
 class _Plain(dict[int, str]):
     """Of each character what it is written for: compatibility forms are undone one by one."""
 
@@ -70,10 +73,12 @@ def _spelt(char: str) -> str:
     if kind in ("Nd", "No") and (digit := unicodedata.digit(char, None)) is not None:
         raised = unicodedata.decomposition(char).startswith("<super>")
         return f"^{digit}" if raised else str(digit)
-    if kind in ("Cf", "Co", "Cs", "Cn", "Me") or 0xFE00 <= code <= 0xFE0F:
-        return ""
-    if kind in ("Zs", "Pd"):
-        return " " if kind == "Zs" else "-"
+    if kind in _KINDS or 0xFE00 <= code <= 0xFE0F:
+        return _KINDS.get(kind, "")
+    return _compatible(char, kind)
+
+
+def _compatible(char: str, kind: str) -> str:
     usual = unicodedata.normalize("NFKC", char)
     if "\u2044" in usual:  # ½ is 1⁄2
         return f" {usual.replace(chr(0x2044), '/')}"
@@ -106,7 +111,10 @@ _ROLE = re.compile(
 )
 
 _ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]{2,8}\d?);", re.IGNORECASE)
-_ANSWERS = r"(?:final|predicted|correct|my)?[_ -]?(?:answer|ans|choice|prediction)|conclusion|result|solution|final|output"
+_ANSWERS = (
+    r"(?:final|predicted|correct|my)?[_ -]?(?:answer|ans|choice|prediction)|conclusion|result"
+    r"|solution|final|output"
+)
 _ANSWER = re.compile(rf"<\s*+(?:{_ANSWERS})\s*+>|\[(?:final[ _])?answer\]", re.IGNORECASE)
 _ANSWER_END = re.compile(rf"<\s*+/\s*+(?:{_ANSWERS})\s*+>|\[/(?:final[ _])?answer\]", re.IGNORECASE)
 _STRUCK = re.compile(

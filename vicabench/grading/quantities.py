@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
+from vicabench.grading.marks import BAD
 from vicabench.grading.numerals import NUMBER, in_digits, value_of
 from vicabench.grading.units import FOOT, INCH, METRE, UNIT, Unit, unit_of
 
@@ -33,17 +33,17 @@ _OTHER = re.compile(
 )
 _SHARE = re.compile(r"\s?(?:out\sof|of(?:\sthe|\sa\stotal\sof)?)\s\d", re.IGNORECASE)
 _GLUED = re.compile(  # 2m50cm, but not 20m2
-    r"(?<=\d)(m|cm|ft|feet|foot|meters?|metres?)(?=\d)(?![23](?![\d.]))", re.IGNORECASE
+    r"(?<=\d)(m|cm|ft|feet|foot|meters?|metres?)(?=\d)(?![23](?!\.?\d))", re.IGNORECASE
 )
 _LABEL = re.compile(
-    r"\b(?:frames?|steps?|figures?|fig\.|scenes?|images?|no\.|options?|questions?|examples?|stages?|cameras?|views?"
+    r"\b(?:frames?|steps?|figures?|fig\.|scenes?|images?|videos?|no\.|options?|questions?|examples?|stages?|cameras?|views?"
     r"|points?|parts?|sections?|timestamps?|second|minute|versions?|room|t\s?=)\s?[#:]?\s?$|第$",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
     r"(?:[<>]|\b(?:less|more|fewer|greater|bigger|smaller|larger|longer|shorter|farther|further|closer|higher"
     r"|lower|wider|other|better|rather|no\s(?:more|less|fewer))\sthan|\b(?:over|under|above|below|beyond|within"
-    r"|exceed(?:s|ing)?|up\sto|at\smost|(?:a\s)?m(?:ax|in)imum(?:\sof)?|instead\sof|not|isn't|wasn't|aren't|never"
+    r"|exceed(?:s|ing)?|up\sto|at\smost|(?:a\s)?m(?:ax|in)imum(?:\sof)?|instead\sof|minus|not|isn't|wasn't|aren't|never"
     r"|unlike)|超过|超過|大于|大於|小于|小於|不到|少于|少於|多于|多於|不是|最多)"
     r"\s?(?:about\s|around\s|approximately\s|roughly\s|exactly\s|just\s|the\s|only\s)?$",
     re.IGNORECASE,
@@ -73,13 +73,24 @@ _BY = re.compile(r"\s{0,3}(?:×|x|by)\s{0,3}", re.IGNORECASE)
 _SUM = re.compile(
     r"\s{0,2}(?:[+÷/^*-]|plus|minus|times|divided\sby|multiplied\sby)\s{0,2}", re.IGNORECASE
 )
-_LIST = re.compile(r"\s{0,2}(?:,|or|and|/|或|或者|oder|ou|o|и|или)\s{0,2}|\s{1,2}", re.IGNORECASE)
+_LIST = re.compile(
+    r"\s{0,2}(?:,\s?(?:or|and)|,|or|and|/|或|或者|oder|ou|o|и|или)\s{0,2}|\s{1,2}", re.IGNORECASE
+)
+_OR = re.compile(r"\s{0,2}(?:or|或|或者|oder|ou|или)\s{0,2}|\s{1,2}", re.IGNORECASE)
+_RATE = re.compile(r"\s?/\s?(?:s|h|min|sec)|\sper\s(?:s|h|min)", re.IGNORECASE)
+_YEAR = re.compile(r"(?:in|since|of)\s(?:19|20)\d\d\b", re.IGNORECASE)
+_UNIT_FIRST = re.compile(  # distance (cm): 250
+    rf"(?:\bin\s|\()\s?(?P<name>{UNIT})\s?\)?\s?(?:is|was|of|:|=|≈)\s?"
+    r"(?P<about>(?:about|approximately|roughly|around|~)\s?)?(?P<number>-?\d[\d.,]{0,12}(?<=\d))(?![\d/])",
+    re.IGNORECASE,
+)
+_UNIT_ASIDE = re.compile(rf"\(\s?(?P<name>{UNIT})\s?\)", re.IGNORECASE)  # 250 (cm)
 _CHAIN = re.compile(r"[=≈]")
 _CLAUSE = re.compile(r"[;\n]|,\s|\sand\s(?=[^\d\n]{1,40}[=≈])")
 _PARENTHESES = re.compile(r"\(([^()\n]{1,200})\)|\[([^\[\]\n]{1,200})\]")
 _UNSURE = re.compile(r"\b(?:or|maybe|possibly|perhaps|could|might)\b", re.IGNORECASE)
 _SIDES = re.compile(
-    r"(?P<length>\b(?:long|length|longest)\b)|(?P<width>\b(?:wide|width|deep|depth)\b)"
+    r"(?P<length>\b(?:long|length|longest)\b)|(?P<width>\b(?:wide|width)\b)|(?P<depth>\b(?:deep|depth)\b)"
     r"|(?P<height>\b(?:tall|high|height)\b)",
     re.IGNORECASE,
 )
@@ -118,6 +129,11 @@ def in_unit(found: Quantity, unit: str) -> float:
     return found.value * found.unit.scale / asked.scale if found.unit and asked else found.value
 
 
+def units_behind(text: str) -> str:
+    """The text with units behind their numbers: `distance (cm): 250` becomes `distance 250 cm`."""
+    return _UNIT_FIRST.sub(r": \g<about>\g<number> \g<name> ", text)
+
+
 def stated(text: str, unit: str) -> list[Quantity]:
     """The quantities in a plain text that can answer a question for this unit, without repeats.
 
@@ -125,7 +141,9 @@ def stated(text: str, unit: str) -> list[Quantity]:
     is passed over; bounds (`less than 3`), negations, times and shares are left out. What stands
     in parentheses counts only where nothing else does, or as the same in the unit asked for.
     """
-    text = _GLUED.sub(r"\1 ", in_digits(_results(_TIME.sub(" ", text))))
+    text = in_digits(_results(_TIME.sub(" ", text)))
+    text = _UNIT_ASIDE.sub(r" \g<name>", _GLUED.sub(r"\1 ", text))
+    text = _readable(text)
     outside = _PARENTHESES.sub(" ", text)
     found = _fitting(outside, unit)
     if found and outside != text:
@@ -149,6 +167,13 @@ def _distinct(found: Sequence[Quantity], asked: Unit | None) -> list[Quantity]:
         if len(kept) > 1:
             break  # two say all: there is no one answer
     return kept
+
+
+def _readable(text: str) -> str:
+    """The text without the clauses that hold what is not read."""
+    if BAD not in text:
+        return text
+    return " ; ".join(clause for clause in _CLAUSE.split(text) if BAD not in clause)
 
 
 def _results(text: str) -> str:
@@ -227,8 +252,8 @@ def _valued(quantity: Quantity, asked: Unit | None) -> Quantity:
 
 def merged(text: str) -> list[Quantity]:
     """The quantities of a text, with mixed units, margins, ranges and products made one."""
-    found = _with_units(text, _quantities(text))
-    for join in (_mixed, _margin, _range, _product):
+    found = _with_units(text, _folded(text, _quantities(text), _mixed))
+    for join in (_margin, _range, _product):
         found = _folded(text, found, join)
     return found
 
@@ -289,8 +314,8 @@ def _range(text: str, first: Quantity, second: Quantity) -> Quantity | None:
     one = first.value * _ratio(first.unit or unit, unit)
     two = second.value * _ratio(second.unit or unit, unit)
     spoilt = first.spoilt or second.spoilt or first.folded or one >= two
-    spoilt = (
-        spoilt or (first.unit or unit) is not None and _power(first, unit) != _power(second, unit)
+    spoilt = spoilt or (
+        (first.unit or unit) is not None and _power(first, unit) != _power(second, unit)
     )
     return replace(
         second, value=(one + two) / 2, unit=unit, start=first.start, spoilt=spoilt, folded=True
@@ -318,10 +343,10 @@ def _product(text: str, first: Quantity, second: Quantity) -> Quantity | None:
 
 
 def _with_units(text: str, found: Sequence[Quantity]) -> list[Quantity]:
-    """`2 or 3 metres` are two lengths: what has no unit gets that of the next in a list."""
+    """`2 or 3 metres` are two lengths: what has no unit gets that of its neighbour in a list."""
     kept = list(found)
-    for place, (one, two) in reversed(list(enumerate(pairwise(kept)))):
-        two = kept[place + 1]
+    for place in reversed(range(len(kept) - 1)):
+        one, two = kept[place], kept[place + 1]
         if (
             one.unit is None
             and one.plain
@@ -329,6 +354,10 @@ def _with_units(text: str, found: Sequence[Quantity]) -> list[Quantity]:
             and _LIST.fullmatch(text, one.end, two.start)
         ):
             kept[place] = replace(one, unit=two.unit)
+    for place, two in enumerate(kept[1:], start=1):
+        one = kept[place - 1]
+        if two.unit is None and two.plain and one.unit and _OR.fullmatch(text, one.end, two.start):
+            kept[place] = replace(two, unit=one.unit)
     return kept
 
 
@@ -347,12 +376,13 @@ def _quantity(text: str, match: re.Match[str]) -> Quantity | None:
     if (
         value is None
         or not bare
-        or not shared
-        and _OTHER.match(text, end)
+        or (not shared and _OTHER.match(text, end))
         or _BOUND_AFTER.match(text, end)
     ):
         return None
     if _LABEL.search(before) or _BOUND.search(before):
+        return None
+    if _RATE.match(text, end) or _YEAR.fullmatch(text, max(0, start - 3), end):
         return None
     unit = unit_of(match)
     if match["feet"] and before[-1:] != "'":

@@ -17,20 +17,26 @@ _METRES = {
     "mi": 1609.344,
 }
 _SPELLINGS = {
-    "mm": r"mms?|millim[eè]t(?:er|re)s?|milímetros?|millimetri|毫米|公厘|ミリ(?:メートル)?|밀리미터|мм",
-    "cm": r"cms?|centim[eè]t(?:er|re)s?|centímetros?|centimetr[io]|zentimetern?|厘米|公分|センチ(?:メートル)?"
-    r"|센티(?:미터)?|см|сантиметр(?:а|ов|ы)?",
+    "mm": r"mms?|millim[eè]t(?:er|re)s?|milímetros?|millimetri|毫米|公厘"
+    r"|ミリ(?:メートル)?|밀리미터|мм",
+    "cm": r"cms?|centim[eè]t(?:er|re)s?|centímetros?|centimetr[io]|zentimetern?|厘米|公分"
+    r"|センチ(?:メートル)?|센티(?:미터)?|см|сантиметр(?:а|ов|ы)?",
     "dm": r"dm|decim[eè]t(?:er|re)s?|dezimetern?|分米",
     "km": r"kms?|kilom[eè]t(?:er|re)s?|kilómetros?|quilômetros?|公里|千米|キロ(?:メートル)?|км",
-    "mi": r"miles?",
-    "m": r"m|mtrs?|m[eè]t(?:er|re)s?|metern|metros?|metr[io]|米|公尺|メートル|미터|м|метр(?:а|ов|ы)?",
-    "in": r"inch(?:es)?|inches|pulgadas?|pouces?|pollici|polegadas?|zoll|英寸|インチ|인치|дюйм(?:а|ов)?"
-    r"|in(?=\.?\s?(?:$|[),;:\]\n/]|\.\s|long\b|wide\b|tall\b|high\b|deep\b|apart\b|away\b|or\b))",
+    "mi": r"miles?|mi",
+    "m": r"m|mtrs?|m[eè]t(?:er|re)s?|metern|metros?|metr[io]|米|公尺"
+    r"|メートル|미터|м|метр(?:а|ов|ы)?",
+    "in": r"inch(?:es)?|inches|pulgadas?|pouces?|pollici|polegadas?|zoll"
+    r"|英寸|インチ|인치|дюйм(?:а|ов)?"
+    r"|in(?=\.?\s{0,3}(?:$|[(),;:\]\n/]|\.\s|long\b|wide\b|tall\b|high\b|deep\b|apart\b|away\b|or\b))",
     "ft": r"ft|feet|foot|pies|pieds?|piedi|pés|fu(?:ß|ss)|英尺|フィート|피트|фут(?:а|ов)?",
     "yd": r"yds?|yards?|码",
 }
 _SQUARE = r"square[\s-]?|sq\.?[\s-]?|quadrat|平方|제곱|평방|кв\.?\s?|квадратн(?:ых|ый|ые|ого)\s"
-_SQUARED = r"\s?\^\(?2\)?(?!\.?\d)|2(?![\d.,]*\d)|[\s-]squared|\s(?:carrés?|cuadrados?|quadrados?|quadrat[io]|quadri)"
+_SQUARED = (
+    r"\s?\^\s?\(?2\)?(?!\.?\d)|2(?![\d.,]*\d)|[\s-]squared"
+    r"|\s(?:carrés?|cuadrados?|quadrados?|quadrat[io]|quadri)"
+)
 _SHORT = {
     **dict.fromkeys(("sqm", "qm", "mq", "kvm", "平米"), ("m", 2)),
     **dict.fromkeys(("sqft", "sf"), ("ft", 2)),
