@@ -65,6 +65,7 @@ _NOT_AFTER = re.compile(
     r"|can't|\w{1,8}n't|doubtful|unlikely|distractor)\b|ではな|じゃな|아니|不对|不對|不正确|错|錯",
     re.IGNORECASE,
 )
+_JOINED = re.compile(r"\W{0,3}(?:and|or|nor|,|&)?\W{0,3}(?:the\s|options?\s)?\W?", re.IGNORECASE)
 _FARTHEST = re.compile(r"\b(?:farthest|furthest|most\sdistant)\b|最远|最遠", re.IGNORECASE)
 _UNSURE = re.compile(
     r"\b(?:not\ssure|unsure|unclear|cannot\s(?:be\s)?determine|can't\s(?:be\s)?(?:tell|determine)|could\sbe\seither"
@@ -246,20 +247,25 @@ class Choices:
         subject = sentence[: found.start()]
         return self.whole(subject) or self.said(re.split(r"[,;:]\s", subject)[-1])
 
-    def _asserted(self, sentence: str, named: Sequence[_Named]) -> Iterator[_Named]:
+    def _asserted(self, sentence: str, named: Sequence[_Named]) -> list[_Named]:
         dropped = _subordinate(sentence)
         cuts = sorted({0, *(cut.end() for cut in _CLAUSES.finditer(sentence)), len(sentence) + 1})
-        ends = [*(n.start for n in named[1:]), len(sentence)]
-        for one, following in zip(named, ends, strict=True):
+        following = len(sentence)
+        kept: list[_Named] = []
+        denied = False  # of the one that follows: `A and B are wrong`
+        for one in reversed(named):
             start = max(cut for cut in cuts if cut <= one.start)
-            end = min(cut for cut in cuts if cut > one.start)
-            if any(low <= one.start < high for low, high in dropped):
-                continue
-            if _NOT.search(sentence, start, one.start) or _NOT_AFTER.search(
-                sentence, one.end, min(end, following)
-            ):
-                continue
-            yield one
+            end = min(following, *(cut for cut in cuts if cut > one.start))
+            joined = _JOINED.fullmatch(sentence, one.end, following) is not None
+            denied = (
+                (denied and joined)
+                or _NOT.search(sentence, start, one.start) is not None
+                or _NOT_AFTER.search(sentence, one.end, end) is not None
+            )
+            if not denied and not any(low <= one.start < high for low, high in dropped):
+                kept.append(one)
+            following = one.start
+        return kept[::-1]
 
     def _named(self, text: str) -> list[_Named]:
         """Every naming of an option, in order; directions replace words where options are such."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from vicabench.grading.marks import CLOSE, OPEN
+from vicabench.grading.units import UNIT
 
 LONG = 20_000
 """Characters beyond which prose is not read: only marks, phrases, and the first and last line."""
@@ -41,6 +42,7 @@ _ANSWER = re.compile(
     rf"|(?<![^\W\d_])(?:{_NOUNS}){_IS}",
     re.IGNORECASE,
 )
+_UNIT_BESIDE = re.compile(rf"{CLOSE}\s?(?P<unit>{UNIT})", re.IGNORECASE)  # \\boxed{{120}} cm
 _QUESTION = re.compile(
     r"\n[^\w\n]{0,4}(?:question|user|human|q|problem|问题|問題|提问)\s?\d{0,3}\s?:|\n[^\w\n]{0,4}(?:next|new)\squestion\b",
     re.IGNORECASE,
@@ -69,7 +71,7 @@ def marked(text: str) -> list[str]:
     """What stands between marks of the answer, which may be open at one end; the last `MOST`."""
     found: deque[str] = deque(maxlen=MOST)
     opened, said = False, ""
-    for part in re.split(f"([{OPEN}{CLOSE}])", text):
+    for part in re.split(f"([{OPEN}{CLOSE}])", _UNIT_BESIDE.sub(rf" \g<unit>{CLOSE}", text)):
         if part in (OPEN, CLOSE):
             if part == CLOSE and not opened and said:
                 found.append(said.rsplit("\n", maxsplit=1)[-1])

@@ -96,7 +96,8 @@ _STOP = re.compile(
     r"<\|(?:im_end|end ?of ?text|end_of_text|eot_id|eot|eom_id|eod|eos|end|return|call|stop"
     r"|end_of_turn|end[_ ]of[_ ]sentence|end_of_message|END_OF_TURN_TOKEN|END_RESPONSE|pad"
     r"|user|human|system|observation)\|>|</s>|<(?:eos|pad|end_of_turn|turn\||end_of_utterance|eo[ah])>"
-    r"|<\|im_start\|>\s{0,3}(?=user|system|human)|\[/?INST\]|\[END FINAL RESPONSE\]|\[EOS\]",
+    r"|<\|im_start\|>\s{0,3}(?=user|system|human|assistant)"
+    r"|\[/?INST\]|\[END FINAL RESPONSE\]|\[EOS\]",
     re.IGNORECASE,
 )
 _TOKEN = re.compile(

@@ -141,7 +141,20 @@ def stated(text: str, unit: str) -> list[Quantity]:
     is passed over; bounds (`less than 3`), negations, times and shares are left out. What stands
     in parentheses counts only where nothing else does, or as the same in the unit asked for.
     """
-    text = in_digits(_results(_TIME.sub(" ", text)))
+    text = _TIME.sub(" ", text)
+    results = _results(text)
+    if results != text:  # 1.2 m = 4 ft
+        everything = _read(text, unit)
+        return (
+            everything
+            if len(everything) == 1 and not everything[0].spoilt
+            else _read(results, unit)
+        )
+    return _read(text, unit)
+
+
+def _read(text: str, unit: str) -> list[Quantity]:
+    text = in_digits(text)
     text = _UNIT_ASIDE.sub(r" \g<name>", _GLUED.sub(r"\1 ", text))
     text = _readable(text)
     outside = _PARENTHESES.sub(" ", text)
@@ -380,7 +393,7 @@ def _quantity(text: str, match: re.Match[str]) -> Quantity | None:
         or _BOUND_AFTER.match(text, end)
     ):
         return None
-    if _LABEL.search(before) or _BOUND.search(before):
+    if _BOUND.search(before):
         return None
     if _RATE.match(text, end) or _YEAR.fullmatch(text, max(0, start - 3), end):
         return None
@@ -391,5 +404,7 @@ def _quantity(text: str, match: re.Match[str]) -> Quantity | None:
         unit = INCH
     elif match["feet"] or match["inches"]:
         end -= 1  # it closes a quotation
+    if unit is None and _LABEL.search(before):
+        return None
     plain = unit is not None or glued in ("x", ":") or _OF_NUMBER.match(text, end) is not None
     return Quantity(value=value, unit=unit, start=start, end=end, plain=plain, spoilt=shared)
