@@ -36,6 +36,8 @@ _REASON = re.compile(
     r"|although|though|if|due\sto|with|using|compared)\b|因为|因為",
     re.IGNORECASE,
 )
+_UNSURE = re.compile(r"\b(?:could|might|may|maybe|possibly|perhaps|otherwise)\b", re.IGNORECASE)
+_APIECE = re.compile(r"\b(?:each|every|another|apiece)\b|\bper\s(?!cent)", re.IGNORECASE)
 _MORE = re.compile(
     r"\s?(?:and\s|or\s|maybe\s|perhaps\s)*(?:about\s|approximately\s|around\s)?[-+]?\d",
     re.IGNORECASE,
@@ -91,7 +93,9 @@ class Amounts:
         places = merged(_PARENTHESES.sub(_blank, digits))
         places = places or merged(digits)
         begin = _HEDGES.match(digits)
-        if not places or "=" in digits or (begin and places[0].start > begin.end() + 1):
+        if not places or not all(same(places[0], place) for place in places):
+            return ()
+        if _APIECE.search(text) or "=" in digits or (begin and places[0].start > begin.end() + 1):
             return ()
         tail = _PARENTHESES.sub(" ", digits[places[-1].end :])
         return tuple(found) if len(tail) <= _LONGEST_TAIL and _TAIL.fullmatch(tail) else ()
@@ -103,6 +107,9 @@ class Amounts:
     def head(self, text: str) -> Found:
         """The quantity that a phrase such as `the answer is` leads to."""
         clause = _BREAK.split(text, maxsplit=1)[0]
+        first = next(iter(sentences_of(text)), "")
+        if len(first) > len(clause) and _UNSURE.search(first, len(clause)):
+            return tuple(stated(first, self._unit))
         sentence = next(iter(sentences_of(clause)), "")
         parts = re.split(r"(?<!\d),|,(?!\d)", sentence)
         for place, part in enumerate(parts):
@@ -114,6 +121,8 @@ class Amounts:
 
     def said(self, sentence: str) -> Found:
         """Every quantity that a statement gives, reasons and comparisons left out."""
+        if _APIECE.search(sentence):
+            return ()
         if _REASON.match(sentence) and "," in sentence:
             sentence = sentence.split(",", maxsplit=1)[1]
         found = stated(_REASON.split(sentence, maxsplit=1)[0], self._unit)

@@ -30,6 +30,9 @@ _LABEL = re.compile(
 _SMALL = re.compile(r"\W?([a-z])[.):]\s")
 _INNER = re.compile(r"(?<![\w'])(?<!\bnot\s)\(?([A-Z])[).:]\s?\w")
 _ASIDE = re.compile(r"\s?\((?:option\s)?([A-Z])\)")
+_EITHER = re.compile(r"\bor\b|或", re.IGNORECASE)
+_OR_ELSE = re.compile(r"\b(?:or|otherwise|maybe|perhaps|possibly|could|might)\b", re.IGNORECASE)
+_LESSER = re.compile(r"\b(?:second|third|least|worst)\b", re.IGNORECASE)
 _LISTED = re.compile(r"\W{0,4}([A-Z])\s?[.):]\s?\S")
 _PRONOUN = re.compile(
     r"\sI(?=\s(?!is\b|or\b|and\b|because\b|since\b|would\sbe\b)|'|$)|^I(?=\s(?!is\b|or\b|and\b|because\b)|')"
@@ -52,7 +55,7 @@ _SUBORDINATE = re.compile(
     re.IGNORECASE,
 )
 _CLAUSES = re.compile(
-    r"[;:]|,\s?|\s-\s|\bbut\b|\bso\b|→|\band\s(?=(?:it|the\sanswer)\b)|而是|ので|から(?=、|,)",
+    r"(?<!incorrect)(?<!wrong)(?<!option)(?<!answer)(?<!choice)[;:]|,\s?|\s-\s|\bbut\b|\bso\b|→|\band\s(?=(?:it|the\sanswer)\b)|而是|ので|から(?=、|,)",
     re.IGNORECASE,
 )
 _NOT = re.compile(
@@ -62,7 +65,7 @@ _NOT = re.compile(
 )
 _NOT_AFTER = re.compile(
     r"\b(?:not|n't|never|incorrect|wrong|false|far(?:ther)?|further|too|out|eliminated|excluded|impossible|invalid|less|cannot"
-    r"|can't|\w{1,8}n't|doubtful|unlikely|distractor)\b|ではな|じゃな|아니|不对|不對|不正确|错|錯",
+    r"|can't|\w{1,8}n't|doubtful|unlikely|distractor|second)\b|ではな|じゃな|아니|不对|不對|不正确|错|錯",
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"\W{0,3}(?:and|or|nor|,|&)?\W{0,3}(?:the\s|options?\s)?\W?", re.IGNORECASE)
@@ -181,6 +184,8 @@ class Choices:
             also = _AND_LETTER.match(text, found.end())
             if also and also["other"] in self.letters:
                 return tuple(dict.fromkeys((letter.upper(), also["other"])))
+            if other := self._else(text[found.end() :], letter.upper()):
+                return (letter.upper(), other)
             named = self._spelled(
                 _BREAK.split(text[found.end() :].lstrip(" .):],\"'-"), maxsplit=1)[0].split(",")[0]
             )
@@ -194,6 +199,13 @@ class Choices:
         aside = _ASIDE.match(text, len(clause))
         other = aside[1] if said and aside and aside[1] in self.letters else ""
         return (*said, other) if other and other not in said else said
+
+    def _else(self, rest: str, letter: str) -> str:
+        """Another letter that a statement goes on to allow: `B or, less likely, A`."""
+        sentence = re.split(r"[.!?]\s|\n", rest, maxsplit=1)[0]
+        turn = _OR_ELSE.search(sentence)
+        named = self._named(sentence[turn.end() :]) if turn else ()
+        return next((n.letter for n in named if n.letter != letter), "")
 
     def _is_letter(self, text: str, found: re.Match[str]) -> bool:
         rest = text[found.end() :]
@@ -260,6 +272,7 @@ class Choices:
             denied = (
                 (denied and joined)
                 or _NOT.search(sentence, start, one.start) is not None
+                or _LESSER.search(sentence, start, one.start) is not None
                 or _NOT_AFTER.search(sentence, one.end, end) is not None
             )
             if not denied and not any(low <= one.start < high for low, high in dropped):
@@ -298,7 +311,7 @@ class Choices:
         if not self._orders or self._thing is None:
             return ()
         first = self._thing.search(text)
-        if _NOT.search(text, 0, first.start() if first else 200):
+        if _NOT.search(text) or _EITHER.search(text, first.start() if first else 0):
             return ()
         things = [self._things.get(_key(match[1]), "") for match in self._thing.finditer(text)]
         turns = self._directions.turns(text) if self._directions else things

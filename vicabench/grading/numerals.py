@@ -195,7 +195,7 @@ _GROUPED = (
 )
 _TEN = r"[eE](?P<e>[+-]?\d{1,4})(?![A-Za-z\d])|\s?[×xX]\s?10\^\(?(?P<ten>[+-]?\d{1,4})(?!\d)\)?"
 NUMBER = (
-    rf"(?<![A-WYZa-wyzÀ-ÖØ-öø-ÿ\d.,/^{BAD}])(?<![A-Za-z][Xx])(?<!\^[+-])"
+    rf"(?<![A-WYZa-wyzÀ-ÖØ-öø-ÿ\d.,/^{BAD}])(?<![A-Za-z][Xx])(?<!(?-i:[A-Z]{{3}})-)(?<!\^[+-])"
     rf"(?:(?P<sign>(?<![\w)])[+-])?(?:(?:(?P<int>\d{{1,6}})(?:[\s-]|\sand\s))?"
     rf"(?P<above>\d{{1,4}}(?:\.\d{{1,6}})?)\s?/\s?(?P<below>\d{{1,4}}(?:\.\d{{1,6}})?)(?![\d/.])"
     rf"|(?P<decimal>(?:{_GROUPED}|\d++(?:[.,]\d++)?|\.\d++))(?:{_TEN})?))(?![.,]*\d|\s?\^|\s?/\s?\d|\s?{BAD})"
@@ -218,7 +218,7 @@ def value_of(found: re.Match[str]) -> float | None:
 
 def _fraction(found: re.Match[str]) -> float | None:
     above, below = float(found["above"]), float(found["below"])
-    if below not in _PARTS_OF or (found["int"] and above >= below):
+    if below not in _PARTS_OF or above == below or (found["int"] and above >= below):
         return None
     return float(found["int"] or 0) + above / below
 

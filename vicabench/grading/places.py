@@ -43,6 +43,10 @@ _ANSWER = re.compile(
     re.IGNORECASE,
 )
 _UNIT_BESIDE = re.compile(rf"{CLOSE}\s?(?P<unit>{UNIT})", re.IGNORECASE)  # \\boxed{{120}} cm
+_OTHER = re.compile(
+    r"\b(?:wrong|incorrect|second(?:[\s-]best)?|least\s\w{1,9}|worst|false|other|next|my\ssecond)\s$",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(
     r"\n[^\w\n]{0,4}(?:question|user|human|q|problem|问题|問題|提问)\s?\d{0,3}\s?:|\n[^\w\n]{0,4}(?:next|new)\squestion\b",
     re.IGNORECASE,
@@ -109,7 +113,12 @@ def after(pattern: re.Pattern[str], text: str) -> list[str]:
 
 
 def _after(pattern: re.Pattern[str], text: str) -> list[str]:
-    places = deque((found.end() for found in pattern.finditer(text)), maxlen=MOST)
+    found = (
+        f
+        for f in pattern.finditer(text)
+        if not _OTHER.search(text[max(0, f.start() - 20) : f.start()])
+    )
+    places = deque((f.end() for f in found), maxlen=MOST)
     return [span for place in places if (span := _line(text[place : place + SPAN]))]
 
 

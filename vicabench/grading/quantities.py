@@ -32,6 +32,10 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _SHARE = re.compile(r"\s?(?:out\sof|of(?:\sthe|\sa\stotal\sof)?)\s\d", re.IGNORECASE)
+_SHARE_OF = re.compile(
+    r"\b(?:(?:twice|thrice|double|triple|times)\s(?:the|as|of|that)|half\s(?:of|the))\b|%\sof\b",
+    re.IGNORECASE,
+)
 _GLUED = re.compile(  # 2m50cm, but not 20m2
     r"(?<=\d)(m|cm|ft|feet|foot|meters?|metres?)(?=\d)(?![23](?!\.?\d))", re.IGNORECASE
 )
@@ -43,7 +47,7 @@ _LABEL = re.compile(
 _BOUND = re.compile(
     r"(?:[<>]|\b(?:less|more|fewer|greater|bigger|smaller|larger|longer|shorter|farther|further|closer|higher"
     r"|lower|wider|other|better|rather|no\s(?:more|less|fewer))\sthan|\b(?:over|under|above|below|beyond|within"
-    r"|exceed(?:s|ing)?|up\sto|at\smost|(?:a\s)?m(?:ax|in)imum(?:\sof)?|instead\sof|minus|not|isn't|wasn't|aren't|never"
+    r"|exceed(?:s|ing)?|up\sto|at\smost|(?:a\s)?m(?:ax|in)imum(?:\sof)?|instead\sof|(?:^|is\s)minus|point|not|isn't|wasn't|aren't|never"
     r"|unlike)|超过|超過|大于|大於|小于|小於|不到|少于|少於|多于|多於|不是|最多)"
     r"\s?(?:about\s|around\s|approximately\s|roughly\s|exactly\s|just\s|the\s|only\s)?$",
     re.IGNORECASE,
@@ -54,7 +58,7 @@ _BOUND_AFTER = re.compile(
     re.IGNORECASE,
 )
 _OF_NUMBER = re.compile(  # what may follow a length or an area that has no unit
-    r"\s?-?\s?(?:units?|so|apart|away|long|wide|tall|high|deep|in|from|between|of|is|as|at|based|because"
+    r"\s?-?\s?(?:units?|so|apart|away|long|wide|tall|high|deep|in(?=\s(?:total|met|length|distance|size|area|all))|from|between|of|is|as|at|based|because"
     r"|since|to|for|or|and|approx|approximately|roughly|about|total|by|on|with|if|which|given|x|each|across"
     r"|per|not|but|left|right|than|assuming|considering|according|rather|左右|多|约|around)(?![A-Za-z])|\s?+-?+\s?+(?![^\W\d_])",
     re.IGNORECASE,
@@ -155,6 +159,8 @@ def stated(text: str, unit: str) -> list[Quantity]:
 
 def _read(text: str, unit: str) -> list[Quantity]:
     text = in_digits(text)
+    if _SHARE_OF.search(text):
+        return []
     text = _UNIT_ASIDE.sub(r" \g<name>", _GLUED.sub(r"\1 ", text))
     text = _readable(text)
     outside = _PARENTHESES.sub(" ", text)
@@ -289,6 +295,8 @@ def _mixed(text: str, first: Quantity, second: Quantity) -> Quantity | None:
     """5 ft 11 in, 5'11, 1 m 20 cm, 1 m 20."""
     gap = text[first.end : second.start]
     one, two = first.unit, second.unit
+    if _BETWEEN.search(text[max(0, first.start - 30) : first.start]):
+        return None
     if one is None or one.power != 1 or first.folded or second.value < 0 or not _TWO.fullmatch(gap):
         return None
     if two is None:

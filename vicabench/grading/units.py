@@ -28,7 +28,7 @@ _SPELLINGS = {
     r"|メートル|미터|м|метр(?:а|ов|ы)?",
     "in": r"inch(?:es)?|inches|pulgadas?|pouces?|pollici|polegadas?|zoll"
     r"|英寸|インチ|인치|дюйм(?:а|ов)?"
-    r"|in(?=\.?\s{0,3}(?:$|[(),;:\]\n/]|\.\s|long\b|wide\b|tall\b|high\b|deep\b|apart\b|away\b|or\b))",
+    r"|in(?=\s?\^|\.?\s{0,3}(?:$|[(),;:\]\n/]|\.\s|long\b|wide\b|tall\b|high\b|deep\b|apart\b|away\b|or\b))",
     "ft": r"ft|feet|foot|pies|pieds?|piedi|pés|fu(?:ß|ss)|英尺|フィート|피트|фут(?:а|ов)?",
     "yd": r"yds?|yards?|码",
 }
