@@ -15,6 +15,7 @@ from vicabench.grading.reasoning import reasoned
 from vicabench.types import TASKS
 
 OPTIONS = ("A. left", "B. front-left", "C. ", "D. (x)*", "no label", "")
+LISTS = ("A. chair, table", "B. table, chair")
 PIECES = [
     "<think>", "</think>", "<answer>", "</answer>", "<answer ", "◁think▷", "◁/think▷",
     "< / think >", "<analysis>", "\\boxed{", "}", "{", "[", "]", "(", ")", "*", "_", "`",
@@ -24,7 +25,19 @@ PIECES = [
     "thousand", "twenty-", " ", "\t", "\n", "\r", "\x0b", "\u2028", "\xa0", "\u200b",
     "\x00", "\x1b[", "'", '"', "\\", "=", "%", "~", "nan", "inf", "İ", "ß", "\ud800", "é́",
     "Thoughts:", "Final answer", "left", "front-left", "A. ", "- ", "> ", "选项 A:", "__",
-    "0x", "()",
+    "0x", "()", "[THINK]", "[/THINK]", "<seed:think>", "<|channel|>analysis<|message|>",
+    "<|channel|>final<|message|>", "assistantfinal", "analysis", "<|im_end|>", "</s>",
+    "<|begin_of_box|>", "<|end_of_box|>", "assistant: ", "\n\nQuestion: ", "```json\n", "```",
+    '{"answer": ', '"unit": ', "'a': '", "<sup>2</sup>", "<b>", "&lt;", "&#57344;", "~~", "| ",
+    "\\frac{1}{2}", "\\frac{", "\\text{", "\\times ", "\\sqrt{", "\\n", "^2",
+    "Ｂ", "２．５", "①", "🅱",
+    "\ue000", "\ue001", "\ue002", "ﷺ", "′", "5'", '11"', "1/2 ", "e-1", "×", " x ", "→", "≈", "<",
+    ">5", "at least ", "less than ", "or ", "not ", "because ", "than ", "while ", "but ", "so ",
+    "Therefore, ", "Wait, ", "I think ", "I ", "I choose ", "is the answer", "Total: ",
+    "distance is ", "area (cm): ", "point ", "half a ", " and a half", "a couple ", "三", "米",
+    "半",
+    "个", "左前", "右", "后", "不", "选", "right", "behind ", "turn ", "chair, table", "is correct",
+    "?", ";", "°", "0:12", "seconds", "in the room", "1. ", "2. ",
 ]  # fmt: skip
 """What readers look for, in every spelling, and what could come in their way."""
 
@@ -38,7 +51,7 @@ def test_any_reply_gives_a_number_a_letter_or_nothing(protocol: str, reply: str)
     rule = find_protocol(protocol)
     for unit in (task.unit for task in TASKS if task.unit):
         assert isinstance(rule.read_number(reply, unit), float | None)
-    for options in (OPTIONS, ()):
+    for options in (OPTIONS, LISTS, ()):
         letter = rule.read_choice(reply, options)
         assert letter is None or len(letter) == 1
     reasoned(reply)
@@ -52,7 +65,7 @@ from vicabench.grading.reasoning import reasoned
 
 faulthandler.register(signal.SIGPROF, chain=True)  # says where, and then dies of it
 LONG = 1_000_000
-OPTIONS = ("A. left", "B. front-left", "C. (x)*")
+OPTIONS = ("A. left", "B. front-left", "C. (x)*", "D. " + "left " * 1000 + "right")
 for line in sys.stdin:
     start, unit, end = eval(line)
     reply = start + unit * (LONG // len(unit)) + end

@@ -1,11 +1,39 @@
 """The extracted protocol reads what a reply evidently means; nothing where that is not evident."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from vicabench.grading.extracted import read_choice, read_number
 from vicabench.grading.reasoning import reasoned
+from vicabench.types import TASK_OF_TYPE
 
 OPTIONS = ("A. front-left", "B. front-right", "C. back-left", "D. left")
+
+
+def as_a_person(line: str) -> tuple[str, tuple[str, object]]:
+    """Whether a form of reply is read as the person who read it did, and what was read."""
+    form = json.loads(line)
+    expected, options = form["expected"], form["options"]
+    read: object
+    if options:
+        read = read_choice(form["reply"], options)
+        right = read == expected
+    else:
+        read = read_number(form["reply"], TASK_OF_TYPE[form["question_type"]].unit)
+        right = read == (None if expected is None else pytest.approx(expected, rel=0.005))
+    return "right" if right else "missed" if read is None else "wrong", (form["reply"], read)
+
+
+@pytest.mark.parametrize("name", ["replies.jsonl", "variants.jsonl"])
+def test_forms_of_reply_are_read_as_a_person_reads_them(name: str) -> None:
+    # Forms from public bug reports, and variants of each kind, each with a person's reading.
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    found = [as_a_person(line) for line in lines]
+    assert [form for outcome, form in found if outcome == "wrong"] == []
+    missed = [form for outcome, form in found if outcome == "missed"]
+    assert len(missed) <= 0.02 * len(lines), missed
 
 
 @pytest.mark.parametrize(
@@ -63,6 +91,16 @@ def test_an_option_is_read_by_letter_or_words_unless_they_conflict(
         ("<think>well", "well", "", False),
         ("think\nwell\nfinal\nB", "well", "B", True),
         ("think\nwell", "well", "", False),
+        ("[THINK]well[/THINK]B", "well", "B", True),
+        ("<seed:think>well</seed:think>B", "well", "B", True),
+        (
+            "<|channel|>analysis<|message|>well<|end|><|channel|>final<|message|>B",
+            "well<|end|>",
+            "B",
+            True,
+        ),
+        ("analysisWell.assistantfinalB", "Well.", "B", True),
+        ("<|channel|>analysis<|message|>well", "well", "", False),
     ],
 )
 def test_thoughts_are_told_from_the_answer(

@@ -7,10 +7,32 @@ from dataclasses import dataclass
 
 from vica.thinking import split_reply
 
-_NAMES = "think|thinking|thought|thoughts|reason|reasoning|analysis|reflection|scratchpad"
-_TAG = re.compile(rf"<\s*+(/?)\s*+(?:{_NAMES})\s*+>|◁(/?)think▷", re.IGNORECASE)
-_MARKS = re.compile(r"[<◁\n]")  # without any of these there are no parts
-_ANSWER = re.compile(r"<\s*answer\s*>", re.IGNORECASE)
+_NAMES = (
+    r"(?:seed:|ant)?think(?:ing)?|thoughts?|(?:re|over)think(?:ing)?|reason|reasoning|analysis"
+    r"|reflect|reflection|scratchpad|chain[_-]of[_-]thought|cot|inner[_-]?monologue|internal"
+    r"|summary|caption|observe|observation|perception|description|plan|rationale|explanation"
+    r"|cog(?:nitive)?[_-]?map|seed:cot_budget_reflect"
+)
+_BAR = r"[|｜]"
+_OPEN, _CLOSE = (
+    rf"<\s*+{slash}(?:{_NAMES})(?:\s[^<>\n]{{0,80}})?\s*+>|\[{slash}think(?:ing)?\]|◁{slash}think▷"
+    for slash in ("", r"/\s*+")
+)
+_TAG = re.compile(
+    rf"(?P<open>{_OPEN}|<{_BAR}(?:begin_of_)?(?:think(?:ing)?|thought|START_THINKING){_BAR}>"
+    rf"|<{_BAR}channel{_BAR}?>\s{{0,3}}(?:analysis|commentary|thought)\b"
+    rf"[^<\n]{{0,80}}(?:<{_BAR}message{_BAR}>)?|<unused94>\s{{0,3}}(?:thought)?)"
+    rf"|(?P<close>{_CLOSE}|<{_BAR}end_of_(?:think(?:ing)?|thought){_BAR}>|<{_BAR}END_THINKING{_BAR}>"
+    rf"|<{_BAR}channel{_BAR}>\s{{0,3}}final\b[^<\n]{{0,80}}<{_BAR}message{_BAR}>"
+    rf"|<{_BAR}/think(?:ing)?{_BAR}>|<{_BAR}content{_BAR}>|<channel{_BAR}>|<unused95>"
+    r"|\[BEGIN FINAL RESPONSE\]|(?-i:assistant\s?final(?:\n|(?=[A-Z0-9\"'*\\<([{])))"
+    r"|Here(?:'s| is) my response:)",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"\s*+(?:analysis(?=[A-Z\n])|Here(?:'s| is) my thought process:)")
+"""Thoughts whose own opening mark was decoded away, or never was a mark."""
+_MARKS = re.compile(r"[<◁\n\[]|final|Here")  # without any of these there are no parts
+_ANSWER = re.compile(r"<\s*(?:final[_-]?)?answer\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +50,11 @@ class Reasoned:
 def reasoned(reply: str) -> Reasoned:
     """Cut a reply at the parts of ViCA-Thinking, or at tags such as `<think>`.
 
-    Only a closing tag, as prompts leave it that open the thoughts themselves: all before it is
-    thoughts. Thoughts that are never closed end at an `<answer>` tag, or at the end.
+    Known are the tags, tokens and channels that models open and close their thoughts with. Only a
+    closing one, as prompts leave it that open the thoughts themselves: all before it is thoughts.
+    Thoughts that are never closed end at an `<answer>` tag, or at the end.
     """
-    if not _MARKS.search(reply):
+    if not _MARKS.search(reply) and not _BARE.match(reply):
         return Reasoned(thoughts=None, rest=reply.strip())
     parts = split_reply(reply)
     if parts is not None:
@@ -43,10 +66,11 @@ def reasoned(reply: str) -> Reasoned:
 def _at_tags(reply: str) -> Reasoned:
     thoughts: list[str] = []
     rest: list[str] = []
-    place, inside = 0, False
-    for tag in _TAG.finditer(reply):
+    bare = _BARE.match(reply)
+    place, inside = (bare.end(), True) if bare else (0, False)
+    for tag in _TAG.finditer(reply, place):
         before = reply[place : tag.start()]
-        closing = "/" in (tag[1], tag[2])
+        closing = tag["close"] is not None
         if inside:
             thoughts.append(before)
         elif closing:
