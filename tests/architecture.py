@@ -18,7 +18,7 @@ MAX_FILE, MAX_FUNCTION = 450, 40
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.config", "vicabench.errors"}
 NOUNS |= {"vicabench.options", "vicabench.descriptions", "vicabench.choices"}
-NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime"}
+NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime", "vicabench.text"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
 SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
