@@ -9,6 +9,7 @@ threads, which other work on the machine disturbs less than the clock.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -46,15 +47,16 @@ class Row:
     others: int
 
     def __str__(self) -> str:
+        fails = math.isnan(self.decord)
         cells = (
             self.codec,
             self.group,
             f"{self.frames:,}",
-            f"{self.decord:.2f}",
+            "fails" if fails else f"{self.decord:.2f}",
             f"{self.auto:.2f}",
-            f"**{self.auto / self.decord:.2f}**",
+            "" if fails else f"**{self.auto / self.decord:.2f}**",
             f"{self.in_order:.2f}",
-            f"{self.others} of {WANTED}",
+            "" if fails else f"{self.others} of {WANTED}",
         )
         return f"| {' | '.join(cells)} |"
 
