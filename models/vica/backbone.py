@@ -53,7 +53,8 @@ class ViCAModel(Qwen2Model):
         embeds_BLD = options.get("inputs_embeds")
         if embeds_BLD is not None:
             check_scores(self.config, *embeds_BLD.shape[:2])
-        return super().forward(*args, **options)
+        found: BaseModelOutputWithPast = super().forward(*args, **options)
+        return found
 
     def encode(self, visual: Visual) -> Tensor:
         """The tokens [N, D] that stand for a video or an image."""

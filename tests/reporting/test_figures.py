@@ -148,7 +148,7 @@ def test_a_difference_that_is_not_shown_is_a_hollow_mark(run: Run) -> None:
     marks = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
     assert len(marks) == 7 * 9
     for mark in marks:
-        x, y = axes.transData.transform((mark.get_xdata()[0], mark.get_ydata()[0]))
+        x, y = axes.transData.transform(np.asarray(mark.get_xydata())[0])
         row, column = len(pixels) - 1 - round(3 * y), round(3 * x)  # 100 dots an inch, then 300
         inside = pixels[row - 1 : row + 2, column - 1 : column + 2]
         assert (inside > 200).sum() >= 6

@@ -16,7 +16,7 @@ class Resizes(TorchDispatchMode):
     """Notes whether channels lie together in what is resized."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.together: list[bool] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -42,7 +42,7 @@ def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) 
     with Asked() as asked, torch.autocast("cpu", torch.bfloat16):
         model(torch.arange(40)[None], attention_mask={"full_attention": None})
     assert asked.calls == {(4, 2, True)}
-    model.to(torch.bfloat16)
+    torch.nn.Module.to(model, torch.bfloat16)
     with Asked() as asked:
         model(torch.arange(40)[None], attention_mask={"full_attention": None})
     assert asked.calls == {(4, 2, True)}

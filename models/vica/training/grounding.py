@@ -28,7 +28,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, rms_norm
 
-from vica.budget import Branch
 from vica.fusion import pool, rows
 from vica.modeling import ViCA2
 from vica.segments import positions, segment_ids, visible
@@ -200,9 +199,7 @@ def seen(model: ViCA2, lessons: Sequence[Lesson]) -> tuple[list[Maps], Tensor, P
     inner: Any = model.model
     layout, frames = config.layout, config.video_frames
     shares = layout.spatial_indices(frames)
-    spatial = Branch(
-        side=config.hiera_side, stride=config.hiera_pool_stride, mode=config.hiera_pool_mode
-    )
+    spatial = config.spatial
     pixels = torch.cat([lesson.visual.pixels_FCHW for lesson in lessons])
     finer = torch.cat([_hiera(lesson) for lesson in lessons])
     both = (

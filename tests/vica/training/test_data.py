@@ -366,7 +366,7 @@ def test_workers_send_uint8_and_the_model_makes_the_same_pixels(
     found = of(write(tmp_path / "two.json", records))
     model, processor = load_model(write_tiny_checkpoint(tmp_path / "tiny")), vica2.processor
     tiny = load_processor(tmp_path / "tiny")
-    packs = PackDataset(found, [[0], [1]], tiny, frames=4, timed=True)
+    packs = PackDataset(found, [(0,), (1,)], tiny, frames=4, timed=True)
     batch = collate([packs[0], packs[1]], loss_group=1, pad=0)
     sent = [batch[PIXELS], *batch[HIERA_PIXELS]]
     assert {one.dtype for one in sent} == {torch.uint8}

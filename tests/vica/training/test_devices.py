@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def loss_of(root: Path, attention: str, device: str, dtype: torch.dtype) -> tupl
     """The loss of two packs and the norm of its gradient."""
     data = conversations(Mixture(sources=(Source(path=str(root / "data.json")),)))
     packs = PackDataset(
-        data, [[0, 1, 2], [11]], load_processor(root / "base"), frames=3, timed=True
+        data, [(0, 1, 2), (11,)], load_processor(root / "base"), frames=3, timed=True
     )
     batch = collate([packs[0], packs[1]], loss_group=1, pad=0)
     for name, value in batch.items():
@@ -62,7 +63,7 @@ def test_a_loss_and_its_gradient_are_those_of_float32(
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("zero", [0, 2, 3])
 def test_a_run_on_a_gpu_has_the_losses_of_one_on_a_cpu(
-    zero: int, precision: str, make: Make, tmp_path: Path
+    zero: Literal[0, 2, 3], precision: Literal["fp32", "bf16"], make: Make, tmp_path: Path
 ) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU that torch can use")
