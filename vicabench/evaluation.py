@@ -290,11 +290,7 @@ def _run(
             retry_errors=retry_errors,
             executor=executor,
             answer_seconds=given.answer_timeout,
-            given_up=display.given_up,
-            started=display.started,
-            answered=display.answered,
-            warned=display.warned,
-            timed=display.timed,
+            display=display,
         )
     return load_run(folder)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.errors import ConfigError
+from vicabench.evaluation import slug
 from vicabench.grading.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
@@ -138,23 +138,19 @@ def _beside(folder: Path, suffix: str) -> Path:
 def folders_within(request: Request, benchmark: Benchmark) -> dict[str, Path]:
     """A run folder for each model, in --out or else in the benchmark's folder of runs."""
     models = dict.fromkeys(request.models)
-    parent = request.out or Path("runs") / _slug(benchmark.name)
-    slugs = Counter(_slug(model).casefold() for model in models)
+    parent = request.out or Path("runs") / slug(benchmark.name)
+    slugs = Counter(slug(model).casefold() for model in models)
     end = "-blind" if request.options.blind else ""
     return {
         # Names that become alike are told apart by a digest of what was typed.
-        model: parent / (slug + ("" if slugs[slug.casefold()] == 1 else f"-{_short(model)}") + end)
+        model: parent / (own + ("" if slugs[own.casefold()] == 1 else f"-{_short(model)}") + end)
         for model in models
-        for slug in [_slug(model)]
+        for own in [slug(model)]
     }
 
 
 def _short(model: str) -> str:
     return digest_of(model)[:8]
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
 
 
 def run_one(
@@ -186,11 +182,7 @@ def run_one(
                 executor=request.execution.chosen(request.options),
                 part=part,
                 answer_seconds=request.answer_timeout,
-                given_up=display.given_up,
-                started=display.started,
-                answered=display.answered,
-                warned=display.warned,
-                timed=display.timed,
+                display=display,
             )
         except KeyboardInterrupt:
             display.close()

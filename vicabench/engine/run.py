@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from vicabench import ending
 from vicabench.config import RunConfig
@@ -38,6 +38,25 @@ SPEED = ("group_size", "vision_batch", "compile")
 """Options that are about speed and memory; what a start was made with, beside its versions."""
 
 
+class Display(Protocol):
+    """Who is told how a run proceeds, from the thread that runs it."""
+
+    def started(self, owed: ByVideo, done: Sequence[Prediction], torn: int) -> None:
+        """What is to be asked, what is there, and the bytes of a torn line that were cut."""
+
+    def answered(self, predictions: Sequence[Prediction]) -> None:
+        """The predictions of a video, which are safe on disk."""
+
+    def warned(self, text: str) -> None:
+        """What may be wrong, but costs no answer."""
+
+    def timed(self, timing: Timing) -> None:
+        """How the time was spent, also of an interrupted run."""
+
+    def given_up(self, text: str) -> NoReturn:
+        """Why the run ends here, once the answers are safe on disk; ends the process."""
+
+
 def run(
     benchmark: Benchmark,
     selected: Sequence[Question],
@@ -51,24 +70,17 @@ def run(
     executor: Executor = HERE,
     part: Mapping[str, Any] | None = None,
     answer_seconds: float | None = None,
-    given_up: Callable[[str], NoReturn],
-    started: Callable[[ByVideo, Sequence[Prediction], int], None],
-    answered: Callable[[Sequence[Prediction]], None],
-    warned: Callable[[str], None],
-    timed: Callable[[Timing], None],
+    display: Display,
 ) -> None:
     """Ask every selected question that the run folder does not answer yet.
 
     The questions are answered by `executor`; whatever it is, this process alone writes the run
     folder. `part` is the record of the shard, if the selected questions are those of one.
 
-    Calls `started` with what is owed, what is there and the bytes of a torn line that were cut,
-    then `answered` with the predictions of each video once they are safe on disk, `warned` with
-    what may be wrong but costs no answer, and at the end, also of an interrupted run, `timed`
-    with how the time was spent. An adapter that takes longer than `answer_seconds` over a video
-    ends the run: `given_up` is told so, once that is safe on disk, and ends the process; a worker
-    elsewhere is lost over it. Of a video that Ctrl-C interrupts the answers that are there are
-    kept. Raises the kinds of UserError that adapters and run folders raise.
+    The `display` is told what happens. An adapter that takes longer than `answer_seconds` over a
+    video ends the run and the process; a worker elsewhere is lost over it. Of a video that Ctrl-C
+    interrupts the answers that are there are kept. Raises the kinds of UserError that adapters and
+    run folders raise.
     """
     job = Job(
         model=model,
@@ -79,7 +91,7 @@ def run(
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
     )
-    with executor.open(job, warned) as team, _opened(folder, job, team.built) as store:
+    with executor.open(job, display.warned) as team, _opened(folder, job, team.built) as store:
         refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
@@ -90,11 +102,11 @@ def run(
             "asked": asked_record(selected, todo),
         }
         store.describe(plan_record(selected, part), start)
-        started(todo, done, store.torn)
-        videos = team.answer(todo, partial(_overdue, store, given_up))
-        account = _accounted(store, team, str(start["started"]), warned, timed)
-        with account, closing(videos), _log_to(store, warned):
-            _keep(store, videos, answered)
+        display.started(todo, done, store.torn)
+        videos = team.answer(todo, partial(_overdue, store, display.given_up))
+        account = _accounted(store, team, str(start["started"]), display)
+        with account, closing(videos), _log_to(store, display.warned):
+            _keep(store, videos, display.answered)
 
 
 def _keep(
@@ -170,8 +182,7 @@ def _accounted(
     store: RunFolder,
     team: Team,
     started: str,
-    warned: Callable[[str], None],
-    timed: Callable[[Timing], None],
+    display: Display,
 ) -> Iterator[None]:
     """Say and keep how the time was spent, however the block ends."""
     try:
@@ -182,8 +193,8 @@ def _accounted(
             try:
                 store.note_timing({"started": started, **asdict(timing), "other": timing.other})
             except OSError as error:  # it is no result
-                warned(f"{store.path / TIMING} cannot be written: {error.strerror}")
-            timed(timing)
+                display.warned(f"{store.path / TIMING} cannot be written: {error.strerror}")
+            display.timed(timing)
 
 
 def _execution(built: Built, job: Job) -> dict[str, Any]:
