@@ -117,11 +117,11 @@ class Budget:
         """Raise BudgetError when the video and `text` more tokens overflow the context."""
         over = self.total + text - self.context
         if over > 0:
-            parts = f"{self.semantic} semantic + {self.spatial} spatial" + (
-                f" + {text} of text" if text else ""
+            parts = f"{self.semantic:,} semantic + {self.spatial:,} spatial" + (
+                f" + {text:,} of text" if text else ""
             )
             raise BudgetError(
                 f"{counted(self.frames, 'frame makes', 'frames make')} "
-                f"{counted(self.total + text, 'token')} ({parts}), {over} more than the context "
-                f"of {self.context}: use fewer frames or more pooling"
+                f"{counted(self.total + text, 'token')} ({parts}), {over:,} more than the context "
+                f"of {self.context:,}: use fewer frames or more pooling"
             )

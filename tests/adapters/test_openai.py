@@ -167,7 +167,7 @@ def test_ctrl_c_keeps_what_was_paid_for_of_the_video_in_flight(
     assert process.returncode == 130, err
     (kept,) = read_jsonl(tmp_path / "r" / "predictions.jsonl")
     assert (kept["response"], kept["usage"]["attempts"]) == ("2 [key]", 1)
-    assert "The answers to 1 of" in err
+    assert "r keeps 1 of" in err
     api.plan, asked = {}, len(api.log)
     assert vicabench(*command(rooms, api)).returncode == 0
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
