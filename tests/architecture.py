@@ -1,6 +1,7 @@
 """The house rules that a machine can check: arrows between packages, sizes, late imports."""
 
 import ast
+import re
 import resource
 import subprocess
 import sys
@@ -29,14 +30,14 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.options": set(),
     "vicabench.types": {"vicabench.options"},
     "vicabench.config": set(),
-    "vicabench.choices": {"vicabench.errors"},
+    "vicabench.choices": {"vicabench.errors", "vicabench.text"},
     "vicabench.descriptions": {"vicabench.types"},
     "vicabench.errors": set(),
     "vicabench.ending": set(),
     "vicabench.files": set(),
     "vicabench.locking": {"vicabench.errors", "vicabench.files"},
     "vicabench.runtime": set(),
-    "vicabench.text": set(),
+    "vicabench.text": {"vica.wording"},
     "vicabench.rows": NOUNS,
     "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
@@ -89,7 +90,7 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"}
     | {"vicabench.datasets.subsets", "vicabench.grading"},
     # The front door: what `import vicabench` offers, and the commands call.
-    "vicabench.account": {"vicabench.engine"},
+    "vicabench.account": {"vicabench.engine", "vicabench.text"},
     "vicabench.progress": FILES
     | {"vicabench.account", "vicabench.engine", "vicabench.grading", "vicabench.text"}
     | {"vicabench.screen"},
@@ -140,6 +141,7 @@ NO_TORCH = (
     "vica.training.types",
     "vica.video",
     "vica.whole",
+    "vica.wording",
 )
 
 
@@ -206,6 +208,39 @@ def test_one_module_alone_prints_and_cleans(module: str) -> None:
     # A worker's last words are in its own log, its name for a video by `repr`.
     excused = {"vicabench.screen", "vicabench.engine.executors.answerer"}
     assert not found or module in excused
+
+
+COUNTS = re.compile(
+    r" (?:(?!and|are|has|holds|of|whose|with)[a-z-]+ )?(attempts|blocks|bytes|characters|"
+    r"checkpoints|conversations|devices|entries|faces|files|frames|ids|images|layers|levels|"
+    r"models|options|packets|packs|parts|pixels|points|processes|questions|records|replies|"
+    r"requests|rooms|rows|runs|scenes|seconds|sources|steps|subsets|things|times|tokens|videos|"
+    r"visuals|weights|workers)\b"
+)
+MEASURED = re.compile(r"(\.\d*)?[fg%]")
+"""Formats of numbers with fractions, which have the plural whatever they are."""
+
+
+def pieces(text: ast.JoinedStr) -> Iterator[tuple[str, ast.FormattedValue, str]]:
+    """Each value of an f-string, between the texts before and after it."""
+    texts = [p.value if isinstance(p, ast.Constant) else "" for p in text.values]
+    for i, piece in enumerate(text.values):
+        if isinstance(piece, ast.FormattedValue):
+            yield str([*texts, ""][i - 1]), piece, str([*texts, ""][i + 1])
+
+
+# What it says is the wording that the models were trained on.
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "vica.chat"])
+def test_numbers_and_names_before_nouns_go_through_the_helper(module: str) -> None:
+    found = [node for node in ast.walk(parsed(MODULES[module])) if isinstance(node, ast.JoinedStr)]
+    for before, value, after in (piece for text in found for piece in pieces(text)):
+        said = f"{before}{{{ast.unparse(value.value)}}}{after}"
+        if isinstance(value.value, ast.Name) and value.value.id.isupper():
+            continue  # a constant, whose article and plural can be written
+        assert not re.search(r"\b[Aa]n? $", before), f"{module}: an(...) for {said!r}"
+        spec = ast.unparse(value.format_spec)[2:-1] if value.format_spec else ""
+        if not MEASURED.search(spec):
+            assert not COUNTS.match(after), f"{module}: counted(...) for {said!r}"
 
 
 @pytest.mark.parametrize("module", MODULES)

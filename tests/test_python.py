@@ -82,7 +82,7 @@ def test_to_dict_is_flat_and_finite() -> None:
 def test_bad_rows_are_refused_by_number() -> None:
     with pytest.raises(DataError, match="rows, row 1: a prediction needs ground_truth"):
         vb.score([predictions()[0], {"id": 2, "question_type": "x", "response": ""}])
-    with pytest.raises(ConfigError, match="not a int"):
+    with pytest.raises(ConfigError, match="not an int"):
         vb.score(3)
     with pytest.raises(DataError, match="holds no predictions"):
         vb.score([])
@@ -158,7 +158,7 @@ def test_misspelt_options_name_the_nearest(questions: Path) -> None:
         vb.run("baseline:random", questions, max_new_token=3)
     with pytest.raises(ConfigError, match="does not know --max-new-tokens"):
         vb.evaluate(says_two, questions, max_new_tokens=3)
-    with pytest.raises(ConfigError, match="A int cannot answer"):
+    with pytest.raises(ConfigError, match="No model: an int"):
         vb.evaluate(3, questions)  # type: ignore[arg-type]
 
 

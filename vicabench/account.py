@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from vicabench.engine.timing import Timing
+from vicabench.text import counted
 
 
 def account(timing: Timing) -> Iterator[str]:
     """What adds up to the wall time, then what happened meanwhile; only what was measured."""
     parts = ", ".join([*_waiting(timing), *_stages(timing), f"other {timing.other:.1f} s"])
-    asked = f"{_count(timing.videos, 'video')}, {_count(timing.questions, 'question')}"
+    asked = f"{counted(timing.videos, 'video')}, {counted(timing.questions, 'question')}"
     if timing.theirs is None:
         yield f"{timing.wall:.1f} s for {asked}: {parts}"
     else:
         yield (
             f"{timing.wall:.1f} s for {asked}; {timing.theirs:.1f} s summed over "
-            f"{_count(timing.processes, 'process')}: {parts}"
+            f"{counted(timing.processes, 'process')}: {parts}"
         )
     if timing.workers:
         yield "meanwhile " + ", ".join(_meanwhile(timing))
@@ -30,11 +31,11 @@ def calls(counts: Mapping[str, float | None]) -> str:
     cost = counts.get("cost")
     retried, failed, unsent = (found.get(name, 0) for name in ("retried", "failed", "unsent"))
     return (
-        f"{_count(found.get('sent', 0), 'request')} sent, {retried:,} of them again; "
-        f"{_count(failed, 'call')} failed, {unsent:,} not made; "
-        f"{_count(found.get('prompt_tokens', 0), 'prompt token')} "
+        f"{counted(found.get('sent', 0), 'request')} sent, {retried:,} of them again; "
+        f"{counted(failed, 'call')} failed, {unsent:,} not made; "
+        f"{counted(found.get('prompt_tokens', 0), 'prompt token')} "
         f"({found.get('cached_tokens', 0):,} cached), "
-        f"{_count(found.get('new_tokens', 0), 'new token')}; "
+        f"{counted(found.get('new_tokens', 0), 'new token')}; "
         + ("cost unknown" if cost is None else f"cost {cost:,.4f}")
     )
 
@@ -55,12 +56,8 @@ def _stages(timing: Timing) -> Iterator[str]:
 
 
 def _meanwhile(timing: Timing) -> Iterator[str]:
-    yield f"decoding {timing.decode:.1f} s in {_count(timing.workers, 'worker')}"
+    yield f"decoding {timing.decode:.1f} s in {counted(timing.workers, 'worker')}"
     if timing.cached is not None:
-        yield f"{timing.cached} of {_count(timing.videos, 'video')} from the frame cache"
+        yield f"{timing.cached} of {counted(timing.videos, 'video')} from the frame cache"
     if timing.prepare:
         yield f"preparing {timing.prepare:.1f} s"
-
-
-def _count(number: float, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "es" if noun.endswith("s") else "s")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 LETTERS = string.ascii_uppercase
 LONGEST = 10_000
@@ -51,7 +52,7 @@ def spelled(options: Any) -> tuple[str, ...]:
         options = listed(options)
     texts = _of_object(options) if isinstance(options, Mapping) else _of_list(options)
     if len(texts) > len(LETTERS):
-        raise DataError(f"{len(texts)} options are more than there are letters.")
+        raise DataError(f"{counted(len(texts), 'option')}, more than there are letters.")
     if all(text.startswith(f"{letter}.") for letter, text in _lettered(texts)):
         return tuple(texts)
     bare = _without_labels(texts)
@@ -114,7 +115,8 @@ def _of_object(options: Mapping[Any, Any]) -> list[str]:
     labels, texts = (_first_of(options, names) for names in (_LABELS, _TEXTS))
     if isinstance(labels, (list, tuple)) and isinstance(texts, (list, tuple)):
         if len(labels) != len(texts):
-            raise DataError(f"{len(labels)} labels and {len(texts)} options do not go together.")
+            what = f"{counted(len(labels), 'label')} and {counted(len(texts), 'option')}"
+            raise DataError(f"{what} do not go together.")
         return _of_list(list(zip(labels, texts, strict=True)))
     given = [(key, value) for key, value in options.items() if not _is_nothing(value)]
     # A struct of Arrow has a column for every letter that any question has.

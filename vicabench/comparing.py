@@ -15,6 +15,7 @@ from vicabench.reporting.comparison import paired_sheet
 from vicabench.reporting.html import sheet_html
 from vicabench.results import Run, load_runs
 from vicabench.tabular import comparison_frame
+from vicabench.text import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,7 +41,7 @@ class Compared:
         interval = f"{overall.estimate.low:+.1f}, {overall.estimate.high:+.1f}"
         return (
             f"<{self.b.name} minus {self.a.name}: {overall.estimate.mean:+.1f} [{interval}], "
-            f"p = {overall.p:.4f}, {self.result.shared:,} shared questions>"
+            f"p = {overall.p:.4f}, {counted(self.result.shared, 'shared question')}>"
         )
 
     def _repr_html_(self) -> str:

@@ -29,6 +29,7 @@ from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
 from vicabench.results import Run, load_run
 from vicabench.screen import console
+from vicabench.text import counted
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Selection:
 
     def __repr__(self) -> str:
         videos = len({q.video for q in self.questions})
-        asked = f"{len(self.questions):,} of {len(self.benchmark.questions):,} questions"
-        return f"<{self.benchmark.name}: {asked}, {videos:,} videos>"
+        asked = f"{len(self.questions):,} of {counted(len(self.benchmark.questions), 'question')}"
+        return f"<{self.benchmark.name}: {asked}, {counted(videos, 'video')}>"
 
     def frame(self) -> DataFrame:
         """One row a question: id, video, task, question, options and truth."""

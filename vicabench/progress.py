@@ -28,6 +28,7 @@ from vicabench.grading.grade import grade
 from vicabench.grading.protocols import Protocol
 from vicabench.predictions import Prediction
 from vicabench.screen import echo
+from vicabench.text import counted
 from vicabench.types import TASKS, Question
 
 LONGEST = 1000  # characters of a message; an error may hold a whole page of HTML
@@ -134,8 +135,11 @@ class RunDisplay:
         self._score.add(kept)
         self.done = len(kept)
         if done or torn:
-            torn_note = f"; a torn last line of {torn} bytes was cut off" if torn else ""
-            self.say(f"{self._model}: {len(kept)} answers are there already{torn_note}")
+            torn_note = f"; a torn last line of {counted(torn, 'byte')} was cut off" if torn else ""
+            self.say(
+                f"{self._model}: {counted(len(kept), 'answer is', 'answers are')} there "
+                f"already{torn_note}"
+            )
         self._videos = len(owed)
         self._task = self._bar.add_task(self._model, total=self._videos, state=self._state())
 
@@ -150,7 +154,8 @@ class RunDisplay:
         every = math.ceil(self._videos / LOG_LINES)
         due = self._videos_done % every == 0 or self._videos_done == self._videos
         if due and not self._console.is_terminal:
-            self.say(f"{self._model}: {self._videos_done}/{self._videos} videos, {self._state()}")
+            videos = counted(self._videos, "video")
+            self.say(f"{self._model}: {self._videos_done}/{videos}, {self._state()}")
 
     def warned(self, text: str) -> None:
         """Say what is wrong, once."""
@@ -170,9 +175,10 @@ class RunDisplay:
         os._exit(2)
 
     def _state(self) -> str:
-        return f"{self.done}/{len(self._selected)} questions  {self._score}".rstrip()
+        return f"{self.done}/{counted(len(self._selected), 'question')}  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
         """A line beside the bar; whatever is in it cannot harm the terminal, nor fill it."""
-        shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
+        long = f"{text[:LONGEST]}… ({counted(len(text), 'character')})"
+        shown = text if len(text) <= LONGEST else long
         self._console.print(Text(shown, style="dim"), soft_wrap=True)

@@ -25,7 +25,7 @@ from vicabench.rows import plain_rows
 from vicabench.stats import score_run
 from vicabench.store import PREDICTIONS, planned_ids, read_config
 from vicabench.tabular import run_frame
-from vicabench.text import printable
+from vicabench.text import counted, printable
 from vicabench.thinking import thinking_of
 from vicabench.types import Estimate, Grade, Question, Scores
 
@@ -65,8 +65,9 @@ class Run:
             return None
         answered = sum(p.response is not None for p in self.predictions)
         return (
-            f"incomplete, so without a score: {answered} of {len(self.predictions) + self.unasked} "
-            f"questions answered; {self.never_asked} questions not asked yet"
+            f"incomplete, so without a score: {answered} of "
+            f"{counted(len(self.predictions) + self.unasked, 'question')} answered; "
+            f"{counted(self.never_asked, 'question')} not asked yet"
         )
 
     @property
@@ -156,7 +157,9 @@ class Run:
         errors = sum(p.response is None for p in self.predictions)
         failed = f", {errors:,} failed" if errors else ""
         about = f" on {printable(self.benchmark)}" if self.benchmark else ""
-        return f"<Run of {self.name}{about}: {asked:,} questions{failed}{open_}, {self.path}>"
+        return (
+            f"<Run of {self.name}{about}: {counted(asked, 'question')}{failed}{open_}, {self.path}>"
+        )
 
 
 def load_run(path: str | Path) -> Run:
@@ -274,7 +277,8 @@ def _part(plan: Mapping[str, Any]) -> str | None:
     if part is None or plan["questions"] == part["questions"]:
         return None
     named = ("part " if len(part["parts"]) == 1 else "parts ") + ", ".join(map(str, part["parts"]))
-    return f"{named} of {part['of']} only: {plan['questions']} of {part['questions']} questions"
+    whole = counted(part["questions"], "question")
+    return f"{named} of {part['of']} only: {plan['questions']} of {whole}"
 
 
 def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:
@@ -288,7 +292,8 @@ def _imported(origin: Mapping[str, Any]) -> str:
     notes = [f"imported from {origin['from']}, {origin['file']}"]
     if origin["unreadable"]:
         notes.append(
-            f"{origin['unreadable']} of {origin['rows']} rows could not be read and are left out"
+            f"left out what could not be read: {origin['unreadable']} of "
+            f"{counted(origin['rows'], 'row')}"
         )
     if cut := origin.get("cut"):
         notes.append(f"replies cut off at the 32,767 characters of a spreadsheet's cell: {cut}")

@@ -16,6 +16,7 @@ from vicabench.reporting.terminal import show
 from vicabench.results import Run, load_run, run_of_rows
 from vicabench.screen import as_text
 from vicabench.tabular import flat, scores_frame
+from vicabench.text import counted
 from vicabench.types import Estimate, Scores
 
 if TYPE_CHECKING:
@@ -67,8 +68,9 @@ class Score:
         s = self.scores
         interval = f" [{range_text(s.overall)}]"
         return (
-            f"<Score of {s.model}: {s.overall.mean:.1f}{interval}, {s.overall.count:,} questions "
-            f"in {s.overall.clusters:,} videos, protocol {s.protocol}>"
+            f"<Score of {s.model}: {s.overall.mean:.1f}{interval}, "
+            f"{counted(s.overall.count, 'question')} "
+            f"in {counted(s.overall.clusters, 'video')}, protocol {s.protocol}>"
         )
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""Text from outside (names, errors, replies) made safe to print, and to open in a spreadsheet."""
+"""Words for people; text from outside (names, replies) made safe for terminal and spreadsheet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from vica.wording import an, counted
+
+__all__ = ["LFS_POINTER", "an", "counted", "csv_text", "is_unicode", "printable"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

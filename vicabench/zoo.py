@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vicabench.errors import ConfigError
+from vicabench.text import counted
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
@@ -161,8 +162,8 @@ def _bounded(repo: str, size: int) -> type[tqdm]:
             self.come += int(n or 0)
             if self.come > size + SLACK:
                 raise ConfigError(
-                    f"The hub sends more of {repo} than the {size:,} bytes that it announced. "
-                    "Check the network, proxy and HF_ENDPOINT."
+                    f"The hub sends more of {repo} than the {counted(size, 'byte')} that it "
+                    "announced. Check the network, proxy and HF_ENDPOINT."
                 )
             return cast("bool | None", super().update(n))
 

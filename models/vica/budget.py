@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vica.errors import BudgetError
+from vica.wording import counted
 
 BILINEAR, AVERAGE, MAX = "bilinear", "average", "max"
 POOL_MODES = (BILINEAR, AVERAGE, MAX)
@@ -63,7 +64,8 @@ class Layout:
         count, of = self.spatial_share
         if not 1 <= count <= of:
             raise BudgetError(
-                f"the spatial encoder cannot see {count} of {of} frames: choose 1 to {of}"
+                f"the spatial encoder cannot see {count} of {counted(of, 'frame')}: choose 1 "
+                f"to {of}"
             )
 
     def spatial_indices(self, frames: int) -> list[int]:
@@ -76,7 +78,9 @@ class Layout:
     def video(self, frames: int) -> Budget:
         """The tokens of a video shown as `frames` frames; raises BudgetError below one frame."""
         if frames < 1:
-            raise BudgetError(f"a video of {frames} frames has nothing to show: ask for 1 or more")
+            raise BudgetError(
+                f"a video of {counted(frames, 'frame')} has nothing to show: ask for 1 or more"
+            )
         count, of = self.spatial_share
         spatial_frames = -(-frames * count // of) if self.spatial else 0
         spatial = self.spatial.tokens(spatial_frames) if self.spatial else 0
@@ -113,10 +117,11 @@ class Budget:
         """Raise BudgetError when the video and `text` more tokens overflow the context."""
         over = self.total + text - self.context
         if over > 0:
-            parts = f"{self.semantic} semantic + {self.spatial} spatial" + (
-                f" + {text} of text" if text else ""
+            parts = f"{self.semantic:,} semantic + {self.spatial:,} spatial" + (
+                f" + {text:,} of text" if text else ""
             )
             raise BudgetError(
-                f"{self.frames} frames make {self.total + text} tokens ({parts}), {over} more than "
-                f"the context of {self.context}: use fewer frames or more pooling"
+                f"{counted(self.frames, 'frame makes', 'frames make')} "
+                f"{counted(self.total + text, 'token')} ({parts}), {over:,} more than the context "
+                f"of {self.context:,}: use fewer frames or more pooling"
             )

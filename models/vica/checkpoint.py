@@ -24,6 +24,7 @@ from vica.inference import completed
 from vica.names import our_name, published_name
 from vica.pointers import pointer
 from vica.tensors import Shape, compare, shapes
+from vica.wording import an
 
 HUB_OPTIONS = ("revision", "cache_dir", "token", "local_files_only", "force_download")
 COUNTS = (
@@ -147,7 +148,7 @@ def _check_family(folder: Path, wanted: type[ViCAConfig]) -> None:
     found = family(folder)
     if found != wanted.model_type:
         raise CheckpointError(
-            f"{folder}: is a {MODEL_TYPES[found]} checkpoint ({found}), asked for was "
+            f"{folder}: is {an(MODEL_TYPES[found])} checkpoint ({found}), asked for was "
             f"{MODEL_TYPES[wanted.model_type]} ({wanted.model_type})"
         )
 

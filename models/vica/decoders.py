@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from vica.containers import VideoError, numbered, opened, reason, url_of
 from vica.packets import Facts
 from vica.pictures import Painter
+from vica.wording import counted
 
 THREADS = 2
 """Decoding threads a video: of more, 640x480 gains nothing, and several videos run side by side."""
@@ -92,7 +93,7 @@ def decord_frames(path: Path, total: int, indices: NDArray[np.int64]) -> NDArray
     except Exception as error:  # decord raises what it likes, AssertionError included
         raise VideoError(f"{path}: decord fails: {reason(error)}") from error
     if found != total:
-        raise VideoError(f"{path}: decord finds {found} frames, the file has {total}")
+        raise VideoError(f"{path}: decord finds {counted(found, 'frame')}, the file has {total}")
     return frames_THWC
 
 
@@ -180,11 +181,11 @@ def _left_out(facts: Facts, packets: Sequence[int | None]) -> tuple[str, ...]:
     warnings = []
     if leading:
         warnings.append(
-            f"it begins in the middle of a group of pictures: its first {leading} frames cannot be "
-            "decoded and are not counted"
+            f"left out {counted(leading, 'frame')} at its start, which cannot be decoded, for it "
+            "begins in the middle of a group of pictures"
         )
     if other := len(facts.shown) - len(packets) - leading:
-        warnings.append(f"{other} of its {len(facts.shown)} packets give no frame")
+        warnings.append(f"packets that give no frame: {other:,} of {len(facts.shown):,}")
     return tuple(warnings)
 
 
@@ -263,6 +264,6 @@ def _differences(given_THWC: NDArray[np.uint8], right_THWC: NDArray[np.uint8]) -
     if not wrong:
         return ()
     return (
-        f"decord gives other pixels for {len(wrong)} of {len(levels)} frames, by up to "
+        f"decord gives other pixels for {len(wrong)} of {counted(len(levels), 'frame')}, by up to "
         f"{max(wrong):.1f} levels on average over a frame: compare --decoder auto",
     )

@@ -17,6 +17,7 @@ from typing import cast
 from PIL import Image
 
 from vica.errors import BudgetError
+from vica.wording import counted
 
 Size = tuple[int, int]
 MOST_TILES = 64
@@ -43,8 +44,8 @@ def stated_sizes(stated: object, side: int) -> list[list[int]]:
     good = isinstance(sizes, list) and sizes and all(_is_size(size, side) for size in sizes)
     if not good:
         raise BudgetError(
-            f"image_grid_pinpoints {str(stated)[:80]!r}: give pairs of multiples of {side} pixels, "
-            "or grids as (1x1),...,(6x6)"
+            f"image_grid_pinpoints {str(stated)[:80]!r}: give pairs of multiples of "
+            f"{counted(side, 'pixel')}, or grids as (1x1),...,(6x6)"
         )
     return [list(size) for size in cast(list[list[int]], sizes)]
 

@@ -23,6 +23,7 @@ from vica.towers import (
     siglip,
     siglip_so400m,
 )
+from vica.wording import counted
 
 SIGLIP = "model.vision_tower."
 HIERA = "model.sam_tower."
@@ -86,7 +87,8 @@ def _complete_hiera(config: ViCA2Config, shapes: Shapes) -> None:
             config.hiera_config = published
             return
     raise CheckpointError(
-        f"Hiera has width {found[0]} and {found[1]} blocks here, which is none of the published "
+        f"Hiera has width {found[0]} and {counted(found[1], 'block')} here, which is none of the "
+        "published "
         f"sizes ({', '.join(PUBLISHED_HIERA)}), and tensors do not tell its heads and windows: "
         "add hiera_config to config.json"
     )

@@ -22,6 +22,7 @@ from vica.names import hiera_alone
 from vica.processing import ViCAProcessor
 from vica.tensors import compare
 from vica.towers import PUBLISHED_HIERA
+from vica.wording import counted
 
 FLASH = "flash_attention_2"
 ATTENTIONS = ("sdpa", FLASH, "eager")
@@ -124,6 +125,6 @@ def _published_size(tensors: dict[str, torch.Tensor], where: str) -> Sam2HieraDe
         if (config.hidden_size, sum(config.blocks_per_stage or [])) == (width, len(blocks)):
             return config
     raise CheckpointError(
-        f"{where}: holds a Hiera of width {width} with {len(blocks)} blocks, which is none of the "
-        f"published sizes ({', '.join(PUBLISHED_HIERA)}): pass its configuration"
+        f"{where}: holds a Hiera of width {width} with {counted(len(blocks), 'block')}, which is "
+        f"none of the published sizes ({', '.join(PUBLISHED_HIERA)}): pass its configuration"
     )

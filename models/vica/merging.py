@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 
 from vica.chat import IGNORED, PLACEHOLDER_ID
 from vica.errors import BudgetError, InputError
+from vica.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +53,7 @@ def merge(
         kept_BS = attention_mask_BS.bool()
     wanted = int(((ids_BS == PLACEHOLDER_ID) & kept_BS).sum())
     if wanted != len(blocks_ND):
-        raise InputError(f"the text has {wanted} <image>, but {len(blocks_ND)} visuals were given")
+        raise InputError(f"the text has {wanted} <image>, but {counted(len(blocks_ND), 'visual')}")
     targets_BS = torch.full_like(ids_BS, IGNORED) if labels_BS is None else labels_BS
     queue = iter(blocks_ND)
     samples = [
@@ -62,8 +63,8 @@ def merge(
     longest = max(len(labels_L) for _, labels_L in samples)
     if longest > limit and not truncate:
         raise BudgetError(
-            f"{longest} tokens are {longest - limit} more than the context of {limit}: "
-            "use fewer frames, more pooling or a shorter text"
+            f"the input has {counted(longest, 'token')}, {longest - limit:,} more than the "
+            f"context of {limit:,}: use fewer frames, more pooling or a shorter text"
         )
     merged = _padded([(e[:limit], t[:limit]) for e, t in samples], side)
     return merged if labels_BS is not None else replace(merged, labels_BL=None)

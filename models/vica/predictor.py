@@ -31,6 +31,7 @@ from vica.processing import Frames, ViCAProcessor
 from vica.replies import Reply, reply_of
 from vica.stopwatch import Stopwatch
 from vica.visuals import Visual
+from vica.wording import counted
 
 LOG = logging.getLogger(__name__)
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
@@ -167,8 +168,8 @@ class Predictor:
         length, limit = encoded.length_of(ids), self.model.config.tokenizer_model_max_length
         if length > limit:
             raise BudgetError(
-                f"{length} tokens are {length - limit} more than the context of {limit}: use fewer "
-                "frames, more pooling or a shorter text"
+                f"the prompt has {counted(length, 'token')}, {length - limit:,} more than the "
+                f"context of {limit:,}: use fewer frames, more pooling or a shorter text"
             )
         return ids
 

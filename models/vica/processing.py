@@ -29,6 +29,7 @@ from vica.hub import fetch
 from vica.images import crops
 from vica.preprocessing import hiera_pixels, siglip_levels, siglip_pixels
 from vica.visuals import Visual, stacked
+from vica.wording import counted
 
 FLOAT = 4
 """Bytes of a pixel's colour once it is preprocessed."""
@@ -110,8 +111,9 @@ class ViCAProcessor(ProcessorMixin):
         wanted = sum(text.count(PLACEHOLDER) for text in texts)
         if wanted != len(visuals):
             raise InputError(
-                f"the text has {wanted} {PLACEHOLDER}, but {len(visuals)} videos or images were "
-                f"given: write {PLACEHOLDER} where each belongs"
+                f"the text has {wanted} {PLACEHOLDER} for "
+                f"{counted(len(visuals), 'video or image', 'videos or images')}: "
+                f"write {PLACEHOLDER} where each belongs"
             )
         return BatchFeature({**self.tokens(texts, padding_side), **stacked(visuals)})
 
@@ -222,7 +224,7 @@ def _checked(pixels: NDArray[np.uint8], *, dimensions: int) -> NDArray[np.uint8]
     if not good or not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
         names = "[frames, height, width, 3]" if dimensions == 4 else "[height, width, 3]"
         kind = getattr(pixels, "dtype", type(pixels).__name__)
-        raise InputError(f"pixels are a {names} numpy array of uint8, not {kind} {list(shape)}")
+        raise InputError(f"pixels are a numpy array {names} of uint8, not {kind} {list(shape)}")
     return pixels
 
 

@@ -19,6 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from vica.config import ViCAConfig
 from vica.errors import BudgetError
+from vica.wording import counted
 
 SDPA, EAGER = "sdpa", "eager"
 HALF = (torch.bfloat16, torch.float16)
@@ -52,7 +53,7 @@ def check_scores(config: ViCAConfig, samples: int, length: int) -> None:
     scores = samples * config.num_attention_heads * length**2
     if config._attn_implementation == EAGER and scores > MOST_SCORES:
         raise BudgetError(
-            f"eager attention writes out the scores of all pairs of {length} tokens, "
+            f"eager attention writes out the scores of all pairs of {counted(length, 'token')}, "
             f"{4 * scores / 2**30:.0f} GiB a layer: load the model with attention='{SDPA}', or use "
             "fewer frames"
         )

@@ -49,8 +49,8 @@ def refuse_whole_numbers(folder: Path, names: list[str]) -> None:
     """CheckpointError if there are any: loaded as weights they would be rounded in silence."""
     if names:
         raise CheckpointError(
-            f"{folder}: {len(names)} weights are stored as whole numbers, so their fractions are "
-            f"lost: {listed(names)}. Convert the checkpoint again, in bfloat16 or float32"
+            f"{folder}: weights stored as whole numbers, whose fractions are lost: {len(names):,}, "
+            f"{listed(names)}. Convert the checkpoint again, in bfloat16 or float32"
         )
 
 

@@ -24,6 +24,7 @@ from vica.decoders import (
     load_decord,
 )
 from vica.packets import Facts, inspect
+from vica.wording import counted
 
 __all__ = [
     "DECODERS",
@@ -69,7 +70,7 @@ def sample_indices(total: int, count: int) -> NDArray[np.int64]:
     published models were trained and evaluated. Raises VideoError when there is nothing to sample.
     """
     if total < 1 or count < 1:
-        raise VideoError(f"cannot sample {count} frames from a video of {total}")
+        raise VideoError(f"cannot sample {counted(count, 'frame')} from a video of {total}")
     return np.linspace(0, total - 1, count, dtype=np.int64)
 
 

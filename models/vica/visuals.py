@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vica.errors import InputError
+from vica.wording import counted
 
 PIXELS, HIERA_PIXELS, SIZES = "pixel_values", "hiera_pixel_values", "visual_sizes"
 """The names of a batch's tensors, as a processor gives and a model takes them."""
@@ -69,7 +70,7 @@ def parted(tensors: Mapping[str, Any]) -> list[Visual]:
     for name, tensor, column in ((PIXELS, pixels, 0), (HIERA_PIXELS, hiera, 1)):
         stated, found = sum(row[column] for row in table), sum(map(_length, _all(tensor)))
         if stated != found:
-            raise InputError(f"{SIZES} states {stated} entries, {name} has {found}")
+            raise InputError(f"{SIZES} states {counted(stated, 'entry')}, {name} has {found}")
     crops = torch.split(pixels, [row[0] for row in table])
     shares = [None] * len(table) if hiera is None else hiera
     if isinstance(hiera, Tensor):

@@ -83,7 +83,7 @@ def show_no_frames(folder: Path) -> None:
         (pickle, "only those are read: pickled weights can run code"),
         (lose_a_weight, "1 weights of InternVLForConditionalGeneration are missing"),
         (lead_elsewhere, "leads out of its folder: ../other.safetensors"),
-        (round_weights, "1 weights are stored as whole numbers"),
+        (round_weights, "weights stored as whole numbers, whose fractions are lost: 1,"),
         (
             lambda folder: (folder / "adapter_config.json").write_text("{}"),
             "holds an adapter for another model",

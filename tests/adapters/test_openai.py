@@ -139,7 +139,7 @@ def test_a_spent_budget_keeps_what_was_answered_and_a_larger_one_goes_on(
     assert len(api.log) == 5
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
     errors = [r["error"] for r in records if r["error"]]
-    assert set(errors) == {"budget: all 5 requests of --max-requests were sent"}
+    assert set(errors) == {"budget: --max-requests allows 5 requests"}
     assert len(errors) == len(records) - 5
     counts = totals(tmp_path / "r")
     assert (counts["sent"], counts["unsent"], counts["cost"]) == (5, len(errors), None)
@@ -167,7 +167,7 @@ def test_ctrl_c_keeps_what_was_paid_for_of_the_video_in_flight(
     assert process.returncode == 130, err
     (kept,) = read_jsonl(tmp_path / "r" / "predictions.jsonl")
     assert (kept["response"], kept["usage"]["attempts"]) == ("2 [key]", 1)
-    assert "The answers to 1 of" in err
+    assert "r keeps 1 of" in err
     api.plan, asked = {}, len(api.log)
     assert vicabench(*command(rooms, api)).returncode == 0
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")

@@ -132,7 +132,7 @@ def test_a_token_ratio_that_overflows_the_context_is_refused_by_how_much(
     warm: Vicabench,
 ) -> None:
     done = warm("models", "show", "7b", "--frames", "128")
-    refuses(done, "44288 tokens", "11520 more", "fewer frames")
+    refuses(done, "44,288 tokens", "11,520 more", "fewer frames")
 
 
 def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(warm: Vicabench, tmp_path: Path) -> None:

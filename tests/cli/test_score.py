@@ -203,7 +203,7 @@ def test_a_file_of_vsi_bench_s_own_questions_is_vsi_bench(
 
 def test_a_run_that_is_not_finished_has_no_score(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [{**row, "response": "A"} for row in rows_about(6)]
-    spent = {"response": None, "error": "budget: all 20 requests of --max-requests were sent"}
+    spent = {"response": None, "error": "budget: --max-requests allows 20 requests"}
     for name, left in (("whole", []), ("stopped", rows[20:])):
         asked = [r | spent if r in left else r for r in rows]
         write_run(tmp_path / name, f"lab/{name}", asked, benchmark="vsi-bench")

@@ -88,7 +88,7 @@ def test_what_is_unfinished_or_unanswered_is_a_gap(tmp_path: Path) -> None:
     series = measure("model", runs, OFFICIAL, gaps={40: "no such checkpoint"})
     assert [point.percent for point in series.points] == [10]
     assert "7 questions not asked yet" in series.gaps[20]
-    assert "none of 300 questions" in series.gaps[30]
+    assert "answered 0 of 300 questions" in series.gaps[30]
     assert series.gaps[40] == "no such checkpoint"
     assert json.loads(as_json([series]))["series"][0]["gaps"].keys() == {"20", "30", "40"}
     assert "model,10,lab/model-10p,average," in as_csv(curve_rows([series]), CURVE_COLUMNS)

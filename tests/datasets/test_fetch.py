@@ -229,7 +229,7 @@ def test_the_published_data_set_must_have_its_number_of_questions(
 ) -> None:
     shell.hub.publish(f"datasets/{PUBLISHED}", content)
     message = shell.refusal("--repo", PUBLISHED)
-    assert "has 5130 questions, but 6 were read" in message
+    assert "has 5,130 questions, but 6 were read" in message
 
 
 def test_an_unreachable_hub_names_what_works_offline(shell: Shell) -> None:
@@ -279,7 +279,7 @@ def test_two_fetches_do_not_write_one_folder(shell: Shell) -> None:
 def test_copied_zips_are_unpacked_without_a_hub(shell: Shell, content: Mapping[str, bytes]) -> None:
     toy.write(shell.data, content)
     unpack = ("data", "unpack", "vsi-bench", "--data", shell.data)
-    assert "has 5130 questions, but 6 were read" in _error(shell, *unpack)
+    assert "has 5,130 questions, but 6 were read" in _error(shell, *unpack)
     result = toy.vicabench(*unpack, "--repo", toy.REPO, environment=shell.environment)
     assert result.returncode == 0, result.stderr
     assert vsibench.load(folder=shell.data).revision.startswith("sha256:")

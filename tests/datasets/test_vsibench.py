@@ -71,7 +71,7 @@ def test_a_list_with_ids_of_another_revision_is_refused(tmp_path: Path, publishe
 
 def test_a_wrong_count_gives_both_numbers(tmp_path: Path, published: Rows) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet(published[:-1])})
-    with pytest.raises(DataError, match="has 5130 questions, but 5129 were read"):
+    with pytest.raises(DataError, match="has 5,130 questions, but 5129 were read"):
         vsibench.load(folder=tmp_path, videos_needed=False)
 
 

@@ -77,7 +77,7 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "zeros": (P, in_line(5, lambda line: bytes(len(line) - 1) + b"\n"), "line 5 is not JSON"),
     "half a line": (P, in_line(5, lambda line: line[:60] + b"\n"), "line 5 is not JSON"),
     "not Unicode": (P, in_line(5, lambda line: line.replace(b"What", b"\xff")), "line 5"),
-    "a stranger": (P, in_line(5, lambda line: line.replace(b"0-4", b"x-4")), "1 questions"),
+    "a stranger": (P, in_line(5, lambda line: line.replace(b"0-4", b"x-4")), "1 question that"),
     "a bottomless line": (P, in_line(5, lambda _: b"[" * 100_000 + b"\n"), "line 5"),
     "a broken line and a torn one": (
         P,

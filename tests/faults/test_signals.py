@@ -42,7 +42,7 @@ def test_any_ending_signal_keeps_what_was_answered(bench: Bench, name: str) -> N
     assert process.returncode == 130, err
     given = len((bench.folder / "given").read_bytes())
     assert len(read_jsonl(bench.file)) - 10 in {given - 1, given}
-    assert "are kept in run; the same command continues" in err
+    assert "Interrupted. run keeps " in err
     assert bench.whole.startswith(bench.written)
     assert bench.run().returncode == 0
     assert bench.written == bench.whole

@@ -174,7 +174,10 @@ def test_any_jsonl_is_read_by_its_columns_and_joined_with_a_benchmark(
         "--benchmark", "questions.jsonl", "--column", "id=qid", "--column", "response=output.text",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "5 of 20 questions of questions.jsonl are not in the file" in done.stderr
+    assert (
+        "Questions of questions.jsonl that are not in the file, and not in this run: 5 of 20"
+        in done.stderr
+    )
     assert float(scored(vicabench, "run", "official")["average"]) == 100
 
 
@@ -198,7 +201,7 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
     ):
         assert words in done.stderr
     words = " ".join(vicabench("score", "run").stdout.split())
-    assert "4 of 11 rows could not be read and are left out" in words
+    assert "left out what could not be read: 4 of 11 rows" in words
     assert "1 of 7 questions unanswered" in words
 
 
@@ -207,11 +210,11 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
     [
         (("lmms", "p.jsonl"), ("lmms-eval", "vlmevalkit", "jsonl")),
         (("jsonl", "none.jsonl"), ("none.jsonl", "cannot be read")),
-        (("jsonl", "p.jsonl"), ("None of the 10 rows", "line 1", "response", "--benchmark")),
+        (("jsonl", "p.jsonl"), ("0 of 10 rows", "line 1", "response", "--benchmark")),
         (("jsonl", "p.jsonl", "--column", "reply=x"), ("--column", "response")),
         (("jsonl", "p.jsonl", "--column", "response=question"), ("--model NAME",)),
         (("lmms-eval", "p.jsonl", "--column", "id=x"), ("--column", "jsonl")),
-        (("lmms-eval", "p.jsonl"), ("None of the 10 rows", "vsibench")),
+        (("lmms-eval", "p.jsonl"), ("0 of 10 rows", "vsibench")),
         (("lmms-eval", "."), ("found: none",)),
         (("vlmevalkit", "p.jsonl"), (".xlsx", ".tsv")),
         (("vlmevalkit", "p.xlsx"), ("p.xlsx", "workbook")),

@@ -38,7 +38,9 @@ def test_each_stage_has_its_own_map_and_any_stride_pools_it(stage: int, side: in
 
 
 def test_an_overflow_says_by_how_much() -> None:
-    with pytest.raises(BudgetError, match=r"44288 tokens \(26880 semantic \+ 17408.*11520 more"):
+    with pytest.raises(
+        BudgetError, match=r"44,288 tokens \(26,880 semantic \+ 17,408.*11,520 more"
+    ):
         vica2_7b().layout.video(128).check()
     vica_7b().layout.video(128).check(text=5888)
     with pytest.raises(BudgetError, match="1 more than the context of 32768"):

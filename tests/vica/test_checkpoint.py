@@ -157,7 +157,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "whole numbers": (
         rewrite(lambda t: t.update({GATE: t[GATE].to(torch.int8)})),
-        r"1 weights are stored as whole numbers.*gate_proj",
+        r"stored as whole numbers, .*: 1, .*gate_proj",
     ),
     "unknown family": (config(model_type="llava"), r"of the family 'llava'; known are llava_qwen"),
     "pickles": (pickle_only, r"found pytorch_model.bin.*can run code"),

@@ -117,5 +117,5 @@ def test_what_can_change_an_answer_is_described_in_json(folder: Path) -> None:
 def test_a_video_that_overflows_the_context_is_refused_before_it_is_encoded(folder: Path) -> None:
     model, processor = load_model(folder), load_processor(folder)
     frames = np.zeros((1639, 2, 2, 3), np.uint8)
-    with pytest.raises(BudgetError, match=r"1639 frames make 32780 tokens .* 12 more than"):
+    with pytest.raises(BudgetError, match=r"1,639 frames make 32,780 tokens .* 12 more than"):
         next(answer(model, processor, frames, [prompt("<image>")]))

@@ -52,5 +52,5 @@ def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) 
 def test_eager_attention_is_refused_where_its_scores_do_not_fit(tiny: Path) -> None:
     model = load_model(tiny, attention="eager")
     embeds_BLD = torch.zeros(1, 40_000, 64)
-    with pytest.raises(BudgetError, match=r"pairs of 40000 tokens, 24 GiB a layer.*'sdpa'"):
+    with pytest.raises(BudgetError, match=r"pairs of 40,000 tokens, 24 GiB a layer.*'sdpa'"):
         model(inputs_embeds=embeds_BLD)

@@ -109,7 +109,7 @@ def test_labels_give_a_loss_that_reaches_every_trained_part(
 
 
 def test_what_does_not_fit_together_is_refused(model: ViCA2, processor: ViCAProcessor) -> None:
-    with pytest.raises(vica.InputError, match="the text has 0 <image>, but 1 videos"):
+    with pytest.raises(vica.InputError, match="the text has 0 <image> for 1 video or image:"):
         processor(text=prompt("How many?"), videos=NOISE)
     with pytest.raises(vica.InputError, match=r"not float64 \[6, 48, 64, 3\]"):
         processor(text=ask("How many?"), videos=NOISE.astype(float))
@@ -128,7 +128,7 @@ def test_what_does_not_fit_together_is_refused(model: ViCA2, processor: ViCAProc
 
 def test_an_overflow_of_the_context_is_refused_not_cut(model: ViCA2) -> None:
     ids = torch.zeros(1, 32769, dtype=torch.long)
-    with pytest.raises(vica.BudgetError, match="32769 tokens are 1 more than the context"):
+    with pytest.raises(vica.BudgetError, match="32,769 tokens, 1 more than the context"):
         model.merge(ids, [])
     assert model.merge(ids, [], labels=ids).embeds_BLD.shape[1] == 32768  # as in training
 

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from vicabench.errors import ConfigError
+from vicabench.text import an
 from vicabench.types import Adapter, AdapterContext, Answer, Question, Video
 
 
@@ -52,7 +53,9 @@ class CallableAdapter:
         """
         given = self.respond(video, questions)
         if isinstance(given, str | Mapping):
-            raise TypeError(f"expected a list with a reply to each question, got a {_kind(given)}")
+            raise TypeError(
+                f"expected a list with a reply to each question, got {an(_kind(given))}"
+            )
         for question, reply in zip(questions, given, strict=True):
             yield _answer(question, reply)
 
@@ -62,7 +65,7 @@ def _answer(question: Question, reply: object) -> Answer:
         return reply
     if isinstance(reply, str):
         return Answer(question_id=question.id, response=reply)
-    raise TypeError(f"a reply is a text or an Answer, not a {_kind(reply)}")
+    raise TypeError(f"a reply is a text or an Answer, not {an(_kind(reply))}")
 
 
 def adapter_of(
@@ -88,7 +91,7 @@ def adapter_of(
         stated = settings or {"family": "python", "name": named(model)}
         return CallableAdapter(respond=model, settings=stated)
     raise ConfigError(
-        f"A {_kind(model)} cannot answer. Give a model's name, vicabench.HF(model, processor), an "
+        f"No model: {an(_kind(model))}. Give a model's name, vicabench.HF(model, processor), an "
         "adapter, or a callable (video, questions) -> replies."
     )
 

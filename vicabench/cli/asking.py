@@ -18,7 +18,7 @@ from vicabench.engine.decoding import check_decoder
 from vicabench.engine.telling import Telling, listening
 from vicabench.errors import ConfigError, DataError
 from vicabench.screen import console, echo
-from vicabench.text import is_unicode
+from vicabench.text import counted, is_unicode
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
 
 Ask = Callable[[Sequence[str]], Sequence[Answer]]
@@ -51,7 +51,8 @@ def ask_all(request: Request) -> None:
         ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
         _note(
             terminal,
-            f"{request.video.name}: {len(video.seconds)} frames of {video.duration:.1f} s decoded "
+            f"{request.video.name}: {counted(len(video.seconds), 'frame')} of "
+            f"{video.duration:.1f} s decoded "
             f"in {decoding:.1f} s, encoded once in {perf_counter() - started:.1f} s",
         )
         failed = _answered(request, ask, terminal)
@@ -134,7 +135,7 @@ def _show(terminal: Console, question: str, answer: Answer, *, as_json: bool) ->
         return
     out.print(Text(answer.response), soft_wrap=True)
     cut = ", cut at --max-new-tokens" if answer.stop == "length" else ""
-    _note(terminal, f"{answer.seconds:.1f} s, {answer.new_tokens} tokens{cut}")
+    _note(terminal, f"{answer.seconds:.1f} s, {counted(answer.new_tokens, 'token')}{cut}")
 
 
 def _note(terminal: Console, text: str) -> None:

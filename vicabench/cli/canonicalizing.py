@@ -22,6 +22,7 @@ from vicabench.replies.cache import Reply, ReplyCache
 from vicabench.results import Run, load_run
 from vicabench.screen import console
 from vicabench.store import PREDICTIONS
+from vicabench.text import counted
 from vicabench.types import ModelOptions
 
 READ, NONE, EMPTY, FAILED, BLAMED = "read", "none", "empty", "failed", "blamed"
@@ -65,7 +66,7 @@ def _derive(request: Request, run: Run, folder: Path, terminal: Console) -> None
 
     def started(owed: int, total: int) -> None:
         if owed < total:
-            counting.say(f"{total - owed} of {total} answers are there already.")
+            counting.say(f"Answers from an earlier start: {total - owed:,} of {total:,}.")
         counting.begin(owed)
 
     def answered(_: Prediction, reply: Reply | None) -> None:
@@ -107,7 +108,7 @@ def _beside(path: Path) -> Path:
 def _say_outcome(derived: Run, terminal: Console) -> None:
     found = Counter(map(_outcome, derived.predictions))
     parts = [f"{found[name]:,} {EXPLAINED[name]}" for name in EXPLAINED if found[name]]
-    say(terminal, f"Of {len(derived.predictions):,} answers " + ", ".join(parts) + ".")
+    say(terminal, f"Of {counted(len(derived.predictions), 'answer')} " + ", ".join(parts) + ".")
 
 
 def _outcome(prediction: Prediction) -> str:

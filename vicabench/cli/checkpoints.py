@@ -61,7 +61,7 @@ def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Result
     folders = folders_within(request, benchmark)
     todo = [m for m in request.models if not finished(request, benchmark, selected, m, folders[m])]
     if done := len(request.models) - len(todo):
-        say(terminal, f"{done} of {len(request.models)} checkpoints are finished already.")
+        say(terminal, f"Checkpoints finished already: {done:,} of {len(request.models):,}.")
     cache.remember(todo)
     for model in set(request.models) - set(todo):  # the last start may have ended before that
         cache.evict(model)

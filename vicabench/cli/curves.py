@@ -28,6 +28,7 @@ from vicabench.reporting.cells import mean_text, range_text
 from vicabench.results import Run, load_run
 from vicabench.screen import console, echo
 from vicabench.store import CONFIG
+from vicabench.text import counted
 
 RECORD = "cache-before.json"
 
@@ -228,9 +229,9 @@ def _summary(one: Series) -> None:
     """The best point and the answer to `has it saturated?`, on standard output."""
     best = one.best.scores.overall
     lines = [
-        f"{one.name}: {len(one.points)} checkpoints; best {mean_text(best)} "
-        f"[{range_text(best)}] at {one.best.percent}% (n = {best.count:,} questions in "
-        f"{best.clusters:,} videos, protocol {one.best.scores.protocol}).",
+        f"{one.name}: {counted(len(one.points), 'checkpoint')}; best {mean_text(best)} "
+        f"[{range_text(best)}] at {one.best.percent}% (n = {counted(best.count, 'question')} in "
+        f"{counted(best.clusters, 'video')}, protocol {one.best.scores.protocol}).",
         saturation(one.name, one.tail, one.fit),
     ]
     echo("\n".join(filter(None, lines)))
@@ -238,4 +239,4 @@ def _summary(one: Series) -> None:
 
 def _say_files(files: Sequence[Path], terminal: Console) -> None:
     names = ", ".join(file.name for file in files)
-    say(terminal, f"Wrote {len(files)} files to {files[0].parent}: {names}")
+    say(terminal, f"Wrote {counted(len(files), 'file')} to {files[0].parent}: {names}")

@@ -11,6 +11,7 @@ import typer
 
 from vicabench.errors import ConfigError
 from vicabench.screen import console, echo
+from vicabench.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -91,7 +92,10 @@ def fetch(
             keep_zips=keep_zips,
             progress=progress,
         )
-    echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
+    echo(
+        f"{record.repo} at {record.revision} is in {folder}: "
+        f"{counted(len(record.videos), 'video')}."
+    )
 
 
 @app.command()
@@ -110,7 +114,10 @@ def unpack(
     folder = data or default_folder()
     with interruptible(KEPT), _byte_progress() as progress:
         record = unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=progress)
-    echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} videos.")
+    echo(
+        f"{record.repo} at {record.revision} is in {folder}: "
+        f"{counted(len(record.videos), 'video')}."
+    )
 
 
 @app.command()
@@ -140,7 +147,10 @@ def rooms(
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    echo(f"{scenes} rooms are in {out}. Ask about them: --benchmark {out}/questions.jsonl")
+    echo(
+        f"{counted(scenes, 'room is', 'rooms are')} in {out}. Ask about them: --benchmark "
+        f"{out}/questions.jsonl"
+    )
 
 
 @app.command("training-rooms")
@@ -160,7 +170,10 @@ def training_rooms(
 
     with interruptible(KEPT):
         build(out, TrainingRooms(seed=seed, scenes=scenes, grey=grey), console(stderr=True))
-    echo(f"{scenes} rooms are in {out}. Train on them: vicabench train vica2-rooms --data {out}")
+    echo(
+        f"{counted(scenes, 'room is', 'rooms are')} in {out}. Train on them: vicabench train "
+        f"vica2-rooms --data {out}"
+    )
 
 
 @app.command("list")
@@ -195,7 +208,9 @@ def _fetch_training(
             include=include or "*",
             progress=progress,
         )
-    echo(f"{record.repo} at {record.revision} is in {folder}: {len(record.videos)} files.")
+    echo(
+        f"{record.repo} at {record.revision} is in {folder}: {counted(len(record.videos), 'file')}."
+    )
     if note := TRAINING_SETS[name].note:
         echo(note)
 

@@ -18,6 +18,7 @@ from vicabench.reporting.page.budget import room_per_video, usual_frames
 from vicabench.reporting.page.render import Page
 from vicabench.reporting.page.report import Report, Strip
 from vicabench.screen import console
+from vicabench.text import counted
 
 TALL = 180  # pixels of a frame on the page
 Strips = Mapping[str, Strip]
@@ -51,7 +52,7 @@ def filmstrips(page: Page, report: Report, wanted: Wanted) -> tuple[Strips, str]
         return {}, f"No frames: {said} Say where they are with --videos DIR."
     strips = _decoded(files, count, room, wanted)
     failed = sum(strip.error is not None for strip in strips.values())
-    said = f"{count} frames of each of {len(strips) - failed} videos"
+    said = f"{counted(count, 'frame')} of each of {counted(len(strips) - failed, 'video')}"
     return strips, f"{said}; {failed} could not be shown." if failed else f"{said}."
 
 

@@ -12,6 +12,7 @@ from vicabench.importing import HARNESSES, find_reader, jsonl
 from vicabench.importing.folder import Imported
 from vicabench.importing.rows import Source
 from vicabench.screen import console
+from vicabench.text import counted
 from vicabench.types import Benchmark
 
 
@@ -33,11 +34,11 @@ def say(imported: Imported, benchmark: Benchmark | None, out: Path, *, shown: in
     lines = list(imported.problems[:shown])
     more = len(imported.problems) - len(lines)
     if more:
-        lines.append(f"... and {more} rows more that could not be read.")
+        lines.append(f"... and {counted(more, 'more row')} that could not be read.")
     if benchmark and (missing := len(benchmark.questions) - len(imported.predictions)):
         lines.append(
-            f"{missing} of {len(benchmark.questions)} questions of {benchmark.name} are not in "
-            "the file; they are no part of this run."
+            f"Questions of {benchmark.name} that are not in the file, and not in this run: "
+            f"{missing:,} of {len(benchmark.questions):,}."
         )
     if imported.cut:
         lines.append(
@@ -48,8 +49,9 @@ def say(imported: Imported, benchmark: Benchmark | None, out: Path, *, shown: in
         lines.append(f"Regraded: {imported.regraded.note}.")
     videos = len({p.question.video for p in imported.predictions})
     lines.append(
-        f"{len(imported.predictions)} answers about {videos} videos are in {out}"
-        + (f"; {len(imported.problems)} rows are not" if imported.problems else "")
+        f"Wrote {counted(len(imported.predictions), 'answer')} about {counted(videos, 'video')} "
+        f"to {out}"
+        + (f", without {counted(len(imported.problems), 'row')}" if imported.problems else "")
         + f". Grade them: vicabench score {out}"
     )
     for line in lines:

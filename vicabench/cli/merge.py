@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from vicabench.text import counted
+
 
 def command(
     parts: Annotated[list[Path], typer.Argument(help="The run folders of the parts.")],
@@ -42,7 +44,9 @@ def command(
     then = f"Have them judged: vicabench judge {out} --model openai:NAME"
     if not found.descriptions:
         then = f"Grade them: vicabench score {out}"
-    lines.append(f"{found.answers} of {found.questions} answers are in {out}. {then}")
+    lines.append(
+        f"Merged into {out}: {found.answers:,} of {counted(found.questions, 'answer')}. {then}"
+    )
     terminal = console(stderr=True)
     for line in lines:
         terminal.print(Text(line, style="dim"), soft_wrap=True)

@@ -113,7 +113,7 @@ def init(
         from vica import write_tiny_checkpoint
 
         write_tiny_checkpoint(out, family=family, seed=seed)
-    echo(f"A {size} {family} with random weights is in {out}. Run it: --model {out}")
+    echo(f"{family}, {size}, with random weights, is in {out}. Run it: --model {out}")
 
 
 def _bytes(count: int) -> str:

@@ -32,6 +32,7 @@ from vicabench.progress import RunDisplay
 from vicabench.results import load_run
 from vicabench.screen import console
 from vicabench.store import PREDICTIONS
+from vicabench.text import counted
 from vicabench.types import Benchmark, ModelOptions, Question, Scores
 
 
@@ -189,8 +190,8 @@ def run_one(
             file = folder / PREDICTIONS
             kept = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
             display.say(
-                f"Interrupted. The answers to {kept} of {len(selected)} questions are kept in "
-                f"{folder}; the same command continues."
+                f"Interrupted. {folder} keeps {kept:,} of {counted(len(selected), 'answer')}; "
+                "the same command continues."
             )
             sys.exit(130)
 

@@ -11,6 +11,7 @@ from vica.sizes import SIZES
 
 from vicabench.adapters.checkpoints import local_folder
 from vicabench.errors import ConfigError
+from vicabench.text import counted
 
 FAMILIES = ("vica", "vica2")
 BUILT_IN = {
@@ -64,15 +65,17 @@ def _parts(config: ViCAConfig) -> list[str]:
     siglip: Any = config.siglip
     lines = [
         f"{MODEL_TYPES[config.model_type]} ({config.model_type})",
-        f"language model: {config.num_hidden_layers} layers, width {config.hidden_size}, "
-        f"{config.vocab_size:,} rows of vocabulary, context {config.tokenizer_model_max_length:,}",
-        f"SigLIP: {siglip.num_hidden_layers} layers, width {siglip.hidden_size}, "
-        f"{config.siglip_size} pixels, {config.siglip_side} x {config.siglip_side} patches",
+        f"language model: {counted(config.num_hidden_layers, 'layer')}, width "
+        f"{config.hidden_size}, {counted(config.vocab_size, 'row')} of vocabulary, context "
+        f"{config.tokenizer_model_max_length:,}",
+        f"SigLIP: {counted(siglip.num_hidden_layers, 'layer')}, width {siglip.hidden_size}, "
+        f"{counted(config.siglip_size, 'pixel')}, {config.siglip_side} x "
+        f"{counted(config.siglip_side, 'patch')}",
     ]
     if isinstance(config, ViCA2Config):
         lines.append(
             f"Hiera: stage {config.hiera_stage}, width {config.hiera_width}, "
-            f"{config.hiera_size} pixels, {config.hiera_side} x {config.hiera_side} map"
+            f"{counted(config.hiera_size, 'pixel')}, {config.hiera_side} x {config.hiera_side} map"
         )
     return lines
 
@@ -80,9 +83,8 @@ def _parts(config: ViCAConfig) -> list[str]:
 def _budget(layout: Layout, frames: int) -> list[str]:
     budget = layout.video(frames)
     budget.check()
-    semantic = (
-        f"{frames} frames in SigLIP, pooled to {layout.semantic.pooled} x {layout.semantic.pooled}"
-    )
+    side = layout.semantic.pooled
+    semantic = f"{counted(frames, 'frame')} in SigLIP, pooled to {side} x {side}"
     if layout.spatial is None:
         return [f"a video: {semantic}", f"tokens: {budget.total:,} of {budget.context:,}"]
     side = layout.spatial.pooled

@@ -17,6 +17,7 @@ from vicabench.cli.options import (
     RequestTimeoutOption,
     RetryWaitOption,
 )
+from vicabench.text import counted
 
 
 def options(
@@ -40,5 +41,5 @@ def account_lines(counts: Mapping[str, float | None] | None, cached: int) -> lis
     """What was in the cache, and what was sent and came of it, in lines for people."""
     from vicabench.account import calls
 
-    kept = [f"{cached:,} replies were in the cache."] if cached else []
+    kept = [f"{counted(cached, 'reply was', 'replies were')} in the cache."] if cached else []
     return kept if counts is None else [*kept, f"{calls(counts)}."]

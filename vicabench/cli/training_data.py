@@ -12,6 +12,7 @@ from vicabench.adapters import SHIPPED
 from vicabench.datasets import fetched
 from vicabench.datasets.training import fetched_folder
 from vicabench.errors import ConfigError
+from vicabench.text import counted
 
 YAML = (".yaml", ".yml")
 
@@ -26,8 +27,8 @@ def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
         return replace(config, mixture=replace(mixture, sources=read_mixture(data).sources))
     if len(mixture.sources) != 1:
         raise ConfigError(
-            f"{config.name} has {len(mixture.sources)} sources of data, and --data names one. "
-            "Write a .yaml mixture, or use --set mixture.sources.0.path=..."
+            f"{config.name} has {counted(len(mixture.sources), 'source')} of data, and --data "
+            "names one. Write a .yaml mixture, or use --set mixture.sources.0.path=..."
         )
     source = mixture.sources[0]
     if data.is_dir():

@@ -15,6 +15,7 @@ from vica.training.dryrun import DryRun, dry_run
 from vica.training.saving import shares
 
 from vicabench.screen import console, echo
+from vicabench.text import counted
 
 Row = Sequence[str]
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
@@ -25,7 +26,9 @@ def print_plan(config: TrainingConfig) -> None:
     with console(stderr=True).status("planning ...") as status:
         plan = dry_run(
             config,
-            progress=lambda path, count: status.update(f"reading {path.name}: {count:,} records"),
+            progress=lambda path, count: status.update(
+                f"reading {path.name}: {counted(count, 'record')}"
+            ),
         )
     echo(yaml.safe_dump(config.resolved(), sort_keys=False, width=100))
     screen = console()
@@ -83,12 +86,12 @@ def _model(plan: DryRun) -> list[Row]:
 def _run(plan: DryRun) -> list[Row]:
     config, data, batch = plan.config, plan.data, plan.config.batch
     shape, devices = data.shape, config.hardware.devices
-    counted = f"{data.bad:,} bad ones left out" if data.digest else "as published"
+    origin = f"bad records left out: {data.bad:,}" if data.digest else "as published"
     text = "" if data.text_counted else ", text left out"
     visuals = "unknown" if data.visuals is None else f"{data.visuals:,}"
     per_step = plan.packs_per_step * shape.conversations
     return [
-        ("conversations", f"{data.conversations:,}", counted),
+        ("conversations", f"{data.conversations:,}", origin),
         ("videos and images", visuals, ""),
         ("packs an epoch", f"{data.packs:,}", f"{shape.conversations:.3g} conversations each"),
         ("tokens of a pack", f"{shape.positions:,.0f}", f"{shape.prefix:,.0f} shared{text}"),
@@ -96,8 +99,8 @@ def _run(plan: DryRun) -> list[Row]:
         (
             "packs a step",
             f"{plan.packs_per_step:,}",
-            f"{batch.packs_per_device} x {batch.accumulation} x {devices} devices; about "
-            f"{per_step:.3g} conversations",
+            f"{batch.packs_per_device} x {batch.accumulation} x {counted(devices, 'device')}; "
+            f"about {per_step:.3g} conversations",
         ),
         ("epochs", f"{config.epochs:g}", ""),
         ("steps", f"{plan.steps:,}", ""),
@@ -113,7 +116,7 @@ def _saved(plan: DryRun) -> Iterator[Row]:
     asked = shares(saving)
     how = f"one every {100 * saving.every:.3g}% of the data"
     if len(names) < asked:
-        how += f" would be {asked}, but there are {plan.steps} steps: {', '.join(names.values())}"
+        how += f" would be {asked}, of {counted(plan.steps, 'step')}: {', '.join(names.values())}"
     yield "checkpoints", f"{len(names):,}", how
     kept = "all" if saving.keep is None else f"the newest {saving.keep}"
     states = "the last" if saving.optimizer == "last" else "each"

@@ -21,6 +21,7 @@ from vicabench.engine.plan import by_video, select
 from vicabench.engine.telling import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
 from vicabench.screen import console, echo
+from vicabench.text import counted
 from vicabench.types import ModelOptions
 
 SETTINGS = ("device", "dtype", "attention", "frames_as")
@@ -101,7 +102,7 @@ def _lines(report: dict[str, Any], found: Sequence[Verified]) -> Iterator[str]:
     shown = {"video": " as a video", "images": " as images"}.get(settings.get("frames_as"), "")
     yield (
         f"{report['model']} in {settings['dtype']} on {settings['device']} with "
-        f"{settings['attention']} attention, {report['frames']} frames{shown}"
+        f"{settings['attention']} attention, {counted(report['frames'], 'frame')}{shown}"
     )
     yield (
         f"Replies that are the same from one prefill and from each whole prompt: {report['same']} "

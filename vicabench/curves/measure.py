@@ -20,6 +20,7 @@ from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
 from vicabench.results import Run
 from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples, whole_rows
+from vicabench.text import counted
 from vicabench.types import QUESTION_TYPES, TASKS, Grade, Scores
 
 FITTED = 2_000
@@ -126,7 +127,7 @@ def _unusable(run: Run, protocol: Protocol) -> str | None:
         return run.incomplete
     grades = run.grades(protocol)
     failed = all(grade.failed for grade in grades)
-    return f"none of {len(grades)} questions was answered" if failed else None
+    return f"answered 0 of {counted(len(grades), 'question')}" if failed else None
 
 
 def _refuse_other_questions(runs: Mapping[float, Run], protocol: Protocol) -> None:
@@ -135,9 +136,10 @@ def _refuse_other_questions(runs: Mapping[float, Run], protocol: Protocol) -> No
     for p, questions in asked.items():
         if questions != asked[first]:
             raise DataError(
-                f"{runs[p].name} was asked {len(questions)} questions and {runs[first].name} "
-                f"{len(asked[first])}, {len(questions & asked[first])} of them the same: a curve "
-                "needs the same questions everywhere. Run them alike, or leave one out."
+                f"{runs[p].name} was asked {counted(len(questions), 'question')} and "
+                f"{runs[first].name} {len(asked[first])}, {len(questions & asked[first])} of them "
+                "the same: a curve needs the same questions everywhere. Run them alike, or leave "
+                "one out."
             )
 
 

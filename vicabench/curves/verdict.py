@@ -6,6 +6,7 @@ import math
 
 from vicabench.curves.fit import FEWEST, Bounded, Fit
 from vicabench.curves.measure import Tail
+from vicabench.text import counted
 
 
 def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
@@ -14,7 +15,7 @@ def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
     if tail:
         said.append(
             f"{name}, growth over the last quarter of the data ({tail.start}–{tail.end}%, "
-            f"{tail.points} points): {points(tail.growth)}, {tail.verdict}."
+            f"{counted(tail.points, 'point')}): {points(tail.growth)}, {tail.verdict}."
         )
     if fit:
         said.append(

@@ -15,6 +15,7 @@ from vicabench import files
 from vicabench.datasets.fetched import has_size
 from vicabench.datasets.hub import Listing, RemoteFile, explained, host
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 BLOCK = 1 << 20
 ATTEMPTS = 3
@@ -106,7 +107,8 @@ def _append(listing: Listing, remote: RemoteFile, partial: Path, advance: Advanc
                 advance(file.tell())
                 if file.tell() > remote.size:
                     raise DataError(
-                        f"{host()} sends more of {remote.name} than the {remote.size:,} bytes that "
+                        f"{host()} sends more of {remote.name} than the "
+                        f"{counted(remote.size, 'byte')} that "
                         "it announced. Check the network, proxy and HF_ENDPOINT."
                     )
 

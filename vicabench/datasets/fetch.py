@@ -21,6 +21,7 @@ from vicabench.datasets.fetched import REPO, Fetched
 from vicabench.datasets.subsets import SUBSET_FILES
 from vicabench.datasets.unpack import unpack
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done (`scannet.zip`), the bytes that are done, and all bytes."""
@@ -236,8 +237,8 @@ def _require_all(folder: Path, questions: vsibench.QuestionSet, record: Fetched)
     missing = [name for name in videos if not (folder / name).is_file()]
     if missing:
         raise DataError(
-            f"{record.repo} at {record.revision} is incomplete: {len(missing)} of {len(videos)} "
-            f"videos are in none of its zips, {missing[0]} for one."
+            f"{record.repo} at {record.revision} is incomplete: its zips lack "
+            f"{len(missing)} of {counted(len(videos), 'video')}, {missing[0]} for one."
         )
 
 

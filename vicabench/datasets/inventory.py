@@ -10,6 +10,7 @@ from pathlib import Path
 from vicabench.datasets import fetched, vsibench
 from vicabench.datasets.cache import cache_dir
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,9 @@ def _vsi_bench(folder: Path) -> Item:
         return Item(name=vsibench.NAME, state=f"unusable: {error}")
     videos = {question.video for question in questions}
     there = sum((folder / f"{video}.mp4").is_file() for video in videos)
-    unfinished = "" if there == len(videos) else f" ({len(videos) - there} videos missing)"
+    unfinished = (
+        "" if there == len(videos) else f" ({counted(len(videos) - there, 'video')} missing)"
+    )
     return Item(
         name=vsibench.NAME if record is None or record.repo == fetched.REPO else record.repo,
         state=f"{folder}{unfinished}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 if TYPE_CHECKING:
     import pyarrow
@@ -48,9 +49,9 @@ def _rows(path: Path) -> Iterator[object]:
         metadata = file.metadata
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     columns = [group.column(number) for group in groups for number in range(group.num_columns)]
-    _refuse(path, metadata.num_rows > ROWS, f"{metadata.num_rows:,} rows", f"{ROWS:,}")
+    _refuse(path, metadata.num_rows > ROWS, counted(metadata.num_rows, "row"), f"{ROWS:,}")
     values = sum(column.num_values for column in columns)
-    _refuse(path, values > VALUES, f"{values:,} values", f"{VALUES:,}")
+    _refuse(path, values > VALUES, counted(values, "value"), f"{VALUES:,}")
     _check_size(path, sum(column.total_uncompressed_size for column in columns))
     texts = {c.path_in_schema for c in columns if c.physical_type == "BYTE_ARRAY"}
     size = 0
@@ -81,7 +82,7 @@ def _text_size(column: pyarrow.Array) -> int:
 
 
 def _check_size(path: Path, size: int) -> None:
-    _refuse(path, size > LARGEST, f"{size:,} bytes", f"{LARGEST:,}")
+    _refuse(path, size > LARGEST, counted(size, "byte"), f"{LARGEST:,}")
 
 
 def _refuse(path: Path, wrong: bool, what: str, most: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from vicabench.datasets.paths import stays_inside
 from vicabench.errors import DataError
-from vicabench.text import is_unicode
+from vicabench.text import counted, is_unicode
 from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
 
 Row = Mapping[str, Any]
@@ -79,7 +79,7 @@ def _text(row: Row, key: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{key!r} must be a text, found {_shown(value)}.")
     if len(value) > LONGEST:
-        raise DataError(f"{key!r} has {len(value):,} characters, and {LONGEST:,} are the most.")
+        raise DataError(f"{key!r} has {counted(len(value), 'character')}, more than {LONGEST:,}.")
     return _encodable(key, value)
 
 
@@ -150,10 +150,10 @@ def _options(row: Row, task: str) -> tuple[str, ...]:
             )
     if (longest := max(map(len, options))) > LONGEST_OPTION:
         raise DataError(
-            f"an option has {longest:,} characters, and {LONGEST_OPTION:,} are the most."
+            f"an option has {counted(longest, 'character')}, more than {LONGEST_OPTION:,}."
         )
     if len(options) > len(string.ascii_uppercase):
-        raise DataError(f"{len(options)} options are more than there are letters.")
+        raise DataError(f"{counted(len(options), 'option')}, more than there are letters.")
     return tuple(_encodable("options", option) for option in options)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from vicabench.datasets import parquet
 from vicabench.datasets.jsonl import read_text
 from vicabench.errors import DataError
+from vicabench.text import counted
 from vicabench.types import Question
 
 SUBSETS = ("full", "debiased", "pruned")
@@ -86,7 +87,7 @@ def _pruned_file(folder: Path, known: frozenset[str]) -> frozenset[str] | None:
         ids = frozenset(read(folder / name))
         if strangers := sorted(ids - known):
             raise DataError(
-                f"{folder / name} names {len(strangers)} ids that no question has, "
+                f"{folder / name} names {counted(len(strangers), 'id')} that no question has, "
                 f"{strangers[0]!r} for one. Fetch all files from one revision."
             )
         return known - ids if name == DEBIASED_PARQUET else ids

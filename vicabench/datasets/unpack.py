@@ -22,6 +22,7 @@ from vicabench import files
 from vicabench.datasets.fetched import has_size
 from vicabench.datasets.paths import is_video, stays_inside
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 LARGEST_RATIO = 10
 """Videos hardly compress, nor do images: a zip that would grow further than this holds others."""
@@ -102,8 +103,8 @@ def _chosen(
     grown = sum(member.file_size for member in members)
     if grown > LARGEST_RATIO * archive.stat().st_size:
         raise DataError(
-            f"{archive} is refused: it would grow to {grown} bytes, more than {LARGEST_RATIO} "
-            "times its size, as no zip of videos does. Nothing of it was unpacked."
+            f"{archive} is refused: it would grow to {counted(grown, 'byte')}, more than "
+            f"{LARGEST_RATIO} times its size, as no zip of videos does. Nothing of it was unpacked."
         )
     if wanted is not None:
         return [m for m in members if wanted(m.filename)]

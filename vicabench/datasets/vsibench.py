@@ -17,6 +17,7 @@ from vicabench.datasets.paths import refuse_links_out
 from vicabench.datasets.records import read_records
 from vicabench.datasets.subsets import COUNTS, SUBSETS, select
 from vicabench.errors import ConfigError, DataError
+from vicabench.text import counted
 from vicabench.types import Benchmark, Question
 
 NAME = "vsi-bench"
@@ -104,7 +105,8 @@ def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None
     expected = COUNTS[subset]
     if repo == fetched.REPO and len(questions) != expected:
         raise DataError(
-            f"The subset {subset!r} of {repo} has {expected} questions, but {len(questions)} were "
+            f"The subset {subset!r} of {repo} has {counted(expected, 'question')}, but "
+            f"{len(questions)} were "
             "read. Fetch it into an empty folder, or choose another --revision. For a data set of "
             "your own in this layout, say whose it is when you fetch or unpack it: "
             "--repo OWNER/NAME."
@@ -122,21 +124,22 @@ def check_videos(folder: Path, files: dict[str, Path], record: fetched.Fetched |
     zips = sorted({f"{file.parent.name}.zip" for file in missing})
     if missing and all((folder / name).is_file() for name in zips):
         raise DataError(
-            f"{len(missing)} of {len(files)} videos in {folder} are still in {', '.join(zips)}. "
+            f"{len(missing)} of {counted(len(files), 'video')} in {folder} are still in "
+            f"{', '.join(zips)}. "
             f"Unpack them with: vicabench data unpack {NAME}{data_option(folder)}"
         )
     unfinished = record is not None and not fetched.is_finished(folder)
     if len(missing) == len(files) or (missing and unfinished):
         raise DataError(
-            f"{len(missing)} of {len(files)} videos of VSI-Bench are missing in {folder}, "
-            f"{missing[0]} for one. {how_to_get(folder, record)}"
+            f"{len(missing)} of {counted(len(files), 'video')} of VSI-Bench are missing in "
+            f"{folder}, {missing[0]} for one. {how_to_get(folder, record)}"
         )
     sizes = {} if record is None else record.videos
     changed = [file for file in files.values() if _is_changed(file, folder, sizes)]
     if changed:
         raise DataError(
-            f"{len(changed)} of {len(files)} videos in {folder} are not the ones that were "
-            f"fetched: their sizes differ, {changed[0]} for one. "
+            f"{len(changed)} of {counted(len(files), 'video')} in {folder} are not the ones that "
+            f"were fetched: their sizes differ, {changed[0]} for one. "
             f"`{fetch_command(folder, record)}` brings them again."
         )
 

@@ -28,6 +28,7 @@ from vicabench.engine.children import ending, environment_of_decoders
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.frames import frames_of
 from vicabench.runtime import Countdown
+from vicabench.text import counted
 
 if sys.platform == "linux":
     from fcntl import F_SETPIPE_SZ, fcntl
@@ -152,7 +153,7 @@ class DecoderProcess:
             yield
         except DecoderLostError as error:
             if expired.is_set():
-                raise DecoderLostError(f"took longer than {seconds:g} seconds") from error
+                raise DecoderLostError(f"took longer than {counted(seconds, 'second')}") from error
             raise
         finally:
             limit.cancel()

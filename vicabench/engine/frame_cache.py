@@ -45,6 +45,7 @@ from vicabench import files
 from vicabench.config import digest_of
 from vicabench.engine.frames import SAMPLING, frames_of, header_of
 from vicabench.errors import ConfigError
+from vicabench.text import counted
 
 FORMAT = 2
 """Part of every key: to be raised when entries, or the pixels made of a video, change."""
@@ -120,7 +121,9 @@ class FrameCache:
         """
         size = partial.stat().st_size
         if size > self.limit_bytes:
-            raise OSError(errno.EFBIG, f"a video of {size} bytes is larger than the whole cache")
+            raise OSError(
+                errno.EFBIG, f"a video of {counted(size, 'byte')} is larger than the whole cache"
+            )
         entries, total = [], 0
         for file in os.scandir(self.folder):
             with suppress(OSError):  # gone meanwhile

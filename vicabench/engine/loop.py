@@ -23,6 +23,7 @@ from vicabench.engine.prepare import PrepareAhead
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
 from vicabench.predictions import Prediction
+from vicabench.text import counted
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 
 LOG = logging.getLogger("vicabench")
@@ -141,7 +142,7 @@ def _answer(
     """Ask the adapter; what it does not answer properly gets an error that says so."""
     answers: dict[str, Answer] = {}
     missing = "adapter: no answer"
-    slow = f"adapter: took longer than {patience.seconds} seconds"
+    slow = f"adapter: took longer than {counted(patience.seconds or 0, 'second')}"
     try:
         late = patience.over(lambda: _completed(questions, answers, slow))
         with ending.interruptible(), late:

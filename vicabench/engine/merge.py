@@ -22,6 +22,7 @@ from vicabench.engine.shards import named
 from vicabench.errors import DataError, RunFolderError
 from vicabench.predictions import Prediction
 from vicabench.store import ERRORS, TIMING, RunFolder, planned_ids, read_config
+from vicabench.text import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +82,8 @@ def _plan(parts: Sequence[Part]) -> dict[str, Any]:
     complete = len(numbers) == whole["of"]
     if complete and digest != whole["question_ids_sha256"]:
         raise RunFolderError(
-            f"All {whole['of']} parts are there, but together they do not plan the "
-            f"{whole['questions']} questions that they are parts of (damaged or edited?)."
+            "No part is missing, but together they do not plan all of the run's "
+            f"{counted(whole['questions'], 'question')} (damaged or edited?)."
         )
     return {
         **({} if complete else {"part": {**whole, "parts": numbers}}),
@@ -167,7 +168,8 @@ def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[str, Pre
         told |= owed
         if owed:
             lines.append(
-                f"  part {named(part.record)} in {part.folder}: {len(owed)} questions not asked yet"
+                f"  part {named(part.record)} in {part.folder}: "
+                f"{counted(len(owed), 'question')} not asked yet"
             )
     if lines:
         raise RunFolderError(

@@ -11,6 +11,7 @@ from vicabench.engine.shards import named
 from vicabench.errors import RunFolderError
 from vicabench.predictions import Prediction, read_predictions
 from vicabench.store import PREDICTIONS, different_fields, read_config
+from vicabench.text import counted
 
 WHOLE = ("of", "questions", "question_ids_sha256", "videos")
 """What is the same in every part of a whole."""
@@ -67,7 +68,7 @@ def refuse_strangers(parts: Sequence[Part]) -> None:
         if any(first.record[name] != part.record[name] for name in WHOLE):
             raise RunFolderError(
                 f"{both} are parts of different splits: {named(first.record)} of "
-                f"{first.record['questions']} questions, and {named(part.record)} of "
+                f"{counted(first.record['questions'], 'question')}, and {named(part.record)} of "
                 f"{part.record['questions']}. All parts need the same --shard count, --limit and "
                 "--tasks."
             )

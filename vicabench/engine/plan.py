@@ -9,6 +9,7 @@ from typing import Any
 from vicabench.config import digest_of
 from vicabench.errors import ConfigError, RunFolderError
 from vicabench.predictions import Prediction
+from vicabench.text import counted
 from vicabench.types import TASKS, Benchmark, Question
 
 ByVideo = Mapping[str, Sequence[Question]]
@@ -29,7 +30,7 @@ def select(
     if not chosen:
         raise ConfigError(
             f"No question of {benchmark.name} is left to ask: of {len(benchmark.questions)} in "
-            f"{len(grouped)} videos, --limit and --tasks leave none."
+            f"{counted(len(grouped), 'video')}, --limit and --tasks leave none."
         )
     return tuple(chosen)
 
@@ -50,8 +51,9 @@ def refuse_to_shrink(selected: Sequence[Question], before: Set[str]) -> None:
     left_out = before - {q.id for q in selected}
     if left_out:
         raise RunFolderError(
-            f"This run was to ask {len(left_out)} questions that this command leaves out. Widen "
-            "--limit and --tasks to what was asked before, or start a new run with --out."
+            f"This run was to ask {counted(len(left_out), 'question')} that this command leaves "
+            "out. Widen --limit and --tasks to what was asked before, or start a new run with "
+            "--out."
         )
 
 

@@ -16,6 +16,7 @@ from vicabench.config import digest_of
 from vicabench.engine.plan import by_video
 from vicabench.errors import ConfigError, RunFolderError
 from vicabench.store import read_config
+from vicabench.text import counted
 from vicabench.types import Question
 
 RANKS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
@@ -61,8 +62,8 @@ class Shard:
         grouped = by_video(selected)
         if len(grouped) < self.count:
             raise ConfigError(
-                f"--shard {self}: {len(grouped)} videos cannot be split into {self.count} parts. "
-                f"Split into {len(grouped)} at most."
+                f"--shard {self}: {counted(len(grouped), 'video')} cannot be split into "
+                f"{counted(self.count, 'part')}. Split into {len(grouped)} at most."
             )
         sizes, videos = [0] * self.count, set()
         for video in sorted(grouped, key=lambda name: -len(grouped[name])):  # ties in order
@@ -94,9 +95,9 @@ def refuse_other_part(folder: Path, part: Mapping[str, Any] | None) -> None:
             f"{folder} holds part {named(old)} of a run, not {named(part)}. Choose another --out."
         )
     raise RunFolderError(
-        f"{folder} holds part {named(old)} of {old['questions']} questions; now it would be of "
-        f"{part['questions']}, which are split in another way. Repeat the --limit and --tasks that "
-        "the parts were started with, or start all parts anew with another --out."
+        f"{folder} holds part {named(old)} of {counted(old['questions'], 'question')}; now it "
+        f"would be of {part['questions']}, which are split in another way. Repeat the --limit and "
+        "--tasks that the parts were started with, or start all parts anew with another --out."
     )
 
 

@@ -17,6 +17,7 @@ from vicabench.importing.sheets import CUT
 from vicabench.importing.subset import judged_subset
 from vicabench.predictions import Prediction, prediction_of
 from vicabench.store import RunFolder
+from vicabench.text import counted
 from vicabench.types import Benchmark
 
 KEPT = 20  # problems that the run folder keeps; their number is kept in any case
@@ -56,8 +57,8 @@ def collect(source: Source, benchmark: Benchmark | None) -> Imported:
     if not found:
         first = f" The first problem: {problems[0]}" if problems else ""
         raise DataError(
-            f"None of the {len(problems)} rows of {source.file} can be read.{first} What the file "
-            "does not hold can come from the benchmark: --benchmark vsi-bench."
+            f"{source.file}: 0 of {counted(len(problems), 'row')} could be read.{first} What the "
+            "file does not hold can come from the benchmark: --benchmark vsi-bench."
         )
     predictions = tuple(prediction for prediction, _ in found)
     scores = {p.question.id: row["score"] for p, row in found if row.get("score") is not None}
@@ -103,7 +104,7 @@ def _model(source: Source, rows: Sequence[Record]) -> str | None:
     names = {row["model"] for row in rows if isinstance(row.get("model"), str) and row["model"]}
     if len(names) > 1:
         raise DataError(
-            f"{source.file} holds the answers of {len(names)} models "
+            f"{source.file} holds the answers of {counted(len(names), 'model')} "
             f"({', '.join(sorted(names)[:5])}): give each a file, and a run folder, by itself."
         )
     return next(iter(names), None)

@@ -15,6 +15,7 @@ from zipfile import BadZipFile, ZipFile
 
 from vicabench.errors import DataError
 from vicabench.importing.rows import Row
+from vicabench.text import counted
 
 # All that openpyxl and zipfile raise for damaged files.
 UNREADABLE = (
@@ -90,7 +91,7 @@ def _refuse_bomb(path: Path) -> None:
     except UNREADABLE as error:
         raise DataError(f"{path} is not a workbook ({error}).") from None
     if grown > LARGEST:
-        raise _refused(path, f"{grown:,} bytes", LARGEST)
+        raise _refused(path, counted(grown, "byte"), LARGEST)
 
 
 def _refused(path: Path, what: str, most: int) -> DataError:
@@ -106,7 +107,7 @@ def _bounded(path: Path, lines: Iterator[tuple[object, ...]]) -> Iterator[tuple[
         if cells > CELLS:
             raise _refused(path, f"more than {CELLS:,} cells", CELLS)
         if size > LARGEST:
-            raise _refused(path, f"{size:,} characters", LARGEST)
+            raise _refused(path, counted(size, "character"), LARGEST)
         yield line
 
 

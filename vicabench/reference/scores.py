@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from vicabench.errors import ConfigError
 from vicabench.reference.averages import agrees, macro
 from vicabench.reference.files import decimals, records, tasks_of
+from vicabench.text import counted
 
 FILES = ("vsibench_scores.csv", "vsibench_scores_more.csv")
 WHOLE = "full"
@@ -81,8 +82,8 @@ def find_published(words: str) -> Published:
     names = "; ".join(f"{row.label} ({row.source})" for row in found[:SHOWN])
     more = "; ..." if len(found) > SHOWN else ""
     raise ConfigError(
-        f"'{words}' names {len(found)} published rows: {names}{more}. Add words of the label or of "
-        "the source until one is left."
+        f"'{words}' names {counted(len(found), 'published row')}: {names}{more}. Add words of the "
+        "label or of the source until one is left."
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from vicabench.reference import Published
 from vicabench.stats import FEWEST_VIDEOS
+from vicabench.text import counted
 from vicabench.types import (
     EMPTY,
     TASKS,
@@ -122,13 +123,14 @@ def _notes_on(row: Scores) -> list[str]:
     notes = list(row.notes)
     if row.overall.failed and not math.isnan(row.overall.mean):
         notes.append(
-            f"{row.overall.failed} of {row.overall.count} questions unanswered, counted as wrong."
+            f"{row.overall.failed} of {counted(row.overall.count, 'question')} unanswered, "
+            "counted as wrong."
         )
     unread = [(n, o) for o in (UNREADABLE, EMPTY, TRUNCATED) if (n := row.outcomes[o])]
     if unread:
         counts = ", ".join(f"{count} {outcome}" for count, outcome in unread)
         replies = row.valid.count - row.overall.failed
-        notes.append(f"of {replies} replies {counts}: counted as wrong.")
+        notes.append(f"of {counted(replies, 'reply')} {counts}: counted as wrong.")
     if row.thinking:
         notes.append(_about_thinking(row.thinking))
     if row.missing:
@@ -156,13 +158,14 @@ def _about_thinking(found: Thinking) -> str:
         if found.new_tokens is None
         else f"; {found.new_tokens:.1f} new tokens on average (n = {found.measured})"
     )
-    return f"of {found.direct.count} questions {ways}{length}."
+    return f"of {counted(found.direct.count, 'question')} {ways}{length}."
 
 
 def _notes_beside(row: Scores) -> list[str]:
     """Published rows are about the whole benchmark; ours may not be."""
-    asked = row.overall.count
-    return [f"asked {asked} questions, the published rows {WHOLE}."] if asked != WHOLE else []
+    if row.overall.count == WHOLE:
+        return []
+    return [f"asked {counted(row.overall.count, 'question')}, the published rows {WHOLE:,}."]
 
 
 def _bound(value: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from vicabench.paired import Comparison
 from vicabench.reporting.cells import NONE
 from vicabench.reporting.sheets import Sheet
+from vicabench.text import counted
 from vicabench.types import TASK_OF_TYPE, Grade, Question
 
 LONGEST = 80
@@ -31,8 +32,8 @@ def change_sheets(
         rows = [_row(questions.get(k), grades_a[k], grades_b[k]) for k in ordered[:most]]
         sheets.append(
             Sheet(
-                title=f"{len(ids)} questions {word} by {comparison.model_b} (B), against "
-                f"{comparison.model_a} (A); {len(rows)} of them, those that changed most:",
+                title=f"{counted(len(ids), 'question')} {word} by {comparison.model_b} (B), "
+                f"against {comparison.model_a} (A); {len(rows)} of them, those that changed most:",
                 columns=("id\nvideo", "task", "question", "truth", "A read", "B read", "A", "B"),
                 rows=tuple(rows),
                 texts=6,

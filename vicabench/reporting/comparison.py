@@ -14,6 +14,7 @@ from vicabench.reporting.cells import (
     cell_text,
 )
 from vicabench.reporting.sheets import Sheet, stacked
+from vicabench.text import counted
 from vicabench.types import Estimate, Scores
 from vicabench.unpaired import UnpairedComparison
 
@@ -188,15 +189,16 @@ def _gain(estimate: Estimate | None) -> str:
 def _notes(comparison: Comparison) -> list[str]:
     notes = [f"Protocol: {comparison.protocol}.", *comparison.notes]
     notes += [
-        f"{scores.model}: {scores.overall.failed} of {scores.overall.count} questions unanswered, "
-        "counted as wrong."
+        f"{scores.model}: {scores.overall.failed} of {counted(scores.overall.count, 'question')} "
+        "unanswered, counted as wrong."
         for scores in (comparison.scores_a, comparison.scores_b)
         if scores.overall.failed
     ]
     if comparison.only_a or comparison.only_b:
         notes.append(
-            f"On {comparison.shared} shared questions; left out: {comparison.only_a} that only "
-            f"{comparison.model_a} was asked, {comparison.only_b} only {comparison.model_b}."
+            f"On {counted(comparison.shared, 'shared question')}; left out: "
+            f"{comparison.only_a} that only {comparison.model_a} was asked, {comparison.only_b} "
+            f"only {comparison.model_b}."
         )
     few = [title for _, title, found in rows_of(comparison) if math.isnan(found.estimate.low)]
     if few:

@@ -20,6 +20,7 @@ from vica.training.packing import Pack
 from vica.training.types import VIDEO, Conversation
 from vica.training.videos import UnreadableError, see
 from vica.visuals import Visual
+from vica.wording import counted
 
 TIME_INSTRUCTION, FRAME_TIME = 200, 12
 """More ids than the time instruction has without its times, and than one time has ("1234.56s,")."""
@@ -117,7 +118,7 @@ class Bounds:
         fixed = FIXED_TEXT + (TIME_INSTRUCTION + FRAME_TIME * self.frames if self.timed else 0)
         if budget.total + fixed >= budget.context:
             budget.check(fixed)
-            raise BudgetError(f"{self.frames} frames leave no room for text: use fewer")
+            raise BudgetError(f"no room for text with {counted(self.frames, 'frame')}: use fewer")
 
     def _image(self) -> int:
         """The most that an image's map, with a newline a row, and its whole can be."""

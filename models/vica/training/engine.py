@@ -68,8 +68,8 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
     arguments = _arguments(config)
     if arguments.world_size != config.hardware.devices:
         raise TrainingError(
-            f"{arguments.world_size} processes were started for hardware.devices="
-            f"{config.hardware.devices}: they have to be as many"
+            f"hardware.devices={config.hardware.devices} needs as many processes, and "
+            f"{arguments.world_size} started"
         )
     join(config.hardware)
     ready = from_first(lambda: prepare(config, resume, arguments.device))

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from vica.errors import TrainingError, VicaError
 from vica.training.config import TrainingConfig
+from vica.wording import counted
 
 T = TypeVar("T")
 FILE = "config.json"
@@ -54,8 +55,8 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
             raise TrainingError(
                 told.read_text(encoding="utf-8")
                 if told.exists()
-                else f"{config.hardware.devices} processes were started and training failed in "
-                "them; what went wrong is said above"
+                else f"training failed in {counted(config.hardware.devices, 'process')}; what "
+                "went wrong is said above"
             )
 
 

@@ -18,6 +18,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from vica.errors import TrainingError
 from vica.training.config import Limits, Logging
 from vica.training.flops import Cost, peak, seen
+from vica.wording import counted
 
 LOG = "log.jsonl"
 BOARD = "tensorboard"
@@ -94,8 +95,8 @@ class Watch:
             if self.high >= self.limits.patience:
                 raise TrainingError(
                     f"the loss is {loss:.3g} at step {step}, and was above "
-                    f"{self.limits.explosion:g} times its median of {normal:.3g} for {self.high} "
-                    f"steps. {self._advice(step + 1)}"
+                    f"{self.limits.explosion:g} times its median of {normal:.3g} for "
+                    f"{counted(self.high, 'step')}. {self._advice(step + 1)}"
                 )
             return
         self.high = 0

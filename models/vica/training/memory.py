@@ -14,6 +14,7 @@ from vica.training.config import Hardware, LearningRates
 from vica.training.operations import PackShape, head_width
 from vica.training.parts import learning_rate
 from vica.training.skeleton import PartCount
+from vica.wording import counted
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 LIVE = 1_000_000_000
@@ -58,7 +59,7 @@ def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
     state, shared = 12 if master else 8, hardware.devices if hardware.zero else 1
     away = hardware.offload != "none"
     moments = "two moments and a copy of the weights in fp32" if master else "two moments"
-    over = f" / {shared} devices" if shared > 1 else ""
+    over = f" / {counted(shared, 'device')}" if shared > 1 else ""
     lines = [
         _held("gradients", size * trained / shared, f"{size} B x {trained:,} trained{over}", away),
         _held(

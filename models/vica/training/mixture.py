@@ -21,6 +21,7 @@ from vica.training.config import Mixture
 from vica.training.index import ROW, Conversations, File, hashed, is_there
 from vica.training.records import RecordError, conversation
 from vica.training.sources import Part, drawn, parts
+from vica.wording import counted
 
 ROWS_AT_ONCE = 4096
 SHOWN = 5
@@ -59,7 +60,7 @@ def _check(found: Conversations, mixture: Mixture) -> None:
     if bad > mixture.max_bad * total:
         listed = "".join(f"\n  {problem}" for problem in found.problems[:SHOWN])
         raise DataError(
-            f"{bad} of {total} records cannot be trained on, more than the share of "
+            f"cannot train on {bad:,} of {counted(total, 'record')}, more than the share of "
             f"{mixture.max_bad:.2%} that mixture.max_bad allows. The first are:{listed}\n"
             "Correct them, or say where videos and images are (media), or raise mixture.max_bad"
         )

@@ -24,6 +24,7 @@ from typing import Any
 from vica.chat import PLACEHOLDER, SYSTEM
 from vica.errors import VicaError
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
+from vica.wording import counted
 
 Turns = tuple[tuple[str, str], ...]
 Media = tuple[Kind, Any]
@@ -97,7 +98,7 @@ def visual_of(record: Mapping[str, Any], shown: Sequence[Media] = ()) -> tuple[s
         raise RecordError("has a video and an image")
     if len(found) > 1:
         names = ", ".join(sorted(repr(name) for name, _ in found))
-        raise RecordError(f"names {len(found)} files ({names}), and one can be shown")
+        raise RecordError(f"names {counted(len(found), 'file')} ({names}), and one can be shown")
     return found.pop()
 
 

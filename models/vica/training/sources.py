@@ -22,6 +22,7 @@ from vica.errors import CheckpointError, DataError, RecipeError
 from vica.hub import download
 from vica.training.config import Mixture, Source
 from vica.training.onevision import SUBSETS
+from vica.wording import an, counted
 
 FOLDERS = {"vica": ("base", "complex"), "vica-base": ("base",)}
 """The parts of ViCA-322K that a format reads."""
@@ -105,7 +106,7 @@ def read_mixture(file: Path) -> Mixture:
 def _plain(value: object) -> str:
     """A text or a number as text; aliases in a YAML can make a list too long to write down."""
     if isinstance(value, list | dict):
-        raise TypeError(f"a {type(value).__name__} in place of a text")
+        raise TypeError(f"{an(type(value).__name__)} in place of a text")
     return str(value)
 
 
@@ -171,7 +172,7 @@ def _folders(place: Path, source: Source) -> list[Path]:
     missing = [folder.name for folder in listed if not _subset(folder)]
     if missing:
         raise DataError(
-            f"{place}: has no data of {len(missing)} of the {len(listed)} subsets of "
+            f"{place}: has no data of {len(missing)} of the {counted(len(listed), 'subset')} of "
             f"{source.subsets}, of {missing[0]} for one: fetch them, or set "
             "mixture.sources.0.subsets=null to draw from every folder that is there"
         )

@@ -31,6 +31,7 @@ from vica.training.mixture import Progress, conversations
 from vica.training.operations import PackShape
 from vica.training.sources import drawn
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
+from vica.wording import counted
 
 SAMPLE = 256
 """Conversations, and packs, whose lengths are averaged."""
@@ -92,7 +93,8 @@ def survey(
     video = shown(architecture, VIDEO, config.frames)
     if video.tokens > config.batch.max_tokens:
         raise RecipeError(
-            f"{config.frames} frames make {video.tokens:.0f} tokens, more than batch.max_tokens="
+            f"{counted(config.frames, 'frame makes', 'frames make')} "
+            f"{counted(round(video.tokens), 'token')}, more than batch.max_tokens="
             f"{config.batch.max_tokens}: use fewer frames, or more pooling"
         )
     here = [Path(s.path).exists() or "{" in s.path for s in config.mixture.sources]
@@ -133,7 +135,9 @@ def _counted(
 ) -> Survey:
     """The data that is here, with as many bad records as there are."""
     if not len(data):
-        raise DataError(f"all {len(data.problems)} records are bad; the first: {data.problems[0]}")
+        raise DataError(
+            f"{counted(len(data.problems), 'record')}, all bad; the first: {data.problems[0]}"
+        )
     picked = [data[i] for i in _evenly(len(data))]
     text = _text(config, picked, tokenizer) if tokenizer else Text()
     most = config.batch.pack
@@ -151,7 +155,8 @@ def _counted(
     if texts := int(data.about_nothing.sum()):
         notes.append(f"conversations about text alone: {texts:,}")
     notes.append(
-        f"lengths are means over {len(picked)} conversations and {len(seen)} packs"
+        f"lengths are means over {counted(len(picked), 'conversation')} and "
+        f"{counted(len(seen), 'pack')}"
         if tokenizer
         else "text and logits are left out: the checkpoint and its tokenizer are not here"
     )

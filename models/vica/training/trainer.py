@@ -30,6 +30,7 @@ from vica.training.skeleton import counts
 from vica.training.together import from_first
 from vica.training.workers import explained
 from vica.training.zero import check_buffers
+from vica.wording import counted
 
 WEIGHTS = "trained.safetensors"
 """The trained weights in the precision of the optimizer, in a state."""
@@ -159,7 +160,8 @@ class PackTrainer(Trainer):
         """Raise TrainingError unless every pack of the plan was trained on."""
         if self.state.global_step != self.plan.steps:
             raise TrainingError(
-                f"training ended after {self.state.global_step} of {self.plan.steps} steps"
+                f"training ended after {self.state.global_step} of "
+                f"{counted(self.plan.steps, 'step')}"
             )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -175,8 +177,9 @@ class PackTrainer(Trainer):
         allowed = self.run_config.mixture.max_bad * self.plan.conversations
         if self.meter.lost > allowed:
             raise TrainingError(
-                f"{self.meter.lost} conversations were left out as their videos or images cannot "
-                f"be read, more than the share of {self.run_config.mixture.max_bad:.2%} that "
+                f"left out {counted(self.meter.lost, 'conversation')} whose videos or images "
+                "cannot be "
+                f"read, more than the share of {self.run_config.mixture.max_bad:.2%} that "
                 f"mixture.max_bad allows; they are listed in {self.output / FAULTS}"
             )
 

@@ -20,6 +20,7 @@ from vica.training.config import TrainingConfig
 from vica.training.disk import gigabytes
 from vica.training.operations import PackShape
 from vica.training.survey import Shown
+from vica.wording import counted
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
 AHEAD = 2
@@ -61,8 +62,8 @@ def check_shared_memory(config: TrainingConfig, pack: int) -> None:
         if left < wanted:
             hardware = config.hardware
             raise TrainingError(
-                f"hardware.workers={hardware.workers} for each of {hardware.devices} devices need "
-                f"up to {gigabytes(wanted)} of shared memory, and {SHARED_MEMORY} has "
+                f"hardware.workers={hardware.workers} on {counted(hardware.devices, 'device')} "
+                f"can take up to {gigabytes(wanted)} of shared memory, and {SHARED_MEMORY} has "
                 f"{gigabytes(left)} free. {ADVICE}"
             )
 

@@ -102,5 +102,5 @@ def test_workers_without_shared_memory_are_refused(
     config = replace(config, hardware=replace(config.hardware, workers=2))
     pretend(monkeypatch, lambda at: 10_000 if at == Path("/dev/shm") else 10**12)
     # 2 workers x 2 batches, 2 of the step, 1 more; each 3 frames for SigLIP, 2 for Hiera.
-    with pytest.raises(TrainingError, match=r"workers=2 for each of 1 devices need up to .* MB"):
+    with pytest.raises(TrainingError, match=r"workers=2 on 1 device can take up to .* MB"):
         train(config)

@@ -77,7 +77,7 @@ def test_what_fails_in_the_processes_is_said_once(
         tmp_path / "out", mixture=Mixture(sources=(Source(path=f"{tmp_path}/data.json"),))
     )
     two = replace(config, hardware=replace(config.hardware, devices=2))
-    with pytest.raises(TrainingError, match=r"1 of 2 records cannot be trained on"):
+    with pytest.raises(TrainingError, match=r"cannot train on 1 of 2 records"):
         train(two)
     printed = capfd.readouterr().err
     assert "Traceback" not in printed

@@ -153,7 +153,7 @@ def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
 
     (tmp_path / "data.json").write_text(json.dumps(records))
     strict = make(tmp_path / "strict", epochs=1, mixture=Mixture(sources=sources, max_bad=0.1))
-    with pytest.raises(TrainingError, match=r"1 conversations were left out.*max_bad"):
+    with pytest.raises(TrainingError, match=r"left out 1 conversation whose.*max_bad"):
         train(strict)
 
 

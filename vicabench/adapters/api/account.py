@@ -10,6 +10,7 @@ from vicabench.adapters.api.completion import Usage
 from vicabench.adapters.api.failures import CallError
 from vicabench.adapters.api.prices import Price
 from vicabench.predictions import BUDGET
+from vicabench.text import counted
 
 CALLS = ("sent", "retried", "answered", "failed", "unsent")
 TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")
@@ -53,7 +54,7 @@ class Account:
         """
         over = self.max_requests is not None and self.sent >= self.max_requests
         if over and not free:
-            self._stop(f"all {self.max_requests} requests of --max-requests were sent")
+            self._stop(f"--max-requests allows {counted(self.max_requests, 'request')}")
         self.sent += 1
         self.retried += again
 

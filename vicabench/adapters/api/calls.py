@@ -35,6 +35,7 @@ from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 from vicabench.predictions import BUDGET
 from vicabench.runtime import within
+from vicabench.text import counted
 
 LOG = logging.getLogger(__name__)
 NOTABLE = 5.0
@@ -178,7 +179,7 @@ class Calls:
             self._heed(error)
             raise
         except TimeoutError:
-            reason = f"no whole reply within {seconds:g} seconds (--request-timeout)"
+            reason = f"no whole reply within {counted(seconds, 'second')} (--request-timeout)"
             raise CallError(TIMEOUT, reason, again=True) from None
         except httpx2.TransportError as error:
             raise CallError(CONNECTION, _named(error), again=True) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vicabench.adapters.api.completion import Usage
+from vicabench.text import counted
 
 TIMEOUT, CONNECTION, HTTP = "timeout", "connection", "http"
 REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed"
@@ -52,7 +53,7 @@ class CallError(Exception):
         self.attempts = 0
 
     def __str__(self) -> str:
-        times = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
+        times = f" ({counted(self.attempts, 'attempt')})" if self.attempts > 1 else ""
         return f"{self.kind}: {self.reason}{times}"
 
 

@@ -18,6 +18,7 @@ from vicabench import zoo
 from vicabench.adapters.checkpoints import OFFLINE, located
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError
+from vicabench.text import an
 
 IMPORT = "Run it with the code it comes with, and bring its answers in with `vicabench import`"
 HINTS = {
@@ -93,7 +94,7 @@ def check_family(folder: Path, spec: str) -> str:
     found = config.get("model_type")
     if isinstance(found, str) and found in hubs.MODEL_TYPES:
         raise ConfigError(
-            f"{spec} is a {hubs.MODEL_TYPES[found]}, which has an adapter of its own: leave out "
+            f"{spec} is {an(hubs.MODEL_TYPES[found])}, which has an adapter of its own: leave out "
             "hf: before it."
         )
     if isinstance(found, str) and found in CONFIG_MAPPING:

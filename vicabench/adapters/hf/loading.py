@@ -38,8 +38,8 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
     made_up = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     if made_up:
         raise ConfigError(
-            f"{folder}: {len(made_up)} weights of {type(model).__name__} are missing or of another "
-            f"shape, such as {made_up[0]}: the checkpoint is not whole."
+            f"{folder}: the checkpoint is not whole. Weights of {type(model).__name__} that are "
+            f"missing or of another shape: {len(made_up):,}, such as {made_up[0]}."
         )
     _refuse_whole_numbers(model, folder)
     model.train(False)

@@ -15,6 +15,7 @@ from vicabench.adapters.hf.inputs import Inputs
 from vicabench.adapters.hf.loading import SAFE, load, refused
 from vicabench.adapters.hf.processors import load_processor
 from vicabench.errors import ConfigError
+from vicabench.text import an
 from vicabench.types import ModelOptions
 
 
@@ -36,7 +37,7 @@ def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
     small = small_files(spec)
     model_type = check_family(small, spec)
     if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        raise ConfigError(f"{spec} is a {model_type}, which transformers has for text alone.")
+        raise ConfigError(f"{spec} is {an(model_type)}, which transformers has for text alone.")
     with refused(small):
         config = AutoConfig.from_pretrained(small, **SAFE)
     if config.is_encoder_decoder:

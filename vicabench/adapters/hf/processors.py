@@ -17,6 +17,7 @@ from transformers.utils.import_utils import is_torchvision_available
 
 from vicabench.adapters.hf.loading import SAFE, refused
 from vicabench.errors import ConfigError
+from vicabench.text import an
 
 INSTALL = "pip install torchvision (the build that fits your torch)"
 VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo"}
@@ -31,7 +32,7 @@ def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None
     """
     name = PROCESSOR_MAPPING_NAMES.get(model_type)
     if name is None:
-        raise ConfigError(f"{folder}: transformers has no processor for a {model_type}.")
+        raise ConfigError(f"{folder}: transformers has no processor for {an(model_type)}.")
     with refused(folder):
         kind = getattr(transformers, name)
         takes_videos = "video_processor" in kind.get_attributes()

@@ -27,6 +27,7 @@ from vica.generation import settled
 from vica.stopwatch import Stopwatch
 
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
+from vicabench.text import counted
 
 LOG = logging.getLogger(__name__)
 VERIFIED = frozenset(
@@ -209,8 +210,8 @@ def check_context(model: Any, count: int) -> None:
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and count > limit:
         raise BudgetError(
-            f"{count} tokens are {count - limit} more than the context of {limit}: use fewer "
-            "frames or a shorter text"
+            f"the prompt has {counted(count, 'token')}, {count - limit:,} more than the context of "
+            f"{limit:,}: use fewer frames or a shorter text"
         )
 
 

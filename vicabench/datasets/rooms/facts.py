@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vicabench.datasets.rooms.sightings import Sightings
 from vicabench.datasets.rooms.world import Box, Scene
+from vicabench.text import counted
 
 VISIBLE_SHARE = 0.0025
 """A thing is visible in a frame where it covers this share of it: 28x28 pixels of 640x480."""
@@ -74,8 +75,8 @@ def _shares(scene: Scene, sightings: Sightings) -> NDArray[np.float64]:
     looks, things = sightings.pixels_TN.shape
     if things != len(scene.things) or looks != len(sightings.seconds) or looks < 2:
         raise ValueError(
-            f"scene {scene.name} has {len(scene.things)} things; its sightings have {things} in "
-            f"{looks} looks at {len(sightings.seconds)} times"
+            f"scene {scene.name} has {counted(len(scene.things), 'thing')}; its sightings have "
+            f"{things} in {counted(looks, 'look')} at {counted(len(sightings.seconds), 'time')}"
         )
     return np.asarray(sightings.pixels_TN / sightings.pixels_per_frame, dtype=np.float64)
 

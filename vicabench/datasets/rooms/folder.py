@@ -18,6 +18,7 @@ from typing import Any
 from vicabench import files
 from vicabench.datasets.rooms.settings import Settings
 from vicabench.errors import DataError
+from vicabench.text import counted
 
 MANIFEST = "rooms.json"
 QUESTIONS = "questions.jsonl"
@@ -59,7 +60,7 @@ class RoomsFolder:
             if found.get(name) != value
         ]
         if found.get("scenes", 0) > self.scenes:
-            differing.append(f"it has {found['scenes']} scenes, more than {self.scenes}")
+            differing.append(f"it has {counted(found['scenes'], 'scene')}, more than {self.scenes}")
         if differing:
             raise DataError(
                 f"{self.path} holds other rooms than asked for: {'; '.join(differing)}. "

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vicabench.text import counted
+
 Floats = NDArray[np.float64]
 
 _TINY = 1e-12
@@ -114,7 +116,9 @@ def covered(quads_F43: Floats, scan: ScanLines) -> NDArray[np.int64]:
 def cut(quads_F43: Floats, scan: ScanLines) -> Spans:
     """All faces as spans; raises ValueError above 65,535 faces."""
     if len(quads_F43) > _FACE_MASK:
-        raise ValueError(f"{len(quads_F43)} faces in view; at most {_FACE_MASK} can be told apart")
+        raise ValueError(
+            f"{counted(len(quads_F43), 'face')} in view; at most {_FACE_MASK} can be told apart"
+        )
     face, line, first, last = _spans(quads_F43, scan)
     order = np.argsort(line, kind="stable")
     face, line, first, last = face[order], line[order], first[order], last[order]

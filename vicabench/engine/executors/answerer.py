@@ -22,6 +22,7 @@ from vicabench.engine.prepare import PrepareAhead
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
 from vicabench.predictions import Prediction
+from vicabench.text import counted
 from vicabench.types import Adapter
 
 LOG = logging.getLogger("vicabench")
@@ -99,7 +100,8 @@ class Answerer:
     def _overdue(self, predictions: Sequence[Prediction]) -> NoReturn:
         """End the process, which is as good as lost."""
         seconds, video = self._job.answer_seconds, predictions[0].question.video
-        print(f"took longer than {seconds} seconds over {video!r}", file=sys.stderr, flush=True)  # noqa: T201
+        text = f"took longer than {counted(seconds, 'second')} over {video!r}"
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
         os._exit(OVERDUE)
 
 

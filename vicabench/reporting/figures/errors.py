@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 
 from vicabench.errors import DataError
 from vicabench.grading.protocols import Protocol
-from vicabench.reporting.figures.basis import HOW
+from vicabench.reporting.figures.basis import HOW, spread
 from vicabench.reporting.figures.style import (
     COLUMN,
     INK,
@@ -164,10 +164,10 @@ def _note(one: Ratios) -> str:
 def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> str:
     names = {kind for task in tasks for kind in task.types}
     asked = [[g for g in run.grades(protocol) if g.task in names] for run in runs]
-    counts = ", ".join(dict.fromkeys(f"{len(a):,}" for a in asked))
-    videos = ", ".join(dict.fromkeys(f"{len({g.video for g in a}):,}" for a in asked))
+    counts = spread((len(a) for a in asked), "numeric question")
+    videos = spread((len({g.video for g in a}) for a in asked), "video")
     return (
-        f"n = {counts} numeric questions in {videos} videos; protocol {protocol.name}. Medians "
+        f"n = {counts} in {videos}; protocol {protocol.name}. Medians "
         f"with intervals ({HOW}); “none”: questions without a readable number. "
         "Beyond 1/16 and 16: in the outermost bins."
     )

@@ -85,10 +85,10 @@ def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: b
 
 
 def _about(comparisons: Sequence[Comparison]) -> str:
-    shared = spread(comparison.shared for comparison in comparisons)
-    videos = spread(comparison.overall.clusters for comparison in comparisons)
+    shared = spread((c.shared for c in comparisons), "shared question")
+    videos = spread((c.overall.clusters for c in comparisons), "video")
     protocols = ", ".join(dict.fromkeys(comparison.protocol for comparison in comparisons))
     return (
-        f"n = {shared} shared questions in {videos} videos; protocol {protocols}. Paired "
+        f"n = {shared} in {videos}; protocol {protocols}. Paired "
         f"intervals: {HOW}. Filled: p < {CERTAIN}, permutation over videos, tasks after Holm."
     )

@@ -14,7 +14,7 @@ from vicabench.reporting.figures.basis import INTERVALS, spread
 from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, styled
 from vicabench.results import Run
 from vicabench.stats import score_run
-from vicabench.text import printable
+from vicabench.text import counted, printable
 from vicabench.types import QUESTION_TYPES, Scores
 
 DATASETS = {"scannet": "ScanNet", "scannetpp": "ScanNet++", "arkitscenes": "ARKitScenes"}
@@ -86,7 +86,7 @@ def _bars(
     axes.set_ylabel("Average score (%)")
     legend(figure, *axes.get_legend_handles_labels())
     left_out = sum(v not in groups for v in set(_videos(runs[0], protocol)))
-    strangers = f" {left_out} videos in no group." if left_out else ""
+    strangers = f" {counted(left_out, 'video')} in no group." if left_out else ""
     lacking = f" Left out, for not every group has such questions: {', '.join(rest)}."
     text = f"Protocol {protocol.name}. {INTERVALS}{strangers}{lacking if rest else ''}"
     footer(figure, text)

@@ -109,8 +109,8 @@ def _short(names: Sequence[str]) -> list[str]:
 
 
 def _about(judged: Sequence[Judged], judge: str, prompt: str) -> str:
-    videos = spread(one.means[OVERALL].videos for one in judged)
-    text = f"n = {videos} videos, one description each; judged by {judge}, {prompt}. {INTERVALS}"
+    videos = spread((one.means[OVERALL].videos for one in judged), "video")
+    text = f"n = {videos}, one description each; judged by {judge}, {prompt}. {INTERVALS}"
     undescribed, unjudged = (
         [getattr(one, k) for one in judged] for k in ("undescribed", "unjudged")
     )

@@ -25,7 +25,7 @@ from vicabench.reporting.figures.style import (
 from vicabench.reporting.figures.whiskers import whiskers
 from vicabench.results import Run
 from vicabench.shares import shares_of
-from vicabench.text import printable
+from vicabench.text import counted, printable
 from vicabench.types import ANSWERED, CHOICE, QUESTION_TYPES, TASK_OF_TYPE
 
 TITLES = {
@@ -94,7 +94,7 @@ def _about(runs: Sequence[Run], protocol: Protocol, kinds: Sequence[str]) -> str
         sum(g.outcome != ANSWERED for g in run.grades(protocol) if g.task in kinds) for run in runs
     ]
     return (
-        f"n = {len(grades):,} multiple-choice questions in {len({g.video for g in grades})} "
-        f"videos; protocol {protocol.name}. Without a readable letter, left out: "
-        f"{', '.join(f'{count:,}' for count in silent)}. {INTERVALS}"
+        f"n = {counted(len(grades), 'multiple-choice question')} in "
+        f"{counted(len({g.video for g in grades}), 'video')}; protocol {protocol.name}. Without a "
+        f"readable letter, left out: {', '.join(f'{count:,}' for count in silent)}. {INTERVALS}"
     )

@@ -12,6 +12,7 @@ from vicabench.grading.reasoning import reasoned
 from vicabench.reporting.page.questions import Asked
 from vicabench.reporting.page.visible import visible
 from vicabench.results import Run
+from vicabench.text import counted
 from vicabench.types import OUTCOMES, Answer
 
 LIMITS = (8_000, 4_000, 2_000, 1_000, 500, 250)
@@ -57,7 +58,7 @@ def shorten(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     half = limit // 2
-    left_out = f"{len(text) - 2 * half:,} characters left out"
+    left_out = f"{counted(len(text) - 2 * half, 'character')} left out"
     return f"{text[:half]}\n[… {left_out} …]\n{text[-half:]}"
 
 
