@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -203,6 +204,26 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
         assert isinstance(kind(runs), Figure)
     with pytest.raises(ConfigError, match=r"\[run\]"):
         vb.plot.tasks(runs[0])  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no replies of a Thinking model"):
+        vb.plot.adoption(runs[:1])
+    wrong: tuple[Any, ...] = ([], [vb.score(rows)])
+    for nothing in wrong:
+        for kind in (vb.plot.averages, vb.plot.curve, vb.plot.letters, vb.shared):
+            with pytest.raises(ConfigError, match=r"Give runs or paths .* not (none|Score)\."):
+                kind(nothing)
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    rows = predictions()
+    file = write_jsonl(tmp_path / "rows.jsonl", rows)
+    few = [{**row, "video": f"clip{n % 2}"} for n, row in enumerate(rows)]
+    found = vb.compare(vb.score(few).run, vb.score(few).run)
+    assert repr(found).startswith("<rows (2) minus rows (1): 0.0 [n/a], p = 1.0000")
+    assert {"rows (1)", "rows (2)"} <= set(found.frame().columns)
+    assert [run.name for run in vb.shared([vb.score(rows).run, file])] == [
+        "rows (rows)",
+        f"rows ({file})",
+    ]
 
 
 ADAPTER = """
