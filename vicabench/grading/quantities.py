@@ -27,7 +27,8 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"[\s-]{0,2}(?:seconds?|secs?|s|minutes?|mins?|hours?|hrs?|fps|frames?|percent|%|°|deg(?:rees?)?|kg"
+    r"[\s-]{0,2}(?:(?:(?:more|additional|further|extra|sampled|video|key|given|input)[\s-])?(?:frames?|images?)|keyframes?|screenshots?"
+    r"|seconds?|secs?|s|minutes?|mins?|hours?|hrs?|fps|percent|%|°|deg(?:rees?)?|kg"
     r"|pixels?|px|times|years?|hz|o'clock|of\sthe\b|秒|分钟|分鐘|帧|幀|度|倍|岁)(?![A-Za-z])",
     re.IGNORECASE,
 )
