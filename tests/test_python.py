@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import matplotlib as mpl
 import pandas as pd
@@ -19,7 +19,9 @@ from matplotlib.figure import Figure
 import vicabench as vb
 from tests.support import Vicabench, read_jsonl, rows_about, write_jsonl
 from tests.videos import write_clip
+from vicabench.cli.run import command
 from vicabench.errors import ConfigError, DataError, RunFolderError
+from vicabench.options import BOUNDS
 
 VIDEOS = 6
 
@@ -83,7 +85,7 @@ def test_to_dict_is_flat_and_finite() -> None:
 def test_bad_rows_are_refused_by_number() -> None:
     with pytest.raises(DataError, match="rows, row 1: a prediction needs ground_truth"):
         vb.score([predictions()[0], {"id": 2, "question_type": "x", "response": ""}])
-    with pytest.raises(ConfigError, match="not a int"):
+    with pytest.raises(ConfigError, match="not int"):
         vb.score(3)
     with pytest.raises(DataError, match="holds no predictions"):
         vb.score([])
@@ -159,8 +161,57 @@ def test_misspelt_options_name_the_nearest(questions: Path) -> None:
         vb.run("baseline:random", questions, max_new_token=3)
     with pytest.raises(ConfigError, match="does not know --max-new-tokens"):
         vb.evaluate(says_two, questions, max_new_tokens=3)
-    with pytest.raises(ConfigError, match="A int cannot answer"):
+    with pytest.raises(ConfigError, match="type int cannot answer"):
         vb.evaluate(3, questions)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"frames": 0}, "frames=0: give a whole number from 1 on"),
+        ({"frames": 2.5}, "frames=2.5: give a whole number"),
+        ({"frames": None}, "frames=None"),
+        ({"limit": -1}, "limit=-1: give a whole number from 1 on"),
+        ({"seed": "a"}, "seed='a': give a whole number"),
+        ({"video_timeout": "9"}, "video_timeout='9': give a number from 0.1"),
+        ({"devices": "0,1"}, "devices: a model in memory answers in this process"),
+        ({"replicas": 2}, "replicas: a model in memory answers in this process"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(
+    questions: Path, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(ConfigError, match=said):
+        vb.evaluate(says_two, questions, out=out, **{"frames": 4, "progress": False} | wrong)
+    assert not out.exists()
+
+
+def test_bounds_are_those_of_the_command() -> None:
+    hints = get_type_hints(command, include_extras=True)
+    options = {
+        name: option
+        for name, hint in hints.items()
+        for option in getattr(hint, "__metadata__", ())
+        if option.min is not None
+    }
+    assert options.keys() == BOUNDS.keys()
+    for name, option in options.items():
+        most = math.inf if option.max is None else option.max
+        assert (option.min, most) == BOUNDS[name], name
+        assert isinstance(BOUNDS[name][0], float) == ("float" in str(hints[name].__origin__)), name
+
+
+def test_a_benchmark_takes_nothing_that_it_would_ignore(questions: Path) -> None:
+    bench = vb.benchmark(questions, tasks="object_counting")
+    assert {question.task for question in bench.questions} == {"object_counting"}
+    for source, given in (
+        (bench, {"videos": "elsewhere"}),
+        (read_jsonl(questions), {"subset": "debiased"}),
+        (str(questions), {"name": "mine"}),
+    ):
+        with pytest.raises(ConfigError, match=f"{next(iter(given))} would say nothing"):
+            vb.benchmark(source, **given)
 
 
 def test_a_benchmark_of_rows_is_that_of_their_file(questions: Path, tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ def plain_rows(rows: Any) -> list[dict[str, Any]]:
     if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame, without importing it
         rows = rows.to_dict("records")
     if isinstance(rows, Mapping | str) or not isinstance(rows, Iterable):
-        raise ConfigError(f"Rows are a list of dicts or a DataFrame, not a {type(rows).__name__}.")
+        raise ConfigError(f"Rows are a list of dicts or a DataFrame, not {type(rows).__name__}.")
     plain = []
     for number, row in enumerate(rows):
         if not isinstance(row, Mapping):
-            raise ConfigError(f"Row {number} is a {type(row).__name__}, not a dict.")
+            raise ConfigError(f"Row {number} is of type {type(row).__name__}, not dict.")
         plain.append({str(key): _plain(value) for key, value in row.items()})
     return plain
 
