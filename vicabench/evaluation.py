@@ -91,7 +91,7 @@ def benchmark(
         source: `vsi-bench`, `rooms`, the path of a `.jsonl` file, a list of dicts or a DataFrame
             with the columns of VSI-Bench, or a selection made before.
         limit: Only the first so many videos, with all their questions.
-        tasks: Only these tasks or question types; one may be given as a text.
+        tasks: Only these tasks or question types, or this one.
         subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
         data: For `vsi-bench`: the folder it was downloaded to.
         videos: For questions of your own: the folder of their videos.
@@ -100,12 +100,10 @@ def benchmark(
         progress: Whether to show the building of Rooms on standard error.
 
     Raises:
-        ConfigError: For an unknown benchmark or task, if no question is selected, or for an
-            argument that says nothing about this source.
+        ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
         DataError: For missing or malformed data.
     """
     _check_number("limit", limit, optional=True)
-    tasks = [tasks] if isinstance(tasks, str) else tasks
     _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name)
     if isinstance(source, Selection):
         loaded = source.benchmark
@@ -125,7 +123,8 @@ def benchmark(
             loaded = load_benchmark(str(source), given)
     else:
         loaded = benchmark_of_rows(source, name, _path(videos), videos_needed=videos_needed)
-    return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=tasks))
+    wanted = [tasks] if isinstance(tasks, str) else tasks
+    return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=wanted))
 
 
 def run(
