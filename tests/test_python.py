@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import matplotlib as mpl
 import pandas as pd
@@ -18,7 +19,9 @@ from matplotlib.figure import Figure
 import vicabench as vb
 from tests.support import Vicabench, read_jsonl, rows_about, write_jsonl
 from tests.videos import write_clip
+from vicabench.cli.run import command
 from vicabench.errors import ConfigError, DataError, RunFolderError
+from vicabench.options import BOUNDS
 
 VIDEOS = 6
 
@@ -158,8 +161,57 @@ def test_misspelt_options_name_the_nearest(questions: Path) -> None:
         vb.run("baseline:random", questions, max_new_token=3)
     with pytest.raises(ConfigError, match="does not know --max-new-tokens"):
         vb.evaluate(says_two, questions, max_new_tokens=3)
-    with pytest.raises(ConfigError, match="No model: an int"):
+    with pytest.raises(ConfigError, match="type int cannot answer"):
         vb.evaluate(3, questions)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"frames": 0}, "frames=0: give a whole number from 1 on"),
+        ({"frames": 2.5}, "frames=2.5: give a whole number"),
+        ({"frames": None}, "frames=None"),
+        ({"limit": -1}, "limit=-1: give a whole number from 1 on"),
+        ({"seed": "a"}, "seed='a': give a whole number"),
+        ({"video_timeout": "9"}, "video_timeout='9': give a number from 0.1"),
+        ({"devices": "0,1"}, "devices: a model in memory answers in this process"),
+        ({"replicas": 2}, "replicas: a model in memory answers in this process"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(
+    questions: Path, tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(ConfigError, match=said):
+        vb.evaluate(says_two, questions, out=out, **{"frames": 4, "progress": False} | wrong)
+    assert not out.exists()
+
+
+def test_bounds_are_those_of_the_command() -> None:
+    hints = get_type_hints(command, include_extras=True)
+    options = {
+        name: option
+        for name, hint in hints.items()
+        for option in getattr(hint, "__metadata__", ())
+        if option.min is not None
+    }
+    assert options.keys() == BOUNDS.keys()
+    for name, option in options.items():
+        most = math.inf if option.max is None else option.max
+        assert (option.min, most) == BOUNDS[name], name
+        assert isinstance(BOUNDS[name][0], float) == ("float" in str(hints[name].__origin__)), name
+
+
+def test_a_benchmark_takes_nothing_that_it_would_ignore(questions: Path) -> None:
+    bench = vb.benchmark(questions, tasks="object_counting")
+    assert {question.task for question in bench.questions} == {"object_counting"}
+    for source, given in (
+        (bench, {"videos": "elsewhere"}),
+        (read_jsonl(questions), {"subset": "debiased"}),
+        (str(questions), {"name": "mine"}),
+    ):
+        with pytest.raises(ConfigError, match=f"{next(iter(given))} would say nothing"):
+            vb.benchmark(source, **given)
 
 
 def test_a_benchmark_of_rows_is_that_of_their_file(questions: Path, tmp_path: Path) -> None:
@@ -203,6 +255,26 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
         assert isinstance(kind(runs), Figure)
     with pytest.raises(ConfigError, match=r"\[run\]"):
         vb.plot.tasks(runs[0])  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no replies of a Thinking model"):
+        vb.plot.adoption(runs[:1])
+    wrong: tuple[Any, ...] = ([], [vb.score(rows)])
+    for nothing in wrong:
+        for kind in (vb.plot.averages, vb.plot.curve, vb.plot.letters, vb.shared):
+            with pytest.raises(ConfigError, match=r"Give runs or paths .* not (none|Score)\."):
+                kind(nothing)
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    rows = predictions()
+    file = write_jsonl(tmp_path / "rows.jsonl", rows)
+    few = [{**row, "video": f"clip{n % 2}"} for n, row in enumerate(rows)]
+    found = vb.compare(vb.score(few).run, vb.score(few).run)
+    assert repr(found).startswith("<rows (2) minus rows (1): 0.0 [n/a], p = 1.0000")
+    assert {"rows (1)", "rows (2)"} <= set(found.frame().columns)
+    assert [run.name for run in vb.shared([vb.score(rows).run, file])] == [
+        "rows (rows)",
+        f"rows ({file})",
+    ]
 
 
 ADAPTER = """

@@ -19,8 +19,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from vicabench import plot
     from vicabench.adapters.hf.memory import HF
-    from vicabench.alike import on_shared as shared
-    from vicabench.comparing import compare
+    from vicabench.comparing import compare, shared
     from vicabench.errors import UserError
     from vicabench.evaluation import benchmark, evaluate, run
     from vicabench.results import Run, load_all
@@ -46,7 +45,7 @@ _PLACES = {
     "plot": "vicabench.plot:",
     "run": "vicabench.evaluation",
     "score": "vicabench.scored",
-    "shared": "vicabench.alike:on_shared",
+    "shared": "vicabench.comparing",
 }
 __all__ = [
     "HF",

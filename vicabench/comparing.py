@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vicabench.alike import check_pair
+from vicabench.alike import check_pair, on_shared
+from vicabench.errors import ConfigError
 from vicabench.grading.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison, compare_runs, same_truth
 from vicabench.reference import is_vsi_bench
-from vicabench.reporting.comparison import paired_sheet
+from vicabench.reporting.comparison import difference_text, paired_sheet
 from vicabench.reporting.html import sheet_html
-from vicabench.results import Run, load_runs
+from vicabench.results import Run, load_runs, told_apart
 from vicabench.tabular import comparison_frame
 from vicabench.text import counted
 
@@ -38,10 +39,10 @@ class Compared:
 
     def __repr__(self) -> str:
         overall = self.result.overall
-        interval = f"{overall.estimate.low:+.1f}, {overall.estimate.high:+.1f}"
+        difference = " ".join(difference_text(overall.estimate).split("\n"))
         return (
-            f"<{self.b.name} minus {self.a.name}: {overall.estimate.mean:+.1f} [{interval}], "
-            f"p = {overall.p:.4f}, {counted(self.result.shared, 'shared question')}>"
+            f"<{self.b.name} minus {self.a.name}: {difference}, p = {overall.p:.4f}, "
+            f"{counted(self.result.shared, 'shared question')}>"
         )
 
     def _repr_html_(self) -> str:
@@ -69,9 +70,33 @@ def compare(
 
 
 def runs_of(given: Sequence[Run | str | Path]) -> list[Run]:
-    """The runs that are given, and those that are read from the paths among them, in order."""
+    """The runs that are given, and those that are read from the paths among them, in order.
+
+    Names that several of them share are told apart. ConfigError for no runs, or for other objects.
+    """
+    if isinstance(given, Run | str | Path):
+        raise ConfigError("Give a list of runs, of one run too: [run].")
+    strangers = [type(each).__name__ for each in given if not isinstance(each, Run | str | Path)]
+    if strangers or not given:
+        raise ConfigError(
+            f"Give runs or paths of run folders, not {strangers[0] if strangers else 'none'}. "
+            "Rows and scores have a run: vicabench.score(rows).run."
+        )
     read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)]))
-    return [each if isinstance(each, Run) else next(read) for each in given]
+    return told_apart([each if isinstance(each, Run) else next(read) for each in given])
+
+
+def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
+    """The runs, each as if it had been asked only what all of them were asked.
+
+    Args:
+        runs: Runs, or paths of run folders or predictions files.
+
+    Raises:
+        ConfigError: For no runs, or for other objects.
+        DataError: For runs that share no question, or an id that stands for two questions.
+    """
+    return on_shared(runs_of(runs))
 
 
 def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:

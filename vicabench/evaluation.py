@@ -6,6 +6,7 @@ memory, or any callable. Both give the `Run` that `vicabench.load` would read fr
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,12 +21,13 @@ from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.datasets import DEFAULT, Source, load_benchmark
 from vicabench.datasets.rows import benchmark_of_rows
 from vicabench.engine.decoding import VideoOptions
-from vicabench.engine.execution import ExecutionOptions
+from vicabench.engine.execution import HERE, ExecutionOptions
 from vicabench.engine.executors.here import Executor, Here
 from vicabench.engine.plan import select
 from vicabench.engine.run import run as run_into
+from vicabench.errors import ConfigError
 from vicabench.grading.protocols import find_protocol
-from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
 from vicabench.results import Run, load_run
 from vicabench.screen import console
@@ -90,7 +92,7 @@ def benchmark(
         source: `vsi-bench`, `rooms`, the path of a `.jsonl` file, a list of dicts or a DataFrame
             with the columns of VSI-Bench, or a selection made before.
         limit: Only the first so many videos, with all their questions.
-        tasks: Only these tasks or question types.
+        tasks: Only these tasks or question types, or this one.
         subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
         data: For `vsi-bench`: the folder it was downloaded to.
         videos: For questions of your own: the folder of their videos.
@@ -99,9 +101,11 @@ def benchmark(
         progress: Whether to show the building of Rooms on standard error.
 
     Raises:
-        ConfigError: For an unknown benchmark or task, or if no question is selected.
+        ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
         DataError: For missing or malformed data.
     """
+    _check_number("limit", limit, optional=True)
+    _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name)
     if isinstance(source, Selection):
         loaded = source.benchmark
         if limit is None and not tasks:
@@ -120,7 +124,8 @@ def benchmark(
             loaded = load_benchmark(str(source), given)
     else:
         loaded = benchmark_of_rows(source, name, _path(videos), videos_needed=videos_needed)
-    return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=tasks))
+    wanted = [tasks] if isinstance(tasks, str) else tasks
+    return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=wanted))
 
 
 def run(
@@ -214,6 +219,7 @@ def evaluate(
         options=given.model,
     )
     adapter = adapter_of(model, context)
+    given.refuse_execution()
     refuse_unused(name, adapter, given.model)
     folder = Path(out) if out else _new_folder(asked.benchmark.name, name)
     return _run(asked, name, folder, given, Here(adapter), **shared)
@@ -230,7 +236,11 @@ class _Options:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, frames: int) -> _Options:
-        """Sort the options. TypeError for a name that no option has, with the nearest one."""
+        """Sort the options and check their numbers.
+
+        TypeError for a name that no option has, with the nearest one.
+        """
+        _check_number("frames", frames)
         video: dict[str, Any] = {
             **dict.fromkeys(field.name for field in fields(VideoOptions)),
             "no_video": False,
@@ -244,6 +254,7 @@ class _Options:
         for name, value in given.items():
             for known in (video, model, execution, rest):
                 if name in known:
+                    _check_number(name, value, optional=known[name] is None)
                     known[name] = value if name not in PATHS else _path(value)
                     break
             else:
@@ -256,6 +267,15 @@ class _Options:
             execution=ExecutionOptions(**execution),
             **rest,
         )
+
+    def refuse_execution(self) -> None:
+        """ConfigError for options about where to answer: a model in memory answers here."""
+        typed = {n: v for n, v in vars(self.execution).items() if v not in (None, HERE)}
+        if typed:
+            raise ConfigError(
+                f"{', '.join(typed)}: a model in memory answers in this process alone. Leave that "
+                "out, or give the name of a model."
+            )
 
     def selected(
         self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool
@@ -276,6 +296,8 @@ def _run(
     retry_errors: bool,
     progress: bool,
 ) -> Run:
+    if type(seed) is not int:
+        raise ConfigError(f"seed={seed!r}: give a whole number.")
     terminal = console(stderr=True)
     terminal.quiet = not progress
     display = RunDisplay(terminal, model, asked.questions, find_protocol("official"))
@@ -294,6 +316,30 @@ def _run(
             display=display,
         )
     return load_run(folder)
+
+
+def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
+    """ConfigError for a value out of the bounds of an option that is a number."""
+    if name not in BOUNDS or (optional and value is None):
+        return
+    least, most = BOUNDS[name]
+    whole = isinstance(least, int)
+    good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not good or not least <= value <= most:
+        ends = f"from {least} on" if math.isinf(most) else f"from {least} to {most}"
+        raise ConfigError(f"{name}={value!r}: give a {'whole ' if whole else ''}number {ends}.")
+
+
+def _refuse_ignored(source: Asked, **given: Any) -> None:
+    """ConfigError for what is given and says nothing about a source of this kind."""
+    usual = {"subset": "full", "data": None, "videos": None, "name": "rows"}
+    if isinstance(source, Selection | Benchmark):
+        unused: tuple[str, ...] = tuple(usual)
+    else:
+        unused = ("name",) if isinstance(source, str | Path) else ("subset", "data")
+    if ignored := [name for name in unused if given[name] != usual[name]]:
+        kind = "a name or path" if isinstance(source, str | Path) else f"a {type(source).__name__}"
+        raise ConfigError(f"{', '.join(ignored)} would say nothing beside {kind}: leave that out.")
 
 
 def slug(name: str) -> str:

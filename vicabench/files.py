@@ -22,7 +22,7 @@ _FLAGS = {
     CHANGE: os.O_RDWR,
 }
 _PLAIN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
-_LINK = "it is a link, not a file of its own"
+_LINK = "it is a link, not a plain file"
 _OTHER = "it is a pipe or a device, not a file"
 _AT = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 

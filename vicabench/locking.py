@@ -107,5 +107,5 @@ class FolderLock:
     def _busy(self, more: str = "") -> RunFolderError:
         return RunFolderError(
             f"Another process is writing the run folder {self._path}. Wait for it to finish, or "
-            f"give this run a folder of its own with --out.{more}"
+            f"give this run another folder with --out.{more}"
         )

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 FRAMES = 64  # as the ViCA reports evaluate
 PREFETCH = 2
 CACHE_SIZE = "50GB"  # all of VSI-Bench at 64 frames is 17 GB, at 128 frames 34 GB
 VIDEO_TIMEOUT = 120.0
+DAY = 86_400.0
+BOUNDS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("frames", "limit", "workers", "replicas", "max_requests"), (1, math.inf)),
+    **dict.fromkeys(("max_new_tokens", "vision_batch", "concurrency"), (1, math.inf)),
+    **dict.fromkeys(("prefetch", "group_size", "max_retries"), (0, math.inf)),
+    **dict.fromkeys(("video_timeout", "answer_timeout", "request_timeout"), (0.1, DAY)),
+    **dict.fromkeys(("max_cost", "gpus_per_worker"), (0.0, math.inf)),
+    "retry_wait": (0.0, 60.0),
+    "image_size": (16, math.inf),
+    "jpeg_quality": (1, 95),
+}
+"""The least and the most of each option of a run; a least that is an int asks for whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)

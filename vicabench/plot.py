@@ -124,6 +124,8 @@ def adoption(
         series = _series(loaded, rule)
         if len(series) != 1:
             raise ConfigError(f"The runs are of {len(series)} series; this figure shows one.")
+        if not any(point.adoption for point in series[0].points):
+            raise DataError("These runs hold no replies of a Thinking model.")
         return figures.adoption(series[0], thinking_curve() if published else ())
 
     return _of_runs(runs, protocol, ax, draw, alike=False)
@@ -138,7 +140,7 @@ def _of_runs(
     alike: bool = True,
 ) -> Drawn:
     """Draw runs, which have to be `alike`: on the same questions."""
-    rule, loaded = find_protocol(protocol), _loaded(runs)
+    rule, loaded = find_protocol(protocol), runs_of(runs)
     if alike:
         check_alike(loaded, advice="Draw vicabench.shared(runs) to compare what they share.")
     if ax is None:
@@ -154,12 +156,6 @@ def _of_runs(
     with drawn_into(part):
         draw(loaded, rule)
     return part.axes[0] if len(part.axes) == 1 else list(part.axes)
-
-
-def _loaded(runs: Given) -> list[Run]:
-    if isinstance(runs, Run | str | Path):
-        raise ConfigError("Give a list of runs, of one run too: [run].")
-    return runs_of(runs)
 
 
 def _published(runs: Sequence[Run], scores: Sequence[Scores]) -> Sequence[Published]:

@@ -247,12 +247,19 @@ def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> 
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
             raise ConfigError(f"{path} is named twice: a run stands beside others, not itself.")
-    runs = [load(path) for path in paths]
-    shared = Counter(run.name for run in runs)
-    return [
-        run if shared[run.name] == 1 else replace(run, name=_one_line(f"{run.name} ({run.path})"))
-        for run in runs
-    ]
+    return told_apart([load(path) for path in paths])
+
+
+def told_apart(runs: Sequence[Run]) -> list[Run]:
+    """The runs; names that several share get the path added, or a number where that is the same."""
+    names = Counter(run.name for run in runs)
+    places = Counter((run.name, run.path) for run in runs)
+    found = []
+    for number, run in enumerate(runs, start=1):
+        sign = run.path if places[run.name, run.path] == 1 else number
+        name = run.name if names[run.name] == 1 else _one_line(f"{run.name} ({sign})")
+        found.append(run if name == run.name else replace(run, name=name))
+    return found
 
 
 def _unscored(scores: Scores) -> Scores:

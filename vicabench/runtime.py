@@ -37,7 +37,7 @@ class RunTime:
 
 
 class Countdown:
-    """Calls `expire` in a thread of its own after so many `seconds`, unless cancelled before."""
+    """Calls `expire` in a thread after so many `seconds`, unless cancelled before."""
 
     def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
         self._limit, self._expire = seconds, expire

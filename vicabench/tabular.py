@@ -112,7 +112,7 @@ def comparison_frame(found: Comparison) -> DataFrame:
 
 
 def flat(scores: Scores) -> dict[str, float]:
-    """Every figure under a name of its own: `overall`, `overall_low`, `object_counting` ...
+    """Every figure by name: `overall`, `overall_low`, `object_counting` ...
 
     What is not known is left out, so that a tracker of experiments never gets a NaN.
     """

@@ -79,7 +79,7 @@ class ViCAConfig(Qwen2Config):
 
     @property
     def pinpoints(self) -> list[list[int]]:
-        """`image_grid_pinpoints` in pixels; raises BudgetError for what are no such sizes."""
+        """`image_grid_pinpoints` in pixels; raises BudgetError for anything else."""
         return stated_sizes(self.image_grid_pinpoints, self.siglip_size)
 
     @property

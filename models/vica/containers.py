@@ -30,7 +30,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except av.FFmpegError as error:
         if what := pointer(path):
             raise VideoError(f"{path}: {what}") from error
-        raise _error(path, "is no video, or was cut short before its index", error) from error
+        raise _error(path, "is not a video, or was cut short before its index", error) from error
     try:
         with container:
             stream = container.streams.best("video")

@@ -28,7 +28,7 @@ def stated_sizes(stated: object, side: int) -> list[list[int]]:
     """The sizes, [width, height], that a configuration states in any of the originals' spellings.
 
     A list of pairs, such a list as text, or `(1x1),...,(6x6)`: all grids from the first to the
-    last. Raises BudgetError for anything else, and for a size that is no grid of tiles.
+    last. Raises BudgetError for anything else, and for a size that tiles do not fill.
     """
     grids = re.findall(r"\((\d+)x(\d+)\)", stated) if isinstance(stated, str) else []
     sizes: object = stated

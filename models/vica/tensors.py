@@ -118,7 +118,7 @@ def _index(folder: Path) -> dict[str, str]:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in weight_map.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = pointer(path) or f"is no index of safetensors: {error!r}"
+        what = pointer(path) or f"is not an index of safetensors: {error!r}"
         raise CheckpointError(f"{path}: {what}") from error
 
 

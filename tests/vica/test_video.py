@@ -327,7 +327,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (lambda folder: folder / "none.mp4", "No such file"),
     "folder": (lambda folder: folder, "is a folder"),
     "empty": (empty, "is empty"),
-    "text": (text, "is no video"),
+    "text": (text, "is not a video"),
     "codec unknown": (codec_unknown, "a codec that is unknown here"),
     "Git-LFS pointer": (pointer, "git lfs pull"),
     "sound only": (lambda folder: videos.write_sound(folder / "sound.mp4"), "no video stream"),

@@ -91,8 +91,8 @@ def adapter_of(
         stated = settings or {"family": "python", "name": named(model)}
         return CallableAdapter(respond=model, settings=stated)
     raise ConfigError(
-        f"No model: {an(_kind(model))}. Give a model's name, vicabench.HF(model, processor), an "
-        "adapter, or a callable (video, questions) -> replies."
+        f"An object of type {_kind(model)} cannot answer. Give a model's name, "
+        "vicabench.HF(model, processor), an adapter, or a callable (video, questions) -> replies."
     )
 
 

@@ -163,7 +163,7 @@ class _Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._store.note(ERRORS, self.format(record) + "\n")
-        except Exception as error:  # it is no result
+        except Exception as error:  # results matter more than the log
             self._warned(f"{self._store.path / ERRORS} cannot be written: {error}")
 
 
@@ -192,7 +192,7 @@ def _accounted(
         if timing:
             try:
                 store.note_timing({"started": started, **asdict(timing), "other": timing.other})
-            except OSError as error:  # it is no result
+            except OSError as error:  # results matter more than timings
                 display.warned(f"{store.path / TIMING} cannot be written: {error.strerror}")
             display.timed(timing)
 

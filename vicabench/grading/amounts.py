@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from vicabench.grading.marks import BAD
 from vicabench.grading.numerals import in_digits
 from vicabench.grading.places import CONCLUSION, after, after_answer, after_final
 from vicabench.grading.places import sentences as sentences_of
 from vicabench.grading.quantities import Quantity, merged, same, stated, units_behind
+from vicabench.grading.units import UNIT
 
 _HEDGES = re.compile(
     r"[^\w.+-]*+(?:(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|ca\.|it'?s|it\sis|there\s(?:are|is|were|appear\sto\sbe)"
@@ -70,7 +72,8 @@ _SUBJECTS = {
 _AFTER_TOTAL = re.compile(r"\b(?:in\stotal|altogether|in\sall|all\stogether)\b", re.IGNORECASE)
 _ESTIMATE = re.compile(rf"\b(?:estimate|estimation|guess|result|sum){_LINK}", re.IGNORECASE)
 
-_OPENING = re.compile(r":\s|\s-\s|:$")
+_OPENING = re.compile(r":\s|\s-\s(?!\d)|:$")  # 5 m - 3 m = 2 m opens with no answer
+_APART = re.compile(rf"(?<=\d)(?:\s\.\s?|\.\s)(?=\d{{1,3}}\s?{UNIT})", re.IGNORECASE)  # 2. 5 m
 
 Found = tuple[Quantity, ...]
 
@@ -167,8 +170,8 @@ class Amounts:
         return same(first, other)
 
     def prepared(self, text: str) -> str:
-        """The text with units behind their numbers."""
-        return units_behind(text)
+        """The text with units behind their numbers, and numbers with a gap in them spoilt."""
+        return units_behind(_APART.sub(BAD, text))
 
 
 def _blank(aside: re.Match[str]) -> str:

@@ -21,6 +21,11 @@ _THINK = re.compile(
 )
 _SENTENCE = re.compile(r"(?<=\w\w)[.!?]+\s|(?<=\s[A-Z])[.!?]\s")
 
+_PLACES = {word: place for place, word in enumerate(("first", "second", "third", "fourth"))}
+_PLACED = re.compile(
+    rf"\b(?P<word>{'|'.join(_PLACES)})\soption\b|\boption\s(?:number\s|#)?(?P<digit>[1-9])(?![\d.])",
+    re.IGNORECASE,
+)
 _ASKED = re.compile(r"(?<=\?)\s{1,3}A\s?:\s")  # Q: which is it? A: B
 
 Found = tuple[str, ...]
@@ -77,8 +82,14 @@ class Choosing:
         return first == other
 
     def prepared(self, text: str) -> str:
-        """The text without the options that it repeats."""
-        return self._choices.without_options(_ASKED.sub("\nAnswer: ", text))
+        """The text without the options that it repeats, and with letters for their places."""
+        text = self._choices.without_options(_ASKED.sub("\nAnswer: ", text))
+        return _PLACED.sub(self._lettered, text)
+
+    def _lettered(self, placed: re.Match[str]) -> str:
+        """`option B` for `second option` and `option 2`."""
+        place = int(placed["digit"]) - 1 if placed["digit"] else _PLACES[placed["word"].lower()]
+        return f"option {self.letters[place]}" if place < len(self.letters) else placed[0]
 
 
 def _first(span: str) -> str:

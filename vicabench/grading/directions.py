@@ -44,7 +44,7 @@ class Directions:
     def named(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Letter, start and end of every option of a single direction that is named.
 
-        A direction between two that is no option has the letter `?`: it is none of them.
+        A direction between two that is not among the options has the letter `?`.
         """
         single = {sides[0]: letter for letter, sides in self._options.items() if len(sides) == 1}
         for sides, start, end in _found(text):

@@ -130,7 +130,7 @@ def _in_prose(text: str, reader: Reader[T]) -> tuple[T, ...]:
 
 
 def _stressed(text: str, parts: Sequence[str], reader: Reader[T]) -> tuple[T, ...]:
-    """What a text says as its answer: after phrases, or in a statement of its own."""
+    """What a text says as its answer: after phrases, or alone in a statement."""
     short = [part for part in parts if len(part) <= LONG_SENTENCE]
     if found := _merged(reader.final(text), reader):
         return _merged([found, *map(reader.whole, short[:1] + short[-1:])], reader)

@@ -81,6 +81,11 @@ _IS_ANSWER = re.compile(
     r"|(?:是|为|為|が|이|가)\s?(?:正确|正確|正解|정답)",
     re.IGNORECASE,
 )
+_AMONG = re.compile(  # what is compared, before the clause that says which it is
+    r"\W*(?:(?:from\s)?among(?:st)?|between|of|out\sof|comparing)\s.{3,300}?,\s"
+    r"(?=[^,]{1,80}\b(?:is|are|was|would\sbe|seems|appears|looks|lies|has)\b)",
+    re.IGNORECASE,
+)
 _AND_LETTER = re.compile(
     r"[)\]\"'.]{0,2}\s?(?:,|/|&|\+|or\b|and\b|and/or\b|和|或|或者|、|oder\b|und\b|ou\b|et\b|o\b|y\b)\s?(?:(?:also|and|or|option|maybe|possibly|perhaps)\s)*+[(\[\"']?(?P<other>[A-Z])(?![\w'])(?!\s(?:is|was|are|seems|has|lies|would)\b)"
 )
@@ -228,6 +233,9 @@ class Choices:
             return ()
         if ordered := self._ordered(sentence):
             return ordered
+        among = _AMONG.match(sentence)
+        if among and self._named(sentence[among.end() :]):
+            sentence = sentence[among.end() :]
         named = self._named(sentence)
         if not named or _UNSURE.search(sentence):
             return ()

@@ -27,7 +27,8 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"[\s-]{0,2}(?:seconds?|secs?|s|minutes?|mins?|hours?|hrs?|fps|frames?|percent|%|°|deg(?:rees?)?|kg"
+    r"[\s-]{0,2}(?:(?:(?:more|additional|further|extra|sampled|video|key|given|input)[\s-])?(?:frames?|images?)|keyframes?|screenshots?"
+    r"|seconds?|secs?|s|minutes?|mins?|hours?|hrs?|fps|percent|%|°|deg(?:rees?)?|kg"
     r"|pixels?|px|times|years?|hz|o'clock|of\sthe\b|秒|分钟|分鐘|帧|幀|度|倍|岁)(?![A-Za-z])",
     re.IGNORECASE,
 )
@@ -93,6 +94,11 @@ _CHAIN = re.compile(r"[=≈]")
 _CLAUSE = re.compile(r"[;\n]|,\s|\sand\s(?=[^\d\n]{1,40}[=≈])")
 _PARENTHESES = re.compile(r"\(([^()\n]{1,200})\)|\[([^\[\]\n]{1,200})\]")
 _UNSURE = re.compile(r"\b(?:or|maybe|possibly|perhaps|could|might)\b", re.IGNORECASE)
+_PART = re.compile(  # of a total: 3 chairs, 2 at the desk and 1 by the door
+    r"\s(?:more\s|of\sthem\s)?(?:is\s|are\s)?"
+    r"(?:near|by|next|on|at|against|behind|under|beside|in|inside|along|around|across|opposite|to)\b",
+    re.IGNORECASE,
+)
 _SIDES = re.compile(
     r"(?P<length>\b(?:long|length|longest)\b)|(?P<width>\b(?:wide|width)\b)|(?P<depth>\b(?:deep|depth)\b)"
     r"|(?P<height>\b(?:tall|high|height)\b)",
@@ -211,11 +217,20 @@ def _fitting(text: str, unit: str) -> list[Quantity]:
     asked = ASKED[unit]
     found = [_valued(q, asked) for q in merged(text)]
     if asked is None:
-        return [_counted(q, text) for q in found if q.unit is None]
+        return _total(text, [_counted(q, text) for q in found if q.unit is None])
     fitting = [q for q in found if q.unit is not None and q.unit.power == asked.power]
     if unit == "cm" and len(fitting) > 1:
         fitting = _longest(text, fitting)
     return fitting or [q for q in found if q.unit is None and q.plain]
+
+
+def _total(text: str, found: list[Quantity]) -> list[Quantity]:
+    """Of a total and its parts, each with its place, the total; else all of them."""
+    for total, parts in ((found[:1], found[1:]), (found[-1:], found[:-1])):
+        placed = len(parts) > 1 and all(_PART.match(text, part.end) for part in parts)
+        if placed and sum(part.value for part in parts) == total[0].value:
+            return total
+    return found
 
 
 def _counted(quantity: Quantity, text: str) -> Quantity:

@@ -72,7 +72,7 @@ def image(visual: Path) -> Image.Image:
 
 
 def _record(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
-    """A row without what is no text of it and no media; an image inside goes by its row."""
+    """A row's texts and media alone; an image inside the table goes by its row."""
     record = {
         name: value
         for name, value in row.items()

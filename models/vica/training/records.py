@@ -60,7 +60,7 @@ def conversation(
     A turn of the model's before the first human one is left out, as the original does.
     """
     if not isinstance(record, Mapping):
-        raise RecordError(f"is no object but {type(record).__name__}")
+        raise RecordError(f"is not an object but {type(record).__name__}")
     turns, shown = turns_of(record)
     name, kind = visual_of(record, shown)
     turns = with_placeholder(turns, kind)
@@ -221,7 +221,7 @@ def _file_of(kind: Kind, stated: Any) -> str:
         return str(PurePosixPath(name))
     many = isinstance(stated, list) and len(stated) > 1
     what = f"{len(stated)} of them" if many else type(stated).__name__ if stated else "it is empty"
-    raise RecordError(f"its {kind!r} is no path of one file ({what})")
+    raise RecordError(f"its {kind!r} is not the path of one file ({what})")
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -131,7 +131,7 @@ def no_code(state: str | Path | None) -> Iterator[None]:
 
 @contextmanager
 def loading(state: str | Path | None) -> Iterator[None]:
-    """Raise TrainingError where a state, though its digests are right, is none of a run's."""
+    """Raise TrainingError where a state has the right digests but cannot be loaded."""
     try:
         with no_code(state):
             yield
