@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula may begin; the last are the wide `=`, `+`, `-` and `@` of East Asian keyboards."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LFS_POINTER = "version https://git-lfs.github.com/spec/"
 """How the text begins that a clone without Git LFS has in place of a large file."""

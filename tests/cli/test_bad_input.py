@@ -131,13 +131,13 @@ def test_messages_carry_no_control_characters_to_the_terminal(vicabench: Vicaben
 
 
 def test_a_name_in_a_csv_is_no_formula(vicabench: Vicabench, tmp_path: Path) -> None:
-    names = ("=1+1", "@SUM(1)", "+1+1", "-1+1", "plain")
+    names = ("=1+1", "@SUM(1)", "+1+1", "-1+1", "\uff1d1+1", "plain")
     rows = [{**row, "response": "2"} for row in rows_about(1)]
     folders = [write_run(tmp_path / f"r{n}", name, rows).name for n, name in enumerate(names)]
     done = vicabench("score", *folders, "--format", "csv")
     assert done.returncode == 0, done.stderr
     cells = [line.partition(",")[0] for line in done.stdout.splitlines()[1:]]
-    assert cells == ["'=1+1", "'@SUM(1)", "'+1+1", "'-1+1", "plain"]
+    assert cells == ["'=1+1", "'@SUM(1)", "'+1+1", "'-1+1", "'\uff1d1+1", "plain"]
 
 
 def test_a_pipe_among_files_of_ours_is_not_waited_for(vicabench: Vicabench, tmp_path: Path) -> None:
