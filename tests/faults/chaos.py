@@ -96,7 +96,7 @@ def disturb(process: subprocess.Popen[bytes], number: int) -> int:
         process.send_signal(signal.SIGCONT)
         time.sleep(0.5)
         process.send_signal(signal.SIGHUP)
-    return process.wait(timeout=120)
+    return process.wait(timeout=600)
 
 
 @contextmanager
