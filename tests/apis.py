@@ -87,6 +87,8 @@ class Api:
     """Gemini: how often a file is looked at before it is ready."""
     upload_host: str = "127.0.0.1"
     """Gemini: where a video is to be sent."""
+    pace: float = 0.0
+    """Seconds that a reply takes."""
     state: str = "ACTIVE"
     """Gemini: what a file is in the end."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -160,6 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _ask(self, body: bytes, question: str, make: Any) -> None:
         hit = self._hit(body, question)
         step = self.server.api.next_for(question)
+        self.server.api.released.wait(self.server.api.pace)
         hit.replied = time.monotonic()
         if isinstance(step, Reply):
             self._send(200, make(step))

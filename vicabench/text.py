@@ -13,6 +13,8 @@ from vica.wording import an, counted
 __all__ = ["LFS_POINTER", "an", "counted", "csv_text", "is_unicode", "printable"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula may begin; the last are the wide `=`, `+`, `-` and `@` of East Asian keyboards."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LFS_POINTER = "version https://git-lfs.github.com/spec/"
 """How the text begins that a clone without Git LFS has in place of a large file."""

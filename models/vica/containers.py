@@ -7,6 +7,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import av
@@ -17,6 +18,12 @@ from av.video.stream import VideoStream
 
 from vica.pointers import pointer
 
+LISTS = frozenset(
+    {"hls", "applehttp", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp", "rtp", "sap"}
+    | {"lavfi", "avisynth", "vapoursynth"}
+)
+"""Formats of FFmpeg that name other files or hosts, wherever they are, which it would open."""
+
 
 class VideoError(Exception):
     """A video that cannot be read; the message says which file, and what is wrong with it."""
@@ -26,7 +33,10 @@ class VideoError(Exception):
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its main video stream, and turn FFmpeg's complaints into VideoError."""
     try:
-        container = av.open(url_of(path), metadata_errors="replace")
+        options = {"format_whitelist": _formats()}
+        container = av.open(url_of(path), options=options, metadata_errors="replace")
+    except av.ArgumentError as error:
+        raise _error(path, "is no video, or lists others, which are not read", error) from error
     except av.FFmpegError as error:
         if what := pointer(path):
             raise VideoError(f"{path}: {what}") from error
@@ -41,6 +51,13 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             yield container, stream
     except av.FFmpegError as error:
         raise _error(path, "is damaged", error) from error
+
+
+@cache
+def _formats() -> str:
+    """The formats that hold a video themselves, as FFmpeg takes them."""
+    known = {name for names in av.formats_available for name in names.split(",")}
+    return ",".join(sorted(known - LISTS))
 
 
 def _error(path: Path, blame: str, error: av.FFmpegError) -> VideoError:

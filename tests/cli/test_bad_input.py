@@ -1,6 +1,7 @@
 """Every kind of bad input ends in one clear paragraph and exit code 2, nothing lost."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -130,13 +131,24 @@ def test_messages_carry_no_control_characters_to_the_terminal(vicabench: Vicaben
 
 
 def test_a_name_in_a_csv_is_no_formula(vicabench: Vicabench, tmp_path: Path) -> None:
-    names = ("=1+1", "@SUM(1)", "+1+1", "-1+1", "plain")
+    names = ("=1+1", "@SUM(1)", "+1+1", "-1+1", "\uff1d1+1", "plain")
     rows = [{**row, "response": "2"} for row in rows_about(1)]
     folders = [write_run(tmp_path / f"r{n}", name, rows).name for n, name in enumerate(names)]
     done = vicabench("score", *folders, "--format", "csv")
     assert done.returncode == 0, done.stderr
     cells = [line.partition(",")[0] for line in done.stdout.splitlines()[1:]]
-    assert cells == ["'=1+1", "'@SUM(1)", "'+1+1", "'-1+1", "plain"]
+    assert cells == ["'=1+1", "'@SUM(1)", "'+1+1", "'-1+1", "'\uff1d1+1", "plain"]
+
+
+def test_a_pipe_among_files_of_ours_is_not_waited_for(vicabench: Vicabench, tmp_path: Path) -> None:
+    for name in ("runs/one/config.json", "rooms/cached/rooms.json", "mine/rooms.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        os.mkfifo(tmp_path / name)
+    refuses(vicabench("scaling-curve", "--runs", "runs"), "config.json cannot be read")
+    refuses(vicabench("data", "rooms", "--out", "mine"), "not empty and not a Rooms folder")
+    listed = vicabench("data", "list", VICABENCH_CACHE=".")
+    assert listed.returncode == 0
+    assert "it is a pipe" in listed.stdout
 
 
 def test_a_file_that_cannot_be_written_is_refused(vicabench: Vicabench, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +170,32 @@ def test_nothing_is_sent_twice_and_failures_are_counted_and_can_be_asked_again(
     scored = printed(vicabench, "score", "run-canonical")
     assert "2 of the unanswered are failures of reader" in scored
     assert answers(tmp_path / "twin")["0-0"]["response"] == "1.5"
+
+
+def test_links_and_pipes_in_the_cache_of_replies_are_refused(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", "lab/thinking-15p", rows_replied())
+    with chats.serve(reader) as server:
+        model = ("--model", "openai:reader", "--base-url", server.url)
+        canonicalize(tmp_path, server)
+        kept = sorted((tmp_path / "cache").rglob("*.json"))
+        for number, file in enumerate(kept):
+            file.rename(tmp_path / f"mine{number}")
+            file.symlink_to(tmp_path / f"mine{number}")
+        mine = {path: path.read_bytes() for path in tmp_path.glob("mine*")}
+        for kind in ("link", "pipe"):
+            asked = len(server.prompts)
+            shutil.rmtree(tmp_path / "run-canonical")
+            refuses(
+                vicabench("canonicalize", "run", *model, VICABENCH_CACHE="cache"),
+                f"it is a {kind}",
+            )
+            assert len(server.prompts) > asked
+            for file in kept:
+                file.unlink(missing_ok=True)
+                os.mkfifo(file)
+    assert mine == {path: path.read_bytes() for path in tmp_path.glob("mine*")}
 
 
 def test_what_cannot_be_meant_is_explained(vicabench: Vicabench, derived: Derived) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from vicabench.datasets.jsonl import load, read_questions
 from vicabench.datasets.parquet import read_rows
 from vicabench.datasets.records import read_records
 from vicabench.errors import DataError
-from vicabench.types import Question
+from vicabench.predictions import Prediction, read_predictions
+from vicabench.types import Answer, Question
 
 
 def own(**changes: Any) -> dict[str, Any]:
@@ -148,6 +150,24 @@ def test_a_number_that_parquet_holds_as_bytes_is_refused(tmp_path: Path) -> None
     pyarrow.parquet.write_table(table, tmp_path / "q.parquet")
     with pytest.raises(DataError, match="positive, finite number, found b'3'"):
         read_records("q.parquet", read_rows(tmp_path / "q.parquet"))
+
+
+def test_a_decimal_number_of_parquet_is_kept_as_it_is_spelled(tmp_path: Path) -> None:
+    rows = [own(id=n, ground_truth=Decimal(text)) for n, text in enumerate(("2.50", "1E+2"))]
+    for number, row_of_one in enumerate(rows):
+        file = tmp_path / f"{number}.parquet"
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row_of_one]), file)
+    read = [
+        question
+        for number in range(len(rows))
+        for question in read_records("q", read_rows(tmp_path / f"{number}.parquet"))
+    ]
+    assert [float(question.answer) for question in read] == [2.5, 100]
+    answers = [Answer(question_id=question.id, response="2") for question in read]
+    lines = [Prediction(question=q, answer=a).to_json() for q, a in zip(read, answers, strict=True)]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    again = read_predictions(tmp_path / "p.jsonl")
+    assert [one.question.answer for one in again] == [question.answer for question in read]
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

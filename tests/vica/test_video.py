@@ -445,6 +445,24 @@ def test_a_folder_with_a_colon_in_its_name_is_no_protocol(
     assert read_frames("run:1/q.mp4", 4, decoder=decoder).total == 12
 
 
+LISTS = {
+    "list.m3u8": "#EXTM3U\n#EXTINF:1.0,\n../elsewhere/clip.ts\n#EXT-X-ENDLIST\n",
+    "list.mp4": "ffconcat version 1.0\nfile linked/clip.ts\n",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_other_files_is_not_followed(tmp_path: Path, name: str) -> None:
+    for folder in ("data", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    videos.write_clip(tmp_path / "elsewhere" / "clip.ts", frames=12, container="mpegts")
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / name).write_text(LISTS[name], encoding="utf-8")
+    for decoder in DECODERS:
+        with pytest.raises(VideoError, match="lists others, which are not read"):
+            read_frames(tmp_path / "data" / name, 4, decoder=decoder)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads take their stack from this limit")
 def test_want_of_threads_is_no_damage_of_the_video(tmp_path: Path) -> None:
     clip = videos.write_clip(tmp_path / "q.mp4", frames=12)

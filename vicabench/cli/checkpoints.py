@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from vicabench import zoo
+from vicabench import files, zoo
 from vicabench.adapters import find_adapter
 from vicabench.cli.output import check_published
 from vicabench.cli.running import (
@@ -192,16 +192,19 @@ class Cache:
 
     @staticmethod
     def _write(record: Path, known: Mapping[str, list[str]]) -> None:
-        record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        try:
+            files.write(record, json.dumps(known, indent=1) + "\n")
+        except OSError as error:
+            raise ConfigError(f"{record} cannot be written: {error.strerror}.") from None
 
     def _recorded(self, record: Path) -> dict[str, list[str]]:
         """What an earlier start noted; ConfigError if that is damaged: nothing is guessed here."""
-        if not record.exists():
+        if not os.path.lexists(record):
             return {}
         try:
-            known: Any = json.loads(record.read_text(encoding="utf-8"))
+            known: Any = json.loads(files.read(record))
             return {str(repo): [str(commit) for commit in kept] for repo, kept in known.items()}
-        except (ValueError, AttributeError, TypeError):
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             raise ConfigError(
                 f"{record} no longer says what was in the cache before. Delete it, and what is in "
                 "the cache now is kept; or leave out --evict."

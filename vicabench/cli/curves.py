@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from vicabench import files
 from vicabench.alike import check_alike
 from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
@@ -187,7 +188,7 @@ def _run_folders(place: Path, terminal: Console) -> list[Path]:
 def _plan_in(file: Path) -> Mapping[str, Any] | None:
     """What a run folder's configuration plans; None for a configuration of something else."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(files.read(file))
     except (OSError, ValueError, RecursionError):
         return {"videos": {}}  # damaged, which is said by who reads the run
     if not isinstance(content, dict) or not {"config", "digest"} & content.keys():

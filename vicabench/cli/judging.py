@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from vicabench import files
 from vicabench.adapters.text import TextModel, text_model
 from vicabench.cli.counting import Counting
 from vicabench.cli.output import write_file
@@ -134,10 +136,10 @@ def _judge_record(request: Request, model: TextModel) -> dict[str, Any]:
 def _refuse_other_judge(out: Path, record: Mapping[str, Any]) -> None:
     """ConfigError if the folder holds the judgements of another judge, or no such thing."""
     file = out / RECORD
-    if not file.exists():
+    if not os.path.lexists(file):
         return
     try:
-        there = json.loads(file.read_text(encoding="utf-8"))
+        there = json.loads(files.read(file))
         other = [name for name in JUDGE if there[name] != record[name]]
     except (ValueError, LookupError, TypeError, RecursionError):
         other = ["content"]

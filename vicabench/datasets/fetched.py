@@ -52,7 +52,7 @@ def read(folder: Path) -> Fetched | None:
     if path is None:
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(files.read(path))
         return Fetched(**{**values, "archives": tuple(values["archives"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(

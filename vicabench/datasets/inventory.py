@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vicabench import files
 from vicabench.datasets import fetched, vsibench
 from vicabench.datasets.cache import cache_dir
 from vicabench.errors import DataError
@@ -59,7 +60,7 @@ def _rooms(folder: Path) -> Iterator[Item]:
         yield Item(name="rooms", state="no: built on first use")
     for path in manifests:
         try:
-            values = json.loads(path.read_bytes())
+            values = json.loads(files.read(path))
             yield Item(
                 name="rooms",
                 state=str(path.parent),

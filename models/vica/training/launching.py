@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
 from vica.errors import TrainingError, VicaError
+from vica.training import plain
 from vica.training.config import TrainingConfig
 from vica.wording import counted
 
@@ -45,7 +46,7 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     file = output / FILE
-    file.write_text(json.dumps(config.resolved(), indent=2) + "\n", encoding="utf-8")
+    plain.write(file, json.dumps(config.resolved(), indent=2) + "\n")
     command = [sys.executable, "-P", "-m", "vica.training.processes", str(config.hardware.devices)]
     command += [str(file), *(["--resume", resume] if resume else [])]
     with TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from vica.errors import TrainingError
+from vica.training import plain
 from vica.training.config import Limits, Logging
 from vica.training.flops import Cost, peak, seen
 from vica.wording import counted
@@ -162,7 +164,7 @@ class Record(TrainerCallback):
         """Append a line of JSON."""
         if not args.should_save or not logs or "loss" not in logs:
             return
-        with (self.output / LOG).open("a", encoding="utf-8") as file:
+        with plain.opened(self.output / LOG, "a") as file:
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
         if self.board:
             for name, value in logs.items():
@@ -236,21 +238,29 @@ class Progress(TrainerCallback):
 def note(path: Path, faults: Sequence[str]) -> None:
     """Add the lines that a file does not have yet."""
     if faults:
-        known = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-        with path.open("a", encoding="utf-8") as file:
+        known = _text(path).split("\n")
+        with plain.opened(path, "a") as file:
             file.writelines(f"{fault}\n" for fault in dict.fromkeys(faults) if fault not in known)
 
 
 def _keep_until(path: Path, step: int) -> None:
     """Drop the lines of later steps, and a line that was cut off."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _text(path).splitlines():
         try:
             good = json.loads(line)["step"] <= step
-        except ValueError:
+        except (ValueError, LookupError, TypeError, RecursionError):
             good = False
         if good:
             kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    plain.write(path, "".join(kept))
+
+
+def _text(path: Path) -> str:
+    try:
+        with plain.opened(path, "r") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

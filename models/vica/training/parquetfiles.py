@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image
 
 from vica.errors import DataError
+from vica.training import imagefiles
 from vica.training.jsonfiles import Scanned
 from vica.training.records import FIELDS, TURNS, is_media
 from vica.training.types import IMAGE
@@ -68,7 +69,7 @@ def image(visual: Path) -> Image.Image:
         names = [name for name in _with_bytes(path) if name in file.schema_arrow.names]
         row = file.read_row_group(group, columns=names).slice(within, 1).to_pylist()[0]
     held = [one for value in row.values() for one in _images(value)]
-    return Image.open(io.BytesIO(held[0][BYTES] if held else b""))
+    return imagefiles.opened(io.BytesIO(held[0][BYTES] if held else b""))
 
 
 def _record(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from vica.checkpoint import configured
 from vica.hub import fetch
 from vica.loading import load_processor
 from vica.processing import ViCAProcessor
+from vica.training import plain
 from vica.training.attention import attention_of
 from vica.training.config import TrainingConfig
 from vica.training.dataset import Bounds
@@ -92,7 +93,7 @@ def list_bad(data: Conversations, output: Path) -> None:
     if bad := len(data.problems):
         output.mkdir(parents=True, exist_ok=True)
         lines = "".join(f"{problem}\n" for problem in data.problems)
-        (output / BAD).write_text(lines, encoding="utf-8")
+        plain.write(output / BAD, lines)
         logging.getLogger(__name__).warning(
             "%d of %d records cannot be trained on and are left out: see %s",
             *(bad, bad + len(data), output / BAD),

@@ -72,6 +72,8 @@ def _start(checkpoint: Path, there: list[Path]) -> Start:
             f"{checkpoint / RECORD}: was written by another version (it lacks "
             f"{', '.join(missing)}): go on with the version that wrote it"
         )
+    if not _is_told(record):
+        raise TrainingError(f"{checkpoint / RECORD}: was not written by a training run")
     if record["step"] == record["steps"]:
         raise TrainingError(f"{checkpoint} is the end of its run: there is nothing to go on with")
     if not (state / RECORD).is_file():
@@ -80,6 +82,17 @@ def _start(checkpoint: Path, there: list[Path]) -> Start:
             "saving.optimizer is all"
         )
     return Start(checkpoint=checkpoint, state=state, record=record)
+
+
+def _is_told(record: Mapping[str, Any]) -> bool:
+    """Whether the fields that a run goes on with are of the right kinds."""
+    numbers = [record[name] for name in ("step", "steps", "unreadable")]
+    recipe = record["recipe"]
+    if not (all(type(each) is int for each in numbers) and isinstance(recipe, dict)):
+        return False
+    mixture = recipe.get("mixture")
+    sources = mixture.get("sources") if isinstance(mixture, dict) else None
+    return isinstance(sources, list) and all(isinstance(each, dict) for each in sources)
 
 
 def check_same(config: TrainingConfig, found: Mapping[str, str], record: Mapping[str, Any]) -> None:

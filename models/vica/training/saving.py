@@ -26,6 +26,7 @@ from vica.checkpoint import write_published_config
 from vica.errors import TrainingError
 from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
+from vica.training import plain
 from vica.training.config import Precision, Saving
 
 RECORD = "training.json"
@@ -65,7 +66,7 @@ def shares(saving: Saving) -> int:
 def partial(target: Path) -> Path:
     """An empty folder beside `target`, in which it is written."""
     folder = target.with_name(f".{target.name}{PARTIAL}")
-    shutil.rmtree(folder, ignore_errors=True)
+    plain.remove(folder)
     folder.mkdir(parents=True)
     return folder
 
@@ -100,10 +101,10 @@ def publish(folder: Path, target: Path) -> None:
     _sync(folder)
     if target.exists():
         old = target.with_name(f".{target.name}{OLD}")
-        shutil.rmtree(old, ignore_errors=True)
+        plain.remove(old)
         target.rename(old)
         folder.rename(target)
-        shutil.rmtree(old)
+        plain.remove(old)
     else:
         folder.rename(target)
     _sync(target.parent)
@@ -120,7 +121,7 @@ def tidy(output: Path, name: str) -> None:
             if path.suffix == OLD and not target.exists():
                 path.rename(target)
             else:
-                shutil.rmtree(path)
+                plain.remove(path)
     for state in newest_last(output / STATES, name):
         if not (output / state.name / RECORD).is_file():
             _remove(state)
@@ -201,9 +202,9 @@ def drop_old(output: Path, name: str, saving: Saving, *, step: int, finished: bo
 def _remove(folder: Path) -> None:
     """Take a folder away as a whole: a kill leaves no part of it under its name."""
     dropped = folder.with_name(f".{folder.name}{DROPPED}")
-    shutil.rmtree(dropped, ignore_errors=True)
+    plain.remove(dropped)
     folder.rename(dropped)
-    shutil.rmtree(dropped)
+    plain.remove(dropped)
 
 
 def newest_last(folder: Path, name: str) -> list[Path]:
@@ -220,8 +221,9 @@ def _step_of(folder: Path) -> int:
 def read_record(path: Path) -> dict[str, Any]:
     """What `training.json` says; raises TrainingError where that is not what a run writes."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        with plain.opened(path, "r") as file:
+            record = json.load(file)
         int(record["step"])
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise TrainingError(f"{path}: was not written by a training run ({error!r})") from error
     return dict(record)

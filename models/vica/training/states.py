@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError
 from vica.memory import is_memory_error
@@ -59,6 +61,22 @@ def check_whole(start: Start) -> None:
     """Raise TrainingError naming the damaged files of a state, and the state to take instead."""
     if bad := _damage(start.state):
         raise TrainingError(f"{start.state}: {bad}. {_otherwise(start.state)}")
+    with loading(start.state):
+        _check_progress(start)
+
+
+def _check_progress(start: Start) -> None:
+    """Raise ValueError or TypeError unless the Trainer can go on from its own record of a state."""
+    found = TrainerState.load_from_json(str(start.state / TRAINER_STATE_NAME))
+    if found.global_step != start.record["step"]:
+        raise ValueError(f"{TRAINER_STATE_NAME} is of another step")
+    for name, wanted in vars(TrainerState(epoch=0.0, train_batch_size=0)).items():
+        value = getattr(found, name)
+        kinds = (int, float) if type(wanted) in (int, float) else (type(wanted),)
+        if type(value) not in kinds or (isinstance(value, int | float) and value < 0):
+            raise TypeError(f"{TRAINER_STATE_NAME}: {name} is {str(value)[:40]}")
+    if found.logging_steps <= 0:
+        raise ValueError(f"{TRAINER_STATE_NAME}: logging_steps is {found.logging_steps}")
 
 
 def _damage(state: Path) -> str | None:

@@ -23,7 +23,7 @@ from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import DataError, RecipeError
 from vica.fusion import image_tokens
 from vica.images import Size, grid_of
-from vica.training import parquetfiles
+from vica.training import imagefiles, parquetfiles
 from vica.training.config import Source, TrainingConfig
 from vica.training.index import Conversations
 from vica.training.masks import labelled
@@ -251,7 +251,7 @@ def _image_size(path: Path) -> Size:
     if parquetfiles.is_row(path):
         image = parquetfiles.image(path)
         return image.height, image.width
-    with Image.open(path) as opened:
+    with imagefiles.opened(path) as opened:
         return opened.height, opened.width
 
 

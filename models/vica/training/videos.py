@@ -14,7 +14,7 @@ from PIL import Image
 from vica.chat import time_instruction
 from vica.errors import DataError, VicaError
 from vica.processing import ViCAProcessor
-from vica.training import parquetfiles
+from vica.training import imagefiles, parquetfiles
 from vica.training.types import VIDEO, Conversation
 from vica.video import VideoError, read_frames
 from vica.visuals import Visual
@@ -67,7 +67,7 @@ def read_image(path: Path) -> Image.Image:
     try:
         if parquetfiles.is_row(path):
             return parquetfiles.image(path).convert("RGB")
-        with Image.open(path) as opened:
+        with imagefiles.opened(path) as opened:
             return opened.convert("RGB")
     except Image.DecompressionBombError as error:
         raise OSError(f"the image is too large: {error}") from error

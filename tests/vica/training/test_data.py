@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -384,3 +385,16 @@ def test_workers_send_uint8_and_the_model_makes_the_same_pixels(
     large = processor.video(np.zeros((2, 2160, 3840, 3), np.uint8), levels=True).hiera_pixels_FCHW
     assert large is not None
     assert large.dtype == torch.float32  # which are fewer bytes than such a frame
+
+
+def test_an_image_that_is_a_program_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n", encoding="utf-8")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    program = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 3\n%%EndComments\nshowpage\n"
+    (tmp_path / "a.png").write_text(program, encoding="utf-8")
+    with pytest.raises(OSError, match="cannot identify image file"):
+        read_image(tmp_path / "a.png")
+    assert not (tmp_path / "ran").exists()

@@ -227,6 +227,29 @@ def test_what_a_run_has_gone_back_behind_is_not_gone_on_with(tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.glob("t-*")) == ["t-15p", "t-20p"]
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "left-out.txt"])
+def test_links_and_pipes_in_an_output_are_not_followed(
+    make: Make, root: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "data.json").write_text(json.dumps([{}, record({}, 1)]), encoding="utf-8")
+    source = Source(path=str(tmp_path / "data.json"), media=str(root))
+    config = make(tmp_path / "out", mixture=Mixture(sources=(source,), max_bad=1))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text('{"step": 9}\n', encoding="utf-8")
+    (tmp_path / "out" / ".t-25p.partial").symlink_to(tmp_path / "mine")
+    place = tmp_path / "out" / name
+    place.symlink_to(tmp_path / "mine" / "file")
+    with pytest.raises(TrainingError, match=rf"{name} cannot be opened: it is a link"):
+        train(config)
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(TrainingError, match=rf"{name} cannot be opened: it is a link, a pipe"):
+        train(config)
+    assert (tmp_path / "mine" / "file").read_text(encoding="utf-8") == '{"step": 9}\n'
+    assert not (tmp_path / "out" / ".t-25p.partial").is_symlink()
+
+
 def test_a_deepspeed_that_rounds_buffers_is_refused(make: Make, tmp_path: Path) -> None:
     """As DeepSpeed 0.18 did it: a run would see a video's positions 25 rad off."""
     old = tmp_path / "site" / "deepspeed-0.18.9.dist-info"

@@ -166,9 +166,12 @@ class Command:
         return Path.touch, (self.left,)
 
 
-def forge(state: Path, file: str, left: Path) -> None:
-    """Replace a file of a state by a pickle that runs code, and its digest by the right one."""
-    torch.save(Command(left), state / file)
+def forge(state: Path, file: str, content: object) -> None:
+    """Replace a file of a state, by a pickle or a text, and its digest by the right one."""
+    if isinstance(content, str):
+        (state / file).write_text(content, encoding="utf-8")
+    else:
+        torch.save(content, state / file)
     record = json.loads((state / "training.json").read_text(encoding="utf-8"))
     record["files"][file] = hashlib.sha256((state / file).read_bytes()).hexdigest()
     (state / "training.json").write_text(json.dumps(record), encoding="utf-8")
@@ -186,7 +189,32 @@ def test_a_damaged_state_is_named_beside_the_one_that_is_whole(
     said = rf"t-75p: {file} damaged\. t-50p is whole: go on with --resume t-50p"
     with pytest.raises(TrainingError, match=said):
         train(config, resume="last")
-    forge(out / "resume/t-75p", file, tmp_path / "ran")
+    forge(out / "resume/t-75p", file, Command(tmp_path / "ran"))
     with pytest.raises(TrainingError, match=r"more than tensors and values.*--resume t-50p"):
         train(config, resume="last")
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_state_says_of_its_progress_is_checked(half: TrainingConfig, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(half.output, tmp_path / "out"))
+    shutil.rmtree(out / "t")
+    config = replace(half, output=str(out))
+    state = out / "resume/t-75p"
+    told = json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
+    for said, words in {
+        "[" * 100_000: "t-75p: was not written by a run like this one",
+        "5": "t-75p: was not written by a run like this one",
+        json.dumps(told | {"global_step": 1}): "trainer_state.json is of another step",
+        json.dumps(told | {"log_history": 5}): "log_history is 5",
+        json.dumps(told | {"logging_steps": 0}): "logging_steps is 0",
+    }.items():
+        forge(state, "trainer_state.json", said)
+        with pytest.raises(TrainingError, match=rf"{words}.*--resume t-50p"):
+            train(config, resume="last")
+    record = out / "t-75p/training.json"
+    told = json.loads(record.read_text(encoding="utf-8"))
+    bad = [told | {"recipe": 5}, told | {"recipe": {"mixture": 5}}, told | {"unreadable": "no"}]
+    for said in ("[" * 100_000, '{"step": Infinity}', '{"step": 3}', *map(json.dumps, bad)):
+        record.write_text(said, encoding="utf-8")
+        with pytest.raises(TrainingError, match=r"was not written by a training run|lacks"):
+            train(config, resume="last")

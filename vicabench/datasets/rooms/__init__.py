@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from vicabench import files
 from vicabench.datasets.cache import cache_dir
 from vicabench.datasets.jsonl import read_questions
 from vicabench.datasets.rooms.build import Progress, build
@@ -28,7 +29,7 @@ def load(
     workers = min(MOST_WORKERS, os.cpu_count() or 1)
     build(folder, scenes=scenes, seed=seed, workers=workers, progress=progress)
     questions = read_questions(folder / QUESTIONS)
-    digest = json.loads((folder / MANIFEST).read_bytes())["sha256"][QUESTIONS]
+    digest = json.loads(files.read(folder / MANIFEST))["sha256"][QUESTIONS]
     return Benchmark(
         name="rooms",
         subset="full",

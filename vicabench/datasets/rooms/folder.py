@@ -74,7 +74,7 @@ class RoomsFolder:
         """What the folder says it holds or will hold; None when it says nothing readable."""
         for file in (self.path / MANIFEST, self.parts / MANIFEST):
             try:
-                found = json.loads(file.read_bytes())
+                found = json.loads(files.read(file))
             except (OSError, ValueError):
                 continue
             if isinstance(found, dict):
@@ -84,11 +84,11 @@ class RoomsFolder:
     def is_whole(self) -> bool:
         """Whether everything is there, and the rows are the ones that were written."""
         try:
-            manifest = json.loads((self.path / MANIFEST).read_bytes())
+            manifest = json.loads(files.read(self.path / MANIFEST))
             digests = {name: digest(self.path / name) for name in (QUESTIONS, SCENES)}
             if (manifest["scenes"], manifest["sha256"]) != (self.scenes, digests):
                 return False
-            rows = (self.path / SCENES).read_bytes().splitlines()
+            rows = files.read(self.path / SCENES).splitlines()
         except (OSError, ValueError, KeyError):
             return False
         return all(self.film(json.loads(row)["name"]).exists() for row in rows)
@@ -134,7 +134,7 @@ class RoomsFolder:
 
 def digest(file: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(files.read(file)).hexdigest()
 
 
 def write(file: Path, text: str) -> None:
@@ -150,7 +150,7 @@ def publish(draft: Path, file: Path) -> None:
 
 
 def _read(part: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(part.read_bytes())
+    found: dict[str, Any] = json.loads(files.read(part))
     return found
 
 

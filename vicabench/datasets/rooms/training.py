@@ -23,6 +23,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from vica.chat import PLACEHOLDER, vsi_bench_question
 
+from vicabench import files
 from vicabench.datasets.rooms import templates
 from vicabench.datasets.rooms.build import Progress
 from vicabench.datasets.rooms.camera import Pose
@@ -145,7 +146,7 @@ def _is_whole(folder: _Folder) -> bool:
     """Whether the folder is finished; DataError when it is of other rooms."""
     for place, whole in ((folder.path, True), (folder.path / PARTS, False)):
         try:
-            found = json.loads((place / MANIFEST).read_bytes())["rooms"]
+            found = json.loads(files.read(place / MANIFEST))["rooms"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if found != asdict(folder.rooms):
@@ -180,7 +181,7 @@ def _join(folder: _Folder) -> None:
     """The conversations of all scenes, a file for each kind."""
     kinds: dict[str, list[Any]] = {kind: [] for kind in LIMITS}
     for number in range(folder.rooms.scenes):
-        for kind, records in json.loads(folder.part(number).read_bytes()).items():
+        for kind, records in json.loads(files.read(folder.part(number))).items():
             kinds[kind] += records
     for kind, records in kinds.items():
         source = SOURCE if kind in ASKED else EXERCISES
