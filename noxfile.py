@@ -84,10 +84,16 @@ def picture(session: nox.Session) -> None:
     session.run("python", "docs/screenshot.py", page)
 
 
+def _lowest(lines: list[str]) -> list[str]:
+    """The lowest version that each requirement allows; not of torch, of which ours is taken."""
+    ours = "torch", "vicabench"
+    return [line.replace(">=", "==") for line in lines if not line.startswith(ours)]
+
+
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Install the lowest versions that pyproject.toml allows, and run a short job on Rooms."""
-    session.install(*(line.replace(">=", "==") for line in PYPROJECT["project"]["dependencies"]))
+    session.install(*_lowest(PYPROJECT["project"]["dependencies"]))
     session.install("--no-deps", ".")
     folder = session.create_tmp()
     run, page = f"--out={folder}/run", f"--out={folder}/report.html"
@@ -99,6 +105,25 @@ def lowest(session: nox.Session) -> None:
     session.run("vicabench", "score", f"{folder}/run")
     session.run("vicabench", "report", f"{folder}/run", page)
     session.run("vicabench", "figures", f"{folder}/run", "--kind=tasks", f"--out={folder}/figures")
+
+
+@nox.session
+def lowest_extras(session: nox.Session) -> None:
+    """The same with the extras `models` and `api`: a tiny model, and the tests of both clients.
+
+    The lowest torch is not tested: the one of constraints.txt is installed. What these extras need
+    newer than `vicabench` does (huggingface_hub) comes as they ask for it.
+    """
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    session.install(*CONSTRAINTS, "torch")
+    session.install(*_lowest([*extras["models"], *extras["api"]]), *GROUPS["test"])
+    session.install(".")
+    folder = session.create_tmp()
+    model, run = f"{folder}/tiny", f"--out={folder}/run"
+    session.run("vicabench", "models", "init", "--out", model)
+    session.run("vicabench", "run", "--benchmark=rooms", f"--model={model}", "--limit=1", run)
+    clients = ("tests/adapters/test_openai.py", "tests/adapters/test_gemini.py")
+    session.run("pytest", "-W", "default", *clients)
 
 
 @nox.session

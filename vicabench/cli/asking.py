@@ -135,7 +135,8 @@ def _show(terminal: Console, question: str, answer: Answer, *, as_json: bool) ->
         return
     out.print(Text(answer.response), soft_wrap=True)
     cut = ", cut at --max-new-tokens" if answer.stop == "length" else ""
-    _note(terminal, f"{answer.seconds:.1f} s, {counted(answer.new_tokens, 'token')}{cut}")
+    made = "" if answer.new_tokens is None else f", {counted(answer.new_tokens, 'token')}"
+    _note(terminal, f"{answer.seconds:.1f} s{made}{cut}")
 
 
 def _note(terminal: Console, text: str) -> None:

@@ -54,7 +54,7 @@ class Account:
         """
         over = self.max_requests is not None and self.sent >= self.max_requests
         if over and not free:
-            self._stop(f"--max-requests allows {counted(self.max_requests, 'request')}")
+            self._stop(f"--max-requests allows {counted(self.max_requests or 0, 'request')}")
         self.sent += 1
         self.retried += again
 

@@ -100,7 +100,7 @@ class Answerer:
     def _overdue(self, predictions: Sequence[Prediction]) -> NoReturn:
         """End the process, which is as good as lost."""
         seconds, video = self._job.answer_seconds, predictions[0].question.video
-        text = f"took longer than {counted(seconds, 'second')} over {video!r}"
+        text = f"took longer than {counted(seconds or 0, 'second')} over {video!r}"
         print(text, file=sys.stderr, flush=True)  # noqa: T201
         os._exit(OVERDUE)
 
