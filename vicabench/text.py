@@ -12,7 +12,6 @@ from vica.wording import an, counted
 
 __all__ = ["LFS_POINTER", "an", "counted", "csv_text", "is_unicode", "printable"]
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a formula may begin; the last are the wide `=`, `+`, `-` and `@` of East Asian keyboards."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

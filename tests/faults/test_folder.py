@@ -43,7 +43,7 @@ def test_what_a_power_cut_leaves_in_place_of_the_last_line_is_asked_again(half: 
     half.file.write_bytes(half.whole_lines() + bytes(4096))
     done = half.run()
     assert done.returncode == 0
-    assert "a torn last line of 4096 bytes was cut off" in done.stderr
+    assert "a torn last line of 4,096 bytes was cut off" in done.stderr
     assert (half.folder / "run" / "predictions.torn").read_bytes() == bytes(4096) + b"\n"
     assert half.written == half.whole
 
