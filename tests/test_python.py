@@ -205,11 +205,12 @@ def test_bounds_are_those_of_the_command() -> None:
 def test_a_benchmark_takes_nothing_that_it_would_ignore(questions: Path) -> None:
     bench = vb.benchmark(questions, tasks="object_counting")
     assert {question.task for question in bench.questions} == {"object_counting"}
-    for source, given in (
+    ignored: list[tuple[Any, dict[str, Any]]] = [
         (bench, {"videos": "elsewhere"}),
         (read_jsonl(questions), {"subset": "debiased"}),
         (str(questions), {"name": "mine"}),
-    ):
+    ]
+    for source, given in ignored:
         with pytest.raises(ConfigError, match=f"{next(iter(given))} would say nothing"):
             vb.benchmark(source, **given)
 
@@ -259,9 +260,9 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
         vb.plot.adoption(runs[:1])
     wrong: tuple[Any, ...] = ([], [vb.score(rows)])
     for nothing in wrong:
-        for kind in (vb.plot.averages, vb.plot.curve, vb.plot.letters, vb.shared):
+        for taking in (vb.plot.averages, vb.plot.curve, vb.plot.letters, vb.shared):
             with pytest.raises(ConfigError, match=r"Give runs or paths .* not (none|Score)\."):
-                kind(nothing)
+                taking(nothing)
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
