@@ -43,7 +43,7 @@ def test_an_overflow_says_by_how_much() -> None:
     ):
         vica2_7b().layout.video(128).check()
     vica_7b().layout.video(128).check(text=5888)
-    with pytest.raises(BudgetError, match="1 more than the context of 32768"):
+    with pytest.raises(BudgetError, match="1 more than the context of 32,768"):
         vica_7b().layout.video(128).check(text=5889)
 
 
