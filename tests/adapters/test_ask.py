@@ -66,7 +66,7 @@ def test_a_video_that_does_not_fit_is_refused_by_how_much(place: Path) -> None:
     # The times of a thousand frames, of a byte a token here, overflow what the frames leave.
     options = ("--model", "./tiny", "--frames", "1000", "--time-instruction")
     refuses(
-        vicabench(place, "ask", "clip0.mp4", "Why?", *options), "more than the context of 32768"
+        vicabench(place, "ask", "clip0.mp4", "Why?", *options), "more than the context of 32,768"
     )
 
 

@@ -175,7 +175,7 @@ def test_questions_that_cannot_be_asked_fail_alone(place: Path, video: Video) ->
     assert bad.error is not None
     assert "placeholder" in bad.error
     assert long.error is not None
-    assert "more than the context of 8192" in long.error
+    assert "more than the context of 8,192" in long.error
     assert good.new_tokens == NEW
     assert ask(["How many?"])[0].response == good.response
 
@@ -238,7 +238,7 @@ def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
         reply = asked.tokenizer.decode(new, skip_special_tokens=True).strip()
         assert asked.complete("How many is a dozen?", 6) == reply
         assert asked.settings["modality"] == reads
-        with pytest.raises(BudgetError, match="more than the context of 8192"):
+        with pytest.raises(BudgetError, match="more than the context of 8,192"):
             asked.complete("many " * 2000, 6)
 
 

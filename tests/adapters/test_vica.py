@@ -213,7 +213,7 @@ def test_an_option_that_cannot_be_had_is_refused(
 def test_more_frames_than_the_context_holds_are_refused_by_how_much(
     place: Path, benchmark: Benchmark
 ) -> None:
-    with pytest.raises(ConfigError, match="27232 more than the context of 32768"):
+    with pytest.raises(ConfigError, match="27,232 more than the context of 32,768"):
         build_adapter(str(place / "tiny"), context(benchmark, frames=2000))
 
 
@@ -251,7 +251,7 @@ def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark:
     video, questions = asked_about(place, {"long": "How long? " * 4000, "short": "How long?"})
     long, short = adapter.answer(video, questions)
     assert long.error is not None
-    assert "more than the context of 32768" in long.error
+    assert "more than the context of 32,768" in long.error
     assert short.error is None
     assert short.new_tokens == NEW
 
