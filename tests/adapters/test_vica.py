@@ -213,7 +213,7 @@ def test_an_option_that_cannot_be_had_is_refused(
 def test_more_frames_than_the_context_holds_are_refused_by_how_much(
     place: Path, benchmark: Benchmark
 ) -> None:
-    with pytest.raises(ConfigError, match="27232 more than the context of 32,768"):
+    with pytest.raises(ConfigError, match="27,232 more than the context of 32,768"):
         build_adapter(str(place / "tiny"), context(benchmark, frames=2000))
 
 
