@@ -446,7 +446,8 @@ def test_a_folder_with_a_colon_in_its_name_is_no_protocol(
 
 
 LISTS = {
-    "list.m3u8": "#EXTM3U\n#EXTINF:1.0,\n../elsewhere/clip.ts\n#EXT-X-ENDLIST\n",
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1.0,\n"
+    "../elsewhere/clip.ts\n#EXT-X-ENDLIST\n",
     "list.mp4": "ffconcat version 1.0\nfile linked/clip.ts\n",
 }
 
