@@ -327,7 +327,8 @@ def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
     good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not good or not least <= value <= most:
         ends = f"from {least} on" if math.isinf(most) else f"from {least} to {most}"
-        raise ConfigError(f"{name}={value!r}: give a {'whole ' if whole else ''}number {ends}.")
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{name}={value!r}: give {kind} {ends}.")
 
 
 def _refuse_ignored(source: Asked, **given: Any) -> None:

@@ -81,7 +81,10 @@ def show_no_frames(folder: Path) -> None:
     ("spoil", "words"),
     [
         (pickle, "only those are read: pickled weights can run code"),
-        (lose_a_weight, "Weights of InternVLForConditionalGeneration that are missing or of another shape: 1"),
+        (
+            lose_a_weight,
+            "InternVLForConditionalGeneration that are missing or of another shape: 1,",
+        ),
         (lead_elsewhere, "leads out of its folder: ../other.safetensors"),
         (round_weights, "weights stored as whole numbers, whose fractions are lost: 1,"),
         (
