@@ -170,7 +170,7 @@ def _published(runs: Sequence[Run], scores: Sequence[Scores]) -> Sequence[Publis
     if missing:
         raise DataError(
             f"The runs have no questions of {', '.join(missing)}: their averages are not of the "
-            "tasks that published ones are."
+            "tasks that published ones are. Leave out published rows (--published)."
         )
     return published_rows()
 

@@ -170,7 +170,7 @@ def test_anything_else_is_no_judgement(reply: str) -> None:
 
 
 def test_the_interval_of_a_mean_is_that_of_scores_over_videos() -> None:
-    values, videos = [3.0, 7.0, 7.5, 1.0, 9.0], ["a", "a", "b", "c", "d"]
+    values, videos = [3.0, 7.0, 7.5, 1.0, 9.0, 4.0], ["a", "a", "b", "c", "d", "e"]
     grades = [
         Grade(
             id=str(place),
