@@ -207,5 +207,5 @@ def test_a_limit_below_one_and_foreign_sightings_are_refused() -> None:
     scene, views = seen(0, 0)
     with pytest.raises(ConfigError, match="asked for 0"):
         questions_for(scene, views, limit=0)
-    with pytest.raises(ValueError, match="has 1 things"):
+    with pytest.raises(ValueError, match="has 1 thing;"):
         questions_for(replace(scene, things=scene.things[:1]), views)

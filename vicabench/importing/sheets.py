@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -125,7 +126,7 @@ def _rows(lines: Iterator[tuple[Any, ...]]) -> Iterator[Row]:
     header = [None if name is None else str(name) for name in next(lines, ())]
     for number, line in enumerate(lines, start=2):
         if any(cell is not None for cell in line):
-            yield f"row {number}", {n: c for n, c in zip(header, line, strict=False) if n}
+            yield f"row {number}", {n: c for n, c in zip_longest(header, line) if n}
 
 
 def _cells(path: Path) -> Iterator[tuple[Any, ...]]:
