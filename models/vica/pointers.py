@@ -10,6 +10,8 @@ START = b"version https://git-lfs.github.com/spec/"
 def pointer(path: Path) -> str:
     """What to say of a file that is a Git-LFS pointer, without its path; empty for all others."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return ""
         with path.open("rb") as file:
             is_pointer = file.read(len(START)) == START
     except OSError:
