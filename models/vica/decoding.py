@@ -72,7 +72,7 @@ def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
     Raises InputError for settings that greedy decoding of many replies cannot honour.
     """
     settings, scoring, unknown = settled(model.generation_config, options, model.vocabulary)
-    refused = [name for name in UNKNOWN if getattr(settings, name, None) not in _OFF]
+    refused = [name for name in UNKNOWN if not _is_off(getattr(settings, name, None))]
     refused += [name for name in ("do_sample", "max_time") if options.get(name)]
     if refused or unknown:
         names = ", ".join([*refused, *unknown])
@@ -94,7 +94,9 @@ def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
     )
 
 
-_OFF = (None, False, 1, 1.0)
+def _is_off(value: object) -> bool:
+    """Whether a setting changes nothing: one beam, no guidance; True is not the number 1."""
+    return value is not True and value in (None, False, 1, 1.0)
 
 
 def decode(

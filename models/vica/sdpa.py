@@ -62,7 +62,9 @@ def check_scores(config: ViCAConfig, samples: int, length: int) -> None:
 def _dtype(tensor: Tensor) -> torch.dtype:
     """What it is computed in."""
     kind = tensor.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return tensor.dtype  # on the meta device, too
+    return torch.get_autocast_dtype(kind)
 
 
 AttentionInterface.register(SDPA, sdpa)
