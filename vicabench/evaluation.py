@@ -31,7 +31,7 @@ from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
 from vicabench.results import Run, load_run
 from vicabench.screen import console
-from vicabench.text import counted
+from vicabench.text import an, counted
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ def _refuse_ignored(source: Asked, **given: Any) -> None:
     else:
         unused = ("name",) if isinstance(source, str | Path) else ("subset", "data")
     if ignored := [name for name in unused if given[name] != usual[name]]:
-        kind = "a name or path" if isinstance(source, str | Path) else f"a {type(source).__name__}"
+        kind = "a name or path" if isinstance(source, str | Path) else an(type(source).__name__)
         raise ConfigError(f"{', '.join(ignored)} would say nothing beside {kind}: leave that out.")
 
 
