@@ -54,7 +54,7 @@ def chaos(bench: Bench, seed: int) -> str:
                 code = disturb(process, number)
             done.append(f"{number.name} {moment:.2f} s after {'growth' * growth}: {code}")
             # What Python itself does before our handlers are there, and when it ends, is up to it.
-            assert code in ends | {130, -number, -signal.SIGHUP}, done
+            assert code in ends | {130, -number, -signal.SIGHUP, -signal.SIGINT}, done
             assert whole_lines(out).startswith(kept), done
             losses += UNDER_WAY + OF_A_VIDEO * (number == signal.SIGKILL)
         if api is not None:
