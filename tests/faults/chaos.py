@@ -54,6 +54,7 @@ def chaos(bench: Bench, seed: int) -> str:
                 code = disturb(process, number)
             done.append(f"{number.name} {moment:.2f} s after {'growth' * growth}: {code}")
             # What Python itself does before our handlers are there, and when it ends, is up to it.
+            # It ends by SIGINT, 130 to a shell, if an interrupt met a text that it executed.
             assert code in ends | {130, -number, -signal.SIGHUP, -signal.SIGINT}, done
             assert whole_lines(out).startswith(kept), done
             losses += UNDER_WAY + OF_A_VIDEO * (number == signal.SIGKILL)
