@@ -119,7 +119,10 @@ def build(argument: str, context: AdapterContext) -> Adapter:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"--model {argument}: {file}: {error.strerror}.") from None
+        raise ConfigError(
+            f"--model {argument}: {file} cannot be read: {error.strerror}. Name a Python file and "
+            "what is in it: ./my.py:Name"
+        ) from None
     module = _imported(file, argument)
     if not hasattr(module, name):
         offered = ", ".join(n for n in vars(module) if not n.startswith("_")) or "nothing"
