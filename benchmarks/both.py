@@ -14,9 +14,9 @@ from machine import now, peak_bytes, reset_peak
 from vica import Predictor, ViCA, ViCAProcessor
 from vica.answering import reply
 from vica.chat import prompt, video_question
+from vica.config import vica2_7b, vica2_tiny
 from vica.modeling import MODELS
 from vica.predictor import PREFILL, VISION
-from vica.sizes import vica2_7b, vica2_tiny
 from vica.tiny import byte_tokenizer, ids_of
 from vica.video import read_frames
 

@@ -22,8 +22,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
-from vica.decoders import decord_frames
-from vica.video import Frames, VideoError, read_frames
+from vica.video import Frames, VideoError, decord_frames, read_frames
 
 WANTED, COPIES, FPS = 64, 6, 30
 WIDTH, HEIGHT = 640, 480

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from vica.config import ViCA2Config, ViCAConfig
+from vica.merging import Visual
 from vica.modeling import MODELS, ViCA
-from vica.visuals import Visual
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from vica.config import vica2_7b
 from vica.processing import ViCAProcessor
-from vica.sizes import vica2_7b
 from vica.tiny import byte_tokenizer, write_tiny_checkpoint
 from vica.training.batches import collate
 from vica.training.config import (

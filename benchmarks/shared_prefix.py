@@ -26,8 +26,8 @@ from machine import describe, matmul_rate
 from operations import floor
 from report import TYPICAL, by_formula, load, measured_floor, memory, passes, table
 from vica.chat import token_ids
+from vica.config import vica2_7b
 from vica.modeling import ViCA
-from vica.sizes import vica2_7b
 from vica.tiny import byte_tokenizer, ids_of
 
 REPEATS = 3

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vica.wording import an, counted
+from vica.errors import an, counted
 
 __all__ = ["LFS_POINTER", "an", "counted", "csv_text", "is_unicode", "printable"]
 

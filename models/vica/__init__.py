@@ -22,12 +22,10 @@ from vica.registration import import_ours, register_with_transformers
 if TYPE_CHECKING:
     from vica.answering import answer, describe
     from vica.config import ViCA2Config, ViCAConfig
-    from vica.encoded import EncodedVideo, Prompt
     from vica.loading import load_config, load_hiera, load_model, load_processor
     from vica.modeling import ViCA, ViCA2
-    from vica.predictor import Predictor
+    from vica.predictor import EncodedVideo, Predictor, Prompt, Reply
     from vica.processing import ViCAProcessor
-    from vica.replies import Reply
     from vica.tiny import write_tiny_checkpoint
 
 __all__ = [
@@ -55,10 +53,10 @@ __all__ = [
 ]
 
 _WHERE = {
-    "EncodedVideo": "vica.encoded",
+    "EncodedVideo": "vica.predictor",
     "Predictor": "vica.predictor",
-    "Prompt": "vica.encoded",
-    "Reply": "vica.replies",
+    "Prompt": "vica.predictor",
+    "Reply": "vica.predictor",
     "ViCA": "vica.modeling",
     "ViCA2": "vica.modeling",
     "ViCA2Config": "vica.config",

@@ -1,23 +1,20 @@
-"""Attention to a shared prefix and to one's own tokens, computed apart and put together.
-
-The softmax over both is a weighted mean of the softmaxes over each, with their log-sum-exps as
-weights; this is exact, and lets any number of continuations read one copy of the prefix's keys and
-values (Juravsky et al., "Hydragen", arXiv 2402.05099, section 3.1). Queries that share a
-key head are laid along the sequence, so that no key or value is ever repeated.
-
-Shapes: T tokens of all continuations, K continuations, S queries and M keys of each, P tokens of
-the prefix, H heads = J key heads x G queries for each, E the width of a head.
-"""
+"""Attention to a shared prefix and to own tokens, and the fused kernel that computes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from vica.config import ViCAConfig
+from vica.errors import BudgetError, counted
 
 SCORES_AT_ONCE = 2**26
 """Scores that are there at a time, about, where no fused kernel is used: 256 MiB in float32."""
@@ -148,3 +145,52 @@ def wide(dtype: torch.dtype) -> torch.dtype:
 
 def _wide(numbers: Tensor) -> Tensor:
     return numbers.to(wide(numbers.dtype))
+
+
+SDPA, EAGER = "sdpa", "eager"
+HALF = (torch.bfloat16, torch.float16)
+MOST_SCORES = 2**32
+"""Scores of a layer that `eager` may write out: 16 GiB in float32, held twice."""
+
+
+def sdpa(
+    module: nn.Module,
+    query_BHLE: Tensor,
+    key_BJLE: Tensor,
+    value_BJLE: Tensor,
+    attention_mask: Tensor | None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """What `transformers` calls in a layer: values [B, L, H, E]. Other models' are left alone."""
+    shared = query_BHLE.shape[1] // key_BJLE.shape[1]
+    ours = isinstance(getattr(module, "config", None), ViCAConfig)
+    if ours and shared > 1 and _dtype(query_BHLE) not in HALF:
+        key_BJLE, value_BJLE = (x.repeat_interleave(shared, 1) for x in (key_BJLE, value_BJLE))
+        # Without the number of groups, which asks for a kernel that knows of them.
+        module = cast(nn.Module, SimpleNamespace(is_causal=getattr(module, "is_causal", True)))
+    values, _ = sdpa_attention_forward(
+        module, query_BHLE, key_BJLE, value_BJLE, attention_mask, **options
+    )
+    return values, None
+
+
+def check_scores(config: ViCAConfig, samples: int, length: int) -> None:
+    """Raise BudgetError where `eager` would write out more scores than there is memory for."""
+    scores = samples * config.num_attention_heads * length**2
+    if config._attn_implementation == EAGER and scores > MOST_SCORES:
+        raise BudgetError(
+            f"eager attention writes out the scores of all pairs of {counted(length, 'token')}, "
+            f"{4 * scores / 2**30:.0f} GiB a layer: load the model with attention='{SDPA}', or use "
+            "fewer frames"
+        )
+
+
+def _dtype(tensor: Tensor) -> torch.dtype:
+    """What it is computed in."""
+    kind = tensor.device.type
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return tensor.dtype  # on the meta device, too
+    return torch.get_autocast_dtype(kind)
+
+
+AttentionInterface.register(SDPA, sdpa)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vica.errors import BudgetError
-from vica.wording import counted
+from vica.errors import BudgetError, counted
 
 BILINEAR, AVERAGE, MAX = "bilinear", "average", "max"
 POOL_MODES = (BILINEAR, AVERAGE, MAX)

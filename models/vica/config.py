@@ -1,10 +1,4 @@
-"""What a ViCA or ViCA2 model is made of, in the layout of the published `config.json`.
-
-The published file is flat: the fields of Qwen2 beside free `mm_*` ones, and nothing about the
-vision encoders' sizes. Ours are Qwen2 configurations too, with a sub-configuration for each
-encoder and a field for each constant of the original code; what a file does not state is as
-published.
-"""
+"""The configuration of a ViCA or ViCA2 model, and the published sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +12,101 @@ from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 from vica.budget import BILINEAR, Branch, Layout
 from vica.errors import BudgetError
 from vica.images import stated_sizes
-from vica.towers import hiera_base_plus, siglip_so400m
+
+SIGLIP_HEAD_WIDTH = 72
+"""Of SigLIP so400m; a checkpoint's tensors do not tell how they are cut into heads."""
+
+
+def siglip_so400m() -> SiglipVisionConfig:
+    """SigLIP so400m patch14 384 without its 27th layer, which the published models leave out."""
+    return siglip(width=1152, mlp_width=4304, layers=26, heads=16, image_size=384, patch_size=14)
+
+
+def siglip(
+    *, width: int, mlp_width: int, layers: int, heads: int, image_size: int, patch_size: int
+) -> SiglipVisionConfig:
+    """A SigLIP vision encoder without a pooling head."""
+    return SiglipVisionConfig(
+        hidden_size=width,
+        intermediate_size=mlp_width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        image_size=image_size,
+        patch_size=patch_size,
+        hidden_act="gelu_pytorch_tanh",
+        layer_norm_eps=1e-6,
+        vision_use_head=False,
+    )
+
+
+def hiera_tiny() -> Sam2HieraDetConfig:
+    """SAM 2.1 Hiera tiny."""
+    return hiera(
+        width=96, heads=1, blocks=(1, 2, 7, 2), globals_=(5, 7, 9), window=(8, 4, 14, 7), grid=7
+    )
+
+
+def hiera_small() -> Sam2HieraDetConfig:
+    """SAM 2.1 Hiera small."""
+    return hiera(
+        width=96, heads=1, blocks=(1, 2, 11, 2), globals_=(7, 10, 13), window=(8, 4, 14, 7), grid=7
+    )
+
+
+def hiera_base_plus() -> Sam2HieraDetConfig:
+    """SAM 2.1 Hiera base-plus, the encoder of the published ViCA2 models."""
+    return hiera(
+        width=112, heads=2, blocks=(2, 3, 16, 3), globals_=(12, 16, 20), window=(8, 4, 14, 7)
+    )
+
+
+def hiera_large() -> Sam2HieraDetConfig:
+    """SAM 2.1 Hiera large."""
+    return hiera(
+        width=144,
+        heads=2,
+        blocks=(2, 6, 36, 4),
+        globals_=(23, 33, 43),
+        window=(8, 4, 16, 8),
+        grid=7,
+    )
+
+
+def hiera(
+    *,
+    width: int,
+    heads: int,
+    blocks: Sequence[int],
+    globals_: Sequence[int],
+    window: Sequence[int],
+    grid: int = 14,
+    image_size: int = 1024,
+) -> Sam2HieraDetConfig:
+    """A Hiera that doubles its width and heads, and halves its map, at each of its four stages.
+
+    `blocks` and `window` are per stage, `globals_` the blocks that attend globally, `grid` the
+    side of the position embedding's background map.
+    """
+    return Sam2HieraDetConfig(
+        hidden_size=width,
+        num_attention_heads=heads,
+        blocks_per_stage=list(blocks),
+        embed_dim_per_stage=[width << stage for stage in range(len(blocks))],
+        num_attention_heads_per_stage=[heads << stage for stage in range(len(blocks))],
+        window_size_per_stage=list(window),
+        global_attention_blocks=list(globals_),
+        window_positional_embedding_background_size=[grid, grid],
+        image_size=[image_size, image_size],
+    )
+
+
+PUBLISHED_HIERA = {
+    "tiny": hiera_tiny,
+    "small": hiera_small,
+    "base-plus": hiera_base_plus,
+    "large": hiera_large,
+}
+
 
 GRID = 6
 """Image grids are up to 6 x 6 tiles; `anyres_max_9` shrinks the features to the area of 9."""
@@ -32,7 +120,7 @@ class ViCAConfig(Qwen2Config):
     original's text for them (`pinpoints`).
     `tokenizer_length` is how many ids the tokenizer knows: rows above it are never answered.
     `video_frames` is how many frames of a video the model is shown. `thinking` says whether the
-    model was trained to answer in three parts (`vica.thinking`); None where its checkpoint does
+    model was trained to answer in three parts (`vica.chat`); None where its checkpoint does
     not say, as the published ones do not: their replies show it.
     """
 
@@ -196,3 +284,108 @@ FAMILIES: dict[str, type[ViCAConfig]] = {c.model_type: c for c in (ViCAConfig, V
 
 for _name, _class in FAMILIES.items():
     AutoConfig.register(_name, _class)
+
+
+def vica_7b(**changes: Any) -> ViCAConfig:
+    """ViCA-7B as published: SigLIP so400m and Qwen2-7B."""
+    return ViCAConfig(**(_qwen2_7b() | changes))
+
+
+def vica2_7b(**changes: Any) -> ViCA2Config:
+    """ViCA2-7B as published: with SAM 2.1 Hiera base-plus."""
+    return ViCA2Config(**(_qwen2_7b() | changes))
+
+
+def vica_tiny(**changes: Any) -> ViCAConfig:
+    """A ViCA of about a hundred thousand parameters, for tests and for toy scenes on a CPU."""
+    return ViCAConfig(**(_tiny() | changes))
+
+
+def vica2_tiny(**changes: Any) -> ViCA2Config:
+    """A ViCA2 of about two hundred thousand parameters: all parts of the large one, in small."""
+    spatial = hiera(
+        width=8,
+        heads=1,
+        blocks=(1, 1, 2, 1),
+        globals_=(3,),
+        window=(8, 4, 8, 4),
+        grid=7,
+        image_size=256,
+    )
+    return ViCA2Config(**(_tiny() | {"hiera_config": spatial} | changes))
+
+
+def vica2_rooms(**changes: Any) -> ViCA2Config:
+    """A ViCA2 of 1.8 million parameters that learns toy scenes on a CPU.
+
+    It sees 12 frames: 48 pixels and 3 x 3 tokens each by SigLIP, every second one with 64 pixels
+    and 2 x 2 tokens by Hiera.
+    """
+    spatial = hiera(
+        width=16,
+        heads=1,
+        blocks=(1, 1, 2, 1),
+        globals_=(3,),
+        window=(8, 4, 4, 2),
+        grid=4,
+        image_size=64,
+    )
+    sizes: dict[str, Any] = {
+        "hidden_size": 128,
+        "intermediate_size": 320,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "rope_theta": 1000000.0,
+        "max_position_embeddings": 2048,
+        "tokenizer_model_max_length": 2048,
+        "video_frames": 12,
+        "hiera_frames": 6,
+        "hiera_pool_stride": 1,
+        "vision_config": siglip(
+            width=96, mlp_width=240, layers=2, heads=4, image_size=48, patch_size=8
+        ),
+        "hiera_config": spatial,
+    }
+    return ViCA2Config(**(sizes | changes))
+
+
+SIZES = {"7b": (vica_7b, vica2_7b), "tiny": (vica_tiny, vica2_tiny)}
+"""By name: the functions for ViCA and for ViCA2."""
+
+
+def _qwen2_7b() -> dict[str, Any]:
+    """Qwen2-7B; its tokenizer knows 151,646 ids, the published embeddings have 152,064 rows."""
+    return {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "max_position_embeddings": 32768,
+        "rope_theta": 1000000.0,
+        "rms_norm_eps": 1e-6,
+        "sliding_window": 131072,
+        "bos_token_id": 151643,
+        "eos_token_id": 151645,
+        "tokenizer_length": 151646,
+        "mm_vision_tower": "google/siglip-so400m-patch14-384",
+        "mm_vision_select_layer": -2,
+        "mm_vision_select_feature": "patch",
+    }
+
+
+def _tiny() -> dict[str, Any]:
+    return {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 512,
+        "rope_theta": 1000000.0,
+        "vision_config": siglip(
+            width=32, mlp_width=64, layers=2, heads=4, image_size=112, patch_size=14
+        ),
+    }

@@ -10,8 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vica.errors import CheckpointError
-from vica.pointers import pointer
+from vica.errors import CheckpointError, pointer
 
 CONFIG = "config.json"
 SMALL_FILES = ("*.json", "merges.txt", "*.jinja")

@@ -16,8 +16,7 @@ from typing import cast
 
 from PIL import Image
 
-from vica.errors import BudgetError
-from vica.wording import counted
+from vica.errors import BudgetError, counted
 
 Size = tuple[int, int]
 MOST_TILES = 64

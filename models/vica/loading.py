@@ -13,16 +13,13 @@ from torch import nn
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
 from vica.checkpoint import configured
-from vica.config import ViCAConfig
-from vica.errors import CheckpointError
-from vica.hiera import HieraTower
+from vica.config import PUBLISHED_HIERA, ViCAConfig
+from vica.errors import CheckpointError, counted
 from vica.hub import CONFIG, WEIGHTS, download, family, fetch
 from vica.modeling import MODELS, ViCA
-from vica.names import hiera_alone
 from vica.processing import ViCAProcessor
-from vica.tensors import compare
-from vica.towers import PUBLISHED_HIERA
-from vica.wording import counted
+from vica.tensors import compare, hiera_alone
+from vica.towers import HieraTower
 
 FLASH = "flash_attention_2"
 ATTENTIONS = ("sdpa", FLASH, "eager")

@@ -23,15 +23,14 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.models.qwen2.modeling_qwen2 import Qwen2PreTrainedModel
 
-from vica.backbone import ViCA2Model, ViCAModel
 from vica.chat import PLACEHOLDER_ID
 from vica.checkpoint import prepared, write_published_config
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.generation import settled
-from vica.merging import Merged, merge
-from vica.names import TO_OURS, published_name
-from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
+from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Merged, Visual, merge, parted
+from vica.tensors import TO_OURS, published_name
+from vica.towers import ViCA2Model, ViCAModel
 
 
 class ViCA(Qwen2ForCausalLM):

@@ -1,17 +1,15 @@
-"""One video, many questions: encode and prefill a video once, then answer all that is asked of it.
-
-`Predictor.encode` gives an `EncodedVideo`, a value that holds the keys and values of what the
-prompts have in common, the video above all. `Predictor.answer` reads the rest of each prompt and
-decodes all the replies together; the prefix is never copied. In exact arithmetic the replies are
-those of one prompt at a time (`vica.answering`).
-
-Shapes: F frames, N visual tokens, S ids of a prompt's own, K prompts, D width.
-"""
+"""One video, many questions: encode and prefill once, then answer every question."""
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from time import perf_counter
 from typing import Any, cast
 
 import torch
@@ -21,17 +19,177 @@ from transformers.cache_utils import DynamicLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
 from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
-from vica.continuing import Continuations, PrefixCache
-from vica.decoding import Greedy, Limit, Observer, decode, greedy_settings
-from vica.encoded import EncodedVideo, Prompt, prefix_of
-from vica.errors import BudgetError, InputError, MemoryShortError
-from vica.memory import is_memory_error, release
+from vica.continuing import (
+    Continuations,
+    Greedy,
+    Limit,
+    Observer,
+    PrefixCache,
+    decode,
+    greedy_settings,
+)
+from vica.errors import BudgetError, InputError, MemoryShortError, counted
+from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
-from vica.replies import Reply, reply_of
-from vica.stopwatch import Stopwatch
-from vica.visuals import Visual
-from vica.wording import counted
+
+
+class Stopwatch:
+    """Seconds and tokens by stage, added up since it was made."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.tokens: Counter[str] = Counter()
+
+    @contextmanager
+    def measure(self, stage: str, device: torch.device) -> Iterator[None]:
+        """Add the time that the block takes, with all it has asked of the device."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
+
+
+_SAY = (
+    "DefaultCPUAllocator",
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether an error says that memory is short; torch has a class for some only."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAY)
+
+
+def release(device: torch.device) -> None:
+    """Give back what a failed computation held."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+EOS, LENGTH = "eos", "length"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A model's answer: its text without special tokens, what it took, and what ended it.
+
+    `raw` keeps the special tokens, which part a Thinking reply; `ids` are all that was generated,
+    the end included; `prompt_tokens` counts the visual ones too; `stop` is `eos` or `length`.
+    """
+
+    text: str
+    raw: str
+    ids: tuple[int, ...]
+    prompt_tokens: int
+    stop: str
+
+    @property
+    def new_tokens(self) -> int:
+        """How many tokens were generated."""
+        return len(self.ids)
+
+
+def reply_of(
+    processor: ViCAProcessor, new: Sequence[int], *, ends: Collection[int], prompt_tokens: int
+) -> Reply:
+    """The reply of these new ids, which end with one of `ends` unless the length ended them."""
+    new = list(new)
+    ended = bool(new) and new[-1] in ends
+    return Reply(
+        text=str(processor.tokenizer.decode(new, skip_special_tokens=True)).strip(),
+        raw=str(processor.tokenizer.decode(new[:-1] if ended else new)),
+        ids=tuple(new),
+        prompt_tokens=prompt_tokens,
+        stop=EOS if ended else LENGTH,
+    )
+
+
+def end_ids(model: ViCA) -> list[int]:
+    """The ids that end a reply."""
+    ends = model.generation_config.eos_token_id
+    return [] if ends is None else ends if isinstance(ends, list) else [ends]
+
+
+Ids = Sequence[int]
+"""Token ids, -200 for a video."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A whole conversation (`vica.chat.prompt`) with one `<image>`, and where its reply ends.
+
+    `max_new_tokens` is that of the call if None; `stop_ids` end the reply beside the model's own
+    ends.
+    """
+
+    text: str
+    max_new_tokens: int | None = None
+    stop_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedVideo:
+    """What the prompts about a video have in common, prefilled. It is never changed.
+
+    `ids` are its tokens with -200 for the video, whose place `visual_tokens` tokens of the cache
+    take. Its memory is that of the cache: for the 7B models 56 KiB a token in bfloat16.
+    """
+
+    ids: tuple[int, ...]
+    visual_tokens: int
+    cache: PrefixCache
+
+    @property
+    def length(self) -> int:
+        """Tokens that are prefilled."""
+        return self.cache.length
+
+    def length_of(self, ids: Ids) -> int:
+        """The tokens of a prompt, the video's included."""
+        return len(ids) - 1 + self.visual_tokens
+
+    def shared_by(self, prompts: Sequence[Ids]) -> int:
+        """How many of `ids` these prompts begin with, each leaving at least one of its own.
+
+        Raises InputError unless the video is among them and none has a second.
+        """
+        shared = min(len(common([self.ids, ids])) for ids in prompts)
+        if PLACEHOLDER_ID not in self.ids[:shared]:
+            raise InputError("the prompt does not begin as the encoded video does: encode it again")
+        if any(PLACEHOLDER_ID in ids[shared:] for ids in prompts):
+            raise InputError("the prompt has more than one <image>, but one video was encoded")
+        return min(shared, *(len(ids) - 1 for ids in prompts))
+
+
+def common(prompts: Sequence[Ids]) -> list[int]:
+    """The ids that all prompts begin with."""
+    # What the first and the last in order share, all between them share too.
+    rows = sorted(list(ids) for ids in prompts)
+    pairs = zip(rows[0], rows[-1], strict=False)
+    return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+
+def prefix_of(prompts: Sequence[Ids]) -> list[int]:
+    """The ids to prefill for these prompts: all they begin with, but for a last one of their own.
+
+    Raises InputError unless the one video is among them.
+    """
+    shared = common(prompts)[: min(len(ids) for ids in prompts) - 1]
+    if shared.count(PLACEHOLDER_ID) != 1:
+        raise InputError("prompts about one video begin alike, up to their one <image> at least")
+    return shared
+
 
 LOG = logging.getLogger(__name__)
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"

@@ -19,17 +19,18 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from vica.chat import PLACEHOLDER, token_ids
 from vica.checkpoint import HUB_OPTIONS, configured, read_tokenizer
 from vica.config import FAMILIES, ViCA2Config, ViCAConfig
-from vica.device_preprocessing import (
-    can_preprocess,
-    hiera_pixels_on_device,
-    siglip_pixels_on_device,
-)
-from vica.errors import InputError
+from vica.errors import InputError, counted
 from vica.hub import fetch
 from vica.images import crops
-from vica.preprocessing import hiera_pixels, siglip_levels, siglip_pixels
-from vica.visuals import Visual, stacked
-from vica.wording import counted
+from vica.merging import Visual, stacked
+from vica.preprocessing import (
+    can_preprocess,
+    hiera_pixels,
+    hiera_pixels_on_device,
+    siglip_levels,
+    siglip_pixels,
+    siglip_pixels_on_device,
+)
 
 FLOAT = 4
 """Bytes of a pixel's colour once it is preprocessed."""

@@ -14,10 +14,9 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2Tokenizer
 
 from vica.chat import END, START
-from vica.config import ViCAConfig
+from vica.config import SIZES, ViCAConfig
 from vica.errors import CheckpointError
 from vica.modeling import MODELS, ViCA
-from vica.sizes import SIZES
 
 END_OF_TEXT = "<|endoftext|>"
 FAMILY_NAMES = ("vica", "vica2")

@@ -1,102 +1,217 @@
-"""The published vision encoders as configurations of transformers' own classes."""
+"""The vision side: encoders, projectors, pooling and newline tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from transformers import SiglipVisionConfig
-from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Qwen2Model, SiglipVisionModel
+from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.models.sam2.modeling_sam2 import Sam2HieraDetModel
 
-SIGLIP_HEAD_WIDTH = 72
-"""Of SigLIP so400m; a checkpoint's tensors do not tell how they are cut into heads."""
-
-
-def siglip_so400m() -> SiglipVisionConfig:
-    """SigLIP so400m patch14 384 without its 27th layer, which the published models leave out."""
-    return siglip(width=1152, mlp_width=4304, layers=26, heads=16, image_size=384, patch_size=14)
-
-
-def siglip(
-    *, width: int, mlp_width: int, layers: int, heads: int, image_size: int, patch_size: int
-) -> SiglipVisionConfig:
-    """A SigLIP vision encoder without a pooling head."""
-    return SiglipVisionConfig(
-        hidden_size=width,
-        intermediate_size=mlp_width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        image_size=image_size,
-        patch_size=patch_size,
-        hidden_act="gelu_pytorch_tanh",
-        layer_norm_eps=1e-6,
-        vision_use_head=False,
-    )
+from vica.attention import check_scores
+from vica.budget import AVERAGE, BILINEAR, Branch
+from vica.config import ViCA2Config, ViCAConfig
+from vica.errors import InputError
+from vica.images import grid_of, unpadded
+from vica.merging import HIERA_PIXELS, Visual
+from vica.preprocessing import hiera_pixels_on_device, siglip_values
 
 
-def hiera_tiny() -> Sam2HieraDetConfig:
-    """SAM 2.1 Hiera tiny."""
-    return hiera(
-        width=96, heads=1, blocks=(1, 2, 7, 2), globals_=(5, 7, 9), window=(8, 4, 14, 7), grid=7
-    )
+class HieraTower(Sam2HieraDetModel):
+    """Hiera's trunk, without the neck that SAM 2 puts on top of it."""
+
+    def stages(self, pixels_FCHW: torch.Tensor, last: int = 4) -> list[torch.Tensor]:
+        """The maps [F, H, W, D] after stages 1 to `last`; later blocks are not computed."""
+        hidden_FHWD = self.patch_embed(pixels_FCHW)
+        hidden_FHWD = hidden_FHWD + self._get_pos_embed(hidden_FHWD.shape[1:3])
+        maps: list[torch.Tensor] = []
+        for index, block in enumerate(self.blocks):
+            hidden_FHWD = block(hidden_FHWD)
+            if index in self.stage_ends:
+                maps.append(hidden_FHWD)
+            if len(maps) == last:
+                break
+        return maps
+
+    def forward(self, pixels_FCHW: torch.Tensor, stage: int = 4) -> torch.Tensor:
+        """Features [F, L, D] of one stage, row by row, in the encoder's own dtype."""
+        return self.stages(pixels_FCHW, stage)[-1].flatten(1, 2)
 
 
-def hiera_small() -> Sam2HieraDetConfig:
-    """SAM 2.1 Hiera small."""
-    return hiera(
-        width=96, heads=1, blocks=(1, 2, 11, 2), globals_=(7, 10, 13), window=(8, 4, 14, 7), grid=7
-    )
+class SiglipTower(SiglipVisionModel):
+    """SigLIP as the published models use it: what its last layer puts out, not normalised.
 
-
-def hiera_base_plus() -> Sam2HieraDetConfig:
-    """SAM 2.1 Hiera base-plus, the encoder of the published ViCA2 models."""
-    return hiera(
-        width=112, heads=2, blocks=(2, 3, 16, 3), globals_=(12, 16, 20), window=(8, 4, 14, 7)
-    )
-
-
-def hiera_large() -> Sam2HieraDetConfig:
-    """SAM 2.1 Hiera large."""
-    return hiera(
-        width=144,
-        heads=2,
-        blocks=(2, 6, 36, 4),
-        globals_=(23, 33, 43),
-        window=(8, 4, 16, 8),
-        grid=7,
-    )
-
-
-def hiera(
-    *,
-    width: int,
-    heads: int,
-    blocks: Sequence[int],
-    globals_: Sequence[int],
-    window: Sequence[int],
-    grid: int = 14,
-    image_size: int = 1024,
-) -> Sam2HieraDetConfig:
-    """A Hiera that doubles its width and heads, and halves its map, at each of its four stages.
-
-    `blocks` and `window` are per stage, `globals_` the blocks that attend globally, `grid` the
-    side of the position embedding's background map.
+    The published checkpoints hold 26 of 27 layers and a `post_layernorm` that is never applied.
     """
-    return Sam2HieraDetConfig(
-        hidden_size=width,
-        num_attention_heads=heads,
-        blocks_per_stage=list(blocks),
-        embed_dim_per_stage=[width << stage for stage in range(len(blocks))],
-        num_attention_heads_per_stage=[heads << stage for stage in range(len(blocks))],
-        window_size_per_stage=list(window),
-        global_attention_blocks=list(globals_),
-        window_positional_embedding_background_size=[grid, grid],
-        image_size=[image_size, image_size],
-    )
+
+    def forward(self, pixels_FCHW: torch.Tensor) -> torch.Tensor:
+        """Features [F, L, D] in row-major order of the patches, in the encoder's own dtype."""
+        embeds_FLD = self.embeddings(pixels_FCHW)
+        features_FLD: torch.Tensor = self.encoder(inputs_embeds=embeds_FLD).last_hidden_state
+        return features_FLD
 
 
-PUBLISHED_HIERA = {
-    "tiny": hiera_tiny,
-    "small": hiera_small,
-    "base-plus": hiera_base_plus,
-    "large": hiera_large,
-}
+SHRINK_ABOVE = 1.1
+"""Maps are shrunk to the area of `max_tiles` tiles when their side is this much too long."""
+
+
+def projector(width_in: int, width_out: int) -> nn.Sequential:
+    """Linear, exact GELU, linear (`mlp2x_gelu`)."""
+    return nn.Sequential(nn.Linear(width_in, width_out), nn.GELU(), nn.Linear(width_out, width_out))
+
+
+def pool(features_FLD: Tensor, branch: Branch) -> Tensor:
+    """Square maps of features, pooled as `branch` says: [F, pooled, pooled, D]."""
+    frames, _, width = features_FLD.shape
+    map_FHWD = features_FLD.view(frames, branch.side, branch.side, width)
+    if branch.stride == 1:
+        return map_FHWD
+    # Not made contiguous: torch's bilinear kernel for channels that lie together is the faster.
+    map_FDHW = map_FHWD.permute(0, 3, 1, 2)
+    if branch.mode == BILINEAR:
+        size = (branch.pooled, branch.pooled)
+        pooled_FDHW = functional.interpolate(map_FDHW, size=size, mode="bilinear")
+    elif branch.mode == AVERAGE:
+        pooled_FDHW = functional.avg_pool2d(map_FDHW, branch.stride)
+    else:
+        pooled_FDHW = functional.max_pool2d(map_FDHW, branch.stride)
+    return pooled_FDHW.permute(0, 2, 3, 1)
+
+
+def rows(map_FHWD: Tensor, newline_D: Tensor) -> Tensor:
+    """Tokens [N, D] in the order frame, row, column, with the newline after each row."""
+    frames, height, _, width = map_FHWD.shape
+    newline_FHWD = newline_D.to(map_FHWD).expand(frames, height, 1, width)
+    return torch.cat([map_FHWD, newline_FHWD], dim=2).flatten(0, 2)
+
+
+def image_tokens(
+    features_TLD: Tensor,
+    newline_D: Tensor,
+    *,
+    grid: tuple[int, int],
+    image_size: tuple[int, int],
+    max_tiles: int,
+) -> Tensor:
+    """Tokens [N, D] of an image: the whole in small, then its tiles as one map, row by row.
+
+    `features_TLD` holds the whole image first, then `grid` = (rows, columns) tiles; `image_size`
+    is the original (height, width). The letterbox around the tiled image is cut away, and a map
+    larger than `max_tiles` tiles is shrunk. A lone first entry is followed by one newline.
+    """
+    base_LD, tiles_TLD = features_TLD[0], features_TLD[1:]
+    if len(tiles_TLD) == 0:
+        return torch.cat([base_LD, newline_D.to(base_LD)[None]])
+    side = math.isqrt(len(base_LD))
+    map_HWD = _joined(tiles_TLD, grid, side)
+    row, column = unpadded((map_HWD.shape[0], map_HWD.shape[1]), image_size)
+    map_HWD = map_HWD[row, column]
+    height, width = map_HWD.shape[:2]
+    times = math.sqrt(height * width / (max_tiles * side**2))
+    if times > SHRINK_ABOVE:
+        size = (int(height // times), int(width // times))
+        map_1DHW = map_HWD.permute(2, 0, 1)[None].contiguous()
+        map_HWD = functional.interpolate(map_1DHW, size=size, mode="bilinear")[0].permute(1, 2, 0)
+    return torch.cat([base_LD, rows(map_HWD[None], newline_D)])
+
+
+def _joined(tiles_TLD: Tensor, grid: tuple[int, int], side: int) -> Tensor:
+    """Tiles, in row-major order, as one map [rows x side, columns x side, D]."""
+    down, across = grid
+    tiles = tiles_TLD.view(down, across, side, side, -1)
+    return tiles.permute(0, 2, 1, 3, 4).reshape(down * side, across * side, -1)
+
+
+FRAMES_AT_ONCE = 8
+"""Frames that an encoder sees in one go, which bounds its memory. Hiera base-plus attends in 1,024
+windows of 4 heads a frame, and CUDA's attention takes 65,535 of them at a time."""
+
+
+class ViCAModel(Qwen2Model):
+    """SigLIP, its projector, the newline that ends each row of a map, and Qwen2's layers."""
+
+    config: ViCAConfig
+    config_class = ViCAConfig
+    frames_at_once: int = FRAMES_AT_ONCE
+
+    def __init__(self, config: ViCAConfig) -> None:
+        super().__init__(config)
+        self.vision_tower = SiglipTower(config.siglip)
+        self.mm_projector = projector(config.siglip.hidden_size, config.hidden_size)
+        self.image_newline = nn.Parameter(
+            torch.randn(config.hidden_size) * config.hidden_size**-0.5
+        )
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(self, *args: Any, **options: Any) -> BaseModelOutputWithPast:
+        """Qwen2's own; raises BudgetError for more tokens than `eager` attention can take."""
+        embeds_BLD = options.get("inputs_embeds")
+        if embeds_BLD is not None:
+            check_scores(self.config, *embeds_BLD.shape[:2])
+        found: BaseModelOutputWithPast = super().forward(*args, **options)
+        return found
+
+    def encode(self, visual: Visual) -> Tensor:
+        """The tokens [N, D] that stand for a video or an image."""
+        features = [
+            self.mm_projector(self.vision_tower(part))
+            for part in self._parts(visual.pixels_FCHW, self.vision_tower, siglip_values)
+        ]
+        features_FLD = torch.cat(features)
+        if visual.image_size is None:
+            branch = self.config.layout.semantic
+            return rows(pool(features_FLD, branch), self.image_newline)
+        return image_tokens(
+            features_FLD,
+            self.image_newline,
+            grid=grid_of(visual.image_size, self.config.pinpoints, self.config.siglip_size),
+            image_size=visual.image_size,
+            max_tiles=self.config.max_tiles,
+        )
+
+    def _parts(
+        self, pixels_FCHW: Tensor, tower: nn.Module, made: Callable[[Tensor], Tensor]
+    ) -> Iterator[Tensor]:
+        """Pixels in portions, where and as what the encoder computes; `made` of uint8."""
+        weight = next(tower.parameters())
+        for part_FCHW in torch.split(pixels_FCHW.to(weight.device), self.frames_at_once):
+            ready = made(part_FCHW) if part_FCHW.dtype == torch.uint8 else part_FCHW
+            yield ready.to(weight.dtype)
+
+
+class ViCA2Model(ViCAModel):
+    """ViCA and, after its tokens, those of Hiera through a projector of their own."""
+
+    config: ViCA2Config
+    config_class = ViCA2Config
+
+    def __init__(self, config: ViCA2Config) -> None:
+        super().__init__(config)
+        self.sam_tower = HieraTower(config.hiera)
+        self.sam_projector = projector(config.hiera_width, config.hidden_size)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def encode(self, visual: Visual) -> Tensor:
+        """The tokens [N, D]: all semantic ones, then all spatial ones."""
+        return torch.cat([super().encode(visual), self.encode_spatial(visual)])
+
+    def encode_spatial(self, visual: Visual) -> Tensor:
+        """Hiera's tokens; an image's are not pooled."""
+        if visual.hiera_pixels_FCHW is None:
+            raise InputError(f"ViCA2 needs {HIERA_PIXELS} too: pass all the processor gave")
+        config = self.config
+        features = [
+            self.sam_projector(self.sam_tower(part, config.hiera_stage))
+            for part in self._parts(visual.hiera_pixels_FCHW, self.sam_tower, self._hiera_pixels)
+        ]
+        whole = Branch(side=config.hiera_side, stride=1)
+        branch = config.spatial if visual.image_size is None else whole
+        return rows(pool(torch.cat(features), branch), self.image_newline)
+
+    def _hiera_pixels(self, frames_FCHW: Tensor) -> Tensor:
+        return hiera_pixels_on_device(frames_FCHW.movedim(1, -1), self.config.hiera_size)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from vica import Predictor, ViCA, ViCA2Config, ViCAProcessor
+from vica.answering import both_ways
 from vica.attention import attend_in_parts, attend_prefix
 from vica.chat import prompt, video_question
+from vica.config import vica2_7b, vica2_tiny
 from vica.modeling import MODELS
-from vica.sameness import both_ways
-from vica.sizes import vica2_7b, vica2_tiny
 from vica.tiny import byte_tokenizer, ids_of
 
 from vicabench.adapters.vica import ViCAAdapter

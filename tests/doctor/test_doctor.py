@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from vica.sizes import vica2_7b, vica_7b
+from vica.config import vica2_7b, vica_7b
 from vica.training.skeleton import skeleton
 
 from benchmarks.operations import floor

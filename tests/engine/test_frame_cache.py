@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vica.decoders import Sample, Taken, decode_in_order
-from vica.packets import Facts
-from vica.video import DECODERS, Frames, read_frames
+from vica.containers import Facts
+from vica.video import DECODERS, Frames, Sample, Taken, decode_in_order, read_frames
 
 from tests.videos import write_clip
 from vicabench.engine.cached import read_video

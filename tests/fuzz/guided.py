@@ -14,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["vicabench", "vica.thinking"]):
+with atheris.instrument_imports(include=["vicabench", "vica.chat"]):
     from vicabench.errors import UserError
     from vicabench.grading.protocols import PROTOCOLS, find_protocol
     from vicabench.grading.reasoning import reasoned

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
-from vica.config import ViCAConfig
+from vica.config import ViCAConfig, hiera, siglip
+from vica.merging import Visual
 from vica.modeling import MODELS, ViCA
 from vica.preprocessing import siglip_pixels
 from vica.processing import ViCAProcessor
-from vica.towers import hiera, siglip
-from vica.visuals import Visual
 
 GOLDENS = Path(__file__).parent.parent / "goldens"
 FAMILIES = {"vica": "llava_qwen", "vica2": "vica_qwen"}

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from vica.budget import Branch, Layout
+from vica.config import vica2_7b, vica2_tiny, vica_7b
 from vica.errors import BudgetError
 from vica.processing import ViCAProcessor
-from vica.sizes import vica2_7b, vica2_tiny, vica_7b
 from vica.tiny import byte_tokenizer, random_model
 
 

@@ -14,15 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from vica.chat import prompt, video_question
-from vica.config import ViCA2Config, ViCAConfig
+from vica.checkpoint import completed
+from vica.config import ViCA2Config, ViCAConfig, hiera_large, vica2_tiny
 from vica.errors import CheckpointError
-from vica.inference import completed
 from vica.loading import load_config, load_model, load_processor
 from vica.modeling import ViCA, ViCA2
-from vica.names import published_name
-from vica.sizes import vica2_tiny
+from vica.tensors import published_name
 from vica.tiny import random_model, write_tiny_checkpoint
-from vica.towers import hiera_large
 
 from tests.vica.published import GOLDENS, Golden, towers
 

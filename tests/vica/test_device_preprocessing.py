@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from vica.device_preprocessing import hiera_pixels_on_device, siglip_pixels_on_device
-from vica.preprocessing import IMAGENET_STD, hiera_pixels, siglip_pixels
+from vica.preprocessing import (
+    IMAGENET_STD,
+    hiera_pixels,
+    hiera_pixels_on_device,
+    siglip_pixels,
+    siglip_pixels_on_device,
+)
 from vica.video import read_frames
 
 from tests.vica.published import Golden
@@ -59,7 +64,7 @@ def test_both_encoders_get_the_same_frames_of_a_video(
 LITTLE = """
 import resource
 import torch
-from vica.device_preprocessing import hiera_pixels_on_device
+from vica.preprocessing import hiera_pixels_on_device
 
 torch.set_num_threads(1)
 frames_FHWC = torch.zeros(128, 480, 640, 3, dtype=torch.uint8)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from vica.budget import Branch
-from vica.fusion import pool
 from vica.loading import load_model, load_processor
+from vica.merging import Visual
 from vica.modeling import ViCA
+from vica.towers import pool
 from vica.training.prefix_attention import SHARED_PREFIX
-from vica.visuals import Visual
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 DTYPES = [torch.float32, torch.bfloat16]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from vica.errors import CheckpointError
-from vica.hiera import HieraTower
 from vica.loading import load_hiera
 from vica.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from vica.towers import HieraTower
 
 from tests.vica.published import FEATURES, GOLDENS, Golden, hiera_config
 

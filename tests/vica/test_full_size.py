@@ -5,11 +5,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from vica.config import ViCAConfig
+from vica.config import ViCAConfig, hiera_large, vica2_7b, vica_7b
 from vica.modeling import MODELS, ViCA
-from vica.names import our_name, published_name
-from vica.sizes import vica2_7b, vica_7b
-from vica.towers import hiera_large
+from vica.tensors import our_name, published_name
 
 from tests.vica.published import GOLDENS
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from vica.budget import Branch
-from vica.fusion import pool
+from vica.towers import pool
 
 
 class Resizes(TorchDispatchMode):

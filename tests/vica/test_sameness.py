@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from vica import Predictor
+from vica.answering import both_ways
 from vica.chat import prompt, vsi_bench_question
-from vica.sameness import both_ways
 
 from tests.vica.published import Golden
 

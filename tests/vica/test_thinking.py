@@ -1,7 +1,7 @@
 """Thinking replies in both spellings, whole and in part."""
 
 import pytest
-from vica.thinking import ThinkingReply, split_reply
+from vica.chat import ThinkingReply, split_reply
 
 MARKED = (
     "<|im_start|>think\nTwo by the wall.\n\n<|im_start|>response\nThere are two.\n\n"

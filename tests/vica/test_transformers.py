@@ -39,7 +39,7 @@ def ask(text: str) -> str:
 
 def test_a_module_of_ours_may_be_the_first_to_import_transformers() -> None:
     script = (
-        "import vica.towers\n"
+        "import vica.config\n"
         "from vica import ViCA2, ViCA2Config\n"
         "from transformers import AutoModelForImageTextToText as Auto\n"
         "assert Auto._model_mapping[ViCA2Config] is ViCA2\n"

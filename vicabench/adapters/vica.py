@@ -17,15 +17,13 @@ from typing import Any, ClassVar
 
 from transformers.utils.logging import disable_progress_bar
 from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
-from vica.answering import describe
-from vica.chat import prompt, time_instruction, video_question, vsi_bench_question
-from vica.decoding import greedy_settings
+from vica.answering import both_ways, describe
+from vica.chat import prompt, split_reply, time_instruction, video_question, vsi_bench_question
+from vica.continuing import greedy_settings
 from vica.errors import InputError
 from vica.hub import MODEL_TYPES
-from vica.memory import is_memory_error, release
-from vica.sameness import both_ways
-from vica.thinking import split_reply
-from vica.visuals import Visual
+from vica.merging import Visual
+from vica.predictor import is_memory_error, release
 
 from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.devices import device_of, dtype_of, name_of, shown

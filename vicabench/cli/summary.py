@@ -6,8 +6,8 @@ from typing import Any
 
 from vica import ViCA2Config, ViCAConfig, load_config
 from vica.budget import Layout
+from vica.config import SIZES
 from vica.hub import MODEL_TYPES
-from vica.sizes import SIZES
 
 from vicabench.adapters.checkpoints import local_folder
 from vicabench.errors import ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vica.thinking import split_reply
+from vica.chat import split_reply
 
 _NAMES = (
     r"(?:seed:|ant)?think(?:ing)?|thoughts?|(?:re|over)think(?:ing)?|reason|reasoning|analysis"

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from vica.chat import IGNORED, PLACEHOLDER_ID
 from vica.errors import InputError
+from vica.merging import Visual, stacked
 from vica.segments import PADDING, segment_ids
-from vica.visuals import Visual, stacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def collate(sequences: Sequence[Sequenced], *, loss_group: int, pad: int) -> dic
     `input_ids` and `segments` [B, S]; `sources` [U], indices into their B x S ids; for each
     target its id `targets` [T], its source among the U `source_of` [T], and `sizes` [T]: how
     many targets there are in its group of `loss_group` consecutive conversations, or 1 each if
-    that is 0. `groups` is the number of groups. The rest is what `vica.visuals.stacked` gives.
+    that is 0. `groups` is the number of groups. The rest is what `vica.merging.stacked` gives.
     """
     longest = max(1, *(len(one.ids) for one in sequences))
     ids_BS = torch.full((len(sequences), longest), pad)

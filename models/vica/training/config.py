@@ -239,7 +239,7 @@ class TrainingConfig:
     """One run: `name` of its checkpoints, what it starts from, its data, and how it is trained.
 
     `base` is a folder or the hub id of a checkpoint, `base_revision` the commit of a hub id: a run
-    writes down the one it took. `shape` is the name of its size in `vica.sizes` (`vica2-7b`), from
+    writes down the one it took. `shape` is the name of its size in `vica.config` (`vica2-7b`), from
     which a plan is made while the checkpoint is not there.
     Checkpoints go to the folder `output`. `frames` of each video are shown, with the time of
     each in the text if `time_instruction`.

@@ -9,18 +9,17 @@ from dataclasses import replace
 from torch.utils.data import Dataset
 
 from vica.config import ViCA2Config, ViCAConfig
-from vica.errors import BudgetError
-from vica.fusion import SHRINK_ABOVE
+from vica.errors import BudgetError, counted
 from vica.images import grid_of, unpadded
+from vica.merging import Visual
 from vica.processing import ViCAProcessor
+from vica.towers import SHRINK_ABOVE
 from vica.training.batches import Sample, Sequenced, sequence
 from vica.training.index import Conversations
 from vica.training.masks import labelled
 from vica.training.packing import Pack
 from vica.training.types import VIDEO, Conversation
 from vica.training.videos import UnreadableError, see
-from vica.visuals import Visual
-from vica.wording import counted
 
 TIME_INSTRUCTION, FRAME_TIME = 200, 12
 """More ids than the time instruction has without its times, and than one time has ("1234.56s,")."""

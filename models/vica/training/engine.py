@@ -17,8 +17,8 @@ from transformers.utils.logging import disable_progress_bar
 from vica.errors import TrainingError
 from vica.hub import family, fetch
 from vica.loading import load_processor
-from vica.memory import is_memory_error
 from vica.modeling import MODELS, ViCA
+from vica.predictor import is_memory_error
 from vica.training.attention import SDPA
 from vica.training.batches import collate
 from vica.training.config import Hardware, TrainingConfig

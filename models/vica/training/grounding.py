@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, rms_norm
 
-from vica.fusion import pool, rows
 from vica.modeling import ViCA2
 from vica.segments import positions, segment_ids, visible
+from vica.towers import pool, rows
 from vica.training.lessons import Lesson, Squares
 
 LAYERS = 3

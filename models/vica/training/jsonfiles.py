@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from vica.errors import DataError
-from vica.pointers import pointer
+from vica.errors import DataError, pointer
 from vica.training.records import RecordError
 
 PORTION = 1 << 20

@@ -15,10 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
-from vica.errors import TrainingError, VicaError
+from vica.errors import TrainingError, VicaError, counted
 from vica.training import plain
 from vica.training.config import TrainingConfig
-from vica.wording import counted
 
 T = TypeVar("T")
 FILE = "config.json"

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vica.errors import DataError
+from vica.merging import Visual
 from vica.processing import ViCAProcessor
 from vica.video import VideoError, read_frames
-from vica.visuals import Visual
 
 FEWEST_PIXELS = 3
 """Of a thing in a square, for the square to show it."""

@@ -16,11 +16,10 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from vica.errors import TrainingError
+from vica.errors import TrainingError, counted
 from vica.training import plain
 from vica.training.config import Limits, Logging
 from vica.training.flops import Cost, peak, seen
-from vica.wording import counted
 
 LOG = "log.jsonl"
 BOARD = "tensorboard"

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.functional import pad
 
-from vica.backbone import ViCA2Model, ViCAModel
 from vica.chat import PLACEHOLDER_ID
 from vica.config import ViCA2Config, ViCAConfig
+from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
 from vica.modeling import ViCA
 from vica.segments import PADDING, block_mask, positions, visible
+from vica.towers import ViCA2Model, ViCAModel
 from vica.training.prefix_attention import SHARED_PREFIX, PrefixMask
-from vica.visuals import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
 
 FLEX = "flex_attention"
 BLOCK = 128

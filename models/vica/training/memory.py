@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vica.config import ViCA2Config, ViCAConfig
+from vica.errors import counted
 from vica.training.config import Hardware, LearningRates
 from vica.training.operations import PackShape, head_width
 from vica.training.parts import learning_rate
 from vica.training.skeleton import PartCount
-from vica.wording import counted
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 LIVE = 1_000_000_000

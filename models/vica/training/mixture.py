@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vica.errors import DataError
+from vica.errors import DataError, counted
 from vica.training import jsonfiles, parquetfiles
 from vica.training.config import Mixture
 from vica.training.index import ROW, Conversations, File, hashed, is_there
 from vica.training.records import RecordError, conversation
 from vica.training.sources import Part, drawn, parts
-from vica.wording import counted
 
 ROWS_AT_ONCE = 4096
 SHOWN = 5

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from vica.sdpa import sdpa
+from vica.attention import sdpa
 from vica.segments import PREFIX, visible
 
 SHARED_PREFIX = "shared_prefix"

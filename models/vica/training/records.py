@@ -22,9 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vica.chat import PLACEHOLDER, SYSTEM
-from vica.errors import VicaError
+from vica.errors import VicaError, counted
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
-from vica.wording import counted
 
 Turns = tuple[tuple[str, str], ...]
 Media = tuple[Kind, Any]

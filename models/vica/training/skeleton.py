@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 
 from vica.checkpoint import configured
-from vica.config import ViCAConfig
+from vica.config import SIZES, ViCAConfig
 from vica.errors import CheckpointError, RecipeError
 from vica.hub import fetch
 from vica.modeling import MODELS, ViCA
-from vica.sizes import SIZES
 from vica.tiny import FAMILY_NAMES
 from vica.training.config import LearningRates, TrainingConfig
 from vica.training.parts import PARTS, learning_rate, part_of

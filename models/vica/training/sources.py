@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vica.errors import CheckpointError, DataError, RecipeError
+from vica.errors import CheckpointError, DataError, RecipeError, an, counted
 from vica.hub import download
 from vica.training.config import Mixture, Source
 from vica.training.onevision import SUBSETS
-from vica.wording import an, counted
 
 FOLDERS = {"vica": ("base", "complex"), "vica-base": ("base",)}
 """The parts of ViCA-322K that a format reads."""

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from vica.config import vica2_rooms
 from vica.errors import CheckpointError
 from vica.modeling import ViCA2
-from vica.sizes import vica2_rooms
 from vica.tiny import ids_of, phrase_tokenizer
 from vica.training.grounding import LAYERS
 from vica.training.saving import whole

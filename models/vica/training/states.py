@@ -23,7 +23,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError
-from vica.memory import is_memory_error
+from vica.predictor import is_memory_error
 from vica.training.resume import Start
 from vica.training.saving import RECORD, newest_last, read_record
 

@@ -20,9 +20,9 @@ from PIL import Image
 
 from vica.chat import IGNORED, PLACEHOLDER, time_instruction
 from vica.config import ViCA2Config, ViCAConfig
-from vica.errors import DataError, RecipeError
-from vica.fusion import image_tokens
+from vica.errors import DataError, RecipeError, counted
 from vica.images import Size, grid_of
+from vica.towers import image_tokens
 from vica.training import imagefiles, parquetfiles
 from vica.training.config import Source, TrainingConfig
 from vica.training.index import Conversations
@@ -31,7 +31,6 @@ from vica.training.mixture import Progress, conversations
 from vica.training.operations import PackShape
 from vica.training.sources import drawn
 from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
-from vica.wording import counted
 
 SAMPLE = 256
 """Conversations, and packs, whose lengths are averaged."""

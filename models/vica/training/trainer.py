@@ -16,7 +16,7 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 
-from vica.errors import TrainingError
+from vica.errors import TrainingError, counted
 from vica.modeling import ViCA
 from vica.training import disk, saving, states
 from vica.training.config import TrainingConfig
@@ -30,7 +30,6 @@ from vica.training.skeleton import counts
 from vica.training.together import from_first
 from vica.training.workers import explained
 from vica.training.zero import check_buffers
-from vica.wording import counted
 
 WEIGHTS = "trained.safetensors"
 """The trained weights in the precision of the optimizer, in a state."""

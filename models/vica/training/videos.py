@@ -13,11 +13,11 @@ from PIL import Image
 
 from vica.chat import time_instruction
 from vica.errors import DataError, VicaError
+from vica.merging import Visual
 from vica.processing import ViCAProcessor
 from vica.training import imagefiles, parquetfiles
 from vica.training.types import VIDEO, Conversation
 from vica.video import VideoError, read_frames
-from vica.visuals import Visual
 
 
 class UnreadableError(VicaError):

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vica.config import ViCA2Config, ViCAConfig
-from vica.errors import TrainingError, VicaError
-from vica.memory import is_memory_error
+from vica.errors import TrainingError, VicaError, counted
+from vica.predictor import is_memory_error
 from vica.processing import FLOAT
 from vica.training.config import TrainingConfig
 from vica.training.disk import gigabytes
 from vica.training.operations import PackShape
 from vica.training.survey import Shown
-from vica.wording import counted
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
 AHEAD = 2

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from vica.errors import DataError
 from vica.loading import load_model, load_processor
+from vica.merging import HIERA_PIXELS, PIXELS, parted
 from vica.tiny import write_tiny_checkpoint
 from vica.training.batches import collate
 from vica.training.config import Format, Mixture, Source
@@ -31,7 +32,6 @@ from vica.training.records import conversation
 from vica.training.sources import read_mixture
 from vica.training.videos import UnreadableError, read_image, see
 from vica.video import read_frames
-from vica.visuals import HIERA_PIXELS, PIXELS, parted
 
 from tests.vica.published import GOLDENS, Golden
 from tests.videos import write_clip

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from vica.config import vica2_tiny
 from vica.modeling import ViCA2
-from vica.sizes import vica2_tiny
 from vica.training.config import LearningRates, Optimizer
 from vica.training.groups import parameter_groups
 from vica.training.muon import MuonAdamW, orthogonal

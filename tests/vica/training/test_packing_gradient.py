@@ -16,15 +16,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 from vica.chat import IGNORED, Turn, labelled, time_instruction
+from vica.config import SIZES
+from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
-from vica.sizes import SIZES
 from vica.tiny import byte_tokenizer, ids_of, random_model
 from vica.training.batches import Sample, collate, sequence
 from vica.training.dataset import visual_tokens
 from vica.training.loss import PackLoss
 from vica.training.prefix_attention import SHARED_PREFIX
-from vica.visuals import Visual
 
 TOLERANCE = 1e-10
 INSTRUCTION = time_instruction(9.5, [0.0, 4.75, 9.5])

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from vica.config import vica2_7b, vica2_tiny, vica_7b
 from vica.errors import DataError, RecipeError
 from vica.modeling import ViCA
-from vica.sizes import vica2_7b, vica2_tiny, vica_7b
 from vica.tiny import random_model, write_tiny_checkpoint
 from vica.training.config import Mixture, Source, TrainingConfig
 from vica.training.dryrun import dry_run

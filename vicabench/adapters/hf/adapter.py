@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from transformers.utils.logging import disable_progress_bar
 from vica.errors import MemoryShortError
-from vica.memory import is_memory_error, release
+from vica.predictor import is_memory_error, release
 
 from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.devices import name_of, shown

@@ -21,10 +21,9 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig
 from transformers.cache_utils import DynamicLayer
-from vica.encoded import common
 from vica.errors import BudgetError, InputError
 from vica.generation import settled
-from vica.stopwatch import Stopwatch
+from vica.predictor import Stopwatch, common
 
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
 from vicabench.text import counted
