@@ -17,7 +17,6 @@ import numpy as np
 from vica.config import vica2_7b
 from vica.processing import ViCAProcessor
 from vica.tiny import byte_tokenizer, write_tiny_checkpoint
-from vica.training.batches import collate
 from vica.training.config import (
     Batch,
     Hardware,
@@ -28,9 +27,9 @@ from vica.training.config import (
     Source,
     TrainingConfig,
 )
-from vica.training.dataset import PackDataset
-from vica.training.engine import train
-from vica.training.mixture import conversations
+from vica.training.dataset import PackDataset, collate
+from vica.training.index import conversations
+from vica.training.run import train
 
 FILMS, FPS, SECONDS = 4, 1, 70
 """Of ViCA-322K films are stored at one frame a second."""

@@ -30,11 +30,10 @@ from vica.config import vica2_7b, vica2_tiny
 from vica.merging import Visual
 from vica.modeling import ViCA2
 from vica.tiny import byte_tokenizer, ids_of
-from vica.training.attention import attention_of
-from vica.training.batches import Sample, collate, sequence
 from vica.training.config import Batch, Hardware, LearningRates
-from vica.training.groups import freeze, rest
-from vica.training.loss import PackLoss
+from vica.training.dataset import Sample, collate, sequence
+from vica.training.loss import PackLoss, attention_of
+from vica.training.optimizer import freeze, rest
 
 SHARED, QUESTION, ANSWER, VISUAL = 480, 45, 15, 22_144
 """Ids of the system turn and the time instruction, and of a conversation's own turns: about what a

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from vica.training.config import Mixture, Source
-from vica.training.mixture import conversations
+from vica.training.index import conversations
 from vica.training.recipes import recipe
 
 from tests import hub as hubs

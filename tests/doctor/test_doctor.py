@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from vica.config import vica2_7b, vica_7b
-from vica.training.skeleton import skeleton
+from vica.training.cost import skeleton
 
 from benchmarks.operations import floor
 from tests.support import Vicabench

@@ -13,9 +13,9 @@ from vica.errors import VicaError
 from vica.tensors import shapes
 from vica.tiny import write_tiny_checkpoint
 from vica.training.config import Mixture, Source
-from vica.training.mixture import conversations
-from vica.training.overrides import changed, names
+from vica.training.index import conversations
 from vica.training.recipes import RECIPES
+from vica.training.settings import changed, names
 from vica.training.sources import read_mixture
 
 from tests.datasets.toy import zipped

@@ -16,7 +16,7 @@ from vica.loading import load_model, load_processor
 from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.towers import pool
-from vica.training.prefix_attention import SHARED_PREFIX
+from vica.training.loss import SHARED_PREFIX
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 DTYPES = [torch.float32, torch.bfloat16]

@@ -11,7 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.overrides import TorchFunctionMode
 from vica.errors import BudgetError
 from vica.loading import load_model
-from vica.training.prefix_attention import SHARED_PREFIX
+from vica.training.loss import SHARED_PREFIX
 
 
 class Asked(TorchFunctionMode):

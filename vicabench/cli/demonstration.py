@@ -62,7 +62,7 @@ class Demonstration:
 
 def demonstrate(demo: Demonstration) -> None:
     """Take every step that is not yet taken, telling those that are commands."""
-    import_module("vica.training.engine")  # what is not installed is said before rooms are built
+    import_module("vica.training.run")  # what is not installed is said before rooms are built
     terminal = console(stderr=True)
     base = _base(demo, terminal)
     rooms = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
@@ -115,9 +115,9 @@ def _test_rooms(demo: Demonstration, tell: Tell) -> None:
 
 
 def _train(demo: Demonstration, base: Path) -> None:
-    from vica.training.engine import train
-    from vica.training.recipes_rooms import rooms
-    from vica.training.saving import newest_last
+    from vica.training.checkpoints import newest_last
+    from vica.training.recipes import rooms
+    from vica.training.run import train
 
     if not (demo.out / demo.name / CONFIG).exists():
         begun = newest_last(demo.out, demo.name)

@@ -16,10 +16,9 @@ SEED = 7
 
 def make_base(folder: Path, terminal: Console) -> Path:
     """The checkpoint that exercises give, from one that knows nothing."""
-    from vica.training.engine import train
-    from vica.training.pretraining import Pretraining, pretrain
-    from vica.training.recipes_rooms import BASE, rooms_exercises
-    from vica.training.starting import write_start
+    from vica.training.pretraining import Pretraining, pretrain, write_start
+    from vica.training.recipes import BASE, rooms_exercises
+    from vica.training.run import train
 
     start, data, taught = folder / "start", folder / "train", folder / "lessons"
     training_rooms(data, ROOMS, terminal)

@@ -84,7 +84,7 @@ def command(
 
             print_plan(config)
         else:
-            from vica.training.engine import train
+            from vica.training.run import train
 
             from vicabench.cli.training_data import check_made
             from vicabench.screen import echo
@@ -116,8 +116,8 @@ def _config(
     name: str | None, data: Path | None, media: Path | None, settings: list[str]
 ) -> TrainingConfig:
     """The recipe with what was asked to be changed, and the data where `data fetch` put it."""
-    from vica.training.overrides import changed
     from vica.training.recipes import recipe
+    from vica.training.settings import changed
 
     from vicabench.cli.training_data import placed, with_data
 

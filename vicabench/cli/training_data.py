@@ -51,7 +51,7 @@ def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
 
 def check_made(config: TrainingConfig) -> None:
     """ConfigError where the rooms of `vica2-rooms` are to be trained on and were never made."""
-    from vica.training.recipes_rooms import DATA
+    from vica.training.recipes import DATA
 
     if any(source.path == DATA for source in config.mixture.sources) and not Path(DATA).exists():
         raise ConfigError(

@@ -9,10 +9,10 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 from vica.hub import MODEL_TYPES
+from vica.training.checkpoints import shares
 from vica.training.config import TrainingConfig
-from vica.training.disk import free, gigabytes
+from vica.training.cost import free, gigabytes
 from vica.training.dryrun import DryRun, dry_run
-from vica.training.saving import shares
 
 from vicabench.screen import console, echo
 from vicabench.text import counted

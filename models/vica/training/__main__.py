@@ -14,8 +14,8 @@ from typing import NoReturn
 from torch import distributed
 
 from vica.errors import TrainingError, VicaError
-from vica.training.engine import train
 from vica.training.launching import is_told, read_config, tell
+from vica.training.run import train
 
 
 def main() -> int:

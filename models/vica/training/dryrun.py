@@ -8,21 +8,25 @@ from dataclasses import dataclass
 
 from vica.checkpoint import read_tokenizer
 from vica.config import ViCAConfig
-from vica.training import memory, operations
+from vica.training import cost, flops
+from vica.training.checkpoints import milestones
 from vica.training.config import TrainingConfig
-from vica.training.disk import Load, Sizes, load, sizes
-from vica.training.memory import Held
-from vica.training.mixture import Progress
-from vica.training.saving import milestones
-from vica.training.skeleton import (
+from vica.training.cost import (
+    Held,
+    Load,
     PartCount,
+    Sizes,
     architecture,
     checkpoint_folder,
     counts,
+    load,
+    pixels,
+    shared_bytes,
+    sizes,
     skeleton,
 )
-from vica.training.survey import Survey, survey
-from vica.training.workers import pixels, shared_bytes
+from vica.training.data_estimate import Survey, survey
+from vica.training.index import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ class DryRun:
 def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryRun:
     """Plan a run without doing any of it; the checkpoint and the data are used if they are here.
 
-    `progress` is that of `vica.training.mixture.conversations`.
+    `progress` is that of `vica.training.index.conversations`.
     Raises RecipeError, DataError, CheckpointError or BudgetError for what could not be run.
     """
     shape = architecture(config)
@@ -100,14 +104,14 @@ def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryR
         at_hand=folder is not None,
         parts=parts,
         data=data,
-        flops_per_pack=operations.of_pack(
+        flops_per_pack=flops.of_pack(
             shape,
-            operations.encoders(model),
+            flops.encoders(model),
             data.shape,
             rates,
             checkpointing=hardware.gradient_checkpointing,
         ),
-        held=memory.held(shape, parts, hardware, rates, data.shape, config.batch.packs_per_device),
+        held=cost.held(shape, parts, hardware, rates, data.shape, config.batch.packs_per_device),
         sizes=sizes(parts, hardware),
         shared=shared_bytes(config, pixels(shape, data.shape)),
     )

@@ -1,37 +1,88 @@
-"""What comes before conversations: a small model learns to see, and to find what a word means.
-
-The large models start from encoders that captions and masks have trained, and from a language
-model that read the web. A toy starts from nothing, and from answers alone it would take long to
-find that there is something to look at. So it first takes lessons (`vica.training.lessons`) in
-what films show, all at once:
-
-- as SigLIP: a sigmoid for each square of a frame and each word, of the square's token and the
-  word's embedding; and again after the first layers of the language model, lest they forget it;
-- where things are: for each of them in a square, distance and bearing, from the square's token;
-- when: after the first layer a visual token must tell its frame, in directions that are given, so
-  that the frame is a good part of the vector and not a trace of it;
-- a question of one word: after some layers, what the film tells of the word;
-- and vectors must stay short, a mean square of 4, or the layers to come could add nothing to them.
-
-Nothing of it stays but the weights: what reads the tokens is thrown away.
-
-Shapes: B films, F frames, Z squares of a frame, C words, P positions of a film, D width.
-"""
+"""The stage before conversations: a small model learns to see and to name, from exact geometry."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, rms_norm
 
+from vica.errors import DataError
+from vica.merging import Visual
 from vica.modeling import ViCA2
+from vica.processing import ViCAProcessor
 from vica.segments import positions, segment_ids, visible
 from vica.towers import pool, rows
-from vica.training.lessons import Lesson, Squares
+from vica.video import VideoError, read_frames
+
+FEWEST_PIXELS = 3
+"""Of a thing in a square, for the square to show it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Squares:
+    """What is in each square: `shows` [F, Z, C] is 0 or 1, `where` [F, Z, C, 2] of the largest."""
+
+    shows: Tensor
+    where: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """A film as the encoders see it, and what there is to learn from it."""
+
+    visual: Visual
+    things_FHW: NDArray[np.uint8]
+    category_N: NDArray[np.uint8]
+    where_FN2: NDArray[np.float32]
+    classes_CK: Tensor
+    numbers_CM: Tensor
+    scene_S: Tensor
+
+    def squares(self, side: int, frames: Sequence[int]) -> Squares:
+        """The maps of some frames in `side` x `side` squares."""
+        words = len(self.classes_CK)
+        height, width = self.things_FHW.shape[1:]
+        rows, columns = np.arange(height) * side // height, np.arange(width) * side // width
+        square_P = (rows[:, None] * side + columns).ravel()
+        shows = np.zeros((len(frames), side * side, words), np.float32)
+        where = np.zeros((len(frames), side * side, words, 2), np.float32)
+        for index, frame in enumerate(frames):
+            things_P = self.things_FHW[frame].ravel()
+            most = np.zeros((side * side, words))
+            for thing, word in enumerate(self.category_N):
+                count_Z = np.bincount(square_P[things_P == thing], minlength=side * side)
+                larger_Z = count_Z > most[:, word]
+                most[:, word] = np.maximum(most[:, word], count_Z)
+                where[index, larger_Z, word] = self.where_FN2[frame, thing]
+            shows[index] = most >= FEWEST_PIXELS
+        return Squares(shows=torch.from_numpy(shows), where=torch.from_numpy(where))
+
+
+def read_lesson(file: Path, film: Path, processor: ViCAProcessor, frames: int) -> Lesson:
+    """One lesson and its film; raises DataError naming what cannot be read."""
+    try:
+        shown = read_frames(film, frames)
+        with np.load(file) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return Lesson(
+            visual=processor.video(shown.pixels_THWC),
+            things_FHW=arrays["things"],
+            category_N=arrays["category"],
+            where_FN2=arrays["where"],
+            classes_CK=torch.from_numpy(arrays["classes"].astype(np.int64)),
+            numbers_CM=torch.from_numpy(arrays["numbers"].astype(np.float32)),
+            scene_S=torch.from_numpy(arrays["scene"].astype(np.float32)),
+        )
+    except (OSError, ValueError, KeyError, VideoError) as error:
+        raise DataError(f"{file} and {film}: no lesson can be read: {error}") from error
+
 
 LAYERS = 3
 """A word is answered after so many layers; what shows must be readable after all but the last."""

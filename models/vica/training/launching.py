@@ -1,25 +1,88 @@
-"""Starting a run's processes with torchrun, and handing them its configuration as a file."""
+"""Start the processes of a run with torchrun, and let the first act for all."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import parse_args, run
+
 from vica.errors import TrainingError, VicaError, counted
 from vica.training import plain
 from vica.training.config import TrainingConfig
 
 T = TypeVar("T")
+
+
+def from_first(compute: Callable[[], T]) -> T:
+    """What `compute` gives in the first process, in every process of the run.
+
+    It must be called in all of them, and only the first calls `compute`. Its VicaError is raised
+    there, and in all others as an EchoError, so that none waits for another that has stopped.
+    """
+    state = PartialState()
+    if state.num_processes == 1:
+        return compute()
+    told: list[tuple[T | None, str | None]] = [(None, None)]
+    failed: VicaError | None = None
+    if state.is_main_process:
+        try:
+            told = [(compute(), None)]
+        except VicaError as error:
+            failed, told = error, [(None, str(error))]
+    broadcast_object_list(told)
+    found, problem = told[0]
+    if failed is not None:
+        raise failed
+    if problem is not None:
+        raise EchoError(problem)
+    return found  # type: ignore[return-value]  # None is what was computed, then
+
+
+def main() -> int:
+    """Run `python -m vica.training` on each device; 0 if all of them end well."""
+    devices, *arguments = sys.argv[1:]
+    logging.disable()
+    command = ["--standalone", f"--nproc-per-node={devices}", "-m", "vica.training", *arguments]
+    try:
+        run(parse_args(command))
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            tell(TrainingError(_ended(rank, -failure.exitcode)))
+        return 1
+    except (SignalException, KeyboardInterrupt):
+        return 130
+    return 0
+
+
+def _ended(rank: int, number: int) -> str:
+    advice = ""
+    if number == signal.SIGKILL:
+        advice = "; the machine was probably short of memory"
+    return f"process {rank} of the run was ended by {signal.Signals(number).name}{advice}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+
 FILE = "config.json"
 ERROR_FILE = "VICA_TRAINING_ERROR"
 """The variable that names the file in which the first process to fail says why."""
@@ -46,12 +109,12 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
     output.mkdir(parents=True, exist_ok=True)
     file = output / FILE
     plain.write(file, json.dumps(config.resolved(), indent=2) + "\n")
-    command = [sys.executable, "-P", "-m", "vica.training.processes", str(config.hardware.devices)]
+    command = [sys.executable, "-P", "-m", "vica.training.launching", str(config.hardware.devices)]
     command += [str(file), *(["--resume", resume] if resume else [])]
     with TemporaryDirectory() as folder:
         told = Path(folder) / "error"
         # torchrun starts the others without -P: modules of the current folder are not to be run.
-        if _ended(command, {**os.environ, "PYTHONSAFEPATH": "1", ERROR_FILE: str(told)}):
+        if _ended_words(command, {**os.environ, "PYTHONSAFEPATH": "1", ERROR_FILE: str(told)}):
             raise TrainingError(
                 told.read_text(encoding="utf-8")
                 if told.exists()
@@ -60,7 +123,7 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
             )
 
 
-def _ended(command: list[str], environment: Mapping[str, str]) -> int:
+def _ended_words(command: list[str], environment: Mapping[str, str]) -> int:
     """Run a command and return its exit status; when this process is to end, end it first."""
     with subprocess.Popen(command, env=environment) as process:  # noqa: S603  (our own)
         try:

@@ -1,28 +1,112 @@
-"""The forward pass over packs, and their loss: exactly that of the conversations one by one.
-
-The language model is Qwen2's own; only its mask and its positions are given. A visual is encoded
-once for its pack, and logits are computed only where something is to be predicted.
-
-Shapes: B packs, S ids, L positions, N visual tokens, D width, U predicting positions, T targets,
-V vocabulary.
-"""
+"""Attention over packs, the forward pass, and exactly the loss of the conversations one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.functional import pad
+from transformers import AttentionInterface
 
+from vica.attention import sdpa
 from vica.chat import PLACEHOLDER_ID
 from vica.config import ViCA2Config, ViCAConfig
+from vica.errors import TrainingError
 from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
 from vica.modeling import ViCA
-from vica.segments import PADDING, block_mask, positions, visible
+from vica.segments import PADDING, PREFIX, block_mask, positions, visible
 from vica.towers import ViCA2Model, ViCAModel
-from vica.training.prefix_attention import SHARED_PREFIX, PrefixMask
+from vica.training.config import Batch, Hardware
+
+FLASH, SDPA = "flash_attention_2", "sdpa"
+
+
+def attention_of(hardware: Hardware, batch: Batch, device: torch.device) -> str:
+    """The attention that computes packs; raises TrainingError for one that cannot.
+
+    For packs of several conversations it is `shared_prefix`, which needs no kernel but PyTorch's
+    own. FlexAttention compiles one, and SDPA takes a mask of all pairs of positions, which costs
+    several times as much. FlashAttention takes no mask, so it is for packs of one, and no fp32.
+    """
+    packed, on_cpu = batch.pack > 1, device.type == "cpu"
+    flash = not (packed or on_cpu or hardware.precision == "fp32")
+    if hardware.attention == "auto":
+        if packed:
+            return SHARED_PREFIX
+        return FLASH if flash and find_spec("flash_attn") is not None else SDPA
+    # On a CPU FlexAttention has no backward pass.
+    known = [SHARED_PREFIX, SDPA, *([] if on_cpu else [FLEX]), *([FLASH] if flash else [])]
+    if hardware.attention not in known:
+        raise TrainingError(
+            f"hardware.attention={hardware.attention} cannot compute packs of {batch.pack} on "
+            f"{device.type} in {hardware.precision}: choose {', '.join(known)} or auto"
+        )
+    return hardware.attention
+
+
+SHARED_PREFIX = "shared_prefix"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PrefixMask:
+    """For each pack how long its prefix is, and bool [L - P, L]: what the tokens behind it see."""
+
+    prefixes: Sequence[int]
+    visible: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, segments_BL: Tensor) -> PrefixMask:
+        """That of packs with these segments (`vica.segments`)."""
+        prefixes = (segments_BL == PREFIX).sum(-1).tolist()
+        rows = zip(segments_BL, prefixes, strict=True)
+        return cls(prefixes=prefixes, visible=[visible(row_L, start=n) for row_L, n in rows])
+
+
+def shared_prefix_attention(
+    module: nn.Module,
+    query_BHLE: Tensor,
+    key_BJLE: Tensor,
+    value_BJLE: Tensor,
+    attention_mask: PrefixMask | None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """What `transformers` calls in a layer: values [B, L, H, E].
+
+    Without a mask nothing is packed, and it is plain causal attention.
+    """
+    qkv = (query_BHLE, key_BJLE, value_BJLE)
+    if attention_mask is None:
+        return sdpa(module, *qkv, None, **options)
+    prefixes, seen = attention_mask.prefixes, attention_mask.visible
+    packs = zip(zip(*(one.split(1) for one in qkv), strict=True), prefixes, seen, strict=True)
+    return torch.cat([_of_a_pack(module, *pack, **options) for pack in packs]), None
+
+
+def _of_a_pack(
+    module: nn.Module,
+    qkv: tuple[Tensor, Tensor, Tensor],
+    prefix: int,
+    visible_OL: Tensor,
+    **options: Any,
+) -> Tensor:
+    """[1, L, H, E] from [1, ., L, E], each part where it has any tokens."""
+    query, key, value = qkv
+    parts = []
+    if prefix:
+        shared = (query[:, :, :prefix], key[:, :, :prefix], value[:, :, :prefix], None)
+        parts.append(sdpa(module, *shared, **options)[0])
+    if len(visible_OL):
+        own = (query[:, :, prefix:], key, value, visible_OL[None, None])
+        parts.append(sdpa(module, *own, **options)[0])
+    return torch.cat(parts, dim=1)
+
+
+AttentionInterface.register(SHARED_PREFIX, shared_prefix_attention)
+
 
 FLEX = "flex_attention"
 BLOCK = 128

@@ -17,7 +17,7 @@ from itertools import accumulate, takewhile
 
 from vica.training.config import Batch, TrainingConfig
 from vica.training.index import Conversations
-from vica.training.types import Conversation
+from vica.training.records import Conversation
 
 Pack = tuple[int, ...]
 """The indices of the conversations in one sequence; none in those that fill up the last step."""

@@ -1,20 +1,4 @@
-"""The published trainings as functions, each returning the whole configuration of a run.
-
-Sources of the numbers: [S] the training scripts in the authors' repository (github.com/nkkbr/ViCA,
-scripts/), [R] its README, [V] the ViCA report (arXiv 2505.12312), [T] a default of transformers
-4.40's trainer, which the scripts leave as it is.
-
-Of all trainings [S, T]: one epoch, bf16, AdamW (0.9, 0.999, 1e-8) without weight decay, gradients
-clipped at 1.0, cosine after a warm-up of 3% of the steps, gradient checkpointing, 32,768 tokens,
-64 frames told with their times, seed 42, two workers, a sequence for each conversation
-(`batch.pack` 1), and a loss that is the mean over the sequences of a device (`batch.loss_group`).
-
-**The learning rate of SigLIP.** The scripts state `mm_vision_tower_lr` 2e-6, and the recipes say
-the same. It was probably not in force: the DeepSpeed file of stages 2 and 3 brings an optimizer of
-its own, and then transformers' trainer leaves out the groups with rates of their own, so that one
-AdamW at 1e-5 trains everything. Each recipe has a twin for that, `*-one-rate`: the stated rate is
-what the authors wrote, one rate is what the released checkpoints were probably trained with.
-"""
+"""The published trainings, and Rooms: functions that return the configuration of a run."""
 
 from __future__ import annotations
 
@@ -27,12 +11,80 @@ from vica.training.config import (
     Batch,
     Hardware,
     LearningRates,
+    Logging,
     Mixture,
+    Optimizer,
     Saving,
     Source,
     TrainingConfig,
 )
-from vica.training.recipes_rooms import rooms
+
+ROOMS_RATE = 4e-3
+ROOMS_VISION_RATE = 4e-4
+"""A tenth: what lessons have taught is to be kept."""
+NAME, BASE = "ViCA2-Rooms", "ViCA2-Rooms-base"
+DATA = "rooms-train"
+EXERCISE_EPOCHS = 2.0
+CONVERSATIONS, FILMS = 60_880, 3_200
+"""Of the rooms that `vicabench data training-rooms` makes unless it is told otherwise."""
+
+
+def rooms_exercises(
+    base: str, data: str, output: str, *, epochs: float = EXERCISE_EPOCHS, seed: int = 0
+) -> TrainingConfig:
+    """Rooms, stage 2: exercises alone, as a single checkpoint."""
+    exercises = Source(path=f"{data}/exercises", format="vica-base", media=data)
+    return replace(
+        rooms(base, data, output, name=BASE, seed=seed),
+        mixture=Mixture(sources=(exercises,)),
+        epochs=epochs,
+        saving=Saving(every=1.0),
+    )
+
+
+def rooms(
+    base: str = "vica2-rooms-base",
+    data: str = DATA,
+    output: str = "checkpoints/ViCA2-Rooms",
+    *,
+    name: str = NAME,
+    seed: int = 0,
+) -> TrainingConfig:
+    """Rooms, a ViCA2 of 1.8M parameters on a CPU: the benchmark's kinds of questions.
+
+    Four films a step, `data` as `vicabench data training-rooms` makes it.
+    """
+    rooms_to_train_on = Source(
+        path=data, format="vica-base", published=CONVERSATIONS, visuals=FILMS
+    )
+    return TrainingConfig(
+        name=name,
+        base=base,
+        shape="vica2-rooms",
+        mixture=Mixture(sources=(rooms_to_train_on,)),
+        learning_rates=LearningRates(
+            language_model=ROOMS_RATE,
+            semantic_encoder=ROOMS_VISION_RATE,
+            semantic_projector=ROOMS_VISION_RATE,
+            spatial_projector=ROOMS_VISION_RATE,
+        ),
+        output=output,
+        frames=12,
+        time_instruction=False,
+        optimizer=Optimizer(beta2=0.98, weight_decay=0.02, muon=5.0, layer_decay=0.65),
+        batch=Batch(packs_per_device=4, pack=32, max_tokens=2048, loss_group=0),
+        hardware=Hardware(
+            device="cpu",
+            precision="fp32",
+            attention="sdpa",
+            gradient_checkpointing=False,
+            workers=0,
+        ),
+        saving=Saving(every=0.05),
+        logging=Logging(tensorboard=False),
+        seed=seed,
+    )
+
 
 RATE = 1e-5
 STATED_VISION_RATE = 2e-6

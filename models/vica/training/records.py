@@ -1,29 +1,41 @@
-"""One record of a data file judged: a `Conversation`, or why it cannot be trained on.
-
-The original takes any record and fails, or trains on something else, when it comes to it: an image
-token too many repeats the image, none drops it, a video that cannot be read becomes the next one.
-Here a record is judged when the data is opened, and bad ones are counted.
-
-| part | accepted spellings |
-| --- | --- |
-| turns | `conversations` of `from` (human, gpt) and `value`; `messages` of `role` and `content` |
-| media | `video`, `image`, their plural, and both with `_path(s)`; a part of a `content` list |
-| one file | a path, a list of one path, `{"path": ...}` |
-| its place | `<image>`, or `<video>` for a video, once, in the first human turn |
-
-A record that names media in any other way is refused: it would be trained on blind.
-"""
+"""One record of a data file: a `Conversation`, or why it cannot be trained on."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from vica.chat import PLACEHOLDER, SYSTEM
 from vica.errors import VicaError, counted
-from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
+
+Kind = Literal["video", "image", "text"]
+VIDEO: Kind = "video"
+IMAGE: Kind = "image"
+TEXT: Kind = "text"
+
+HUMAN, GPT = "human", "gpt"
+"""Who speaks, as the files spell it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversation:
+    """A record of the training data as it stands in its file.
+
+    `turns` are (`human` or `gpt`, text) and alternate, a human first; the first text holds one
+    `<image>` if there is a `visual`, the file of the video or image, and no text holds another.
+    `file` and `index` (counted from 0) say where the record is from.
+    """
+
+    id: str
+    turns: tuple[tuple[str, str], ...]
+    visual: Path | None
+    kind: Kind
+    file: Path
+    index: int
+
 
 Turns = tuple[tuple[str, str], ...]
 Media = tuple[Kind, Any]

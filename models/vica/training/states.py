@@ -24,8 +24,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError
 from vica.predictor import is_memory_error
-from vica.training.resume import Start
-from vica.training.saving import RECORD, newest_last, read_record
+from vica.training.checkpoints import RECORD, Start, newest_last, read_record
 
 FILES = "files"
 """The field of a state's record that holds the digest of every other file in it."""

@@ -18,18 +18,15 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError, counted
 from vica.modeling import ViCA
-from vica.training import disk, saving, states
+from vica.training import checkpoints, cost, states
 from vica.training.config import TrainingConfig
+from vica.training.cost import counts, explained
 from vica.training.dataset import PackDataset
 from vica.training.flops import Cost
-from vica.training.groups import parameter_groups, rest
+from vica.training.launching import from_first
 from vica.training.logs import FAULTS, Meter, Watch, note
-from vica.training.muon import MuonAdamW
+from vica.training.optimizer import MuonAdamW, check_buffers, parameter_groups, rest
 from vica.training.packing import Plan
-from vica.training.skeleton import counts
-from vica.training.together import from_first
-from vica.training.workers import explained
-from vica.training.zero import check_buffers
 
 WEIGHTS = "trained.safetensors"
 """The trained weights in the precision of the optimizer, in a state."""
@@ -48,14 +45,14 @@ class PackTrainer(Trainer):
         self.plan = plan
         self.found = found
         self.output = Path(config.output)
-        self.names = saving.milestones(config.name, plan.steps, config.saving)
+        self.names = checkpoints.milestones(config.name, plan.steps, config.saving)
         self.watch = Watch(config.limits, self.names)
         self.step_loss: list[Tensor] = []
         self.gradient_norm: float | Tensor | None = None
         super().__init__(**options)
         self.loss_is_scaled_for_ga = True  # a step's groups are counted over all its batches
         self.meter = Meter(Cost.of(self.vica), self.args.device)
-        self.sizes = disk.sizes(counts(self.vica, config.learning_rates), config.hardware)
+        self.sizes = cost.sizes(counts(self.vica, config.learning_rates), config.hardware)
         self.add_callback(_Steps(self))
 
     @property
@@ -146,13 +143,13 @@ class PackTrainer(Trainer):
     def look_at_disk(self, done: int) -> None:
         """Say at the start, after step `done`, when the disk has no room for all checkpoints."""
         saves = sum(step > done for step in self.names)
-        most = disk.load(self.sizes, saves, self.run_config.saving).most
-        left = disk.free(self.output)
-        if left < most + disk.SMALL:
+        most = cost.load(self.sizes, saves, self.run_config.saving).most
+        left = cost.free(self.output)
+        if left < most + cost.SMALL:
             logging.getLogger(__name__).warning(
                 "The %d checkpoints to come take up to %s, and the disk of %s has %s free: the run "
                 "will stop when it is full. saving.keep and saving.every make them fewer.",
-                *(saves, disk.gigabytes(most), self.output, disk.gigabytes(left)),
+                *(saves, cost.gigabytes(most), self.output, cost.gigabytes(left)),
             )
 
     def check_finished(self) -> None:
@@ -187,10 +184,10 @@ class PackTrainer(Trainer):
         step, steps = self.state.global_step, self.plan.steps
         target = self.output / self.names[step]
         wanted = self.sizes.both if step < steps else self.sizes.checkpoint
-        from_first(lambda: disk.check_room(target, wanted))
+        from_first(lambda: cost.check_room(target, wanted))
         record = self._record()
         if step < steps:
-            self._write_state(self.output / saving.STATES / target.name, record)
+            self._write_state(self.output / checkpoints.STATES / target.name, record)
         gathered = self._gathered()
         from_first(lambda: self._write_checkpoint(target, gathered, record))
 
@@ -199,8 +196,8 @@ class PackTrainer(Trainer):
     ) -> None:
         config = self.run_config
         tensors = gathered or self.accelerator.unwrap_model(self.model).state_dict()
-        with saving.whole(target) as folder:
-            saving.write_checkpoint(
+        with checkpoints.whole(target) as folder:
+            checkpoints.write_checkpoint(
                 folder,
                 self.vica,
                 self.packs.processor,
@@ -209,10 +206,12 @@ class PackTrainer(Trainer):
                 record=record,
             )
         step = record["step"]
-        saving.drop_later(self.output, config.name, step)
+        checkpoints.drop_later(self.output, config.name, step)
         if not self.watch.high:  # else this may be none to go on from
             finished = step == record["steps"]
-            saving.drop_old(self.output, config.name, config.saving, step=step, finished=finished)
+            checkpoints.drop_old(
+                self.output, config.name, config.saving, step=step, finished=finished
+            )
 
     def _record(self) -> dict[str, Any]:
         step = self.state.global_step
@@ -239,8 +238,8 @@ class PackTrainer(Trainer):
 
     def _write_state(self, target: Path, record: dict[str, Any]) -> None:
         """Optimizer, schedule, random numbers and unrounded weights, of all processes."""
-        folder = from_first(lambda: saving.partial(target))
-        with saving.explained(target, folder):
+        folder = from_first(lambda: checkpoints.partial(target))
+        with checkpoints.explained(target, folder):
             self._save_optimizer_and_scheduler(str(folder))
             self._save_scaler(str(folder))
             self._save_rng_state(str(folder))
@@ -249,15 +248,15 @@ class PackTrainer(Trainer):
 
     def _finish_state(self, folder: Path, target: Path, record: Mapping[str, Any]) -> None:
         """What one process writes for all, after which the state is whole."""
-        with saving.explained(target, folder):
+        with checkpoints.explained(target, folder):
             if not self.is_deepspeed_enabled:
                 trained = {n: p for n, p in self.vica.named_parameters() if p.requires_grad}
                 save_file(
                     {n: p.detach().contiguous() for n, p in trained.items()}, folder / WEIGHTS
                 )
             self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
-            saving.write_record(folder, {**record, states.FILES: states.sealed(folder)})
-            saving.publish(folder, target)
+            checkpoints.write_record(folder, {**record, states.FILES: states.sealed(folder)})
+            checkpoints.publish(folder, target)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:  # noqa: ARG002
         """The unrounded weights of a state; what is frozen is as it was at the start."""

@@ -24,7 +24,7 @@ from vica.training.config import (
     Source,
     TrainingConfig,
 )
-from vica.training.engine import train
+from vica.training.run import train
 
 from tests.videos import write_clip
 

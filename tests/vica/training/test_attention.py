@@ -3,8 +3,8 @@
 import pytest
 import torch
 from vica.errors import TrainingError
-from vica.training.attention import attention_of
 from vica.training.config import Batch, Hardware, Precision
+from vica.training.loss import attention_of
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

@@ -20,17 +20,13 @@ from vica.errors import DataError
 from vica.loading import load_model, load_processor
 from vica.merging import HIERA_PIXELS, PIXELS, parted
 from vica.tiny import write_tiny_checkpoint
-from vica.training.batches import collate
 from vica.training.config import Format, Mixture, Source
-from vica.training.dataset import PackDataset
-from vica.training.index import Conversations
-from vica.training.masks import labelled
-from vica.training.mixture import conversations
+from vica.training.dataset import PackDataset, UnreadableError, collate, labelled, read_image, see
+from vica.training.index import Conversations, conversations
 from vica.training.onevision import SUBSETS
 from vica.training.recipes import recipe
 from vica.training.records import conversation
 from vica.training.sources import read_mixture
-from vica.training.videos import UnreadableError, read_image, see
 from vica.video import read_frames
 
 from tests.vica.published import GOLDENS, Golden
@@ -174,7 +170,7 @@ def test_a_random_share_is_the_same_in_every_process_and_another_by_another_seed
     found = of(path, sampling="random:10%", seed=3)
     assert len({c.id for c in found}) == 20
     script = (
-        "from vica.training.config import *; from vica.training.mixture import conversations;"
+        "from vica.training.config import *; from vica.training.index import conversations;"
         f"s = Source(path={str(path)!r}, sampling='random:10%');"
         "print(*(c.id for c in conversations(Mixture(sources=(s,), seed=3))))"
     )
@@ -331,7 +327,7 @@ def test_records_are_found_again_wherever_a_portion_ends(
     records = [record(None, f"é {'x' * n} \u2019?", id=n) for n in range(60)]
     path = tmp_path / "wide.json"
     path.write_text("\ufeff" + json.dumps(records, ensure_ascii=False, indent=1), encoding="utf-8")
-    monkeypatch.setattr("vica.training.jsonfiles.PORTION", 7)
+    monkeypatch.setattr("vica.training.files.PORTION", 7)
     sent: Conversations = pickle.loads(pickle.dumps(of(path)))
     assert [c.turns[0][1] for c in sent] == [r["conversations"][0]["value"] for r in records]
     assert sent.memory == 37 * len(records)  # however long they are

@@ -10,13 +10,11 @@ from typing import Literal
 import pytest
 import torch
 from vica.loading import load_model, load_processor
-from vica.training.batches import collate
 from vica.training.config import Mixture, Source
-from vica.training.dataset import PackDataset
-from vica.training.engine import train
-from vica.training.loss import FLEX, PackLoss
-from vica.training.mixture import conversations
-from vica.training.prefix_attention import SHARED_PREFIX
+from vica.training.dataset import PackDataset, collate
+from vica.training.index import conversations
+from vica.training.loss import FLEX, SHARED_PREFIX, PackLoss
+from vica.training.run import train
 
 from tests.vica.training.conftest import Make, logged
 

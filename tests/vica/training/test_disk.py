@@ -14,9 +14,8 @@ import pytest
 from vica.errors import TrainingError
 from vica.loading import load_model
 from vica.training.config import Saving, TrainingConfig
-from vica.training.disk import SMALL, Load, Sizes, load, sizes
-from vica.training.engine import train
-from vica.training.skeleton import counts
+from vica.training.cost import SMALL, Load, Sizes, counts, load, sizes
+from vica.training.run import train
 
 from tests.vica.training.conftest import Make, logged
 

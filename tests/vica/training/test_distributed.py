@@ -22,7 +22,7 @@ import pytest
 from vica.errors import CheckpointError, TrainingError
 from vica.loading import load_model
 from vica.training.config import Batch, Mixture, Saving, Source, TrainingConfig
-from vica.training.engine import train
+from vica.training.run import train
 
 from tests.hostile import set_traps
 from tests.vica.training.conftest import Make, logged, record

@@ -16,7 +16,8 @@ import torch
 from filelock import FileLock
 from vica.errors import TrainingError
 from vica.loading import load_model, load_processor
-from vica.training import saving
+from vica.training import checkpoints
+from vica.training.checkpoints import milestones
 from vica.training.config import (
     LearningRates,
     Limits,
@@ -26,9 +27,8 @@ from vica.training.config import (
     Source,
     TrainingConfig,
 )
-from vica.training.engine import train
-from vica.training.saving import milestones
-from vica.training.zero import check_buffers
+from vica.training.optimizer import check_buffers
+from vica.training.run import train
 
 from tests.vica.training.conftest import Make, logged, record, weights
 
@@ -220,9 +220,9 @@ def test_what_a_run_has_gone_back_behind_is_not_gone_on_with(tmp_path: Path) -> 
     for step, name in ((10, "t-10p"), (20, "t-20p"), (15, "t-15p")):
         for folder in (tmp_path / name, tmp_path / "resume" / name):
             folder.mkdir(parents=True)
-            saving.write_record(folder, {"step": step})
-    saving.drop_later(tmp_path, "t", 15)
-    saving.drop_old(tmp_path, "t", Saving(keep=1), step=15, finished=False)
+            checkpoints.write_record(folder, {"step": step})
+    checkpoints.drop_later(tmp_path, "t", 15)
+    checkpoints.drop_old(tmp_path, "t", Saving(keep=1), step=15, finished=False)
     assert [path.name for path in (tmp_path / "resume").iterdir()] == ["t-15p"]
     assert sorted(path.name for path in tmp_path.glob("t-*")) == ["t-15p", "t-20p"]
 

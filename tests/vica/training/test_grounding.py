@@ -9,8 +9,7 @@ import torch
 from vica import load_model, load_processor
 from vica.chat import token_ids, vsi_bench_question
 from vica.errors import CheckpointError, DataError
-from vica.training.pretraining import Pretraining, pretrain
-from vica.training.starting import write_start
+from vica.training.pretraining import Pretraining, pretrain, write_start
 
 from vicabench.datasets.rooms import templates
 from vicabench.datasets.rooms.phrases import phrases

@@ -9,8 +9,7 @@ from torch import nn
 from vica.config import vica2_tiny
 from vica.modeling import ViCA2
 from vica.training.config import LearningRates, Optimizer
-from vica.training.groups import parameter_groups
-from vica.training.muon import MuonAdamW, orthogonal
+from vica.training.optimizer import MuonAdamW, orthogonal, parameter_groups
 
 RATES = LearningRates(
     language_model=1e-2, semantic_encoder=1e-3, semantic_projector=1e-3, spatial_projector=1e-3

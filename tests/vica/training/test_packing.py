@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from vica.training.config import Batch, Hardware, LearningRates, Mixture, Source, TrainingConfig
-from vica.training.index import Conversations
-from vica.training.mixture import conversations
+from vica.training.index import Conversations, conversations
 from vica.training.packing import Plan, make_plan
-from vica.training.types import Conversation
+from vica.training.records import Conversation
 
 VISUAL, TOKENS = 100, 10
 """Positions of every visual, and of every conversation's own text, in these tests."""

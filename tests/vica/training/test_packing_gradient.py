@@ -21,10 +21,8 @@ from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
 from vica.tiny import byte_tokenizer, ids_of, random_model
-from vica.training.batches import Sample, collate, sequence
-from vica.training.dataset import visual_tokens
-from vica.training.loss import PackLoss
-from vica.training.prefix_attention import SHARED_PREFIX
+from vica.training.dataset import Sample, collate, sequence, visual_tokens
+from vica.training.loss import SHARED_PREFIX, PackLoss
 
 TOLERANCE = 1e-10
 INSTRUCTION = time_instruction(9.5, [0.0, 4.75, 9.5])

@@ -15,15 +15,13 @@ from vica.errors import DataError, RecipeError
 from vica.modeling import ViCA
 from vica.tiny import random_model, write_tiny_checkpoint
 from vica.training.config import Mixture, Source, TrainingConfig
+from vica.training.cost import held, skeleton
+from vica.training.data_estimate import shown, survey
 from vica.training.dryrun import dry_run
-from vica.training.flops import Cost
-from vica.training.groups import freeze
-from vica.training.memory import held
-from vica.training.operations import PackShape, encoders, language_model, of_pack
-from vica.training.overrides import changed, names
+from vica.training.flops import Cost, PackShape, encoders, language_model, of_pack
+from vica.training.optimizer import freeze
 from vica.training.recipes import RECIPES, recipe
-from vica.training.skeleton import skeleton
-from vica.training.survey import shown, survey
+from vica.training.settings import changed, names
 
 from tests.vica.training.test_data import record, text, write
 

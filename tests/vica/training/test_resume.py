@@ -16,8 +16,8 @@ import torch
 from vica.errors import TrainingError
 from vica.tiny import write_tiny_checkpoint
 from vica.training.config import Limits, Mixture, Source, TrainingConfig
-from vica.training.engine import train
-from vica.training.prefix_attention import SHARED_PREFIX
+from vica.training.loss import SHARED_PREFIX
+from vica.training.run import train
 
 from tests import hub as hubs
 from tests.vica.training.conftest import Make, logged, record, weights
@@ -115,8 +115,8 @@ FROM_A_HUB = """
 import sys, shutil
 from pathlib import Path
 from dataclasses import replace
-from vica.training.engine import train
-from vica.training.prefix_attention import SHARED_PREFIX
+from vica.training.run import train
+from vica.training.loss import SHARED_PREFIX
 from vica.training.launching import read_config
 
 config = read_config(Path(sys.argv[1]))

@@ -2,40 +2,155 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
+from tqdm import tqdm
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
+from vica.checkpoint import configured
 from vica.errors import TrainingError
 from vica.hub import family, fetch
 from vica.loading import load_processor
 from vica.modeling import MODELS, ViCA
 from vica.predictor import is_memory_error
-from vica.training.attention import SDPA
-from vica.training.batches import collate
+from vica.processing import ViCAProcessor
+from vica.training import plain
+from vica.training.checkpoints import Start, check_same, content_of, pinned, start_of
 from vica.training.config import Hardware, TrainingConfig
-from vica.training.dataset import PackDataset
-from vica.training.exclusive import alone
-from vica.training.groups import freeze, main_rate
-from vica.training.identity import pinned
-from vica.training.launching import launch, needs_processes
+from vica.training.cost import AHEAD, check_shared_memory, pixels
+from vica.training.data_estimate import largest
+from vica.training.dataset import Bounds, PackDataset, collate
+from vica.training.index import Conversations, conversations
+from vica.training.launching import ERROR_FILE, from_first, launch, needs_processes
 from vica.training.logs import Progress, Record
-from vica.training.loss import PackLoss
-from vica.training.preparing import Prepared, prepare
-from vica.training.resume import start_of
-from vica.training.states import no_code, unpickling_data
-from vica.training.together import from_first
+from vica.training.loss import SDPA, PackLoss, attention_of
+from vica.training.optimizer import check_version, deepspeed_config, freeze, join, main_rate
+from vica.training.packing import Plan, make_plan
+from vica.training.states import check_whole, no_code, unpickling_data
 from vica.training.trainer import PackTrainer
-from vica.training.workers import AHEAD
-from vica.training.zero import check_version, deepspeed_config, join
+
+LOCK = ".lock"
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[None]:
+    """Hold the lock of an output; raises TrainingError if another process of this machine does.
+
+    Of the processes of one run it is held by the one that starts the others, or by the first. A
+    folder in which nothing was written is not left behind.
+    """
+    if ERROR_FILE in os.environ or int(os.environ.get("RANK", "0")):
+        yield
+        return
+    lock, new = FileLock(output / LOCK), not output.exists()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise TrainingError(
+            f"another process trains into {output}: wait for it to finish, or choose another output"
+        ) from None
+    except OSError as error:
+        raise TrainingError(f"{output} cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+        if new:
+            with suppress(OSError):  # what was written stays
+                output.rmdir()
+
+
+PATIENCE = 2
+"""Seconds after which it is shown how far something is."""
+BAD = "left-out.txt"
+"""Records that were left out when the data was opened, a line each with the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that can begin: `config` with the commits behind its hub ids, its data and plan.
+
+    `found` is what the run is about, as `check_same` takes it; `start` where it goes on from.
+    """
+
+    config: TrainingConfig
+    data: Conversations
+    plan: Plan
+    found: dict[str, str]
+    start: Start | None
+
+
+def prepare(config: TrainingConfig, resume: str | None, device: torch.device) -> Prepared:
+    """Find out everything; raises a VicaError for what keeps the run from beginning."""
+    start = start_of(config, resume)
+    config = pinned(config, start.record["recipe"] if start else None)
+    folder = fetch(config.base, revision=config.base_revision)
+    data = opened(config)
+    list_bad(data, Path(config.output))
+    plan = plan_of(config, data, load_processor(folder))
+    found = {
+        "base": content_of(folder),
+        "device": device.type,
+        "attention": attention_of(config.hardware, config.batch, device),
+        "data": data.digest,
+        "plan": plan.digest,
+    }
+    if start:
+        check_same(config, found, start.record)
+        check_whole(start)
+    architecture = configured(folder)[0]
+    check_shared_memory(config, pixels(architecture, largest(architecture, data, config.frames)))
+    return Prepared(config=config, data=data, plan=plan, found=found, start=start)
+
+
+def opened(config: TrainingConfig) -> Conversations:
+    """The data of a run; how far reading it is, is shown if it takes a while."""
+    read = dict[Path, int]()
+
+    def tell(path: Path, count: int) -> None:
+        bar.set_postfix_str(path.name, refresh=False)
+        bar.update(count - read.get(path, 0))
+        read[path] = count
+
+    with tqdm(desc="reading the data", unit=" records", delay=PATIENCE, leave=False) as bar:
+        return conversations(config.mixture, progress=tell)
+
+
+def list_bad(data: Conversations, output: Path) -> None:
+    """Name every record that is left out in a file of the output, and say how many there are."""
+    if bad := len(data.problems):
+        output.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{problem}\n" for problem in data.problems)
+        plain.write(output / BAD, lines)
+        logging.getLogger(__name__).warning(
+            "%d of %d records cannot be trained on and are left out: see %s",
+            *(bad, bad + len(data), output / BAD),
+        )
+
+
+def plan_of(config: TrainingConfig, data: Conversations, processor: ViCAProcessor) -> Plan:
+    """What is trained on together and in which order; raises BudgetError if nothing would fit."""
+    bounds = Bounds(processor, frames=config.frames, timed=config.time_instruction)
+    bounds.check()
+    total = len(data) * math.ceil(config.epochs)
+    with tqdm(
+        desc="planning packs", unit=" conversations", total=total, delay=PATIENCE, leave=False
+    ) as bar:
+        return make_plan(data, config, shared=bounds.shared, own=bounds.own, progress=bar.update)
+
 
 SMALLER = (
     "With hardware.gradient_checkpointing=true the run can go on; a new one can have a smaller "

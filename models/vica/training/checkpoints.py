@@ -1,12 +1,8 @@
-"""Checkpoints on the way: complete, in the published layout, there as a whole or not at all.
-
-`OUTPUT/NAME-5p` ... `OUTPUT/NAME-95p`, `OUTPUT/NAME` are checkpoints like the published ones, with
-`training.json` inside. `OUTPUT/resume/NAME-5p` is what is needed to go on from there, which is
-several times as large and of no use to others.
-"""
+"""Checkpoints of a run: identity, complete saving on the way, and resuming from one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +10,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,63 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from vica.checkpoint import write_published_config
-from vica.errors import TrainingError
+from vica.errors import RecipeError, TrainingError
+from vica.hub import SMALL_FILES, WEIGHTS, fetch
 from vica.modeling import ViCA
 from vica.processing import ViCAProcessor
 from vica.training import plain
-from vica.training.config import Precision, Saving
+from vica.training.config import Precision, Saving, Source, TrainingConfig
+from vica.training.settings import flat, is_harmless
+from vica.training.sources import located
+
+
+def pinned(config: TrainingConfig, before: Mapping[str, Any] | None = None) -> TrainingConfig:
+    """The configuration with a commit for each hub id, downloaded if it is not here.
+
+    `before` is the recipe of the checkpoint that a run goes on from: hub ids that it names are
+    taken at its commits. A folder has none. Raises RecipeError for a folder with a commit, and
+    CheckpointError or DataError for what cannot be had.
+    """
+    before = before or {}
+    base = config.base_revision
+    if base is None and before.get("base") == config.base:
+        base = before.get("base_revision")
+    if Path(config.base).is_dir():
+        if config.base_revision is not None:
+            raise RecipeError(f"base={config.base} is a folder: it has no base_revision")
+        base = None
+    else:
+        base = commit_of(fetch(config.base, revision=base)) or base
+    old = dict(enumerate(before.get("mixture", {}).get("sources", ())))
+    sources = tuple(_pinned(s, old.get(n, {})) for n, s in enumerate(config.mixture.sources))
+    return replace(config, base_revision=base, mixture=replace(config.mixture, sources=sources))
+
+
+def _pinned(source: Source, before: Mapping[str, Any]) -> Source:
+    """A source at a commit; what is here as a file or folder stays as it is."""
+    if source.revision is None and before.get("path") == source.path:
+        source = replace(source, revision=before.get("revision"))
+    return replace(source, revision=commit_of(located(source)) or source.revision)
+
+
+def commit_of(folder: Path) -> str | None:
+    """The commit of a folder in the hub's cache; None for any other."""
+    found = re.fullmatch(r"[0-9a-f]{40}", folder.name) and folder.parent.name == "snapshots"
+    return folder.name if found else None
+
+
+def content_of(folder: Path) -> str:
+    """`sha256:` and a hash of a checkpoint's files and their names, wherever the folder is.
+
+    All of them are read, about as long as loading them takes.
+    """
+    state = hashlib.sha256()
+    for path in sorted({p for pattern in (*SMALL_FILES, *WEIGHTS) for p in folder.glob(pattern)}):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        state.update(f"{path.name} {content}\n".encode())
+    return f"sha256:{state.hexdigest()}"
+
 
 RECORD = "training.json"
 STATES = "resume"
@@ -227,3 +277,110 @@ def read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise TrainingError(f"{path}: was not written by a training run ({error!r})") from error
     return dict(record)
+
+
+LAST = "last"
+NAMES_OF_CONTENT = ("base", "base_revision", "mixture.*", "hardware.device", "hardware.attention")
+"""Settings that name something, which is compared itself."""
+MEANING = {
+    "base": "the content of the base",
+    "device": "the kind of device",
+    "attention": "the attention that was chosen",
+    "data": "the content of the data",
+    "plan": "the order and packing of the data",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A checkpoint, the state that belongs to it, and what its `training.json` says."""
+
+    checkpoint: Path
+    state: Path
+    record: dict[str, Any]
+
+
+def start_of(config: TrainingConfig, resume: str | None) -> Start | None:
+    """Where a run starts: None at its beginning, else after the checkpoint that `resume` names.
+
+    `resume` is `last`, the name of a checkpoint of the run, or its folder. Raises TrainingError
+    when there is no such checkpoint or its state was not kept, and, without `resume`, when the
+    output already holds checkpoints of this name. What a killed run left half done is tidied.
+    """
+    output = Path(config.output)
+    tidy(output, config.name)
+    there = newest_last(output, config.name)
+    if resume is None:
+        if there:
+            raise TrainingError(
+                f"{output} already holds {there[-1].name}: go on with --resume last, or choose "
+                "another output"
+            )
+        return None
+    if not there:
+        raise TrainingError(f"{output} holds no checkpoint of {config.name} to go on from")
+    if resume == LAST:
+        resumable = [path for path in there if (output / STATES / path.name / RECORD).is_file()]
+        checkpoint = (resumable or there)[-1]
+    else:
+        checkpoint = output / Path(resume).name
+    return _start(checkpoint, there)
+
+
+def _start(checkpoint: Path, there: list[Path]) -> Start:
+    if checkpoint not in there:
+        known = ", ".join(path.name for path in there)
+        raise TrainingError(f"{checkpoint} is no checkpoint of this run: there are {known}")
+    state = checkpoint.parent / STATES / checkpoint.name
+    record = read_record(checkpoint / RECORD)
+    if missing := sorted({"recipe", "steps", "unreadable", *MEANING} - record.keys()):
+        raise TrainingError(
+            f"{checkpoint / RECORD}: was written by another version (it lacks "
+            f"{', '.join(missing)}): go on with the version that wrote it"
+        )
+    if not _is_told(record):
+        raise TrainingError(f"{checkpoint / RECORD}: was not written by a training run")
+    if record["step"] == record["steps"]:
+        raise TrainingError(f"{checkpoint} is the end of its run: there is nothing to go on with")
+    if not (state / RECORD).is_file():
+        raise TrainingError(
+            f"{checkpoint.name} has no optimizer state any more: only the last one is kept unless "
+            "saving.optimizer is all"
+        )
+    return Start(checkpoint=checkpoint, state=state, record=record)
+
+
+def _is_told(record: Mapping[str, Any]) -> bool:
+    """Whether the fields that a run goes on with are of the right kinds."""
+    numbers = [record[name] for name in ("step", "steps", "unreadable")]
+    recipe = record["recipe"]
+    if not (all(type(each) is int for each in numbers) and isinstance(recipe, dict)):
+        return False
+    mixture = recipe.get("mixture")
+    sources = mixture.get("sources") if isinstance(mixture, dict) else None
+    return isinstance(sources, list) and all(isinstance(each, dict) for each in sources)
+
+
+def check_same(config: TrainingConfig, found: Mapping[str, str], record: Mapping[str, Any]) -> None:
+    """Raise TrainingError unless going on computes what the checkpoint's run would have computed.
+
+    `found` is what this run is about, wherever it lies and whatever was left to be chosen: hashes
+    of `base`, `data` and `plan`, the kind of `device`, the `attention`; `record` has the same of
+    the checkpoint. Settings that change no weight may differ, and so may what names the same
+    content. The message names each field that differs, with both values.
+    """
+    old, new = flat(record["recipe"]), flat(config.resolved())
+    names = [n for n in {**old, **new} if old.get(n) != new.get(n) and not is_harmless(n)]
+    differ = [n for n in names if not any(fnmatchcase(n, pattern) for pattern in NAMES_OF_CONTENT)]
+    lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
+    facts = [name for name in ("base", "device", "attention") if record[name] != found[name]]
+    if not lines and record["plan"] != found["plan"]:
+        other = record["data"] != found["data"]
+        differ = [name for name in names if other and name.startswith("mixture.")]
+        lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
+        facts.append("data" if other else "plan")
+    lines += [f"{MEANING[name]} was {record[name]} and is {found[name]}" for name in facts]
+    if lines:
+        raise TrainingError(
+            "going on would compute something else than this run did: " + "; ".join(lines)
+        )

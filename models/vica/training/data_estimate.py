@@ -23,14 +23,13 @@ from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import DataError, RecipeError, counted
 from vica.images import Size, grid_of
 from vica.towers import image_tokens
-from vica.training import imagefiles, parquetfiles
+from vica.training import files
 from vica.training.config import Source, TrainingConfig
-from vica.training.index import Conversations
-from vica.training.masks import labelled
-from vica.training.mixture import Progress, conversations
-from vica.training.operations import PackShape
+from vica.training.dataset import labelled
+from vica.training.flops import PackShape
+from vica.training.index import Conversations, Progress, conversations
+from vica.training.records import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
 from vica.training.sources import drawn
-from vica.training.types import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, Kind
 
 SAMPLE = 256
 """Conversations, and packs, whose lengths are averaged."""
@@ -247,10 +246,10 @@ def _look(architecture: ViCAConfig, conversation: Conversation, frames: int) -> 
 
 
 def _image_size(path: Path) -> Size:
-    if parquetfiles.is_row(path):
-        image = parquetfiles.image(path)
+    if files.is_row(path):
+        image = files.image(path)
         return image.height, image.width
-    with imagefiles.opened(path) as opened:
+    with files.opened(path) as opened:
         return opened.height, opened.width
 
 

@@ -1,0 +1,360 @@
+"""What a run needs: the model counted without its weights, device memory, disk, and workers."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vica.checkpoint import configured
+from vica.config import SIZES, ViCA2Config, ViCAConfig
+from vica.errors import CheckpointError, RecipeError, TrainingError, VicaError, counted
+from vica.hub import fetch
+from vica.modeling import MODELS, ViCA
+from vica.predictor import is_memory_error
+from vica.processing import FLOAT
+from vica.tiny import FAMILY_NAMES
+from vica.training.config import Hardware, LearningRates, Saving, TrainingConfig
+from vica.training.data_estimate import Shown
+from vica.training.flops import PackShape, head_width
+from vica.training.optimizer import PARTS, learning_rate, part_of
+from vica.training.sources import HUB_ID
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartCount:
+    """Parameters of a part of the model, and its peak learning rate, None if it is frozen."""
+
+    part: str
+    parameters: int
+    rate: float | None
+
+    @property
+    def trained(self) -> int:
+        """How many of them are trained."""
+        return 0 if self.rate is None else self.parameters
+
+
+def checkpoint_folder(config: TrainingConfig) -> Path | None:
+    """The folder of `config.base` if it is on this machine; nothing is asked of the hub.
+
+    Raises RecipeError for what is neither a folder here nor a hub id.
+    """
+    if Path(config.base).is_dir():
+        return Path(config.base)
+    if not HUB_ID.fullmatch(config.base):
+        raise RecipeError(f"base={config.base}: is no folder here, and no hub id (OWNER/NAME)")
+    try:
+        revision = config.base_revision
+        return fetch(config.base, weights=False, revision=revision, local_files_only=True)
+    except CheckpointError:
+        return None
+
+
+def architecture(config: TrainingConfig) -> ViCAConfig:
+    """The model's configuration: the checkpoint's if it is here, else that of `config.shape`.
+
+    Raises RecipeError for a shape that is none.
+    """
+    folder = checkpoint_folder(config)
+    if folder is not None:
+        return configured(folder)[0]
+    family, _, size = config.shape.partition("-")
+    if size not in SIZES or family not in FAMILY_NAMES:
+        known = [f"{family}-{size}" for size in SIZES for family in FAMILY_NAMES]
+        raise RecipeError(f"there is no shape {config.shape!r}: choose {', '.join(known)}")
+    return SIZES[size][FAMILY_NAMES.index(family)]()
+
+
+def skeleton(architecture: ViCAConfig) -> ViCA:
+    """The model without memory for its weights."""
+    with torch.device("meta"):
+        return MODELS[architecture.model_type](architecture)
+
+
+def counts(model: ViCA, rates: LearningRates) -> list[PartCount]:
+    """The parameters of each part that the model has."""
+    found = Counter[str]()
+    for name, parameter in model.named_parameters():
+        # ZeRO-3 leaves an empty tensor where a parameter was, and its size beside it.
+        found[part_of(name)] += int(getattr(parameter, "ds_numel", parameter.numel()))
+    return [
+        PartCount(part=part, parameters=found[part], rate=learning_rate(rates, part))
+        for part in PARTS
+        if found[part]
+    ]
+
+
+BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
+LIVE = 1_000_000_000
+"""Parameters that ZeRO-3 holds gathered at most, as the published DeepSpeed file says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """So many bytes of a device, or of its host, for `what`, by `formula`."""
+
+    what: str
+    device: float
+    host: float
+    formula: str
+
+
+def held(
+    config: ViCAConfig,
+    parts: Sequence[PartCount],
+    hardware: Hardware,
+    rates: LearningRates,
+    shape: PackShape,
+    packs: int,
+) -> list[Held]:
+    """All that is held for one device that computes `packs` packs at a time."""
+    activations = [_layers, _projectors]
+    if shape.predicted:
+        activations.append(_logits)
+    if learning_rate(rates, "semantic_encoder") is not None:
+        activations.append(_siglip)
+    return [
+        *_states(parts, hardware),
+        *(estimate(config, hardware, shape, packs) for estimate in activations),
+    ]
+
+
+def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
+    """Weights, gradients and the state of AdamW; each shared by the devices as ZeRO does."""
+    every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
+    size = BYTES[hardware.precision] if hardware.zero else 4
+    master = bool(hardware.zero) and size == 2
+    state, shared = 12 if master else 8, hardware.devices if hardware.zero else 1
+    away = hardware.offload != "none"
+    moments = "two moments and a copy of the weights in fp32" if master else "two moments"
+    over = f" / {counted(shared, 'device')}" if shared > 1 else ""
+    lines = [
+        _held("gradients", size * trained / shared, f"{size} B x {trained:,} trained{over}", away),
+        _held(
+            "AdamW",
+            state * trained / shared,
+            f"{state} B x {trained:,} trained{over}: {moments}",
+            away,
+        ),
+    ]
+    if not hardware.zero and BYTES[hardware.precision] == 2:  # of autocast
+        lines.append(_held("weights in half", 2 * trained, f"2 B x {trained:,} trained"))
+    if hardware.zero < 3:
+        return [_held("weights", size * every, f"{size} B x {every:,}"), *lines]
+    weights = _held(
+        "weights",
+        size * every / shared,
+        f"{size} B x {every:,}{over}",
+        away=hardware.offload == "all",
+    )
+    live = min(LIVE, every)
+    return [weights, _held("weights gathered", size * live, f"{size} B x {live:,} at most"), *lines]
+
+
+def _layers(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
+    """Norms keep input, output and an fp32 copy; attention q, k, v, output; the MLP four maps."""
+    width = config.hidden_size
+    keys = (config.num_key_value_heads or config.num_attention_heads) * head_width(config)
+    inside = 11 * width + 2 * keys + 4 * config.intermediate_size
+    values, formula = _kept(config.num_hidden_layers, width, inside, hardware)
+    count, size = shape.positions * packs, BYTES[hardware.precision]
+    return _held(
+        "activations: layers",
+        size * count * values,
+        f"{size} B x {count:,.0f} positions x {formula}",
+    )
+
+
+def _logits(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
+    """Logits are computed where something is predicted alone: as they are, in fp32, gradients."""
+    each, count = BYTES[hardware.precision] + 8, shape.predicted * packs
+    formula = f"{each} B x {count:,.0f} predicted positions x {config.vocab_size:,}"
+    return _held("logits", each * count * config.vocab_size, formula)
+
+
+def _siglip(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
+    """As a layer of the language model, with an MLP of two maps."""
+    siglip, size = config.siglip, BYTES[hardware.precision]
+    inside = 8 * siglip.hidden_size + 2 * siglip.intermediate_size
+    values, formula = _kept(siglip.num_hidden_layers, siglip.hidden_size, inside, hardware)
+    count = shape.semantic_inputs * config.siglip_side**2 * packs
+    return _held(
+        "activations: SigLIP", size * count * values, f"{size} B x {count:,.0f} patches x {formula}"
+    )
+
+
+def _projectors(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
+    """Each keeps its input, both sides of its activation and its output, before pooling."""
+    size, width = BYTES[hardware.precision], config.hidden_size
+    semantic = shape.semantic_inputs * config.siglip_side**2 * packs
+    values = semantic * (config.siglip.hidden_size + 3 * width)
+    formula = f"{size} B x ({semantic:,.0f} patches x {config.siglip.hidden_size + 3 * width}"
+    if isinstance(config, ViCA2Config):
+        spatial = shape.spatial_inputs * config.hiera_side**2 * packs
+        values += spatial * (config.hiera_width + 3 * width)
+        formula += f" + {spatial:,.0f} x {config.hiera_width + 3 * width}"
+    return _held("activations: projectors", size * values, formula + ")")
+
+
+def _kept(layers: int, width: int, inside: int, hardware: Hardware) -> tuple[float, str]:
+    """Values kept a position: all, or with checkpointing each layer's input and one layer's all."""
+    if hardware.gradient_checkpointing:
+        return layers * width + inside, f"({layers} x {width} + {inside} in one layer)"
+    return layers * inside, f"{layers} x {inside}"
+
+
+def _held(what: str, size: float, formula: str, away: bool = False) -> Held:
+    return Held(what=what, device=0 if away else size, host=size if away else 0, formula=formula)
+
+
+SMALL = 50_000_000
+"""More than a tokenizer, logs and configuration take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Bytes of a checkpoint, and of the state from which a run goes on, of all processes."""
+
+    checkpoint: int
+    state: int
+
+    @property
+    def both(self) -> int:
+        """A checkpoint with its state."""
+        return self.checkpoint + self.state
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What a run will have on its disk: `most` at a time, and `last` when it is finished."""
+
+    most: int
+    last: int
+
+
+def sizes(parts: Sequence[PartCount], hardware: Hardware) -> Sizes:
+    """What is written at a time.
+
+    A state holds what is trained in fp32 with AdamW's two moments, and with DeepSpeed at most the
+    weights that it computes with as well (measured with ZeRO-3: a part of those).
+    """
+    every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
+    size = BYTES[hardware.precision]
+    return Sizes(
+        checkpoint=size * every, state=12 * trained + (size * every if hardware.zero else 0)
+    )
+
+
+def load(size: Sizes, saves: int, saving: Saving) -> Load:
+    """What `saves` checkpoints come to, the last of which needs no state.
+
+    What is replaced goes when what replaces it is there, so that the newest is never the only one.
+    """
+    checkpoints = states = most = 0
+    for number in range(saves):
+        checkpoints, states = checkpoints + 1, states + (number < saves - 1)
+        most = max(most, checkpoints * size.checkpoint + states * size.state)
+        if saving.optimizer == "last":
+            states = min(states, 1) if number < saves - 1 else 0
+        checkpoints = min(checkpoints, saving.keep or checkpoints)
+    return Load(most=most, last=checkpoints * size.checkpoint + states * size.state)
+
+
+def free(folder: Path) -> int:
+    """The bytes that are free where a folder is, or will be."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+def check_room(target: Path, wanted: int) -> None:
+    """Raise TrainingError if the disk has no room for `wanted` bytes of a checkpoint."""
+    left = free(target.parent)
+    if left < wanted + SMALL:
+        raise TrainingError(
+            f"{target.name} was not saved: it needs {gigabytes(wanted + SMALL)} with what is "
+            f"needed to go on from it, and the disk of {target.parent} has {gigabytes(left)} free. "
+            "The checkpoints before are whole; make room, and go on with --resume last"
+        )
+
+
+def gigabytes(count: float) -> str:
+    """Bytes in decimal gigabytes, megabytes where there are few."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
+AHEAD = 2
+"""Batches that each worker has ready at most; torch's default."""
+ADVICE = (
+    "Give it more (docker run --shm-size=..., or `medium: Memory` in a pod), or take fewer workers "
+    "(hardware.workers; 0 reads in the training process itself)"
+)
+MEMORY = (
+    "If it was killed, the machine was probably short of memory: take fewer workers "
+    "(hardware.workers)"
+)
+
+
+def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
+    """The most bytes that a visual takes on its way: SigLIP's grey levels, and Hiera's frames."""
+    count = 3.0 * shown.semantic_inputs * config.siglip_size**2
+    if isinstance(config, ViCA2Config):
+        count += 3 * FLOAT * shown.spatial_inputs * config.hiera_size**2
+    return int(count)
+
+
+def shared_bytes(config: TrainingConfig, pack: int) -> int:
+    """The most shared memory that all processes of a machine use, with packs of so many bytes.
+
+    Each holds what its workers have ready, the batches of a step, and the one that is looked at
+    to know whether it is the last.
+    """
+    hardware, batch = config.hardware, config.batch
+    held = hardware.workers * AHEAD + batch.accumulation + 1 if hardware.workers else 0
+    return hardware.devices * held * batch.packs_per_device * pack
+
+
+def check_shared_memory(config: TrainingConfig, pack: int) -> None:
+    """Raise TrainingError if the workers would run out of it; `pack` are the bytes of one."""
+    wanted = shared_bytes(config, pack)
+    if wanted and SHARED_MEMORY.is_dir():
+        left = shutil.disk_usage(SHARED_MEMORY).free
+        if left < wanted:
+            hardware = config.hardware
+            raise TrainingError(
+                f"hardware.workers={hardware.workers} on {counted(hardware.devices, 'device')} "
+                f"can take up to {gigabytes(wanted)} of shared memory, and {SHARED_MEMORY} has "
+                f"{gigabytes(left)} free. {ADVICE}"
+            )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what ended a worker, or what it could not read, without the traceback torch adds."""
+    try:
+        yield
+    except VicaError as error:  # torch puts a worker's traceback before what it says
+        said = str(error).rpartition(f"{type(error).__name__}: ")[2]
+        raise type(error)(said.strip()) from error
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error)
+        if is_memory_error(error):
+            last = (reason.splitlines() or [type(error).__name__])[-1]
+            raise TrainingError(
+                f"memory was short when data was read: {last}. Take fewer workers "
+                "(hardware.workers)"
+            ) from error
+        short = "shared memory" in f"{reason} {error.__cause__}"
+        if not short and not reason.startswith("DataLoader worker"):
+            raise
+        advice = f"Shared memory was probably too small. {ADVICE}" if short else MEMORY
+        first = reason.splitlines()[0]
+        raise TrainingError(
+            f"a process that reads the data has ended: {first}. {advice}"
+        ) from error

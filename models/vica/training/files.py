@@ -1,0 +1,300 @@
+"""Records of JSON, JSON Lines and parquet files, and their images."""
+
+from __future__ import annotations
+
+import bisect
+import codecs
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from itertools import accumulate
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from PIL import Image
+
+from vica.errors import DataError, pointer
+from vica.training.records import FIELDS, IMAGE, TURNS, RecordError, is_media
+
+PROGRAMS = frozenset({"EPS", "WMF"})
+"""Formats that are programs, which Pillow has Ghostscript or Windows run."""
+
+
+def opened(source: Path | IO[bytes]) -> Image.Image:
+    """The image in a file or stream; OSError if it is none that Pillow itself decodes."""
+    return Image.open(source, formats=_formats())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(sorted(Image.OPEN.keys() - PROGRAMS))
+
+
+PORTION = 1 << 20
+LONGEST = 64 << 20
+"""Characters of one record at most: beyond that the file is no list of conversations."""
+BLANK = " \t\r\n"
+
+
+class Scanned(NamedTuple):
+    """A record where it lies: `size` bytes at `place`, `raw`; `record` says what they spell."""
+
+    place: int
+    size: int
+    raw: bytes
+    record: object | RecordError
+
+
+def scan_json(path: Path) -> Iterator[Scanned]:
+    """The records of a `.json` list or a `.jsonl` file, in its order.
+
+    A line that is no JSON is a RecordError in its place; in a list nothing after it could be found,
+    so that DataError is raised, as it is when the file cannot be read or holds no list.
+    """
+    try:
+        with path.open("rb") as file:
+            yield from _lines(file) if path.suffix == ".jsonl" else _list(path, file)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_json(path: Path, place: int, size: int) -> object:
+    """The record that `scan_json` found there; raises RecordError if there is none any more."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            return json.loads(file.read(size))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"is no JSON: {error}") from error
+
+
+def _lines(file: IO[bytes]) -> Iterator[Scanned]:
+    place = 0
+    for line in file:
+        if line.strip():
+            yield Scanned(place, len(line), line, _parsed(line))
+        place += len(line)
+
+
+def _parsed(line: bytes) -> object | RecordError:
+    try:
+        value: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return RecordError(f"is no JSON: {error}")
+    return value
+
+
+def _list(path: Path, file: IO[bytes]) -> Iterator[Scanned]:
+    window = _Window(path, file)
+    window.take("[")
+    while window.next() != "]":
+        yield window.record()
+        if window.next() != "]":
+            window.take(",")
+    window.take("]")
+    if window.next():
+        raise window.error("goes on after the end of its list")
+
+
+class _Window:
+    """The part of a file that is being parsed, and the byte at which it is."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self.path, self.file = path, file
+        self.utf8 = codecs.getincrementaldecoder("utf-8")()
+        self.json = json.JSONDecoder()
+        self.text, self.at, self.byte, self.ended = "", 0, 0, False
+        self._fill()
+        self._skip(self.text.startswith("\ufeff"))
+
+    def next(self) -> str:
+        """The next character that is not blank; nothing at the end of the file."""
+        while True:
+            while self.at < len(self.text) and self.text[self.at] in BLANK:
+                self._skip(1)
+            if self.at < len(self.text) or not self._fill():
+                return self.text[self.at : self.at + 1]
+
+    def take(self, wanted: str) -> None:
+        """Go over a character of the list, or raise DataError if another stands there."""
+        if self.next() != wanted:
+            raise self.error(f"is no JSON list of records ({wanted!r} expected)")
+        self._skip(1)
+
+    def record(self) -> Scanned:
+        """The value that begins at the next character."""
+        self.next()
+        while True:
+            problem = "is too long for a record"
+            try:
+                value, end = self.json.raw_decode(self.text, self.at)
+                # A number at the edge may go on in the next portion.
+                if end < len(self.text) or self.ended:
+                    return self._scanned(value, end)
+            except (ValueError, RecursionError) as error:
+                problem = f"is no JSON: {error}"
+            if self.ended or len(self.text) - self.at > LONGEST:
+                raise self.error(problem)
+            self._fill()
+
+    def error(self, problem: str) -> DataError:
+        """What to say about the place that was reached."""
+        what = pointer(self.path) or f"{problem}, at byte {self.byte}; fetch or write it again"
+        return DataError(f"{self.path}: {what}")
+
+    def _scanned(self, value: Any, end: int) -> Scanned:
+        raw, place = self.text[self.at : end].encode(), self.byte
+        self.at, self.byte = end, place + len(raw)
+        return Scanned(place, len(raw), raw, value)
+
+    def _skip(self, count: int) -> None:
+        passed = self.text[self.at : self.at + count]
+        self.at, self.byte = self.at + count, self.byte + len(passed.encode())
+
+    def _fill(self) -> bool:
+        """Read a portion more; False at the end of the file."""
+        if self.ended:
+            return False
+        content = self.file.read(PORTION)
+        self.ended = not content
+        try:
+            more = self.utf8.decode(content, final=self.ended)
+        except UnicodeDecodeError as error:
+            raise self.error(f"is no UTF-8 text ({error.reason})") from None
+        self.text, self.at = self.text[self.at :] + more, 0
+        return not self.ended
+
+
+SUFFIX = ".parquet"
+BYTES = "bytes"
+"""The field of an image that holds the file; it is read when the image is wanted."""
+READ = ("id", *TURNS, *FIELDS)
+ROWS = 1024
+
+
+def scan_parquet(path: Path) -> Iterator[Scanned]:
+    """The rows of the file, without their images; raises DataError if it cannot be read.
+
+    A row's `place` is its number, and it has no size.
+    """
+    with _explained(path):
+        file = _opened(path)
+        columns = _columns(path)
+        number = 0
+        for batch in file.iter_batches(batch_size=ROWS, columns=columns):
+            for row in batch.to_pylist():
+                record = _record(path, number, row)
+                raw = json.dumps(record, sort_keys=True, default=str).encode()
+                yield Scanned(number, 0, raw, record)
+                number += 1
+
+
+def read_parquet(path: Path, row: int) -> object:
+    """The record of a row, as `scan_parquet` gives it."""
+    with _explained(path):
+        group, within = _place(path, row)
+        return _record(path, row, _texts_of(path, group)[within])
+
+
+def is_row(visual: Path) -> bool:
+    """Whether a path names the image of a row."""
+    return visual.parent.suffix == SUFFIX and visual.name.isdigit()
+
+
+def image(visual: Path) -> Image.Image:
+    """The image of the row that a path names; raises OSError if it is none."""
+    path = visual.parent
+    with _explained(path):
+        group, within = _place(path, int(visual.name))
+        file = _opened(path)
+        names = [name for name in _with_bytes(path) if name in file.schema_arrow.names]
+        row = file.read_row_group(group, columns=names).slice(within, 1).to_pylist()[0]
+    held = [one for value in row.values() for one in _images(value)]
+    return opened(io.BytesIO(held[0][BYTES] if held else b""))
+
+
+def _record(path: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """A row's texts and media alone; an image inside the table goes by its row."""
+    record = {
+        name: value
+        for name, value in row.items()
+        if value is not None and (name in READ or is_media(name, value))
+    }
+    for name in _with_bytes(path):
+        if images := _images(record.get(name)):
+            record[name] = f"{path.name}/{number}" if len(images) == 1 else images
+    return record
+
+
+def _images(value: Any) -> list[dict[str, Any]]:
+    """The images of a column that holds one in each row, or a list of them."""
+    return [one for one in (value if isinstance(value, list) else [value]) if one is not None]
+
+
+@lru_cache(maxsize=8)
+def _columns(path: Path) -> list[str]:
+    """What is read of every row: all but the files inside. Raises DataError for media as bytes."""
+    schema = _opened(path).schema
+    leaves = [schema.column(number) for number in range(len(schema))]
+    bare = [leaf.path for leaf in leaves if _is_bytes(leaf) and "." not in leaf.path]
+    if unread := [name for name in bare if is_media(name, name)]:
+        raise DataError(
+            f"{path}: its column {unread[0]!r} holds bytes without a path, which are not read: "
+            "write them to files, and name those"
+        )
+    inside = {leaf.path for leaf in leaves if leaf.path.endswith(f".{BYTES}")}
+    light = [leaf.path for leaf in leaves if leaf.path not in inside.union(bare)]
+    named = {path.partition(".")[0] for path in light}
+    return [*light, *(path for path in inside if path.partition(".")[0] not in named)]
+
+
+@lru_cache(maxsize=8)
+def _with_bytes(path: Path) -> list[str]:
+    """The columns of images that lie in the file."""
+    schema = _opened(path).schema
+    paths = [schema.column(number).path for number in range(len(schema))]
+    names = [path.partition(".")[0] for path in paths if path.endswith(f".{BYTES}")]
+    return [name for name in names if FIELDS.get(name) == IMAGE]
+
+
+def _is_bytes(leaf: Any) -> bool:
+    return bool(leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type == "NONE")
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path) -> Any:
+    import pyarrow.parquet  # noqa: PLC0415  (a second of loading, for these files alone)
+
+    return pyarrow.parquet.ParquetFile(path)
+
+
+@lru_cache(maxsize=8)
+def _texts_of(path: Path, group: int) -> list[dict[str, Any]]:
+    """The texts of a row group: kept, since its rows are often read one after another."""
+    table = _opened(path).read_row_group(group, columns=_columns(path))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _place(path: Path, row: int) -> tuple[int, int]:
+    """The row group that a row is in, and its number there."""
+    metadata = _opened(path).metadata
+    ends = list(accumulate(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)))
+    group = bisect.bisect_right(ends, row)
+    return group, row - (ends[group - 1] if group else 0)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    import pyarrow  # noqa: PLC0415
+
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException, IndexError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path}: cannot be read as parquet ({reason}); fetch it again") from error

@@ -1,0 +1,292 @@
+"""What is trained, how fast and by what: parts, groups, AdamW, Muon and ZeRO."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from packaging.version import Version
+from torch import Tensor, nn
+
+from vica.errors import TrainingError
+from vica.modeling import ViCA
+from vica.training.config import Hardware, LearningRates, Optimizer
+
+HIERA = "spatial_encoder"
+LANGUAGE_MODEL = "language_model"
+PREFIXES = {
+    "semantic_encoder": "model.vision_tower.",
+    "semantic_projector": "model.mm_projector.",
+    HIERA: "model.sam_tower.",
+    "spatial_projector": "model.sam_projector.",
+}
+"""How our names of a part's parameters begin; all others are the language model's."""
+PARTS = (LANGUAGE_MODEL, *PREFIXES)
+
+
+def part_of(parameter: str) -> str:
+    """The part that the parameter of this name belongs to, one of `PARTS`."""
+    return next((p for p, start in PREFIXES.items() if parameter.startswith(start)), LANGUAGE_MODEL)
+
+
+def learning_rate(rates: LearningRates, part: str) -> float | None:
+    """The peak learning rate of a part; None if it is frozen, as Hiera always is."""
+    rate: float | None = None if part == HIERA else getattr(rates, part)
+    return rate
+
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+
+
+def orthogonal(matrices_KNM: Tensor) -> Tensor:
+    """Near each matrix one with singular values of about 1 (0.7 to 1.2), float32 [K, N, M]."""
+    tall = matrices_KNM.shape[1] > matrices_KNM.shape[2]
+    x = matrices_KNM.float()
+    x = x.mT if tall else x
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    first, second, third = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = first * x + (second * gram + third * gram @ gram) @ x
+    found: Tensor = x.mT if tall else x
+    return found
+
+
+class MuonAdamW(torch.optim.Optimizer):
+    """Groups with `muon=True` hold matrices; all others are AdamW's.
+
+    A Muon group's `lr` is the size of an update, which is scaled by the square root of rows over
+    columns where there are more rows. `momentum` is Nesterov's; `betas` and `eps` are AdamW's.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        *,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.98),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "muon": False,
+        }
+        super().__init__(groups, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Change the parameters by one step."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            (self._muon if group["muon"] else self._adamw)(group)
+        return loss
+
+    def _muon(self, group: dict[str, Any]) -> None:
+        shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        moved: dict[torch.Size, list[Tensor]] = defaultdict(list)
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                shapes[parameter.shape].append(parameter)
+                moved[parameter.shape].append(self._momentum(parameter, parameter.grad, group))
+        for shape, parameters in shapes.items():
+            updates = orthogonal(torch.stack(moved[shape]))
+            size = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+            for parameter, update in zip(parameters, updates, strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(update.to(parameter.dtype), alpha=-size)
+
+    def _momentum(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+        """Nesterov's: the gradient, moved towards its running mean."""
+        state = self.state[parameter]
+        if not state:
+            state["mean"] = torch.zeros_like(parameter)
+        mean: Tensor = state["mean"]
+        mean.lerp_(gradient, 1 - group["momentum"])
+        return gradient.lerp(mean, group["momentum"])
+
+    def _adamw(self, group: dict[str, Any]) -> None:
+        first, second = group["betas"]
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            state = self.state[parameter]
+            if not state:
+                state["step"] = 0
+                state["mean"] = torch.zeros_like(parameter)
+                state["square"] = torch.zeros_like(parameter)
+            state["step"] += 1
+            mean, square = state["mean"], state["square"]
+            mean.lerp_(parameter.grad, 1 - first)
+            square.mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
+            scale = (square / (1 - second ** state["step"])).sqrt_().add_(group["eps"])
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.addcdiv_(mean, scale, value=-group["lr"] / (1 - first ** state["step"]))
+
+
+BILLION = 1_000_000_000
+OLDEST = "0.19.2"
+"""Older ones round buffers to the precision of the weights: the frequencies of rotary positions."""
+
+
+def deepspeed_config(hardware: Hardware, *, pinned: bool) -> dict[str, Any] | None:
+    """What the Trainer is given; None without DeepSpeed. `pinned` memory is for GPUs."""
+    if not hardware.zero:
+        return None
+    in_memory = {"device": "cpu", "pin_memory": pinned}
+    zero: dict[str, Any] = {
+        "stage": hardware.zero,
+        "overlap_comm": pinned,
+        "contiguous_gradients": True,
+        "sub_group_size": BILLION,
+        "reduce_bucket_size": "auto",
+    }
+    if hardware.zero == 3:
+        zero |= {
+            "stage3_prefetch_bucket_size": "auto",
+            "stage3_param_persistence_threshold": "auto",
+            "stage3_max_live_parameters": BILLION,
+            "stage3_max_reuse_distance": BILLION,
+            "stage3_gather_16bit_weights_on_model_save": True,
+        }
+    if hardware.offload != "none":
+        zero["offload_optimizer"] = in_memory
+    if hardware.offload == "all" and hardware.zero == 3:
+        zero["offload_param"] = in_memory
+    return {
+        "zero_optimization": zero,
+        "bf16": {"enabled": "auto"},
+        "fp16": {"enabled": "auto"},
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "steps_per_print": 100_000,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+    }
+
+
+def check_version() -> None:
+    """Raise TrainingError for a DeepSpeed that rounds buffers."""
+    found = version("deepspeed")
+    if Version(found) < Version(OLDEST):
+        raise TrainingError(
+            f"deepspeed {found} rounds the frequencies of rotary positions to bfloat16, which puts "
+            f"a video's last tokens 25 rad off: pip install 'deepspeed>={OLDEST}'"
+        )
+
+
+def check_buffers(model: nn.Module) -> None:
+    """Raise TrainingError unless the buffers of a model that is ready to train are float32.
+
+    A position of 22,000 times a frequency that was rounded to bfloat16 is another angle.
+    """
+    rounded = [
+        f"{name} is {str(buffer.dtype).removeprefix('torch.')}"
+        for name, buffer in model.named_buffers()
+        if buffer.is_floating_point() and buffer.dtype.itemsize < torch.float32.itemsize
+    ]
+    if rounded:
+        raise TrainingError(
+            f"what divides or wraps the model has rounded its buffers ({rounded[0]}): positions in "
+            f"a long video would be wrong. Update deepspeed (>= {OLDEST}) and accelerate"
+        )
+
+
+def join(hardware: Hardware) -> None:
+    """Let DeepSpeed know the other processes: ZeRO-3 divides a model while it is being read."""
+    if hardware.zero:
+        import deepspeed  # noqa: PLC0415  (an extra, and slow)
+
+        # DeepSpeed's to change; said again and again, it would bury the progress of a run.
+        warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
+
+        deepspeed.init_distributed()
+
+
+UNUSED = "model.vision_tower.post_layernorm."
+"""Published, but never applied: it gets no gradient, and waiting for one would stop a run."""
+WITHOUT_DECAY = ("bias", "norm")
+"""In names of parameters that weight decay leaves alone, as in the published code."""
+
+
+LAYER = re.compile(r"model\.layers\.(\d+)\.")
+TABLES = ("embed", "lm_head")
+"""In names of matrices that are looked up, or that score the vocabulary."""
+
+
+def freeze(model: ViCA, rates: LearningRates) -> None:
+    """Let exactly the parts that have a learning rate be trained."""
+    for name, parameter in model.named_parameters():
+        trained = learning_rate(rates, part_of(name)) is not None
+        parameter.requires_grad_(trained and not name.startswith(UNUSED))
+
+
+def rest(model: ViCA) -> None:
+    """Put Hiera, which is never trained, in evaluation mode, where it always computes the same."""
+    hiera = getattr(model.model, "sam_tower", None)
+    if hiera is not None:
+        hiera.train(False)
+
+
+def parameter_groups(
+    model: ViCA, rates: LearningRates, optimizer: Optimizer
+) -> list[dict[str, Any]]:
+    """The optimizer's groups: one for each part that is trained, those without weight decay apart.
+
+    With `optimizer.muon` Muon's matrices are apart too, marked by `muon`, and with
+    `optimizer.layer_decay` the language model's layers.
+    """
+    layers = model.config.num_hidden_layers
+    groups: dict[tuple[str, bool, bool, int], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = not any(word in name for word in WITHOUT_DECAY)
+            matrix = optimizer.muon is not None and is_inner_matrix(name, parameter)
+            below = layers_above(name, layers) if optimizer.layer_decay != 1 else 0
+            groups[part_of(name), decays, matrix, below].append(parameter)
+    found = []
+    for (part, decays, matrix, below), parameters in sorted(groups.items()):
+        rate = (learning_rate(rates, part) or 0.0) * optimizer.layer_decay**below
+        group: dict[str, Any] = {
+            "params": parameters,
+            "lr": rate * (optimizer.muon or 1.0) if matrix else rate,
+            "weight_decay": optimizer.weight_decay if decays else 0.0,
+            "name": part,
+        }
+        found.append({**group, "muon": True} if matrix else group)
+    return found
+
+
+def layers_above(name: str, layers: int) -> int:
+    """How many of the language model's layers come after what this parameter belongs to."""
+    match = LAYER.match(name)
+    if match:
+        return layers - 1 - int(match[1])
+    return layers if "embed_tokens" in name or "image_newline" in name else 0
+
+
+def is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether this maps hidden vectors to hidden vectors: no embedding, no head, no convolution."""
+    return parameter.ndim == 2 and not any(word in name for word in TABLES)
+
+
+def main_rate(rates: LearningRates) -> float:
+    """The rate that is logged: the language model's, or the only one there is."""
+    parts = ("language_model", "semantic_projector", "spatial_projector", "semantic_encoder")
+    return next(rate for part in parts if (rate := learning_rate(rates, part)) is not None)
