@@ -15,8 +15,8 @@ from pathlib import Path
 
 from vica.video import available_decoders, read_frames
 
-from vicabench.datasets.rooms.build import build
 from vicabench.predictions import Prediction
+from vicabench.rooms.build import build
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 
 QUESTIONS, VIDEOS = 5130, 288  # the load of VSI-Bench

@@ -16,11 +16,10 @@ from matplotlib.patches import Polygon, Rectangle
 from matplotlib.transforms import Affine2D
 from vica.video import Frames, read_frames
 
-from vicabench.datasets import rooms
-from vicabench.datasets.rooms.camera import pose_at
-from vicabench.datasets.rooms.catalogue import KINDS
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.world import Scene
+from vicabench import rooms
+from vicabench.rooms.camera import pose_at
+from vicabench.rooms.furniture import KINDS, make_scene
+from vicabench.rooms.scene import Scene
 from vicabench.types import Benchmark, Question
 
 mpl.use("Agg")

@@ -30,7 +30,7 @@ from tests.pages import (
     text_of,
 )
 from tests.videos import write_clip
-from vicabench.datasets.rooms.build import build
+from vicabench.rooms.build import build
 
 pytestmark = pytest.mark.xdist_group("docs")
 

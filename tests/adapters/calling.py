@@ -14,7 +14,7 @@ from tests.apis import CACHED_TOKENS, KEY, NEW_TOKENS, PROMPT_TOKENS, Hit
 from tests.support import read_jsonl, write_jsonl
 from vicabench.adapters import build_adapter
 from vicabench.adapters.api.adapter import ApiAdapter
-from vicabench.datasets.rooms.build import build
+from vicabench.rooms.build import build
 from vicabench.types import AdapterContext, Answer, Benchmark, ModelOptions, Question, Video
 
 PRICE = {"input": 2.0, "cached_input": 0.5, "output": 8.0}

@@ -23,8 +23,8 @@ from tests.warm import vicabench
 from vicabench.adapters import build_adapter
 from vicabench.adapters.hf.adapter import HFAdapter, SharingAdapter
 from vicabench.adapters.hf.text import text_model
-from vicabench.datasets.rooms.build import build as build_rooms
 from vicabench.prompts import vsi_bench
+from vicabench.rooms.build import build as build_rooms
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 
 FRAMES, NEW = 4, 5

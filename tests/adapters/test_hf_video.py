@@ -17,7 +17,7 @@ import pytest
 
 from tests.hf_models import KINDS, write_hf_model
 from tests.support import read_jsonl
-from vicabench.datasets.rooms.build import build as build_rooms
+from vicabench.rooms.build import build as build_rooms
 
 FOLDER = os.environ.get("VICABENCH_TORCHVISION", "")
 SCRIPT = """

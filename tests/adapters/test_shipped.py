@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.support import Vicabench
-from vicabench.datasets.rooms.build import build
+from vicabench.rooms.build import build
 
 
 def test_the_shipped_checkpoint_sees_how_large_rooms_are(warm: Vicabench, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from vicabench.datasets.rooms.world import Box
+from vicabench.rooms.scene import Box
 
 Row = Mapping[str, Any]
 

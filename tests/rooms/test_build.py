@@ -14,17 +14,17 @@ import av
 import pytest
 
 from tests.rooms.recheck import answer
-from vicabench.datasets import rooms
+from vicabench import rooms
 from vicabench.datasets.jsonl import read_questions
-from vicabench.datasets.rooms.build import build
 from vicabench.errors import ConfigError, DataError
+from vicabench.rooms.build import build
 
 tiny = partial(build, width=64, height=48, fps=4)
 
 SLOW = """
 import sys, time
 from pathlib import Path
-from vicabench.datasets.rooms.build import build
+from vicabench.rooms.build import build
 if __name__ == "__main__":
     workers = int(sys.argv[2])
     build(Path(sys.argv[1]), scenes=2, seed=1, width=64, height=48, fps=4, workers=workers,

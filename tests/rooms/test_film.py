@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from vicabench.datasets.rooms.camera import pose_at
-from vicabench.datasets.rooms.film import film, frame_count
-from vicabench.datasets.rooms.render import colours
-from vicabench.datasets.rooms.scenes import make_scene
+from vicabench.rooms.camera import pose_at
+from vicabench.rooms.furniture import make_scene
+from vicabench.rooms.make import film, frame_count
+from vicabench.rooms.render import colours
 
 SCENE = make_scene(3, 0)
 WIDTH, HEIGHT, RATE = 128, 96, 12

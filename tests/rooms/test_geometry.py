@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rooms.recheck import closest
-from vicabench.datasets.rooms.geometry import (
+from vicabench.rooms.geometry import (
     crosses,
     distance,
     footprint,
@@ -19,7 +19,7 @@ from vicabench.datasets.rooms.geometry import (
     nearest_distance,
     turn,
 )
-from vicabench.datasets.rooms.world import Box
+from vicabench.rooms.scene import Box
 
 sides = st.floats(0.1, 3.0)
 places = st.floats(-5.0, 5.0)

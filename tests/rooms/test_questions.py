@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 
 from tests.rooms.recheck import answer
-from vicabench.datasets.rooms.camera import pose_at
-from vicabench.datasets.rooms.facts import VISIBLE_SHARE, first_visible
-from vicabench.datasets.rooms.questions import questions_for
-from vicabench.datasets.rooms.render import sees
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.sightings import Sightings, sightings
-from vicabench.datasets.rooms.world import Scene
 from vicabench.errors import ConfigError
+from vicabench.rooms.camera import pose_at
+from vicabench.rooms.facts import VISIBLE_SHARE, Sightings, first_visible, sightings
+from vicabench.rooms.furniture import make_scene
+from vicabench.rooms.questions import questions_for
+from vicabench.rooms.render import sees
+from vicabench.rooms.scene import Scene
 from vicabench.types import QUESTION_TYPES, Question
 
 WORDING = {

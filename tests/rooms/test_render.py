@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vicabench.datasets.rooms.camera import Pose, pose_at
-from vicabench.datasets.rooms.catalogue import shape
-from vicabench.datasets.rooms.render import NOTHING, render, sees
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.sightings import sightings
-from vicabench.datasets.rooms.world import Scene
+from vicabench.rooms.camera import Pose, pose_at
+from vicabench.rooms.facts import sightings
+from vicabench.rooms.furniture import make_scene, shape
+from vicabench.rooms.render import NOTHING, render, sees
+from vicabench.rooms.scene import Scene
 
 WIDTH, HEIGHT = 56, 42
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from vica.video import read_frames
 
-from vicabench.datasets.rooms.camera import pose_at
-from vicabench.datasets.rooms.film import film
-from vicabench.datasets.rooms.lessons import WORDS
-from vicabench.datasets.rooms.light import PLAIN
-from vicabench.datasets.rooms.render import colours
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.training import TrainingRooms, build_training
 from vicabench.errors import DataError
+from vicabench.rooms.camera import pose_at
+from vicabench.rooms.furniture import make_scene
+from vicabench.rooms.lessons import WORDS
+from vicabench.rooms.light import PLAIN
+from vicabench.rooms.make import film
+from vicabench.rooms.render import colours
+from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.types import QUESTION_TYPES
 
 ROOMS = TrainingRooms(seed=3, scenes=2, walks=2)

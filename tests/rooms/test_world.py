@@ -9,11 +9,10 @@ import pytest
 from shapely import Polygon, affinity
 from shapely import box as rectangle
 
-from vicabench.datasets.rooms.camera import pose_at
-from vicabench.datasets.rooms.catalogue import KIND_OF, KINDS, shape
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.sightings import sightings
-from vicabench.datasets.rooms.world import Box
+from vicabench.rooms.camera import pose_at
+from vicabench.rooms.facts import sightings
+from vicabench.rooms.furniture import KIND_OF, KINDS, make_scene, shape
+from vicabench.rooms.scene import Box
 
 SCENES = [make_scene(seed, index) for seed in (0, 1) for index in range(20)]
 

@@ -132,7 +132,7 @@ def rooms(
     """Build furnished rooms with exact ground truth: videos and questions, offline."""
     from rich.progress import Progress
 
-    from vicabench.datasets.rooms.build import build
+    from vicabench.rooms.build import build
 
     with (
         interruptible(KEPT),
@@ -166,7 +166,7 @@ def training_rooms(
     """Build rooms to train on: films, conversations as in ViCA-322K, exercises and lessons."""
 
     from vicabench.cli.demonstration import training_rooms as build
-    from vicabench.datasets.rooms.training import TrainingRooms
+    from vicabench.rooms.training import TrainingRooms
 
     with interruptible(KEPT):
         build(out, TrainingRooms(seed=seed, scenes=scenes, grey=grey), console(stderr=True))

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
 from vicabench.adapters import SHIPPED
-from vicabench.datasets.rooms.build import build
-from vicabench.datasets.rooms.training import TrainingRooms, build_training
+from vicabench.rooms.build import build
+from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.screen import console
 
 Tell = Callable[[int, int], None]

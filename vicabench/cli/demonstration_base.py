@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vicabench.cli.demonstration import CONFIG, bar, training_rooms
-from vicabench.datasets.rooms.phrases import phrases
-from vicabench.datasets.rooms.training import TrainingRooms
+from vicabench.rooms.training import TrainingRooms, phrases
 
 ROOMS = TrainingRooms(seed=101, scenes=1000)
 SEED = 7

@@ -53,7 +53,7 @@ def _vsi_bench(folder: Path) -> Item:
 
 
 def _rooms(folder: Path) -> Iterator[Item]:
-    from vicabench.datasets.rooms.folder import MANIFEST  # noqa: PLC0415
+    from vicabench.rooms.folder import MANIFEST  # noqa: PLC0415
 
     manifests = sorted(folder.glob(f"*/{MANIFEST}"))
     if not manifests:

@@ -11,9 +11,8 @@ from vica.chat import token_ids, vsi_bench_question
 from vica.errors import CheckpointError, DataError
 from vica.training.pretraining import Pretraining, pretrain, write_start
 
-from vicabench.datasets.rooms import templates
-from vicabench.datasets.rooms.phrases import phrases
-from vicabench.datasets.rooms.training import TrainingRooms, build_training
+from vicabench.rooms import templates
+from vicabench.rooms.training import TrainingRooms, build_training, phrases
 
 STEPS = 16
 

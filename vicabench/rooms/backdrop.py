@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vicabench.datasets.rooms.camera import Pose, focal
-from vicabench.datasets.rooms.light import FULL, Finish
-from vicabench.datasets.rooms.planes import Plane, planes
-from vicabench.datasets.rooms.raster import Floats
-from vicabench.datasets.rooms.world import Scene
+from vicabench.rooms.camera import Pose, focal
+from vicabench.rooms.light import FULL, Finish, Plane, planes
+from vicabench.rooms.raster import Floats
+from vicabench.rooms.scene import Scene
 
 Single = NDArray[np.float32]
 Packed = NDArray[np.uint64]

@@ -1,21 +1,19 @@
-"""A room's walk as some frames, and the other walks that the same frames show.
-
-A walk ends where it began, so its frames can begin anywhere, run backwards, and be mirrored: each
-is a walk through a room of its own, with answers of its own, that costs no rendering.
-"""
+"""A walk as a few frames, as a short clip, and the other walks that the same frames show."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
-from vicabench.datasets.rooms.camera import Pose, pose_at
-from vicabench.datasets.rooms.sightings import Sightings
-from vicabench.datasets.rooms.world import Scene
+from vicabench.rooms.camera import Pose, pose_at
+from vicabench.rooms.facts import Sightings
+from vicabench.rooms.scene import Scene
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +86,23 @@ def mirrored(scene: Scene) -> Scene:
     )
     walk = replace(scene.walk, start=math.pi - scene.walk.start, turn=-scene.walk.turn)
     return replace(scene, things=things, walk=walk)
+
+
+_ENCODER = {"preset": "veryfast", "crf": "4", "threads": "1"}
+
+
+def clip(frames_THWC: NDArray[np.uint8], path: Path, *, fps: int = 1) -> None:
+    """Write uint8 RGB frames as H.264 without loss of colour resolution, every frame a key frame.
+
+    Raises OSError where it cannot be written, and av.FFmpegError where it cannot be encoded.
+    """
+    with av.open(
+        str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}
+    ) as container:
+        stream = container.add_stream("libx264", rate=fps, options=dict(_ENCODER))
+        _, stream.height, stream.width, _ = frames_THWC.shape
+        stream.pix_fmt, stream.gop_size = "yuv444p", 1
+        for rgb_HWC in frames_THWC:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb_HWC), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())

@@ -1,23 +1,62 @@
-"""Makes one scene of a Rooms folder: its film, its questions and its ground truth."""
+"""Make one scene of a Rooms folder: its film, its questions and its ground truth."""
 
 from __future__ import annotations
 
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import av
 
-from vicabench.datasets.rooms.facts import first_visible
-from vicabench.datasets.rooms.film import film
-from vicabench.datasets.rooms.folder import RoomsFolder, publish, write
-from vicabench.datasets.rooms.questions import questions_for
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.sightings import Sightings, sightings
-from vicabench.datasets.rooms.world import Scene
 from vicabench.errors import DataError
+from vicabench.rooms.camera import pose_at
+from vicabench.rooms.facts import Sightings, first_visible, sightings
+from vicabench.rooms.folder import RoomsFolder, publish, write
+from vicabench.rooms.furniture import make_scene
+from vicabench.rooms.questions import questions_for
+from vicabench.rooms.render import colours
+from vicabench.rooms.scene import FPS, Scene
 from vicabench.types import Question
+
+_ENCODER = {"preset": "superfast", "crf": "23", "threads": "1"}
+"""One thread, because several films are made side by side."""
+
+_KEY_FRAME_SECONDS = 1.5
+
+
+def frame_count(scene: Scene, fps: int = FPS) -> int:
+    """How many frames the film of a scene has; frame k shows the time k / fps."""
+    return max(1, round(scene.walk.seconds * fps))
+
+
+def film(scene: Scene, path: Path, *, width: int = 640, height: int = 480, fps: int = FPS) -> None:
+    """Write the walk through a scene to `path` as H.264 (yuv420p, an even number of pixels a side).
+
+    The file appears under its name only when it is complete. Raises OSError where it cannot be
+    written, and av.FFmpegError where it cannot be encoded.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.unlink(missing_ok=True)
+    try:
+        _write(scene, partial, width, height, fps)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(scene: Scene, path: Path, width: int, height: int, fps: int) -> None:
+    with av.open(
+        str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}
+    ) as container:
+        stream = container.add_stream("libx264", rate=fps, options=dict(_ENCODER))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.gop_size = round(_KEY_FRAME_SECONDS * fps)
+        for number in range(frame_count(scene, fps)):
+            rgb_HWC = colours(scene, pose_at(scene, number / fps), width, height)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb_HWC, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def make(folder: RoomsFolder, index: int) -> None:

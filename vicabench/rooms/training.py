@@ -1,16 +1,11 @@
-"""Rooms to train on: short films of many rooms, and conversations in the layout of ViCA-322K.
-
-The rooms are those of the benchmark, from seeds of their own; only light and textures are plainer.
-Each is seen on several walks (`walks`), each walk is a film of a few small frames with two dozen
-conversations, the benchmark's questions in ViCA's own wording, and as many exercises, which are
-steps towards them (`exercises`) and for an earlier stage.
-"""
+"""Rooms to train on: short films of many rooms, and conversations in the layout of ViCA-322K."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -21,29 +16,69 @@ import av
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from vica.chat import PLACEHOLDER, vsi_bench_question
+from vica.chat import PLACEHOLDER, SYSTEM, vsi_bench_question
 
 from vicabench import files
-from vicabench.datasets.rooms import templates
-from vicabench.datasets.rooms.build import Progress
-from vicabench.datasets.rooms.camera import Pose
-from vicabench.datasets.rooms.choices import Draft, Draw
-from vicabench.datasets.rooms.clip import clip
-from vicabench.datasets.rooms.exercises import exercises
-from vicabench.datasets.rooms.facts import Facts, facts_of
-from vicabench.datasets.rooms.folder import LOCK, publish, write
-from vicabench.datasets.rooms.lessons import WORDS, places, save_lessons, things_seen
-from vicabench.datasets.rooms.light import PLAIN
-from vicabench.datasets.rooms.pool import check_not_importing_main, each
-from vicabench.datasets.rooms.questions import ASKED
-from vicabench.datasets.rooms.render import colours
-from vicabench.datasets.rooms.scenes import make_scene
-from vicabench.datasets.rooms.settings import GENERATOR, check_least
-from vicabench.datasets.rooms.sightings import sightings
-from vicabench.datasets.rooms.walks import Walked, changed, changes, poses
-from vicabench.datasets.rooms.wording import conversation
-from vicabench.datasets.rooms.world import Scene
 from vicabench.errors import DataError
+from vicabench.rooms import lessons, templates
+from vicabench.rooms.build import Progress, check_not_importing_main, each
+from vicabench.rooms.camera import Pose
+from vicabench.rooms.facts import Facts, facts_of, sightings
+from vicabench.rooms.folder import LOCK, publish, write
+from vicabench.rooms.furniture import KINDS, make_scene
+from vicabench.rooms.lessons import WORDS, exercises, places, save_lessons, things_seen
+from vicabench.rooms.light import PLAIN
+from vicabench.rooms.questions import ASKED, HARD, LENGTHS, MEDIUM, TURNS
+from vicabench.rooms.render import colours
+from vicabench.rooms.scene import GENERATOR, Draft, Draw, Scene, check_least
+from vicabench.rooms.walks import Walked, changed, changes, clip, poses
+
+NUMERIC = (templates.COUNTING, templates.ABS_DISTANCE, templates.SIZE, templates.ROOM)
+CHOICE = (
+    templates.REL_DISTANCE,
+    templates.DIRECTION_EASY,
+    templates.DIRECTION_MEDIUM,
+    templates.DIRECTION_HARD,
+    templates.ROUTE,
+    templates.ORDER,
+)
+_FIELD = re.compile(r"\{\w+\}")
+_OPTION = "{option}"
+
+
+def phrases() -> tuple[str, ...]:
+    """Everything in ViCA's prompts for Rooms that is always the same, and the names of things."""
+    return tuple(dict.fromkeys(phrase for phrase in _all() if len(phrase) > 1))
+
+
+def _all() -> Iterator[str]:
+    yield from (f"system\n{SYSTEM}", "user\n", "assistant\n", ", ")
+    yield from (kind.name for kind in KINDS)
+    for template in (*NUMERIC, *lessons.TEMPLATES):
+        yield from _pieces(vsi_bench_question(template))
+    for template in CHOICE:
+        yield from _pieces(vsi_bench_question(template, [f"{c}. {_OPTION}" for c in "ABCD"]))
+    yield from (*MEDIUM.classes, *HARD.classes, *TURNS, *lessons.REPLIES)
+    for number in range(1, 2 * max(LENGTHS) + 2):
+        yield f"{number}. {_FIELD.split(templates.ROUTE_WALK)[0]}"
+        yield f"{number}. {templates.ROUTE_TURN}"
+
+
+def _pieces(prompt: str) -> list[str]:
+    return _FIELD.split(prompt.removeprefix(PLACEHOLDER))
+
+
+def conversation(name: str, video: str, draft: Draft) -> dict[str, Any]:
+    """A record of ViCA-322K whose human turn is the prompt of ViCA's own evaluation."""
+    return {
+        "id": name,
+        "video": video,
+        "conversations": [
+            {"from": "human", "value": vsi_bench_question(draft.text, draft.options)},
+            {"from": "gpt", "value": draft.answer},
+        ],
+    }
+
 
 LIMITS: Mapping[str, int] = {
     "object_counting": 2,

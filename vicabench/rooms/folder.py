@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from vicabench import files
-from vicabench.datasets.rooms.settings import Settings
 from vicabench.errors import DataError
+from vicabench.rooms.scene import Settings
 from vicabench.text import counted
 
 MANIFEST = "rooms.json"

@@ -8,9 +8,9 @@ import os
 from vicabench import files
 from vicabench.datasets.cache import cache_dir
 from vicabench.datasets.jsonl import read_questions
-from vicabench.datasets.rooms.build import Progress, build
-from vicabench.datasets.rooms.folder import MANIFEST, QUESTIONS
-from vicabench.datasets.rooms.settings import GENERATOR
+from vicabench.rooms.build import Progress, build
+from vicabench.rooms.folder import MANIFEST, QUESTIONS
+from vicabench.rooms.scene import GENERATOR
 from vicabench.types import Benchmark
 
 DEFAULT_SCENES = 12

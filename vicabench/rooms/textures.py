@@ -10,10 +10,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from vicabench.datasets.rooms.light import FULL, Finish, Lights, on_plane
-from vicabench.datasets.rooms.planes import CEILING, FLOOR, WALLS, Plane, Window, planes, window
-from vicabench.datasets.rooms.raster import Floats
-from vicabench.datasets.rooms.world import Scene
+from vicabench.rooms.light import (
+    CEILING,
+    FLOOR,
+    FULL,
+    WALLS,
+    Finish,
+    Lights,
+    Plane,
+    Window,
+    on_plane,
+    planes,
+    window,
+)
+from vicabench.rooms.raster import Floats
+from vicabench.rooms.scene import Scene
 
 _GAMMA = 1 / 2.2
 _WALLS = ((0.93, 0.90, 0.84), (0.86, 0.90, 0.90), (0.90, 0.87, 0.88), (0.88, 0.90, 0.85))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vicabench.datasets.rooms.world import Scene
+from vicabench.rooms.scene import Scene
 
 FIELD_OF_VIEW = np.deg2rad(70.0)
 """Horizontal, in radians; the vertical one follows from square pixels."""

@@ -13,12 +13,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vicabench.datasets.rooms import light, planes, textures
-from vicabench.datasets.rooms.backdrop import BAND, BLUE, GREEN, RED, Backdrop, Single, channels
-from vicabench.datasets.rooms.camera import Pose, focal
-from vicabench.datasets.rooms.catalogue import shape
-from vicabench.datasets.rooms.mesh import join
-from vicabench.datasets.rooms.raster import (
+from vicabench.rooms import light, textures
+from vicabench.rooms.backdrop import BAND, BLUE, GREEN, RED, Backdrop, Single, channels
+from vicabench.rooms.camera import Pose, focal
+from vicabench.rooms.furniture import shape
+from vicabench.rooms.geometry import join
+from vicabench.rooms.light import window
+from vicabench.rooms.raster import (
     Floats,
     centres,
     cut,
@@ -28,7 +29,7 @@ from vicabench.datasets.rooms.raster import (
     nearest,
     visible,
 )
-from vicabench.datasets.rooms.world import Scene
+from vicabench.rooms.scene import Scene
 
 NOTHING = -1
 """The index that stands for the room itself in an image of things."""
@@ -102,7 +103,7 @@ class Painter:
     def __init__(self, scene: Scene, finish: light.Finish = light.FULL) -> None:
         """Light the furniture, and paint and light the room."""
         self._stage = stage = _stage(scene)
-        lit = light.lights(scene, planes.window(scene), points=not finish.shadows)
+        lit = light.lights(scene, window(scene), points=not finish.shadows)
         painted = textures.paint(scene, lit, stage.quads_F43, finish)
         self._backdrop = Backdrop(scene, painted, finish)
         things = scene.things if finish.shadows else ()
