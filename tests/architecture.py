@@ -18,7 +18,7 @@ MAX_FILE, MAX_FUNCTION = 450, 40
 
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
 NOUNS = {"vicabench", "vicabench.types", "vicabench.config", "vicabench.errors"}
-NOUNS |= {"vicabench.options", "vicabench.descriptions", "vicabench.choices"}
+NOUNS |= {"vicabench.options", "vicabench.descriptions", "vicabench.benchmarks.choices"}
 NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime", "vicabench.text"}
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.options": set(),
     "vicabench.types": {"vicabench.options"},
     "vicabench.config": set(),
-    "vicabench.choices": {"vicabench.errors", "vicabench.text"},
+    "vicabench.benchmarks.choices": {"vicabench.errors", "vicabench.text"},
     "vicabench.descriptions": {"vicabench.types"},
     "vicabench.errors": set(),
     "vicabench.ending": set(),
@@ -42,10 +42,10 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
     "vicabench.prompts": NOUNS,
-    "vicabench.datasets": NOUNS | {"vicabench.rooms", "vicabench.rows"},
+    "vicabench.benchmarks": NOUNS | {"vicabench.rooms", "vicabench.rows"},
     # Training data has the models' own wording.
-    "vicabench.rooms": NOUNS | {"vicabench.datasets"},
-    "vicabench.rooms.training": NOUNS | {"vicabench.datasets", "vicabench.rooms", "vica.chat"},
+    "vicabench.rooms": NOUNS | {"vicabench.benchmarks"},
+    "vicabench.rooms.training": NOUNS | {"vicabench.benchmarks", "vicabench.rooms", "vica.chat"},
     "vicabench.grading": FILES | {"vica.chat"},
     "vicabench.store": FILES | {"vicabench.locking"},
     "vicabench.stats": NOUNS,
@@ -83,11 +83,11 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.engine": FILES
     | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
     "vicabench.doctor": NOUNS
-    | {"vicabench.datasets", "vicabench.engine.children", "vica.video"}
+    | {"vicabench.benchmarks", "vicabench.engine.children", "vica.video"}
     | {"vicabench.engine.decoder_process"},
     "vicabench.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"}
-    | {"vicabench.datasets.subsets", "vicabench.grading"},
+    | {"vicabench.benchmarks.vsi_bench", "vicabench.grading"},
     # The front door: what `import vicabench` offers, and the commands call.
     "vicabench.account": {"vicabench.engine", "vicabench.text"},
     "vicabench.progress": FILES
@@ -98,7 +98,7 @@ ARROWS: dict[str, set[str]] = {
     | {"vicabench.alike", "vicabench.comparing", "vicabench.curves", "vicabench.reference"},
     "vicabench.scored": SCORED | {"vicabench.screen"},
     "vicabench.evaluation": FILES
-    | {"vicabench.adapters", "vicabench.datasets", "vicabench.engine", "vicabench.grading"}
+    | {"vicabench.adapters", "vicabench.benchmarks", "vicabench.engine", "vicabench.grading"}
     | {"vicabench.progress", "vicabench.results", "vicabench.screen"},
     "vicabench.training_callback": NOUNS
     | {"vicabench.adapters", "vicabench.evaluation", "vicabench.scored"},

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tests.support import Row, Vicabench, refuses, rows_about, write_jsonl
-from vicabench.choices import spelled
+from vicabench.benchmarks.choices import spelled
 from vicabench.errors import DataError
 from vicabench.predictions import read_predictions
 

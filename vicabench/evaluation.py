@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from vicabench.adapters import find_adapter, refuse_unused
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
-from vicabench.datasets import DEFAULT, Source, load_benchmark
-from vicabench.datasets.rows import benchmark_of_rows
+from vicabench.benchmarks import DEFAULT, Source, load_benchmark
+from vicabench.benchmarks.own import benchmark_of_rows
 from vicabench.engine.decoding import VideoOptions
 from vicabench.engine.execution import HERE, ExecutionOptions
 from vicabench.engine.executors.here import Executor, Here

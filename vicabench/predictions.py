@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench import files
-from vicabench.choices import LETTERS, spelled
+from vicabench.benchmarks.choices import LETTERS, spelled
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question

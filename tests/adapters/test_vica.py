@@ -21,7 +21,7 @@ from tests.support import read_jsonl, refuses
 from tests.warm import vicabench
 from vicabench.adapters import build_adapter
 from vicabench.adapters.vica import build
-from vicabench.datasets import Source, load_benchmark
+from vicabench.benchmarks import Source, load_benchmark
 from vicabench.errors import ConfigError
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 

@@ -11,8 +11,8 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from tests.benchmarks.toy import vicabench
 from tests.browser.material import hostile_rows, vsibench_rows, write_run
-from tests.datasets.toy import vicabench
 
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -18,9 +18,9 @@ from vica.training.recipes import RECIPES
 from vica.training.settings import changed, names
 from vica.training.sources import read_mixture
 
-from tests.datasets.toy import zipped
+from tests.benchmarks.toy import zipped
 from tests.fuzz.made import damaged, fuzzed, line_of, texts, torn
-from vicabench.datasets.unpack import unpack
+from vicabench.benchmarks.unpack import unpack
 from vicabench.errors import DataError
 
 ZIP = zipped({"scannet/a.mp4": b"0123456789" * 9, "scannet/b.mp4": b"second"})

@@ -17,8 +17,8 @@ from tests.fuzz.made import damaged, fuzzed, line_of, torn
 from tests.runs import write_run
 from tests.support import rows_about
 from vicabench.adapters.replay import build
+from vicabench.benchmarks import own
 from vicabench.config import digest_of
-from vicabench.datasets import jsonl as own
 from vicabench.errors import UserError
 from vicabench.grading.protocols import PROTOCOLS, find_protocol
 from vicabench.importing import folder as importing

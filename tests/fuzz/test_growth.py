@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 
 from tests.adapters.calling import LOOPBACK, ask, built
 from tests.apis import KEY, Api, Raw, serve
-from tests.datasets.toy import choice, parquet
+from tests.benchmarks.toy import choice, parquet
 from tests.fuzz.made import damaged, fuzzed, line_of, texts, torn
 from tests.fuzz.test_files import imported, spreadsheet
 from vicabench.adapters.api.adapter import ApiAdapter
-from vicabench.datasets.parquet import read_rows
-from vicabench.datasets.records import read_records
+from vicabench.benchmarks.loading import read_records, read_rows
 from vicabench.errors import UserError
 from vicabench.importing import vlmevalkit
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.rooms.recheck import answer
 from vicabench import rooms
-from vicabench.datasets.jsonl import read_questions
+from vicabench.benchmarks.own import read_questions
 from vicabench.errors import ConfigError, DataError
 from vicabench.rooms.build import build
 

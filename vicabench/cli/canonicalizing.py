@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from vicabench.adapters.text import text_model
+from vicabench.benchmarks.paths import cache_dir
 from vicabench.canonical.derive import canonicalize, refuse_derived
 from vicabench.canonical.prompt import NOTHING
 from vicabench.canonical.record import BLAME
 from vicabench.cli.counting import Counting
 from vicabench.cli.running import say
 from vicabench.cli.texts import account_lines
-from vicabench.datasets.cache import cache_dir
 from vicabench.predictions import Prediction
 from vicabench.replies.cache import Reply, ReplyCache
 from vicabench.results import Run, load_run

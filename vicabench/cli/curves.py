@@ -13,6 +13,7 @@ from rich.console import Console
 
 from vicabench import files
 from vicabench.alike import check_alike
+from vicabench.benchmarks import BENCHMARKS
 from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
 from vicabench.cli.output import check_published
@@ -20,7 +21,6 @@ from vicabench.cli.running import Request, say
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
-from vicabench.datasets import BENCHMARKS
 from vicabench.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, UserError
 from vicabench.grading.protocols import Protocol, find_protocol

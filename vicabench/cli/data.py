@@ -67,7 +67,7 @@ def fetch(
     ] = None,
 ) -> None:
     """Download a benchmark or training data and check it; continues where it was interrupted."""
-    from vicabench.datasets.training import TRAINING_SETS
+    from vicabench.benchmarks.training_data import TRAINING_SETS
 
     if name in TRAINING_SETS:
         if questions_only or keep_zips:
@@ -79,8 +79,8 @@ def fetch(
         raise ConfigError(f"--include is for training data, not {name}.")
     if questions_only and keep_zips:
         raise ConfigError("--questions-only brings no zips: leave out --keep-zips.")
-    from vicabench.datasets.fetch import fetch as fetch_data
-    from vicabench.datasets.vsibench import default_folder
+    from vicabench.benchmarks.fetch import fetch as fetch_data
+    from vicabench.benchmarks.vsi_bench import default_folder
 
     folder = data or default_folder()
     with interruptible(KEPT), _byte_progress() as progress:
@@ -108,8 +108,8 @@ def unpack(
 ) -> None:
     """Unpack the zips that were copied beside the questions; needs no network."""
     _require_fetchable(name)
-    from vicabench.datasets.fetch import unpack_local
-    from vicabench.datasets.vsibench import default_folder
+    from vicabench.benchmarks.fetch import unpack_local
+    from vicabench.benchmarks.vsi_bench import default_folder
 
     folder = data or default_folder()
     with interruptible(KEPT), _byte_progress() as progress:
@@ -182,7 +182,7 @@ def list_benchmarks() -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from vicabench.datasets.inventory import inventory
+    from vicabench.benchmarks.inventory import inventory
 
     table = Table(box=None)
     for title in ("benchmark", "revision", "questions", "videos", "on disk"):
@@ -196,7 +196,7 @@ def list_benchmarks() -> None:
 def _fetch_training(
     name: str, data: Path | None, repo: str | None, revision: str | None, include: str | None
 ) -> None:
-    from vicabench.datasets.training import TRAINING_SETS, fetch_training, training_folder
+    from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 
     folder = data or training_folder(name)
     with interruptible(KEPT), _byte_progress() as progress:

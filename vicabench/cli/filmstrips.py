@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from vicabench.datasets import BENCHMARKS, Source, load_benchmark
-from vicabench.datasets.paths import is_there, refuse_links_out, stays_inside, video_file
+from vicabench.benchmarks import BENCHMARKS, Source, load_benchmark
+from vicabench.benchmarks.paths import is_there, refuse_links_out, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.thumbnails import fitted, jpegs
 from vicabench.errors import DataError

@@ -51,7 +51,7 @@ def command(
     source = load(harness, path, column or [])
     questions = None
     if benchmark is not None:
-        from vicabench.datasets import Source, load_benchmark
+        from vicabench.benchmarks import Source, load_benchmark
 
         wanted = Source(subset=subset, data=data, videos_needed=False)
         questions = load_benchmark(benchmark, wanted)

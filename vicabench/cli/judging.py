@@ -14,12 +14,12 @@ from rich.console import Console
 
 from vicabench import files
 from vicabench.adapters.text import TextModel, text_model
+from vicabench.benchmarks.paths import cache_dir
 from vicabench.cli.counting import Counting
 from vicabench.cli.output import write_file
 from vicabench.cli.running import say
 from vicabench.cli.texts import account_lines
 from vicabench.curves.series import checkpoint
-from vicabench.datasets.cache import cache_dir
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.judging.judge import Judgement, check, judge

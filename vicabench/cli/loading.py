@@ -8,7 +8,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from vicabench.datasets import Source, load_benchmark
+from vicabench.benchmarks import Source, load_benchmark
 from vicabench.progress import building
 from vicabench.types import Benchmark
 

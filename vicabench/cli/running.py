@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import find_adapter
+from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, print_table
 from vicabench.config import digest_of
-from vicabench.datasets import Source
 from vicabench.engine.decoding import VideoOptions
 from vicabench.engine.execution import ExecutionOptions
 from vicabench.engine.loop import Decoding

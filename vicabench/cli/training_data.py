@@ -9,8 +9,8 @@ from vica.training.config import Source, TrainingConfig
 from vica.training.sources import read_mixture
 
 from vicabench.adapters import SHIPPED
-from vicabench.datasets import fetched
-from vicabench.datasets.training import fetched_folder
+from vicabench.benchmarks import fetched
+from vicabench.benchmarks.training_data import fetched_folder
 from vicabench.errors import ConfigError
 from vicabench.text import counted
 

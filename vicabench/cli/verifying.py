@@ -13,9 +13,9 @@ from rich.progress import track
 from rich.text import Text
 
 from vicabench.agreement import Agreement
+from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.running import say
-from vicabench.datasets import Source
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
 from vicabench.engine.telling import Telling, listening

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
-from vicabench.datasets.cache import cache_dir
+from vicabench.benchmarks.paths import cache_dir
 from vicabench.doctor.findings import NOTE, Finding, size
 
 SECTION = "caches"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from vicabench.datasets.cache import cache_dir
+from vicabench.benchmarks.paths import cache_dir
 from vicabench.doctor.caches import caches, hub_cache
 from vicabench.doctor.decoders import decoders
 from vicabench.doctor.devices import devices

@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as LateError
 from threading import Thread
 from typing import Any
 
-from vicabench.datasets.hub import check_endpoint, host
+from vicabench.benchmarks.hub import check_endpoint, host
 from vicabench.doctor.findings import NOTE, OK, WARNING, Finding
 from vicabench.errors import ConfigError
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from vicabench.choices import bare_texts, spelled
+from vicabench.benchmarks.choices import bare_texts, spelled
 from vicabench.errors import DataError
 from vicabench.importing.rows import Record
 from vicabench.types import Benchmark, Question

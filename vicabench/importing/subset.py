@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vicabench.datasets.subsets import COUNTS, LAST_ID, published_pruned_ids
+from vicabench.benchmarks.vsi_bench import COUNTS, LAST_ID, published_pruned_ids
 from vicabench.importing.rows import Record
 
 

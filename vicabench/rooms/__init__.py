@@ -6,8 +6,8 @@ import json
 import os
 
 from vicabench import files
-from vicabench.datasets.cache import cache_dir
-from vicabench.datasets.jsonl import read_questions
+from vicabench.benchmarks.own import read_questions
+from vicabench.benchmarks.paths import cache_dir
 from vicabench.rooms.build import Progress, build
 from vicabench.rooms.folder import MANIFEST, QUESTIONS
 from vicabench.rooms.scene import GENERATOR

@@ -48,10 +48,10 @@ def load_benchmark(name: str, source: Source) -> Benchmark:
 
 
 def _vsi_bench(source: Source) -> Benchmark:
-    from vicabench.datasets import vsibench
+    from vicabench.benchmarks import vsi_bench
 
     _refuse("vsi-bench", videos=source.videos)
-    return vsibench.load(
+    return vsi_bench.load(
         subset=source.subset, folder=source.data, videos_needed=source.videos_needed
     )
 
@@ -64,10 +64,10 @@ def _rooms(source: Source) -> Benchmark:
 
 
 def _own_questions(path: Path, source: Source) -> Benchmark:
-    from vicabench.datasets import jsonl
+    from vicabench.benchmarks import own
 
     _refuse(path.name, data=source.data, subset=source.subset)
-    return jsonl.load(path, source.videos, videos_needed=source.videos_needed)
+    return own.load(path, source.videos, videos_needed=source.videos_needed)
 
 
 def _refuse(

@@ -1,24 +1,108 @@
-"""VSI-Bench from a local folder in the layout of `nyu-visionx/VSI-Bench` (arXiv 2412.14171).
-
-Questions are `test-00000-of-00001.parquet`, or `test.jsonl`; exactly one file is read, since a
-glob over `test*.parquet` would count rows twice. Videos are `<dataset>/<scene_name>.mp4`.
-"""
+"""VSI-Bench and its subsets, from a local folder in the layout of `nyu-visionx/VSI-Bench`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vicabench.datasets import fetched, jsonl, parquet
-from vicabench.datasets.cache import cache_dir
-from vicabench.datasets.paths import refuse_links_out
-from vicabench.datasets.records import read_records
-from vicabench.datasets.subsets import COUNTS, SUBSETS, select
+from vicabench.benchmarks import fetched, loading, own
+from vicabench.benchmarks.loading import read_records
+from vicabench.benchmarks.own import read_text
+from vicabench.benchmarks.paths import cache_dir, refuse_links_out
 from vicabench.errors import ConfigError, DataError
 from vicabench.text import counted
 from vicabench.types import Benchmark, Question
+
+SUBSETS = ("full", "debiased", "pruned")
+PRUNED_PARQUET, PRUNED_LIST, DEBIASED_PARQUET = (
+    "test_pruned.parquet",
+    "pruned_ids.txt",
+    "test_debiased.parquet",
+)
+SUBSET_FILES = (PRUNED_PARQUET, PRUNED_LIST, DEBIASED_PARQUET)
+
+
+COUNTS = {"full": 5130, "debiased": 2362, "pruned": 2768}
+"""The questions of each subset, as published."""
+LAST_ID = 5155
+
+
+@cache
+def published_pruned_ids() -> frozenset[str]:
+    """Return the ids that VSI-Bench-Debiased leaves out, where there is no data set to ask.
+
+    Source: github vision-x-nyu/test-set-training @472257c (arXiv 2511.04655).
+    """
+    file = resources.files("vicabench.benchmarks") / "pruned_ids.txt"
+    return frozenset(file.read_text(encoding="utf-8").split())
+
+
+def select(
+    questions: tuple[Question, ...],
+    rows: Sequence[Mapping[str, Any]],
+    subset: str,
+    folder: Path,
+) -> tuple[Question, ...]:
+    """Return the questions of `subset` in their order; `rows` are the same questions' rows.
+
+    Raises:
+        DataError: when neither a column nor a file says what belongs to the subset.
+    """
+    if subset == "full":
+        return questions
+    known = frozenset(question.id for question in questions)
+    pruned = _pruned_column(rows)
+    if pruned is None:
+        pruned = _pruned_file(folder, known)
+    if pruned is None:
+        raise DataError(
+            f"The subset {subset!r} cannot be told apart in {folder}: the questions have no column "
+            f"'pruned', and there is no {', no '.join(SUBSET_FILES)}. Fetch a newer revision."
+        )
+    return tuple(q for q in questions if (q.id in pruned) == (subset == "pruned"))
+
+
+def _pruned_column(rows: Sequence[Mapping[str, Any]]) -> frozenset[str] | None:
+    """Return the ids that the column marks; None unless every row has true or false in it."""
+    if not all(isinstance(row.get("pruned"), bool) for row in rows):
+        return None
+    return frozenset(str(row["id"]) for row in rows if row["pruned"])
+
+
+def _pruned_file(folder: Path, known: frozenset[str]) -> frozenset[str] | None:
+    """Return the ids by the first file that is there, checked to be ids of questions."""
+    readers: dict[str, Callable[[Path], Iterable[str]]] = {
+        PRUNED_PARQUET: _parquet_ids,
+        PRUNED_LIST: _listed_ids,
+        DEBIASED_PARQUET: _parquet_ids,
+    }
+    for name, read in readers.items():
+        if not (folder / name).is_file():
+            continue
+        ids = frozenset(read(folder / name))
+        if strangers := sorted(ids - known):
+            raise DataError(
+                f"{folder / name} names {counted(len(strangers), 'id')} that no question has, "
+                f"{strangers[0]!r} for one. Fetch all files from one revision."
+            )
+        return known - ids if name == DEBIASED_PARQUET else ids
+    return None
+
+
+def _parquet_ids(path: Path) -> list[str]:
+    rows = [row for _, row in loading.read_rows(path) if isinstance(row, dict)]
+    if any(row.get("id") is None for row in rows):
+        raise DataError(f"{path} has rows without an 'id'. Fetch or copy it again.")
+    return [str(row["id"]) for row in rows]
+
+
+def _listed_ids(path: Path) -> list[str]:
+    return read_text(path).split()
+
 
 NAME = "vsi-bench"
 QUESTION_FILES = ("test-00000-of-00001.parquet", "test.jsonl")
@@ -71,7 +155,7 @@ def load(
     return Benchmark(
         name=NAME if repo == fetched.REPO else repo,
         subset=subset,
-        revision=jsonl.digest(everything.file) if record is None else record.revision,
+        revision=own.digest(everything.file) if record is None else record.revision,
         questions=questions,
         files=files,
     )
@@ -82,7 +166,7 @@ def read_questions(folder: Path) -> QuestionSet:
     file = next((folder / name for name in QUESTION_FILES if (folder / name).is_file()), None)
     if file is None:
         raise DataError(f"VSI-Bench is not in {folder}. {how_to_get(folder)}")
-    reader = parquet.read_rows if file.suffix == ".parquet" else jsonl.read_lines
+    reader = loading.read_rows if file.suffix == ".parquet" else own.read_lines
     placed = tuple(reader(file))
     questions = read_records(file.name, placed)
     rows = tuple(row for _, row in placed if isinstance(row, dict))
@@ -93,7 +177,7 @@ def check_unchanged(file: Path, record: fetched.Fetched | None) -> None:
     """Refuse a questions file that is not the one that was fetched."""
     if record is None or file.name not in record.questions:
         return
-    if jsonl.digest(file) != record.questions[file.name]:
+    if own.digest(file) != record.questions[file.name]:
         raise DataError(
             f"{file} is not the file that was fetched from {record.repo} at {record.revision}. "
             f"Delete it and type: {fetch_command(file.parent, record)}"

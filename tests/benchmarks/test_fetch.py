@@ -15,9 +15,9 @@ import pytest
 from filelock import FileLock
 
 from tests import hub as hubs
-from tests.datasets import toy
-from vicabench.datasets import vsibench
-from vicabench.datasets.fetched import REPO as PUBLISHED
+from tests.benchmarks import toy
+from vicabench.benchmarks import vsi_bench
+from vicabench.benchmarks.fetched import REPO as PUBLISHED
 from vicabench.errors import DataError
 
 TOY = f"datasets/{toy.REPO}"
@@ -86,14 +86,14 @@ def fetched(content: Mapping[str, bytes], tmp_path_factory: pytest.TempPathFacto
 
 
 def test_what_is_fetched_can_be_loaded_and_decoded(shell: Shell, fetched: Path) -> None:
-    benchmark = vsibench.load(folder=fetched)
+    benchmark = vsi_bench.load(folder=fetched)
     assert (benchmark.name, benchmark.revision) == (toy.REPO, shell.commit)
     assert [question.id for question in benchmark.questions] == ["1", "2", "3", "4", "5", "6"]
     for frames, video in enumerate(toy.VIDEOS, start=4):
         with av.open(str(benchmark.files[video])) as clip:
             assert sum(1 for _ in clip.decode(video=0)) == frames
     assert not list(fetched.glob("*.zip"))
-    assert len(vsibench.load(folder=fetched, subset="pruned").questions) == 3
+    assert len(vsi_bench.load(folder=fetched, subset="pruned").questions) == 3
 
 
 def test_fetching_again_asks_nothing_of_the_hub(shell: Shell, fetched: Path) -> None:
@@ -106,18 +106,18 @@ def test_a_shortened_video_is_brought_back_by_the_same_command(shell: Shell, fet
     shutil.copytree(fetched, shell.data)
     (shell.data / "scannet" / "one.mp4").write_bytes(b"short")
     with pytest.raises(DataError, match="1 of 6 videos"):
-        vsibench.load(folder=shell.data)
+        vsi_bench.load(folder=shell.data)
     assert shell.fetch().returncode == 0
-    assert len(vsibench.load(folder=shell.data).files) == 6
+    assert len(vsi_bench.load(folder=shell.data).files) == 6
     assert [len(shell.hub.downloads(f"{part}.zip")) for part in toy.PARTS] == [0, 1, 0]
 
 
 def test_questions_come_first_and_videos_later(shell: Shell) -> None:
     assert shell.fetch("--questions-only").returncode == 0
     assert {Path(request.path).name for request in shell.hub.log if request.sent} == {PARQUET}
-    assert len(vsibench.load(folder=shell.data, videos_needed=False).questions) == 6
+    assert len(vsi_bench.load(folder=shell.data, videos_needed=False).questions) == 6
     with pytest.raises(DataError, match=f"--data {shell.data} --repo {toy.REPO}"):
-        vsibench.load(folder=shell.data)
+        vsi_bench.load(folder=shell.data)
     assert shell.fetch("--keep-zips").returncode == 0
     assert len(list(shell.data.glob("*.zip"))) == 3
     assert len(shell.hub.downloads(PARQUET)) == 1
@@ -132,16 +132,16 @@ def test_questions_alone_leave_what_an_interrupted_fetch_owes_as_it_is(shell: Sh
     assert shell.fetch("--questions-only").returncode == 0
     assert half.exists()
     with pytest.raises(DataError, match="videos"):
-        vsibench.load(folder=shell.data)
+        vsi_bench.load(folder=shell.data)
     assert shell.fetch().returncode == 0
-    assert len(vsibench.load(folder=shell.data).files) == 6
+    assert len(vsi_bench.load(folder=shell.data).files) == 6
 
 
 def test_questions_that_were_changed_are_refused(tmp_path: Path, fetched: Path) -> None:
     folder = shutil.copytree(fetched, tmp_path / "data")
     toy.write(folder, {PARQUET: toy.parquet([toy.row(1, ground_truth="5")])})
     with pytest.raises(DataError, match=f"not the file that was fetched from {toy.REPO}"):
-        vsibench.load(folder=folder, videos_needed=False)
+        vsi_bench.load(folder=folder, videos_needed=False)
 
 
 def test_a_broken_connection_is_resumed_where_it_broke(shell: Shell) -> None:
@@ -168,7 +168,7 @@ def test_an_interrupted_fetch_continues_with_its_revision(
     assert shell.fetch().returncode == 0
     assert len(shell.hub.downloads("arkitscenes.zip")) == 1
     assert [request.start for request in shell.hub.downloads("scannet.zip")] == [None, 2000]
-    assert vsibench.load(folder=shell.data).revision == shell.commit
+    assert vsi_bench.load(folder=shell.data).revision == shell.commit
 
 
 def has_part_of(folder: Path, size: int) -> bool:
@@ -282,7 +282,7 @@ def test_copied_zips_are_unpacked_without_a_hub(shell: Shell, content: Mapping[s
     assert "has 5,130 questions, but 6 were read" in _error(shell, *unpack)
     result = toy.vicabench(*unpack, "--repo", toy.REPO, environment=shell.environment)
     assert result.returncode == 0, result.stderr
-    assert vsibench.load(folder=shell.data).revision.startswith("sha256:")
+    assert vsi_bench.load(folder=shell.data).revision.startswith("sha256:")
     assert not shell.hub.log
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets.toy import zipped
-from vicabench.datasets.unpack import unpack
+from tests.benchmarks.toy import zipped
+from vicabench.benchmarks.unpack import unpack
 from vicabench.errors import DataError
 
 
@@ -150,7 +150,7 @@ def large(tmp_path: Path) -> Iterator[dict[str, bytes]]:
 
 
 UNPACK = (
-    "import sys; from pathlib import Path; from vicabench.datasets.unpack import unpack;"
+    "import sys; from pathlib import Path; from vicabench.benchmarks.unpack import unpack;"
     "unpack(Path('scannet.zip'), Path(), lambda done: None)"
 )
 

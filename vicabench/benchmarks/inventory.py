@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicabench import files
-from vicabench.datasets import fetched, vsibench
-from vicabench.datasets.cache import cache_dir
+from vicabench.benchmarks import fetched, vsi_bench
+from vicabench.benchmarks.paths import cache_dir
 from vicabench.errors import DataError
 from vicabench.text import counted
 
@@ -27,24 +27,24 @@ class Item:
 
 def inventory() -> tuple[Item, ...]:
     """Return VSI-Bench and every Rooms folder in the cache; a broken folder says so itself."""
-    return (_vsi_bench(vsibench.default_folder()), *_rooms(cache_dir() / "rooms"))
+    return (_vsi_bench(vsi_bench.default_folder()), *_rooms(cache_dir() / "rooms"))
 
 
 def _vsi_bench(folder: Path) -> Item:
     try:
         record = fetched.read(folder)
-        if record is None and not any((folder / f).is_file() for f in vsibench.QUESTION_FILES):
-            return Item(name=vsibench.NAME, state=f"no: {vsibench.fetch_command(folder)}")
-        questions = vsibench.read_questions(folder).questions
+        if record is None and not any((folder / f).is_file() for f in vsi_bench.QUESTION_FILES):
+            return Item(name=vsi_bench.NAME, state=f"no: {vsi_bench.fetch_command(folder)}")
+        questions = vsi_bench.read_questions(folder).questions
     except DataError as error:
-        return Item(name=vsibench.NAME, state=f"unusable: {error}")
+        return Item(name=vsi_bench.NAME, state=f"unusable: {error}")
     videos = {question.video for question in questions}
     there = sum((folder / f"{video}.mp4").is_file() for video in videos)
     unfinished = (
         "" if there == len(videos) else f" ({counted(len(videos) - there, 'video')} missing)"
     )
     return Item(
-        name=vsibench.NAME if record is None or record.repo == fetched.REPO else record.repo,
+        name=vsi_bench.NAME if record is None or record.repo == fetched.REPO else record.repo,
         state=f"{folder}{unfinished}",
         revision="not recorded" if record is None else record.revision,
         questions=len(questions),

@@ -12,7 +12,7 @@ from vica.training.index import conversations
 from vica.training.recipes import recipe
 
 from tests import hub as hubs
-from tests.datasets import toy
+from tests.benchmarks import toy
 from vicabench.cli.training_data import placed
 
 VICA, CC3M = "datasets/nkkbr/ViCA-322K", "datasets/liuhaotian/LLaVA-CC3M-Pretrain-595K"

@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from vicabench.datasets import fetched, hub
-from vicabench.datasets.cache import cache_dir
-from vicabench.datasets.download import download
-from vicabench.datasets.fetch import SPARE, exclusive, is_commit, refuse_other
-from vicabench.datasets.fetched import Fetched
-from vicabench.datasets.paths import is_image, is_video, stays_inside
-from vicabench.datasets.unpack import unpack
+from vicabench.benchmarks import fetched, hub
+from vicabench.benchmarks.fetch import SPARE, exclusive, is_commit, refuse_other
+from vicabench.benchmarks.fetched import Fetched
+from vicabench.benchmarks.hub import download
+from vicabench.benchmarks.paths import cache_dir, is_image, is_video, stays_inside
+from vicabench.benchmarks.unpack import unpack
 from vicabench.errors import DataError
 
 Progress = Callable[[str, int, int], None]

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vicabench.datasets import fetched, hub, jsonl, vsibench
-from vicabench.datasets.download import download, part_path
-from vicabench.datasets.fetched import REPO, Fetched
-from vicabench.datasets.subsets import SUBSET_FILES
-from vicabench.datasets.unpack import unpack
+from vicabench.benchmarks import fetched, hub, own, vsi_bench
+from vicabench.benchmarks.fetched import REPO, Fetched
+from vicabench.benchmarks.hub import download, part_path
+from vicabench.benchmarks.unpack import unpack
+from vicabench.benchmarks.vsi_bench import SUBSET_FILES
 from vicabench.errors import DataError
 from vicabench.text import counted
 
@@ -82,9 +82,9 @@ def unpack_local(
     """
     with exclusive(folder):
         record = fetched.read(folder)
-        questions = vsibench.read_questions(folder)
+        questions = vsi_bench.read_questions(folder)
         if record is None:
-            digest = jsonl.digest(questions.file)
+            digest = own.digest(questions.file)
             record = Fetched(
                 repo=repo or REPO,
                 revision=digest,
@@ -92,13 +92,13 @@ def unpack_local(
                 questions={questions.file.name: digest},
             )
         refuse_other(folder, record, repo or record.repo, None)
-        vsibench.check_unchanged(questions.file, record)
-        vsibench.check_count(questions.questions, "full", record.repo)
+        vsi_bench.check_unchanged(questions.file, record)
+        vsi_bench.check_count(questions.questions, "full", record.repo)
         for name in _owed(folder, record, _archives(questions)):
             if not (folder / name).is_file():
                 raise DataError(
                     f"{folder / name} is not there. Copy it there, or type: "
-                    f"{vsibench.fetch_command(folder, record)}"
+                    f"{vsi_bench.fetch_command(folder, record)}"
                 )
             record = _unpack(folder, name, record, keep_zips, progress)
         _require_all(folder, questions, record)
@@ -147,8 +147,8 @@ def _commit_of(folder: Path, record: Fetched) -> str:
     if not is_commit(record.revision):
         raise DataError(
             f"{folder} was unpacked from zips that were copied there, and part of it is missing or "
-            f"changed. Copy the zips there again and type: vicabench data unpack {vsibench.NAME}"
-            f"{vsibench.data_option(folder)}; or delete the folder and fetch it."
+            f"changed. Copy the zips there again and type: vicabench data unpack {vsi_bench.NAME}"
+            f"{vsi_bench.data_option(folder)}; or delete the folder and fetch it."
         )
     return record.revision
 
@@ -157,17 +157,17 @@ def _is_complete(folder: Path, record: Fetched, questions_only: bool) -> bool:
     """Tell whether nothing is owed, by the sizes of the videos and the hash of the questions."""
     if not fetched.is_finished(folder) or not _questions_right(folder, record):
         return False
-    return questions_only or not _owed(folder, record, _archives(vsibench.read_questions(folder)))
+    return questions_only or not _owed(folder, record, _archives(vsi_bench.read_questions(folder)))
 
 
 def _questions_right(folder: Path, record: Fetched) -> bool:
     return all(
-        (folder / name).is_file() and jsonl.digest(folder / name) == digest
+        (folder / name).is_file() and own.digest(folder / name) == digest
         for name, digest in record.questions.items()
     )
 
 
-def _archives(questions: vsibench.QuestionSet) -> tuple[str, ...]:
+def _archives(questions: vsi_bench.QuestionSet) -> tuple[str, ...]:
     """Return the zips that the questions need: one for every part of the data set."""
     return tuple(sorted({f"{q.video.split('/')[0]}.zip" for q in questions.questions}))
 
@@ -182,18 +182,18 @@ def _bring_questions(
     folder: Path, listing: hub.Listing, record: Fetched, progress: Progress
 ) -> Fetched:
     """Download the questions and the files of the subsets, and check their number."""
-    main = next((name for name in vsibench.QUESTION_FILES if name in listing.files), None)
+    main = next((name for name in vsi_bench.QUESTION_FILES if name in listing.files), None)
     if main is None:
         raise DataError(
             f"{listing.repo} at {listing.revision} is not laid out like VSI-Bench: it has neither "
-            f"{' nor '.join(vsibench.QUESTION_FILES)}."
+            f"{' nor '.join(vsi_bench.QUESTION_FILES)}."
         )
     names = (main, *(name for name in SUBSET_FILES if name in listing.files))
     for name in names:
         _download(folder, listing, name, progress)
-    digests = {name: jsonl.digest(folder / name) for name in names}
+    digests = {name: own.digest(folder / name) for name in names}
     record = replace(record, questions=digests)
-    vsibench.check_count(vsibench.read_questions(folder).questions, "full", record.repo)
+    vsi_bench.check_count(vsi_bench.read_questions(folder).questions, "full", record.repo)
     return record
 
 
@@ -201,7 +201,7 @@ def _bring_videos(
     folder: Path, listing: hub.Listing, record: Fetched, keep_zips: bool, progress: Progress
 ) -> Fetched:
     """Download and unpack what is owed, recording each zip when its videos are all there."""
-    questions = vsibench.read_questions(folder)
+    questions = vsi_bench.read_questions(folder)
     owed = _owed(folder, record, _archives(questions))
     _require_space(folder, listing, owed, keep_zips)
     fetched.write(folder, record, finished=False)
@@ -231,7 +231,7 @@ def _unpack(
     return replace(record, videos={**record.videos, **videos}, archives=archives)
 
 
-def _require_all(folder: Path, questions: vsibench.QuestionSet, record: Fetched) -> None:
+def _require_all(folder: Path, questions: vsi_bench.QuestionSet, record: Fetched) -> None:
     """Refuse zips that, all unpacked, lack a video that a question needs."""
     videos = sorted({f"{question.video}.mp4" for question in questions.questions})
     missing = [name for name in videos if not (folder / name).is_file()]

@@ -1,4 +1,4 @@
-"""Your own questions: a JSON Lines file in the spelling of VSI-Bench, and a folder of videos."""
+"""Your own questions: a JSON Lines file with a folder of videos, or rows in memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from vicabench.datasets.paths import refuse_links_out, video_file
-from vicabench.datasets.records import read_records
+from vicabench.benchmarks.loading import read_records
+from vicabench.benchmarks.paths import refuse_links_out, video_file
+from vicabench.config import digest_of
 from vicabench.errors import DataError
+from vicabench.rows import plain_rows
 from vicabench.text import LFS_POINTER
 from vicabench.types import Benchmark, Question
 
@@ -90,3 +93,35 @@ def _content_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def benchmark_of_rows(
+    rows: Any, name: str, videos: Path | None, *, videos_needed: bool = True
+) -> Benchmark:
+    """A benchmark of rows in the columns of VSI-Bench; its revision is a digest of them.
+
+    `videos` is the folder of their videos, the current one by default.
+
+    Raises:
+        ConfigError: For something that is not rows.
+        DataError: Naming the row that is wrong, or if no video exists and `videos_needed`.
+    """
+    records = plain_rows(rows)
+    questions = read_records(name, ((f"row {n}", row) for n, row in enumerate(records)))
+    if not questions:
+        raise DataError(f"{name} holds no question.")
+    folder = videos or Path()
+    files = {q.video: video_file(folder, q.video) for q in questions}
+    if videos_needed and not any(file.is_file() for file in files.values()):
+        first = next(iter(files.values()))
+        raise DataError(
+            f"No video of {name} is below {folder.absolute()}: the first was looked for at "
+            f"{first}. Say where they are with videos=."
+        )
+    return Benchmark(
+        name=name,
+        subset="full",
+        revision=f"sha256:{digest_of(records)}",
+        questions=questions,
+        files=files,
+    )

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.datasets import toy
-from vicabench.datasets import vsibench
+from tests.benchmarks import toy
+from vicabench.benchmarks import vsi_bench
 from vicabench.errors import ConfigError, DataError
 
 PARQUET = "test-00000-of-00001.parquet"
@@ -27,7 +27,7 @@ def without_column(rows: Rows) -> list[dict[str, Any]]:
 
 
 def count(folder: Path, subset: str) -> int:
-    return len(vsibench.load(folder=folder, subset=subset, videos_needed=False).questions)
+    return len(vsi_bench.load(folder=folder, subset=subset, videos_needed=False).questions)
 
 
 @pytest.mark.parametrize("file", [PARQUET, "test.jsonl"])
@@ -49,7 +49,7 @@ def test_files_tell_the_subsets_apart_where_the_column_is_missing(
         "pruned_ids.txt": "\n".join(str(row["id"]) for row in pruned[::-1]).encode(),
     }
     toy.write(tmp_path, {PARQUET: toy.parquet(without_column(published)), file: listing[file]})
-    questions = vsibench.load(folder=tmp_path, subset="pruned", videos_needed=False).questions
+    questions = vsi_bench.load(folder=tmp_path, subset="pruned", videos_needed=False).questions
     assert [question.id for question in questions] == [str(row["id"]) for row in pruned]
     assert count(tmp_path, "debiased") == 2362
 
@@ -57,22 +57,22 @@ def test_files_tell_the_subsets_apart_where_the_column_is_missing(
 def test_a_subset_that_nothing_tells_apart_is_refused(tmp_path: Path, published: Rows) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet(without_column(published))})
     with pytest.raises(DataError, match="no column 'pruned'"):
-        vsibench.load(folder=tmp_path, subset="pruned", videos_needed=False)
+        vsi_bench.load(folder=tmp_path, subset="pruned", videos_needed=False)
     with pytest.raises(ConfigError, match="Choose full, debiased, pruned"):
-        vsibench.load(folder=tmp_path, subset="tiny", videos_needed=False)
+        vsi_bench.load(folder=tmp_path, subset="tiny", videos_needed=False)
 
 
 def test_a_list_with_ids_of_another_revision_is_refused(tmp_path: Path, published: Rows) -> None:
     files = {PARQUET: toy.parquet(without_column(published)), "pruned_ids.txt": b"1\n99999\n"}
     toy.write(tmp_path, files)
     with pytest.raises(DataError, match="'99999' for one"):
-        vsibench.load(folder=tmp_path, subset="pruned", videos_needed=False)
+        vsi_bench.load(folder=tmp_path, subset="pruned", videos_needed=False)
 
 
 def test_a_wrong_count_gives_both_numbers(tmp_path: Path, published: Rows) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet(published[:-1])})
     with pytest.raises(DataError, match="has 5,130 questions, but 5129 were read"):
-        vsibench.load(folder=tmp_path, videos_needed=False)
+        vsi_bench.load(folder=tmp_path, videos_needed=False)
 
 
 def test_rows_of_several_parquet_files_are_not_added_up(tmp_path: Path, published: Rows) -> None:
@@ -84,18 +84,18 @@ def test_rows_of_several_parquet_files_are_not_added_up(tmp_path: Path, publishe
 def test_a_duplicate_id_names_both_rows(tmp_path: Path) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet([toy.row(1), toy.row(2), toy.row(1)])})
     with pytest.raises(DataError, match="row 3: the id '1' is taken by row 1"):
-        vsibench.load(folder=tmp_path, videos_needed=False)
+        vsi_bench.load(folder=tmp_path, videos_needed=False)
 
 
 def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
     toy.write(tmp_path, {PARQUET: b"<html>not found</html>"})
     with pytest.raises(DataError, match="cannot be read as parquet"):
-        vsibench.load(folder=tmp_path, videos_needed=False)
+        vsi_bench.load(folder=tmp_path, videos_needed=False)
 
 
 def test_missing_data_names_the_command_and_what_works_without(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
-        vsibench.load(folder=tmp_path / "nothing")
+        vsi_bench.load(folder=tmp_path / "nothing")
     assert f"vicabench data fetch vsi-bench --data {tmp_path / 'nothing'}" in str(error.value)
     assert "--benchmark rooms" in str(error.value)
 
@@ -104,7 +104,7 @@ def test_zips_that_are_not_unpacked_name_the_command(tmp_path: Path, published: 
     zips = {f"{part}.zip": b"" for part in toy.PARTS}
     toy.write(tmp_path, {PARQUET: toy.parquet(published), **zips})
     with pytest.raises(DataError) as error:
-        vsibench.load(folder=tmp_path)
+        vsi_bench.load(folder=tmp_path)
     assert "still in arkitscenes.zip, scannet.zip, scannetpp.zip" in str(error.value)
     assert f"vicabench data unpack vsi-bench --data {tmp_path}" in str(error.value)
 
@@ -114,7 +114,7 @@ def test_some_missing_videos_are_left_to_their_own_questions(
 ) -> None:
     videos = {f"{video}.mp4": b"film" for video in toy.VIDEOS[:4]}
     toy.write(tmp_path, {PARQUET: toy.parquet(published), **videos})
-    loaded = vsibench.load(folder=tmp_path)
+    loaded = vsi_bench.load(folder=tmp_path)
     assert sum(file.is_file() for file in loaded.files.values()) == 4
     assert len(loaded.questions) == len(published)
 
@@ -124,5 +124,5 @@ def test_without_a_single_video_the_command_that_brings_them_is_named(
 ) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet(published)})
     with pytest.raises(DataError, match="6 of 6 videos of VSI-Bench are missing") as error:
-        vsibench.load(folder=tmp_path)
+        vsi_bench.load(folder=tmp_path)
     assert "vicabench data fetch vsi-bench" in str(error.value)

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from vicabench import files
-from vicabench.datasets.fetched import has_size
-from vicabench.datasets.paths import is_video, stays_inside
+from vicabench.benchmarks.fetched import has_size
+from vicabench.benchmarks.paths import is_video, stays_inside
 from vicabench.errors import DataError
 from vicabench.text import counted
 

@@ -1,7 +1,4 @@
-"""Names that come from data (a zip, a questions file) and end up as paths on this machine.
-
-Such a name may only lead downwards from the folder it belongs to, on every operating system.
-"""
+"""Where data is kept between runs, and names from data that end up as paths."""
 
 from __future__ import annotations
 
@@ -9,7 +6,19 @@ import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from platformdirs import user_cache_path
+
 from vicabench.errors import DataError
+
+
+def cache_dir() -> Path:
+    """The folder named by the environment variable VICABENCH_CACHE, else the user's cache folder.
+
+    It need not exist yet.
+    """
+    chosen = os.environ.get("VICABENCH_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("vicabench")
+
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 """The file types we look for where a name has none, the likeliest first."""

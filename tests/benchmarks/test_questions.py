@@ -12,10 +12,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tests.datasets.toy import choice, jsonl, row, write
-from vicabench.datasets.jsonl import load, read_questions
-from vicabench.datasets.parquet import read_rows
-from vicabench.datasets.records import read_records
+from tests.benchmarks.toy import choice, jsonl, row, write
+from vicabench.benchmarks.loading import read_records, read_rows
+from vicabench.benchmarks.own import load, read_questions
 from vicabench.errors import DataError
 from vicabench.predictions import Prediction, read_predictions
 from vicabench.types import Answer, Question
