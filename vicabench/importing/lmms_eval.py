@@ -1,37 +1,20 @@
 """Per-sample outputs of lmms-eval: `DATE_samples_TASK.jsonl`, as `--log_samples` writes them.
 
-Since 0.4 the document of a sample stands under the names of the task's metrics, before that
-under `doc`; samples without either have the document's number, the prompt and the truth.
-`resps` holds the raw reply; it is left out where filters changed nothing. The model and the
-version stand in `DATE_results.json` beside it.
+The model and the version stand in `DATE_results.json` beside the file.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from vicabench.errors import DataError
 from vicabench.importing.lines import json_lines
-from vicabench.importing.rows import Record, Source, each, frames_in, own_score, without_secrets
+from vicabench.importing.rows import Record, Source, each, frames_in, without_secrets
+from vicabench.importing.samples import SUBSETS, as_object, only_file, results_in, sample
 
 FILES = "*_samples_*vsibench*.jsonl"
-SUBSETS = {
-    "vsibench": "full",
-    "vsibench_multiimage": "full",
-    "vsibench_debiased": "debiased",
-    "vsibench_debiased_multiimage": "debiased",
-    "vsibench_pruned": "pruned",
-}
 UNSURE = ("vsibench_pruned",)  # every released version loads the full set for it
 NAME = re.compile(r"(?P<date>.*)_samples_(?P<task>.*)\.jsonl")
-DOCUMENT = (
-    *("id", "dataset", "scene_name", "question_type", "question", "options", "ground_truth"),
-    "pruned",
-)
 
 
 def read(path: Path) -> Source:
@@ -40,8 +23,8 @@ def read(path: Path) -> Source:
     name = NAME.fullmatch(file.name)
     task = name["task"] if name else ""
     results = results_in(file.with_name(f"{name['date']}_results.json")) if name else {}
-    settings = _object(results.get("config"))
-    loaded = _object(_object(results.get("configs")).get(task)).get("dataset_name")
+    settings = as_object(results.get("config"))
+    loaded = as_object(as_object(results.get("configs")).get(task)).get("dataset_name")
     return Source(
         harness="lmms-eval",
         file=file,
@@ -61,84 +44,7 @@ def read(path: Path) -> Source:
     )
 
 
-def only_file(folder: Path, pattern: str) -> Path:
-    """The one file below a folder that a pattern names; DataError naming what there is else."""
-    found = sorted(folder.rglob(pattern))
-    if len(found) != 1:
-        names = ", ".join(str(file) for file in found[:5]) or "none"
-        raise DataError(
-            f"{folder} must hold one {pattern} (found: {names}). "
-            + ("Name the file." if found else "The harness writes it with --log_samples.")
-        )
-    return found[0]
-
-
-def results_in(file: Path) -> Record:
-    """The results beside the samples; nothing where they were not kept."""
-    if not file.exists():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not the results of the harness ({error}).") from None
-    return _object(content)
-
-
-def _object(value: Any) -> Record:
-    return value if isinstance(value, dict) else {}
-
-
 def _version(results: Record) -> str | None:
     """`BRANCH@COMMIT`; where lmms-eval is installed without git it calls itself unknown."""
     version = results.get("lmms_eval_version")
     return None if version is None or str(version).startswith("unknown") else str(version)
-
-
-def sample(row: Record) -> Record:
-    """One logged sample as a row; DataError where it is no sample of the task."""
-    counts = _only(row.get("token_counts"))
-    tokens = counts if isinstance(counts, Mapping) else {}
-    documents = documents_of(row)
-    asked = _asked(row) if not documents else documents[0]
-    reply = _reply(row)
-    return {
-        **{key: asked[key] for key in (*DOCUMENT, "position", "prompt") if key in asked},
-        "response": reply,
-        "error": "lmms-eval: no reply" if reply is None else None,
-        "prompt_tokens": tokens.get("input_tokens"),
-        "new_tokens": tokens.get("output_tokens"),
-        "score": own_score(*documents),
-    }
-
-
-def documents_of(row: Record) -> list[Record]:
-    """The question of a sample with its grade, wherever it stands, as often as it stands there."""
-    found = [row.get("doc"), *row.values()]
-    return [d for d in found if isinstance(d, Mapping) and "question_type" in d]
-
-
-def _asked(row: Record) -> Record:
-    """What tells which question it was, in a sample that was logged without its document."""
-    number, prompt = row.get("doc_id"), row.get("input")
-    if type(number) is not int or not isinstance(prompt, str):
-        raise DataError("no document with a question_type: was the task vsibench?")
-    return {"position": number, "prompt": prompt, "ground_truth": row.get("target")}
-
-
-def _reply(row: Record) -> str | None:
-    """The reply; None where it is null or none is listed: a failure, not a row to leave out."""
-    if not {"resps", "filtered_resps"} & row.keys():
-        raise DataError("it must hold one reply in resps or filtered_resps.")
-    reply = _only(row["resps"] if "resps" in row else row.get("filtered_resps"))
-    if reply in (None, []):
-        return None
-    if not isinstance(reply, str):
-        raise DataError("it must hold one reply in resps or filtered_resps.")
-    return reply
-
-
-def _only(value: Any) -> Any:
-    """The one member of nested lists of one; anything else as it is."""
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value

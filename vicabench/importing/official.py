@@ -12,13 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.errors import DataError
-from vicabench.importing.lmms_eval import (
-    SUBSETS,
-    documents_of,
-    only_file,
-    results_in,
-    sample,
-)
 from vicabench.importing.rows import (
     Record,
     Row,
@@ -27,6 +20,13 @@ from vicabench.importing.rows import (
     each,
     frames_in,
     without_secrets,
+)
+from vicabench.importing.samples import (
+    SUBSETS,
+    documents_of,
+    only_file,
+    results_in,
+    sample,
 )
 
 FILE = "vsibench.json"
