@@ -23,7 +23,12 @@ NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime", "vicabench
 FILES = NOUNS | {"vicabench.predictions"}
 COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
 SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
-SCORED = NOUNS | {"vicabench.grading", "vicabench.paired", "vicabench.reporting"}
+SCORED = NOUNS | {
+    "vicabench.harnesses",
+    "vicabench.scoring",
+    "vicabench.paired",
+    "vicabench.reporting",
+}
 SCORED |= {"vicabench.results", "vicabench.tabular"}
 ARROWS: dict[str, set[str]] = {
     "vicabench": set(),
@@ -41,12 +46,13 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.rows": NOUNS,
     "vicabench.agreement": set(),
     "vicabench.predictions": NOUNS,
-    "vicabench.prompts": NOUNS,
+    "vicabench.harnesses.prompts": NOUNS,
     "vicabench.benchmarks": NOUNS | {"vicabench.rooms", "vicabench.rows"},
     # Training data has the models' own wording.
     "vicabench.rooms": NOUNS | {"vicabench.benchmarks"},
     "vicabench.rooms.training": NOUNS | {"vicabench.benchmarks", "vicabench.rooms", "vica.chat"},
-    "vicabench.grading": FILES | {"vica.chat"},
+    "vicabench.harnesses": FILES | {"vica.chat"},
+    "vicabench.scoring.grade": FILES | {"vicabench.harnesses"},
     "vicabench.store": FILES | {"vicabench.locking"},
     "vicabench.stats": NOUNS,
     "vicabench.permutation": NOUNS,
@@ -55,7 +61,13 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.reference": NOUNS,
     "vicabench.zoo": NOUNS,
     "vicabench.results": FILES
-    | {"vicabench.grading", "vicabench.stats", "vicabench.store", "vicabench.text"}
+    | {
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.stats",
+        "vicabench.store",
+        "vicabench.text",
+    }
     | {"vicabench.thinking", "vicabench.canonical.record", "vicabench.rows", "vicabench.tabular"},
     "vicabench.tabular": FILES | {"vicabench.paired"},
     "vicabench.alike": NOUNS | {"vicabench.results"},
@@ -64,41 +76,85 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.replies": NOUNS | {"vicabench.adapters.text"},
     "vicabench.canonical": FILES
     | {"vicabench.adapters.text", "vicabench.engine.plan", "vicabench.engine.provenance"}
-    | {"vicabench.grading", "vicabench.replies", "vicabench.results", "vicabench.store"},
+    | {
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.replies",
+        "vicabench.results",
+        "vicabench.store",
+    },
     "vicabench.judging": FILES
-    | {"vicabench.adapters.text", "vicabench.grading", "vicabench.replies", "vicabench.results"}
+    | {
+        "vicabench.adapters.text",
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.replies",
+        "vicabench.results",
+    }
     | {"vicabench.shares"},
-    "vicabench.disagreement": NOUNS | {"vicabench.grading", "vicabench.results", "vicabench.stats"},
-    "vicabench.thinking": FILES | {"vicabench.grading", "vicabench.shares"},
+    "vicabench.disagreement": NOUNS
+    | {"vicabench.harnesses", "vicabench.scoring", "vicabench.results", "vicabench.stats"},
+    "vicabench.thinking": FILES | {"vicabench.harnesses", "vicabench.scoring", "vicabench.shares"},
     "vicabench.reporting": SCORES
-    | {"vicabench.alike", "vicabench.grading", "vicabench.predictions", "vicabench.results"}
+    | {
+        "vicabench.alike",
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.predictions",
+        "vicabench.results",
+    }
     | {"vicabench.text"}
     | {"vicabench.curves", "vicabench.disagreement", "vicabench.judging", "vicabench.shares"},
     "vicabench.shares": {"vicabench.stats"},
     "vicabench.curves": NOUNS
-    | {"vicabench.grading", "vicabench.reference", "vicabench.results", "vicabench.shares"}
+    | {
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.reference",
+        "vicabench.results",
+        "vicabench.shares",
+    }
     | {"vicabench.stats", "vicabench.text", "vicabench.thinking"},
     "vicabench.adapters": FILES
-    | {"vicabench.agreement", "vicabench.prompts", "vicabench.grading", "vicabench.zoo", "vica"},
+    | {
+        "vicabench.agreement",
+        "vicabench.harnesses.prompts",
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.zoo",
+        "vica",
+    },
     "vicabench.engine": FILES
     | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
     "vicabench.doctor": NOUNS
     | {"vicabench.benchmarks", "vicabench.engine.children", "vica.video"}
     | {"vicabench.engine.decoder_process"},
-    "vicabench.importing": FILES
+    "vicabench.harnesses.importing": FILES
     | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"}
-    | {"vicabench.benchmarks.vsi_bench", "vicabench.grading"},
+    | {"vicabench.benchmarks.vsi_bench", "vicabench.harnesses", "vicabench.scoring"},
     # The front door: what `import vicabench` offers, and the commands call.
     "vicabench.account": {"vicabench.engine", "vicabench.text"},
     "vicabench.progress": FILES
-    | {"vicabench.account", "vicabench.engine", "vicabench.grading", "vicabench.text"}
+    | {
+        "vicabench.account",
+        "vicabench.engine",
+        "vicabench.harnesses",
+        "vicabench.scoring",
+        "vicabench.text",
+    }
     | {"vicabench.screen"},
     "vicabench.comparing": SCORED | {"vicabench.alike", "vicabench.reference"},
     "vicabench.plot": SCORED
     | {"vicabench.alike", "vicabench.comparing", "vicabench.curves", "vicabench.reference"},
     "vicabench.scored": SCORED | {"vicabench.screen"},
     "vicabench.evaluation": FILES
-    | {"vicabench.adapters", "vicabench.benchmarks", "vicabench.engine", "vicabench.grading"}
+    | {
+        "vicabench.adapters",
+        "vicabench.benchmarks",
+        "vicabench.engine",
+        "vicabench.harnesses",
+        "vicabench.scoring",
+    }
     | {"vicabench.progress", "vicabench.results", "vicabench.screen"},
     "vicabench.training_callback": NOUNS
     | {"vicabench.adapters", "vicabench.evaluation", "vicabench.scored"},

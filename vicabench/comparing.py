@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vicabench.alike import check_pair, on_shared
 from vicabench.errors import ConfigError
-from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison, compare_runs, same_truth
 from vicabench.reference import is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.results import Run
 from vicabench.stats import score_run
 from vicabench.types import TASK_OF_TYPE, Grade, Scores

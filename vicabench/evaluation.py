@@ -26,7 +26,7 @@ from vicabench.engine.executors.here import Executor, Here
 from vicabench.engine.plan import select
 from vicabench.engine.run import run as run_into
 from vicabench.errors import ConfigError
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
 from vicabench.results import Run, load_run

@@ -19,7 +19,7 @@ from vicabench.comparing import paired_runs, runs_of
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import placed
 from vicabench.errors import ConfigError, DataError
-from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, curves, is_vsi_bench, published_rows, thinking_curve
 from vicabench.reporting import figures
 from vicabench.reporting.figures.style import drawn_into

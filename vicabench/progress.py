@@ -24,9 +24,9 @@ from rich.text import Text
 
 from vicabench.account import account
 from vicabench.engine.timing import Timing
-from vicabench.grading.grade import grade
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.predictions import Prediction
+from vicabench.scoring.grade import grade
 from vicabench.screen import echo
 from vicabench.text import counted
 from vicabench.types import TASKS, Question

@@ -18,10 +18,10 @@ from vicabench.canonical.record import is_derived, note_on
 from vicabench.config import digest_of
 from vicabench.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError
-from vicabench.grading.protocols import Protocol, find_protocol
-from vicabench.grading.runs import Planned, grade_run
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.predictions import Prediction, collected, read_predictions
 from vicabench.rows import plain_rows
+from vicabench.scoring.grade import Planned, grade_run
 from vicabench.stats import score_run
 from vicabench.store import PREDICTIONS, planned_ids, read_config
 from vicabench.tabular import run_frame

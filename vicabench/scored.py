@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.errors import ConfigError
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.cells import range_text
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.html import table_html

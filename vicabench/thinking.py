@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from vicabench.grading.reasoning import Reasoned, reasoned
+from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction
 from vicabench.shares import shares_of
 from vicabench.types import ANSWERED, Estimate, Grade, Thinking

@@ -23,7 +23,7 @@ from tests.warm import vicabench
 from vicabench.adapters import build_adapter
 from vicabench.adapters.hf.adapter import HFAdapter, SharingAdapter
 from vicabench.adapters.hf.text import text_model
-from vicabench.prompts import vsi_bench
+from vicabench.harnesses.prompts import vsi_bench
 from vicabench.rooms.build import build as build_rooms
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 

@@ -17,7 +17,7 @@ PROMPT = "Please describe this video in detail."
 
 # Says what it was asked, as adapters do that word questions by the benchmark's own wording.
 ECHO = """
-from vicabench.prompts import vsi_bench
+from vicabench.harnesses.prompts import vsi_bench
 from vicabench.types import Answer
 
 class Echo:

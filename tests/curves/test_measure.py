@@ -13,7 +13,7 @@ from vicabench.curves.export import CURVE_COLUMNS, as_csv, as_json, curve_rows, 
 from vicabench.curves.measure import LEVEL, RISING, measure
 from vicabench.curves.series import placed
 from vicabench.errors import DataError
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.paired import compare_runs
 from vicabench.results import load_run
 

@@ -16,8 +16,8 @@ import atheris
 
 with atheris.instrument_imports(include=["vicabench", "vica.chat"]):
     from vicabench.errors import UserError
-    from vicabench.grading.protocols import PROTOCOLS, find_protocol
-    from vicabench.grading.reasoning import reasoned
+    from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
+    from vicabench.harnesses.reading.thoughts import reasoned
     from vicabench.predictions import read_predictions
 
     RULES = [find_protocol(name) for name in PROTOCOLS]

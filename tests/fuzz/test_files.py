@@ -20,10 +20,9 @@ from vicabench.adapters.replay import build
 from vicabench.benchmarks import own
 from vicabench.config import digest_of
 from vicabench.errors import UserError
-from vicabench.grading.protocols import PROTOCOLS, find_protocol
-from vicabench.importing import folder as importing
-from vicabench.importing import jsonl, lmms_eval, official, vlmevalkit
-from vicabench.importing.rows import Source
+from vicabench.harnesses import importing, jsonl, lmms_eval, official, vlmevalkit
+from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
+from vicabench.harnesses.rows import Source
 from vicabench.reporting.files import FORMATS
 from vicabench.results import load_run
 from vicabench.types import AdapterContext, Benchmark

@@ -22,7 +22,7 @@ from tests.fuzz.test_files import imported, spreadsheet
 from vicabench.adapters.api.adapter import ApiAdapter
 from vicabench.benchmarks.loading import read_records, read_rows
 from vicabench.errors import UserError
-from vicabench.importing import vlmevalkit
+from vicabench.harnesses import vlmevalkit
 
 
 def pow2(exponent: int) -> int:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.made import fuzzed
-from vicabench.grading.protocols import PROTOCOLS, find_protocol
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
+from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.types import TASKS
 
 OPTIONS = ("A. left", "B. front-left", "C. ", "D. (x)*", "no label", "")
@@ -60,8 +60,8 @@ def test_any_reply_gives_a_number_a_letter_or_nothing(protocol: str, reply: str)
 # In proportion to its length a megabyte takes a tenth of a second, and hours by its square.
 READ = """
 import faulthandler, signal, sys
-from vicabench.grading.protocols import find_protocol
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.protocols import find_protocol
+from vicabench.harnesses.reading.thoughts import reasoned
 
 faulthandler.register(signal.SIGPROF, chain=True)  # says where, and then dies of it
 LONG = 1_000_000

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.runs import write_run
 from tests.support import Row, is_numeric, rows_about
 from vicabench.errors import DataError
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.paired import compare_runs
 from vicabench.reporting import figures
 from vicabench.reporting.figures.errors import ratios_of

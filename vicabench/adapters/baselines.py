@@ -19,7 +19,7 @@ from random import Random
 from typing import Any
 
 from vicabench.errors import ConfigError
-from vicabench.grading.metrics import mean_relative_accuracy
+from vicabench.scoring.grade import mean_relative_accuracy
 from vicabench.types import NUMERIC, TASK_OF_TYPE, AdapterContext, Answer, Question, Video
 
 

@@ -30,8 +30,8 @@ from vicabench.adapters.devices import device_of, dtype_of, name_of, shown
 from vicabench.adapters.extras import explained
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
+from vicabench.harnesses.prompts import stands_alone, vsi_bench
 from vicabench.options import local_names
-from vicabench.prompts import stands_alone, vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from vicabench.config import RunConfig
 from vicabench.engine.plan import plan_record
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.predictions import Prediction
 from vicabench.replies.asking import replies
 from vicabench.replies.cache import Reply, ReplyCache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.replies.untrusted import enclosed, harmless
 from vicabench.types import NUMERIC, TASK_OF_TYPE, Question
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vicabench.canonical.prompt import NOTHING, Blind
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.reading.thoughts import reasoned
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _LETTER = re.compile(r"[A-Za-z]")

@@ -28,7 +28,7 @@ from vicabench.cli.running import (
 )
 from vicabench.engine.plan import select
 from vicabench.errors import ConfigError, RunFolderError, UserError
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
 from vicabench.store import PREDICTIONS, planned_ids, read_config

@@ -9,7 +9,7 @@ from pathlib import Path
 from vicabench.cli.output import TERMINAL, check_format
 from vicabench.comparing import Compared, paired_runs, run_notes
 from vicabench.errors import ConfigError
-from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.paired import Comparison
 from vicabench.reference import Published, find_published, is_vsi_bench
 from vicabench.reporting.cells import WHOLE

@@ -23,7 +23,7 @@ from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.curves.verdict import saturation
 from vicabench.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, UserError
-from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.cells import mean_text, range_text
 from vicabench.results import Run, load_run

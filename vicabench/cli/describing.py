@@ -13,11 +13,11 @@ from vicabench.curves.series import expanded, named_series
 from vicabench.descriptions import descriptions
 from vicabench.engine.plan import select
 from vicabench.errors import ConfigError
-from vicabench.grading.grade import LIMIT
 from vicabench.progress import RunDisplay
 from vicabench.reporting.cells import TOO_FEW
 from vicabench.reporting.sheets import Sheet, show_sheets
 from vicabench.results import Run, load_any
+from vicabench.scoring.grade import LIMIT
 from vicabench.screen import console
 from vicabench.shares import median_of
 from vicabench.text import is_unicode

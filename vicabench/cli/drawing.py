@@ -15,7 +15,7 @@ from vicabench.cli.output import check_published
 from vicabench.cli.running import say
 from vicabench.comparing import differing
 from vicabench.errors import ConfigError, DataError
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.output import save
 from vicabench.results import Run, load_runs
 from vicabench.screen import console

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.text import Text
 
 from vicabench.errors import ConfigError
-from vicabench.importing import HARNESSES, find_reader, jsonl
-from vicabench.importing.folder import Imported
-from vicabench.importing.rows import Source
+from vicabench.harnesses import jsonl
+from vicabench.harnesses.importing import HARNESSES, Imported, find_reader
+from vicabench.harnesses.rows import Source
 from vicabench.screen import console
 from vicabench.text import counted
 from vicabench.types import Benchmark

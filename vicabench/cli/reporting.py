@@ -15,7 +15,7 @@ from vicabench.cli.output import check_not_input, write_file
 from vicabench.comparing import differing, differing_questions
 from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
-from vicabench.grading.protocols import Protocol, find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.options import VIDEO_TIMEOUT
 from vicabench.paired import Comparison, compare_runs
 from vicabench.reporting.page.questions import collect

@@ -26,7 +26,7 @@ from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.errors import ConfigError
 from vicabench.evaluation import slug
-from vicabench.grading.protocols import find_protocol
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
 from vicabench.results import load_run

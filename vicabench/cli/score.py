@@ -36,7 +36,7 @@ def command(
     from vicabench.cli.scoring import grades_jsonl
     from vicabench.disagreement import disagreement
     from vicabench.errors import ConfigError
-    from vicabench.grading.protocols import find_protocols
+    from vicabench.harnesses.protocols import find_protocols
     from vicabench.reference import published_rows
     from vicabench.reporting.files import table_json
     from vicabench.results import load_runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.results import Run
 
 

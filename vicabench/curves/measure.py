@@ -17,7 +17,7 @@ import numpy as np
 from vicabench.curves.fit import Bounded, Fit, fit
 from vicabench.curves.thinking import Adoption, adoption
 from vicabench.errors import DataError
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.results import Run
 from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples, whole_rows
 from vicabench.text import counted

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vicabench.curves.fit import Bounded
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.results import Run
 from vicabench.shares import shares_of
 from vicabench.thinking import with_thoughts

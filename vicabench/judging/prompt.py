@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.replies.untrusted import enclosed
 
 VERSION = "2"

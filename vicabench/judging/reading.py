@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.prompt import CRITERIA, HIGHEST, LOWEST
 
 FENCE = "```"

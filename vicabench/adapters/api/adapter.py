@@ -18,8 +18,8 @@ from vicabench.adapters.api.failures import CallError
 from vicabench.adapters.api.showing import Showing
 from vicabench.adapters.api.text import Model, refusal
 from vicabench.errors import ConfigError
+from vicabench.harnesses.prompts import NUMBER_ONLY, vsi_bench_api
 from vicabench.options import ApiOptions
-from vicabench.prompts import NUMBER_ONLY, vsi_bench_api
 from vicabench.types import Answer, ModelOptions, Question, Video
 
 EXAMPLES = tuple(

@@ -27,7 +27,7 @@ from vicabench.adapters.hf.reading import Encoded, Reader, Reply
 from vicabench.adapters.hf.sameness import agreement
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
-from vicabench.prompts import vsi_bench
+from vicabench.harnesses.prompts import vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from vicabench.errors import DataError
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.basis import HOW, spread
 from vicabench.reporting.figures.style import (
     COLUMN,

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vicabench.errors import DataError
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.bars import grouped
 from vicabench.reporting.figures.basis import INTERVALS, spread
 from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, styled

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vicabench.errors import DataError
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.basis import INTERVALS
 from vicabench.reporting.figures.style import (
     COLUMN,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vicabench.alike import check_alike
 from vicabench.errors import DataError, UserError
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.bars import averages, tasks
 from vicabench.reporting.figures.errors import errors
 from vicabench.reporting.figures.forest import differences

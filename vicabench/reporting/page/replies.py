@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vicabench.grading.protocols import Protocol
-from vicabench.grading.reasoning import reasoned
+from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.reporting.page.questions import Asked
 from vicabench.reporting.page.visible import visible
 from vicabench.results import Run

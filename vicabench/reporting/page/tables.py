@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vicabench.disagreement import disagreement
-from vicabench.grading.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol
 from vicabench.paired import Comparison, Difference
 from vicabench.reporting.cells import (
     COLUMNS,

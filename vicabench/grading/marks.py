@@ -1,6 +1,0 @@
-"""Marks in plain text: private characters, which are taken out of every reply."""
-
-OPEN, CLOSE = "\ue000", "\ue001"
-"""Around what a reply marks as its answer."""
-BAD = "\ue002"
-"""In place of what stands for a value that is not read, such as a formula."""

@@ -1,0 +1,127 @@
+"""The benchmark authors' own harness: how it grades, and the files it writes.
+
+github vision-x-nyu/thinking-in-space @51e089c. Its grading is our headline protocol, bit for bit.
+With `--log_samples` it writes `vsibench.json`, one object: `args`, `model_configs`, `logs` (a
+sample a question, with its document) and `time`; `results.json` beside it names the commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vicabench.errors import DataError
+from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.rows import (
+    Record,
+    Row,
+    Source,
+    arguments_of,
+    each,
+    frames_in,
+    without_secrets,
+)
+from vicabench.harnesses.samples import SUBSETS, documents_of, only_file, results_in, sample
+
+
+def first_word(reply: str) -> str:
+    """What stands before the first space (a newline stays in), without trailing full stops."""
+    return reply.split(" ", maxsplit=1)[0].rstrip(".").strip()
+
+
+def read_number(reply: str, _unit: str) -> float | None:
+    """The first word as Python's `float` reads it, or None where it does not."""
+    try:
+        return float(first_word(reply))
+    except ValueError:
+        return None
+
+
+def read_choice(reply: str, _options: Sequence[str]) -> str | None:
+    """The first word if it is a single letter: nothing else can equal the ground truth."""
+    word = first_word(reply)
+    return word if len(word) == 1 and word.isalpha() else None
+
+
+PROTOCOL = Protocol(
+    name="official",
+    source="VSI-Bench released evaluation code (arXiv 2412.14171)",
+    read_number=read_number,
+    read_choice=read_choice,
+)
+
+
+FILE = "vsibench.json"
+MODELS = ("pretrained", "model_version", "model", "model_name", "model_path")
+"""The arguments of its model classes that name a checkpoint."""
+SETTINGS = ("limit", "gen_kwargs", "batch_size", "num_fewshot", "system_instruction", "seed")
+
+
+def read(path: Path) -> Source:
+    """Read a `vsibench.json`, or the one in a folder."""
+    file = only_file(path, FILE) if path.is_dir() else path
+    content = _content(file)
+    args, task = content["args"], content["model_configs"]
+    given = arguments_of(args.get("model_args"))
+    name = next((given[key] for key in MODELS if given.get(key)), args.get("model"))
+    return Source(
+        harness="official",
+        file=file,
+        rows=each(_logs(content["logs"]), _record),
+        model=name if isinstance(name, str) and name else None,
+        subset=loaded if (loaded := task.get("dataset_name")) in SUBSETS.values() else "full",
+        frames=frames_in(given),
+        details={
+            "version": None,
+            "commit": results_in(file.with_name("results.json")).get("git_hash"),
+            "task": task.get("task"),
+            "time": content.get("time"),
+            "model_type": args.get("model"),
+            "model_args": without_secrets(args.get("model_args")),
+            "dataset": task.get("dataset_path"),
+            "generation": task.get("generation_kwargs"),
+            "prompts": _prompts(task.get("lmms_eval_specific_kwargs"), args.get("model")),
+            **{key: args[key] for key in SETTINGS if args.get(key) not in (None, "")},
+        },
+    )
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} is not JSON ({error}): was it written to its end?") from None
+    if not isinstance(content, dict) or not isinstance(content.get("logs"), list):
+        raise DataError(
+            f"{file} has no list of logs. The harness writes them with --log_samples, into {FILE} "
+            "beside results.json."
+        )
+    parts = {key: content.get(key) for key in ("args", "model_configs")}
+    return {**content, **{k: v if isinstance(v, dict) else {} for k, v in parts.items()}}
+
+
+def _logs(logs: list[Any]) -> Iterator[Row]:
+    for number, log in enumerate(logs, start=1):
+        yield f"log {number}", log if isinstance(log, dict) else DataError("it is not an object.")
+
+
+def _record(log: Record) -> Record:
+    """A sample as lmms-eval has them; the reply is stripped, as the harness does to grade it."""
+    row = sample(log)
+    reply, graded = row["response"], documents_of(log)[:1]
+    if reply is None:
+        return {**row, "error": "official: no reply"}
+    stripped = reply.strip()
+    known = bool(graded) and graded[0].get("prediction", stripped) == stripped
+    return {**row, "response": stripped if known else reply}
+
+
+def _prompts(prompts: Any, model: Any) -> Any:
+    """The wording that the model was asked in: its own, or the default."""
+    if not isinstance(prompts, Mapping):
+        return None
+    return prompts.get(model) or prompts.get("default")

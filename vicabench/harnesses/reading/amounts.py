@@ -1,0 +1,177 @@
+"""What quantity a statement gives: alone, after a phrase, or about its subject."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vicabench.harnesses.reading import BAD
+from vicabench.harnesses.reading.numbers import UNIT, in_digits
+from vicabench.harnesses.reading.places import CONCLUSION, after, after_answer, after_final
+from vicabench.harnesses.reading.places import sentences as sentences_of
+from vicabench.harnesses.reading.quantities import Quantity, merged, same, stated, units_behind
+
+_HEDGES = re.compile(
+    r"[^\w.+-]*+(?:(?:about|approximately|approx\.?|around|roughly|nearly|almost|circa|ca\.|it'?s|it\sis|there\s(?:are|is|were|appear\sto\sbe)"
+    r"|i\s(?:can\s)?(?:count|counted|see|saw|think|believe|estimate|guess|would\s(?:say|estimate))|i'd\s(?:say|estimate)|we\s(?:see|count)"
+    r"|probably|maybe|perhaps|likely|a\stotal\sof|in\stotal|total|exactly|at\sleast|so|only|just|estimated|estimate|the|answer|is|are|be|of|a"
+    r"|大约|大約|约|約|大概|共有|一共有?|总共有?|有|etwa|ungefähr|es\sgibt|environ|il\sy\sa|hay|unos|unas|aproximadamente|circa|cerca\sde|ci\ssono"
+    r"|há|примерно|около)\b[\s:,]*+|(?:大约|大約|约|約|大概|共有|一共有?|总共有?|有|~|≈)\s*+|[^\w\s.+-]\s*+)*+",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(
+    r"\W*(?:(?!(?:and|near|by|next|on|at|against|behind|under|around|with|from|along|plus|or|but|if|in|inside|beside|of|is|are|not)\b)[^\W\d_]\S{0,40}+\s?+){0,3}+"
+    r"(?:\W*(?:in|of)\s(?:the|this|that|my)\s(?:whole\s|entire\s)?(?:room|video|scene|image|house|apartment|space|picture|clip|area)s?)?"
+    r"(?:\W*(?:in\s)?(?:total|all|altogether|length|width|height|size|area|away|apart|long|left|visible|shown|here|overall))?\W*",
+    re.IGNORECASE,
+)
+_LONGEST_TAIL = 120
+_PARENTHESES = re.compile(r"\([^()\n]{0,200}\)")
+_BREAK = re.compile(
+    r"[;\n]|\s-\s(?=[a-z])|\b(?:because|since|as\s(?:the|it|there|we|i|they)|given|based|considering|assuming|which|where|while|whereas"
+    r"|although|though|but|however|if|due\sto|with|including|compared|plus)\b|因为|因為",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"\b(?:because|since|as\s(?:the|it|there|we|i|they)|given|based\son|considering|assuming|while|whereas"
+    r"|although|though|if|due\sto|with|using|compared)\b|因为|因為",
+    re.IGNORECASE,
+)
+_UNSURE = re.compile(r"\b(?:could|might|may|maybe|possibly|perhaps|otherwise)\b", re.IGNORECASE)
+_APIECE = re.compile(r"\b(?:each|every|another|apiece)\b|\bper\s(?!cent)", re.IGNORECASE)
+_MORE = re.compile(
+    r"\s?(?:and\s|or\s|maybe\s|perhaps\s)*(?:about\s|approximately\s|around\s)?[-+]?\d",
+    re.IGNORECASE,
+)
+_ADDED = re.compile(
+    r"^\W*(?:also|plus|additionally|another|and|then|moreover|furthermore)\b", re.IGNORECASE
+)
+_LINK = (
+    r"\b[^.\n:=;]{0,80}?"
+    r"(?:\b(?:is|are|was|would\sbe|be|measures|equals|comes\sto|of|reads|at)\b|[:=≈])"
+)
+_SUBJECTS = {
+    "objects": re.compile(
+        rf"\b(?:(?:grand\s|sum\s)?total|count|number){_LINK}|\b(?:in\stotal|altogether|in\sall|all\stogether),?\s|\btotal\s(?=\d)",
+        re.IGNORECASE,
+    ),
+    "m": re.compile(
+        rf"\b(?:distance|gap|separation|距离|距離){_LINK}|(?:距离|距離)[^.\n\d]{{0,20}}",
+        re.IGNORECASE,
+    ),
+    "cm": re.compile(
+        rf"\b(?:longest\s(?:side|dimension|edge)|(?:max(?:imum)?|largest|greatest)\s(?:side|dimension|length)){_LINK}",
+        re.IGNORECASE,
+    ),
+    "m²": re.compile(
+        rf"\b(?:(?:total\s|floor\s|combined\s|room\s)*area|(?:room|floor|total|combined|overall)\s(?:size|space)|size\sof\s(?:the|this)){_LINK}|面积[^.\n\d]{{0,20}}",
+        re.IGNORECASE,
+    ),
+}
+_AFTER_TOTAL = re.compile(r"\b(?:in\stotal|altogether|in\sall|all\stogether)\b", re.IGNORECASE)
+_ESTIMATE = re.compile(rf"\b(?:estimate|estimation|guess|result|sum){_LINK}", re.IGNORECASE)
+
+_OPENING = re.compile(r":\s|\s-\s(?!\d)|:$")  # 5 m - 3 m = 2 m opens with no answer
+_APART = re.compile(rf"(?<=\d)(?:\s\.\s?|\.\s)(?=\d{{1,3}}\s?{UNIT})", re.IGNORECASE)  # 2. 5 m
+
+Found = tuple[Quantity, ...]
+
+
+class Amounts:
+    """How quantities in one unit are read from plain text; each method gives those it finds once.
+
+    None where nothing is stated, several where statements compete.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+
+    def whole(self, text: str) -> Found:
+        """The quantity of a text that is nothing but an answer, with a noun or a hedge at most."""
+        found = stated(text, self._unit)
+        if len(found) != 1 or found[0].spoilt:
+            return ()
+        digits = in_digits(text)
+        places = merged(_PARENTHESES.sub(_blank, digits))
+        places = places or merged(digits)
+        begin = _HEDGES.match(digits)
+        if not places or not all(same(places[0], place) for place in places):
+            return ()
+        if _APIECE.search(text) or "=" in digits or (begin and places[0].start > begin.end() + 1):
+            return ()
+        tail = _PARENTHESES.sub(" ", digits[places[-1].end :])
+        return tuple(found) if len(tail) <= _LONGEST_TAIL and _TAIL.fullmatch(tail) else ()
+
+    def opening(self, sentence: str) -> Found:
+        """The quantity that a statement begins with, before it goes on to explain it."""
+        return self.whole(sentence) or self.whole(_OPENING.split(sentence, maxsplit=1)[0])
+
+    def head(self, text: str) -> Found:
+        """The quantity that a phrase such as `the answer is` leads to."""
+        clause = _BREAK.split(text, maxsplit=1)[0]
+        first = next(iter(sentences_of(text)), "")
+        if len(first) > len(clause) and _UNSURE.search(first, len(clause)):
+            return tuple(stated(first, self._unit))
+        sentence = next(iter(sentences_of(clause)), "")
+        parts = re.split(r"(?<!\d),|,(?!\d)", sentence)
+        for place, part in enumerate(parts):
+            found = stated(part, self._unit)
+            if found:
+                more = place + 1 < len(parts) and _MORE.match(in_digits(parts[place + 1]))
+                return tuple(stated(sentence, self._unit) if more else found)
+        return ()
+
+    def said(self, sentence: str) -> Found:
+        """Every quantity that a statement gives, reasons and comparisons left out."""
+        if _APIECE.search(sentence):
+            return ()
+        if _REASON.match(sentence) and "," in sentence:
+            sentence = sentence.split(",", maxsplit=1)[1]
+        found = stated(_REASON.split(sentence, maxsplit=1)[0], self._unit)
+        return tuple(found or stated(sentence, self._unit))
+
+    def final(self, text: str) -> list[Found]:
+        """What follows the phrases for a final answer."""
+        return [self.head(span) for span in after_final(text)]
+
+    def answers(self, text: str) -> list[Found]:
+        """What follows the phrases for an answer."""
+        return [self.head(span) for span in after_answer(text)]
+
+    def subjects(self, text: str, sentences: Sequence[str]) -> list[Found]:
+        """What is said of the thing asked for: the distance, the total, the area."""
+        spans = after(_ESTIMATE, text) + after(_SUBJECTS[self._unit], text)
+        found = [self.said(sentences_of(span)[0]) for span in spans]
+        if self._unit == "objects":
+            clauses = [
+                c for s in sentences if _AFTER_TOTAL.search(s) for c in re.split(r"[,;]\s", s)
+            ]
+            found += [self.said(clause) for clause in clauses if _AFTER_TOTAL.search(clause)]
+        return found
+
+    def concluded(self, text: str) -> list[Found]:
+        """What the last conclusion says (`so`, `therefore`)."""
+        spans = [
+            found for span in after(CONCLUSION, text) if (found := self.said(sentences_of(span)[0]))
+        ]
+        return spans[-1:]
+
+    def over(self, _text: str) -> Found:
+        """Nothing: no quantity goes over several statements."""
+        return ()
+
+    def goes_on(self, sentence: str) -> bool:
+        """Whether a statement adds to the one before, so that this gives no answer alone."""
+        return _ADDED.match(sentence) is not None and bool(stated(sentence, self._unit))
+
+    def same(self, first: Quantity, other: Quantity) -> bool:
+        """Whether two quantities are the same."""
+        return same(first, other)
+
+    def prepared(self, text: str) -> str:
+        """The text with units behind their numbers, and numbers with a gap in them spoilt."""
+        return units_behind(_APART.sub(BAD, text))
+
+
+def _blank(aside: re.Match[str]) -> str:
+    return " " * len(aside[0])

@@ -1,0 +1,265 @@
+"""VLMEvalKit, which EASI reports too: how it grades, and its prediction files.
+
+It looks for the answer from its likeliest place. Written anew from what that code does, so that
+the time stays proportional to the text: every step reads the reply a fixed number of times. One
+corner differs: a reply that is a Python list of more than `LONGEST_LIST` characters is unreadable.
+(A ground truth of 0, which VLMEvalKit compares by absolute error, is refused when predictions are
+read.) Replies pass through a file that it reads with pandas, so that those in `MISSING` are none.
+
+Predictions are `MODEL_DATASET.xlsx`, `.tsv` or `.json`, a row a question. Since December 2025 its
+VSI-Bench has `index` (the question's id), `video` (`scannet/scene.mp4`), `question_type`,
+`question`, `candidates`, `answer` and `prediction`; before that the dataset's folder stood in
+`prefix` and the type in `type`. The tables of scores that it writes beside them have `hit` or
+`MRA:.5:.95:.05` too. No version stands in the file.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vicabench.errors import DataError
+from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.reading.numbers import TO_TWENTY
+from vicabench.harnesses.rows import CUT, MEASURES, Record, Source, each, is_cut, own_score, rows_of
+
+TAIL = 800  # characters at the end in which a conclusion is looked for
+TAIL_LINES = 6
+LONGEST_LIST = 10_000
+
+MISSING = frozenset(
+    [
+        *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
+        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"),
+    ]
+)
+"""Texts that pandas reads as missing values (`pandas.read_csv`, `na_values`)."""
+
+INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0xFEFF))
+OPEN_ANSWER = re.compile(r"<\s*answer\b", re.IGNORECASE)
+CLOSE_ANSWER = re.compile(r"<\s*/\s*answer\s*>", re.IGNORECASE)
+OPEN_THINK = re.compile(r"<\s*think\s*>", re.IGNORECASE)
+CLOSE_THINK = re.compile(r"</\s*think\s*>", re.IGNORECASE)
+TAGGED_LETTER = re.compile(r"\s*([A-J])", re.IGNORECASE)
+BEFORE_TAG = tuple(
+    re.compile(rf"(?<![A-Za-z])([A-F])\s*+[)\]}}）】]?\s*+</\s*{tag}\s*>", re.IGNORECASE)
+    for tag in ("answer", "think")
+)
+OPTION_LINE = re.compile(r"[*_>\-\s]*(?:option|选项)\s+[A-J]\s*[:：]", re.IGNORECASE)
+LABEL = re.compile(r"([A-F])\s*[.．:：)\]】、-]\s", re.IGNORECASE)
+TOKEN = re.compile(r"(?<![A-Za-z])([A-F])[*_`）\]})]*(?=$|[\s.,:;!?)\]】》」』，。；、：）])")
+PHRASE = re.compile(
+    r"(?:answer(?:\s*+is)?+|答案|结论|所以|因此|选择?+)\s*+[:：>＝=]?+\s*+[(\[{（【]?+\s*+([A-F])\b",
+    re.IGNORECASE,
+)
+STANDALONE = re.compile(r"(?<![A-Za-z])[A-F](?![A-Za-z])")
+MARKS = "*_`（）[]【】()"
+
+NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+TAGGED_NUMBER = re.compile(rf"\s*({NUMBER.pattern})")
+WORD = re.compile(rf"\b(?:{'|'.join(TO_TWENTY)})\b", re.IGNORECASE)
+
+
+def read_choice(reply: str, _options: Sequence[str]) -> str | None:
+    """The letter A to F (to J in answer tags) at the first place of the cascade that has one."""
+    if reply in MISSING:
+        return None
+    text = _clean(reply)
+    steps = (_in_answer_tags, _before_closing_tag, _in_last_lines, _after_phrase, _only_one)
+    return next((letter.upper() for step in steps if (letter := step(text))), None)
+
+
+def read_number(reply: str, _unit: str) -> float | None:
+    """The number in answer tags, else the last after the reasoning, else the last of all."""
+    first = None if reply in MISSING else _first_of_list(reply)
+    if first is None:
+        return None
+    text = WORD.sub(lambda word: str(TO_TWENTY[word[0].lower()]), _clean(first))
+    tagged = next(_tagged_numbers(text), None)
+    if tagged is not None:
+        return float(tagged)
+    found = _last(NUMBER, _after_thoughts(text)) or _last(NUMBER, text)
+    return float(found[0]) if found else None
+
+
+def _clean(text: str) -> str:
+    return text.strip().translate(INVISIBLE)
+
+
+def _first_of_list(text: str) -> str | None:
+    """The first member of a reply that is a Python list; None where it only looks like one."""
+    bare = text.strip()
+    if not (bare.startswith("[") and bare.endswith("]")):
+        return text
+    if len(text) > LONGEST_LIST:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about escapes and literals in what a model wrote
+            members = ast.literal_eval(text)
+        # Python reads longer numbers than it writes.
+        return str(members[0]) if isinstance(members, list) and members else text
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _answer_contents(text: str) -> Iterator[int]:
+    """Where the content of each opening answer tag begins; each place once."""
+    end = -1
+    for opening in OPEN_ANSWER.finditer(text):
+        if opening.end() <= end:
+            continue  # this tag is within the last one, and ends where that ends
+        end = text.find(">", opening.end())
+        if end < 0:
+            return
+        yield end + 1
+
+
+def _in_answer_tags(text: str) -> str | None:
+    last_close = max((close.start() for close in CLOSE_ANSWER.finditer(text)), default=-1)
+    for start in _answer_contents(text):
+        letter = TAGGED_LETTER.match(text, start)
+        if letter and letter.end() <= last_close:
+            return letter[1]
+    return None
+
+
+def _tagged_numbers(text: str) -> Iterator[str]:
+    for start in _answer_contents(text):
+        number = TAGGED_NUMBER.match(text, start)
+        next_tag = text.find("<", start)
+        if number and next_tag >= 0 and CLOSE_ANSWER.match(text, next_tag):
+            yield number[1]
+
+
+def _before_closing_tag(text: str) -> str | None:
+    found = (pattern.search(text[-TAIL:]) for pattern in BEFORE_TAG)
+    return next((match[1] for match in found if match), None)
+
+
+def _after_thoughts(text: str) -> str:
+    """What follows the last closing tag of thoughts, or else the last opening one."""
+    for tag in (CLOSE_THINK, OPEN_THINK):
+        last = _last(tag, text)
+        if last:
+            return text[last.end() :].strip()
+    return text
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    return next(iter(deque(pattern.finditer(text), maxlen=1)), None)
+
+
+def _in_last_lines(text: str) -> str | None:
+    for part in (_after_thoughts(text), text[-TAIL:]):
+        for line in reversed(part.splitlines()[-TAIL_LINES:]):
+            letter = _of_line(line.strip())
+            if letter:
+                return letter
+    return None
+
+
+def _of_line(line: str) -> str | None:
+    """The letter a line consists of, begins with as a label, or has as its only one."""
+    if OPTION_LINE.match(line):
+        return None
+    bare = line.lstrip(MARKS + ">").lstrip()
+    if bare[:1] in set("ABCDEFabcdef") and not bare[1:].lstrip().lstrip(MARKS).strip():
+        return bare[0]
+    label = LABEL.match(line)
+    if label:
+        return label[1]
+    letters = set(TOKEN.findall(line))
+    return letters.pop() if len(letters) == 1 else None
+
+
+def _after_phrase(text: str) -> str | None:
+    match = PHRASE.search(text)
+    return match[1] if match else None
+
+
+def _only_one(text: str) -> str | None:
+    lines = [line for line in text.splitlines() if not OPTION_LINE.match(line)]
+    letters = set(STANDALONE.findall("\n".join(lines)))
+    return letters.pop() if len(letters) == 1 else None
+
+
+PROTOCOL = Protocol(
+    name="vlmevalkit",
+    source="VLMEvalKit, VSI-Bench by matching (as EASI reports it)",
+    read_number=read_number,
+    read_choice=read_choice,
+)
+
+
+NAME = re.compile(r"(?P<model>.+?)_(?P<dataset>VSI-?Bench.*)", re.IGNORECASE)
+FRAMES = re.compile(r"_(\d{1,6})frame")
+FAILURE = "Failed to obtain answer"  # what it writes where an API gave none
+SUBSETS = ("debiased", "pruned")  # in the names of data sets; others are of all questions
+
+
+def read(path: Path) -> Source:
+    """Read a prediction file; the model is what stands before `_VSI-Bench` in its name."""
+    name = NAME.fullmatch(path.stem)
+    in_cells = path.suffix.lower() == ".xlsx"
+    return Source(
+        harness="vlmevalkit",
+        file=path,
+        rows=each(rows_of(path), lambda cells: _record(cells, in_cells=in_cells)),
+        model=name["model"] if name else None,
+        subset=_subset(name["dataset"]) if name else None,
+        frames=int(frames[1]) if (frames := FRAMES.search(path.stem)) else 0,
+        details={"version": None, "dataset": name["dataset"] if name else None},
+    )
+
+
+def _subset(dataset: str) -> str:
+    """By the name of the data set: `VSI-Bench-Debiased_32frame` is of one, `VSI-Bench` whole."""
+    return next((name for name in SUBSETS if name in dataset.lower()), "full")
+
+
+def _record(cells: Record, *, in_cells: bool) -> Record:
+    if "prediction" not in cells:
+        raise DataError("the column prediction is missing.")
+    reply = _reply(cells)
+    failed = reply.startswith(FAILURE)
+    score = own_score(cells)
+    return {
+        "id": _whole(cells.get("id") if cells.get("id") is not None else cells.get("index")),
+        "video": _video(cells),
+        "question_type": cells.get("question_type") or cells.get("type"),
+        "question": cells.get("question"),
+        "options": cells.get("candidates"),
+        "ground_truth": cells.get("answer"),
+        "response": None if failed else reply,
+        "error": f"vlmevalkit: {reply}" if failed else None,
+        "stop": CUT if in_cells and not failed and is_cut(reply) else None,
+        **({} if score is None else {"score": score}),
+    }
+
+
+def _reply(cells: Record) -> str:
+    """The reply; pandas writes an empty one as an empty cell, and as `nan` beside its score."""
+    found = cells["prediction"]
+    if found is None or (isinstance(found, float) and math.isnan(found)):
+        return ""
+    scored = any(name in cells for name in MEASURES)
+    return "" if scored and found == "nan" else str(found)
+
+
+def _whole(value: Any) -> Any:
+    """An id as it was before pandas made it a float, for a column with empty cells."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _video(cells: Record) -> str | None:
+    if cells.get("video") is None:
+        return None
+    name = str(cells["video"]).removesuffix(".mp4")
+    return name if cells.get("prefix") is None else f"{cells['prefix']}/{name}"
