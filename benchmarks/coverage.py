@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.simulation import TRUTH, simulated_runs
-from vicabench.paired import Comparison, compare_runs
+from vicabench.scoring.compare import Comparison, compare_runs
 
 TRIALS, SEED = 2000, 1
 COLUMNS = ("videos", "score", "score, micro", "difference", "difference, micro", "p <= 0.05")

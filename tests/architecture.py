@@ -17,149 +17,209 @@ PACKAGES = {"vicabench": ROOT / "vicabench", "vica": ROOT / "models" / "vica"}
 MAX_FILE, MAX_FUNCTION = 450, 40
 
 # What each part may import of ours, besides itself. `vica.video` is decoding, without torch.
-NOUNS = {"vicabench", "vicabench.types", "vicabench.config", "vicabench.errors"}
-NOUNS |= {"vicabench.options", "vicabench.descriptions", "vicabench.benchmarks.choices"}
-NOUNS |= {"vicabench.ending", "vicabench.files", "vicabench.runtime", "vicabench.text"}
-FILES = NOUNS | {"vicabench.predictions"}
-COMPARED = {"vicabench.permutation", "vicabench.paired", "vicabench.unpaired"}
-SCORES = NOUNS | COMPARED | {"vicabench.stats", "vicabench.reference"}
-SCORED = NOUNS | {
-    "vicabench.harnesses",
-    "vicabench.scoring",
-    "vicabench.paired",
-    "vicabench.reporting",
-}
-SCORED |= {"vicabench.results", "vicabench.tabular"}
 ARROWS: dict[str, set[str]] = {
-    "vicabench": set(),
-    "vicabench.options": set(),
-    "vicabench.types": {"vicabench.options"},
-    "vicabench.config": set(),
-    "vicabench.benchmarks.choices": {"vicabench.errors", "vicabench.text"},
-    "vicabench.descriptions": {"vicabench.types"},
-    "vicabench.errors": set(),
-    "vicabench.ending": set(),
-    "vicabench.files": set(),
-    "vicabench.locking": {"vicabench.errors", "vicabench.files"},
-    "vicabench.runtime": set(),
-    "vicabench.text": {"vica.errors"},
-    "vicabench.rows": NOUNS,
-    "vicabench.agreement": set(),
-    "vicabench.predictions": NOUNS,
-    "vicabench.harnesses.prompts": NOUNS,
-    "vicabench.benchmarks": NOUNS | {"vicabench.rooms", "vicabench.rows"},
-    # Training data has the models' own wording.
-    "vicabench.rooms": NOUNS | {"vicabench.benchmarks"},
-    "vicabench.rooms.training": NOUNS | {"vicabench.benchmarks", "vicabench.rooms", "vica.chat"},
-    "vicabench.harnesses": FILES | {"vica.chat"},
-    "vicabench.scoring.grade": FILES | {"vicabench.harnesses"},
-    "vicabench.store": FILES | {"vicabench.locking"},
-    "vicabench.stats": NOUNS,
-    "vicabench.permutation": NOUNS,
-    "vicabench.paired": NOUNS | {"vicabench.stats", "vicabench.permutation"},
-    "vicabench.unpaired": NOUNS | {"vicabench.reference"},
-    "vicabench.reference": NOUNS,
-    "vicabench.zoo": NOUNS,
-    "vicabench.results": FILES
-    | {
-        "vicabench.harnesses",
-        "vicabench.scoring",
-        "vicabench.stats",
-        "vicabench.store",
-        "vicabench.text",
-    }
-    | {"vicabench.thinking", "vicabench.canonical.record", "vicabench.rows", "vicabench.tabular"},
-    "vicabench.tabular": FILES | {"vicabench.paired"},
-    "vicabench.alike": NOUNS | {"vicabench.results"},
-    "vicabench.screen": {"vicabench.text"},
-    "vicabench.canonical.record": FILES,
-    "vicabench.replies": NOUNS | {"vicabench.adapters.text"},
-    "vicabench.canonical": FILES
-    | {"vicabench.adapters.text", "vicabench.engine.plan", "vicabench.engine.provenance"}
-    | {
-        "vicabench.harnesses",
-        "vicabench.scoring",
-        "vicabench.replies",
+    "vicabench": {
+        "vicabench.adapters",
+        "vicabench.comparing",
+        "vicabench.errors",
+        "vicabench.evaluation",
+        "vicabench.plot",
         "vicabench.results",
-        "vicabench.store",
+        "vicabench.scored",
+        "vicabench.training_callback",
+        "vicabench.types",
     },
-    "vicabench.judging": FILES
-    | {
-        "vicabench.adapters.text",
+    "vicabench.__main__": {"vicabench.cli"},
+    "vicabench.account": {"vicabench.engine", "vicabench.text"},
+    "vicabench.adapters": {
+        "vica",
+        "vicabench.agreement",
+        "vicabench.errors",
         "vicabench.harnesses",
-        "vicabench.scoring",
-        "vicabench.replies",
+        "vicabench.options",
         "vicabench.results",
-    }
-    | {"vicabench.shares"},
-    "vicabench.disagreement": NOUNS
-    | {"vicabench.harnesses", "vicabench.scoring", "vicabench.results", "vicabench.stats"},
-    "vicabench.thinking": FILES | {"vicabench.harnesses", "vicabench.scoring", "vicabench.shares"},
-    "vicabench.reporting": SCORES
-    | {
-        "vicabench.alike",
-        "vicabench.harnesses",
+        "vicabench.runtime",
         "vicabench.scoring",
-        "vicabench.predictions",
+        "vicabench.text",
+        "vicabench.types",
+        "vicabench.zoo",
+    },
+    "vicabench.agreement": set(),
+    "vicabench.benchmarks": {
+        "vicabench.errors",
+        "vicabench.files",
         "vicabench.results",
-    }
-    | {"vicabench.text"}
-    | {"vicabench.curves", "vicabench.disagreement", "vicabench.judging", "vicabench.shares"},
-    "vicabench.shares": {"vicabench.stats"},
-    "vicabench.curves": NOUNS
-    | {
+        "vicabench.rooms",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.cli": {"vica", "vicabench"},
+    "vicabench.comparing": {
+        "vicabench.errors",
         "vicabench.harnesses",
+        "vicabench.reference",
+        "vicabench.reporting",
+        "vicabench.results",
         "vicabench.scoring",
+        "vicabench.text",
+    },
+    "vicabench.curves": {
+        "vicabench.errors",
+        "vicabench.harnesses",
         "vicabench.reference",
         "vicabench.results",
-        "vicabench.shares",
-    }
-    | {"vicabench.stats", "vicabench.text", "vicabench.thinking"},
-    "vicabench.adapters": FILES
-    | {
-        "vicabench.agreement",
-        "vicabench.harnesses.prompts",
-        "vicabench.harnesses",
-        "vicabench.scoring",
-        "vicabench.zoo",
-        "vica",
-    },
-    "vicabench.engine": FILES
-    | {"vicabench.agreement", "vicabench.store", "vicabench.adapters", "vica.video"},
-    "vicabench.doctor": NOUNS
-    | {"vicabench.benchmarks", "vicabench.engine.children", "vica.video"}
-    | {"vicabench.engine.decoder_process"},
-    "vicabench.harnesses.importing": FILES
-    | {"vicabench.store", "vicabench.engine.plan", "vicabench.engine.provenance"}
-    | {"vicabench.benchmarks.vsi_bench", "vicabench.harnesses", "vicabench.scoring"},
-    # The front door: what `import vicabench` offers, and the commands call.
-    "vicabench.account": {"vicabench.engine", "vicabench.text"},
-    "vicabench.progress": FILES
-    | {
-        "vicabench.account",
-        "vicabench.engine",
-        "vicabench.harnesses",
         "vicabench.scoring",
         "vicabench.text",
-    }
-    | {"vicabench.screen"},
-    "vicabench.comparing": SCORED | {"vicabench.alike", "vicabench.reference"},
-    "vicabench.plot": SCORED
-    | {"vicabench.alike", "vicabench.comparing", "vicabench.curves", "vicabench.reference"},
-    "vicabench.scored": SCORED | {"vicabench.screen"},
-    "vicabench.evaluation": FILES
-    | {
+        "vicabench.types",
+    },
+    "vicabench.doctor": {
+        "vica.video",
+        "vicabench",
+        "vicabench.benchmarks",
+        "vicabench.engine",
+        "vicabench.errors",
+    },
+    "vicabench.ending": set(),
+    "vicabench.engine": {
+        "vica.video",
+        "vicabench",
+        "vicabench.adapters",
+        "vicabench.agreement",
+        "vicabench.benchmarks",
+        "vicabench.ending",
+        "vicabench.errors",
+        "vicabench.files",
+        "vicabench.options",
+        "vicabench.results",
+        "vicabench.runtime",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.errors": set(),
+    "vicabench.evaluation": {
         "vicabench.adapters",
         "vicabench.benchmarks",
         "vicabench.engine",
+        "vicabench.errors",
         "vicabench.harnesses",
+        "vicabench.options",
+        "vicabench.progress",
+        "vicabench.results",
+        "vicabench.screen",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.files": set(),
+    "vicabench.harnesses": {
+        "vica.chat",
+        "vicabench.benchmarks",
+        "vicabench.engine",
+        "vicabench.errors",
+        "vicabench.results",
         "vicabench.scoring",
-    }
-    | {"vicabench.progress", "vicabench.results", "vicabench.screen"},
-    "vicabench.training_callback": NOUNS
-    | {"vicabench.adapters", "vicabench.evaluation", "vicabench.scored"},
-    "vicabench.cli": {"vicabench", "vica"},  # all of it
-    "vicabench.__main__": {"vicabench.cli"},
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.judging": {
+        "vicabench.adapters",
+        "vicabench.benchmarks",
+        "vicabench.engine",
+        "vicabench.errors",
+        "vicabench.files",
+        "vicabench.harnesses",
+        "vicabench.results",
+        "vicabench.scoring",
+        "vicabench.types",
+    },
+    "vicabench.locking": {"vicabench.errors", "vicabench.files"},
+    "vicabench.options": set(),
+    "vicabench.plot": {
+        "vicabench.comparing",
+        "vicabench.curves",
+        "vicabench.errors",
+        "vicabench.harnesses",
+        "vicabench.reference",
+        "vicabench.reporting",
+        "vicabench.results",
+        "vicabench.scoring",
+        "vicabench.types",
+    },
+    "vicabench.progress": {
+        "vicabench.account",
+        "vicabench.engine",
+        "vicabench.harnesses",
+        "vicabench.results",
+        "vicabench.scoring",
+        "vicabench.screen",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.reference": {"vicabench.errors", "vicabench.text", "vicabench.types"},
+    "vicabench.reporting": {
+        "vicabench.curves",
+        "vicabench.errors",
+        "vicabench.files",
+        "vicabench.harnesses",
+        "vicabench.judging",
+        "vicabench.reference",
+        "vicabench.results",
+        "vicabench.scoring",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.results": {
+        "vicabench",
+        "vicabench.benchmarks",
+        "vicabench.errors",
+        "vicabench.files",
+        "vicabench.harnesses",
+        "vicabench.locking",
+        "vicabench.scoring",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.rooms": {
+        "vicabench.benchmarks",
+        "vicabench.ending",
+        "vicabench.errors",
+        "vicabench.files",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.rooms.training": {
+        "vica.chat",
+        "vicabench.errors",
+        "vicabench.files",
+        "vicabench.rooms",
+    },
+    "vicabench.runtime": set(),
+    "vicabench.scored": {
+        "vicabench.errors",
+        "vicabench.harnesses",
+        "vicabench.reporting",
+        "vicabench.results",
+        "vicabench.screen",
+        "vicabench.text",
+        "vicabench.types",
+    },
+    "vicabench.scoring": {
+        "vicabench.errors",
+        "vicabench.harnesses",
+        "vicabench.reference",
+        "vicabench.results",
+        "vicabench.types",
+    },
+    "vicabench.screen": {"vicabench.text"},
+    "vicabench.text": {"vica.errors"},
+    "vicabench.training_callback": {
+        "vicabench.adapters",
+        "vicabench.errors",
+        "vicabench.evaluation",
+        "vicabench.options",
+        "vicabench.scored",
+    },
+    "vicabench.types": {"vicabench.options"},
+    "vicabench.zoo": {"vicabench.errors", "vicabench.text"},
     "vica": set(),
 }
 # The only places where torch may be imported.
@@ -172,23 +232,17 @@ NO_TORCH = (
     "vica.errors",
     "vica.hub",
     "vica.images",
-    "vica.tensors",
     "vica.pictures",
     "vica.registration",
     "vica.tensors",
     "vica.training.config",
-    "vica.training.index",
     "vica.training.files",
     "vica.training.index",
-    "vica.training.settings",
     "vica.training.packing",
-    "vica.training.files",
-    "vica.training.recipes",
     "vica.training.recipes",
     "vica.training.records",
     "vica.training.settings",
     "vica.training.sources",
-    "vica.training.records",
     "vica.video",
     "vica.whole",
 )

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from vicabench.comparing import compare, shared
     from vicabench.errors import UserError
     from vicabench.evaluation import benchmark, evaluate, run
-    from vicabench.results import Run, load_all
-    from vicabench.results import load_run as load
+    from vicabench.results.run import Run, load_all
+    from vicabench.results.run import load_run as load
     from vicabench.scored import Score, score
     from vicabench.training_callback import TrainerCallback
     from vicabench.types import Answer, Question, Video
@@ -32,7 +32,7 @@ _PLACES = {
     "Answer": "vicabench.types",
     "HF": "vicabench.adapters.hf.memory",
     "Question": "vicabench.types",
-    "Run": "vicabench.results",
+    "Run": "vicabench.results.run",
     "Score": "vicabench.scored",
     "TrainerCallback": "vicabench.training_callback",
     "UserError": "vicabench.errors",
@@ -40,8 +40,8 @@ _PLACES = {
     "benchmark": "vicabench.evaluation",
     "compare": "vicabench.comparing",
     "evaluate": "vicabench.evaluation",
-    "load": "vicabench.results:load_run",
-    "load_all": "vicabench.results",
+    "load": "vicabench.results.run:load_run",
+    "load_all": "vicabench.results.run",
     "plot": "vicabench.plot:",
     "run": "vicabench.evaluation",
     "score": "vicabench.scored",

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vicabench.alike import check_pair, on_shared
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.paired import Comparison, compare_runs, same_truth
 from vicabench.reference import is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet
 from vicabench.reporting.html import sheet_html
-from vicabench.results import Run, load_runs, told_apart
-from vicabench.tabular import comparison_frame
+from vicabench.results.frames import comparison_frame
+from vicabench.results.run import Run, load_runs, told_apart
+from vicabench.scoring.alike import check_pair, on_shared
+from vicabench.scoring.compare import Comparison, compare_runs, same_truth
 from vicabench.text import counted
 
 if TYPE_CHECKING:

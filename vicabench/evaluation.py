@@ -29,7 +29,7 @@ from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
-from vicabench.results import Run, load_run
+from vicabench.results.run import Run, load_run
 from vicabench.screen import console
 from vicabench.text import an, counted
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question

@@ -14,7 +14,6 @@ from typing import cast
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.alike import check_alike
 from vicabench.comparing import paired_runs, runs_of
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import placed
@@ -23,7 +22,8 @@ from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, curves, is_vsi_bench, published_rows, thinking_curve
 from vicabench.reporting import figures
 from vicabench.reporting.figures.style import drawn_into
-from vicabench.results import Run
+from vicabench.results.run import Run
+from vicabench.scoring.alike import check_alike
 from vicabench.types import Scores
 
 __all__ = [

@@ -25,7 +25,7 @@ from rich.text import Text
 from vicabench.account import account
 from vicabench.engine.timing import Timing
 from vicabench.harnesses.protocols import Protocol
-from vicabench.predictions import Prediction
+from vicabench.results.predictions import Prediction
 from vicabench.scoring.grade import grade
 from vicabench.screen import echo
 from vicabench.text import counted

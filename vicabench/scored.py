@@ -13,9 +13,9 @@ from vicabench.reporting.cells import range_text
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.html import table_html
 from vicabench.reporting.terminal import show
-from vicabench.results import Run, load_run, run_of_rows
+from vicabench.results.frames import flat, scores_frame
+from vicabench.results.run import Run, load_run, run_of_rows
 from vicabench.screen import as_text
-from vicabench.tabular import flat, scores_frame
 from vicabench.text import counted
 from vicabench.types import Estimate, Scores
 

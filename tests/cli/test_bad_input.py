@@ -8,7 +8,7 @@ import pytest
 
 from tests.runs import write_run
 from tests.support import Vicabench, refuses, rows_about, write_jsonl
-from vicabench.results import load_run
+from vicabench.results.run import load_run
 
 
 @pytest.mark.parametrize(

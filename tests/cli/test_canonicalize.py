@@ -14,7 +14,7 @@ from tests import chats
 from tests.runs import write_run
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about
 from vicabench.curves.series import placed
-from vicabench.results import load_run
+from vicabench.results.run import load_run
 from vicabench.types import NUMERIC, TASK_OF_TYPE
 
 READ = {"about two": "2", "in all 150 centimetres": "1.5", "the one on the left": "A. left"}

@@ -10,7 +10,7 @@ from vica.tiny import write_tiny_checkpoint
 from tests.support import Vicabench, install_adapter, read_jsonl, refuses
 from tests.videos import picture
 from vicabench.adapters import build_adapter
-from vicabench.descriptions import DESCRIPTION
+from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 
 PROMPT = "Please describe this video in detail."

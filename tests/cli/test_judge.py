@@ -11,9 +11,8 @@ import pytest
 from tests import chats
 from tests.runs import write_run
 from tests.support import Vicabench, read_jsonl, refuses, rows_about
-from vicabench.judging.reading import NoJudgementError, scores_in
-from vicabench.shares import mean_of
-from vicabench.stats import score_run
+from vicabench.judging.judge import NoJudgementError, scores_in
+from vicabench.scoring.stats import mean_of, score_run
 from vicabench.types import ANSWERED, Grade
 
 VIDEOS = 6

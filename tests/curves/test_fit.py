@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import curve_fit
 
 from vicabench.curves.fit import CEILING, FORMS, fit
-from vicabench.stats import Floats
+from vicabench.scoring.stats import Floats
 
 PERCENT = np.arange(5.0, 101.0, 5.0)
 SAME = np.zeros((10, 1))

@@ -14,8 +14,8 @@ from vicabench.curves.measure import LEVEL, RISING, measure
 from vicabench.curves.series import placed
 from vicabench.errors import DataError
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.paired import compare_runs
-from vicabench.results import load_run
+from vicabench.results.run import load_run
+from vicabench.scoring.compare import compare_runs
 
 OFFICIAL = find_protocol("official")
 QUESTIONS = rows_about(30)

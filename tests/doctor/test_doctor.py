@@ -15,8 +15,8 @@ from vica.training.cost import skeleton
 
 from benchmarks.operations import floor
 from tests.support import Vicabench
+from vicabench.doctor.devices import OPERATIONS, PARAMETERS, fit, span
 from vicabench.doctor.findings import size
-from vicabench.doctor.fit import OPERATIONS, PARAMETERS, fit, span
 
 SECRET = "hf_aVerySecretToken"
 

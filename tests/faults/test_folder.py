@@ -12,8 +12,7 @@ import pytest
 
 from tests.faults.bench import QUESTIONS, Bench, quiet
 from tests.support import refuses
-from vicabench.config import RunConfig
-from vicabench.store import RunFolder, read_config
+from vicabench.results.store import RunConfig, RunFolder, read_config
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from tests.runs import write_run
 from tests.support import Row, is_numeric, rows_about
 from vicabench.errors import DataError
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.paired import compare_runs
 from vicabench.reporting import figures
 from vicabench.reporting.figures.errors import ratios_of
-from vicabench.results import Run, load_run
-from vicabench.shares import median_of, shares_of
+from vicabench.results.run import Run, load_run
+from vicabench.scoring.compare import compare_runs
+from vicabench.scoring.stats import median_of, shares_of
 from vicabench.types import TASKS
 
 OFFICIAL = find_protocol("official")

@@ -10,9 +10,9 @@ from typing import Any
 
 from vicabench.benchmarks.loading import read_records
 from vicabench.benchmarks.paths import refuse_links_out, video_file
-from vicabench.config import digest_of
 from vicabench.errors import DataError
-from vicabench.rows import plain_rows
+from vicabench.results.frames import plain_rows
+from vicabench.results.store import digest_of
 from vicabench.text import LFS_POINTER
 from vicabench.types import Benchmark, Question
 

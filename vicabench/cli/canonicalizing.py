@@ -11,17 +11,15 @@ from rich.console import Console
 
 from vicabench.adapters.text import text_model
 from vicabench.benchmarks.paths import cache_dir
-from vicabench.canonical.derive import canonicalize, refuse_derived
-from vicabench.canonical.prompt import NOTHING
-from vicabench.canonical.record import BLAME
 from vicabench.cli.counting import Counting
 from vicabench.cli.running import say
 from vicabench.cli.texts import account_lines
-from vicabench.predictions import Prediction
-from vicabench.replies.cache import Reply, ReplyCache
-from vicabench.results import Run, load_run
+from vicabench.judging.canonical import NOTHING, canonicalize, refuse_derived
+from vicabench.judging.replies import Reply, ReplyCache
+from vicabench.results.predictions import Prediction
+from vicabench.results.run import BLAME, Run, load_run
+from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console
-from vicabench.store import PREDICTIONS
 from vicabench.text import counted
 from vicabench.types import ModelOptions
 

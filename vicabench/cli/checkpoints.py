@@ -29,9 +29,9 @@ from vicabench.cli.running import (
 from vicabench.engine.plan import select
 from vicabench.errors import ConfigError, RunFolderError, UserError
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
-from vicabench.store import PREDICTIONS, planned_ids, read_config
+from vicabench.results.predictions import read_predictions
+from vicabench.results.store import PREDICTIONS, planned_ids, read_config
 from vicabench.types import Benchmark, Question
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

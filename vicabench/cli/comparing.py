@@ -10,7 +10,6 @@ from vicabench.cli.output import TERMINAL, check_format
 from vicabench.comparing import Compared, paired_runs, run_notes
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.paired import Comparison
 from vicabench.reference import Published, find_published, is_vsi_bench
 from vicabench.reporting.cells import WHOLE
 from vicabench.reporting.changes import by_id, change_sheets
@@ -22,9 +21,9 @@ from vicabench.reporting.comparison import (
 )
 from vicabench.reporting.comparison_data import comparison_csv, comparison_json
 from vicabench.reporting.sheets import SHEET_FORMATS, Sheet, show_sheets
-from vicabench.results import Run, load_runs
+from vicabench.results.run import Run, load_runs
+from vicabench.scoring.compare import Comparison, compare_published
 from vicabench.screen import console, echo
-from vicabench.unpaired import compare_published
 
 WIDE = 100
 """Columns of a terminal in which a comparison has one line of titles."""

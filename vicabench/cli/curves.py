@@ -12,23 +12,22 @@ from typing import Any
 from rich.console import Console
 
 from vicabench import files
-from vicabench.alike import check_alike
 from vicabench.benchmarks import BENCHMARKS
+from vicabench.benchmarks.descriptions import are_descriptions
 from vicabench.cli.checkpoints import Cache, run_checkpoints
 from vicabench.cli.curve_files import write_curves, write_published
 from vicabench.cli.output import check_published
 from vicabench.cli.running import Request, say
-from vicabench.curves.measure import Series, measure
+from vicabench.curves.measure import Series, measure, saturation
 from vicabench.curves.series import expanded, grouped, named_series, placed
-from vicabench.curves.verdict import saturation
-from vicabench.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, UserError
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.cells import mean_text, range_text
-from vicabench.results import Run, load_run
+from vicabench.results.run import Run, load_run
+from vicabench.results.store import CONFIG
+from vicabench.scoring.alike import check_alike
 from vicabench.screen import console, echo
-from vicabench.store import CONFIG
 from vicabench.text import counted
 
 RECORD = "cache-before.json"

@@ -50,9 +50,9 @@ def command(
     has a language model score them. Exit code 1: some videos have no
     description.
     """
+    from vicabench.benchmarks.descriptions import PROMPT
     from vicabench.cli.describing import describe_all, specs_of
     from vicabench.cli.running import Request
-    from vicabench.descriptions import PROMPT
     from vicabench.engine.decoding import VideoOptions
     from vicabench.engine.execution import ExecutionOptions
     from vicabench.types import ModelOptions

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vicabench.adapters import find_adapter
+from vicabench.benchmarks.descriptions import descriptions
 from vicabench.cli.running import Request, benchmark_of, run_folders, run_one, say, shard_of
 from vicabench.curves.series import expanded, named_series
-from vicabench.descriptions import descriptions
 from vicabench.engine.plan import select
 from vicabench.errors import ConfigError
 from vicabench.progress import RunDisplay
 from vicabench.reporting.cells import TOO_FEW
 from vicabench.reporting.sheets import Sheet, show_sheets
-from vicabench.results import Run, load_any
+from vicabench.results.run import Run, load_any
 from vicabench.scoring.grade import LIMIT
+from vicabench.scoring.stats import median_of
 from vicabench.screen import console
-from vicabench.shares import median_of
 from vicabench.text import is_unicode
 
 UNSEEING = ("baseline", "replay")

@@ -10,14 +10,14 @@ from typing import cast
 from matplotlib.figure import Figure
 
 from vicabench import plot
-from vicabench.alike import check_alike, on_shared
 from vicabench.cli.output import check_published
 from vicabench.cli.running import say
 from vicabench.comparing import differing
 from vicabench.errors import ConfigError, DataError
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.output import save
-from vicabench.results import Run, load_runs
+from vicabench.results.run import Run, load_runs
+from vicabench.scoring.alike import check_alike, on_shared
 from vicabench.screen import console
 
 AVERAGES = "averages"

@@ -20,15 +20,23 @@ from vicabench.cli.output import write_file
 from vicabench.cli.running import say
 from vicabench.cli.texts import account_lines
 from vicabench.curves.series import checkpoint
-from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
-from vicabench.judging.judge import Judgement, check, judge
-from vicabench.judging.means import Judged, means_of, with_overall
-from vicabench.judging.prompt import VERSION, prompt_digest, prompt_for
-from vicabench.replies.cache import ReplyCache
+from vicabench.judging.judge import (
+    VERSION,
+    Judged,
+    Judgement,
+    check,
+    judge,
+    means_of,
+    prompt_digest,
+    prompt_for,
+    with_overall,
+)
+from vicabench.judging.replies import ReplyCache
 from vicabench.reporting.judged import judged_csv, judged_record, judged_sheets
 from vicabench.reporting.sheets import markdown_sheets, show_sheets
-from vicabench.results import Run, load_any, load_runs
+from vicabench.results.run import Run, load_any, load_runs
+from vicabench.results.store import provenance
 from vicabench.screen import console
 from vicabench.types import ModelOptions
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vicabench import files
-from vicabench.disagreement import Disagreement
 from vicabench.errors import ConfigError
 from vicabench.reference import Published, is_vsi_bench, published_rows
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.files import FORMATS
 from vicabench.reporting.terminal import show
+from vicabench.results.store import CONFIG, PREDICTIONS
+from vicabench.scoring.disagreement import Disagreement
 from vicabench.screen import console, echo
-from vicabench.store import CONFIG, PREDICTIONS
 from vicabench.types import Question, Scores
 
 TERMINAL = "terminal"

@@ -13,15 +13,15 @@ from rich.text import Text
 import vicabench
 from vicabench.cli.output import check_not_input, write_file
 from vicabench.comparing import differing, differing_questions
-from vicabench.engine.provenance import provenance
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.paired import Comparison, compare_runs
 from vicabench.reporting.page.questions import collect
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.report_tables import TABLES
-from vicabench.results import Run, load_runs
+from vicabench.results.run import Run, load_runs
+from vicabench.results.store import provenance
+from vicabench.scoring.compare import Comparison, compare_runs
 from vicabench.screen import console, echo
 
 HTML = "html"

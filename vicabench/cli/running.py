@@ -17,7 +17,6 @@ from vicabench.adapters import find_adapter
 from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, print_table
-from vicabench.config import digest_of
 from vicabench.engine.decoding import VideoOptions
 from vicabench.engine.execution import ExecutionOptions
 from vicabench.engine.loop import Decoding
@@ -27,11 +26,11 @@ from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.errors import ConfigError
 from vicabench.evaluation import slug
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
-from vicabench.results import load_run
+from vicabench.results.predictions import read_predictions
+from vicabench.results.run import load_run
+from vicabench.results.store import PREDICTIONS, digest_of
 from vicabench.screen import console
-from vicabench.store import PREDICTIONS
 from vicabench.text import counted
 from vicabench.types import Benchmark, ModelOptions, Question, Scores
 

@@ -34,12 +34,12 @@ def command(
     """
     from vicabench.cli.output import check_format, check_published, print_table, write_file
     from vicabench.cli.scoring import grades_jsonl
-    from vicabench.disagreement import disagreement
     from vicabench.errors import ConfigError
     from vicabench.harnesses.protocols import find_protocols
     from vicabench.reference import published_rows
     from vicabench.reporting.files import table_json
-    from vicabench.results import load_runs
+    from vicabench.results.run import load_runs
+    from vicabench.scoring.disagreement import disagreement
 
     check_format(table)
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from vicabench.harnesses.protocols import Protocol
-from vicabench.results import Run
+from vicabench.results.run import Run
 
 
 def grades_jsonl(run: Run, protocol: Protocol) -> str:

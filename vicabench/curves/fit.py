@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from vicabench.stats import Floats, interval_of
+from vicabench.scoring.stats import Floats, interval_of
 
 FEWEST = 5
 """Points that a fit of three parameters needs, to leave something to judge it by."""

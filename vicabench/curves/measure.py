@@ -1,27 +1,107 @@
-"""From the runs of a series to its curve: points, paired steps, fit, and the last quarter.
-
-All checkpoints answer the same questions about the same videos, so neighbours succeed and fail
-together. Every resample draws videos once for all of them: differences, slopes and fits are
-computed within it, and their intervals are far narrower than those of the scores suggest.
-
-Shapes: P points, V videos, K question types, B resamples in a block, R in all.
-"""
+"""From the runs of a series to its curve, its thinking replies, and whether it has saturated."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vicabench.curves.fit import Bounded, Fit, fit
-from vicabench.curves.thinking import Adoption, adoption
+from vicabench.curves.fit import FEWEST, Bounded, Fit, fit
 from vicabench.errors import DataError
 from vicabench.harnesses.protocols import Protocol
-from vicabench.results import Run
-from vicabench.stats import RESAMPLES, Floats, interval_of, video_resamples, whole_rows
+from vicabench.results.run import Run, with_thoughts
+from vicabench.scoring.stats import (
+    RESAMPLES,
+    Floats,
+    interval_of,
+    shares_of,
+    video_resamples,
+    whole_rows,
+)
 from vicabench.text import counted
-from vicabench.types import QUESTION_TYPES, TASKS, Grade, Scores
+from vicabench.types import ANSWERED, QUESTION_TYPES, TASKS, Grade, Scores
+
+
+def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
+    """A sentence about the last quarter and one about twice the data, as far as there are any."""
+    said = []
+    if tail:
+        said.append(
+            f"{name}, growth over the last quarter of the data ({tail.start}–{tail.end}%, "
+            f"{counted(tail.points, 'point')}): {points(tail.growth)}, {tail.verdict}."
+        )
+    if fit:
+        said.append(
+            f"{name}, twice the data would bring {points(fit.doubled)} by the fit "
+            f"{fit.formula} ({fit.form}), which knows other draws of questions, no other training."
+        )
+    else:
+        said.append(f"{name}: no saturating fit, which needs {FEWEST} points that rise.")
+    return " ".join(said)
+
+
+def briefly(name: str, tail: Tail | None, fit: Fit | None) -> str:
+    """The same in half a line, for a figure of several series."""
+    said = [f"last quarter {points(tail.growth)}, {tail.verdict}"] if tail else []
+    said.append(f"twice the data {points(fit.doubled)} by {fit.form}" if fit else "no fit")
+    return f"{name}: {'; '.join(said)}."
+
+
+def points(found: Bounded) -> str:
+    """`+0.5 [−1.1, +2.0] points`; `n/a` where too few videos give no interval."""
+    if math.isnan(found.low):
+        return f"{signed(found.value)} [n/a] points"
+    return f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}] points"
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    """`+1.5` or `−0.3`, with a true minus; no sign for what rounds to zero."""
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if not float(text) else text.replace("-", "−")
+
+
+DIRECT, THOUGHT = "direct", "thought"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """Of `questions` how many were answered directly and how many via thoughts.
+
+    The shares are in percent of all questions, with their intervals over videos.
+    """
+
+    questions: int
+    videos: int
+    direct_answers: int
+    via_thoughts: int
+    direct_share: Bounded
+    thought_share: Bounded
+
+    @property
+    def valid_outputs(self) -> int:
+        """Replies that the protocol could read."""
+        return self.direct_answers + self.via_thoughts
+
+
+def adoption(run: Run, protocol: Protocol) -> Adoption | None:
+    """Count how a run's readable replies came about; None if no reply has thoughts."""
+    thought = with_thoughts(run.predictions)
+    if not thought:
+        return None
+    grades = run.grades(protocol)
+    ways = ["" if g.outcome != ANSWERED else THOUGHT if g.id in thought else DIRECT for g in grades]
+    direct, via = shares_of(ways, [g.video for g in grades], (DIRECT, THOUGHT))
+    return Adoption(
+        questions=len(grades),
+        videos=len({g.video for g in grades}),
+        direct_answers=ways.count(DIRECT),
+        via_thoughts=ways.count(THOUGHT),
+        direct_share=Bounded(value=direct[0], low=direct[1], high=direct[2]),
+        thought_share=Bounded(value=via[0], low=via[1], high=via[2]),
+    )
+
 
 FITTED = 2_000
 """Resamples that are fitted: enough for an interval to one decimal."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vicabench.errors import ConfigError
 from vicabench.reference import model_zoo
-from vicabench.results import Run
+from vicabench.results.run import Run
 
 PLACE = "{p}"
 SHARES = tuple(range(5, 101, 5))

@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vicabench.benchmarks.paths import cache_dir
-from vicabench.doctor.caches import caches, hub_cache
 from vicabench.doctor.decoders import decoders
 from vicabench.doctor.devices import devices
 from vicabench.doctor.findings import WARNING, Finding
-from vicabench.doctor.hub import hub
-from vicabench.doctor.machine import machine
+from vicabench.doctor.machine import caches, hub, hub_cache, machine
 from vicabench.doctor.software import extras, software
 
 Part = Callable[[], Iterable[Finding]]

@@ -1,4 +1,4 @@
-"""Cores, memory and room on disks."""
+"""Cores, memory, disks, caches, and whether the Hugging Face hub answers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as LateError
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any
 
-from vicabench.doctor.findings import NOTE, WARNING, Finding, size
+from vicabench.benchmarks.hub import check_endpoint, host
+from vicabench.benchmarks.paths import cache_dir
+from vicabench.doctor.findings import NOTE, OK, WARNING, Finding, size
+from vicabench.errors import ConfigError
 
 SECTION = "machine"
 CRAMPED = 1_000_000_000  # bytes free; the answers to VSI-Bench take some MB, its videos 5.7 GB
@@ -83,3 +91,118 @@ def _disks(folders: Sequence[Path]) -> Iterator[Finding]:
             remedy="Make room: a run that fills the disk stops." if free < CRAMPED else "",
             facts={"folder": str(place), "free_bytes": free},
         )
+
+
+CACHES = "caches"
+CACHES_SECONDS = 2.0
+FRAME_CACHE = "decoded frames are kept where --frame-cache DIR says, and nowhere else"
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps downloads, without importing it (`HF_HUB_CACHE`, `HF_HOME`)."""
+    caches_of_user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{caches_of_user}/huggingface"
+    return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE") or f"{home}/hub")).expanduser()
+
+
+def caches(frame_cache: Path | None) -> Iterator[Finding]:
+    """Each cache: its place, and the bytes in it."""
+    yield _cache("hub", hub_cache(), "HF_HOME or HF_HUB_CACHE moves it")
+    yield _cache("vicabench", cache_dir(), "VICABENCH_CACHE moves it")
+    if frame_cache is None:
+        yield Finding(section=CACHES, name="frames", text=FRAME_CACHE, state=NOTE)
+    else:
+        yield _cache("frames", frame_cache, "--frame-cache")
+
+
+def _cache(name: str, folder: Path, how: str) -> Finding:
+    count, whole = _bytes(folder)
+    said = "empty" if whole and not count else size(count) + ("" if whole else " and more")
+    return Finding(
+        section=CACHES,
+        name=name,
+        text=f"{said} in {folder} ({how})",
+        state=NOTE,
+        facts={"folder": str(folder), "bytes": count, "counted_all": whole},
+    )
+
+
+def _bytes(folder: Path) -> tuple[int, bool]:
+    """The bytes of the files in a folder, without links; False if there was no time for all."""
+    total, end = 0, monotonic() + CACHES_SECONDS
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(place) / name).lstat().st_size
+            except OSError:  # gone meanwhile
+                continue
+        if monotonic() > end:
+            return total, False
+    return total, True
+
+
+HUB = "hub"
+HUB_SECONDS = 10.0
+PAGE = "api/models/nkkbr/ViCA2"
+OFFLINE = "Rooms, --model vica2-rooms and whatever is in the cache work without it."
+
+
+def hub() -> Iterator[Finding]:
+    """Whether it can be reached within a few seconds, and whether a token is set."""
+    try:
+        check_endpoint()
+    except ConfigError as error:
+        yield Finding(section=HUB, name="address", text=str(error), state=WARNING)
+        return
+    from huggingface_hub import constants, get_token  # noqa: PLC0415  (half a second)
+
+    yield _offline() if constants.HF_HUB_OFFLINE else _reached(f"{constants.ENDPOINT}/{PAGE}")
+    there = get_token() is not None
+    text = "one is set" if there else "none is set; what is public needs none"
+    yield Finding(section=HUB, name="token", text=text, state=NOTE, facts={"set": there})
+
+
+def _offline() -> Finding:
+    return Finding(
+        section=HUB,
+        name="address",
+        text=f"{host()} is not asked: HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set. {OFFLINE}",
+        state=NOTE,
+        facts={"host": host(), "reached": None},
+    )
+
+
+def _reached(url: str) -> Finding:
+    try:
+        status = _status(url)
+        problem = None if status < 400 else f"answers HTTP {status}, not as a hub does"
+    except LateError:
+        problem = f"does not answer within {HUB_SECONDS:g} seconds"
+    except Exception as error:  # of the network, of a proxy, of certificates
+        # Its text may repeat the address, in which a password may stand.
+        problem = f"cannot be reached ({type(error).__name__})"
+    return Finding(
+        section=HUB,
+        name="address",
+        text=f"{host()} {problem}. {OFFLINE}" if problem else f"{host()} answers",
+        state=WARNING if problem else OK,
+        remedy="Check the network, the proxy and HF_ENDPOINT." if problem else "",
+        facts={"host": host(), "reached": problem is None},
+    )
+
+
+def _status(url: str) -> int:
+    """The status of the answer; looking up a name has no time limit of its own, so this has one."""
+    from huggingface_hub import get_session  # noqa: PLC0415
+
+    found: Future[int] = Future()
+
+    def ask() -> None:
+        try:
+            session: Any = get_session()
+            found.set_result(session.head(url, timeout=HUB_SECONDS).status_code)
+        except Exception as error:
+            found.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    return found.result(timeout=HUB_SECONDS + 1)

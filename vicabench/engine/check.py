@@ -6,7 +6,7 @@ import math
 import operator
 from typing import Any, TypeVar
 
-from vicabench.predictions import LARGEST
+from vicabench.results.predictions import LARGEST
 from vicabench.types import Answer
 
 Number = TypeVar("Number", int, float)

@@ -42,9 +42,9 @@ from vica.video import Frames
 
 import vicabench
 from vicabench import files
-from vicabench.config import digest_of
 from vicabench.engine.frames import SAMPLING, frames_of, header_of
 from vicabench.errors import ConfigError
+from vicabench.results.store import digest_of
 from vicabench.text import counted
 
 FORMAT = 2

@@ -22,7 +22,7 @@ from vicabench.engine.plan import ByVideo
 from vicabench.engine.prepare import PrepareAhead
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
-from vicabench.predictions import Prediction
+from vicabench.results.predictions import Prediction
 from vicabench.text import counted
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 

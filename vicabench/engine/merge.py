@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from vicabench import files
-from vicabench.config import RunConfig, digest_of
-from vicabench.descriptions import are_descriptions
+from vicabench.benchmarks.descriptions import are_descriptions
 from vicabench.engine.parts import Part, read_part, refuse_strangers
-from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import named
 from vicabench.errors import DataError, RunFolderError
-from vicabench.predictions import Prediction
-from vicabench.store import ERRORS, TIMING, RunFolder, planned_ids, read_config
+from vicabench.results.predictions import Prediction
+from vicabench.results.store import (
+    ERRORS,
+    TIMING,
+    RunConfig,
+    RunFolder,
+    digest_of,
+    planned_ids,
+    provenance,
+    read_config,
+)
 from vicabench.text import counted
 
 

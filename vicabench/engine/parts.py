@@ -9,8 +9,8 @@ from typing import Any
 
 from vicabench.engine.shards import named
 from vicabench.errors import RunFolderError
-from vicabench.predictions import Prediction, read_predictions
-from vicabench.store import PREDICTIONS, different_fields, read_config
+from vicabench.results.predictions import Prediction, read_predictions
+from vicabench.results.store import PREDICTIONS, different_fields, read_config
 from vicabench.text import counted
 
 WHOLE = ("of", "questions", "question_ids_sha256", "videos")

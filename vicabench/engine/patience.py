@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import NoReturn
 
-from vicabench.predictions import Prediction
+from vicabench.results.predictions import Prediction
 from vicabench.runtime import Countdown
 
 Overdue = Callable[[Sequence[Prediction]], NoReturn]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from vicabench import ending
-from vicabench.config import RunConfig
 from vicabench.engine.executors.here import Executor, Here, Team
 from vicabench.engine.executors.job import Built, Job
 from vicabench.engine.frames import sampling_with
@@ -23,13 +22,12 @@ from vicabench.engine.plan import (
     plan_record,
     refuse_to_shrink,
 )
-from vicabench.engine.provenance import provenance
 from vicabench.engine.shards import refuse_other_part
 from vicabench.engine.telling import Telling, listening
 from vicabench.engine.timing import Timing
 from vicabench.errors import ConfigError
-from vicabench.predictions import Prediction
-from vicabench.store import ERRORS, TIMING, RunFolder
+from vicabench.results.predictions import Prediction
+from vicabench.results.store import ERRORS, TIMING, RunConfig, RunFolder, provenance
 from vicabench.types import Benchmark, ModelOptions, Question
 
 DEFAULTS = ModelOptions()

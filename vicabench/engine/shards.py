@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from vicabench.config import digest_of
 from vicabench.engine.plan import by_video
 from vicabench.errors import ConfigError, RunFolderError
-from vicabench.store import read_config
+from vicabench.results.store import digest_of, read_config
 from vicabench.text import counted
 from vicabench.types import Question
 

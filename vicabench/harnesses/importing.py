@@ -14,15 +14,13 @@ from typing import Any
 
 from vicabench.benchmarks.choices import bare_texts, spelled
 from vicabench.benchmarks.vsi_bench import COUNTS, LAST_ID, published_pruned_ids
-from vicabench.config import RunConfig
 from vicabench.engine.plan import plan_record
-from vicabench.engine.provenance import provenance
 from vicabench.errors import DataError, RunFolderError
 from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
 from vicabench.harnesses.rows import CUT, Record, Row, Source
-from vicabench.predictions import Prediction, prediction_of
+from vicabench.results.predictions import Prediction, prediction_of
+from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.scoring.grade import grade
-from vicabench.store import RunFolder
 from vicabench.text import counted
 from vicabench.types import Benchmark, Question
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vicabench.descriptions import DESCRIPTION
+from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.types import Question
 
 NUMBER_ONLY = "Do not response anything other than a single number!"

@@ -5,12 +5,20 @@ training data (`curves`, `thinking_curve`), the published checkpoints (`model_zo
 questions are VSI-Bench's (`are_vsi_bench`).
 """
 
-from vicabench.reference.checkpoints import ZooModel, model_zoo
-from vicabench.reference.citations import Citation, citations
-from vicabench.reference.curves import Curve, CurvePoint, ThinkingPoint, curves, thinking_curve
+from vicabench.reference.curves import (
+    Curve,
+    CurvePoint,
+    ThinkingPoint,
+    ZooModel,
+    curves,
+    model_zoo,
+    thinking_curve,
+)
 from vicabench.reference.questions import are_vsi_bench, is_vsi_bench
 from vicabench.reference.scores import (
+    Citation,
     Published,
+    citations,
     find_published,
     matching,
     published_rows,

@@ -1,17 +1,44 @@
-"""Published curves over the share of the training data, as typed rows.
-
-`scaling_curves.csv`: the labels printed in Figure 4 of the ViCA and of the ViCA2 report.
-`thinking_curve.csv`: Tables 2 and 3 of the ViCA report, the checkpoints of ViCA-7B-Thinking with
-how they answered.
-"""
+"""Published curves over the share of the training data, and the authors' checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vicabench.reference.averages import agrees, macro
-from vicabench.reference.files import decimals, records, tasks_of
+from vicabench.reference.scores import agrees, decimals, macro, records, tasks_of
+
+SOURCE = "ViCA2 README"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooModel:
+    """A published checkpoint. `percent` is the share of the data it was trained on, if stated.
+
+    `family` is what its page says; the architecture is what its config.json says.
+    """
+
+    repo: str
+    family: str
+    series: str
+    percent: int | None
+    stage: str
+    description: str
+
+
+def model_zoo() -> tuple[ZooModel, ...]:
+    """Every published checkpoint of the family, in the order of their list."""
+    return tuple(
+        ZooModel(
+            repo=record["repo_id"],
+            family=record["family"],
+            series=record["series"],
+            percent=int(record["percent"]) if record["percent"] else None,
+            stage=record["stage"],
+            description=record["description"],
+        )
+        for record in records("model_zoo.csv")
+    )
+
 
 THINKING_SOURCE = "ViCA report Tables 2 and 3"
 

@@ -1,19 +1,93 @@
-"""Published rows of the VSI-Bench table: models, chance levels and people.
-
-`vsibench_scores.csv` is the table of the two ViCA reports; `vsibench_scores_more.csv` holds the
-chance, human and other rows of the VSI-Bench paper and later models. Figures are kept as printed,
-also where a printed average is not the mean of its own columns.
-"""
+"""Published rows of the VSI-Bench table, each with its source and citation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import resources
+from statistics import fmean
 
 from vicabench.errors import ConfigError
-from vicabench.reference.averages import agrees, macro
-from vicabench.reference.files import decimals, records, tasks_of
 from vicabench.text import counted
+from vicabench.types import TASKS
+
+
+def records(name: str) -> Iterator[Mapping[str, str]]:
+    """The rows of a file of published results, each cell as printed, empty where nothing is."""
+    text = resources.files("vicabench.reference").joinpath(name).read_text(encoding="utf-8")
+    yield from csv.DictReader(text.splitlines())
+
+
+def tasks_of(record: Mapping[str, str]) -> dict[str, float]:
+    """The figure of every task that the row prints, in the order of the papers' columns."""
+    return {task.name: float(record[task.name]) for task in TASKS if record[task.name]}
+
+
+def decimals(record: Mapping[str, str]) -> int:
+    """How many decimals the row's scores are printed with (at most, where they differ)."""
+    cells = [record["average"], *(record[task.name] for task in TASKS)]
+    return max((len(cell.partition(".")[2]) for cell in cells), default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Citation:
+    """A source: `name` as the rows begin their `source` with, the full reference, its address."""
+
+    name: str
+    citation: str
+    url: str
+
+
+def citations(sources: Iterable[str]) -> tuple[Citation, ...]:
+    """The references that these sources name, each once, in the order of their list.
+
+    KeyError for a source that names none: no figure is published here without its reference.
+    """
+    known = [Citation(**record) for record in records("citations.csv")]
+    cited = {_cited(source, known).name for source in sources}
+    return tuple(citation for citation in known if citation.name in cited)
+
+
+def _cited(source: str, known: list[Citation]) -> Citation:
+    for citation in known:
+        if source.startswith(f"{citation.name} ") or source == citation.name:
+            return citation
+    raise KeyError(source)
+
+
+QUESTIONS: Mapping[str, int] = {
+    "object_counting": 565,
+    "object_abs_distance": 834,
+    "object_size_estimation": 953,
+    "room_size_estimation": 288,
+    "object_rel_distance": 710,
+    "object_rel_direction": 968,
+    "route_planning": 194,
+    "obj_appearance_order": 618,
+}
+"""Questions of each task in the whole of VSI-Bench (counted from its annotations)."""
+
+
+def macro(tasks: Mapping[str, float]) -> float | None:
+    """The unweighted mean of the tasks; None unless all eight are printed."""
+    return fmean(tasks.values()) if len(tasks) == len(TASKS) else None
+
+
+def micro(tasks: Mapping[str, float]) -> float | None:
+    """The mean weighted by the questions of VSI-Bench; None unless all eight are printed.
+
+    Relative direction enters as its printed score, the mean of its three types.
+    """
+    if len(tasks) != len(TASKS):
+        return None
+    return sum(tasks[name] * count for name, count in QUESTIONS.items()) / sum(QUESTIONS.values())
+
+
+def agrees(printed: float, computed: float | None, decimals: int) -> bool:
+    """Whether rounding alone explains the difference; True where nothing can be computed."""
+    return computed is None or abs(printed - computed) <= 10.0**-decimals + 1e-9
+
 
 FILES = ("vsibench_scores.csv", "vsibench_scores_more.csv")
 WHOLE = "full"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from vicabench.reference import Published
-from vicabench.stats import FEWEST_VIDEOS
+from vicabench.scoring.stats import FEWEST_VIDEOS
 from vicabench.text import counted
 from vicabench.types import (
     EMPTY,

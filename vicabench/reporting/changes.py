@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vicabench.paired import Comparison
 from vicabench.reporting.cells import NONE
 from vicabench.reporting.sheets import Sheet
+from vicabench.scoring.compare import Comparison
 from vicabench.text import counted
 from vicabench.types import TASK_OF_TYPE, Grade, Question
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from vicabench.paired import Comparison, Difference
 from vicabench.reporting.cells import (
     COLUMNS,
     NONE,
@@ -14,9 +13,9 @@ from vicabench.reporting.cells import (
     cell_text,
 )
 from vicabench.reporting.sheets import Sheet, stacked
+from vicabench.scoring.compare import Comparison, Difference, UnpairedComparison
 from vicabench.text import counted
 from vicabench.types import Estimate, Scores
-from vicabench.unpaired import UnpairedComparison
 
 MICRO = "micro"
 ROWS = (*COLUMNS, (MICRO, "Micro"))

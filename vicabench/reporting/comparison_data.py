@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from vicabench.paired import Comparison, Difference
-from vicabench.permutation import EXACT, FLIPS
 from vicabench.reporting.cells import OVERALL
 from vicabench.reporting.comparison import AnyComparison, estimate_in, rows_of
-from vicabench.stats import RESAMPLES, SEED
+from vicabench.scoring.compare import EXACT, FLIPS, Comparison, Difference, UnpairedComparison
+from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.text import csv_text
 from vicabench.types import Estimate
-from vicabench.unpaired import UnpairedComparison
 
 PARTS = ("", "_low", "_high")
 COLUMNS = (

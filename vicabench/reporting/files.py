@@ -10,7 +10,6 @@ from typing import Any
 
 from tabulate import tabulate
 
-from vicabench.disagreement import Difference, Disagreement
 from vicabench.reference import Published
 from vicabench.reporting.cells import (
     NONE,
@@ -27,7 +26,8 @@ from vicabench.reporting.cells import (
 )
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
 from vicabench.reporting.sheets import guarded, known_to_latex, markdown_text, one_line
-from vicabench.stats import RESAMPLES, SEED
+from vicabench.scoring.disagreement import Difference, Disagreement
+from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.text import csv_text
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 

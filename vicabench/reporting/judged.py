@@ -8,12 +8,11 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from vicabench.curves.verdict import signed
-from vicabench.judging.means import COLUMNS, Judged, Mean, changes
-from vicabench.judging.prompt import HIGHEST, LONGEST, LOWEST
+from vicabench.curves.measure import signed
+from vicabench.judging.judge import COLUMNS, HIGHEST, LONGEST, LOWEST, Judged, Mean, changes
 from vicabench.reporting.cells import NONE, TOO_FEW
 from vicabench.reporting.sheets import Sheet
-from vicabench.stats import RESAMPLES, SEED
+from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.text import csv_text
 
 FIELDS = ("model", "criterion", "mean", "low", "high", "videos", "undescribed", "unjudged", "cut")

@@ -12,8 +12,8 @@ from vicabench.reference import (
     ZooModel,
     citations,
 )
-from vicabench.reference.averages import macro, micro
-from vicabench.reference.checkpoints import SOURCE as ZOO_SOURCE
+from vicabench.reference.curves import SOURCE as ZOO_SOURCE
+from vicabench.reference.scores import macro, micro
 from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, WHOLE
 from vicabench.reporting.sheets import Sheet
 from vicabench.types import TASKS

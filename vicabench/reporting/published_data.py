@@ -14,7 +14,7 @@ from vicabench.reference import (
     ZooModel,
     citations,
 )
-from vicabench.reference.averages import macro
+from vicabench.reference.scores import macro
 from vicabench.text import csv_text
 from vicabench.types import TASKS
 

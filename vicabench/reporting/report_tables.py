@@ -10,7 +10,7 @@ from vicabench.reporting.comparison import paired_sheet
 from vicabench.reporting.files import latex, markdown
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.sheets import Sheet, latex_sheets, markdown_sheets
-from vicabench.results import Run
+from vicabench.results.run import Run
 from vicabench.text import printable
 from vicabench.types import OUTCOMES
 

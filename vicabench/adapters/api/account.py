@@ -9,7 +9,7 @@ from typing import Any
 from vicabench.adapters.api.completion import Usage
 from vicabench.adapters.api.failures import CallError
 from vicabench.adapters.api.prices import Price
-from vicabench.predictions import BUDGET
+from vicabench.results.predictions import BUDGET
 from vicabench.text import counted
 
 CALLS = ("sent", "retried", "answered", "failed", "unsent")

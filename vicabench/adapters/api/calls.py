@@ -33,7 +33,7 @@ from vicabench.adapters.api.prices import price_of
 from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
-from vicabench.predictions import BUDGET
+from vicabench.results.predictions import BUDGET
 from vicabench.runtime import within
 from vicabench.text import counted
 

@@ -33,7 +33,7 @@ from vicabench.engine.patience import Overdue
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Timing, summed
 from vicabench.errors import ConfigError
-from vicabench.predictions import Prediction
+from vicabench.results.predictions import Prediction
 
 LOG = logging.getLogger("vicabench")
 PATIENCE_SECONDS = 60.0

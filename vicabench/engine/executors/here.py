@@ -12,7 +12,7 @@ from vicabench.engine.loop import answer_videos
 from vicabench.engine.patience import Overdue, Patience
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Clock, Timing
-from vicabench.predictions import Prediction
+from vicabench.results.predictions import Prediction
 from vicabench.types import Adapter
 
 

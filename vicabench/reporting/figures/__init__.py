@@ -13,9 +13,9 @@
     descriptions(judged, judge, prompt)   judged descriptions over checkpoints
     adoption(series=None, published=())   how the replies of a Thinking series came about
 
-`scores` are `vicabench.types.Scores`, `runs` are `vicabench.results.Run`, `comparisons` are
-`vicabench.paired.Comparison`, `series` are `vicabench.curves.measure.Series`, `judged` are
-`vicabench.judging.means.Judged`; what is published comes from `vicabench.reference`.
+`scores` are `vicabench.types.Scores`, `runs` are `vicabench.results.run.Run`, `comparisons` are
+`vicabench.scoring.compare.Comparison`, `series` are `vicabench.curves.measure.Series`, `judged` are
+`vicabench.judging.judge.Judged`; what is published comes from `vicabench.reference`.
 `save(figure, path)` writes PDF, SVG or PNG by the path's ending,
 `svg(figure)` gives an element to embed in a page. The same input gives the same bytes.
 """

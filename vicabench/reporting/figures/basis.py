@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vicabench.stats import FEWEST_VIDEOS
+from vicabench.scoring.stats import FEWEST_VIDEOS
 from vicabench.text import counted
 from vicabench.types import Scores
 

@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.curves.measure import Series
-from vicabench.curves.verdict import briefly, saturation, signed
+from vicabench.curves.measure import Series, briefly, saturation, signed
 from vicabench.reference import Curve
 from vicabench.reporting.cells import COLUMNS, WHOLE, estimate_of
 from vicabench.reporting.figures.basis import BANDS, basis

@@ -29,8 +29,8 @@ from vicabench.reporting.figures.style import (
     styled,
 )
 from vicabench.reporting.figures.whiskers import arms
-from vicabench.results import Run
-from vicabench.shares import median_of
+from vicabench.results.run import Run
+from vicabench.scoring.stats import median_of
 from vicabench.types import ANSWERED, NUMERIC, TASK_OF_TYPE, TASKS, Task
 
 BINS = [float(2.0**place) for place in np.linspace(-4.125, 4.125, 34)]

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.curves.verdict import signed
-from vicabench.paired import Comparison, Difference
+from vicabench.curves.measure import signed
 from vicabench.reporting.figures.basis import HOW, spread
 from vicabench.reporting.figures.style import (
     COLUMN,
@@ -23,6 +22,7 @@ from vicabench.reporting.figures.style import (
     styled,
 )
 from vicabench.reporting.figures.whiskers import arms
+from vicabench.scoring.compare import Comparison, Difference
 from vicabench.types import TASKS
 
 CERTAIN = 0.05

@@ -12,8 +12,8 @@ from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.bars import grouped
 from vicabench.reporting.figures.basis import INTERVALS, spread
 from vicabench.reporting.figures.style import COLUMN, blank, footer, legend, styled
-from vicabench.results import Run
-from vicabench.stats import score_run
+from vicabench.results.run import Run
+from vicabench.scoring.stats import score_run
 from vicabench.text import counted, printable
 from vicabench.types import QUESTION_TYPES, Scores
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.judging.means import COLUMNS, OVERALL, Judged
-from vicabench.judging.prompt import CRITERIA, HIGHEST, LOWEST
+from vicabench.judging.judge import COLUMNS, CRITERIA, HIGHEST, LOWEST, OVERALL, Judged
 from vicabench.reporting.figures.basis import INTERVALS, spread
 from vicabench.reporting.figures.style import (
     COLUMN,

@@ -23,8 +23,8 @@ from vicabench.reporting.figures.style import (
     styled,
 )
 from vicabench.reporting.figures.whiskers import whiskers
-from vicabench.results import Run
-from vicabench.shares import shares_of
+from vicabench.results.run import Run
+from vicabench.scoring.stats import shares_of
 from vicabench.text import counted, printable
 from vicabench.types import ANSWERED, CHOICE, QUESTION_TYPES, TASK_OF_TYPE
 

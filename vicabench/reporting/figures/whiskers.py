@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from vicabench.reporting.figures.style import INK
-from vicabench.stats import Floats
+from vicabench.scoring.stats import Floats
 
 
 def whiskers(

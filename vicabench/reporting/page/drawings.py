@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from vicabench.alike import check_alike
 from vicabench.errors import DataError, UserError
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.bars import averages, tasks
@@ -18,6 +17,7 @@ from vicabench.reporting.figures.letters import letters
 from vicabench.reporting.figures.output import svg
 from vicabench.reporting.figures.radar import radar
 from vicabench.reporting.page.report import Drawing, Report
+from vicabench.scoring.alike import check_alike
 from vicabench.types import CHOICE, NUMERIC, TASK_OF_TYPE
 
 FEW = 6

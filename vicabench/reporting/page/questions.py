@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vicabench.errors import DataError
-from vicabench.paired import same_truth
-from vicabench.results import Run
+from vicabench.results.run import Run
+from vicabench.scoring.compare import same_truth
 from vicabench.types import QUESTION_TYPES, TASK_OF_TYPE, TASKS, Question
 
 UNKNOWN = "This question is planned, but was not asked yet."

@@ -11,7 +11,7 @@ from vicabench.harnesses.protocols import Protocol
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.reporting.page.questions import Asked
 from vicabench.reporting.page.visible import visible
-from vicabench.results import Run
+from vicabench.results.run import Run
 from vicabench.text import counted
 from vicabench.types import OUTCOMES, Answer
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vicabench.harnesses.protocols import Protocol
-from vicabench.paired import Comparison
-from vicabench.results import Run
+from vicabench.results.run import Run
+from vicabench.scoring.compare import Comparison
 from vicabench.types import Scores
 
 

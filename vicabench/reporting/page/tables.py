@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vicabench.disagreement import disagreement
 from vicabench.harnesses.protocols import Protocol
-from vicabench.paired import Comparison, Difference
 from vicabench.reporting.cells import (
     COLUMNS,
     NONE,
@@ -22,7 +20,9 @@ from vicabench.reporting.cells import (
     sizes,
 )
 from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
-from vicabench.results import Run
+from vicabench.results.run import Run
+from vicabench.scoring.compare import Comparison, Difference
+from vicabench.scoring.disagreement import disagreement
 from vicabench.types import OUTCOMES, Estimate, Scores
 
 Row = dict[str, Any]

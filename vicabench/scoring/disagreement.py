@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vicabench.harnesses.protocols import Protocol
-from vicabench.results import Run
-from vicabench.stats import score_run
+from vicabench.results.run import Run
+from vicabench.scoring.stats import score_run
 from vicabench.types import TASK_OF_TYPE, Grade, Scores
 
 Pair = tuple[Grade, Grade]

@@ -1,16 +1,96 @@
-"""Prompts asked of a text model, several at once, each once; what it replied before is kept."""
+"""Texts asked of a language model: each prompt once, and what it replied kept."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from vicabench import files
 from vicabench.adapters.text import TextModel
 from vicabench.errors import UserError
-from vicabench.replies.cache import Reply, ReplyCache, key_of
+from vicabench.results.store import digest_of
+
+_BRACKET = re.compile(r"(?<=[<\[‹«〈⟨])(?=\S)|(?=[|｜¦│])|(?<=[|｜¦│])")
+"""Where a space breaks `<end_of_turn>`, `</s>`, `[INST]`, `<<SYS>>`, `<|im_end|>`, `<｜User｜>`."""
+
+
+def enclosed(text: str, name: str) -> str:
+    """The text between an opening and a closing mark of this name, each on a line of its own.
+
+    The marks carry a digest of the text: to forge one, a text would have to hold its own digest.
+    """
+    clean = harmless(text)
+    mark = f"{name} {hashlib.sha256(clean.encode()).hexdigest()[:32]}"
+    return f"<{mark}>\n{clean}\n</{mark}>"
+
+
+def harmless(text: str) -> str:
+    """The text with a space in whatever could be a token, control characters made spaces.
+
+    All such tokens are in brackets or bars, whatever they are called.
+    """
+    seen = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    return _BRACKET.sub(" ", seen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A model's reply to a prompt, or the `error` that says why there is none.
+
+    `stop` says what ended it, tokens are as the model counted them, `cost` is in the currency of
+    the user's price table: None where it is not known. `cached` replies were not asked for now.
+    """
+
+    text: str | None = None
+    error: str | None = None
+    stop: str | None = None
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+    cost: float | None = None
+    cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyCache:
+    """The replies in a folder, which is made when the first is kept."""
+
+    folder: Path
+
+    def find(self, key: str) -> Reply | None:
+        """The reply kept under this key; None if there is none, or its file was damaged."""
+        try:
+            content = json.loads(files.read(self._file(key)))
+            reply = Reply(**{**content["reply"], "cached": True})
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return None
+        whole = content.get("key") == key and isinstance(reply.text, str)
+        return reply if whole else None
+
+    def keep(self, key: str, reply: Reply) -> None:
+        """Write the reply to disk. Raises OSError where that is impossible."""
+        file = self._file(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"key": key, "reply": asdict(reply)}, allow_nan=False)
+        files.write(file, text + "\n")
+
+    def _file(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
+
+
+def key_of(settings: Mapping[str, Any], prompt: str, max_new_tokens: int) -> str:
+    """The SHA-256 of all that can change a reply, in hexadecimal."""
+    return digest_of(
+        {"settings": dict(settings), "prompt": prompt, "max_new_tokens": max_new_tokens}
+    )
+
 
 K = TypeVar("K")
 Result = tuple[str, Reply | Exception]

@@ -12,7 +12,7 @@ from typing import Any
 
 from vicabench import files
 from vicabench.benchmarks.choices import LETTERS, spelled
-from vicabench.descriptions import DESCRIPTION
+from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 

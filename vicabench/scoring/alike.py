@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vicabench.errors import ConfigError, DataError
-from vicabench.results import Run
+from vicabench.results.run import Run
 
 SHARED = "Type the same command with --shared to compare them on what they share."
 

@@ -1,30 +1,122 @@
-"""The run folder: `config.json` says what was run, `predictions.jsonl` holds one answer a line.
-
-`timing.jsonl` says how each start spent its time; nothing reads it but people.
-
-The folder is locked while a run writes it. Lines are appended video by video and synced, so that
-a killed run loses at most the video in flight; a torn last line is moved to `predictions.torn` and
-asked again. All files are plain files of the folder's own: links and pipes are refused.
-"""
+"""The run folder: what makes a run that run, what produced it, and one answer a line."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import platform
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import vicabench
 from vicabench import files
-from vicabench.config import RunConfig, digest_of
-from vicabench.descriptions import DESCRIPTION
+from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import RunFolderError
 from vicabench.locking import FolderLock
-from vicabench.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
+from vicabench.results.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
 from vicabench.types import QUESTION_TYPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that can change an answer, and nothing else.
+
+    An answer counts as changed if it differs in exact arithmetic. Which questions are asked, and
+    how many together, is therefore no part of it, so a run of the first 20 videos may grow into a
+    run of all. In float32 the texts are equal too; in bfloat16 another grouping, or a resumed run,
+    may part a reply where two tokens are nearly as likely. What was asked together is recorded
+    with every start.
+    """
+
+    model: str
+    adapter: Mapping[str, Any]
+    benchmark: str
+    subset: str
+    revision: str
+    frames: int
+    sampling: str
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration as canonical JSON, in hexadecimal."""
+        return digest_of(asdict(self))
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces), in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "av",
+    "decord2",
+    "decord",
+    "huggingface_hub",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "pillow",
+    "flash_attn",
+    "openai",
+    "google-genai",
+)
+
+
+def provenance() -> dict[str, object]:
+    """Versions of what can matter, the platform, the source commit if there is one, and the time.
+
+    Installed versions are read from metadata: nothing is imported for it.
+    """
+    return {
+        "vicabench": vicabench.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The git commit vicabench runs from, with `-dirty` for uncommitted changes."""
+    root = Path(vicabench.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("-dirty" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    # Without optional locks: a run that is killed just now must not leave the index locked.
+    command = ["git", "-C", str(root), "--no-optional-locks", *arguments]
+    done = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()
+
 
 CONFIG = "config.json"
 PREDICTIONS = RUN_FILE

@@ -1,8 +1,4 @@
-"""A finished run as everything downstream needs it: what was answered, and its grades.
-
-`load_run` takes a run folder or any predictions file. Grades and scores are made when they are
-asked for, once a protocol.
-"""
+"""A finished run as everything downstream needs it: what was answered, and its grades."""
 
 from __future__ import annotations
 
@@ -12,25 +8,100 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from vicabench.canonical.record import is_derived, note_on
-from vicabench.config import digest_of
-from vicabench.descriptions import DESCRIPTION
+from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.predictions import Prediction, collected, read_predictions
-from vicabench.rows import plain_rows
+from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
+from vicabench.results.frames import plain_rows, run_frame
+from vicabench.results.predictions import Prediction, collected, read_predictions
+from vicabench.results.store import PREDICTIONS, digest_of, planned_ids, read_config
 from vicabench.scoring.grade import Planned, grade_run
-from vicabench.stats import score_run
-from vicabench.store import PREDICTIONS, planned_ids, read_config
-from vicabench.tabular import run_frame
+from vicabench.scoring.stats import score_run, shares_of
 from vicabench.text import counted, printable
-from vicabench.thinking import thinking_of
-from vicabench.types import Estimate, Grade, Question, Scores
+from vicabench.types import ANSWERED, Estimate, Grade, Question, Scores, Thinking
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+DIRECT, THOUGHT, UNCLOSED = "direct", "via thoughts", "unclosed"
+
+
+def thinking_of(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Thinking | None:
+    """The shares of the ways over all graded questions; None if no reply has thoughts.
+
+    `grades` are those of the predictions by any protocol, and may be of more questions.
+    """
+    cut = _cut(predictions)
+    thought = _thoughtful(cut)
+    if not thought:
+        return None
+    unclosed = {key for key, reply in cut.items() if not reply.closed}
+    ways = ["" if g.outcome != ANSWERED else THOUGHT if g.id in thought else DIRECT for g in grades]
+    ends = [UNCLOSED if g.id in unclosed else "" for g in grades]
+    direct, via_thoughts = _shares(ways, grades, (DIRECT, THOUGHT))
+    lengths = [p.answer.new_tokens for p in predictions if p.answer.new_tokens is not None]
+    return Thinking(
+        direct=direct,
+        via_thoughts=via_thoughts,
+        unclosed=_shares(ends, grades, (UNCLOSED,))[0],
+        new_tokens=fmean(lengths) if lengths else None,
+        measured=len(lengths),
+    )
+
+
+def with_thoughts(predictions: Sequence[Prediction]) -> set[str]:
+    """The ids of the questions whose replies have thoughts."""
+    return _thoughtful(_cut(predictions))
+
+
+def _cut(predictions: Sequence[Prediction]) -> dict[str, Reasoned]:
+    return {p.question.id: reasoned(p.response) for p in predictions if p.response is not None}
+
+
+def _thoughtful(cut: Mapping[str, Reasoned]) -> set[str]:
+    return {key for key, reply in cut.items() if reply.thoughts is not None}
+
+
+def _shares(labels: Sequence[str], grades: Sequence[Grade], among: Sequence[str]) -> list[Estimate]:
+    videos = [g.video for g in grades]
+    return [
+        Estimate(mean=mean, low=low, high=high, count=len(grades), clusters=len(set(videos)))
+        for mean, low, high in shares_of(labels, videos, among)
+    ]
+
+
+DERIVED = "canonicalized_from"
+"""The field of a derived run's adapter settings by which it is known."""
+BLAME = "canonicalizer: "
+"""How an error begins that is no failure of the model, but of what was to read its answers."""
+
+
+def is_derived(config: Mapping[str, Any] | None) -> bool:
+    """Whether the content of a `config.json` is that of a canonicalized run."""
+    return config is not None and DERIVED in config["config"]["adapter"]
+
+
+def note_on(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> str:
+    """One line about a derived run: by what, from what, and what could not be read."""
+    settings = config["config"]["adapter"]
+    by = _of(settings, "canonicalizer", "model")
+    version, digest = (_of(settings, "canonicalizer_prompt", key) for key in ("version", "sha256"))
+    parent = _of(settings, DERIVED, "predictions_sha256")
+    note = (
+        f"derived: final answers made numbers and letters by {by}, prompt {version} "
+        f"({digest[:12]}), from predictions {parent[:12]}"
+    )
+    blamed = sum((p.answer.error or "").startswith(BLAME) for p in predictions)
+    return note + (f"; {blamed} of the unanswered are failures of {by}" if blamed else "")
+
+
+def _of(settings: Mapping[str, Any], name: str, key: str) -> str:
+    """A value two levels down as a text; a file may have been edited, and is not trusted."""
+    found = settings.get(name)
+    return str(found.get(key)) if isinstance(found, Mapping) else "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +215,7 @@ class Run:
     def frame(self, protocol: str = "official") -> DataFrame:
         """One row a question as a DataFrame, graded by the protocol of this name.
 
-        Columns: `vicabench.tabular.RUN_COLUMNS`. ConfigError for an unknown protocol.
+        Columns: `vicabench.results.frames.RUN_COLUMNS`. ConfigError for an unknown protocol.
         """
         return run_frame(self.predictions, self.grades(find_protocol(protocol)))
 

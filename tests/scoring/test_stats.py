@@ -7,8 +7,7 @@ from statistics import NormalDist, fmean
 import numpy as np
 import pytest
 
-from vicabench.shares import mean_of, median_of, shares_of
-from vicabench.stats import score_run
+from vicabench.scoring.stats import mean_of, median_of, score_run, shares_of
 from vicabench.types import ANSWERED, FAILED, TASKS, Grade
 
 

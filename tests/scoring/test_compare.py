@@ -10,7 +10,7 @@ from scipy.stats import kstest
 
 from tests.simulation import TRUTH, simulated_runs
 from vicabench.errors import DataError
-from vicabench.paired import Comparison, Difference, compare_runs
+from vicabench.scoring.compare import Comparison, Difference, compare_runs
 from vicabench.types import ANSWERED, FAILED, Estimate, Grade, Scores
 
 EASY, HARD = "object_rel_direction_easy", "object_rel_direction_hard"

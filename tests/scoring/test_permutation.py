@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from vicabench.permutation import holm, permutation_p
+from vicabench.scoring.compare import holm, permutation_p
 
 
 def enumerated(parts: list[float]) -> float:
