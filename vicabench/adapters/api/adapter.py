@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from vicabench.adapters.api.calls import Model, refusal
 from vicabench.adapters.api.completion import Completion, Usage
 from vicabench.adapters.api.failures import CallError
 from vicabench.adapters.api.showing import Showing
-from vicabench.adapters.api.text import Model, refusal
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import NUMBER_ONLY, vsi_bench_api
 from vicabench.options import ApiOptions

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 from tenacity import AsyncRetrying, retry_if_exception
@@ -224,3 +224,28 @@ class Calls:
 
 def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+class Model(Protocol):
+    """What a provider's module offers: replies to one message of a user, in parts it knows."""
+
+    calls: Calls
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that can change a reply, as JSON values."""
+
+    async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
+        """The reply; CallError if there is none."""
+
+
+def refusal(error: CallError, model: Model) -> CallError | ConfigError:
+    """The error itself, or what it comes to where the server has refused all from the start."""
+    if not error.final:
+        return error
+    name, endpoint = model.settings["model"], model.settings["endpoint"]
+    again = " What failed meanwhile is asked again with --retry-errors." * (error.hopeless > 1)
+    advice = "Check the key, the account and the name."
+    if error.busy:
+        advice = "Type the same command again when that time is over."
+    return ConfigError(f"{name} at {endpoint} cannot be asked: {error}. {advice}{again}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from vicabench.adapters.api.account import Account
-from vicabench.adapters.api.calls import Calls
+from vicabench.adapters.api.calls import Model, refusal
 from vicabench.adapters.api.completion import Completion
 from vicabench.adapters.api.failures import CallError
 from vicabench.adapters.extras import explained
@@ -15,19 +15,6 @@ from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 
 DEFAULTS = ApiOptions()
-
-
-class Model(Protocol):
-    """What a provider's module offers: replies to one message of a user, in parts it knows."""
-
-    calls: Calls
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """All that can change a reply, as JSON values."""
-
-    async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
-        """The reply; CallError if there is none."""
 
 
 class TextModel:
@@ -96,15 +83,3 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
         from vicabench.adapters.api import generate  # noqa: PLC0415
 
         return TextModel(generate.GeminiModel(name, options, seed), generate.text_part)
-
-
-def refusal(error: CallError, model: Model) -> CallError | ConfigError:
-    """The error itself, or what it comes to where the server has refused all from the start."""
-    if not error.final:
-        return error
-    name, endpoint = model.settings["model"], model.settings["endpoint"]
-    again = " What failed meanwhile is asked again with --retry-errors." * (error.hopeless > 1)
-    advice = "Check the key, the account and the name."
-    if error.busy:
-        advice = "Type the same command again when that time is over."
-    return ConfigError(f"{name} at {endpoint} cannot be asked: {error}. {advice}{again}")
