@@ -15,7 +15,7 @@ from tests.hf_models import write_hf_model
 from tests.support import rows_about, write_jsonl
 from tests.videos import write_clip
 from vicabench.adapters.hf.memory import fingerprint
-from vicabench.adapters.hf.processors import load_processor
+from vicabench.adapters.hf.model import load_processor
 from vicabench.errors import ConfigError, RunFolderError
 
 KIND = "qwen2_vl"

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from vicabench.adapters.api.waiting import asked_wait
+from vicabench.adapters.api.calls import asked_wait
 
 
 @pytest.mark.parametrize(

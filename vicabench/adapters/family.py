@@ -6,7 +6,7 @@ from vica.hub import MODEL_TYPES
 
 from vicabench.adapters import vica
 from vicabench.adapters.hf import adapter as hf
-from vicabench.adapters.hf.checkpoint import read_config, small_files
+from vicabench.adapters.hf.model import read_config, small_files
 from vicabench.types import Adapter, AdapterContext
 
 

@@ -1,16 +1,256 @@
-"""The account of all calls to one model: what was sent, what came of it, and when to stop."""
+"""What calls bring and cost: replies, failures, keys, prices, and the account of one model."""
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from vicabench.adapters.api.completion import Usage
-from vicabench.adapters.api.failures import CallError
-from vicabench.adapters.api.prices import Price
+from vicabench.errors import ConfigError
 from vicabench.results.predictions import BUDGET
 from vicabench.text import counted
+
+MOST = 10**12
+"""Tokens; more is nonsense, and might be more than a float holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Tokens of one call as the server counted them; None where it did not say.
+
+    `cached_tokens` are those of `prompt_tokens` that the server had in its cache; `new_tokens`
+    include what the model thought, which providers charge like its reply.
+    """
+
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    new_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A reply that came whole, or cut at the limit of tokens (`stop` is `length`).
+
+    `served_by` is the model's name as the server reports it, `without` the settings that this
+    model refused and that were left out. `cost` is None without a price; `attempts` counts the
+    calls it took, `seconds` from the first of them to the reply, waiting included.
+    """
+
+    text: str
+    stop: str
+    usage: Usage
+    served_by: str | None = None
+    without: tuple[str, ...] = ()
+    cost: float | None = None
+    attempts: int = 1
+    seconds: float = 0.0
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens from a server, None for anything that is none."""
+    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
+    return value if good else None
+
+
+TIMEOUT, CONNECTION, HTTP = "timeout", "connection", "http"
+REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed"
+UPLOAD = "upload"
+TRANSIENT_STATUS = frozenset({408, 409, 429})
+"""Besides all from 500 on: what the providers' own clients send again."""
+UNAUTHORIZED = 401
+HOPELESS_STATUS = {UNAUTHORIZED: 1, 403: 3, 404: 1}
+"""No key, not allowed, no such model: after so many calls, none of them answered, none will be.
+
+Some gateways answer 403 also to a single prompt that they do not like.
+"""
+LONGEST_REASON = 500
+
+
+class CallError(Exception):
+    """A call that brought no answer; as a text it begins with its `kind`: `budget: ...`.
+
+    `again` says that the same call may succeed later, not before `wait` seconds if the server
+    said so, and `adapted` that it will be put in another way then, which no limit of retries
+    forbids; `fatal` that no call will. After `hopeless` calls that failed so none will if none has
+    yet; 0 is for errors that say nothing about other calls. `final` says that it has come to that,
+    when it did; `busy` that the server only asks to be left alone for long. `usage` is what
+    the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
+    was sent.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        reason: str,
+        *,
+        again: bool = False,
+        fatal: bool = False,
+        hopeless: int = 0,
+        adapted: bool = False,
+        wait: float | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        super().__init__(kind, reason)
+        self.busy = False
+        self.kind, self.reason = kind, reason
+        self.again, self.fatal, self.hopeless = again, fatal, 1 if fatal else hopeless
+        self.adapted, self.wait, self.usage = adapted, wait, usage
+        self.final = False
+        self.cost: float | None = None
+        self.attempts = 0
+
+    def __str__(self) -> str:
+        times = f" ({counted(self.attempts, 'attempt')})" if self.attempts > 1 else ""
+        return f"{self.kind}: {self.reason}{times}"
+
+
+def of_status(
+    status: int, reason: str, *, wait: float | None = None, spent: bool = False
+) -> CallError:
+    """The error that an HTTP status means.
+
+    `wait` is what Retry-After asks for, in seconds; `spent` says that it is a quota that no
+    waiting refills.
+    """
+    again = (status in TRANSIENT_STATUS or status >= 500) and not spent
+    return CallError(
+        HTTP,
+        f"{status}: {reason}",
+        again=again,
+        fatal=spent or status == UNAUTHORIZED,
+        hopeless=HOPELESS_STATUS.get(status, 0),
+        wait=wait,
+    )
+
+
+def shortened(text: str) -> str:
+    """One line of at most `LONGEST_REASON` characters: servers send whole pages."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LONGEST_REASON else flat[: LONGEST_REASON - 3] + "..."
+
+
+HIDDEN = "[key]"
+SHORTEST = 8
+"""Shorter secrets are no keys, and hiding them would take words out of replies."""
+
+
+def key_from(names: Sequence[str]) -> str:
+    """The key in the first of these environment variables that is set, or nothing.
+
+    ConfigError, without the key, for one that cannot be sent.
+    """
+    for name in names:
+        if key := os.environ.get(name, "").strip():
+            if not key.isascii() or not key.isprintable() or " " in key:
+                raise ConfigError(f"{name} holds characters that no key has: set it again.")
+            return key
+    return ""
+
+
+def scrubbed(text: str, keys: Sequence[str]) -> str:
+    """The text without the keys, should a server or a library have put one into it."""
+    for key in keys:
+        if len(key) >= SHORTEST:
+            text = text.replace(key, HIDDEN)
+    return text
+
+
+def checked_url(url: str) -> str:
+    """The address of a server; ConfigError, which does not repeat it, if it carries a secret."""
+    try:
+        parts = urlsplit(url)
+        secret = "@" in parts.netloc or bool(parts.query) or bool(parts.fragment)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        good, secret = False, False
+    if secret:
+        raise ConfigError(
+            "--base-url is written into the run folder, so it may have no user, password, query "
+            "or fragment. Give the key in the environment."
+        )
+    if not good:
+        raise ConfigError("--base-url is an address such as http://localhost:8000/v1")
+    return url.rstrip("/")
+
+
+MILLION = 1_000_000
+EXAMPLE = '{"MODEL": {"input": 2.5, "cached_input": 1.25, "output": 10}}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """Of a million tokens each, in whatever currency the list is."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+    def of(self, usage: Usage) -> float | None:
+        """What a call cost; None if the server did not count its tokens.
+
+        Without a `cached_input` cached tokens cost what others do.
+        """
+        if usage.prompt_tokens is None or usage.new_tokens is None:
+            return None
+        cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
+        cached_price = self.input if self.cached_input is None else self.cached_input
+        fresh = usage.prompt_tokens - cached
+        total = fresh * self.input + cached * cached_price + usage.new_tokens * self.output
+        return total / MILLION
+
+
+def price_of(model: str, file: str) -> Price | None:
+    """The price of a model in a JSON or YAML file of prices; None if no file is named.
+
+    ConfigError for a file that cannot be read, or that has no good price for this model.
+    """
+    if not file:
+        return None
+    listed = _read(Path(file))
+    if not isinstance(listed, dict) or model not in listed:
+        raise ConfigError(f"--prices {file} has no price for {model}. It is of the form {EXAMPLE}")
+    entry = listed[model]
+    names = {"input", "output", "cached_input"}
+    good = isinstance(entry, dict) and {"input", "output"} <= entry.keys() <= names
+    if not good or not all(map(_is_price, entry.values())):
+        raise ConfigError(
+            f"--prices {file}: {model} needs input and output, may have cached_input, each a "
+            f"number for a million tokens: {EXAMPLE}"
+        )
+    return Price(**{name: float(value) for name, value in entry.items()})
+
+
+def _read(file: Path) -> Any:
+    yaml = file.suffix.lower() in (".yaml", ".yml")
+    try:
+        text = file.read_text(encoding="utf-8")
+        return _yaml(text) if yaml else json.loads(text)
+    except OSError as error:
+        raise ConfigError(f"--prices {file} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"--prices {file} is not {'YAML' if yaml else 'JSON'}: {error}") from None
+
+
+def _yaml(text: str) -> Any:
+    """The value of a YAML text; ValueError if it is none."""
+    import yaml  # noqa: PLC0415  (of the extra, and for YAML alone)
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None
+
+
+def _is_price(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0
+
 
 CALLS = ("sent", "retried", "answered", "failed", "unsent")
 TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")

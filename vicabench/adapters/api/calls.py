@@ -1,46 +1,190 @@
-"""One way to call every API: bounded, repeated when that may help, within a budget, counted.
-
-The providers' clients repeat nothing themselves here, and every HTTP request they send passes
-through one hook, so that the account is what a server would have in its own log.
-"""
+"""One way to call every API: bounded, repeated when that may help, within a budget, counted."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+import math
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from concurrent.futures import Future, as_completed
 from contextvars import ContextVar
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Thread
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 import httpx2
-from tenacity import AsyncRetrying, retry_if_exception
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+from tenacity.wait import wait_base
 
-from vicabench.adapters.api.account import Account
-from vicabench.adapters.api.background import Background
-from vicabench.adapters.api.bodies import ask_plain, bounded, only_to
-from vicabench.adapters.api.completion import Completion, Usage
-from vicabench.adapters.api.failures import (
+from vicabench.adapters.api.account import (
     CONNECTION,
     MALFORMED,
     TIMEOUT,
+    UPLOAD,
+    Account,
     CallError,
+    Completion,
+    Usage,
+    price_of,
+    scrubbed,
     shortened,
 )
-from vicabench.adapters.api.keys import scrubbed
-from vicabench.adapters.api.prices import price_of
-from vicabench.adapters.api.waiting import LONGEST_ASKED, Backoff
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 from vicabench.results.predictions import BUDGET
 from vicabench.runtime import within
 from vicabench.text import counted
 
+LONGEST_BACKOFF = 60.0
+"""Seconds that a wait grows to by itself."""
+LONGEST_ASKED = 600.0
+"""Seconds that a server may ask for; whoever wants more is not waited for at all."""
+
+
+def asked_wait(headers: Mapping[str, str]) -> float | None:
+    """The seconds that Retry-After asks for, a number or an HTTP date (RFC 9110, 10.2.3).
+
+    None if it asks for nothing that can be understood; OpenAI's `retry-after-ms` goes first.
+    """
+    try:
+        return _seconds(float(headers["retry-after-ms"]) / 1000)
+    except (KeyError, ValueError):
+        pass
+    text = headers.get("retry-after", "")
+    try:
+        return _seconds(float(text))
+    except ValueError:
+        pass
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return _seconds((aware - datetime.now(UTC)).total_seconds())
+
+
+def _seconds(value: float) -> float | None:
+    return max(0.0, value) if math.isfinite(value) else None
+
+
+class Backoff(wait_base):
+    """Exponential with full jitter from `first` seconds on, and never less than what was asked."""
+
+    def __init__(self, first: float) -> None:
+        self._jitter = wait_random_exponential(multiplier=first, max=LONGEST_BACKOFF)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        """Seconds until the next attempt."""
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = getattr(error, "wait", None) or 0.0
+        return max(float(asked), self._jitter(retry_state))
+
+
+T = TypeVar("T")
+
+
+class Background:
+    """Runs coroutines for callers in any thread; its own thread never keeps a program alive."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="api", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine; if waiting for it is interrupted, it is cancelled."""
+        (result,) = self.each([work])
+        return result
+
+    def each(self, works: Sequence[Coroutine[Any, Any, T]]) -> Iterator[T]:
+        """The results of coroutines as they come; what is not taken any more is cancelled."""
+        futures: list[Future[T]] = [
+            asyncio.run_coroutine_threadsafe(work, self._loop) for work in works
+        ]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Stop the loop and its thread; a second call does nothing."""
+        if self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+LARGEST = 32 << 20
+"""Bytes of a reply's body: hundreds of times what the longest answer of a model has."""
+
+
+def only_to(address: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """A hook for requests: CallError for one to another host than that of `address`.
+
+    A server says itself where it wants a video to be sent.
+    """
+    named = httpx2.URL(address)
+
+    async def check(request: httpx2.Request) -> None:
+        if _origin(request.url) != _origin(named):
+            reason = f"the server wants it sent to {request.url.host}, not to itself"
+            raise CallError(UPLOAD, reason)
+
+    return check
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+async def ask_plain(request: httpx2.Request) -> None:
+    """A hook for requests: a compressed body could be a thousand times what came."""
+    request.headers["Accept-Encoding"] = "identity"
+
+
+async def bounded(response: httpx2.Response) -> None:
+    """A hook for replies: CallError for one that is compressed, or as soon as it is too long."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise CallError(MALFORMED, f"the reply is compressed ({encoding}), which was not asked for")
+    response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, stream: object) -> None:
+        if not isinstance(stream, httpx2.AsyncByteStream):
+            raise TypeError(f"not a body to wait for: {stream!r}")
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        come = 0
+        async for chunk in self._stream:
+            come += len(chunk)
+            if come > LARGEST:
+                raise CallError(MALFORMED, f"the reply is longer than {LARGEST:,} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 LOG = logging.getLogger(__name__)
 NOTABLE = 5.0
 """Seconds of a pause that a user might wonder about."""
-T = TypeVar("T")
 ATTEMPT: ContextVar[int] = ContextVar("ATTEMPT", default=1)
 """Which attempt of its call the running task makes."""
 

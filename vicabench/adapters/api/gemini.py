@@ -1,19 +1,257 @@
-"""`gemini:MODEL`: the video itself, uploaded once for all its questions, or the sampled frames."""
+"""`gemini:MODEL`: the video itself, uploaded once for all its questions, or sampled frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import logging
+import mimetypes
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from google.genai import types
+import httpx2
+from google import genai
+from google.genai import errors, types
 
-from vicabench.adapters.api.adapter import SHARED, ApiAdapter, settings_of
-from vicabench.adapters.api.generate import GeminiModel, text_part
-from vicabench.adapters.api.showing import Frames, Showing
+from vicabench.adapters.api.account import (
+    EMPTY,
+    FILTERED,
+    MALFORMED,
+    UPLOAD,
+    CallError,
+    Completion,
+    Usage,
+    checked_url,
+    count,
+    key_from,
+    of_status,
+)
+from vicabench.adapters.api.adapter import SHARED, ApiAdapter, Frames, Showing, settings_of
+from vicabench.adapters.api.calls import Calls, asked_wait
+from vicabench.adapters.api.openai import nothing
 from vicabench.errors import ConfigError
+from vicabench.options import ApiOptions
+from vicabench.runtime import within
 from vicabench.types import AdapterContext, ModelOptions, Video
+
+LOG = logging.getLogger(__name__)
+SHORTEST_POLL, LONGEST_POLL = 0.05, 10.0
+"""Seconds between two looks at a video that is being processed."""
+DELETING = 30.0
+"""Seconds that deleting may take, whatever happens to it."""
+COMMAND, STATUS = "x-goog-upload-command", "x-goog-upload-status"
+
+
+class Files:
+    """The files of one client; `explain` says what its errors mean."""
+
+    def __init__(
+        self, client: genai.Client, calls: Calls, explain: Callable[[errors.APIError], CallError]
+    ) -> None:
+        self._files, self._calls, self._explain = client.aio.files, calls, explain
+
+    async def upload(self, path: Path, names: list[str]) -> types.FileData:
+        """Upload a video and wait until it can be asked about; CallError if that fails.
+
+        Each attempt has a name of its own, added to `names` before it is sent: also a file whose
+        upload was not acknowledged can be deleted then.
+        """
+        kind = mimetypes.guess_type(path)[0] or "video/mp4"
+
+        async def send() -> types.File:
+            name = f"vicabench-{uuid4().hex[:24]}"
+            names.append(name)
+            config = types.UploadFileConfig(name=name, mime_type=kind)
+            try:
+                with path.open("rb") as file:
+                    return await self._files.upload(file=file, config=config)
+            except errors.APIError as error:
+                raise self._explain(error) from None
+
+        file, _ = await self._calls.call(send)
+        file = await self._processed(file)
+        return types.FileData(file_uri=file.uri, mime_type=file.mime_type or kind)
+
+    async def _processed(self, file: types.File) -> types.File:
+        """The file once it is active; CallError if it never will be."""
+        wait = max(SHORTEST_POLL, self._calls.options.retry_wait)
+        try:
+            async with within(self._calls.options.request_timeout):
+                while file.state == types.FileState.PROCESSING:
+                    await asyncio.sleep(wait)
+                    wait = min(2 * wait, LONGEST_POLL)
+                    file, _ = await self._calls.call(partial(self._get, file.name))
+        except TimeoutError:
+            reason = "the video is still being processed (--request-timeout)"
+            raise CallError(UPLOAD, reason) from None
+        if file.state != types.FileState.ACTIVE or not file.uri:
+            why = file.error.message if file.error else file.state
+            raise CallError(UPLOAD, self._calls.told(f"Gemini cannot process the video: {why}"))
+        return file
+
+    async def _get(self, name: str | None) -> types.File:
+        try:
+            return await self._files.get(name=str(name))
+        except errors.APIError as error:
+            raise self._explain(error) from None
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete the files that there are of these names; a warning is logged if that fails."""
+        for name in names:
+            try:
+                async with within(DELETING):
+                    await self._calls.call(partial(self._delete, name), free=True)
+            except (CallError, TimeoutError) as error:
+                LOG.warning(
+                    "An uploaded video could not be deleted (%s): Google does so after 48 hours",
+                    error,
+                )
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self._files.delete(name=name)
+        except errors.APIError as error:
+            if error.code not in (403, 404):  # which is how Google says that there is none
+                raise self._explain(error) from None
+
+
+async def end_failed_upload(response: httpx2.Response) -> None:
+    """A hook for uploads: a failed one is an error here, for Google's client would repeat it."""
+    part = response.request.headers.get(COMMAND, "start") != "start"
+    if part and STATUS not in response.headers:
+        text = (await response.aread()).decode(errors="replace")
+        if response.is_success:
+            raise CallError(MALFORMED, "the upload was answered without a status")
+        raise of_status(response.status_code, text, wait=asked_wait(response.headers))
+
+
+OFFICIAL = "https://generativelanguage.googleapis.com"
+KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+"""In the order in which Google's client looks for them."""
+STOPS = {"STOP": "stop", "MAX_TOKENS": "length"}
+"""How a reply ends that is one; every other reason withholds it."""
+
+
+class GeminiModel:
+    """A Gemini model: greedy (`temperature` 0) with a `seed`. `files` holds uploaded videos.
+
+    ConfigError for a missing key, or an address that is none.
+    """
+
+    def __init__(self, name: str, options: ApiOptions, seed: int) -> None:
+        self.base_url = checked_url(options.base_url or OFFICIAL)
+        keys = [found for variable in KEYS if (found := key_from([variable]))]
+        if not keys:
+            raise ConfigError(f"gemini:{name} needs a key: set GEMINI_API_KEY in the environment.")
+        self.name, self.calls, self._seed = name, Calls(name, options, keys), seed
+        client = self.calls.http(self.base_url)
+        hooks = client.event_hooks
+        client.event_hooks = {**hooks, "response": [*hooks["response"], end_failed_upload]}
+        http = types.HttpOptions(base_url=self.base_url, httpx_async_client=client)
+        # An environment variable would turn it into a client of Vertex AI.
+        self._client = genai.Client(api_key=keys[0], vertexai=False, http_options=http)
+        self.files = Files(self._client, self.calls, explain)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that can change a reply."""
+        sampling = {"temperature": 0.0, "seed": self._seed}
+        return {"endpoint": self.base_url, "model": self.name, "sampling": sampling}
+
+    async def reply(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
+        """The reply to one message of a user; CallError if there is none."""
+        return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
+
+    async def _send(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
+        config = types.GenerateContentConfig(
+            temperature=0.0,
+            seed=self._seed,
+            max_output_tokens=max_new_tokens,
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        )
+        contents = types.Content(role="user", parts=list(parts))
+        try:
+            reply = await self._client.aio.models.generate_content(
+                model=self.name, contents=contents, config=config
+            )
+        except errors.APIError as error:
+            raise explain(error) from None
+        return read_reply(reply)
+
+
+def text_part(text: str) -> types.Part:
+    """A text as a part of a message."""
+    return types.Part(text=text)
+
+
+def explain(error: errors.APIError) -> CallError:
+    """What an error of Google's client means."""
+    details = list(_details(error.details))
+    delays = [d["retryDelay"] for d in details if isinstance(d.get("retryDelay"), str)]
+    reasons = [d.get("reason") for d in details]
+    daily = any("PerDay" in str(d.get("violations")) for d in details)
+    headers = getattr(error.response, "headers", {})
+    status = 401 if "API_KEY_INVALID" in reasons else error.code
+    wait = asked_wait(headers)
+    if wait is None and delays:  # of the form 34.5s
+        wait = asked_wait({"retry-after": delays[0].removesuffix("s")})
+    return of_status(status, str(error.message), wait=wait, spent=daily)
+
+
+def _details(body: Any) -> Iterator[Mapping[str, Any]]:
+    """The objects by which Google explains an error (google.rpc.ErrorInfo, RetryInfo ...)."""
+    error = body.get("error") if isinstance(body, dict) else None
+    found = error.get("details") if isinstance(error, dict) else None
+    yield from (d for d in found if isinstance(d, dict)) if isinstance(found, list) else ()
+
+
+def read_reply(reply: types.GenerateContentResponse) -> Completion:
+    """The completion in a reply; CallError for one that is no answer."""
+    usage = _usage(reply.usage_metadata)
+    unsaid = _nothing_new(usage)
+    if reply.prompt_feedback and (reason := reply.prompt_feedback.block_reason):
+        raise CallError(FILTERED, f"the prompt was blocked: {_name(reason)}", usage=unsaid)
+    if not reply.candidates:
+        raise CallError(EMPTY, nothing(cut=False), usage=unsaid)
+    candidate = reply.candidates[0]
+    stop = _name(candidate.finish_reason)
+    if stop not in STOPS:
+        why = f"{stop} {candidate.finish_message or ''}"
+        raise CallError(FILTERED, f"the reply was withheld: {why}", usage=unsaid)
+    parts = (candidate.content and candidate.content.parts) or []
+    text = "".join(part.text for part in parts if part.text and not part.thought)
+    if not text.strip():
+        raise CallError(EMPTY, nothing(STOPS[stop] == "length"), usage=unsaid)
+    return Completion(text=text, stop=STOPS[stop], usage=usage, served_by=reply.model_version)
+
+
+def _usage(found: types.GenerateContentResponseUsageMetadata | None) -> Usage:
+    if found is None:
+        return Usage()
+    written, thought = count(found.candidates_token_count), count(found.thoughts_token_count)
+    new = None if written is None and thought is None else (written or 0) + (thought or 0)
+    return Usage(
+        prompt_tokens=count(found.prompt_token_count),
+        cached_tokens=count(found.cached_content_token_count),
+        new_tokens=new,
+    )
+
+
+def _nothing_new(usage: Usage) -> Usage:
+    """The same where no text came: Google leaves out counts that are 0."""
+    if usage.prompt_tokens is None:
+        return usage
+    return replace(usage, new_tokens=usage.new_tokens or 0)
+
+
+def _name(value: Any) -> str:
+    """The name of a member of one of Google's enumerations, or what came in its place."""
+    return str(getattr(value, "value", value))
+
 
 FASTEST = 24.0
 """The most frames a second that Gemini takes from a video."""

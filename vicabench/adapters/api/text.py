@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from vicabench.adapters.api.account import Account
+from vicabench.adapters.api.account import Account, CallError, Completion
 from vicabench.adapters.api.calls import Model, refusal
-from vicabench.adapters.api.completion import Completion
-from vicabench.adapters.api.failures import CallError
-from vicabench.adapters.extras import explained
+from vicabench.adapters.local import explained
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 
@@ -77,9 +75,9 @@ def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> T
         raise ConfigError(f"{spec} is no model behind an API: openai:NAME or gemini:NAME is.")
     with explained():
         if provider == "openai":
-            from vicabench.adapters.api import chat  # noqa: PLC0415
+            from vicabench.adapters.api import openai  # noqa: PLC0415
 
-            return TextModel(chat.ChatModel(name, options, seed), chat.text_part)
-        from vicabench.adapters.api import generate  # noqa: PLC0415
+            return TextModel(openai.ChatModel(name, options, seed), openai.text_part)
+        from vicabench.adapters.api import gemini  # noqa: PLC0415
 
-        return TextModel(generate.GeminiModel(name, options, seed), generate.text_part)
+        return TextModel(gemini.GeminiModel(name, options, seed), gemini.text_part)

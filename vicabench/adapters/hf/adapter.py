@@ -1,8 +1,4 @@
-"""`--model hf:ORG/NAME` or `hf:./folder`: what answers a benchmark's questions with such a model.
-
-A video is encoded once and all its questions are answered from that, greedily, in VSI-Bench's own
-wording (arXiv 2412.14171) and the checkpoint's own chat template.
-"""
+"""`--model hf:ORG/NAME` or `hf:./folder`: any video model of transformers answers questions."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -18,17 +15,35 @@ from transformers.utils.logging import disable_progress_bar
 from vica.errors import MemoryShortError
 from vica.predictor import is_memory_error, release
 
-from vicabench.adapters.checkpoints import identity
-from vicabench.adapters.devices import name_of, shown
-from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs, Seen
-from vicabench.adapters.hf.opening import Opened, open_model
+from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
-from vicabench.adapters.hf.sameness import agreement
+from vicabench.adapters.local import explained, identity, name_of, shown
 from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import vsi_bench
 from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
+
+
+def agreement(question_id: str, shared: Reply, alone: Reply) -> Agreement:
+    """Both replies to one question compared, by ids and, as long as they go together, by logits."""
+    pairs = enumerate(zip_longest(shared.ids, alone.ids))
+    parted = next((step for step, (a, b) in pairs if a != b), None)
+    together = len(alone.ids) if parted is None else parted + 1
+    steps = zip(shared.logits[:together], alone.logits[:together], strict=False)
+    margin = None
+    if parted is not None and parted < len(alone.logits):
+        best, second = alone.logits[parted].topk(2).values.tolist()
+        margin = best - second
+    return Agreement(
+        question_id=question_id,
+        shared=shared.text,
+        alone=alone.text,
+        difference=max(float((ours_V - theirs_V).abs().max()) for ours_V, theirs_V in steps),
+        parted=parted,
+        margin=margin,
+    )
+
 
 LOG = logging.getLogger(__name__)
 WORDING = "VSI-Bench's own"

@@ -19,7 +19,7 @@ from vica.errors import InputError
 
 from vicabench.adapters.hf.adapter import HFAdapter, SharingAdapter, adapter_around
 from vicabench.adapters.hf.inputs import Inputs
-from vicabench.adapters.hf.opening import Opened
+from vicabench.adapters.hf.model import Opened
 from vicabench.errors import ConfigError
 from vicabench.types import AdapterContext, Answer, Question, Video
 

@@ -1,0 +1,274 @@
+"""From a name to a loaded transformers model: safetensors only, and no code of others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+)
+from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.utils.import_utils import is_torchvision_available
+from vica import hub as hubs
+from vica import tensors
+from vica.errors import InputError
+from vica.loading import default_dtype
+
+from vicabench import zoo
+from vicabench.adapters.hf.inputs import Inputs
+from vicabench.adapters.local import OFFLINE, device_of, dtype_of, explained, located
+from vicabench.errors import ConfigError, UserError
+from vicabench.text import an
+from vicabench.types import ModelOptions
+
+IMPORT = "Run it with the code it comes with, and bring its answers in with `vicabench import`"
+HINTS = {
+    "internvl_chat": "OpenGVLab publishes the same weights for transformers in repositories whose "
+    "names end in -hf",
+    "llava_llama": f"VILA-1.5 and NVILA have no class in transformers. {IMPORT}",
+    "llava_mistral": f"The original LLaVA and VILA layouts are not transformers'. {IMPORT}",
+}
+"""What else can be done about a `model_type` that transformers does not know."""
+
+
+def small_files(spec: str) -> Path:
+    """The folder of a checkpoint with its configuration and tokenizer at least.
+
+    `spec` is a folder, or a hub id that `@revision` may follow. ConfigError if there is none.
+    """
+    return _folder(spec, weights=False)
+
+
+def with_weights(spec: str, small: Path) -> Path:
+    """The folder of the same checkpoint as `small`, weights included; from the hub what is missing
+    is downloaded. ConfigError for weights that are pickled.
+    """
+    name = located(spec)[0]
+    folder = small if Path(name).is_dir() else _folder(f"{name}@{small.name}", weights=True)
+    if not any(folder.glob("*.safetensors")):
+        raise ConfigError(
+            f"{spec} has no safetensors files, and only those are read: pickled weights can run "
+            "code when they are loaded."
+        )
+    _refuse_strangers(folder, spec)
+    return folder
+
+
+def _refuse_strangers(folder: Path, spec: str) -> None:
+    """ConfigError for weights from elsewhere than the folder itself, whose digest is recorded."""
+    with explained():
+        tensors.files(folder)
+    if (folder / "adapter_config.json").exists():
+        raise ConfigError(
+            f"{spec} holds an adapter for another model (adapter_config.json): merge the two into "
+            "one checkpoint first."
+        )
+    if "transformers_weights" in read_config(folder, spec):
+        raise ConfigError(
+            f"{spec}: its config.json names other files of weights (transformers_weights), which "
+            "is not supported. Name them as usual, model.safetensors, and remove the entry."
+        )
+
+
+def _folder(spec: str, *, weights: bool) -> Path:
+    name, hub = located(spec)
+    if Path(name).is_dir():
+        return Path(name)
+    with explained():
+        if os.environ.get("HF_HUB_OFFLINE", "0").upper() in OFFLINE:
+            return hubs.download(name, zoo.PATTERNS if weights else zoo.SMALL, hub)
+        return zoo.fetch(name, hub.get("revision"), weights=weights)
+
+
+def read_config(folder: Path, spec: str) -> dict[str, Any]:
+    """The object in a checkpoint's `config.json`; ConfigError if there is none."""
+    with explained():
+        return hubs.read_config(folder, spec)
+
+
+def check_family(folder: Path, spec: str) -> str:
+    """The `model_type` in a folder; ConfigError unless transformers has a class of its own for it.
+
+    A repository may bring Python code besides (`auto_map`): it is never run.
+    """
+    config = read_config(folder, spec)
+    found = config.get("model_type")
+    if isinstance(found, str) and found in hubs.MODEL_TYPES:
+        raise ConfigError(
+            f"{spec} is {an(hubs.MODEL_TYPES[found])}, which has an adapter of its own: leave out "
+            "hf: before it."
+        )
+    if isinstance(found, str) and found in CONFIG_MAPPING:
+        with explained():
+            hubs.check_no_code(folder, spec, never_run=("auto_map",))
+        return found
+    why = f"transformers {transformers.__version__} has no class for its model_type {found!r}"
+    if "auto_map" in config:
+        why += ", and the Python code in the repository (auto_map) is never run"
+    hint = HINTS.get(str(found), f"A newer transformers may have one. {IMPORT}")
+    raise ConfigError(f"{spec} cannot be run: {why}. {hint}.")
+
+
+INSTALL = "pip install torchvision (the build that fits your torch)"
+VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo"}
+"""Models to which a frame of a video is something else than an image: far fewer tokens, pooled."""
+
+
+def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None]:
+    """The processor of a checkpoint, whether it can take a video, and what should be known of it.
+
+    ConfigError for a checkpoint without a processor, and for one that cannot do without
+    torchvision where that is not installed, with the command that installs it.
+    """
+    name = PROCESSOR_MAPPING_NAMES.get(model_type)
+    if name is None:
+        raise ConfigError(f"{folder}: transformers has no processor for {an(model_type)}.")
+    with refused(folder):
+        kind = getattr(transformers, name)
+        takes_videos = "video_processor" in kind.get_attributes()
+        if not takes_videos or is_torchvision_available():
+            return AutoProcessor.from_pretrained(folder, **SAFE), takes_videos, None
+    if model_type in VIDEO_ONLY:
+        raise ConfigError(
+            f"{folder}: the video processor of {model_type} needs torchvision: {INSTALL}."
+        )
+    note = (
+        f"torchvision is not installed, so {model_type} gets the frames of a video as separate "
+        f"images: its answers can differ from those about a video. {INSTALL}"
+    )
+    with refused(folder):
+        return _without_videos(kind).from_pretrained(folder, **SAFE), False, note
+
+
+def _without_videos(kind: Any) -> Any:
+    """A processor class whose objects have no video processor, which needs torchvision."""
+
+    def arguments(cls: type[Any], folder: Path, *_: Any, **options: Any) -> list[Any]:
+        made: dict[str, Callable[[], Any]] = {
+            "tokenizer": lambda: AutoTokenizer.from_pretrained(folder, **options),
+            "image_processor": lambda: AutoImageProcessor.from_pretrained(folder, **options),
+            "video_processor": lambda: None,
+        }
+        return [made[name]() for name in cls.get_attributes()]
+
+    def check(self: Any, name: str, argument: Any) -> Any:
+        if name == "video_processor":
+            return None
+        return kind.check_argument_for_proper_class(self, name, argument)
+
+    members = {
+        "_get_arguments_from_pretrained": classmethod(arguments),
+        "check_argument_for_proper_class": check,
+    }
+    return type(kind.__name__, (kind,), members)
+
+
+SAFE = {"trust_remote_code": False, "local_files_only": True}
+"""For everything that is loaded from a folder: what it says is data."""
+
+
+def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
+    """The model in a folder by one of transformers' auto classes, in evaluation mode.
+
+    ConfigError if it cannot be loaded, or if a weight is missing, which transformers would make up.
+    """
+    device = device_of(options.device)
+    with refused(folder):
+        model, report = auto_class.from_pretrained(
+            folder,
+            dtype=dtype_of(options.dtype) or default_dtype(device),
+            device_map={"": device},
+            attn_implementation=options.attention,
+            use_safetensors=True,
+            output_loading_info=True,
+            **SAFE,
+        )
+    made_up = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if made_up:
+        raise ConfigError(
+            f"{folder}: the checkpoint is not whole. Weights of {type(model).__name__} that are "
+            f"missing or of another shape: {len(made_up):,}, such as {made_up[0]}."
+        )
+    _refuse_whole_numbers(model, folder)
+    model.train(False)
+    return model
+
+
+def _refuse_whole_numbers(model: Any, folder: Path) -> None:
+    """ConfigError if weights were stored as whole numbers, unless they are said to be quantized."""
+    if getattr(model.config, "quantization_config", None) is not None:
+        return
+    floating = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
+    with refused(folder):
+        found = [n for n in tensors.integers(folder) if n.rpartition(".")[2] in floating]
+        tensors.refuse_whole_numbers(folder, found)
+
+
+@contextmanager
+def refused(folder: Path) -> Iterator[None]:
+    """Turn whatever transformers raises about a folder into a ConfigError that names it."""
+    try:
+        yield
+    except (UserError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # files can be wrong in any way
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"{folder} cannot be loaded: {reason[:500].rstrip('.')}.") from error
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Opened:
+    """A loaded model, its inputs, and what a reader should know."""
+
+    model: Any
+    inputs: Inputs
+    notes: tuple[str, ...]
+
+
+def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
+    """The model of a hub id or folder, and that folder.
+
+    All that the small files tell is checked before weights are downloaded or read. ConfigError
+    for a model that cannot answer about videos here.
+    """
+    small = small_files(spec)
+    model_type = check_family(small, spec)
+    if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        raise ConfigError(f"{spec} is {an(model_type)}, which transformers has for text alone.")
+    with refused(small):
+        config = AutoConfig.from_pretrained(small, **SAFE)
+    if config.is_encoder_decoder:
+        raise ConfigError(
+            f"{spec}: {model_type} reads text with an encoder: it cannot be run here."
+        )
+    processor, takes_videos, note = load_processor(small, model_type)
+    with refused(small):
+        inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
+    folder = with_weights(spec, small)
+    model = load(AutoModelForImageTextToText, folder, options)
+    notes = tuple(each for each in (note, place) if each is not None)
+    return Opened(model=model, inputs=inputs, notes=notes), folder
+
+
+def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:
+    """Frames as a video, or as images if the chat template has no place for a video; and a note."""
+    note = None
+    if takes_videos:
+        try:
+            return Inputs(processor, as_video=True, model_type=model_type), None
+        except InputError as error:
+            note = f"{model_type} gets the frames of a video as separate images: {error}"
+    return Inputs(processor, as_video=False, model_type=model_type), note
