@@ -21,8 +21,7 @@ from vica.tiny import byte_tokenizer, ids_of
 from vica.video import read_frames
 
 from vicabench.adapters.vica import ViCAAdapter
-from vicabench.engine.loop import Decoding, answer_videos
-from vicabench.engine.patience import Patience
+from vicabench.engine.loop import Decoding, Patience, answer_videos
 from vicabench.engine.timing import Clock, Timing
 from vicabench.types import Benchmark, ModelOptions, Question
 

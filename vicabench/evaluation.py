@@ -20,11 +20,10 @@ from vicabench.adapters import find_adapter, refuse_unused
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT, Source, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
-from vicabench.engine.decoding import VideoOptions
-from vicabench.engine.execution import HERE, ExecutionOptions
-from vicabench.engine.executors.here import Executor, Here
+from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
 from vicabench.engine.plan import select
 from vicabench.engine.run import run as run_into
+from vicabench.engine.workers.local import Executor, Here
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT

@@ -22,8 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vicabench.account import account
-from vicabench.engine.timing import Timing
+from vicabench.engine.timing import Timing, account
 from vicabench.harnesses.protocols import Protocol
 from vicabench.results.predictions import Prediction
 from vicabench.scoring.grade import grade

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 from tests.videos import picture
-from vicabench.engine.thumbnails import fitted, jpegs
+from vicabench.engine.frame_cache import fitted, jpegs
 
 
 def answered(reply: str | None = None, videos: int = 3) -> list[Row]:

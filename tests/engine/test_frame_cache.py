@@ -13,8 +13,7 @@ from vica.containers import Facts
 from vica.video import DECODERS, Frames, Sample, Taken, decode_in_order, read_frames
 
 from tests.videos import write_clip
-from vicabench.engine.cached import read_video
-from vicabench.engine.frame_cache import FrameCache, key_of
+from vicabench.engine.frame_cache import FrameCache, key_of, read_video
 
 FRAMES = 4
 ROOM = 10**9
@@ -180,7 +179,7 @@ READER = """
 import sys
 from pathlib import Path
 from vica.video import read_frames
-from vicabench.engine.cached import read_video
+from vicabench.engine.frame_cache import read_video
 from vicabench.engine.frame_cache import FrameCache
 
 folder, limit, *clips = sys.argv[1:]

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from vicabench.adapters import build_adapter
 from vicabench.engine.decode import DecodeAhead
-from vicabench.engine.decoding import check_decoder
-from vicabench.engine.telling import Telling, listening
+from vicabench.engine.options import check_decoder
+from vicabench.engine.run import Telling, listening
 from vicabench.errors import ConfigError, DataError
 from vicabench.screen import console, echo
 from vicabench.text import counted, is_unicode

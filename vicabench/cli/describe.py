@@ -53,8 +53,7 @@ def command(
     from vicabench.benchmarks.descriptions import PROMPT
     from vicabench.cli.describing import describe_all, specs_of
     from vicabench.cli.running import Request
-    from vicabench.engine.decoding import VideoOptions
-    from vicabench.engine.execution import ExecutionOptions
+    from vicabench.engine.options import ExecutionOptions, VideoOptions
     from vicabench.types import ModelOptions
 
     given = {

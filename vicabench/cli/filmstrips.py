@@ -11,7 +11,7 @@ from rich.progress import Progress
 from vicabench.benchmarks import BENCHMARKS, Source, load_benchmark
 from vicabench.benchmarks.paths import is_there, refuse_links_out, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
-from vicabench.engine.thumbnails import fitted, jpegs
+from vicabench.engine.frame_cache import fitted, jpegs
 from vicabench.errors import DataError
 from vicabench.progress import building
 from vicabench.reporting.page.budget import room_per_video, usual_frames

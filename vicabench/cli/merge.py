@@ -27,7 +27,7 @@ def command(
     """
     from rich.text import Text
 
-    from vicabench.engine.merge import merge
+    from vicabench.engine.shards import merge
     from vicabench.screen import console
 
     found = merge(parts, out, partial=partial)

@@ -135,8 +135,7 @@ def command(
     """
     given = locals()
     from vicabench.cli.running import Request, run_all
-    from vicabench.engine.decoding import VideoOptions
-    from vicabench.engine.execution import ExecutionOptions
+    from vicabench.engine.options import ExecutionOptions, VideoOptions
     from vicabench.types import ModelOptions
 
     chosen = {

@@ -17,9 +17,8 @@ from vicabench.adapters import find_adapter
 from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, print_table
-from vicabench.engine.decoding import VideoOptions
-from vicabench.engine.execution import ExecutionOptions
 from vicabench.engine.loop import Decoding
+from vicabench.engine.options import ExecutionOptions, VideoOptions
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu

@@ -76,8 +76,7 @@ def command(
     from vicabench.cli.curves import CurveRequest, draw_curves
     from vicabench.cli.output import figure_formats
     from vicabench.cli.running import Request
-    from vicabench.engine.decoding import VideoOptions
-    from vicabench.engine.execution import ExecutionOptions
+    from vicabench.engine.options import ExecutionOptions, VideoOptions
     from vicabench.types import ModelOptions
 
     specs = (*(more_models or ()), *(models or ()))

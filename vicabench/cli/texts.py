@@ -39,7 +39,7 @@ def options(
 
 def account_lines(counts: Mapping[str, float | None] | None, cached: int) -> list[str]:
     """What was in the cache, and what was sent and came of it, in lines for people."""
-    from vicabench.account import calls
+    from vicabench.engine.timing import calls
 
     kept = [f"{counted(cached, 'reply was', 'replies were')} in the cache."] if cached else []
     return kept if counts is None else [*kept, f"{calls(counts)}."]

@@ -18,7 +18,7 @@ from vicabench.cli.loading import load
 from vicabench.cli.running import say
 from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
-from vicabench.engine.telling import Telling, listening
+from vicabench.engine.run import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
 from vicabench.screen import console, echo
 from vicabench.text import counted

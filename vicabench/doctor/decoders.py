@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vica.video import Frames, VideoError
 
 from vicabench.doctor.findings import BROKEN, NOTE, OK, WARNING, Finding
-from vicabench.engine.decoder_process import DecoderLostError, DecoderProcess
+from vicabench.engine.decode import DecoderLostError, DecoderProcess
 
 SECTION = "decoders"
 FRAMES, SHOWN = 16, 4

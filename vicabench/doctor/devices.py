@@ -13,7 +13,7 @@ from typing import Any
 
 from vicabench.doctor.findings import NOTE, OK, WARNING, Finding, size
 from vicabench.doctor.machine import memory
-from vicabench.engine.children import search_path
+from vicabench.engine.decode import search_path
 
 MODELS = "models"
 PARAMETERS = {"ViCA-7B": 8_030_348_832, "ViCA2-7B": 8_115_088_032}

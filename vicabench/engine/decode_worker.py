@@ -20,9 +20,7 @@ from numpy.typing import NDArray
 from vica.video import VideoError
 
 from vicabench import ending
-from vicabench.engine.cached import read_video
-from vicabench.engine.frame_cache import FrameCache
-from vicabench.engine.frames import header_of
+from vicabench.engine.frame_cache import FrameCache, header_of, read_video
 
 
 def main() -> None:

@@ -1,23 +1,4 @@
-"""Decoded frames kept on disk across runs, for twenty checkpoints are asked about the same videos.
-
-An entry is one file, `KEY.frames`: a line with the SHA-256 of all that follows, a line of JSON,
-and the raw pixels. The key is a digest of the video's content and of all that decides which pixels
-are made of it, so an entry is never out of date. Entries appear by rename, under a lock and after
-the least recently used ones have made room for them. What its checksum does not confirm is never
-used. The checksum guards against accidents: keep the folder where only you can write.
-
-The pixels are raw because reading must be faster than decoding. Of a video of Rooms (decoded in
-0.39 s) and of one with camera noise (0.82 s), 64 frames of 640x480 take this many seconds to write,
-seconds to read, and megabytes, on two cores and a fast disk; their SHA-256 takes 0.03 s:
-
-    raw                      0.03  0.06  59.0     0.05  0.03  59.0
-    lz4                      0.22  0.11  21.5     0.19  0.07  59.0
-    zstd                     0.33  0.14  15.6     0.17  0.16  59.0
-    H.264, lossless RGB      0.23  0.64  15.6     0.46  0.78  46.8
-    FFV1                     1.00  0.58   5.8     1.25  1.45  20.5
-
-What makes noise any smaller is read no faster than the video itself is decoded.
-"""
+"""Decoded frames kept on disk across runs, and small pictures of them for reports."""
 
 from __future__ import annotations
 
@@ -29,23 +10,65 @@ import platform
 import re
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from filelock import FileLock
-from vica.video import Frames
+from numpy.typing import NDArray
+from vica.video import Frames, read_frames
 
 import vicabench
 from vicabench import files
-from vicabench.engine.frames import SAMPLING, frames_of, header_of
 from vicabench.errors import ConfigError
 from vicabench.results.store import digest_of
 from vicabench.text import counted
+
+SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
+"""Which frames `vica.video.read_frames` takes, as runs and cached frames are told apart by it."""
+
+
+def sampling_with(decoder: str) -> str:
+    """The same for a run that reads with `decoder`: all but decord give the same frames."""
+    return f"{SAMPLING}, as decord reads them" if decoder == "decord" else SAMPLING
+
+
+def header_of(frames: Frames) -> dict[str, Any]:
+    """Everything but the pixels, as JSON values; floats survive JSON exactly."""
+    return {
+        "shape": list(frames.pixels_THWC.shape),
+        "indices": frames.indices.tolist(),
+        "seconds": list(frames.seconds),
+        "duration": frames.duration,
+        "total": frames.total,
+        "fps": frames.fps,
+        "decoder": frames.decoder,
+        "warnings": list(frames.warnings),
+    }
+
+
+def frames_of(header: Mapping[str, Any], pixels: NDArray[np.uint8]) -> Frames:
+    """The frames again; raises LookupError, TypeError or ValueError for a header of another kind.
+
+    `pixels` are uint8, in any shape of the right size.
+    """
+    return Frames(
+        pixels_THWC=pixels.reshape(header["shape"]),
+        indices=np.array(header["indices"], np.int64),
+        seconds=tuple(header["seconds"]),
+        duration=header["duration"],
+        total=header["total"],
+        fps=header["fps"],
+        decoder=header["decoder"],
+        warnings=tuple(header["warnings"]),
+    )
+
 
 FORMAT = 2
 """Part of every key: to be raised when entries, or the pixels made of a video, change."""
@@ -201,3 +224,97 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Frames, whether they came from the cache, and a `warning` if something is wrong with it."""
+
+    frames: Frames
+    cached: bool = False
+    warning: str | None = None
+
+
+def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -> Reading:
+    """`vica.video.read_frames`, or the same from the cache; what was decoded is kept there.
+
+    Raises VideoError, as that does.
+    """
+    key = _key(path, count, decoder) if cache else None
+    if cache is None or key is None:
+        return Reading(frames=read_frames(path, count, decoder=decoder))
+    warning = None
+    try:
+        if found := cache.read(key):
+            return Reading(frames=found, cached=True)
+    except DamagedEntryError as error:
+        warning = f"a damaged entry of {cache.folder} was decoded again: {error}"
+    except OSError as error:
+        warning = f"{cache.folder} cannot be read: {_reason(error)}"
+    frames = read_frames(path, count, decoder=decoder)
+    return Reading(frames=frames, warning=_keep(cache, key, frames, path, decoder) or warning)
+
+
+def _key(path: Path, count: int, decoder: str) -> str | None:
+    """The key of a video, None if it has none; what is wrong with the file, decoding will tell."""
+    try:
+        return key_of(path, count, decoder)
+    except OSError:
+        return None
+
+
+def _keep(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
+    """Write to the cache; what went wrong, if something did."""
+    # Hashed again: the file may have become another one while it was being decoded.
+    if key != _key(path, len(frames.indices), decoder):
+        return None
+    try:
+        cache.write(key, frames)
+    except OSError as error:
+        return f"{cache.folder} cannot be written: {_reason(error)}; its videos are decoded"
+    return None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+QUALITIES = (4, 6, 9, 13, 18, 24, 31)
+"""FFmpeg's quantiser scale for JPEG, best first."""
+
+
+def jpegs(frames_THWC: NDArray[np.uint8], *, size: tuple[int, int], room: int) -> tuple[bytes, ...]:
+    """The uint8 RGB frames as JPEGs of `size` (width, height), all of one quality.
+
+    The best quality that fits into `room` bytes together; where none does, as many of the frames,
+    evenly spread, as fit at the lowest: possibly none.
+    """
+    found: list[bytes] = []
+    for quality in QUALITIES:
+        found = [_jpeg(frame_HWC, size, quality) for frame_HWC in frames_THWC]
+        if sum(map(len, found)) <= room:
+            return tuple(found)
+    return ()
+
+
+def fitted(height: int, width: int, *, tall: int) -> tuple[int, int]:
+    """(width, height) in even pixels of a frame scaled to be at most `tall`; never enlarged."""
+    scale = min(1.0, tall / height)
+    return _even(width * scale), _even(height * scale)
+
+
+def _even(length: float) -> int:
+    return max(2, 2 * round(length / 2))
+
+
+def _jpeg(frame_HWC: NDArray[np.uint8], size: tuple[int, int], quality: int) -> bytes:
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame_HWC), format="rgb24")
+    picture = picture.reformat(
+        *size, format="yuvj420p", interpolation="AREA", dst_color_range="JPEG"
+    )
+    picture.pts, picture.time_base = 0, Fraction(1, 25)
+    codec = av.CodecContext.create("mjpeg", "w")
+    codec.width, codec.height = size
+    codec.pix_fmt, codec.time_base = "yuvj420p", Fraction(1, 25)
+    codec.options = {"qmin": str(quality), "qmax": str(quality)}
+    return b"".join(bytes(packet) for packet in [*codec.encode(picture), *codec.encode(None)])

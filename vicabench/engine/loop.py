@@ -7,24 +7,205 @@ concerns, and the loop goes on. Only what the user must put right (UserError) st
 from __future__ import annotations
 
 import logging
+import math
+import operator
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
 from vicabench import ending
-from vicabench.engine.check import checked, described
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import FrameCache
-from vicabench.engine.patience import Patience
 from vicabench.engine.plan import ByVideo
-from vicabench.engine.prepare import PrepareAhead
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError
-from vicabench.results.predictions import Prediction
+from vicabench.results.predictions import LARGEST, Prediction
+from vicabench.runtime import Countdown
 from vicabench.text import counted
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
+
+Number = TypeVar("Number", int, float)
+
+
+def checked(answer: Answer) -> Answer:
+    """The answer with plain Python values, or an error record that says what is wrong with it."""
+    if answer.error is None and not isinstance(answer.response, str):
+        kind = type(answer.response).__name__
+        return _refused(answer, f"the response is {kind}, not a text")
+    try:
+        return Answer(
+            question_id=answer.question_id,
+            response=answer.response if isinstance(answer.response, str) else None,
+            seconds=_seconds(answer.seconds),
+            prompt_tokens=_count(answer.prompt_tokens),
+            new_tokens=_count(answer.new_tokens),
+            stop=None if answer.stop is None else str(answer.stop),
+            parts=_parts(answer.parts),
+            usage=_usage(answer.usage),
+            error=None if answer.error is None else str(answer.error) or "unnamed",
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        return _refused(answer, f"a field of its answer cannot be kept: {error}")
+
+
+def described(error: BaseException) -> str:
+    """What was raised, in a line: `RuntimeError: out of luck`."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # its own text fails; the kind says something
+        return kind
+
+
+def _seconds(value: Any) -> float | None:
+    return None if value is None else _kept(_finite(value, "seconds"), "seconds")
+
+
+def _finite(value: Any, name: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}")
+    return number
+
+
+def _parts(value: Any) -> dict[str, str] | None:
+    if value is None:
+        return None
+    if not all(isinstance(text, str) for item in dict(value).items() for text in item):
+        raise TypeError("parts are texts by name")
+    return dict(value)
+
+
+def _usage(value: Any) -> dict[str, str | float] | None:
+    if value is None:
+        return None
+    return {str(name): _plain(each) for name, each in dict(value).items()}
+
+
+def _plain(value: Any) -> str | float:
+    """A text, a whole number or a finite one."""
+    if isinstance(value, str):
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return _finite(value, "a number of usage")
+
+
+def _count(value: Any) -> int | None:
+    """Whole numbers of any library, NumPy and torch included."""
+    return None if value is None else _kept(operator.index(value), "a number of tokens")
+
+
+def _kept(value: Number, name: str) -> Number:
+    """The number, if predictions that have it can be read again."""
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"{name} is {value}, not from 0 to {LARGEST}")
+    return value
+
+
+def _refused(answer: Answer, reason: str) -> Answer:
+    return Answer(question_id=answer.question_id, error=f"adapter: {reason}")
+
+
+Overdue = Callable[[Sequence[Prediction]], NoReturn]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """The seconds of running that an adapter has for a video, None for any time.
+
+    `overdue` gets the predictions of a video that took longer, in another thread while the adapter
+    still hangs; it keeps them and ends the process.
+    """
+
+    seconds: float | None
+    overdue: Overdue
+
+    @contextmanager
+    def over(self, late: Callable[[], Sequence[Prediction]]) -> Iterator[None]:
+        """Give the block that time; `late` says what is there of the video when it is over.
+
+        A block that keeps Python's own lock while it hangs, as compiled code can, is not noticed.
+        """
+        if self.seconds is None:
+            yield
+            return
+        over = Lock()  # who takes it first decides whether this was in time
+
+        def expire() -> None:
+            if over.acquire(blocking=False):
+                self.overdue(late())
+
+        limit = Countdown(self.seconds, expire)
+        limit.start()
+        try:
+            yield
+        finally:
+            over.acquire()  # for ever, if it was too late: the process is about to end
+            limit.cancel()
+
+
+class PrepareAhead:
+    """The stage after decoding: one thread, one video after another, in order.
+
+    A context manager, which waits for a call that is under way. An adapter without `prepare`
+    gets its videos as they were decoded.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._prepare: Any = getattr(adapter, "prepare", None)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def __call__(self, decoding: Future[Decoded]) -> Future[Decoded]:
+        """What will be the video with what was prepared of it, or with the error that came of it.
+
+        Its result raises UserError, as the adapter may, and what the decoding raises.
+        """
+        if self._prepare is None:
+            return decoding
+        return self._thread.submit(self._prepared, decoding)
+
+    def _prepared(self, decoding: Future[Decoded]) -> Decoded:
+        decoded = decoding.result()
+        if decoded.frames is None:
+            return decoded
+        start = monotonic()
+        made, error = None, None
+        try:
+            made = self._prepare(decoded.video())
+        except (UserError, KeyboardInterrupt):
+            raise
+        except BaseException as reason:  # an adapter may raise anything
+            error = f"adapter: prepare: {described(reason)}"
+            logging.getLogger("vicabench").error("%s", decoded.name, exc_info=True)
+        return replace(
+            decoded,
+            frames=None if error else decoded.frames,
+            error=error,
+            prepared=made,
+            prepare_seconds=monotonic() - start,
+        )
+
 
 LOG = logging.getLogger("vicabench")
 

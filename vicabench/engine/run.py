@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from vicabench import ending
-from vicabench.engine.executors.here import Executor, Here, Team
-from vicabench.engine.executors.job import Built, Job
-from vicabench.engine.frames import sampling_with
+from vicabench.engine.frame_cache import sampling_with
 from vicabench.engine.loop import Decoding, InterruptedVideo
 from vicabench.engine.plan import (
     ByVideo,
@@ -23,12 +22,42 @@ from vicabench.engine.plan import (
     refuse_to_shrink,
 )
 from vicabench.engine.shards import refuse_other_part
-from vicabench.engine.telling import Telling, listening
 from vicabench.engine.timing import Timing
+from vicabench.engine.workers.local import Executor, Here, Team
+from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError
 from vicabench.results.predictions import Prediction
 from vicabench.results.store import ERRORS, TIMING, RunConfig, RunFolder, provenance
 from vicabench.types import Benchmark, ModelOptions, Question
+
+LOGGERS = ("vicabench", "vica")
+
+
+class Telling(logging.Handler):
+    """Passes on the text of warnings; errors are told with the answers that they cost."""
+
+    def __init__(self, warned: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._warned = warned
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it, if it is a warning."""
+        if record.levelno == logging.WARNING:
+            self._warned(record.getMessage())
+
+
+@contextmanager
+def listening(*handlers: logging.Handler) -> Iterator[None]:
+    """Let these handlers have what is logged within the block."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger, handler in product(loggers, handlers):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, handler in product(loggers, handlers):
+            logger.removeHandler(handler)
+
 
 DEFAULTS = ModelOptions()
 HERE = Here()

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from vicabench.adapters import build_adapter
 from vicabench.agreement import Agreement
 from vicabench.engine.decode import DecodeAhead
-from vicabench.engine.loop import Decoding, tell
+from vicabench.engine.loop import Decoding, PrepareAhead, tell
 from vicabench.engine.plan import by_video
-from vicabench.engine.prepare import PrepareAhead
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 

@@ -1,25 +1,32 @@
-"""A worker's own work: it holds the model, decodes the videos that it is given, and answers them.
-
-The same object serves in a process of this machine and as a Ray actor.
-"""
+"""A worker process: holds the model, decodes the videos it is given, and answers them."""
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
+import pickle
 import sys
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import NoReturn
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, BinaryIO, NoReturn
 
+from vicabench import ending
 from vicabench.engine.decode import DecodeAhead, Decoded
-from vicabench.engine.executors.job import Built, Job, Refused, Reply, Task, Told
-from vicabench.engine.loop import answer_decoded, answer_unseen, decode_ahead
-from vicabench.engine.patience import Patience
-from vicabench.engine.prepare import PrepareAhead
+from vicabench.engine.loop import (
+    Patience,
+    PrepareAhead,
+    answer_decoded,
+    answer_unseen,
+    decode_ahead,
+)
 from vicabench.engine.timing import Clock
+from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, Told
 from vicabench.errors import UserError
 from vicabench.results.predictions import Prediction
 from vicabench.text import counted
@@ -122,3 +129,46 @@ class _Log(logging.Handler):
     def taken(self) -> list[Told]:
         """What was logged since the last time."""
         return [self._told.popleft() for _ in range(len(self._told))]
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    ending.ignore()  # signals to end are for the one who started us
+    faulthandler.enable()
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not get between the replies
+    requests: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_receive, args=(requests,), daemon=True).start()
+    try:
+        _serve(requests, replies)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # not sys.exit, which would wait for what is being decoded
+
+
+def _serve(requests: SimpleQueue[Any], replies: BinaryIO) -> None:
+    answerer = Answerer()
+    while True:
+        request = requests.get()
+        if isinstance(request, Task):
+            answerer.give(request)
+            continue
+        is_job = isinstance(request, tuple) and isinstance(request[0], Job)
+        pickle.dump(answerer.build(*request) if is_job else answerer.reply(), replies)
+        replies.flush()
+
+
+def _receive(requests: SimpleQueue[Any]) -> None:
+    """Take in requests, even while one is worked on, to see at once when there is nobody left."""
+    while True:
+        try:
+            requests.put(pickle.load(sys.stdin.buffer))  # noqa: S301  (from who started us)
+        except EOFError:
+            os._exit(0)  # not sys.exit: the main thread may be anywhere inside a model
+        except Exception:  # half a request is what a killed driver leaves
+            traceback.print_exc()
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""How `vicabench run` is to read videos: the options as typed, checked, with their defaults."""
+"""How a run reads videos and where it answers: the options as typed, checked, with defaults."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
+from vicabench.engine.workers.local import Executor, Here, LocalExecutor, devices_named
+from vicabench.engine.workers.ray import RayExecutor
 from vicabench.errors import ConfigError
 from vicabench.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
+from vicabench.types import ModelOptions
 
 DECODERS = ("auto", "pyav", "decord")
 CORES_A_WORKER, MOST_WORKERS = 4, 4
@@ -107,3 +110,54 @@ def bytes_of(text: str) -> int:
     if size < 1:
         raise ConfigError(f"'{text}' is no size: write 50GB, 1.5TB or 200MiB.")
     return size
+
+
+HERE, LOCAL, RAY = EXECUTORS = ("here", "local", "ray")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """The options of these names, None where they were not typed."""
+
+    executor: str | None
+    devices: str | None
+    address: str | None
+    gpus_per_worker: float | None
+    replicas: int | None
+
+    def chosen(self, options: ModelOptions) -> Executor:
+        """The executor; ConfigError for options that cannot be meant, or would be ignored."""
+        name = self.executor or (LOCAL if self.devices is not None else HERE)
+        if name not in EXECUTORS:
+            known = ", ".join(EXECUTORS)
+            raise ConfigError(f"There is no executor '{name}'. Executors are {known}.")
+        self._refuse_what_is_ignored(name)
+        if name != HERE and (options.max_requests, options.max_cost) != (None, None):
+            raise ConfigError(
+                f"--max-requests and --max-cost are kept by one process, and --executor {name} "
+                "starts several: leave that out. --concurrency says how many calls are made at "
+                "once."
+            )
+        if name == RAY:
+            return RayExecutor(
+                address=self.address, gpus=self.gpus_per_worker, replicas=self.replicas
+            )
+        return self._local(options) if name == LOCAL else Here()
+
+    def _local(self, options: ModelOptions) -> LocalExecutor:
+        if self.devices is None:
+            raise ConfigError("--executor local needs the devices: --devices 0,1,2,3 or cpu,cpu.")
+        if options.device != ModelOptions().device:
+            raise ConfigError("--devices says where the model runs: leave out --device.")
+        return LocalExecutor(devices=devices_named(self.devices, os.environ))
+
+    def _refuse_what_is_ignored(self, name: str) -> None:
+        given = {
+            "--devices": (LOCAL, self.devices),
+            "--address": (RAY, self.address),
+            "--gpus-per-worker": (RAY, self.gpus_per_worker),
+            "--replicas": (RAY, self.replicas),
+        }
+        for option, (owner, value) in given.items():
+            if value is not None and owner != name:
+                raise ConfigError(f"{option} is about --executor {owner}, not {name}.")

@@ -17,10 +17,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from vicabench import ending
-from vicabench.engine.executors.board import ATTEMPTS, Board
-from vicabench.engine.executors.job import Built, Reply, Task
-from vicabench.engine.executors.keeper import (
+from vicabench.engine.loop import InterruptedVideo, Overdue, failed
+from vicabench.engine.plan import ByVideo
+from vicabench.engine.timing import Timing, summed
+from vicabench.engine.workers.messages import Built, Reply, Task
+from vicabench.engine.workers.supervisor import (
+    ATTEMPTS,
     Answered,
+    Board,
     Event,
     GivenUp,
     Keeper,
@@ -28,10 +32,6 @@ from vicabench.engine.executors.keeper import (
     Ready,
     Seat,
 )
-from vicabench.engine.loop import InterruptedVideo, failed
-from vicabench.engine.patience import Overdue
-from vicabench.engine.plan import ByVideo
-from vicabench.engine.timing import Timing, summed
 from vicabench.errors import ConfigError
 from vicabench.results.predictions import Prediction
 

@@ -1,4 +1,4 @@
-"""`--executor local`: a worker process on this machine for every device."""
+"""Answers in the process of `vicabench run`, or in one worker process for every device."""
 
 from __future__ import annotations
 
@@ -10,20 +10,111 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, BufferedWriter
-from typing import Any, cast
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
 
-from vicabench.engine.children import ending, search_path
-from vicabench.engine.executors.crew import Crew
-from vicabench.engine.executors.job import Built, Job, Refused, Reply, Task, WorkerLostError
-from vicabench.engine.executors.keeper import Seat
+from vicabench.engine.decode import ending, search_path
+from vicabench.engine.loop import Overdue, Patience, answer_videos
+from vicabench.engine.plan import ByVideo
+from vicabench.engine.timing import Clock, Timing
+from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
+from vicabench.engine.workers.scheduler import Crew
+from vicabench.engine.workers.supervisor import Seat
 from vicabench.errors import ConfigError
+from vicabench.results.predictions import Prediction
+from vicabench.types import Adapter
 
-COMMAND = (sys.executable, "-P", "-m", "vicabench.engine.executors.worker")
+
+class Team(Protocol):
+    """Whoever answers a job's questions, ready to; `answer` is called once."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What `config.json` keeps of it, with every start."""
+
+    @property
+    def built(self) -> Built:
+        """What the adapter is like. Raises the kinds of UserError that adapters raise."""
+
+    def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
+        """Yield the predictions about one video after another, in any order of the videos.
+
+        A video that takes this process longer than the job allows is told by `overdue`; a worker
+        elsewhere is lost over it.
+        """
+
+    def timing(self) -> Timing | None:
+        """How the time was spent up to now; None if no video is done."""
+
+
+class Executor(Protocol):
+    """Gives a team for a job."""
+
+    def open(self, job: Job, warned: Callable[[str], None]) -> AbstractContextManager[Team]:
+        """A team, which ends with the block; `warned` is told what costs no answer."""
+
+
+class Here:
+    """Gives a team of one: the adapter in this process, which is built unless it is given."""
+
+    def __init__(self, adapter: Adapter | None = None) -> None:
+        self._adapter = adapter
+
+    def open(self, job: Job, warned: Callable[[str], None]) -> Alone:
+        """Build the adapter. Raises the kinds of UserError that adapters raise."""
+        return Alone(job, self._adapter or job.build(), warned)
+
+
+class Alone:
+    """The adapter of a job, in this process."""
+
+    def __init__(self, job: Job, adapter: Adapter, warned: Callable[[str], None]) -> None:
+        self._job, self._adapter, self._warned = job, adapter, warned
+        self._clock: Clock | None = None
+        self.built = Built.of(self._adapter)
+        self.record: Mapping[str, Any] = {}  # that is how runs are made unless something is said
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
+        """Yield the predictions about one video after another, in order."""
+        job = self._job
+        patience = Patience(seconds=job.answer_seconds, overdue=overdue)
+        self._clock = clock = job.clock(self._adapter, self._warned)
+        videos = answer_videos(
+            job.benchmark,
+            todo,
+            self._adapter,
+            job.decoding,
+            patience=patience,
+            clock=clock,
+            warned=self._warned,
+        )
+        with closing(videos):
+            for predictions in videos:
+                clock.count(predictions)
+                yield predictions
+
+    def timing(self) -> Timing | None:
+        """How the time was spent up to now."""
+        return self._clock.timing() if self._clock else None
+
+
+COMMAND = (sys.executable, "-P", "-m", "vicabench.engine.workers.worker")
 DEVICE = re.compile(r"cpu|mps|(?:cuda:)?\d+|cuda|(?:xpu|npu):\d+|(?:GPU|MIG)-.+")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LAST_WORDS = 50  # lines of a lost worker that errors.log keeps

@@ -16,10 +16,10 @@ from functools import partial
 from typing import Any
 
 from vicabench import ending
-from vicabench.engine.executors.answerer import Answerer
-from vicabench.engine.executors.crew import Crew
-from vicabench.engine.executors.job import Built, Job, Refused, Reply, Task, WorkerLostError
-from vicabench.engine.executors.keeper import Seat
+from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
+from vicabench.engine.workers.scheduler import Crew
+from vicabench.engine.workers.supervisor import Seat
+from vicabench.engine.workers.worker import Answerer
 from vicabench.errors import ConfigError
 
 INSTALL = 'pip install "vicabench[cluster]"'
