@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.reporting.cells import range_text
-from vicabench.reporting.files import FORMATS
-from vicabench.reporting.html import table_html
-from vicabench.reporting.terminal import show
+from vicabench.reporting.scores import FORMATS, show, table_html
+from vicabench.reporting.tables import range_text
 from vicabench.results.frames import flat, scores_frame
 from vicabench.results.run import Run, load_run, run_of_rows
 from vicabench.screen import as_text

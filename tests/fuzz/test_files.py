@@ -22,7 +22,7 @@ from vicabench.errors import UserError
 from vicabench.harnesses import importing, jsonl, lmms_eval, official, vlmevalkit
 from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
 from vicabench.harnesses.rows import Source
-from vicabench.reporting.files import FORMATS
+from vicabench.reporting.scores import FORMATS
 from vicabench.results.run import load_run
 from vicabench.results.store import digest_of
 from vicabench.types import AdapterContext, Benchmark

@@ -11,16 +11,17 @@ from vicabench.comparing import Compared, paired_runs, run_notes
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, find_published, is_vsi_bench
-from vicabench.reporting.cells import WHOLE
-from vicabench.reporting.changes import by_id, change_sheets
 from vicabench.reporting.comparison import (
     AnyComparison,
+    by_id,
+    change_sheets,
+    comparison_csv,
+    comparison_json,
     paired_sheet,
     subtracted_sheet,
     unpaired_sheet,
 )
-from vicabench.reporting.comparison_data import comparison_csv, comparison_json
-from vicabench.reporting.sheets import SHEET_FORMATS, Sheet, show_sheets
+from vicabench.reporting.tables import SHEET_FORMATS, WHOLE, Sheet, show_sheets
 from vicabench.results.run import Run, load_runs
 from vicabench.scoring.compare import Comparison, compare_published
 from vicabench.screen import console, echo

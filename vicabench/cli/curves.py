@@ -23,7 +23,7 @@ from vicabench.curves.series import expanded, grouped, named_series, placed
 from vicabench.errors import ConfigError, DataError, UserError
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
-from vicabench.reporting.cells import mean_text, range_text
+from vicabench.reporting.tables import mean_text, range_text
 from vicabench.results.run import Run, load_run
 from vicabench.results.store import CONFIG
 from vicabench.scoring.alike import check_alike

@@ -14,8 +14,7 @@ from vicabench.curves.series import expanded, named_series
 from vicabench.engine.plan import select
 from vicabench.errors import ConfigError
 from vicabench.progress import RunDisplay
-from vicabench.reporting.cells import TOO_FEW
-from vicabench.reporting.sheets import Sheet, show_sheets
+from vicabench.reporting.tables import TOO_FEW, Sheet, show_sheets
 from vicabench.results.run import Run, load_any
 from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of

@@ -14,9 +14,8 @@ from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import fitted, jpegs
 from vicabench.errors import DataError
 from vicabench.progress import building
-from vicabench.reporting.page.budget import room_per_video, usual_frames
 from vicabench.reporting.page.render import Page
-from vicabench.reporting.page.report import Report, Strip
+from vicabench.reporting.page.report import Report, Strip, room_per_video, usual_frames
 from vicabench.screen import console
 from vicabench.text import counted
 

@@ -34,7 +34,7 @@ from vicabench.judging.judge import (
 )
 from vicabench.judging.replies import ReplyCache
 from vicabench.reporting.judged import judged_csv, judged_record, judged_sheets
-from vicabench.reporting.sheets import markdown_sheets, show_sheets
+from vicabench.reporting.tables import markdown_sheets, show_sheets
 from vicabench.results.run import Run, load_any, load_runs
 from vicabench.results.store import provenance
 from vicabench.screen import console

@@ -9,8 +9,7 @@ from vicabench import files
 from vicabench.errors import ConfigError
 from vicabench.reference import Published, is_vsi_bench, published_rows
 from vicabench.reporting.disagreement import show_disagreement
-from vicabench.reporting.files import FORMATS
-from vicabench.reporting.terminal import show
+from vicabench.reporting.scores import FORMATS, show
 from vicabench.results.store import CONFIG, PREDICTIONS
 from vicabench.scoring.disagreement import Disagreement
 from vicabench.screen import console, echo

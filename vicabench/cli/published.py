@@ -12,7 +12,7 @@ from vicabench.errors import ConfigError
 
 if TYPE_CHECKING:
     from vicabench.reference import Published
-    from vicabench.reporting.sheets import Sheet
+    from vicabench.reporting.tables import Sheet
 
 Records = list[dict[str, Any]]
 
@@ -56,8 +56,7 @@ def command(
 
 def _scores(tasks: Sequence[str], model: str, source: str) -> tuple[Sheet, Records]:
     from vicabench.reference import matching, published_rows
-    from vicabench.reporting.published import scores_sheet
-    from vicabench.reporting.published_data import score_records
+    from vicabench.reporting.published import score_records, scores_sheet
 
     rows = [
         row
@@ -83,8 +82,7 @@ def _best_first(rows: Sequence[Published], tasks: Sequence[str]) -> list[Publish
 
 def _thinking(model: str, source: str) -> tuple[Sheet, Records]:
     from vicabench.reference import matching, thinking_curve
-    from vicabench.reporting.published import thinking_sheet
-    from vicabench.reporting.published_data import thinking_records
+    from vicabench.reporting.published import thinking_records, thinking_sheet
 
     points = [
         point
@@ -96,8 +94,7 @@ def _thinking(model: str, source: str) -> tuple[Sheet, Records]:
 
 def _curves(model: str, source: str) -> tuple[Sheet, Records]:
     from vicabench.reference import curves, matching
-    from vicabench.reporting.published import curves_sheet
-    from vicabench.reporting.published_data import curve_records
+    from vicabench.reporting.published import curve_records, curves_sheet
 
     found = [
         curve
@@ -110,8 +107,7 @@ def _curves(model: str, source: str) -> tuple[Sheet, Records]:
 
 def _zoo(model: str, _source: str) -> tuple[Sheet, Records]:
     from vicabench.reference import matching, model_zoo
-    from vicabench.reporting.published import zoo_sheet
-    from vicabench.reporting.published_data import zoo_records
+    from vicabench.reporting.published import zoo_records, zoo_sheet
 
     found = [one for one in model_zoo() if matching(model, f"{one.repo} {one.family} {one.series}")]
     return zoo_sheet(found), zoo_records(found)
@@ -119,8 +115,8 @@ def _zoo(model: str, _source: str) -> tuple[Sheet, Records]:
 
 def _print(sheet: Sheet, records: Records, table: str) -> None:
     from vicabench.cli.output import TERMINAL
-    from vicabench.reporting.published_data import records_csv, records_json
-    from vicabench.reporting.sheets import SHEET_FORMATS, show_sheets
+    from vicabench.reporting.published import records_csv, records_json
+    from vicabench.reporting.tables import SHEET_FORMATS, show_sheets
     from vicabench.screen import console, echo
 
     if table == TERMINAL:

@@ -16,7 +16,7 @@ from vicabench.comparing import differing, differing_questions
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.reporting.page.questions import collect
+from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.report_tables import TABLES
 from vicabench.results.run import Run, load_runs
@@ -81,8 +81,8 @@ def make_report(request: Request) -> None:
 
 def _give_page(request: Request, report: Report) -> None:
     from vicabench.cli.filmstrips import Wanted, filmstrips
-    from vicabench.reporting.page.drawings import gallery
     from vicabench.reporting.page.render import render_page
+    from vicabench.reporting.page.report import gallery
 
     shown = gallery(report)
     page = render_page(report.drawn(shown.drawings, shown.notes))

@@ -37,7 +37,7 @@ def command(
     from vicabench.errors import ConfigError
     from vicabench.harnesses.protocols import find_protocols
     from vicabench.reference import published_rows
-    from vicabench.reporting.files import table_json
+    from vicabench.reporting.scores import table_json
     from vicabench.results.run import load_runs
     from vicabench.scoring.disagreement import disagreement
 

@@ -1,21 +1,78 @@
-"""Comparisons as tables: is B better than A, where, and is it real."""
+"""Comparisons as tables: is B better than A, where, what changed, and all of it for machines."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from vicabench.reporting.cells import (
-    COLUMNS,
-    NONE,
-    OVERALL,
-    TOO_FEW,
-    cell_text,
-)
-from vicabench.reporting.sheets import Sheet, stacked
-from vicabench.scoring.compare import Comparison, Difference, UnpairedComparison
-from vicabench.text import counted
-from vicabench.types import Estimate, Scores
+from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, TOO_FEW, Sheet, cell_text, stacked
+from vicabench.scoring.compare import EXACT, FLIPS, Comparison, Difference, UnpairedComparison
+from vicabench.scoring.stats import RESAMPLES, SEED
+from vicabench.text import counted, csv_text
+from vicabench.types import TASK_OF_TYPE, Estimate, Grade, Question, Scores
+
+LONGEST = 80
+"""Characters of a question or of what was read that a table shows."""
+
+Grades = Mapping[str, Grade]
+
+
+def change_sheets(
+    comparison: Comparison,
+    questions: Mapping[str, Question],
+    grades_a: Grades,
+    grades_b: Grades,
+    *,
+    most: int,
+) -> list[Sheet]:
+    """The `most` questions that B fixed, and those that it broke, the largest changes first."""
+    changed = {"fixed": comparison.overall.fixed, "broken": comparison.overall.broke}
+    sheets = []
+    for word, ids in changed.items():
+        ordered = sorted(ids, key=lambda key: -abs(grades_b[key].score - grades_a[key].score))
+        rows = [_row(questions.get(k), grades_a[k], grades_b[k]) for k in ordered[:most]]
+        sheets.append(
+            Sheet(
+                title=f"{counted(len(ids), 'question')} {word} by {comparison.model_b} (B), "
+                f"against {comparison.model_a} (A); {len(rows)} of them, those that changed most:",
+                columns=("id\nvideo", "task", "question", "truth", "A read", "B read", "A", "B"),
+                rows=tuple(rows),
+                texts=6,
+            )
+        )
+    return sheets
+
+
+def _row(question: Question | None, a: Grade, b: Grade) -> tuple[str, ...]:
+    task = TASK_OF_TYPE[a.task].title
+    text, truth = (NONE, NONE) if question is None else (_asked(question), question.answer)
+    return (f"{a.id}\n{a.video}", task, text, truth, _read(a), _read(b), _score_of(a), _score_of(b))
+
+
+def _asked(question: Question) -> str:
+    return _short(" ".join([question.text, *question.options])) or NONE
+
+
+def _read(grade: Grade) -> str:
+    return f"({grade.outcome})" if grade.read is None else _short(grade.read)
+
+
+def _score_of(grade: Grade) -> str:
+    return f"{100 * grade.score:.0f}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def by_id(grades: Sequence[Grade]) -> dict[str, Grade]:
+    """The grades of a run by question."""
+    return {grade.id: grade for grade in grades}
+
 
 MICRO = "micro"
 ROWS = (*COLUMNS, (MICRO, "Micro"))
@@ -215,3 +272,142 @@ def _unpaired_notes(comparison: UnpairedComparison) -> list[str]:
         missing = ", ".join(scores.missing)
         notes.append(f"{scores.model}: no questions of {missing}, so no average to compare.")
     return notes
+
+
+PARTS = ("", "_low", "_high")
+CSV_COLUMNS = (
+    *("kind", "reference", "model", "protocol", "score", "questions", "videos", "unanswered"),
+    *(f"reference_score{part}" for part in PARTS),
+    *(f"model_score{part}" for part in PARTS),
+    *(f"difference{part}" for part in PARTS),
+    *("p", "p_holm", "fixed", "broke"),
+)
+Record = dict[str, Any]
+
+
+def comparison_csv(comparisons: Sequence[AnyComparison]) -> str:
+    """One row for every difference of every comparison; empty where there is no figure."""
+    rows = [row for comparison in comparisons for row in _rows(comparison)]
+    return csv_text(CSV_COLUMNS, rows).rstrip("\n")
+
+
+def comparison_json(
+    comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison]
+) -> str:
+    """Every comparison with its intervals, p-values, and the ids of fixed and broken questions.
+
+    An interval that does not exist is null. `subtracted` holds the comparisons of the runs with
+    the blind or chance row, in the same form.
+    """
+    content = {
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
+        "permutation": {"flips": FLIPS, "exact_up_to_videos": EXACT, "unit": "video"},
+        "correction": "Holm over the tasks of a comparison; not over overall, micro or comparisons",
+        "comparisons": [_record(comparison) for comparison in comparisons],
+        "subtracted": [_record(comparison) for comparison in subtracted],
+    }
+    return json.dumps(content, indent=2)
+
+
+def _rows(comparison: AnyComparison) -> Iterator[Record]:
+    if isinstance(comparison, UnpairedComparison):
+        yield from _unpaired_rows(comparison)
+        return
+    names = {"reference": comparison.model_a, "model": comparison.model_b}
+    head = {"kind": "paired", **names, "protocol": comparison.protocol}
+    for name, _, found in rows_of(comparison):
+        scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
+        yield {
+            **head,
+            "score": name,
+            **_cells("reference_score", scores[0]),
+            **_cells("model_score", scores[1]),
+            **_cells("difference", found.estimate),
+            **_sizes(found.estimate),
+            "p": f"{found.p:.4f}",
+            "p_holm": "" if found.p_holm is None else f"{found.p_holm:.4f}",
+            "fixed": len(found.fixed),
+            "broke": len(found.broke),
+        }
+
+
+def _unpaired_rows(comparison: UnpairedComparison) -> Iterator[Record]:
+    row, scores = comparison.published, comparison.scores
+    head = {"kind": "unpaired", "reference": row.label, "model": scores.model}
+    gaps = {OVERALL: comparison.overall, **comparison.tasks}
+    for name, gap in gaps.items():
+        if gap is not None:
+            yield {
+                **head,
+                "protocol": scores.protocol,
+                "score": name,
+                "reference_score": row.overall if name == OVERALL else row.tasks[name],
+                **_cells("model_score", estimate_in(scores, name)),
+                **_cells("difference", gap),
+                **_sizes(gap),
+            }
+
+
+def _cells(name: str, estimate: Estimate | None) -> Record:
+    if estimate is None:
+        return {}
+    values = (estimate.mean, estimate.low, estimate.high)
+    texts = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
+    return dict(zip((name + part for part in PARTS), texts, strict=True))
+
+
+def _sizes(estimate: Estimate) -> Record:
+    return {
+        "questions": estimate.count,
+        "videos": estimate.clusters,
+        "unanswered": estimate.failed,
+    }
+
+
+def _record(comparison: AnyComparison) -> Record:
+    if isinstance(comparison, UnpairedComparison):
+        return {
+            "kind": "unpaired",
+            "model": comparison.scores.model,
+            "protocol": comparison.scores.protocol,
+            "published": asdict(comparison.published),
+            "notes": list(comparison.notes),
+            "differences": {
+                name: _no_nan(asdict(gap))
+                for name, gap in {OVERALL: comparison.overall, **comparison.tasks}.items()
+                if gap is not None
+            },
+        }
+    return {
+        "kind": "paired",
+        "reference": comparison.model_a,
+        "model": comparison.model_b,
+        "protocol": comparison.protocol,
+        "shared": comparison.shared,
+        "only_reference": comparison.only_a,
+        "only_model": comparison.only_b,
+        "notes": list(comparison.notes),
+        "differences": {
+            name: _difference(comparison, name, found) for name, _, found in rows_of(comparison)
+        },
+    }
+
+
+def _difference(comparison: Comparison, name: str, found: Difference) -> Record:
+    scores = {"reference": comparison.scores_a, "model": comparison.scores_b}
+    sides = {side: estimate_in(row, name) for side, row in scores.items()}
+    return {
+        **{side: _no_nan(asdict(e)) for side, e in sides.items() if e is not None},
+        "difference": _no_nan(asdict(found.estimate)),
+        "p": found.p,
+        "p_holm": found.p_holm,
+        "fixed": list(found.fixed),
+        "broke": list(found.broke),
+    }
+
+
+def _no_nan(values: Mapping[str, Any]) -> Record:
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in values.items()
+    }

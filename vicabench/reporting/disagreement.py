@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
-from vicabench.reporting.cells import COLUMNS, NONE, OVERALL, estimate_of
 from vicabench.reporting.comparison import difference_text
-from vicabench.reporting.sheets import guarded
+from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, estimate_of, guarded
 from vicabench.scoring.disagreement import Difference, Disagreement, Example
 from vicabench.text import printable
 

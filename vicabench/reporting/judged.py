@@ -10,8 +10,7 @@ from typing import Any
 
 from vicabench.curves.measure import signed
 from vicabench.judging.judge import COLUMNS, HIGHEST, LONGEST, LOWEST, Judged, Mean, changes
-from vicabench.reporting.cells import NONE, TOO_FEW
-from vicabench.reporting.sheets import Sheet
+from vicabench.reporting.tables import NONE, TOO_FEW, Sheet
 from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.text import csv_text
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from vicabench.reporting.cells import cell_text
 from vicabench.reporting.comparison import paired_sheet
-from vicabench.reporting.files import latex, markdown
 from vicabench.reporting.page.report import Report
-from vicabench.reporting.sheets import Sheet, latex_sheets, markdown_sheets
+from vicabench.reporting.scores import latex, markdown
+from vicabench.reporting.tables import Sheet, cell_text, latex_sheets, markdown_sheets
 from vicabench.results.run import Run
 from vicabench.text import printable
 from vicabench.types import OUTCOMES

@@ -20,16 +20,12 @@
 `svg(figure)` gives an element to embed in a page. The same input gives the same bytes.
 """
 
-from vicabench.reporting.figures.bars import averages, tasks
+from vicabench.reporting.figures.bars import averages, by_dataset, by_room_size, tasks
 from vicabench.reporting.figures.curves import curve, curve_tasks
-from vicabench.reporting.figures.errors import errors
-from vicabench.reporting.figures.forest import differences
-from vicabench.reporting.figures.groups import by_dataset, by_room_size
-from vicabench.reporting.figures.judged import descriptions
-from vicabench.reporting.figures.letters import letters
+from vicabench.reporting.figures.differences import differences, radar
+from vicabench.reporting.figures.errors import errors, letters
 from vicabench.reporting.figures.output import save, svg
-from vicabench.reporting.figures.radar import radar
-from vicabench.reporting.figures.thinking import adoption
+from vicabench.reporting.figures.thinking import adoption, descriptions
 
 __all__ = [
     "adoption",

@@ -1,16 +1,10 @@
-"""One look for every figure: for a paper's column, colour-blind readers and grey printers.
-
-Models differ in colour, in lightness, and in line, marker or hatching, so that no two are told
-apart by hue alone. The first three colours are Paul Tol's high-contrast scheme
-(https://sronpersonalpages.nl/~pault/), which keeps its order when it is printed in grey.
-Text stays text in SVG and PDF. Nothing here touches pyplot or the global settings.
-"""
+"""One look for every figure: for a paper, colour-blind readers and grey printers."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,11 +12,17 @@ from functools import wraps
 from typing import Any, ParamSpec, cast
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
 
-from vicabench.text import printable
+from vicabench.scoring.stats import FEWEST_VIDEOS, Floats
+from vicabench.text import counted, printable
+from vicabench.types import Scores
 
 P = ParamSpec("P")
 COLUMN, PAGE = 3.3, 7.0
@@ -181,3 +181,59 @@ def shortened(name: str, length: int = 34) -> str:
     """A name that fits beside an axis: its end is kept, which tells checkpoints apart."""
     clean = printable(name).replace("\n", " ")
     return clean if len(clean) <= length else "…" + clean[-(length - 1) :]
+
+
+HOW = f"95%, bootstrap over videos, none of fewer than {FEWEST_VIDEOS}"
+INTERVALS, BANDS = f"Intervals: {HOW}.", f"Bands: {HOW}."
+
+
+def basis(scores: Sequence[Scores]) -> str:
+    """`n = 5,130 questions in 288 videos; protocol official.`, as ranges where runs differ."""
+    asked = spread((row.overall.count for row in scores), "question")
+    videos = spread((row.overall.clusters for row in scores), "video")
+    protocols = ", ".join(dict.fromkeys(row.protocol for row in scores))
+    text = f"n = {asked} in {videos}; protocol {protocols}."
+    failed = [row.overall.failed for row in scores]
+    return text + (f" {spread(failed)} unanswered, counted as wrong." if any(failed) else "")
+
+
+def spread(counts: Iterable[int], noun: str | None = None) -> str:
+    """`5,130`, or `1,204–5,130` where the counts differ, with the noun that they count."""
+    found = sorted(set(counts))
+    most = f"{found[-1]:,}" if noun is None else counted(found[-1], noun)
+    return most if len(found) == 1 else f"{found[0]:,}–{most}"
+
+
+def whiskers(
+    axes: Axes,
+    at: ArrayLike,
+    means: ArrayLike,
+    bounds: tuple[ArrayLike, ArrayLike],
+    *,
+    across: bool = False,
+    **line: Any,
+) -> None:
+    """Draw from each lower to each upper bound, `across` to the right instead of upwards.
+
+    Where there is no interval (NaN) nothing is drawn.
+    """
+    arms_2N = arms(means, *bounds)
+    if across:
+        drawn = axes.errorbar(means, at, xerr=arms_2N, fmt="none", color=INK, **line)
+    else:
+        drawn = axes.errorbar(at, means, yerr=arms_2N, fmt="none", color=INK, **line)
+    _, caps, lines = drawn.lines
+    for cap in caps:
+        cap.set_zorder(lines[0].get_zorder() - 0.1)  # its rim must not part it from its line
+    for part in (*caps, *lines):
+        part.set_path_effects([withStroke(linewidth=line["lw"] + 0.9, foreground="white")])
+
+
+def arms(means: ArrayLike, lows: ArrayLike, highs: ArrayLike) -> Floats:
+    """How far intervals reach below and above their means: [2, N].
+
+    NaN stays NaN: a whisker of no length would look like certainty.
+    """
+    mean_N, low_N, high_N = (np.atleast_1d(v).astype(np.float64) for v in (means, lows, highs))
+    # A percentile interval need not hold the mean; matplotlib wants no negative arms.
+    return np.maximum(0.0, np.stack([mean_N - low_N, high_N - mean_N]))

@@ -1,24 +1,76 @@
-"""From a report to the page."""
+"""From a report to the page, with its style, its scripts and the policy that admits them."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vicabench.reporting.cells import COLUMNS, WITH_VALID, notes_on
-from vicabench.reporting.page import assets, tables
-from vicabench.reporting.page.blocks import data_blocks, frame_block
-from vicabench.reporting.page.colours import rules
-from vicabench.reporting.page.questions import Asked, collect
-from vicabench.reporting.page.replies import fitting_limit
+from vicabench.reporting.page import tables
+from vicabench.reporting.page.explorer import (
+    Asked,
+    collect,
+    data_blocks,
+    fitting_limit,
+    frame_block,
+    visible,
+)
 from vicabench.reporting.page.report import Report, Strip
-from vicabench.reporting.page.svg import inline_svg
-from vicabench.reporting.page.visible import visible
+from vicabench.reporting.page.svg import inline_svg, rules
+from vicabench.reporting.tables import COLUMNS, WITH_VALID, notes_on
 from vicabench.types import OUTCOMES, TASKS
+
+CSS = ("base", "page", "explorer", "print")
+JS = ("dom", "data", "filter", "address", "list", "frames", "answers", "question", "explorer",
+      "keys", "main")  # fmt: skip
+THEME = ("theme",)
+
+
+def style_sheet(figures: str = "") -> Markup:
+    """All style sheets, and the colours of the figures."""
+    return _joined("css", CSS) + Markup(figures)  # noqa: S704  (made from hexadecimal digits)
+
+
+def theme_script() -> Markup:
+    """What has to run before the first paint."""
+    return _joined("js", THEME)
+
+
+def main_script() -> Markup:
+    """All other scripts, in a scope of their own."""
+    return Markup('"use strict";\n(() => {{\n{}}})();\n').format(_joined("js", JS))
+
+
+def policy(styles: tuple[str, ...], scripts: tuple[str, ...]) -> str:
+    """A content security policy under which only these run, and nothing is ever fetched."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src {_hashes(styles)}",
+            f"script-src {_hashes(scripts)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hashes(texts: tuple[str, ...]) -> str:
+    digests = (hashlib.sha256(text.encode()).digest() for text in texts)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+
+
+def _joined(kind: str, names: tuple[str, ...]) -> Markup:
+    folder = resources.files(__package__).joinpath(kind)
+    files = [folder.joinpath(f"{name}.{kind}") for name in names]
+    return Markup("\n".join(file.read_text(encoding="utf-8") for file in files))  # noqa: S704
+
 
 FRAMES = Markup("<!-- frames -->")
 
@@ -47,10 +99,10 @@ def render_page(report: Report) -> Page:
     limit = fitting_limit(report.runs)
     figures = [(inline_svg(drawing.svg), drawing) for drawing in report.drawings]
     colours = set().union(*(figure.colours for figure, _ in figures))
-    style, theme, script = assets.style(rules(colours)), assets.theme_script(), assets.main_script()
+    style, theme, script = style_sheet(rules(colours)), theme_script(), main_script()
     html = _environment().get_template("page.html").render(
         report=report,
-        policy=assets.policy((style,), (theme, script)),
+        policy=policy((style,), (theme, script)),
         style=style,
         theme=theme,
         script=script,

@@ -1,14 +1,47 @@
-"""What a report is about: the runs, how they are graded, and what stands beside the tables."""
+"""What a report is about: its runs, its frames, and the figures they have something to show in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from matplotlib.figure import Figure
+
+from vicabench.errors import DataError, UserError
 from vicabench.harnesses.protocols import Protocol
+from vicabench.reporting.figures.bars import ROOM, averages, by_dataset, by_room_size, tasks
+from vicabench.reporting.figures.differences import differences, radar
+from vicabench.reporting.figures.errors import errors, letters
+from vicabench.reporting.figures.output import svg
 from vicabench.results.run import Run
+from vicabench.scoring.alike import check_alike
 from vicabench.scoring.compare import Comparison
-from vicabench.types import Scores
+from vicabench.types import CHOICE, NUMERIC, TASK_OF_TYPE, Scores
+
+MOST = 60_000_000
+"""Bytes of a page with all its frames: what a browser opens and a mail server may still take."""
+
+USUAL = 8
+"""Frames of a video where there is room for them."""
+
+FRAME = 5_500
+"""Bytes of a frame that is to be looked at: 240 by 180 pixels, as measured on rooms."""
+
+OUTSIDE = 600
+"""Bytes around the frames of a video: their element, times and size."""
+
+
+def room_per_video(page: int, videos: int, most: int = MOST) -> int:
+    """Bytes of JPEGs that each video may have, beside a page of so many bytes; 0 for none.
+
+    Base64 makes four bytes of three.
+    """
+    return max(0, ((most - page) // max(1, videos) - OUTSIDE) * 3 // 4)
+
+
+def usual_frames(room: int) -> int:
+    """How many frames of a video fit into this room and still show something."""
+    return min(USUAL, room // FRAME)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +98,59 @@ class Report:
     def benchmarks(self) -> list[str]:
         """The benchmarks that the runs name, each once; empty if none does."""
         return list(dict.fromkeys(run.benchmark for run in self.runs if run.benchmark))
+
+
+FEW = 6
+"""More runs than this cannot be told apart side by side: they get the averages alone."""
+
+Draw = Callable[[], Figure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """The figures of a report, and what is to be said of those that are left out."""
+
+    drawings: list[Drawing]
+    notes: list[str]
+
+
+def gallery(report: Report) -> Gallery:
+    """The averages always; the rest for up to `FEW` runs, where there is something to draw."""
+    found = Gallery(drawings=[], notes=[])
+    try:
+        check_alike(report.runs, advice="Report them one by one.")
+    except UserError as error:
+        found.notes.append(f"The figures, which show runs side by side, are left out: {error}")
+        return found
+    if len(report.runs) > FEW:
+        found.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
+    for draw, wide in _figures(report, report.protocols[0]):
+        try:
+            figure = draw()
+        except DataError as error:
+            found.notes.append(f"A figure is left out: {error}")
+            continue
+        found.drawings.append(Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide))
+    return found
+
+
+def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Draw, bool]]:
+    """What draws each figure, and whether it is a wide one."""
+    if len(report.runs) > FEW:
+        yield lambda: averages(report.scores), False
+        return
+    yield lambda: tasks(report.scores), True
+    if report.comparisons:
+        yield lambda: differences(report.comparisons), False
+    yield lambda: radar(report.scores), False
+    replied = [run for run in report.runs if run.predictions]
+    questions = [p.question for run in replied for p in run.predictions]
+    kinds = {TASK_OF_TYPE[question.task].kind for question in questions}
+    if NUMERIC in kinds:
+        yield lambda: errors(replied, protocol), False
+    if CHOICE in kinds:
+        yield lambda: letters(replied, protocol), False
+    if len({q.video.partition("/")[0] for q in questions if "/" in q.video}) > 1:
+        yield lambda: by_dataset(replied, protocol), False
+    if any(question.task == ROOM for question in questions):
+        yield lambda: by_room_size(replied, protocol), False

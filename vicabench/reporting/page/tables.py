@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vicabench.harnesses.protocols import Protocol
-from vicabench.reporting.cells import (
+from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
+from vicabench.reporting.tables import (
     COLUMNS,
     NONE,
     OVERALL,
@@ -19,7 +20,6 @@ from vicabench.reporting.cells import (
     range_text,
     sizes,
 )
-from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
 from vicabench.results.run import Run
 from vicabench.scoring.compare import Comparison, Difference
 from vicabench.scoring.disagreement import disagreement

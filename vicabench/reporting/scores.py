@@ -1,4 +1,4 @@
-"""The table for a paper, a README or a spreadsheet: Markdown, LaTeX, CSV and JSON."""
+"""The table of scores: terminal, notebook, Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -6,30 +6,127 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
 from tabulate import tabulate
 
 from vicabench.reference import Published
-from vicabench.reporting.cells import (
+from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
+from vicabench.reporting.tables import (
+    COLUMNS,
     NONE,
     OVERALL,
     WITH_VALID,
     Columns,
+    Sheet,
     cell_text,
     columns_of,
     estimate_of,
+    guarded,
+    known_to_latex,
     labels_of,
+    markdown_text,
+    mean_text,
     notes_on,
+    one_line,
     printed_text,
+    range_text,
     sizes,
 )
-from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
-from vicabench.reporting.sheets import guarded, known_to_latex, markdown_text, one_line
 from vicabench.scoring.disagreement import Difference, Disagreement
 from vicabench.scoring.stats import RESAMPLES, SEED
-from vicabench.text import csv_text
+from vicabench.text import csv_text, printable
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
+
+
+def show(console: Console, rows: Sequence[Scores], published: Sequence[Published]) -> None:
+    """Print the runs, and published rows under them, with the notes that belong to them.
+
+    Methods down and tasks across as in the papers; the other way round where the console is too
+    narrow for that.
+    """
+    table = _paper_layout(rows, published)
+    unbounded = console.options.update(max_width=10_000)
+    if Measurement.get(console, unbounded, table).maximum > console.width:
+        console.print(_narrow_layout(rows))
+        if published:
+            console.print(_narrow_published(published))
+    else:
+        console.print(table)
+    for note in notes_on(rows, published):
+        console.print(Text(note, style="dim"))
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+
+
+def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Table:
+    table = _table()
+    table.add_column("", no_wrap=True)
+    columns = columns_of(rows)
+    for column, title in columns:
+        style = "bold" if column == OVERALL else ""
+        table.add_column(title, justify="right", style=style, no_wrap=True)
+    for position, (label, row) in enumerate(zip(labels_of(rows, "\n"), rows, strict=True)):
+        table.add_row(Text(label), *[_cell(row, column, "\n") for column, _ in columns])
+        below = sizes(row, columns)
+        if row is rows[-1] or sizes(rows[position + 1], columns) != below:
+            for name, numbers in zip(("questions", "videos"), below, strict=True):
+                table.add_row(_dim(name), *[_dim(number) for number in numbers])
+    if published:
+        table.add_section()
+    for other in published:
+        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in columns])
+    return table
+
+
+def _narrow_layout(rows: Sequence[Scores]) -> Table:
+    table = _table()
+    table.add_column("", no_wrap=True)
+    columns = columns_of(rows)
+    for label in labels_of(rows):
+        table.add_column(Text(label), justify="right", overflow="fold")
+        table.add_column(_dim("n"), justify="right", overflow="fold")
+    for place, (column, title) in enumerate(columns):
+        cells = []
+        for row in rows:
+            cells += [
+                _cell(row, column, " "),
+                _dim("/".join(part[place] for part in sizes(row, columns))),
+            ]
+        table.add_row(title, *cells)
+    return table
+
+
+def _narrow_published(published: Sequence[Published]) -> Table:
+    """Means alone are short enough to stay in the papers' layout, under titles of two lines."""
+    table = _table()
+    table.add_column("published", overflow="fold")
+    for _, title in COLUMNS:
+        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
+    for other in published:
+        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in COLUMNS])
+    return table
+
+
+def _cell(row: Scores, column: str, between: str) -> Text:
+    estimate = estimate_of(row, column)
+    if estimate is None:
+        return _dim(NONE)
+    interval = range_text(estimate)
+    return Text(mean_text(estimate)).append(between + interval, style="not bold dim")
+
+
+def _dim(text: str) -> Text:
+    return Text(text, style="not bold dim")
+
 
 Rows = Sequence[Scores]
 MICRO = "micro"
@@ -160,3 +257,44 @@ def _no_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_no_nan(member) for member in value]
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def table_html(rows: Sequence[Scores]) -> str:
+    """Runs down and tasks across, intervals and numbers of questions under the means."""
+    columns = columns_of(rows)
+    head = "".join(f"<th style='text-align:right'>{_text(title)}</th>" for _, title in columns)
+    body = "".join(
+        f"<tr><td style='text-align:left'>{_text(label)}</td>"
+        + "".join(_html_cell(row, column) for column, _ in columns)
+        + "</tr>"
+        for label, row in zip(labels_of(rows), rows, strict=True)
+    )
+    notes = "".join(f"<div><small>{_text(note)}</small></div>" for note in notes_on(rows, ()))
+    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def sheet_html(sheet: Sheet) -> str:
+    """A sheet with its title and notes."""
+    head = "".join(f"<th>{_text(column)}</th>" for column in sheet.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_lines(cell)}</td>" for cell in row) + "</tr>" for row in sheet.rows
+    )
+    notes = "".join(f"<div><small>{_text(note)}</small></div>" for note in sheet.notes)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<strong>{_text(sheet.title)}</strong>{table}{notes}"
+
+
+def _lines(text: str) -> str:
+    return "<br>".join(_text(line) for line in text.split("\n"))
+
+
+def _html_cell(row: Scores, column: str) -> str:
+    found = estimate_of(row, column)
+    if found is None:
+        return f"<td>{NONE}</td>"
+    below = f"<br><small>{_text(range_text(found))}<br>n = {found.count:,}</small>"
+    return f"<td style='text-align:right'>{_text(mean_text(found))}{below}</td>"
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))

@@ -1,0 +1,306 @@
+"""What the page lets a reader explore: questions and replies, as data for its script."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from vicabench.errors import DataError
+from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.reading.thoughts import reasoned
+from vicabench.reporting.page.report import Report, Strip
+from vicabench.results.run import Run
+from vicabench.scoring.compare import same_truth
+from vicabench.text import counted
+from vicabench.types import OUTCOMES, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Answer, Question
+
+# Control characters but tab and newline; marks that turn the reading direction or take no room;
+# separators that break lines of their own; halves of surrogate pairs, noncharacters.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with characters that cannot be seen written as `⟨U+202E⟩`.
+
+    Without it a reply could turn around the words beside it, or hide some of its own. A carriage
+    return before a newline is dropped, as line ends of another system.
+    """
+    return UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+
+
+UNKNOWN = "This question is planned, but was not asked yet."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The questions in the order of the runs, and the place of each by its id."""
+
+    questions: tuple[Question, ...]
+    places: dict[str, int]
+
+    @property
+    def videos(self) -> list[str]:
+        """The videos in order of first appearance."""
+        return list(dict.fromkeys(question.video for question in self.questions))
+
+
+def collect(runs: Sequence[Run]) -> Asked:
+    """The union of the runs' questions; DataError if one id stands for two questions."""
+    found: dict[str, tuple[Question, Run]] = {}
+    for run in runs:
+        for question in (prediction.question for prediction in run.predictions):
+            there, first = found.setdefault(question.id, (question, run))
+            _check_same(there, question, first, run)
+            if not there.text and question.text:  # another harness may leave the words out
+                found[question.id] = question, run
+    for run in runs:
+        for question in _planned_questions(run):
+            there, first = found.setdefault(question.id, (question, run))
+            if (there.video, there.task) != (question.video, question.task):
+                raise _differ(question, first, run)
+    questions = tuple(question for question, _ in found.values())
+    return Asked(questions=questions, places={q.id: place for place, q in enumerate(questions)})
+
+
+def columns(asked: Asked) -> dict[str, Any]:
+    """The questions as the columns that the page's script reads."""
+    kinds = {kind: place for place, kind in enumerate(QUESTION_TYPES)}
+    videos = {video: place for place, video in enumerate(asked.videos)}
+    tasks = [task.name for task in TASKS]
+    return {
+        "tasks": [
+            {"name": t.name, "title": t.title, "unit": t.unit, "numeric": bool(t.unit)}
+            for t in TASKS
+        ],
+        "kinds": [
+            {"name": kind, "task": tasks.index(TASK_OF_TYPE[kind].name)} for kind in QUESTION_TYPES
+        ],
+        "videos": list(videos),
+        "id": [q.id for q in asked.questions],
+        "video": [videos[q.video] for q in asked.questions],
+        "kind": [kinds[q.task] for q in asked.questions],
+        "text": [q.text or UNKNOWN for q in asked.questions],
+        "truth": [q.answer for q in asked.questions],
+        "options": [list(q.options) or None for q in asked.questions],
+    }
+
+
+def _planned_questions(run: Run) -> list[Question]:
+    return [
+        Question(id=key, video=video, task=task, text="", answer="")
+        for video, asked in run.planned.items()
+        for key, task in asked.items()
+    ]
+
+
+def _check_same(one: Question, other: Question, first: Run, second: Run) -> None:
+    if (one.video, one.task) != (other.video, other.task) or not same_truth(one, other):
+        raise _differ(other, first, second)
+
+
+def _differ(question: Question, first: Run, second: Run) -> DataError:
+    return DataError(
+        f"Question {question.id} of {second.path} is not the one of that id in {first.path}: "
+        "video, type or ground truth differ. Report runs of different benchmarks one by one."
+    )
+
+
+LIMITS = (8_000, 4_000, 2_000, 1_000, 500, 250)
+TEXT = 20_000_000
+"""Bytes of replies that a page may carry; the largest of `LIMITS` that keeps to it counts."""
+
+NEVER = "not answered yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A reply cut into what is folded away and what is shown."""
+
+    thoughts: str | None
+    text: str
+
+
+def split(answer: Answer) -> Shown:
+    """The thoughts of a reply, from its `parts` or by its tags, and the rest.
+
+    Thoughts that no answer follows stay in the text, which shows where the reply broke off.
+    """
+    text = answer.response or ""
+    if answer.parts and "thoughts" in answer.parts:
+        return Shown(thoughts=answer.parts["thoughts"], text=text)
+    cut = reasoned(text)
+    if cut.thoughts is not None and cut.closed:
+        return Shown(thoughts=cut.thoughts, text=cut.rest)
+    return Shown(thoughts=None, text=text)
+
+
+def fitting_limit(runs: Sequence[Run], room: int = TEXT) -> int:
+    """The most characters of a reply, and of its thoughts, that fit the page."""
+    sizes = [(len(text), _bytes(text)) for run in runs for text in _texts(run)]
+    for limit in LIMITS:
+        if sum(size * min(1.0, limit / (length or 1)) for length, size in sizes) <= room:
+            return limit
+    return LIMITS[-1]
+
+
+def shorten(text: str, limit: int) -> str:
+    """The beginning and the end of a text that is longer than the limit."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    left_out = f"{counted(len(text) - 2 * half, 'character')} left out"
+    return f"{text[:half]}\n[… {left_out} …]\n{text[-half:]}"
+
+
+def reply_columns(run: Run, asked: Asked, limit: int) -> dict[str, Any]:
+    """Replies, errors and thoughts by question; `cut` has the full length where it was cut."""
+    size = len(asked.questions)
+    found: dict[str, Any] = {
+        "reply": [None] * size,
+        "error": [None] * size,
+        "length": [0] * size,
+        "thoughts": {},
+        "cut": {},
+        "facts": {},
+    }
+    for _, key in _planned(run):
+        found["error"][asked.places[key]] = NEVER
+    for prediction in run.predictions:
+        _add(found, asked.places[prediction.question.id], prediction.answer, limit)
+    return found
+
+
+def graded_columns(run: Run, asked: Asked, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
+    """For each protocol the score, what was read and the outcome; None: not in this run."""
+    return [_graded(run, asked, protocol) for protocol in protocols]
+
+
+def _graded(run: Run, asked: Asked, protocol: Protocol) -> dict[str, Any]:
+    size = len(asked.questions)
+    scores: list[float | None] = [None] * size
+    read: list[str | None] = [None] * size
+    outcomes: list[int | None] = [None] * size
+    for grade in run.grades(protocol):
+        place = asked.places[grade.id]
+        scores[place] = int(grade.score) if grade.score in (0, 1) else round(grade.score, 4)
+        read[place] = None if grade.read is None else visible(grade.read.removesuffix(".0"))
+        outcomes[place] = OUTCOMES.index(grade.outcome)
+    return {"score": scores, "read": read, "outcome": outcomes}
+
+
+def _add(found: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
+    shown = split(answer)
+    whole = len(answer.response or "") + len((answer.parts or {}).get("thoughts", ""))
+    found["error"][place] = None if answer.error is None else visible(shorten(answer.error, limit))
+    found["reply"][place] = visible(shorten(shown.text, limit))
+    found["length"][place] = whole
+    if shown.thoughts is not None:
+        found["thoughts"][place] = visible(shorten(shown.thoughts, limit))
+    if max(len(shown.text), len(shown.thoughts or "")) > limit:
+        found["cut"][place] = whole
+    stop = None if answer.stop is None else visible(answer.stop)
+    facts = [stop, _finite(answer.new_tokens), _finite(answer.seconds)]
+    if facts != [None] * len(facts):
+        found["facts"][place] = facts
+
+
+def _finite(value: float | None) -> float | None:
+    """NaN and infinity, which JSON does not have, say as little as nothing."""
+    return None if value is None or not math.isfinite(value) else value
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
+def _planned(run: Run) -> Iterator[tuple[str, str]]:
+    yield from ((video, key) for video, asked in run.planned.items() for key in asked)
+
+
+def _texts(run: Run) -> Iterator[str]:
+    for prediction in run.predictions:
+        shown = split(prediction.answer)
+        yield shown.text
+        yield shown.thoughts or ""
+
+
+# In a script element only these could end it or begin a comment, and the last two end a line of
+# script; JSON has all of them in strings alone.
+ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The content of one data element: escaped JSON."""
+
+    id: str
+    json: Markup
+
+    @property
+    def element(self) -> Markup:
+        """The element; its id is one of ours."""
+        start = Markup('<script type="application/json" id="{}">').format(self.id)
+        return start + self.json + Markup("</script>")
+
+
+def as_block(name: str, value: Any) -> Block:
+    """The value as JSON that cannot leave its element, whatever texts it holds."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for character, escape in ESCAPES.items():
+        text = text.replace(character, escape)
+    return Block(id=name, json=Markup(text))  # noqa: S704  (escaped just now)
+
+
+def data_blocks(report: Report, asked: Asked, limit: int) -> Iterator[Block]:
+    """What the list and its filters need: small, and parsed when the page opens."""
+    yield as_block(
+        "questions",
+        {
+            **_seen(columns(asked)),
+            "runs": [visible(run.name) for run in report.runs],
+            "protocols": [protocol.name for protocol in report.protocols],
+            "outcomes": list(OUTCOMES),
+            "base": report.base,
+        },
+    )
+    for place, run in enumerate(report.runs):
+        yield as_block(f"grades-{place}", graded_columns(run, asked, report.protocols))
+    for place, run in enumerate(report.runs):
+        yield as_block(f"replies-{place}", reply_columns(run, asked, limit))
+
+
+def frame_block(place: int, strip: Strip) -> Block:
+    """The frames of the video in this place, once, whatever is asked about it."""
+    return as_block(f"frames-{place}", _frames(strip))
+
+
+def _frames(strip: Strip) -> dict[str, Any]:
+    if strip.error is not None:
+        return {"error": visible(strip.error)}
+    return {
+        "images": [base64.b64encode(jpeg).decode("ascii") for jpeg in strip.jpegs],
+        "seconds": [round(second, 2) for second in strip.seconds],
+        "width": strip.width,
+        "height": strip.height,
+    }
+
+
+def _seen(value: Any) -> Any:
+    """The value with every text in it made visible."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_seen(member) for member in value]
+    if isinstance(value, dict):
+        return {name: _seen(member) for name, member in value.items()}
+    return value
