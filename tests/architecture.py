@@ -32,24 +32,20 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.__main__": {"vicabench.cli"},
     "vicabench.adapters": {
         "vica",
-        "vicabench.agreement",
         "vicabench.errors",
         "vicabench.harnesses",
         "vicabench.options",
         "vicabench.results",
         "vicabench.runtime",
         "vicabench.scoring",
-        "vicabench.text",
         "vicabench.types",
         "vicabench.zoo",
     },
-    "vicabench.agreement": set(),
     "vicabench.benchmarks": {
         "vicabench.errors",
         "vicabench.files",
         "vicabench.results",
         "vicabench.rooms",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.cli": {"vica", "vicabench"},
@@ -60,7 +56,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.reporting",
         "vicabench.results",
         "vicabench.scoring",
-        "vicabench.text",
     },
     "vicabench.curves": {
         "vicabench.errors",
@@ -68,7 +63,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.reference",
         "vicabench.results",
         "vicabench.scoring",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.doctor": {
@@ -83,7 +77,6 @@ ARROWS: dict[str, set[str]] = {
         "vica.video",
         "vicabench",
         "vicabench.adapters",
-        "vicabench.agreement",
         "vicabench.benchmarks",
         "vicabench.ending",
         "vicabench.errors",
@@ -91,10 +84,9 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.options",
         "vicabench.results",
         "vicabench.runtime",
-        "vicabench.text",
         "vicabench.types",
     },
-    "vicabench.errors": set(),
+    "vicabench.errors": {"vica.errors"},
     "vicabench.evaluation": {
         "vicabench.adapters",
         "vicabench.benchmarks",
@@ -105,10 +97,9 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.progress",
         "vicabench.results",
         "vicabench.screen",
-        "vicabench.text",
         "vicabench.types",
     },
-    "vicabench.files": set(),
+    "vicabench.files": {"vicabench.errors"},
     "vicabench.harnesses": {
         "vica.chat",
         "vicabench.benchmarks",
@@ -116,7 +107,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.errors",
         "vicabench.results",
         "vicabench.scoring",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.judging": {
@@ -130,7 +120,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.scoring",
         "vicabench.types",
     },
-    "vicabench.locking": {"vicabench.errors", "vicabench.files"},
     "vicabench.options": set(),
     "vicabench.plot": {
         "vicabench.comparing",
@@ -145,14 +134,14 @@ ARROWS: dict[str, set[str]] = {
     },
     "vicabench.progress": {
         "vicabench.engine",
+        "vicabench.errors",
         "vicabench.harnesses",
         "vicabench.results",
         "vicabench.scoring",
         "vicabench.screen",
-        "vicabench.text",
         "vicabench.types",
     },
-    "vicabench.reference": {"vicabench.errors", "vicabench.text", "vicabench.types"},
+    "vicabench.reference": {"vicabench.errors", "vicabench.types"},
     "vicabench.reporting": {
         "vicabench.curves",
         "vicabench.errors",
@@ -162,7 +151,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.reference",
         "vicabench.results",
         "vicabench.scoring",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.results": {
@@ -171,9 +159,7 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.errors",
         "vicabench.files",
         "vicabench.harnesses",
-        "vicabench.locking",
         "vicabench.scoring",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.rooms": {
@@ -181,7 +167,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.ending",
         "vicabench.errors",
         "vicabench.files",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.rooms.training": {
@@ -197,7 +182,6 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.reporting",
         "vicabench.results",
         "vicabench.screen",
-        "vicabench.text",
         "vicabench.types",
     },
     "vicabench.scoring": {
@@ -207,8 +191,7 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.results",
         "vicabench.types",
     },
-    "vicabench.screen": {"vicabench.text"},
-    "vicabench.text": {"vica.errors"},
+    "vicabench.screen": {"vicabench.errors"},
     "vicabench.training_callback": {
         "vicabench.adapters",
         "vicabench.errors",
@@ -217,7 +200,7 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.scored",
     },
     "vicabench.types": {"vicabench.options"},
-    "vicabench.zoo": {"vicabench.errors", "vicabench.text"},
+    "vicabench.zoo": {"vicabench.errors"},
     "vica": set(),
 }
 # The only places where torch may be imported.

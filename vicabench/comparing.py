@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet
@@ -16,7 +16,6 @@ from vicabench.results.frames import comparison_frame
 from vicabench.results.run import Run, load_runs, told_apart
 from vicabench.scoring.alike import check_pair, on_shared
 from vicabench.scoring.compare import Comparison, compare_runs, same_truth
-from vicabench.text import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame

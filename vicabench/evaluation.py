@@ -24,13 +24,12 @@ from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
 from vicabench.engine.plan import select
 from vicabench.engine.run import run as run_into
 from vicabench.engine.workers.local import Executor, Here
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, an, counted
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
 from vicabench.results.run import Run, load_run
 from vicabench.screen import console
-from vicabench.text import an, counted
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from rich.progress import (
 from rich.text import Text
 
 from vicabench.engine.timing import Timing, account
+from vicabench.errors import counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.results.predictions import Prediction
 from vicabench.scoring.grade import grade
 from vicabench.screen import echo
-from vicabench.text import counted
 from vicabench.types import TASKS, Question
 
 LONGEST = 1000  # characters of a message; an error may hold a whole page of HTML

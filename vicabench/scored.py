@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.scores import FORMATS, show, table_html
 from vicabench.reporting.tables import range_text
 from vicabench.results.frames import flat, scores_frame
 from vicabench.results.run import Run, load_run, run_of_rows
 from vicabench.screen import as_text
-from vicabench.text import counted
 from vicabench.types import Estimate, Scores
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from typer.core import TyperGroup
 
-from vicabench.text import printable
+from vicabench.errors import printable
 
 PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
 

@@ -1,7 +1,4 @@
-"""The shared nouns: what a question, a video, an answer, a run and a score are.
-
-Everything else in vicabench is written in these terms.
-"""
+"""The shared nouns: what a question, a video, an answer, a run and a score are."""
 
 from __future__ import annotations
 
@@ -14,6 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicabench.options import ApiOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """One question answered both ways.
+
+    `difference` is the largest one between logits, as long as the replies go together; `parted` is
+    the token from which they do not, and `margin` the difference of the two best logits there,
+    for the prompt alone. Both are None for the same reply.
+    """
+
+    question_id: str
+    shared: str
+    alone: str
+    difference: float
+    parted: int | None = None
+    margin: float | None = None
+
+    @property
+    def same(self) -> bool:
+        """Whether the replies are the same, token by token."""
+        return self.parted is None
+
 
 NUMERIC = "numeric"
 CHOICE = "choice"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vicabench.text import an, counted
+from vicabench.errors import an, counted
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from vicabench.errors import ConfigError
-from vicabench.text import an
+from vicabench.errors import ConfigError, an
 from vicabench.types import Adapter, AdapterContext, Answer, Question, Video
 
 

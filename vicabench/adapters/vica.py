@@ -34,11 +34,10 @@ from vicabench.adapters.local import (
     name_of,
     shown,
 )
-from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import stands_alone, vsi_bench
 from vicabench.options import local_names
-from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
+from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)
 WORDINGS = {"vica": "ViCA's VSI-Bench evaluation", "vsi-bench": "VSI-Bench's own"}

@@ -11,8 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vicabench.errors import DataError
-from vicabench.text import counted
+from vicabench.errors import DataError, counted
 
 LETTERS = string.ascii_uppercase
 LONGEST = 10_000

@@ -20,8 +20,7 @@ from vicabench.benchmarks.fetched import REPO, Fetched
 from vicabench.benchmarks.hub import download, part_path
 from vicabench.benchmarks.unpack import unpack
 from vicabench.benchmarks.vsi_bench import SUBSET_FILES
-from vicabench.errors import DataError
-from vicabench.text import counted
+from vicabench.errors import DataError, counted
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done (`scannet.zip`), the bytes that are done, and all bytes."""

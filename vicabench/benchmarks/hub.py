@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 from vicabench import files
 from vicabench.benchmarks.fetched import has_size
-from vicabench.errors import ConfigError, DataError
-from vicabench.text import counted
+from vicabench.errors import ConfigError, DataError, counted
 
 OFFLINE_WAY = "`--benchmark rooms` works offline."
 

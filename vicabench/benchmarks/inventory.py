@@ -10,8 +10,7 @@ from pathlib import Path
 from vicabench import files
 from vicabench.benchmarks import fetched, vsi_bench
 from vicabench.benchmarks.paths import cache_dir
-from vicabench.errors import DataError
-from vicabench.text import counted
+from vicabench.errors import DataError, counted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.benchmarks.paths import stays_inside
-from vicabench.errors import DataError
-from vicabench.text import counted, is_unicode
+from vicabench.errors import DataError, counted, is_unicode
 from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from typing import Any
 
 from vicabench.benchmarks.loading import read_records
 from vicabench.benchmarks.paths import refuse_links_out, video_file
-from vicabench.errors import DataError
+from vicabench.errors import LFS_POINTER, DataError
 from vicabench.results.frames import plain_rows
 from vicabench.results.store import digest_of
-from vicabench.text import LFS_POINTER
 from vicabench.types import Benchmark, Question
 
 

@@ -21,8 +21,7 @@ from pathlib import Path, PurePosixPath
 from vicabench import files
 from vicabench.benchmarks.fetched import has_size
 from vicabench.benchmarks.paths import is_video, stays_inside
-from vicabench.errors import DataError
-from vicabench.text import counted
+from vicabench.errors import DataError, counted
 
 LARGEST_RATIO = 10
 """Videos hardly compress, nor do images: a zip that would grow further than this holds others."""

@@ -13,8 +13,7 @@ from vicabench.benchmarks import fetched, loading, own
 from vicabench.benchmarks.loading import read_records
 from vicabench.benchmarks.own import read_text
 from vicabench.benchmarks.paths import cache_dir, refuse_links_out
-from vicabench.errors import ConfigError, DataError
-from vicabench.text import counted
+from vicabench.errors import ConfigError, DataError, counted
 from vicabench.types import Benchmark, Question
 
 SUBSETS = ("full", "debiased", "pruned")

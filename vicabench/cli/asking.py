@@ -16,9 +16,8 @@ from vicabench.adapters import build_adapter
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.options import check_decoder
 from vicabench.engine.run import Telling, listening
-from vicabench.errors import ConfigError, DataError
+from vicabench.errors import ConfigError, DataError, counted, is_unicode
 from vicabench.screen import console, echo
-from vicabench.text import counted, is_unicode
 from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
 
 Ask = Callable[[Sequence[str]], Sequence[Answer]]

@@ -14,13 +14,13 @@ from vicabench.benchmarks.paths import cache_dir
 from vicabench.cli.counting import Counting
 from vicabench.cli.running import say
 from vicabench.cli.texts import account_lines
+from vicabench.errors import counted
 from vicabench.judging.canonical import NOTHING, canonicalize, refuse_derived
 from vicabench.judging.replies import Reply, ReplyCache
 from vicabench.results.predictions import Prediction
 from vicabench.results.run import BLAME, Run, load_run
 from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console
-from vicabench.text import counted
 from vicabench.types import ModelOptions
 
 READ, NONE, EMPTY, FAILED, BLAMED = "read", "none", "empty", "failed", "blamed"

@@ -20,7 +20,7 @@ from vicabench.cli.output import check_published
 from vicabench.cli.running import Request, say
 from vicabench.curves.measure import Series, measure, saturation
 from vicabench.curves.series import expanded, grouped, named_series, placed
-from vicabench.errors import ConfigError, DataError, UserError
+from vicabench.errors import ConfigError, DataError, UserError, counted
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.tables import mean_text, range_text
@@ -28,7 +28,6 @@ from vicabench.results.run import Run, load_run
 from vicabench.results.store import CONFIG
 from vicabench.scoring.alike import check_alike
 from vicabench.screen import console, echo
-from vicabench.text import counted
 
 RECORD = "cache-before.json"
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.screen import console, echo
-from vicabench.text import counted
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -12,12 +12,11 @@ from vicabench.benchmarks import BENCHMARKS, Source, load_benchmark
 from vicabench.benchmarks.paths import is_there, refuse_links_out, stays_inside, video_file
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import fitted, jpegs
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted
 from vicabench.progress import building
 from vicabench.reporting.page.render import Page
 from vicabench.reporting.page.report import Report, Strip, room_per_video, usual_frames
 from vicabench.screen import console
-from vicabench.text import counted
 
 TALL = 180  # pixels of a frame on the page
 Strips = Mapping[str, Strip]

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from rich.text import Text
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.harnesses import jsonl
 from vicabench.harnesses.importing import HARNESSES, Imported, find_reader
 from vicabench.harnesses.rows import Source
 from vicabench.screen import console
-from vicabench.text import counted
 from vicabench.types import Benchmark
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vicabench.text import counted
+from vicabench.errors import counted
 
 
 def command(

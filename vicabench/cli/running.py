@@ -22,7 +22,7 @@ from vicabench.engine.options import ExecutionOptions, VideoOptions
 from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.evaluation import slug
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.progress import RunDisplay
@@ -30,7 +30,6 @@ from vicabench.results.predictions import read_predictions
 from vicabench.results.run import load_run
 from vicabench.results.store import PREDICTIONS, digest_of
 from vicabench.screen import console
-from vicabench.text import counted
 from vicabench.types import Benchmark, ModelOptions, Question, Scores
 
 

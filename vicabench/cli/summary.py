@@ -10,8 +10,7 @@ from vica.config import SIZES
 from vica.hub import MODEL_TYPES
 
 from vicabench.adapters.local import local_folder
-from vicabench.errors import ConfigError
-from vicabench.text import counted
+from vicabench.errors import ConfigError, counted
 
 FAMILIES = ("vica", "vica2")
 BUILT_IN = {

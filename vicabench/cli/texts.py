@@ -17,7 +17,7 @@ from vicabench.cli.options import (
     RequestTimeoutOption,
     RetryWaitOption,
 )
-from vicabench.text import counted
+from vicabench.errors import counted
 
 
 def options(

@@ -11,8 +11,7 @@ from vica.training.sources import read_mixture
 from vicabench.adapters import SHIPPED
 from vicabench.benchmarks import fetched
 from vicabench.benchmarks.training_data import fetched_folder
-from vicabench.errors import ConfigError
-from vicabench.text import counted
+from vicabench.errors import ConfigError, counted
 
 YAML = (".yaml", ".yml")
 

@@ -14,8 +14,8 @@ from vica.training.config import TrainingConfig
 from vica.training.cost import free, gigabytes
 from vica.training.dryrun import DryRun, dry_run
 
+from vicabench.errors import counted
 from vicabench.screen import console, echo
-from vicabench.text import counted
 
 Row = Sequence[str]
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))

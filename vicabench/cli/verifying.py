@@ -12,7 +12,6 @@ from typing import Any
 from rich.progress import track
 from rich.text import Text
 
-from vicabench.agreement import Agreement
 from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.running import say
@@ -20,9 +19,9 @@ from vicabench.engine.loop import Decoding
 from vicabench.engine.plan import by_video, select
 from vicabench.engine.run import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
+from vicabench.errors import counted
 from vicabench.screen import console, echo
-from vicabench.text import counted
-from vicabench.types import ModelOptions
+from vicabench.types import Agreement, ModelOptions
 
 SETTINGS = ("device", "dtype", "attention", "frames_as")
 SHOWN = 5

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 from vicabench.curves.measure import Point, Series
+from vicabench.errors import csv_text
 from vicabench.reference import Curve, Published, ThinkingPoint
-from vicabench.text import csv_text
 from vicabench.types import TASKS, Estimate
 
 AVERAGE, MICRO = "average", "micro"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vicabench.curves.fit import FEWEST, Bounded, Fit, fit
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.results.run import Run, with_thoughts
 from vicabench.scoring.stats import (
@@ -20,7 +20,6 @@ from vicabench.scoring.stats import (
     video_resamples,
     whole_rows,
 )
-from vicabench.text import counted
 from vicabench.types import ANSWERED, QUESTION_TYPES, TASKS, Grade, Scores
 
 

@@ -26,9 +26,8 @@ from numpy.typing import NDArray
 from vica.video import AUTO, Frames, VideoError
 
 from vicabench.engine.frame_cache import FrameCache, Reading, frames_of
-from vicabench.errors import UserError
+from vicabench.errors import UserError, counted
 from vicabench.runtime import Countdown
-from vicabench.text import counted
 from vicabench.types import Video
 
 NEEDED = re.compile(

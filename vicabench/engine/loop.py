@@ -26,10 +26,9 @@ from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Clock
-from vicabench.errors import UserError
+from vicabench.errors import UserError, counted
 from vicabench.results.predictions import LARGEST, Prediction
 from vicabench.runtime import Countdown
-from vicabench.text import counted
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 
 Number = TypeVar("Number", int, float)

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from vicabench.errors import ConfigError, RunFolderError
+from vicabench.errors import ConfigError, RunFolderError, counted
 from vicabench.results.predictions import Prediction
 from vicabench.results.store import digest_of
-from vicabench.text import counted
 from vicabench.types import TASKS, Benchmark, Question
 
 ByVideo = Mapping[str, Sequence[Question]]

@@ -14,7 +14,7 @@ from typing import Any, Self
 from vicabench import files
 from vicabench.benchmarks.descriptions import are_descriptions
 from vicabench.engine.plan import by_video
-from vicabench.errors import ConfigError, DataError, RunFolderError
+from vicabench.errors import ConfigError, DataError, RunFolderError, counted
 from vicabench.results.predictions import Prediction, read_predictions
 from vicabench.results.store import (
     ERRORS,
@@ -28,7 +28,6 @@ from vicabench.results.store import (
     provenance,
     read_config,
 )
-from vicabench.text import counted
 from vicabench.types import Question
 
 WHOLE = ("of", "questions", "question_ids_sha256", "videos")

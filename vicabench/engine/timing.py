@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from vicabench import ending
 from vicabench.engine.decode import Decoded
-from vicabench.text import counted
+from vicabench.errors import counted
 from vicabench.types import Adapter, Spent
 
 N = TypeVar("N", int, float)

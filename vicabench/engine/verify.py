@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vicabench.adapters import build_adapter
-from vicabench.agreement import Agreement
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.loop import Decoding, PrepareAhead, tell
 from vicabench.engine.plan import by_video
 from vicabench.errors import ConfigError, UserError
-from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
+from vicabench.types import Adapter, AdapterContext, Agreement, Benchmark, ModelOptions, Question
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from vicabench.errors import DataError
-from vicabench.text import counted
+from vicabench.errors import DataError, counted
 
 Record = Mapping[str, Any]
 Row = tuple[str, Record | DataError]

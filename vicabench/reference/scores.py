@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from statistics import fmean
 
-from vicabench.errors import ConfigError
-from vicabench.text import counted
+from vicabench.errors import ConfigError, counted
 from vicabench.types import TASKS
 
 

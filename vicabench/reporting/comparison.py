@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from vicabench.errors import counted, csv_text
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, TOO_FEW, Sheet, cell_text, stacked
 from vicabench.scoring.compare import EXACT, FLIPS, Comparison, Difference, UnpairedComparison
 from vicabench.scoring.stats import RESAMPLES, SEED
-from vicabench.text import counted, csv_text
 from vicabench.types import TASK_OF_TYPE, Estimate, Grade, Question, Scores
 
 LONGEST = 80

@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 from vicabench.curves.measure import signed
+from vicabench.errors import csv_text
 from vicabench.judging.judge import COLUMNS, HIGHEST, LONGEST, LOWEST, Judged, Mean, changes
 from vicabench.reporting.tables import NONE, TOO_FEW, Sheet
 from vicabench.scoring.stats import RESAMPLES, SEED
-from vicabench.text import csv_text
 
 FIELDS = ("model", "criterion", "mean", "low", "high", "videos", "undescribed", "unjudged", "cut")
 

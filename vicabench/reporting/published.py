@@ -8,6 +8,7 @@ from dataclasses import asdict
 from statistics import mode
 from typing import Any
 
+from vicabench.errors import csv_text
 from vicabench.reference import (
     Curve,
     Published,
@@ -18,7 +19,6 @@ from vicabench.reference import (
 from vicabench.reference.curves import SOURCE as ZOO_SOURCE
 from vicabench.reference.scores import macro, micro
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, WHOLE, Sheet
-from vicabench.text import csv_text
 from vicabench.types import TASKS
 
 MARK = "†"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from vicabench.errors import printable
 from vicabench.reporting.comparison import paired_sheet
 from vicabench.reporting.page.report import Report
 from vicabench.reporting.scores import latex, markdown
 from vicabench.reporting.tables import Sheet, cell_text, latex_sheets, markdown_sheets
 from vicabench.results.run import Run
-from vicabench.text import printable
 from vicabench.types import OUTCOMES
 
 HEX = re.compile("[0-9a-f]{40,}")  # a commit or a digest, of which the first digits will do

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
+from vicabench.errors import csv_text, printable
 from vicabench.reference import Published
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
 from vicabench.reporting.tables import (
@@ -41,7 +42,6 @@ from vicabench.reporting.tables import (
 )
 from vicabench.scoring.disagreement import Difference, Disagreement
 from vicabench.scoring.stats import RESAMPLES, SEED
-from vicabench.text import csv_text, printable
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 

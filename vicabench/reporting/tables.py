@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
+from vicabench.errors import counted, printable
 from vicabench.reference import Published
 from vicabench.scoring.stats import FEWEST_VIDEOS
-from vicabench.text import counted, printable
 from vicabench.types import (
     EMPTY,
     TASKS,

@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vicabench.errors import ConfigError
-from vicabench.text import an
+from vicabench.errors import ConfigError, an
 from vicabench.types import Estimate, Grade, Scores
 
 if TYPE_CHECKING:

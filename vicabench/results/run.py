@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from vicabench.benchmarks.descriptions import DESCRIPTION
-from vicabench.errors import ConfigError, DataError
+from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.results.frames import plain_rows, run_frame
@@ -20,7 +20,6 @@ from vicabench.results.predictions import Prediction, collected, read_prediction
 from vicabench.results.store import PREDICTIONS, digest_of, planned_ids, read_config
 from vicabench.scoring.grade import Planned, grade_run
 from vicabench.scoring.stats import score_run, shares_of
-from vicabench.text import counted, printable
 from vicabench.types import ANSWERED, Estimate, Grade, Question, Scores, Thinking
 
 if TYPE_CHECKING:

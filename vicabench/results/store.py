@@ -20,7 +20,7 @@ import vicabench
 from vicabench import files
 from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import RunFolderError
-from vicabench.locking import FolderLock
+from vicabench.files import FolderLock
 from vicabench.results.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
 from vicabench.types import QUESTION_TYPES
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vicabench.errors import counted
 from vicabench.rooms.camera import pose_at
 from vicabench.rooms.render import sees
 from vicabench.rooms.scene import Box, Scene
-from vicabench.text import counted
 
 WIDTH, HEIGHT = 160, 120
 RATE = 5.0

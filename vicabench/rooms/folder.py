@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from vicabench import files
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted
 from vicabench.rooms.scene import Settings
-from vicabench.text import counted
 
 MANIFEST = "rooms.json"
 QUESTIONS = "questions.jsonl"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vicabench.text import counted
+from vicabench.errors import counted
 
 Floats = NDArray[np.float64]
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.results.predictions import BUDGET
-from vicabench.text import counted
 
 MOST = 10**12
 """Tokens; more is nonsense, and might be more than a float holds."""

@@ -40,11 +40,10 @@ from vicabench.adapters.api.account import (
     scrubbed,
     shortened,
 )
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, counted
 from vicabench.options import ApiOptions
 from vicabench.results.predictions import BUDGET
 from vicabench.runtime import within
-from vicabench.text import counted
 
 LONGEST_BACKOFF = 60.0
 """Seconds that a wait grows to by itself."""

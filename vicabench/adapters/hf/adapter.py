@@ -19,10 +19,9 @@ from vicabench.adapters.hf.inputs import Inputs, Seen
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
 from vicabench.adapters.local import explained, identity, name_of, shown
-from vicabench.agreement import Agreement
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import vsi_bench
-from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Spent, Video
+from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 
 def agreement(question_id: str, shared: Reply, alone: Reply) -> Agreement:

@@ -30,8 +30,7 @@ from vica.loading import default_dtype
 from vicabench import zoo
 from vicabench.adapters.hf.inputs import Inputs
 from vicabench.adapters.local import OFFLINE, device_of, dtype_of, explained, located
-from vicabench.errors import ConfigError, UserError
-from vicabench.text import an
+from vicabench.errors import ConfigError, UserError, an
 from vicabench.types import ModelOptions
 
 IMPORT = "Run it with the code it comes with, and bring its answers in with `vicabench import`"

@@ -26,7 +26,7 @@ from vica.generation import settled
 from vica.predictor import Stopwatch, common
 
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
-from vicabench.text import counted
+from vicabench.errors import counted
 
 LOG = logging.getLogger(__name__)
 VERIFIED = frozenset(

@@ -27,9 +27,8 @@ from vicabench.engine.loop import (
 )
 from vicabench.engine.timing import Clock
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, Told
-from vicabench.errors import UserError
+from vicabench.errors import UserError, counted
 from vicabench.results.predictions import Prediction
-from vicabench.text import counted
 from vicabench.types import Adapter
 
 LOG = logging.getLogger("vicabench")

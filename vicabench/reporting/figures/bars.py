@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted, printable
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published
 from vicabench.reporting.figures.style import (
@@ -36,7 +36,6 @@ from vicabench.reporting.figures.style import (
 from vicabench.reporting.tables import COLUMNS, estimate_of
 from vicabench.results.run import Run
 from vicabench.scoring.stats import score_run
-from vicabench.text import counted, printable
 from vicabench.types import QUESTION_TYPES, Estimate, Scores
 
 GROUPS = {

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted, printable
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.style import (
     COLUMN,
@@ -34,7 +34,6 @@ from vicabench.reporting.figures.style import (
 )
 from vicabench.results.run import Run
 from vicabench.scoring.stats import median_of, shares_of
-from vicabench.text import counted, printable
 from vicabench.types import ANSWERED, CHOICE, NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Task
 
 BINS = [float(2.0**place) for place in np.linspace(-4.125, 4.125, 34)]

@@ -20,8 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
+from vicabench.errors import counted, printable
 from vicabench.scoring.stats import FEWEST_VIDEOS, Floats
-from vicabench.text import counted, printable
 from vicabench.types import Scores
 
 P = ParamSpec("P")

@@ -12,13 +12,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.reporting.page.report import Report, Strip
 from vicabench.results.run import Run
 from vicabench.scoring.compare import same_truth
-from vicabench.text import counted
 from vicabench.types import OUTCOMES, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Answer, Question
 
 # Control characters but tab and newline; marks that turn the reading direction or take no room;
