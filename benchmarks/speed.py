@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vica.video import available_decoders, read_frames
 
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.rooms.build import build
 from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Polygon, Rectangle
 from matplotlib.transforms import Affine2D
 from vica.video import Frames, read_frames
 
-from vicabench import rooms
+from vicabench.benchmarks import rooms
 from vicabench.rooms.camera import pose_at
 from vicabench.rooms.furniture import KINDS, make_scene
 from vicabench.rooms.scene import Scene

@@ -12,9 +12,9 @@ from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet
 from vicabench.reporting.scores import sheet_html
+from vicabench.results.alike import check_pair, on_shared
 from vicabench.results.frames import comparison_frame
 from vicabench.results.run import Run, load_runs, told_apart
-from vicabench.scoring.alike import check_pair, on_shared
 from vicabench.scoring.compare import Comparison, compare_runs, same_truth
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT, Source, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
 from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
-from vicabench.engine.plan import select
 from vicabench.engine.run import run as run_into
 from vicabench.engine.workers.local import Executor, Here
 from vicabench.errors import ConfigError, an, counted
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
+from vicabench.results.plan import select
 from vicabench.results.run import Run, load_run
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question

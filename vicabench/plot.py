@@ -22,8 +22,8 @@ from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, curves, is_vsi_bench, published_rows, thinking_curve
 from vicabench.reporting import figures
 from vicabench.reporting.figures.style import drawn_into
+from vicabench.results.alike import check_alike
 from vicabench.results.run import Run
-from vicabench.scoring.alike import check_alike
 from vicabench.types import Scores
 
 __all__ = [

@@ -25,7 +25,7 @@ from rich.text import Text
 from vicabench.engine.timing import Timing, account
 from vicabench.errors import counted
 from vicabench.harnesses.protocols import Protocol
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.scoring.grade import grade
 from vicabench.screen import echo
 from vicabench.types import TASKS, Question

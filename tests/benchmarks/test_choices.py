@@ -10,7 +10,7 @@ import pytest
 from tests.support import Row, Vicabench, refuses, rows_about, write_jsonl
 from vicabench.benchmarks.choices import spelled
 from vicabench.errors import DataError
-from vicabench.results.predictions import read_predictions
+from vicabench.predictions import read_predictions
 
 SPELLED = ("A. left", "B. right", "C. back")
 TEXTS = ["left", "right", "back"]

@@ -16,7 +16,7 @@ from tests.benchmarks.toy import choice, jsonl, row, write
 from vicabench.benchmarks.loading import read_records, read_rows
 from vicabench.benchmarks.own import load, read_questions
 from vicabench.errors import DataError
-from vicabench.results.predictions import Prediction, read_predictions
+from vicabench.predictions import Prediction, read_predictions
 from vicabench.types import Answer, Question
 
 

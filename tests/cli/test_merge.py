@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import Vicabench, read_jsonl, refuses, rows_about, write_jsonl
-from vicabench.engine.plan import by_video
 from vicabench.engine.shards import Shard, own_gpu
+from vicabench.results.plan import by_video
 from vicabench.types import Question
 
 OPTIONS = ("run", "--benchmark", "q.jsonl", "--model", "baseline:random", "--no-video")

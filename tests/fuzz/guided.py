@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["vicabench", "vica.chat"]):
     from vicabench.errors import UserError
     from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
     from vicabench.harnesses.reading.thoughts import reasoned
-    from vicabench.results.predictions import read_predictions
+    from vicabench.predictions import read_predictions
 
     RULES = [find_protocol(name) for name in PROTOCOLS]
 

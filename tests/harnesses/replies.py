@@ -1,7 +1,7 @@
 """Grading one reply in a test."""
 
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.scoring.grade import grade
 from vicabench.types import Answer, Grade, Question
 

@@ -14,7 +14,7 @@ import av
 import pytest
 
 from tests.rooms.recheck import answer
-from vicabench import rooms
+from vicabench.benchmarks import rooms
 from vicabench.benchmarks.own import read_questions
 from vicabench.errors import ConfigError, DataError
 from vicabench.rooms.build import build

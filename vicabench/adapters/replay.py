@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.errors import ConfigError
-from vicabench.results.predictions import Prediction, read_predictions
+from vicabench.predictions import Prediction, read_predictions
 from vicabench.types import AdapterContext, Answer, Question, Video
 
 

@@ -57,7 +57,7 @@ def _vsi_bench(source: Source) -> Benchmark:
 
 
 def _rooms(source: Source) -> Benchmark:
-    from vicabench import rooms
+    from vicabench.benchmarks import rooms
 
     _refuse("rooms", data=source.data, videos=source.videos, subset=source.subset)
     return rooms.load(progress=source.progress)

@@ -17,7 +17,7 @@ from vicabench.cli.texts import account_lines
 from vicabench.errors import counted
 from vicabench.judging.canonical import NOTHING, canonicalize, refuse_derived
 from vicabench.judging.replies import Reply, ReplyCache
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.results.run import BLAME, Run, load_run
 from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console

@@ -26,11 +26,11 @@ from vicabench.cli.running import (
     run_one,
     say,
 )
-from vicabench.engine.plan import select
 from vicabench.errors import ConfigError, RunFolderError, UserError
 from vicabench.harnesses.protocols import find_protocol
+from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
-from vicabench.results.predictions import read_predictions
+from vicabench.results.plan import select
 from vicabench.results.store import PREDICTIONS, planned_ids, read_config
 from vicabench.types import Benchmark, Question
 

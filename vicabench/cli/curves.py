@@ -24,9 +24,9 @@ from vicabench.errors import ConfigError, DataError, UserError, counted
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.tables import mean_text, range_text
+from vicabench.results.alike import check_alike
 from vicabench.results.run import Run, load_run
 from vicabench.results.store import CONFIG
-from vicabench.scoring.alike import check_alike
 from vicabench.screen import console, echo
 
 RECORD = "cache-before.json"

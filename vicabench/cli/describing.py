@@ -11,10 +11,10 @@ from vicabench.adapters import find_adapter
 from vicabench.benchmarks.descriptions import descriptions
 from vicabench.cli.running import Request, benchmark_of, run_folders, run_one, say, shard_of
 from vicabench.curves.series import expanded, named_series
-from vicabench.engine.plan import select
 from vicabench.errors import ConfigError, is_unicode
 from vicabench.progress import RunDisplay
 from vicabench.reporting.tables import TOO_FEW, Sheet, show_sheets
+from vicabench.results.plan import select
 from vicabench.results.run import Run, load_any
 from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of

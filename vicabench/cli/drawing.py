@@ -16,8 +16,8 @@ from vicabench.comparing import differing
 from vicabench.errors import ConfigError, DataError
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.output import save
+from vicabench.results.alike import check_alike, on_shared
 from vicabench.results.run import Run, load_runs
-from vicabench.scoring.alike import check_alike, on_shared
 from vicabench.screen import console
 
 AVERAGES = "averages"

@@ -46,7 +46,7 @@ def command(
     """
     from vicabench.cli.importing import load, say
     from vicabench.errors import ConfigError
-    from vicabench.harnesses.importing import collect, write_run
+    from vicabench.results.importing import collect, write_run
 
     source = load(harness, path, column or [])
     questions = None

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from vicabench.errors import ConfigError, counted
 from vicabench.harnesses import jsonl
-from vicabench.harnesses.importing import HARNESSES, Imported, find_reader
 from vicabench.harnesses.rows import Source
+from vicabench.results.importing import HARNESSES, Imported, find_reader
 from vicabench.screen import console
 from vicabench.types import Benchmark
 

@@ -10,8 +10,8 @@ from vicabench.errors import ConfigError
 from vicabench.reference import Published, is_vsi_bench, published_rows
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.scores import FORMATS, show
+from vicabench.results.disagreement import Disagreement
 from vicabench.results.store import CONFIG, PREDICTIONS
-from vicabench.scoring.disagreement import Disagreement
 from vicabench.screen import console, echo
 from vicabench.types import Question, Scores
 

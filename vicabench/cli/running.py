@@ -19,14 +19,14 @@ from vicabench.cli.loading import load
 from vicabench.cli.output import check_format, check_published, print_table
 from vicabench.engine.loop import Decoding
 from vicabench.engine.options import ExecutionOptions, VideoOptions
-from vicabench.engine.plan import select
 from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.errors import ConfigError, counted
 from vicabench.evaluation import slug
 from vicabench.harnesses.protocols import find_protocol
+from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
-from vicabench.results.predictions import read_predictions
+from vicabench.results.plan import select
 from vicabench.results.run import load_run
 from vicabench.results.store import PREDICTIONS, digest_of
 from vicabench.screen import console

@@ -38,8 +38,8 @@ def command(
     from vicabench.harnesses.protocols import find_protocols
     from vicabench.reference import published_rows
     from vicabench.reporting.scores import table_json
+    from vicabench.results.disagreement import disagreement
     from vicabench.results.run import load_runs
-    from vicabench.scoring.disagreement import disagreement
 
     check_format(table)
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():

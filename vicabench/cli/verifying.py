@@ -16,10 +16,10 @@ from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.running import say
 from vicabench.engine.loop import Decoding
-from vicabench.engine.plan import by_video, select
 from vicabench.engine.run import Telling, listening
 from vicabench.engine.verify import Verified, verifiable, verify
 from vicabench.errors import counted
+from vicabench.results.plan import by_video, select
 from vicabench.screen import console, echo
 from vicabench.types import Agreement, ModelOptions
 

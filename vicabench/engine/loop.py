@@ -24,10 +24,10 @@ import numpy as np
 from vicabench import ending
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import FrameCache
-from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError, counted
-from vicabench.results.predictions import LARGEST, Prediction
+from vicabench.predictions import LARGEST, Prediction
+from vicabench.results.plan import ByVideo
 from vicabench.runtime import Countdown
 from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 

@@ -14,19 +14,13 @@ from typing import Any, NoReturn, Protocol
 from vicabench import ending
 from vicabench.engine.frame_cache import sampling_with
 from vicabench.engine.loop import Decoding, InterruptedVideo
-from vicabench.engine.plan import (
-    ByVideo,
-    asked_record,
-    owed,
-    plan_record,
-    refuse_to_shrink,
-)
 from vicabench.engine.shards import refuse_other_part
 from vicabench.engine.timing import Timing
 from vicabench.engine.workers.local import Executor, Here, Team
 from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
+from vicabench.results.plan import ByVideo, asked_record, owed, plan_record, refuse_to_shrink
 from vicabench.results.store import ERRORS, TIMING, RunConfig, RunFolder, provenance
 from vicabench.types import Benchmark, ModelOptions, Question
 

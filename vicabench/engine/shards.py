@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from vicabench import files
 from vicabench.benchmarks.descriptions import are_descriptions
-from vicabench.engine.plan import by_video
 from vicabench.errors import ConfigError, DataError, RunFolderError, counted
-from vicabench.results.predictions import Prediction, read_predictions
+from vicabench.predictions import Prediction, read_predictions
+from vicabench.results.plan import by_video
 from vicabench.results.store import (
     ERRORS,
     PREDICTIONS,

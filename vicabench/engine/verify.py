@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from vicabench.adapters import build_adapter
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.loop import Decoding, PrepareAhead, tell
-from vicabench.engine.plan import by_video
 from vicabench.errors import ConfigError, UserError
+from vicabench.results.plan import by_video
 from vicabench.types import Adapter, AdapterContext, Agreement, Benchmark, ModelOptions, Question
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.adapters.text import TextModel
-from vicabench.engine.plan import plan_record
 from vicabench.errors import ConfigError
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.replies import Reply, ReplyCache, enclosed, harmless, replies
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
+from vicabench.results.plan import plan_record
 from vicabench.results.run import BLAME, DERIVED, Run, is_derived
 from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.types import NUMERIC, TASK_OF_TYPE, Question

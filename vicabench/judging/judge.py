@@ -13,7 +13,7 @@ from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import DataError
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.replies import Reply, ReplyCache, enclosed, replies
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.results.run import Run
 from vicabench.scoring.stats import mean_of
 

@@ -13,7 +13,7 @@ from tabulate import tabulate
 from vicabench.errors import printable
 from vicabench.reporting.comparison import difference_text
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, estimate_of, guarded
-from vicabench.scoring.disagreement import Difference, Disagreement, Example
+from vicabench.results.disagreement import Difference, Disagreement, Example
 
 Titled = tuple[str, list[str], list[list[str]]]  # title, names of columns, rows
 LONGEST = 60  # characters of a reply that are shown

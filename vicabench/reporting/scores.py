@@ -40,7 +40,7 @@ from vicabench.reporting.tables import (
     range_text,
     sizes,
 )
-from vicabench.scoring.disagreement import Difference, Disagreement
+from vicabench.results.disagreement import Difference, Disagreement
 from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 

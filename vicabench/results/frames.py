@@ -13,7 +13,7 @@ from vicabench.types import Estimate, Grade, Scores
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from vicabench.results.predictions import Prediction
+    from vicabench.predictions import Prediction
     from vicabench.scoring.compare import Comparison
 
 

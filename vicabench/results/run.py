@@ -15,8 +15,8 @@ from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
+from vicabench.predictions import Prediction, collected, read_predictions
 from vicabench.results.frames import plain_rows, run_frame
-from vicabench.results.predictions import Prediction, collected, read_predictions
 from vicabench.results.store import PREDICTIONS, digest_of, planned_ids, read_config
 from vicabench.scoring.grade import Planned, grade_run
 from vicabench.scoring.stats import score_run, shares_of

@@ -21,7 +21,7 @@ from vicabench import files
 from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import RunFolderError
 from vicabench.files import FolderLock
-from vicabench.results.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
+from vicabench.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
 from vicabench.types import QUESTION_TYPES
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from vicabench.harnesses.protocols import Protocol
 from vicabench.harnesses.reading.letters import LETTERS
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.types import (
     ANSWERED,
     EMPTY,

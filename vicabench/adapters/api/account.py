@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vicabench.errors import ConfigError, counted
-from vicabench.results.predictions import BUDGET
+from vicabench.predictions import BUDGET
 
 MOST = 10**12
 """Tokens; more is nonsense, and might be more than a float holds."""

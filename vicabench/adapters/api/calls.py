@@ -42,7 +42,7 @@ from vicabench.adapters.api.account import (
 )
 from vicabench.errors import ConfigError, counted
 from vicabench.options import ApiOptions
-from vicabench.results.predictions import BUDGET
+from vicabench.predictions import BUDGET
 from vicabench.runtime import within
 
 LONGEST_BACKOFF = 60.0

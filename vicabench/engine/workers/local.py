@@ -20,13 +20,13 @@ from typing import Any, Protocol, Self, cast
 
 from vicabench.engine.decode import ending, search_path
 from vicabench.engine.loop import Overdue, Patience, answer_videos
-from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Clock, Timing
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
 from vicabench.engine.workers.scheduler import Crew
 from vicabench.engine.workers.supervisor import Seat
 from vicabench.errors import ConfigError
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
+from vicabench.results.plan import ByVideo
 from vicabench.types import Adapter
 
 

@@ -15,7 +15,7 @@ from vicabench.adapters import build_adapter
 from vicabench.engine.loop import Decoding
 from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import UserError
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
 

@@ -18,7 +18,6 @@ from typing import Any, Self
 
 from vicabench import ending
 from vicabench.engine.loop import InterruptedVideo, Overdue, failed
-from vicabench.engine.plan import ByVideo
 from vicabench.engine.timing import Timing, summed
 from vicabench.engine.workers.messages import Built, Reply, Task
 from vicabench.engine.workers.supervisor import (
@@ -33,7 +32,8 @@ from vicabench.engine.workers.supervisor import (
     Seat,
 )
 from vicabench.errors import ConfigError
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
+from vicabench.results.plan import ByVideo
 
 LOG = logging.getLogger("vicabench")
 PATIENCE_SECONDS = 60.0

@@ -28,7 +28,7 @@ from vicabench.engine.loop import (
 from vicabench.engine.timing import Clock
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, Told
 from vicabench.errors import UserError, counted
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.types import Adapter
 
 LOG = logging.getLogger("vicabench")

@@ -13,8 +13,8 @@ from vicabench.reporting.figures.bars import ROOM, averages, by_dataset, by_room
 from vicabench.reporting.figures.differences import differences, radar
 from vicabench.reporting.figures.errors import errors, letters
 from vicabench.reporting.figures.output import svg
+from vicabench.results.alike import check_alike
 from vicabench.results.run import Run
-from vicabench.scoring.alike import check_alike
 from vicabench.scoring.compare import Comparison
 from vicabench.types import CHOICE, NUMERIC, TASK_OF_TYPE, Scores
 

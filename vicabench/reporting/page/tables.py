@@ -20,9 +20,9 @@ from vicabench.reporting.tables import (
     range_text,
     sizes,
 )
+from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run
 from vicabench.scoring.compare import Comparison, Difference
-from vicabench.scoring.disagreement import disagreement
 from vicabench.types import OUTCOMES, Estimate, Scores
 
 Row = dict[str, Any]

@@ -14,11 +14,11 @@ from typing import Any
 
 from vicabench.benchmarks.choices import bare_texts, spelled
 from vicabench.benchmarks.vsi_bench import COUNTS, LAST_ID, published_pruned_ids
-from vicabench.engine.plan import plan_record
 from vicabench.errors import DataError, RunFolderError, counted
 from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
 from vicabench.harnesses.rows import CUT, Record, Row, Source
-from vicabench.results.predictions import Prediction, prediction_of
+from vicabench.predictions import Prediction, prediction_of
+from vicabench.results.plan import plan_record
 from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.scoring.grade import grade
 from vicabench.types import Benchmark, Question

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from vicabench.errors import ConfigError, RunFolderError, counted
-from vicabench.results.predictions import Prediction
+from vicabench.predictions import Prediction
 from vicabench.results.store import digest_of
 from vicabench.types import TASKS, Benchmark, Question
 
