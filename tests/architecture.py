@@ -44,7 +44,6 @@ ARROWS: dict[str, set[str]] = {
     "vicabench.benchmarks": {
         "vicabench.errors",
         "vicabench.files",
-        "vicabench.results",
         "vicabench.rooms",
         "vicabench.types",
     },

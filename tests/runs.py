@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from tests.support import Row, write_jsonl
-from vicabench.results.store import RunConfig, digest_of
+from vicabench.files import digest_of
+from vicabench.results.store import RunConfig
 
 
 def write_run(folder: Path, model: str, rows: list[Row], *, benchmark: str = "toy") -> Path:

@@ -19,13 +19,13 @@ from tests.support import rows_about
 from vicabench.adapters.replay import build
 from vicabench.benchmarks import own
 from vicabench.errors import UserError
+from vicabench.files import digest_of
 from vicabench.harnesses import jsonl, lmms_eval, official, vlmevalkit
 from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
 from vicabench.harnesses.rows import Source
 from vicabench.reporting.scores import FORMATS
 from vicabench.results import importing
 from vicabench.results.run import load_run
-from vicabench.results.store import digest_of
 from vicabench.types import AdapterContext, Benchmark
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "lmms_eval"

@@ -23,12 +23,13 @@ from vicabench.engine.run import run
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.errors import ConfigError, counted
 from vicabench.evaluation import slug
+from vicabench.files import digest_of
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.predictions import read_predictions
 from vicabench.progress import RunDisplay
 from vicabench.results.plan import select
 from vicabench.results.run import load_run
-from vicabench.results.store import PREDICTIONS, digest_of
+from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console
 from vicabench.types import Benchmark, ModelOptions, Question, Scores
 

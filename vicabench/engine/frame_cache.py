@@ -27,7 +27,7 @@ from vica.video import Frames, read_frames
 import vicabench
 from vicabench import files
 from vicabench.errors import ConfigError, counted
-from vicabench.results.store import digest_of
+from vicabench.files import digest_of
 
 SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
 """Which frames `vica.video.read_frames` takes, as runs and cached frames are told apart by it."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 from vicabench import files
 from vicabench.benchmarks.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, RunFolderError, counted
+from vicabench.files import digest_of
 from vicabench.predictions import Prediction, read_predictions
 from vicabench.results.plan import by_video
 from vicabench.results.store import (
@@ -23,7 +24,6 @@ from vicabench.results.store import (
     RunConfig,
     RunFolder,
     different_fields,
-    digest_of,
     planned_ids,
     provenance,
     read_config,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from vicabench import files
 from vicabench.adapters.text import TextModel
 from vicabench.errors import UserError
-from vicabench.results.store import digest_of
+from vicabench.files import digest_of
 
 _BRACKET = re.compile(r"(?<=[<\[‹«〈⟨])(?=\S)|(?=[|｜¦│])|(?<=[|｜¦│])")
 """Where a space breaks `<end_of_turn>`, `</s>`, `[INST]`, `<<SYS>>`, `<|im_end|>`, `<｜User｜>`."""

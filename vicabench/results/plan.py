@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from vicabench.errors import ConfigError, RunFolderError, counted
+from vicabench.files import digest_of
 from vicabench.predictions import Prediction
-from vicabench.results.store import digest_of
 from vicabench.types import TASKS, Benchmark, Question
 
 ByVideo = Mapping[str, Sequence[Question]]

@@ -12,12 +12,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from vicabench.benchmarks.descriptions import DESCRIPTION
+from vicabench.benchmarks.own import plain_rows
 from vicabench.errors import ConfigError, DataError, counted, printable
+from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction, collected, read_predictions
-from vicabench.results.frames import plain_rows, run_frame
-from vicabench.results.store import PREDICTIONS, digest_of, planned_ids, read_config
+from vicabench.results.frames import run_frame
+from vicabench.results.store import PREDICTIONS, planned_ids, read_config
 from vicabench.scoring.grade import Planned, grade_run
 from vicabench.scoring.stats import score_run, shares_of
 from vicabench.types import ANSWERED, Estimate, Grade, Question, Scores, Thinking

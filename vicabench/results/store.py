@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ import vicabench
 from vicabench import files
 from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import RunFolderError
-from vicabench.files import FolderLock
+from vicabench.files import FolderLock, digest_of
 from vicabench.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
 from vicabench.types import QUESTION_TYPES
 
@@ -49,12 +48,6 @@ class RunConfig:
     def digest(self) -> str:
         """SHA-256 of the configuration as canonical JSON, in hexadecimal."""
         return digest_of(asdict(self))
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces), in hexadecimal."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 PACKAGES = (
