@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from vicabench.adapters import python
-from vicabench.adapters.local import explained
+from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import Adapter, AdapterContext, ModelOptions
 

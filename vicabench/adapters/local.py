@@ -1,4 +1,4 @@
-"""What adapters of local checkpoints share: device, dtype, which weights, and their errors."""
+"""What adapters of local checkpoints share: device, dtype, and which weights."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from vica import hub as hubs
-from vica.errors import VicaError
 
 from vicabench import zoo
 from vicabench.errors import ConfigError
-
-LOCAL = ("accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml")
-EXTRAS = dict.fromkeys(LOCAL, "models")
-EXTRAS |= dict.fromkeys(("openai", "google", "httpx2", "tenacity"), "api")
-"""The extra that brings a package, by the name that is imported."""
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn what `vica` refuses, and the lack of what it needs, into a ConfigError."""
-    try:
-        yield
-    except VicaError as error:
-        raise ConfigError(f"{str(error).rstrip('.?')}.") from error
-    except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        install = f'pip install "vicabench[{extra}]"'
-        raise ConfigError(f"Models need the package {error.name}: {install}") from error
-
 
 GREY = 128
 DTYPES = {

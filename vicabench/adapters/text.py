@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vicabench.adapters.api.account import Account, Completion, Usage
-from vicabench.adapters.local import explained
+from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import ModelOptions
 

@@ -31,7 +31,7 @@ def command(
     ] = False,
 ) -> None:
     """Build rooms, train a tiny ViCA2 on them, test all twenty checkpoints, draw the curve."""
-    from vicabench.adapters.local import explained
+    from vicabench.adapters.extras import explained
 
     with explained(), interruptible(KEPT):
         from vicabench.cli.demonstration import Demonstration, demonstrate

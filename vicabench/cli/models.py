@@ -81,7 +81,7 @@ def show(
     hiera_pool: Annotated[int | None, typer.Option(min=1, help="Stride of their pooling.")] = None,
 ) -> None:
     """Show what a checkpoint is made of, and how many tokens a video costs in it."""
-    from vicabench.adapters.local import explained
+    from vicabench.adapters.extras import explained
 
     with explained():
         from vicabench.cli.summary import summary
@@ -105,7 +105,7 @@ def init(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same weights.")] = 0,
 ) -> None:
     """Make a checkpoint with random weights in the published layout, to try things out with."""
-    from vicabench.adapters.local import explained
+    from vicabench.adapters.extras import explained
 
     if size != "tiny":
         raise ConfigError(f"There is no --size {size} to make: choose tiny.")

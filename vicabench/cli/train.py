@@ -69,7 +69,7 @@ def command(
 ) -> None:
     """Train a model of the family by a recipe, or with --dry-run see what that would do."""
     _refuse_ignored({name: value for name, value in locals().items() if value})
-    from vicabench.adapters.local import explained
+    from vicabench.adapters.extras import explained
 
     with explained(), interruptible(KEPT):
         if list_recipes:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from vicabench.adapters.api.account import Account, CallError, Completion
 from vicabench.adapters.api.calls import Model, refusal
-from vicabench.adapters.local import explained
+from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 

@@ -1,0 +1,30 @@
+"""What of the models' library a user can put right, said in vicabench's own kinds of error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vica.errors import VicaError
+
+from vicabench.errors import ConfigError
+
+LOCAL = ("accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml")
+EXTRAS = dict.fromkeys(LOCAL, "models")
+EXTRAS |= dict.fromkeys(("openai", "google", "httpx2", "tenacity"), "api")
+"""The extra that brings a package, by the name that is imported."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what `vica` refuses, and the lack of what it needs, into a ConfigError."""
+    try:
+        yield
+    except VicaError as error:
+        raise ConfigError(f"{str(error).rstrip('.?')}.") from error
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        install = f'pip install "vicabench[{extra}]"'
+        raise ConfigError(f"Models need the package {error.name}: {install}") from error
