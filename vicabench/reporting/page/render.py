@@ -27,8 +27,7 @@ from vicabench.reporting.tables import COLUMNS, WITH_VALID, notes_on
 from vicabench.types import OUTCOMES, TASKS
 
 CSS = ("base", "page", "explorer", "print")
-JS = ("dom", "data", "filter", "address", "list", "frames", "answers", "question", "explorer",
-      "keys", "main")  # fmt: skip
+JS = ("question", "explorer")
 THEME = ("theme",)
 
 

@@ -1,3 +1,238 @@
+// Which questions are shown, and in which order.
+
+const FIRST = { task: "", dataset: "", video: "", model: "", result: "", outcome: "", differ: "",
+                protocol: "0", sort: "", text: "" };
+
+function chosenRuns(state) {
+  return state.model === "" ? RUNS.map((_, r) => r) : [Number(state.model)];
+}
+
+function scores(runs, p, q) {
+  return runs.map((r) => scoreOf(r, p, q)).filter((score) => score !== null);
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const spread = (values) => (values.length ? Math.max(...values) - Math.min(...values) : 0);
+
+const RESULTS = {
+  right: (score) => score === 1,
+  part: (score) => score > 0 && score < 1,
+  wrong: (score) => score === 0,
+};
+
+const DIFFERENCES = {
+  models: (q, runs, p) => spread(scores(RUNS.map((_, r) => r), p, q)) > 0,
+  protocols: (q, runs) => runs.some(
+    (r) => asked(r, q) && spread(DATA.protocols.map((_, p) => scoreOf(r, p, q))) > 0),
+  better: (q, runs, p) => runs.some((r) => beyondBase(r, p, q) > 0),
+  worse: (q, runs, p) => runs.some((r) => beyondBase(r, p, q) < 0),
+};
+
+// By how much a run scores more than the one it is compared with; NaN unless both were asked.
+function beyondBase(r, p, q) {
+  if (!asked(r, q) || !asked(DATA.base, q)) return NaN;
+  return scoreOf(r, p, q) - scoreOf(DATA.base, p, q);
+}
+
+function tests(state) {
+  const runs = chosenRuns(state);
+  const p = Number(state.protocol);
+  const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
+  const all = [];
+  if (state.task) all.push((q) => taskOf(q).name === state.task);
+  if (state.dataset) all.push((q) => datasetOf(q) === state.dataset);
+  if (state.video) all.push((q) => videoOf(q) === state.video);
+  if (state.model) all.push((q) => asked(runs[0], q));
+  if (state.result) all.push((q) => RESULTS[state.result](mean(scores(runs, p, q))));
+  if (state.outcome) {
+    const wanted = DATA.outcomes.indexOf(state.outcome);
+    all.push((q) => runs.some((r) => RUNS[r].graded[p].outcome[q] === wanted));
+  }
+  if (state.differ) all.push((q) => DIFFERENCES[state.differ](q, runs, p));
+  if (words.length) {
+    const texts = haystacks();
+    all.push((q) => words.every((word) => texts[q].includes(word)));
+  }
+  return all;
+}
+
+const datasetOf = (q) => videoOf(q).split("/", 1)[0];
+
+// Keys to sort by, smallest first; null keeps the benchmark's order.
+function sortKey(state) {
+  const runs = chosenRuns(state);
+  const p = Number(state.protocol);
+  const everyone = RUNS.map((_, r) => r);
+  const keys = {
+    hard: (q) => mean(scores(runs, p, q)),
+    easy: (q) => -mean(scores(runs, p, q)),
+    spread: (q) => -spread(scores(everyone, p, q)),
+    long: (q) => -Math.max(0, ...runs.map((r) => RUNS[r].replies().length[q] ?? 0)),
+    over: (q) => -ratio(runs, p, q),
+    under: (q) => ratio(runs, p, q),
+  };
+  return keys[state.sort] ?? null;
+}
+
+// The mean ratio of number to truth; multiple choice, which has none, comes last either way.
+function ratio(runs, p, q) {
+  if (!taskOf(q).numeric) return NaN;
+  const truth = Number(DATA.truth[q]);
+  let sum = 0;
+  let found = 0;
+  for (const r of runs) {
+    const read = RUNS[r].graded[p].read[q];
+    if (read === null) continue;
+    sum += Number(read) / truth;
+    found += 1;
+  }
+  return sum / found;
+}
+
+function matching(state) {
+  const all = tests(state);
+  const found = [];
+  for (let q = 0; q < TOTAL; q++) if (all.every((test) => test(q))) found.push(q);
+  const key = sortKey(state);
+  if (key === null) return found;
+  const keys = new Float64Array(TOTAL);
+  for (const q of found) {
+    const value = key(q);
+    keys[q] = Number.isNaN(value) ? Infinity : value; // what has no key comes last
+  }
+  const before = (q, other) => (keys[q] < keys[other] ? -1 : keys[q] > keys[other] ? 1 : q - other);
+  return found.sort(before);
+}
+
+// The address after `#`: the question and the filters, so that a view can be sent to someone.
+
+function readAddress() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const state = { ...FIRST };
+  for (const name of Object.keys(FIRST)) {
+    if (given.has(name)) state[name] = given.get(name);
+  }
+  return { state, id: given.get("q") };
+}
+
+function addressOf(state, id) {
+  const shown = new URLSearchParams();
+  if (id !== null) shown.set("q", id);
+  for (const [name, value] of Object.entries(state)) {
+    if (value !== FIRST[name]) shown.set(name, value);
+  }
+  return "#" + shown.toString();
+}
+
+// The address may also name a section of the page, which is nothing to the explorer.
+const namesView = () => location.hash.includes("=");
+
+function writeAddress(state, id) {
+  const wanted = addressOf(state, id);
+  if (wanted !== "#" || namesView()) history.replaceState(null, "", wanted);
+}
+
+// The list of questions: only the rows in sight exist, so thousands cost as little as ten.
+
+const ROW = 64; // pixels; the stylesheet has the same height
+const BEYOND = 6; // rows kept ready above and below
+const CHIPS = 6; // more models than this get bare colours
+
+// ✓ right, ✗ wrong, .4 in part, ! nothing that could be graded, – not asked.
+function scoreChip(r, p, q) {
+  const { score: { [q]: score }, outcome: { [q]: outcome } } = RUNS[r].graded[p];
+  const title = scoreWords(r, p, q);
+  if (score === null) return make("span", { class: "chip none", title }, "–");
+  const wrong = outcome === 0 ? "✗" : "!";
+  const text = score === 1 ? "✓" : score === 0 ? wrong : score.toFixed(1).slice(1);
+  return make("span", { class: `chip s${Math.round(10 * score)}`, title }, text);
+}
+
+function createList(box, choose) {
+  const inner = box.firstElementChild;
+  let rows = [];
+  let current = -1;
+  let protocol = 0;
+
+  function row(place) {
+    const q = rows[place];
+    const chips = RUNS.map((_, r) => scoreChip(r, protocol, q));
+    const node = make(
+      "div",
+      { id: `row-${place}`, role: "option", class: "row", "aria-posinset": place + 1,
+        "aria-setsize": rows.length, "aria-selected": String(place === current) },
+      make("span", { class: "row-text" }, DATA.text[q]),
+      make("span", { class: "row-facts" },
+        make("span", { class: "row-task" }, taskOf(q).title),
+        make("span", { class: "row-id" }, `${DATA.id[q]} · ${videoOf(q)}`)),
+      make("span", { class: RUNS.length > CHIPS ? "chips bare" : "chips",
+                     "aria-label": RUNS.map((_, r) => scoreWords(r, protocol, q)).join(", ") },
+        ...chips),
+    );
+    node.style.top = `${place * ROW}px`;
+    node.addEventListener("click", () => choose(place));
+    return node;
+  }
+
+  function draw() {
+    const first = Math.max(0, Math.floor(box.scrollTop / ROW) - BEYOND);
+    const last = Math.min(rows.length, Math.ceil((box.scrollTop + box.clientHeight) / ROW) + BEYOND);
+    const shown = [];
+    for (let place = first; place < last; place++) shown.push(row(place));
+    inner.replaceChildren(...shown);
+    const there = current >= first && current < last;
+    if (there) box.setAttribute("aria-activedescendant", `row-${current}`);
+    else box.removeAttribute("aria-activedescendant");
+  }
+
+  // Scroll no more than needed; to a row far away, so that its neighbours are seen as well.
+  function reveal(top) {
+    const below = top + ROW - box.scrollTop - box.clientHeight;
+    const above = box.scrollTop - top;
+    if (Math.max(above, below) > 2 * ROW) box.scrollTop = top - (box.clientHeight - ROW) / 2;
+    else if (above > 0) box.scrollTop = top;
+    else if (below > 0) box.scrollTop += below;
+  }
+
+  let waiting = false;
+  function drawSoon() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  }
+  box.addEventListener("scroll", drawSoon, { passive: true });
+  new ResizeObserver(drawSoon).observe(box);
+
+  return {
+    get length() { return rows.length; },
+    get current() { return current; },
+    at: (place) => rows[place],
+    show(found, shownProtocol) {
+      rows = found;
+      protocol = shownProtocol;
+      inner.style.height = `${rows.length * ROW}px`;
+      current = -1;
+      box.scrollTop = 0;
+      draw();
+    },
+    select(place) {
+      current = place;
+      reveal(place * ROW);
+      draw();
+    },
+  };
+}
+
+function scoreWords(r, p, q) {
+  const { score, outcome } = RUNS[r].graded[p];
+  if (score[q] === null) return `${RUNS[r].name}: not asked`;
+  const why = outcome[q] === 0 ? "" : `, ${DATA.outcomes[outcome[q]]}`;
+  return `${RUNS[r].name}: ${score[q]}${why}`;
+}
+
 // The explorer: filters above, the list on one side, the question on the other.
 
 function startExplorer() {
@@ -105,3 +340,60 @@ function startExplorer() {
     },
   };
 }
+
+// The keyboard: j k or arrows in the list, / to search, Enter to read, Escape to go back.
+
+function startKeys(explorer) {
+  const PAGE = 8;
+  const steps = {
+    j: () => explorer.move(1), ArrowDown: () => explorer.move(1),
+    k: () => explorer.move(-1), ArrowUp: () => explorer.move(-1),
+    PageDown: () => explorer.move(PAGE), PageUp: () => explorer.move(-PAGE),
+    Home: () => explorer.jump(0), End: () => explorer.jump(-1),
+    Enter: () => explorer.enter(),
+  };
+  const inField = (target) => target.closest("input, select, textarea") !== null;
+  const letters = new Set(["j", "k"]); // these work beside the question too
+
+  const takes = (target, key) => target.id === "list"
+    || (letters.has(key) && byId("explorer").contains(target));
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (event.key === "Escape") {
+      if (byId("explorer").contains(target)) explorer.leave();
+    } else if (inField(target)) {
+      if (event.key === "Enter" && target.id === "search") byId("list").focus();
+    } else if (event.key === "/") {
+      event.preventDefault();
+      byId("search").focus();
+      byId("search").select();
+    } else if (steps[event.key] && takes(target, event.key)) {
+      event.preventDefault();
+      steps[event.key]();
+    }
+  });
+  byId("back").addEventListener("click", () => explorer.leave());
+  byId("previous").addEventListener("click", () => explorer.move(-1));
+  byId("next").addEventListener("click", () => explorer.move(1));
+}
+
+function startTheme() {
+  const node = byId("theme");
+  const isDark = () => {
+    const chosen = document.documentElement.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  };
+  const label = () => node.setAttribute("aria-pressed", String(isDark()));
+  node.addEventListener("click", () => {
+    setTheme(isDark() ? "light" : "dark");
+    label();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
+  label();
+  node.hidden = false;
+}
+
+startTheme();
+startKeys(startExplorer());

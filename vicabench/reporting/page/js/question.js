@@ -1,3 +1,162 @@
+// Making elements. Text only ever becomes text: nothing here parses HTML.
+
+const byId = (id) => document.getElementById(id);
+
+// make("p", { class: "note" }, "text", child): attributes, then children; null is left out.
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== null && value !== false) node.setAttribute(name, String(value));
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+function button(label, act, attributes = {}) {
+  const node = make("button", { type: "button", ...attributes }, label);
+  node.addEventListener("click", act);
+  return node;
+}
+
+const count = new Intl.NumberFormat("en");
+
+function plural(number, one, many = one + "s") {
+  return `${count.format(number)} ${number === 1 ? one : many}`;
+}
+
+// The data blocks of the page. Each is parsed when it is first needed.
+
+function block(id) {
+  const node = byId(id);
+  return node === null ? null : JSON.parse(node.textContent);
+}
+
+function once(load) {
+  let value;
+  return () => (value ??= load());
+}
+
+const DATA = block("questions");
+const RUNS = DATA.runs.map((name, r) => ({
+  name,
+  // Columns over all questions, by protocol: score (null: not in this run), read, outcome.
+  graded: block(`grades-${r}`),
+  replies: once(() => block(`replies-${r}`)),
+}));
+const TOTAL = DATA.id.length;
+const PLACE = new Map(DATA.id.map((id, q) => [id, q]));
+
+const taskOf = (q) => DATA.tasks[DATA.kinds[DATA.kind[q]].task];
+const videoOf = (q) => DATA.videos[DATA.video[q]];
+const scoreOf = (r, p, q) => RUNS[r].graded[p].score[q];
+const asked = (r, q) => scoreOf(r, 0, q) !== null;
+
+const stripOf = once(() => new Map());
+
+// The frames of a video: {seconds, images} with base64 JPEGs, {error}, or null for a light page.
+function frames(video) {
+  const known = stripOf();
+  if (!known.has(video)) known.set(video, block(`frames-${video}`));
+  return known.get(video);
+}
+
+// What a search looks through, per question: its words, and every reply to it, thoughts included.
+const haystacks = once(() => {
+  const replies = RUNS.map((run) => run.replies());
+  return DATA.id.map((id, q) => {
+    const own = [id, videoOf(q), DATA.text[q], ...(DATA.options[q] ?? [])];
+    const given = replies.flatMap((run) => [run.reply[q], run.error[q], run.thoughts[q]]);
+    return [...own, ...given].filter(Boolean).join("\n").toLowerCase();
+  });
+});
+
+// The strip of frames of a video: decoded by the browser when it comes into view.
+
+function strip(video) {
+  const found = frames(video);
+  if (found === null) return null;
+  if (found.error) return make("p", { class: "note" }, `No frames: ${found.error}`);
+  const images = found.images.map((image, place) => {
+    const when = `${found.seconds[place].toFixed(1)} s`;
+    return make("li", {},
+      make("img", { src: `data:image/jpeg;base64,${image}`, alt: `Frame at ${when}`,
+                    width: found.width, height: found.height, loading: "lazy",
+                    decoding: "async" }),
+      make("span", { "aria-hidden": "true" }, when));
+  });
+  return make("ol", { class: "strip", tabindex: "0", "aria-label": `${images.length} frames` },
+    ...images);
+}
+
+// What each model answered to one question: its reply, what was read from it, and the score.
+
+function answerCard(r, p, q) {
+  const run = RUNS[r];
+  const card = make("article", { class: "answer", "aria-label": run.name },
+    make("header", {}, scoreChip(r, p, q), make("h4", {}, run.name)));
+  if (!asked(r, q)) {
+    card.append(make("p", { class: "note" }, "This run was not asked this question."));
+    return card;
+  }
+  card.append(readings(r, q), ...replyParts(run.replies(), q), facts(run.replies(), q));
+  return card;
+}
+
+function readings(r, q) {
+  const lines = DATA.protocols.map((protocol, p) => {
+    const { read, score, outcome } = RUNS[r].graded[p];
+    const value = read[q] === null ? make("em", {}, DATA.outcomes[outcome[q]])
+      : make("bdi", {}, withUnit(q, read[q]));
+    return make("div", {},
+      make("dt", {}, DATA.protocols.length > 1 ? protocol : "read"),
+      make("dd", {}, value, ` scores ${score[q]}`, make("span", {}, beside(q, read[q]))));
+  });
+  return make("dl", { class: "readings" }, ...lines);
+}
+
+const withUnit = (q, text) => (taskOf(q).numeric ? `${text} ${taskOf(q).unit}` : text);
+
+// How far a number is from the truth, in words; nothing for a letter.
+function beside(q, read) {
+  if (!taskOf(q).numeric || read === null) return "";
+  const share = Number(read) / Number(DATA.truth[q]);
+  if (!Number.isFinite(share)) return "";
+  return share === 1 ? ", exact" : `, ${Number(share.toPrecision(3))} × the truth`;
+}
+
+function replyParts(replies, q) {
+  const parts = [];
+  const thoughts = replies.thoughts[q];
+  if (thoughts) {
+    const words = plural(thoughts.split(/\s+/).length, "word");
+    parts.push(make("details", {}, make("summary", {}, `Thoughts (${words})`),
+      make("pre", { dir: "auto" }, thoughts)));
+  }
+  if (replies.error[q] !== null) {
+    parts.push(make("p", { class: "failure" }, make("strong", {}, "Failed: "), replies.error[q]));
+  } else {
+    const text = replies.reply[q];
+    parts.push(make("pre", { class: "reply", dir: "auto" },
+      text === "" ? make("em", {}, "an empty reply") : text));
+  }
+  if (replies.cut[q]) {
+    parts.push(make("p", { class: "note" }, `Shortened here: the whole reply has `
+      + `${plural(replies.cut[q], "character")} and is in the run's predictions.jsonl.`));
+  }
+  return parts;
+}
+
+function facts(replies, q) {
+  const [stop, tokens, seconds] = replies.facts[q] ?? [null, null, null];
+  const words = [
+    tokens === null ? null : plural(tokens, "new token"),
+    stop === null ? null : `ended by ${stop}`,
+    seconds === null ? null : `${seconds} s`,
+  ].filter(Boolean);
+  return words.length ? make("p", { class: "facts" }, words.join(" · ")) : "";
+}
+
 // One question in full: frames, text, options, truth, and the answers to it.
 
 function questionView(q, protocol, act) {
