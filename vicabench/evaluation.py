@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.adapters import find_adapter, refuse_unused
+from vicabench.adapters.abilities import check_abilities
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT, Source, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
@@ -218,6 +219,7 @@ def evaluate(
     )
     adapter = adapter_of(model, context)
     given.refuse_execution()
+    check_abilities(name, adapter)
     refuse_unused(name, adapter, given.model)
     folder = Path(out) if out else _new_folder(asked.benchmark.name, name)
     return _run(asked, name, folder, given, Here(adapter), **shared)

@@ -150,17 +150,7 @@ class Adapter(Protocol):
     the run's configuration. `needs_video` is False for adapters that never look at the frames;
     only those may run without decoding.
 
-    An adapter may have more, which is looked for by name:
-
-    - `prepare(video) -> Any` turns the frames of a video that comes later into `Video.prepared`,
-      in a thread of its own while `answer` runs; what it raises fails that video alone, and None
-      leaves all to `answer`;
-    - `spent`, a `Spent` since it was built, for the account of time at the end of a run;
-    - `calls`, counts of its calls to an API, and `stopped`, a text once it makes no more of them;
-    - `device_name`, a text, for the record of what a run was made on;
-    - `about(video) -> ask`, where `ask(texts)` gives an Answer to each of any texts about the
-      video, for `vicabench ask`;
-    - `both_ways(video, questions) -> Iterable[Agreement]`, for `vicabench verify`.
+    What an adapter may offer beside this is in `vicabench.adapters.abilities`.
     """
 
     @property

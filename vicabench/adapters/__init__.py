@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from vicabench.adapters import python
+from vicabench.adapters.abilities import TakesOptions, check_abilities
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import Adapter, AdapterContext, ModelOptions
@@ -52,6 +53,7 @@ def build_adapter(spec: str, context: AdapterContext, *, placed: str | None = No
     try:
         with explained():
             adapter = build(argument, _on(placed, context))
+        check_abilities(spec, adapter)
         json.dumps(dict(adapter.settings), allow_nan=False)
     except UserError:
         raise
@@ -71,7 +73,7 @@ def _on(placed: str | None, context: AdapterContext) -> AdapterContext:
 
 def refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:
     """ConfigError for options that were given and the adapter does not have."""
-    accepted = getattr(adapter, "accepts_options", ())
+    accepted = adapter.accepts_options if isinstance(adapter, TakesOptions) else ()
     unused = [name for name in options.given() if name not in accepted]
     if unused:
         typed = ", ".join("--" + name.replace("_", "-") for name in unused)

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from vicabench.errors import ConfigError, an
 from vicabench.types import Adapter, AdapterContext, Answer, Question, Video
 
 
+@runtime_checkable
 class Builder(Protocol):
     """What makes an adapter once it is known what is asked."""
 
@@ -75,9 +76,8 @@ def adapter_of(
     Raises:
         ConfigError: For an object that cannot answer.
     """
-    if hasattr(model, "build"):
-        built: Adapter = model.build(context)
-        return built
+    if isinstance(model, Builder):
+        return model.build(context)
     if hasattr(model, "answer"):
         missing = [name for name in ("settings", "needs_video") if not hasattr(model, name)]
         if missing:

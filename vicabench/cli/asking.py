@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from vicabench.adapters import build_adapter
+from vicabench.adapters.abilities import AnswersAbout, Ask
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.options import check_decoder
 from vicabench.engine.run import Telling, listening
 from vicabench.errors import ConfigError, DataError, counted, is_unicode
 from vicabench.screen import console, echo
-from vicabench.types import Adapter, AdapterContext, Answer, Benchmark, ModelOptions, Video
-
-Ask = Callable[[Sequence[str]], Sequence[Answer]]
+from vicabench.types import AdapterContext, Answer, Benchmark, ModelOptions, Video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,7 @@ def ask_all(request: Request) -> None:
     video, decoding = _decoded(request, terminal)
     with listening(Telling(lambda text: _note(terminal, text))):
         started = perf_counter()
-        ask: Ask = adapter.about(video)  # type: ignore[attr-defined]  # looked for below
+        ask = adapter.about(video)
         _note(
             terminal,
             f"{request.video.name}: {counted(len(video.seconds), 'frame')} of "
@@ -90,14 +89,14 @@ def _decoded(request: Request, terminal: Console) -> tuple[Video, float]:
     return decoded.video(), decoded.seconds
 
 
-def _adapter(request: Request) -> Adapter:
+def _adapter(request: Request) -> AnswersAbout:
     """The model's adapter; ConfigError if it answers nothing but a benchmark's questions."""
     benchmark = Benchmark(name="ask", subset="", revision="", questions=(), files={})
     context = AdapterContext(
         benchmark=benchmark, seed=0, frames=request.frames, options=request.options
     )
     adapter = build_adapter(request.model, context)
-    if not hasattr(adapter, "about"):
+    if not isinstance(adapter, AnswersAbout):
         raise ConfigError(
             f"{request.model} cannot be asked about a video: it answers a benchmark's questions "
             "only. Name a checkpoint, such as --model nkkbr/ViCA2 or --model ./folder."

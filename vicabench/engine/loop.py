@@ -22,6 +22,7 @@ from typing import Any, NoReturn, Self, TypeVar
 import numpy as np
 
 from vicabench import ending
+from vicabench.adapters.abilities import Prepares, Stops
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.timing import Clock
@@ -161,7 +162,7 @@ class PrepareAhead:
     """
 
     def __init__(self, adapter: Adapter) -> None:
-        self._prepare: Any = getattr(adapter, "prepare", None)
+        self._prepare = adapter.prepare if isinstance(adapter, Prepares) else None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
 
     def __enter__(self) -> Self:
@@ -182,28 +183,29 @@ class PrepareAhead:
         """
         if self._prepare is None:
             return decoding
-        return self._thread.submit(self._prepared, decoding)
+        return self._thread.submit(_prepared, self._prepare, decoding)
 
-    def _prepared(self, decoding: Future[Decoded]) -> Decoded:
-        decoded = decoding.result()
-        if decoded.frames is None:
-            return decoded
-        start = monotonic()
-        made, error = None, None
-        try:
-            made = self._prepare(decoded.video())
-        except (UserError, KeyboardInterrupt):
-            raise
-        except BaseException as reason:  # an adapter may raise anything
-            error = f"adapter: prepare: {described(reason)}"
-            logging.getLogger("vicabench").error("%s", decoded.name, exc_info=True)
-        return replace(
-            decoded,
-            frames=None if error else decoded.frames,
-            error=error,
-            prepared=made,
-            prepare_seconds=monotonic() - start,
-        )
+
+def _prepared(prepare: Callable[[Video], Any], decoding: Future[Decoded]) -> Decoded:
+    decoded = decoding.result()
+    if decoded.frames is None:
+        return decoded
+    start = monotonic()
+    made, error = None, None
+    try:
+        made = prepare(decoded.video())
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as reason:  # an adapter may raise anything
+        error = f"adapter: prepare: {described(reason)}"
+        logging.getLogger("vicabench").error("%s", decoded.name, exc_info=True)
+    return replace(
+        decoded,
+        frames=None if error else decoded.frames,
+        error=error,
+        prepared=made,
+        prepare_seconds=monotonic() - start,
+    )
 
 
 LOG = logging.getLogger("vicabench")
@@ -267,16 +269,20 @@ def answer_videos(
             del decoded  # its memory is wanted for the next one
             yield predictions
     for name in left:
-        yield failed(questions[name], str(getattr(adapter, "stopped", None)))
+        yield failed(questions[name], str(_stopped(adapter)))
 
 
 def _until_stopped(
     adapter: Adapter, files: Iterable[tuple[str, Path]]
 ) -> Iterator[tuple[str, Path]]:
     for file in files:
-        if getattr(adapter, "stopped", None):
+        if _stopped(adapter):
             return
         yield file
+
+
+def _stopped(adapter: Adapter) -> str | None:
+    return adapter.stopped if isinstance(adapter, Stops) else None
 
 
 def decode_ahead(decoding: Decoding) -> DecodeAhead:

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from vicabench import ending
+from vicabench.adapters.abilities import CountsCalls, Measures
 from vicabench.engine.decode import Decoded
 from vicabench.errors import counted
 from vicabench.types import Adapter, Spent
@@ -26,7 +27,7 @@ class Timing:
     `cached` videos came from the frame cache, None if there is none. All times are seconds.
     Where `processes` answered at the same time, all but `wall` are sums over them, and `theirs` is
     the sum of their own wall times, each from its first video to its last answer.
-    `calls` is the adapter's account of its calls to an API (see `Adapter`), None if it has none.
+    `calls` is the adapter's account of its calls to an API (see `CountsCalls`), None without one.
     """
 
     videos: int
@@ -178,11 +179,15 @@ class Clock:
     def _calls(self) -> dict[str, float | None] | None:
         """The adapter's account of its calls; None if it makes none, or counts them wrongly."""
         try:
-            found = getattr(self._adapter, "calls", None)
-            return found and {
-                str(name): count if count is None or isinstance(count, int) else _finite(count)
-                for name, count in found.items()
-            }
+            found = self._adapter.calls if isinstance(self._adapter, CountsCalls) else None
+            return (
+                None
+                if found is None
+                else {
+                    str(name): count if count is None or isinstance(count, int) else _finite(count)
+                    for name, count in found.items()
+                }
+            )
         except Exception as error:  # as for `spent`
             self._warned(f"the adapter's `calls` is no account: {error}")
             return None
@@ -190,7 +195,7 @@ class Clock:
     def _spent(self) -> Spent | None:
         """What the adapter has measured so far; None if it does not measure, or wrongly."""
         try:
-            found = getattr(self._adapter, "spent", None)
+            found = self._adapter.spent if isinstance(self._adapter, Measures) else None
             return found and Spent(
                 seconds={str(stage): _finite(value) for stage, value in found.seconds.items()},
                 tokens={str(stage): int(count) for stage, count in found.tokens.items()},

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vicabench.adapters import build_adapter
+from vicabench.adapters.abilities import AnswersBothWays
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.loop import Decoding, PrepareAhead, tell
 from vicabench.errors import ConfigError, UserError
 from vicabench.results.plan import by_video
-from vicabench.types import Adapter, AdapterContext, Agreement, Benchmark, ModelOptions, Question
+from vicabench.types import AdapterContext, Agreement, Benchmark, ModelOptions, Question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +26,11 @@ class Verified:
 
 def verifiable(
     benchmark: Benchmark, model: str, decoding: Decoding, options: ModelOptions
-) -> Adapter:
+) -> AnswersBothWays:
     """The adapter of a model that can answer both ways; ConfigError for any other."""
     context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.frames, options=options)
     adapter = build_adapter(model, context)
-    if not hasattr(adapter, "both_ways"):
+    if not isinstance(adapter, AnswersBothWays):
         prefill = adapter.settings.get("prefill")
         why = f" (prefill {prefill})" if prefill else ""
         raise ConfigError(
@@ -40,7 +41,7 @@ def verifiable(
 
 
 def verify(
-    benchmark: Benchmark, selected: Sequence[Question], adapter: Adapter, decoding: Decoding
+    benchmark: Benchmark, selected: Sequence[Question], adapter: AnswersBothWays, decoding: Decoding
 ) -> Iterator[Verified]:
     """Yield what both ways give for one video after another; a failing video fails alone."""
     questions = by_video(selected)
@@ -60,7 +61,7 @@ def verify(
                 yield Verified(video=decoded.name, error=decoded.error)
                 continue
             try:
-                found = adapter.both_ways(decoded.video(), questions[decoded.name])  # type: ignore[attr-defined]  # looked for above
+                found = adapter.both_ways(decoded.video(), questions[decoded.name])
                 yield Verified(video=decoded.name, agreements=tuple(found))
             except UserError:
                 raise

@@ -12,6 +12,7 @@ from typing import Any, Self
 import vicabench
 from vicabench import errors
 from vicabench.adapters import build_adapter
+from vicabench.adapters.abilities import NamesDevice, TakesOptions
 from vicabench.engine.loop import Decoding
 from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import UserError
@@ -76,11 +77,12 @@ class Built:
     @classmethod
     def of(cls, adapter: Adapter) -> Self:
         """What is to be known of this adapter, which is here."""
-        device = getattr(adapter, "device_name", None)
+        device = adapter.device_name if isinstance(adapter, NamesDevice) else None
+        accepted = adapter.accepts_options if isinstance(adapter, TakesOptions) else ()
         return cls(
             settings=dict(adapter.settings),
             needs_video=adapter.needs_video,
-            accepts_options=tuple(getattr(adapter, "accepts_options", ())),
+            accepts_options=tuple(accepted),
             device=None if device is None else str(device),
             machine=platform.node(),
             version=vicabench.__version__,
