@@ -253,7 +253,9 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
         whole.savefig(tmp_path / "all.png")
         plt.close(whole)
     for kind in (vb.plot.averages, vb.plot.radar, vb.plot.letters, vb.plot.rooms):
-        assert isinstance(kind(runs), Figure)
+        alone: Any = kind(runs)
+        assert alone._repr_png_().startswith(b"\x89PNG")  # a notebook shows it
+        assert isinstance(alone, Figure)
     with pytest.raises(ConfigError, match=r"\[run\]"):
         vb.plot.tasks(runs[0])  # type: ignore[arg-type]
     with pytest.raises(DataError, match="no replies of a Thinking model"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,6 +32,8 @@ COLUMN, PAGE = 3.3, 7.0
 INK, FAINT, GRID, PALE = "#22262e", "#6b7280", "#d9dce1", "#c3c7ce"
 SMALL, TINY = 7.0, 6.0
 """Sizes in points of what is read first and second; print shows nothing smaller than 5.5."""
+SCREEN = 110
+"""Pixels per inch in a notebook."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # it comes with matplotlib: the same widths everywhere
@@ -128,13 +132,24 @@ def drawn_into(place: SubFigure) -> Iterator[None]:
         _PLACE.reset(token)
 
 
+class _Shown(Figure):
+    """A figure that a notebook shows; it knows how to by itself only once pyplot is imported."""
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        with mpl.rc_context(STYLE), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a script that the font lacks is drawn as boxes
+            self.savefig(target, format="png", dpi=SCREEN)
+        return target.getvalue()
+
+
 def blank(width: float, height: float, *, says: str) -> Figure:
     """An empty figure of so many inches; `says` is its text for those who cannot see it."""
     place = _PLACE.get()
     if place is not None:
         return cast("Figure", place)  # which has all that is asked of a figure, but for its size
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
-    figure = Figure(figsize=(width, height), layout=layout)
+    figure = _Shown(figsize=(width, height), layout=layout)
     figure.set_label(printable(says))
     return figure
 
