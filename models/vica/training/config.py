@@ -1,6 +1,8 @@
 """All that a training run needs to know, as one frozen value.
 
 What a published recipe says is in `recipes`; the defaults here are what all of them share.
+Values are checked by hand: pydantic's messages would have to be worded again, and it takes longer
+to import than all of this.
 """
 
 from __future__ import annotations
