@@ -84,6 +84,13 @@ def picture(session: nox.Session) -> None:
     session.run("python", "docs/screenshot.py", page)
 
 
+@nox.session
+def notebook(session: nox.Session) -> None:
+    """Execute the notebook of the documentation, and keep what its cells give."""
+    session.install(*CONSTRAINTS, ".")
+    session.run("python", "docs/notebook.py")
+
+
 def _lowest(lines: list[str]) -> list[str]:
     """The lowest version that each requirement allows; not of torch, of which ours is taken."""
     ours = "torch", "vicabench"

@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vica.tiny import write_tiny_checkpoint
 
+import vicabench as vb
+from docs.notebook import NOTEBOOK, execute
 from tests.pages import (
     PAGES,
     ROOT,
@@ -163,6 +166,33 @@ def test_the_python_of_the_documentation_runs_as_it_stands(
         second = [first] if "AutoProcessor" in code else []
         said = "".join(f"{reply.text}\n" for reply in [*replies, *second])
         assert capsys.readouterr().out.endswith(said)  # README shows a table first
+
+
+def test_the_notebook_runs_and_gives_what_it_shows(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace.path)
+    kept = NOTEBOOK.read_text(encoding="utf-8")
+    small = json.loads(kept.replace(r"benchmark(\"rooms\"", r"benchmark(\"small/rooms.jsonl\""))
+    execute(small)
+    assert kinds_of(small) == kinds_of(json.loads(kept))
+    assert len(kept) < 200_000  # it is kept with its outputs, which are small
+
+
+def kinds_of(notebook: dict[str, Any]) -> list[list[str]]:
+    """What each cell of code gives: text that it prints, or the types of its value."""
+    return [
+        [kind for output in cell["outputs"] for kind in output.get("data", ["stdout"])]
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+    ]
+
+
+def test_the_front_door_is_documented_whole() -> None:
+    named = re.findall(r"^::: vicabench\.(\w+)$", text_of("docs/api/front.md"), re.MULTILINE)
+    assert sorted(named) == sorted(vb.__all__)
+    for name in vb.__all__:
+        assert getattr(vb, name).__doc__, name
 
 
 def with_stand_ins(code: str, folder: Path) -> str:

@@ -33,7 +33,10 @@ class Compared:
     result: Comparison
 
     def frame(self) -> DataFrame:
-        """One row a task, then `overall` and `micro`: both scores, difference, p-values."""
+        """One row a task, then `overall` and `micro`: both scores, difference, p-values.
+
+        Scores are in [0, 100]; `difference` is B minus A, with its 95% interval `low` to `high`.
+        """
         return comparison_frame(self.result)
 
     def __repr__(self) -> str:

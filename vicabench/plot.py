@@ -1,8 +1,22 @@
 """Figures of runs: every kind that the commands draw, as matplotlib objects.
 
-Each function takes runs, or paths of run folders, and returns the Figure, which a notebook shows.
-With `ax` it draws in the place of that Axes instead, and returns the Axes that it made there: one,
-or a list where the figure has several panels. Sizes are those of a paper's column or page.
+Sizes are those of a paper's column or page. All functions have these arguments, as far as they take
+them:
+
+Args:
+    runs: Runs, or paths of run folders or predictions files; a list, also of one.
+    protocol: The grading protocol of the scores.
+    published: Whether published rows or curves of VSI-Bench are drawn beside the runs.
+    ax: Where to draw: the place of this Axes in its figure. By default a new figure.
+
+Returns:
+    The Figure, which a notebook shows; with `ax` the Axes that were made in its place, a list where
+    the figure has several panels.
+
+Raises:
+    ConfigError: For an unknown protocol, objects that are not runs, runs on different questions, or
+        published rows that the runs cannot be compared with.
+    DataError: For runs that have nothing of what the figure shows.
 """
 
 from __future__ import annotations

@@ -45,7 +45,14 @@ class Score:
         return self.scores.tasks
 
     def table(self, style: str = TEXT) -> str:
-        """The table that `vicabench score` prints: `text`, `markdown`, `latex`, `csv` or `json`."""
+        """The table that `vicabench score` prints.
+
+        Args:
+            style: `text`, `markdown`, `latex`, `csv` or `json`.
+
+        Raises:
+            ConfigError: For another style.
+        """
         if style == TEXT:
             return as_text(lambda page: show(page, [self.scores], ()))
         if style not in FORMATS:
@@ -54,11 +61,15 @@ class Score:
         return FORMATS[style]([self.scores], (), ())
 
     def frame(self) -> DataFrame:
-        """One row a task, then `overall` and `micro`."""
+        """One row a task, then `overall` and `micro`, in [0, 100], with the 95% intervals."""
         return scores_frame(self.scores)
 
     def to_dict(self) -> dict[str, float]:
-        """Flat, for a tracker of experiments: `overall`, `overall_low`, `object_counting` ..."""
+        """Flat, for a tracker of experiments: `overall`, `overall_low`, `object_counting` ...
+
+        Scores and the ends of their intervals are in [0, 100]; an interval that does not exist is
+        left out. `questions`, `videos` and `outcome_failed` are counts.
+        """
         return flat(self.scores)
 
     def __repr__(self) -> str:

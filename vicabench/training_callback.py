@@ -36,7 +36,13 @@ class TrainerCallback(Base):
         processor: The model's processor; by default the trainer's `processing_class`.
         protocol: The grading protocol of what is logged.
         at_end: Whether to evaluate once more after the last step.
+        limit: Only the first so many videos, with all their questions.
+        tasks: Only these tasks or question types.
         options: Options of `vicabench.evaluate`, such as `max_new_tokens`.
+
+    Raises:
+        ConfigError: For `every` below 1 or a benchmark that cannot be loaded; while training for a
+            missing processor, or a model of which no process has the whole.
 
     `scores` has every Score so far by its step.
     """

@@ -1,8 +1,8 @@
 """What mkdocs does here beyond its defaults, so that a page is written once.
 
-READMEs and the changelog become pages of the site, the commands' own help becomes one, and a link
-between files of the repository becomes a link between pages: it holds on both sides. A page that
-would fetch anything from elsewhere fails the build.
+READMEs and the changelog become pages of the site, the commands' own help and the notebook become
+one each, and a link between files of the repository becomes a link between pages: it holds on both
+sides. A page that would fetch anything from elsewhere fails the build.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from notebooks import page_of
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {
@@ -29,7 +30,8 @@ SOURCES = {
 }
 ASSETS = ("reports/rooms/curve.svg", "reports/rooms/curve-tasks.svg", "reports/rooms/curve.csv")
 """What such pages show or link to, under the same names on the site."""
-PAGES = {source: page for page, source in SOURCES.items()}
+NOTEBOOK = "notebook.ipynb"
+PAGES = {source: page for page, source in SOURCES.items()} | {f"docs/{NOTEBOOK}": "notebook.md"}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 FETCHED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 
@@ -41,6 +43,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for asset in ASSETS:
         files.append(File.generated(config, asset, abs_src_path=str(ROOT / asset)))
     files.append(File.generated(config, "commands.md", content=reference()))
+    notebook = page_of(ROOT / "docs" / NOTEBOOK)
+    files.append(File.generated(config, "notebook.md", content=notebook))
     return files
 
 
@@ -51,7 +55,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def between_pages(link: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[1]))
-        to = PAGES.get(target) or target.removeprefix("docs/")
+        to = PAGES.get(target, own)
+        if to == own:  # a page's link to its own source: to the file
+            to = target.removeprefix("docs/")
         return posixpath.relpath(to, posixpath.dirname(own) or ".")
 
     return LINK.sub(between_pages, markdown)

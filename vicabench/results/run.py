@@ -237,8 +237,13 @@ class Run:
 def load_run(path: str | Path) -> Run:
     """Read a run folder, or any predictions file.
 
-    DataError if there is nothing to grade, or naming the line that is wrong; RunFolderError for
-    a damaged `config.json`. Descriptions are a DataError: no protocol can grade them.
+    Args:
+        path: A run folder, or a `.jsonl` file of predictions.
+
+    Raises:
+        DataError: If there is nothing to grade, also for descriptions, which no protocol can grade;
+            or naming the line that is wrong.
+        RunFolderError: For a damaged `config.json`.
     """
     path = Path(path)
     run = load_any(path)
@@ -277,10 +282,17 @@ def load_any(path: Path) -> Run:
 
 
 def load_all(folder: str | Path) -> list[Run]:
-    """Read every run folder below a folder, by path; names that several share get the path added.
+    """Read every run folder below a folder, sorted by path.
 
-    Folders of descriptions, which no protocol can grade, are passed over. DataError if there is
-    no run, or a damaged one.
+    Names that several runs share get the path added. Folders of descriptions, which no protocol
+    can grade, are passed over.
+
+    Args:
+        folder: The folder that is searched, with all below it.
+
+    Raises:
+        DataError: If there is no run, or a damaged one.
+        RunFolderError: For a damaged `config.json`.
     """
     files = sorted(Path(folder).rglob(PREDICTIONS))
     runs = [file.parent for file in files if not _is_of_descriptions(load_any(file.parent))]
