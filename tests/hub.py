@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -76,6 +76,8 @@ class Hub:
     """Send nothing more after so many bytes of the file, until `released` is set."""
     corrupt: set[str] = field(default_factory=set)
     """Send other bytes than announced."""
+    endless: set[str] = field(default_factory=set)
+    """Send the content of these files again and again, up to 256 MB, without saying a length."""
     page: bytes | None = None
     """What every request is answered with, as a network does that wants a login first."""
     sizes: dict[str, int] = field(default_factory=dict)
@@ -197,6 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(path, name, data, repository.commit)
 
     def _content(self, path: str, name: str, data: bytes, commit: str) -> None:
+        if name in self.hub.endless and self.command == "GET":
+            self._endless(data)
+            return
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
         start = int(asked[1]) if asked else 0
         self.send_response(206 if asked else 200)
@@ -220,6 +225,15 @@ class _Handler(BaseHTTPRequestHandler):
         if stall is not None:
             self.hub.released.wait(timeout=60)
         self.close_connection = self.close_connection or end < len(data)
+
+    def _endless(self, content: bytes) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        block = (content * ((1 << 20) // len(content) + 1))[: 1 << 20]
+        with suppress(OSError):  # whoever has had enough
+            for _ in range(256):
+                self.wfile.write(block)
 
     def _note(self, sent: int, path: str, start: int | None) -> None:
         self.hub.log.append(Request(method=self.command, path=path, start=start, sent=sent))

@@ -14,22 +14,19 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from vicabench.errors import ConfigError, counted
+from vica.hub import UNKNOWN, bounded
+
+from vicabench.errors import ConfigError
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
     from huggingface_hub.errors import HfHubHTTPError
-    from tqdm import tqdm
 
 SMALL = ("*.json", "*.txt", "*.jinja")
 PATTERNS = ("*.safetensors", *SMALL)
 """All that is ever read of a checkpoint: weights that can run code stay where they are."""
-UNKNOWN = 64 << 20
-"""Bytes that a file may have whose size the hub does not say."""
-SLACK = 1 << 20
-"""Bytes that may come twice where a connection breaks."""
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
 
@@ -129,7 +126,7 @@ def fetch(
                 repo,
                 revision=info.sha,
                 allow_patterns=list(wanted),
-                tqdm_class=_bounded(repo, size),
+                tqdm_class=bounded(repo, size, ConfigError),
             )
         )
     _require(repo, folder, wanted)
@@ -148,25 +145,6 @@ def _require(repo: str, folder: Path, wanted: Collection[str]) -> None:
             f"The connection to the hub broke: {', '.join(missing)} of {repo} did not come. Type "
             "the same command again: what was downloaded is kept."
         )
-
-
-def _bounded(repo: str, size: int) -> type[tqdm]:
-    """A bar that ends a download when more bytes come than the `size` that was announced."""
-    from huggingface_hub.utils import tqdm as bar  # type: ignore[attr-defined]  # noqa: PLC0415
-
-    class Bounded(bar):
-        come = 0
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self.come += int(n or 0)
-            if self.come > size + SLACK:
-                raise ConfigError(
-                    f"The hub sends more of {repo} than the {counted(size, 'byte')} that it "
-                    "announced. Check the network, proxy and HF_ENDPOINT."
-                )
-            return cast("bool | None", super().update(n))
-
-    return Bounded
 
 
 def _check(repo: str, folder: Path, announced: Mapping[str, str | None]) -> None:

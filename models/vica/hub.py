@@ -7,10 +7,15 @@ weights are downloaded.
 from __future__ import annotations
 
 import json
+import shutil
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from vica.errors import CheckpointError, pointer
+from vica.errors import CheckpointError, counted, pointer
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 CONFIG = "config.json"
 SMALL_FILES = ("*.json", "merges.txt", "*.jinja")
@@ -27,6 +32,10 @@ CONFIGS = (
 """The files of a checkpoint that say how it is run."""
 REMOTE_CODE = ("auto_map", "custom_generate")
 """Fields that name Python code in a repository."""
+UNKNOWN = 64 << 20
+"""Bytes that a file may have whose size the hub does not say."""
+SLACK = 1 << 20
+"""Bytes that may come twice where a connection breaks."""
 MODEL_TYPES = {"llava_qwen": "ViCA", "vica_qwen": "ViCA2"}
 
 
@@ -114,20 +123,87 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def download(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> Path:
-    """The local copy of a hub repository's files of these patterns; raises CheckpointError."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  (slow; folders do without)
-    from huggingface_hub.errors import (  # noqa: PLC0415
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-    )
+    """The local copy of a hub repository's files of these patterns; raises CheckpointError.
 
+    No more is downloaded than the hub announced, nor begun than the disk has room for. Without a
+    connection, files that were downloaded before are returned.
+    """
+    from huggingface_hub import snapshot_download  # noqa: PLC0415  (slow; folders do without)
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError  # noqa: PLC0415
+
+    options = {**hub, "allow_patterns": list(patterns)}
     try:
-        return Path(snapshot_download(repo, allow_patterns=list(patterns), **hub))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, HFValidationError) as error:
+        if not hub.get("local_files_only"):
+            options |= _limits(repo, patterns, hub)
+        return Path(snapshot_download(repo, **options))
+    except (HfHubHTTPError, OSError, HFValidationError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{repo}: cannot be had from the hub: {reason}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # a page in place of JSON
         raise CheckpointError(
             f"{repo}: what answers is not a hub: check the network, proxy and HF_ENDPOINT"
         ) from error
+
+
+def _limits(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> dict[str, Any]:
+    """Options of `snapshot_download` that bound it by the sizes that the hub announces.
+
+    Where the hub does not answer, only the local copy can be used. Raises CheckpointError where
+    the disk is too small.
+    """
+    from huggingface_hub import HfApi, constants, errors, try_to_load_from_cache  # noqa: PLC0415
+
+    unreachable: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
+    place = {key: hub.get(key) for key in ("repo_type", "revision")}
+    api = HfApi(token=hub.get("token"))
+    try:
+        info = api.repo_info(repo, files_metadata=True, **place)
+    except errors.RevisionNotFoundError:
+        raise
+    except (unreachable, errors.OfflineModeIsEnabled, errors.HfHubHTTPError):
+        # `snapshot_download` says why, or returns what is there; nothing unbounded is downloaded.
+        return {"tqdm_class": bounded(repo, 0, CheckpointError)}
+    cache = Path(hub.get("cache_dir") or constants.HF_HUB_CACHE)
+    place |= {"revision": info.sha, "cache_dir": cache}
+    owed = [
+        file
+        for file in getattr(info, "siblings", None) or ()
+        if any(fnmatch(file.rfilename, pattern) for pattern in patterns)
+        and (
+            hub.get("force_download")
+            or not isinstance(try_to_load_from_cache(repo, file.rfilename, **place), str)
+        )
+    ]
+    size = sum(file.size or 0 for file in owed)
+    unknown = sum(UNKNOWN for file in owed if file.size is None)
+    if size > (free := _free(cache)):
+        raise CheckpointError(
+            f"{repo}: {size / 1e9:.1f} GB are needed, and the disk of {cache} has {free / 1e9:.1f} "
+            "GB free: make room, or choose another disk with HF_HUB_CACHE"
+        )
+    return {"tqdm_class": bounded(repo, size + unknown, CheckpointError)}
+
+
+def _free(folder: Path) -> int:
+    """Free bytes on the disk that a folder is on, or will be."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def bounded(repo: str, size: int, refusal: type[Exception]) -> type[tqdm]:
+    """A bar for `snapshot_download` that raises `refusal` when more than `size` bytes come."""
+    from huggingface_hub.utils import tqdm as bar  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    class Bounded(bar):
+        come = 0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.come += int(n or 0)
+            if self.come > size + SLACK:
+                raise refusal(
+                    f"The hub sends more of {repo} than the {counted(size, 'byte')} that it "
+                    "announced. Check the network, proxy and HF_ENDPOINT."
+                )
+            return cast("bool | None", super().update(n))
+
+    return Bounded

@@ -64,3 +64,43 @@ def test_checkpoints_are_downloaded_and_loaded_by_their_ids_or_refused(
     assert len(weights) == len(set(weights)) == 4
     assert all(f"/{REPO}/" in path for path in weights)
     assert not hub.downloads("training_args.bin")
+
+
+ENDLESS = """
+import vica
+from vica.errors import DataError
+from vica.training.config import Mixture, Source
+from vica.training.index import conversations
+for call, refused in (
+    (lambda: vica.load_config("lab/endless"), vica.CheckpointError),
+    (lambda: conversations(Mixture(sources=(Source(path="lab/rows"),))), DataError),
+    (lambda: conversations(Mixture(sources=(Source(path="lab/huge"),))), DataError),
+):
+    try:
+        call()
+    except refused as error:
+        print(error)
+"""
+
+
+def test_more_than_the_hub_announced_is_not_downloaded(tmp_path: Path) -> None:
+    repositories = {
+        "models/lab/endless": {"config.json": b"{}"},
+        "datasets/lab/rows": {"a.parquet": b"rows"},
+        "datasets/lab/huge": {"a.json": b"[]"},
+    }
+    with hubs.serve(repositories) as hub:
+        hub.endless |= {"config.json", "a.parquet"}
+        hub.sizes["a.json"] = 1 << 60
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", ENDLESS],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=hub.environment(tmp_path),
+        )
+    model, rows, huge = done.stdout.splitlines()
+    assert "sends more of lab/endless than the 2 bytes that it announced" in model
+    assert "sends more of lab/rows than the 4 bytes that it announced" in rows
+    assert "lab/huge: 1152921504.6 GB are needed" in huge
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 64 << 20

@@ -15,7 +15,8 @@ from typing import IO, Any, NamedTuple
 
 from PIL import Image
 
-from vica.errors import DataError, pointer
+from vica import parquet
+from vica.errors import DataError, counted, pointer
 from vica.training.records import FIELDS, IMAGE, TURNS, RecordError, is_media
 
 PROGRAMS = frozenset({"EPS", "WMF"})
@@ -75,7 +76,11 @@ def read_json(path: Path, place: int, size: int) -> object:
 
 def _lines(file: IO[bytes]) -> Iterator[Scanned]:
     place = 0
-    for line in file:
+    while line := file.readline(LONGEST + 1):
+        if len(line) > LONGEST:
+            raise DataError(
+                f"{file.name}: is refused: the record at byte {place} has over {LONGEST:,} bytes"
+            )
         if line.strip():
             yield Scanned(place, len(line), line, _parsed(line))
         place += len(line)
@@ -174,7 +179,13 @@ SUFFIX = ".parquet"
 BYTES = "bytes"
 """The field of an image that holds the file; it is read when the image is wanted."""
 READ = ("id", *TURNS, *FIELDS)
-ROWS = 1024
+VALUES, LARGEST = 20_000_000, 2 << 30
+"""Values of a row group that are read, and their bytes without compression and written out.
+
+pyarrow cannot read more than these bytes of images in a row group either.
+"""
+LARGEST_TEXTS = 256 << 20
+"""Bytes of the texts of `parquet.BATCH` rows, written out."""
 
 
 def scan_parquet(path: Path) -> Iterator[Scanned]:
@@ -183,15 +194,14 @@ def scan_parquet(path: Path) -> Iterator[Scanned]:
     A row's `place` is its number, and it has no size.
     """
     with _explained(path):
-        file = _opened(path)
-        columns = _columns(path)
         number = 0
-        for batch in file.iter_batches(batch_size=ROWS, columns=columns):
-            for row in batch.to_pylist():
-                record = _record(path, number, row)
-                raw = json.dumps(record, sort_keys=True, default=str).encode()
-                yield Scanned(number, 0, raw, record)
-                number += 1
+        for group in range(_opened(path).metadata.num_row_groups):
+            for batch in _batches(path, group, _columns(path)):
+                for row in batch.to_pylist():
+                    record = _record(path, number, row)
+                    raw = json.dumps(record, sort_keys=True, default=str).encode()
+                    yield Scanned(number, 0, raw, record)
+                    number += 1
 
 
 def read_parquet(path: Path, row: int) -> object:
@@ -211,10 +221,11 @@ def image(visual: Path) -> Image.Image:
     path = visual.parent
     with _explained(path):
         group, within = _place(path, int(visual.name))
-        file = _opened(path)
-        names = [name for name in _with_bytes(path) if name in file.schema_arrow.names]
-        row = file.read_row_group(group, columns=names).slice(within, 1).to_pylist()[0]
-    held = [one for value in row.values() for one in _images(value)]
+        _check_stated(path, group, _with_bytes(path))
+        table = _opened(path).read_row_group(group, columns=_with_bytes(path))
+        row = table.slice(within, 1).combine_chunks().to_batches()[0]
+        _check_size(path, parquet.size_of(row))
+        held = [one for value in row.to_pylist()[0].values() for one in _images(value)]
     return opened(io.BytesIO(held[0][BYTES] if held else b""))
 
 
@@ -268,17 +279,43 @@ def _is_bytes(leaf: Any) -> bool:
 
 @lru_cache(maxsize=8)
 def _opened(path: Path) -> Any:
-    import pyarrow.parquet  # noqa: PLC0415  (a second of loading, for these files alone)
+    return parquet.opened(path)
 
-    return pyarrow.parquet.ParquetFile(path)
+
+def _batches(path: Path, group: int, columns: list[str]) -> Iterator[Any]:
+    """Batches of a row group; DataError once it holds more than training data can."""
+    _check_stated(path, group, columns)
+    size = 0
+    for batch in parquet.batches(_opened(path), row_groups=[group], columns=columns):
+        texts = parquet.size_of(batch)
+        size += texts
+        _check_size(path, texts, LARGEST_TEXTS)
+        _check_size(path, size)
+        yield batch
+
+
+def _check_stated(path: Path, group: int, columns: list[str]) -> None:
+    values, size = parquet.stated(_opened(path).metadata, group, columns)
+    _refuse(path, values > VALUES, counted(values, "value"), VALUES)
+    _check_size(path, size)
+
+
+def _check_size(path: Path, size: int, most: int = LARGEST) -> None:
+    _refuse(path, size > most, counted(size, "byte"), most)
+
+
+def _refuse(path: Path, wrong: bool, what: str, most: int) -> None:
+    if wrong:
+        raise DataError(
+            f"{path}: is refused: rows that are read together hold {what}, and at most {most:,} "
+            "may be. Write it again in smaller row groups, if it is training data at all"
+        )
 
 
 @lru_cache(maxsize=8)
 def _texts_of(path: Path, group: int) -> list[dict[str, Any]]:
     """The texts of a row group: kept, since its rows are often read one after another."""
-    table = _opened(path).read_row_group(group, columns=_columns(path))
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+    return [row for batch in _batches(path, group, _columns(path)) for row in batch.to_pylist()]
 
 
 def _place(path: Path, row: int) -> tuple[int, int]:

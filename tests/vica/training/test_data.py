@@ -285,6 +285,39 @@ def test_parquet_columns_of_any_media_are_shown_or_refused(tmp_path: Path) -> No
         of(tmp_path / "bare.parquet")
 
 
+@pytest.mark.parametrize("place", ["text", "image", "nulls", "line"])
+def test_a_file_that_grows_without_bound_is_refused(tmp_path: Path, place: str) -> None:
+    """A few hundred kilobytes that hold gigabytes: one value many times, or nothing, or blanks."""
+    if place == "line":
+        with (tmp_path / "a.jsonl").open("wb") as file:
+            file.truncate(65 << 20)
+        with pytest.raises(DataError, match="at byte 0 has over 67,108,864 bytes"):
+            of(tmp_path / "a.jsonl")
+        return
+    rows, large = 2200, b"x" * 1_000_000
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, "int32"), [large.decode()])
+    turns = pa.array([messages("<image>\nWhat?", "4")["messages"]] * rows)
+    columns = {"messages": turns, "id": texts if place == "text" else pa.array(range(rows))}
+    if place == "image":
+        held = pa.DictionaryArray.from_arrays(pa.array([0] * rows, "int32"), [large])
+        paths = pa.nulls(rows, "string")
+        images = pa.StructArray.from_arrays([held, paths], ["bytes", "path"])
+        columns["images"] = pa.ListArray.from_arrays([0] * rows + [rows], images)
+    if place == "nulls":
+        nothing = pa.nulls(22_000_000, "int8")
+        columns["images"] = pa.ListArray.from_arrays([0] * rows + [len(nothing)], nothing)
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 1_000_000
+    most = {"nulls": "20,000,000", "text": "268,435,456"}.get(place, "2,147,483,648")
+
+    def read() -> None:
+        of(tmp_path / "a.parquet", max_bad=1)
+        read_image(tmp_path / "a.parquet" / str(rows - 1))
+
+    with pytest.raises(DataError, match=f"a.parquet: is refused: .* at most {most} may be"):
+        read()
+
+
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_bad_records_are_left_out_counted_and_named_with_the_reason(
     suffix: str, tmp_path: Path
