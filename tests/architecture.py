@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.errors",
         "vicabench.evaluation",
         "vicabench.plot",
+        "vicabench.reporting",
         "vicabench.results",
         "vicabench.scored",
         "vicabench.training_callback",
@@ -42,6 +43,7 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.zoo",
     },
     "vicabench.benchmarks": {
+        "vica.parquet",
         "vicabench.errors",
         "vicabench.files",
         "vicabench.rooms",
@@ -202,7 +204,7 @@ ARROWS: dict[str, set[str]] = {
         "vicabench.scored",
     },
     "vicabench.types": {"vicabench.options"},
-    "vicabench.zoo": {"vicabench.errors"},
+    "vicabench.zoo": {"vica.hub", "vicabench.errors"},
     "vica": set(),
 }
 # The only places where torch may be imported.
@@ -374,7 +376,7 @@ def test_help_and_score_start_without_what_they_do_not_need(tmp_path: Path) -> N
     )
     (tmp_path / "p.jsonl").write_text(line, encoding="utf-8")
     heavy = {"torch", "transformers", "av", "decord", "huggingface_hub", "pyarrow", "shapely"}
-    heavy |= {"pandas"}
+    heavy |= {"datasets", "pandas"}
     assert not loaded_after(["--help"], tmp_path) & (heavy | {"numpy", "scipy"})
     assert not loaded_after(["score", "p.jsonl"], tmp_path) & heavy
 

@@ -21,7 +21,11 @@ from tests.support import Vicabench, read_jsonl, rows_about, write_jsonl
 from tests.videos import write_clip
 from vicabench.cli.run import command
 from vicabench.errors import ConfigError, DataError, RunFolderError
+from vicabench.harnesses.protocols import find_protocol
+from vicabench.judging.judge import COLUMNS, FIELDS, Judged, means_of
 from vicabench.options import BOUNDS
+from vicabench.reference import model_zoo
+from vicabench.results.disagreement import disagreement
 
 VIDEOS = 6
 
@@ -319,3 +323,22 @@ def test_an_adapter_in_a_file_runs_by_its_name(
     done = vicabench(*shown, "--model", "./my.py:always")
     assert done.returncode == 2
     assert "cannot be run: ZeroDivisionError" in done.stderr
+
+
+def test_every_table_has_a_frame(tmp_path: Path) -> None:
+    run = vb.load(write_jsonl(tmp_path / "a.jsonl", predictions()))
+    told = disagreement(run, [find_protocol("official"), find_protocol("vlmevalkit")]).frame()
+    assert set(told.protocol) == {"vlmevalkit"}
+    parts = told[~told.score_of.isin(["overall", "micro"])]
+    assert list(told.read_differently[told.score_of == "micro"]) == [parts.read_differently.sum()]
+    scored = {f"v{n}": dict.fromkeys(COLUMNS, float(n)) for n in range(9)}
+    judged = Judged(
+        model="m", scores=scored, means=means_of(scored), undescribed=0, unjudged=0, cut=0
+    ).frame()
+    assert list(judged.columns) == list(FIELDS)
+    assert judged.set_index("criterion")["mean"]["mean"] == 4.0
+    scores = vb.published()
+    assert {"model", "average", "source", "citation", "object_counting"} <= set(scores.columns)
+    assert len(vb.published("zoo")) == len(model_zoo())
+    with pytest.raises(ConfigError, match="scores, thinking, curves, zoo"):
+        vb.published("news")

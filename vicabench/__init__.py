@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vicabench.comparing import compare, shared
     from vicabench.errors import UserError
     from vicabench.evaluation import benchmark, evaluate, run
+    from vicabench.reporting.published import published
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
     from vicabench.scored import Score, score
@@ -43,6 +44,7 @@ _PLACES = {
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
     "plot": "vicabench.plot:",
+    "published": "vicabench.reporting.published",
     "run": "vicabench.evaluation",
     "score": "vicabench.scored",
     "shared": "vicabench.comparing",
@@ -62,6 +64,7 @@ __all__ = [
     "load",
     "load_all",
     "plot",
+    "published",
     "run",
     "score",
     "shared",

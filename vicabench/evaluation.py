@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +28,7 @@ from vicabench.errors import ConfigError, an, counted
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
+from vicabench.results.frames import frame_of
 from vicabench.results.plan import select
 from vicabench.results.run import Run, load_run
 from vicabench.screen import console
@@ -53,8 +54,6 @@ class Selection:
 
     def frame(self) -> DataFrame:
         """One row a question: id, video, task, question, options and truth."""
-        import pandas as pd  # noqa: PLC0415  (a second to import, and few need it)
-
         rows = [
             {
                 "id": q.id,
@@ -66,7 +65,7 @@ class Selection:
             }
             for q in self.questions
         ]
-        return pd.DataFrame(rows)
+        return frame_of(rows, ("id", "video", "task", "question", "options", "truth"))
 
 
 Asked = Selection | Benchmark | str | Path | Sequence[Mapping[str, Any]] | Any
@@ -79,6 +78,9 @@ def benchmark(
     limit: int | None = None,
     tasks: Sequence[str] = (),
     subset: str = "full",
+    revision: str | None = None,
+    config: str | None = None,
+    split: str | None = None,
     data: str | Path | None = None,
     videos: str | Path | None = None,
     name: str = "rows",
@@ -88,11 +90,15 @@ def benchmark(
     """Load a benchmark and select what is asked of it.
 
     Args:
-        source: `vsi-bench`, `rooms`, the path of a `.jsonl` file, a list of dicts or a DataFrame
-            with the columns of VSI-Bench, or a selection made before.
+        source: `vsi-bench`, `rooms`, the hub id of a data set (`owner/name`), the path of a
+            `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet` file, a list of dicts or a DataFrame,
+            all with the columns of VSI-Bench, or a selection made before.
         limit: Only the first so many videos, with all their questions.
         tasks: Only these tasks or question types, or this one.
         subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
+        revision: For a hub id: a commit, tag or branch. The commit is recorded in every run.
+        config: For a hub id: one of its configurations.
+        split: For a hub id: one of its splits; by default `test`, or the only one.
         data: For `vsi-bench`: the folder it was downloaded to.
         videos: For questions of your own: the folder of their videos.
         name: What to call a benchmark that is given as rows.
@@ -104,27 +110,34 @@ def benchmark(
         DataError: For missing or malformed data.
     """
     _check_number("limit", limit, optional=True)
-    _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name)
-    if isinstance(source, Selection):
-        loaded = source.benchmark
-        if limit is None and not tasks:
-            return source
-    elif isinstance(source, Benchmark):
-        loaded = source
-    elif isinstance(source, str | Path):
-        with _building(str(source), progress) as told:
-            given = Source(
-                subset=subset,
-                data=_path(data),
-                videos=_path(videos),
-                videos_needed=videos_needed,
-                progress=told,
-            )
-            loaded = load_benchmark(str(source), given)
-    else:
-        loaded = benchmark_of_rows(source, name, _path(videos), videos_needed=videos_needed)
+    if config is not None and subset != "full":
+        raise ConfigError("config and subset name the same: give one of them.")
+    of_hub = {"revision": revision, "config": config, "split": split}
+    _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name, **of_hub)
+    if isinstance(source, Selection) and limit is None and not tasks:
+        return source
+    given = Source(
+        subset=config or subset,
+        revision=revision,
+        split=split,
+        data=_path(data),
+        videos=_path(videos),
+        videos_needed=videos_needed,
+    )
+    loaded = _loaded(source, given, name, progress)
     wanted = [tasks] if isinstance(tasks, str) else tasks
     return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=wanted))
+
+
+def _loaded(source: Asked, given: Source, name: str, progress: bool) -> Benchmark:
+    if isinstance(source, Selection):
+        return source.benchmark
+    if isinstance(source, Benchmark):
+        return source
+    if isinstance(source, str | Path):
+        with _building(str(source), progress) as told:
+            return load_benchmark(str(source), replace(given, progress=told))
+    return benchmark_of_rows(source, name, given.videos, videos_needed=given.videos_needed)
 
 
 def run(
@@ -333,12 +346,12 @@ def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
 
 def _refuse_ignored(source: Asked, **given: Any) -> None:
     """ConfigError for what is given and says nothing about a source of this kind."""
-    usual = {"subset": "full", "data": None, "videos": None, "name": "rows"}
+    usual = {**dict.fromkeys(given), "subset": "full", "name": "rows"}
     if isinstance(source, Selection | Benchmark):
-        unused: tuple[str, ...] = tuple(usual)
+        unused = set(usual)
     else:
-        unused = ("name",) if isinstance(source, str | Path) else ("subset", "data")
-    if ignored := [name for name in unused if given[name] != usual[name]]:
+        unused = {"name"} if isinstance(source, str | Path) else usual.keys() - {"videos", "name"}
+    if ignored := [name for name in given if name in unused and given[name] != usual[name]]:
         kind = "a name or path" if isinstance(source, str | Path) else an(type(source).__name__)
         raise ConfigError(f"{', '.join(ignored)} would say nothing beside {kind}: leave that out.")
 

@@ -92,6 +92,8 @@ def test_what_is_unfinished_or_unanswered_is_a_gap(tmp_path: Path) -> None:
     assert series.gaps[40] == "no such checkpoint"
     assert json.loads(as_json([series]))["series"][0]["gaps"].keys() == {"20", "30", "40"}
     assert "model,10,lab/model-10p,average," in as_csv(curve_rows([series]), CURVE_COLUMNS)
+    frame = series.frame().query("task == 'average'")
+    assert (list(frame.columns), list(frame.percent)) == (list(CURVE_COLUMNS), [10])
 
 
 def test_checkpoints_that_were_asked_different_questions_are_refused(tmp_path: Path) -> None:

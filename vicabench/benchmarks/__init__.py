@@ -1,7 +1,7 @@
 """Benchmarks: questions with ground truth, and the videos they are about.
 
-A new benchmark is one module and one line in `BENCHMARKS`; a path to a `.jsonl` file is a
-benchmark of your own.
+A new benchmark is one module and one line in `BENCHMARKS`; a path to a `.jsonl`, `.json`, `.csv`,
+`.tsv` or `.parquet` file is a benchmark of your own, and `owner/name` a data set of the hub.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from vicabench.errors import ConfigError
 from vicabench.types import Benchmark
 
 DEFAULT = "vsi-bench"
+OWN = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+"""How files of your own questions end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """Where and what to load: a subset, a local folder of the data, a folder of the videos.
+
+    Of a data set on the hub `subset` is a configuration's name, with `full` for its default one;
+    `revision` and `split` are for those data sets alone.
 
     Without `videos_needed` nobody will decode, so that missing videos are no error. `progress`
     is called with (done, total) while something is being built.
@@ -28,22 +33,29 @@ class Source:
     data: Path | None = None
     videos: Path | None = None
     videos_needed: bool = True
+    revision: str | None = None
+    split: str | None = None
     progress: Callable[[int, int], None] | None = None
 
 
 def load_benchmark(name: str, source: Source) -> Benchmark:
-    """Load a benchmark by name, or your own from the path of a `.jsonl` file.
+    """Load a benchmark by name, by its hub id, or your own from the path of a file.
 
     ConfigError for an unknown name or an option that this benchmark does not have, DataError if
     the data is missing or malformed.
     """
+    from vicabench.benchmarks import tables
+
+    if name not in BENCHMARKS and not name.endswith(OWN) and tables.is_hub_id(name):
+        return _from_hub(name, source)
+    _refuse(name, revision=source.revision, split=source.split)
     if name in BENCHMARKS:
         return BENCHMARKS[name](source)
-    if name.endswith(".jsonl"):
+    if name.endswith(OWN):
         return _own_questions(Path(name), source)
     raise ConfigError(
-        f"There is no benchmark '{name}'. Known are {', '.join(BENCHMARKS)}, "
-        "or give the path of your own questions.jsonl."
+        f"There is no benchmark '{name}'. Known are {', '.join(BENCHMARKS)}; or give the path of "
+        f"your own questions ({', '.join(OWN)}), or the hub id of a data set, owner/name."
     )
 
 
@@ -64,17 +76,31 @@ def _rooms(source: Source) -> Benchmark:
 
 
 def _own_questions(path: Path, source: Source) -> Benchmark:
-    from vicabench.benchmarks import own
+    from vicabench.benchmarks import own, tables
 
     _refuse(path.name, data=source.data, subset=source.subset)
-    return own.load(path, source.videos, videos_needed=source.videos_needed)
+    load = own.load if path.suffix == ".jsonl" else tables.load_file
+    return load(path, source.videos, videos_needed=source.videos_needed)
 
 
-def _refuse(
-    name: str, *, data: Path | None = None, videos: Path | None = None, subset: str = "full"
-) -> None:
+def _from_hub(name: str, source: Source) -> Benchmark:
+    from vicabench.benchmarks import tables
+
+    _refuse(name, data=source.data)
+    return tables.load_hub(
+        name,
+        revision=source.revision,
+        config=None if source.subset == "full" else source.subset,
+        split=source.split,
+        videos=source.videos,
+        videos_needed=source.videos_needed,
+    )
+
+
+def _refuse(name: str, *, subset: str = "full", **options: object) -> None:
     """An option that would be ignored is an error, never silence."""
-    given = {"--data": data, "--videos": videos, "--subset": None if subset == "full" else subset}
+    given = {f"--{option}": value for option, value in options.items()}
+    given["--subset"] = None if subset == "full" else subset
     for option, value in given.items():
         if value is not None:
             raise ConfigError(f"The benchmark {name} has no option {option} (given: {value}).")

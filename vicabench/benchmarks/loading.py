@@ -9,24 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from vica import parquet
 
 from vicabench.benchmarks.paths import stays_inside
 from vicabench.errors import DataError, counted, is_unicode
 from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
 
-if TYPE_CHECKING:
-    import pyarrow
-    import pyarrow.parquet
-
 ROWS, VALUES = 1_000_000, 20_000_000
 LARGEST = 256 << 20
 """Bytes of all columns without compression, and of all texts written out.
 
-A file keeps a text that is repeated once: a hundred kilobytes can hold gigabytes. VSI-Bench has
-5,130 rows and some two megabytes.
+VSI-Bench has 5,130 rows and some two megabytes.
 """
-BATCH = 1024
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, object]]:
@@ -49,42 +45,18 @@ def read_rows(path: Path) -> Iterator[tuple[str, object]]:
 
 
 def _rows(path: Path) -> Iterator[object]:
-    import pyarrow.parquet  # noqa: PLC0415
-
-    with pyarrow.parquet.ParquetFile(path) as file:
+    with parquet.opened(path) as file:
         metadata = file.metadata
-        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
-    _refuse(path, metadata.num_rows > ROWS, counted(metadata.num_rows, "row"), f"{ROWS:,}")
-    values = sum(column.num_values for column in columns)
-    _refuse(path, values > VALUES, counted(values, "value"), f"{VALUES:,}")
-    _check_size(path, sum(column.total_uncompressed_size for column in columns))
-    texts = {c.path_in_schema for c in columns if c.physical_type == "BYTE_ARRAY"}
-    size = 0
-    # Texts stay as numbers into their dictionary until it is known how long they are.
-    with pyarrow.parquet.ParquetFile(path, read_dictionary=sorted(texts)) as file:
-        for batch in file.iter_batches(batch_size=BATCH):
-            size += sum(_text_size(column) for column in batch.columns)
+        _refuse(path, metadata.num_rows > ROWS, counted(metadata.num_rows, "row"), f"{ROWS:,}")
+        groups = [parquet.stated(metadata, number) for number in range(metadata.num_row_groups)]
+        values = sum(values for values, _ in groups)
+        _refuse(path, values > VALUES, counted(values, "value"), f"{VALUES:,}")
+        _check_size(path, sum(size for _, size in groups))
+        size = 0
+        for batch in parquet.batches(file):
+            size += parquet.size_of(batch)
             _check_size(path, size)
             yield from batch.to_pylist()
-
-
-def _text_size(column: pyarrow.Array) -> int:
-    """Bytes of all texts in a column, each as often as it is there."""
-    import pyarrow  # noqa: PLC0415
-    import pyarrow.compute  # noqa: PLC0415
-
-    kind, types = column.type, pyarrow.types
-    if types.is_dictionary(kind):
-        lengths = pyarrow.compute.binary_length(column.dictionary).cast("int64")
-        return int(pyarrow.compute.sum(lengths.take(column.indices)).as_py() or 0)
-    if types.is_map(kind):
-        return _text_size(column.keys) + _text_size(column.items)
-    if types.is_list(kind) or types.is_large_list(kind):
-        return _text_size(column.flatten())
-    if types.is_struct(kind):
-        return sum(map(_text_size, column.flatten()))
-    return int(column.nbytes)
 
 
 def _check_size(path: Path, size: int) -> None:

@@ -25,19 +25,45 @@ def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) 
         DataError: for a bad questions file, or when not one of its videos is there
             (unless `videos_needed` is False).
     """
-    questions = read_questions(path)
-    folder = path.parent if videos is None else videos
+    return benchmark_of(
+        read_questions(path),
+        name=path.name,
+        subset="full",
+        revision=digest(path),
+        folder=path.parent if videos is None else videos,
+        videos_needed=videos_needed,
+        source=str(path),
+    )
+
+
+def benchmark_of(
+    questions: tuple[Question, ...],
+    *,
+    name: str,
+    subset: str,
+    revision: str,
+    folder: Path,
+    videos_needed: bool,
+    source: str | None = None,
+) -> Benchmark:
+    """A benchmark of questions whose videos lie below `folder`; `source` is its name in messages.
+
+    Raises:
+        DataError: when there is no question, for a video that is a link out of the folder, or when
+            no video is there (unless `videos_needed` is False).
+    """
+    source = source or name
+    if not questions:
+        raise DataError(f"{source} holds no question.")
     files = {question.video: video_file(folder, question.video) for question in questions}
     refuse_links_out(folder, files.values())
     if videos_needed and not any(file.is_file() for file in files.values()):
         first = next(iter(files.values()))
         raise DataError(
-            f"No video that {path} asks about ({len(files)} in all) is below {folder}: the first "
+            f"No video that {source} asks about ({len(files)} in all) is below {folder}: the first "
             f"was looked for at {first}. Say where they are with --videos DIR."
         )
-    return Benchmark(
-        name=path.name, subset="full", revision=digest(path), questions=questions, files=files
-    )
+    return Benchmark(name=name, subset=subset, revision=revision, questions=questions, files=files)
 
 
 def read_questions(path: Path) -> tuple[Question, ...]:

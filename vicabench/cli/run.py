@@ -60,7 +60,7 @@ def command(
         ),
     ],
     benchmark: Annotated[
-        str, typer.Option(help="vsi-bench, rooms, or a questions.jsonl of your own.")
+        str, typer.Option(help="vsi-bench, rooms, a file of your own, or a hub id.")
     ] = "vsi-bench",
     subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
     data: Annotated[

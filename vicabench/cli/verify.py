@@ -27,7 +27,7 @@ from vicabench.options import FRAMES, VIDEO_TIMEOUT
 def command(
     model: Annotated[str, typer.Option(help="A checkpoint: a hub id or folder.", metavar="SPEC")],
     benchmark: Annotated[
-        str, typer.Option(help="vsi-bench, rooms, or a questions.jsonl of your own.")
+        str, typer.Option(help="vsi-bench, rooms, a file of your own, or a hub id.")
     ] = "rooms",
     subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
     data: Annotated[

@@ -9,22 +9,27 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from vicabench.curves.measure import Point, Series
+from vicabench.curves.measure import AVERAGE, CURVE_COLUMNS, Row, Series
 from vicabench.errors import csv_text
 from vicabench.reference import Curve, Published, ThinkingPoint
-from vicabench.types import TASKS, Estimate
+from vicabench.types import TASKS
 
-AVERAGE, MICRO = "average", "micro"
-CURVE_COLUMNS = (
-    "series", "percent", "model", "task", "score", "low", "high", "step", "step_low", "step_high",
-    "questions", "videos", "failed", "protocol", "source",
-)  # fmt: skip
+__all__ = [
+    "AVERAGES_COLUMNS",
+    "CURVE_COLUMNS",
+    "THINKING_COLUMNS",
+    "as_csv",
+    "as_json",
+    "averages_rows",
+    "curve_rows",
+    "thinking_rows",
+]
+
 THINKING_COLUMNS = (
     "model", "percent", "valid_outputs", "direct_answers", "via_thoughts",
     *(task.name for task in TASKS), AVERAGE, "questions", "protocol", "source",
 )  # fmt: skip
 AVERAGES_COLUMNS = ("model", "group", "source", AVERAGE, *(task.name for task in TASKS))
-Row = dict[str, Any]
 
 
 def curve_rows(series: Sequence[Series], published: Sequence[Curve] = ()) -> list[Row]:
@@ -32,7 +37,7 @@ def curve_rows(series: Sequence[Series], published: Sequence[Curve] = ()) -> lis
 
     Rows of published points have a source, and neither interval nor counts.
     """
-    rows = [row for one in series for point in one.points for row in _point(one.name, point)]
+    rows = [row for one in series for row in one.rows()]
     return rows + [row for curve in published for row in _printed(curve)]
 
 
@@ -108,35 +113,6 @@ def _series(one: Series) -> Row:
         "best": one.best.percent,
         "fit": asdict(one.fit) if one.fit else None,
         "last_quarter": {**asdict(one.tail), "verdict": one.tail.verdict} if one.tail else None,
-    }
-
-
-def _point(series: str, point: Point) -> Iterator[Row]:
-    scores, step = point.scores, point.step
-    cells = {AVERAGE: scores.overall, MICRO: scores.micro, **scores.tasks}
-    for task, cell in cells.items():
-        changes: Row = {}
-        if task == AVERAGE and step:
-            changes = {"step": step.value, "step_low": step.low, "step_high": step.high}
-        yield {
-            "series": series,
-            "percent": point.percent,
-            "model": point.model,
-            "task": task,
-            **_cell(cell),
-            **changes,
-            "protocol": scores.protocol,
-        }
-
-
-def _cell(cell: Estimate) -> Row:
-    return {
-        "score": cell.mean,
-        "low": cell.low,
-        "high": cell.high,
-        "questions": cell.count,
-        "videos": cell.clusters,
-        "failed": cell.failed,
     }
 
 

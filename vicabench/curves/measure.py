@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vicabench.curves.fit import FEWEST, Bounded, Fit, fit
 from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
+from vicabench.results.frames import cells, frame_of
 from vicabench.results.run import Run, with_thoughts
 from vicabench.scoring.stats import (
     RESAMPLES,
@@ -21,6 +23,9 @@ from vicabench.scoring.stats import (
     whole_rows,
 )
 from vicabench.types import ANSWERED, QUESTION_TYPES, TASKS, Grade, Scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
@@ -108,6 +113,13 @@ LAST = 0.75
 """The last quarter begins at this share of the most data seen."""
 LITTLE = 1.0
 """Points that a quarter of the data more has to bring, for it to be called growth."""
+AVERAGE, MICRO = "average", "micro"
+CURVE_COLUMNS = (
+    "series", "percent", "model", "task", "score", "low", "high", "step", "step_low", "step_high",
+    "questions", "videos", "failed", "protocol", "source",
+)  # fmt: skip
+"""Of a series' rows and frame; `source` is that of a published point."""
+Row = dict[str, Any]
 RISING, LEVEL, UNDECIDED = "still rising", "levelled off", "undecided"
 
 
@@ -157,6 +169,26 @@ class Series:
     def best(self) -> Point:
         """The point with the highest average, the one with the least data if several have it."""
         return max(self.points, key=lambda point: point.scores.overall.mean)
+
+    def rows(self) -> list[Row]:
+        """A row a checkpoint and column: the average with its step, micro, and every task."""
+        return [row for point in self.points for row in _rows(self.name, point)]
+
+    def frame(self) -> DataFrame:
+        """The same as a DataFrame with the columns `CURVE_COLUMNS`."""
+        return frame_of(self.rows(), CURVE_COLUMNS)
+
+
+def _rows(series: str, point: Point) -> Iterator[Row]:
+    scores, step = point.scores, point.step
+    for task, each in {AVERAGE: scores.overall, MICRO: scores.micro, **scores.tasks}.items():
+        figures = cells(each)
+        failed = figures.pop("unanswered")
+        row = {"series": series, "percent": point.percent, "model": point.model, "task": task}
+        row |= figures | {"failed": failed, "protocol": scores.protocol}
+        if task == AVERAGE and step:
+            row |= {"step": step.value, "step_low": step.low, "step_high": step.high}
+        yield row
 
 
 def measure(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vicabench.adapters.text import TextModel
 from vicabench.benchmarks.descriptions import DESCRIPTION
@@ -14,8 +14,12 @@ from vicabench.errors import DataError
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.replies import Reply, ReplyCache, enclosed, replies
 from vicabench.predictions import Prediction
+from vicabench.results.frames import frame_of
 from vicabench.results.run import Run
 from vicabench.scoring.stats import mean_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 VERSION = "2"
 """To be raised with every change of the wording."""
@@ -116,6 +120,7 @@ def _refused(constant: str) -> Any:
 OVERALL = "mean"
 COLUMNS = {**CRITERIA, OVERALL: "Mean of the three"}
 """All that is reported of a run, by name, with its title."""
+FIELDS = ("model", "criterion", "mean", "low", "high", "videos", "undescribed", "unjudged", "cut")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +151,26 @@ class Judged:
     unjudged: int
     cut: int
     notes: tuple[str, ...] = ()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a criterion, in the columns `FIELDS`; NaN where there is no interval."""
+        counts = {"undescribed": self.undescribed, "unjudged": self.unjudged, "cut": self.cut}
+        return [
+            {
+                "model": self.model,
+                "criterion": name,
+                "mean": mean.value,
+                "low": mean.low,
+                "high": mean.high,
+                "videos": mean.videos,
+                **counts,
+            }
+            for name, mean in self.means.items()
+        ]
+
+    def frame(self) -> DataFrame:
+        """The same as a DataFrame."""
+        return frame_of(self.rows(), FIELDS)
 
 
 def means_of(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Mean]:

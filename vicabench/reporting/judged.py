@@ -10,11 +10,9 @@ from typing import Any
 
 from vicabench.curves.measure import signed
 from vicabench.errors import csv_text
-from vicabench.judging.judge import COLUMNS, HIGHEST, LONGEST, LOWEST, Judged, Mean, changes
+from vicabench.judging.judge import COLUMNS, FIELDS, HIGHEST, LONGEST, LOWEST, Judged, Mean, changes
 from vicabench.reporting.tables import NONE, TOO_FEW, Sheet
 from vicabench.scoring.stats import RESAMPLES, SEED
-
-FIELDS = ("model", "criterion", "mean", "low", "high", "videos", "undescribed", "unjudged", "cut")
 
 
 def judged_sheets(judged: Sequence[Judged], judge: str) -> list[Sheet]:
@@ -28,13 +26,9 @@ def judged_sheets(judged: Sequence[Judged], judge: str) -> list[Sheet]:
 def judged_csv(judged: Sequence[Judged]) -> str:
     """A row for every run and criterion; ends of intervals are empty where there are none."""
     rows = []
-    for one in judged:
-        for name, mean in one.means.items():
-            ends = {"mean": mean.value, "low": mean.low, "high": mean.high}
-            counts = {key: getattr(one, key) for key in ("undescribed", "unjudged", "cut")}
-            texts = {key: "" if math.isnan(v) else f"{v:.4f}" for key, v in ends.items()}
-            row = {"model": one.model, "criterion": name, "videos": mean.videos}
-            rows.append(row | texts | counts)
+    for row in (row for one in judged for row in one.rows()):
+        ends = {key: row[key] for key in ("mean", "low", "high")}
+        rows.append(row | {key: "" if math.isnan(v) else f"{v:.4f}" for key, v in ends.items()})
     return csv_text(FIELDS, rows)
 
 

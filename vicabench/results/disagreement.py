@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from vicabench.harnesses.protocols import Protocol
+from vicabench.results.frames import cells, frame_of
 from vicabench.results.run import Run
 from vicabench.scoring.stats import score_run
 from vicabench.types import TASK_OF_TYPE, Grade, Scores
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 Pair = tuple[Grade, Grade]
+COLUMNS = (
+    *("protocol", "against", "score_of", "score", "low", "high"),
+    *("questions", "videos", "unanswered", "read_differently"),
+)
+"""Of a disagreement's frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +61,29 @@ class Disagreement:
     def alike(self) -> bool:
         """Whether every protocol reads the same answer in every reply."""
         return not any(difference.read for difference in self.differences)
+
+    def frame(self) -> DataFrame:
+        """One row a protocol and task, then `overall` and `micro`: it minus the first, in points.
+
+        `read_differently` counts the questions in which the two read different answers.
+        """
+        rows = [
+            {
+                "protocol": one.protocol,
+                "against": self.against,
+                "score_of": name,
+                **cells(estimate),
+                "read_differently": one.read.get(name, 0) if name in one.points.tasks else whole,
+            }
+            for one in self.differences
+            for whole in [sum(one.read.values())]
+            for name, estimate in {
+                **one.points.tasks,
+                "overall": one.points.overall,
+                "micro": one.points.micro,
+            }.items()
+        ]
+        return frame_of(rows, COLUMNS)
 
 
 def disagreement(run: Run, protocols: Sequence[Protocol]) -> Disagreement:

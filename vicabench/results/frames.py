@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vicabench.types import Estimate, Grade, Scores
@@ -59,7 +59,7 @@ def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Dat
                 "seconds": answer.seconds,
             }
         rows.append(row)
-    return _frame(rows, RUN_COLUMNS)
+    return frame_of(rows, RUN_COLUMNS)
 
 
 def _graded(grade: Grade) -> dict[str, Any]:
@@ -81,9 +81,9 @@ def scores_frame(scores: Scores) -> DataFrame:
     An interval that does not exist is NaN.
     """
     estimates = {**scores.tasks, "overall": scores.overall, "micro": scores.micro}
-    rows = [{"score_of": name, **_cells(each)} for name, each in estimates.items()]
+    rows = [{"score_of": name, **cells(each)} for name, each in estimates.items()]
     columns = ("score_of", "score", "low", "high", "questions", "videos", "unanswered")
-    return _frame(rows, columns)
+    return frame_of(rows, columns)
 
 
 def comparison_frame(found: Comparison) -> DataFrame:
@@ -95,21 +95,21 @@ def comparison_frame(found: Comparison) -> DataFrame:
     rows = []
     for name, difference in differences.items():
         a, b = (_named(scores, name) for scores in (found.scores_a, found.scores_b))
-        cells = _cells(difference.estimate)
+        figures = cells(difference.estimate)
         rows.append(
             {
                 "score_of": name,
                 found.model_a: a.mean,
                 found.model_b: b.mean,
-                "difference": cells.pop("score"),
-                **cells,
+                "difference": figures.pop("score"),
+                **figures,
                 "p": difference.p,
                 "p_holm": difference.p_holm,
                 "fixed": list(difference.fixed),
                 "broke": list(difference.broke),
             }
         )
-    return _frame(rows, tuple(rows[0]))
+    return frame_of(rows, tuple(rows[0]))
 
 
 def flat(scores: Scores) -> dict[str, float]:
@@ -120,13 +120,14 @@ def flat(scores: Scores) -> dict[str, float]:
     estimates = {"overall": scores.overall, "micro": scores.micro, "valid": scores.valid}
     numbers: dict[str, float] = {}
     for name, each in {**estimates, **scores.tasks}.items():
-        cells = {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}
-        numbers |= {key: value for key, value in cells.items() if not math.isnan(value)}
+        ends = {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}
+        numbers |= {key: value for key, value in ends.items() if not math.isnan(value)}
     sizes = {"questions": scores.overall.count, "videos": scores.overall.clusters}
     return numbers | sizes | {f"outcome_{name}": n for name, n in scores.outcomes.items()}
 
 
-def _cells(estimate: Estimate) -> dict[str, Any]:
+def cells(estimate: Estimate) -> dict[str, Any]:
+    """An estimate in the columns that every frame has: `score`, `low`, `high` and the counts."""
     return {
         "score": estimate.mean,
         "low": estimate.low,
@@ -142,7 +143,8 @@ def _named(scores: Scores, name: str) -> Estimate:
     return overall[name] if name in overall else scores.tasks[name]
 
 
-def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> DataFrame:
+def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:
+    """The rows as a DataFrame of these columns; what a row lacks is missing there."""
     import pandas as pd  # noqa: PLC0415  (slow to import, and not every command needs it)
 
-    return pd.DataFrame(rows, columns=list(columns))
+    return pd.DataFrame(list(rows), columns=list(columns))
