@@ -33,9 +33,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into build/site, with warnings as errors."""
-    # Of ours only the command line is imported, which starts without what its commands need.
-    session.install(*GROUPS["docs"])
-    session.install("--no-deps", "-e", ".")
+    # The page of commands imports each of them, which needs no extra.
+    session.install(*GROUPS["docs"], "-e", ".")
     quiet = {"NO_MKDOCS_2_WARNING": "1"}  # a note of the theme about its successor
     session.run("mkdocs", "build", "--strict", *session.posargs, env=quiet)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, get_type_hints
 
 import matplotlib as mpl
@@ -59,6 +60,8 @@ def test_every_name_of_the_front_door_exists() -> None:
     for name in vb.__all__:
         assert getattr(vb, name) is not None
     assert set(vb.__all__) <= set(dir(vb))
+    modules = {module.name for module in iter_modules(vb.__path__)}
+    assert modules & set(vb.__all__) == {"data", "models", "plot"}  # which are these modules
     with pytest.raises(AttributeError, match="no attribute 'scores'"):
         _ = vb.scores
 
@@ -337,8 +340,8 @@ def test_every_table_has_a_frame(tmp_path: Path) -> None:
     ).frame()
     assert list(judged.columns) == list(FIELDS)
     assert judged.set_index("criterion")["mean"]["mean"] == 4.0
-    scores = vb.published()
+    scores = vb.published().frame()
     assert {"model", "average", "source", "citation", "object_counting"} <= set(scores.columns)
-    assert len(vb.published("zoo")) == len(model_zoo())
+    assert len(vb.published("zoo").frame()) == len(model_zoo())
     with pytest.raises(ConfigError, match="scores, thinking, curves, zoo"):
         vb.published("news")

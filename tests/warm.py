@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["vica.loading", "vica.predictor", "vica.training.dryrun", "vicabench.cli.running"]
+    ["vica.loading", "vica.predictor", "vica.training.dryrun", "vicabench.cli.run"]
 )
 STREAMS = ("stdin", "stdout", "stderr")
 

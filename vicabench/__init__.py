@@ -17,17 +17,30 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vicabench import plot
+    from vicabench import data, models, plot
     from vicabench.adapters.hf.memory import HF
-    from vicabench.comparing import compare, shared
+    from vicabench.asking import ask, encoded
+    from vicabench.canonicalizing import canonicalize
+    from vicabench.comparing import compare, compare_published, shared
+    from vicabench.demonstration import demo
+    from vicabench.describing import describe
+    from vicabench.doctor.report import examine_machine
+    from vicabench.drawing import figures
+    from vicabench.engine.shards import merge
     from vicabench.errors import UserError
     from vicabench.evaluation import benchmark, evaluate, run
-    from vicabench.reporting.published import published
+    from vicabench.importing.results import import_results
+    from vicabench.judgements import judge
+    from vicabench.published_tables import published
+    from vicabench.reports import report
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
+    from vicabench.scaling import published_curves, scaling_curve
     from vicabench.scored import Score, score
+    from vicabench.training import recipes, train, training_plan
     from vicabench.training_callback import TrainerCallback
     from vicabench.types import Answer, Question, Video
+    from vicabench.verification import verify
 
 _PLACES = {
     "Answer": "vicabench.types",
@@ -38,16 +51,36 @@ _PLACES = {
     "TrainerCallback": "vicabench.training_callback",
     "UserError": "vicabench.errors",
     "Video": "vicabench.types",
+    "ask": "vicabench.asking",
     "benchmark": "vicabench.evaluation",
+    "canonicalize": "vicabench.canonicalizing",
     "compare": "vicabench.comparing",
+    "compare_published": "vicabench.comparing",
+    "data": "vicabench.data:",
+    "demo": "vicabench.demonstration",
+    "describe": "vicabench.describing",
+    "encoded": "vicabench.asking",
     "evaluate": "vicabench.evaluation",
+    "examine_machine": "vicabench.doctor.report",
+    "figures": "vicabench.drawing",
+    "import_results": "vicabench.importing.results",
+    "judge": "vicabench.judgements",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
+    "merge": "vicabench.engine.shards",
+    "models": "vicabench.models:",
     "plot": "vicabench.plot:",
-    "published": "vicabench.reporting.published",
+    "published": "vicabench.published_tables",
+    "published_curves": "vicabench.scaling",
+    "recipes": "vicabench.training",
+    "report": "vicabench.reports",
     "run": "vicabench.evaluation",
+    "scaling_curve": "vicabench.scaling",
     "score": "vicabench.scored",
     "shared": "vicabench.comparing",
+    "train": "vicabench.training",
+    "training_plan": "vicabench.training",
+    "verify": "vicabench.verification",
 }
 __all__ = [
     "HF",
@@ -58,16 +91,36 @@ __all__ = [
     "TrainerCallback",
     "UserError",
     "Video",
+    "ask",
     "benchmark",
+    "canonicalize",
     "compare",
+    "compare_published",
+    "data",
+    "demo",
+    "describe",
+    "encoded",
     "evaluate",
+    "examine_machine",
+    "figures",
+    "import_results",
+    "judge",
     "load",
     "load_all",
+    "merge",
+    "models",
     "plot",
     "published",
+    "published_curves",
+    "recipes",
+    "report",
     "run",
+    "scaling_curve",
     "score",
     "shared",
+    "train",
+    "training_plan",
+    "verify",
 ]
 
 
@@ -75,7 +128,13 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module 'vicabench' has no attribute {name!r}")
     place, colon, attribute = _PLACES[name].partition(":")
-    module = import_module(place)
+    try:
+        module = import_module(place)
+    except ModuleNotFoundError as error:
+        from vicabench.adapters.extras import explained  # noqa: PLC0415  (`import vicabench` is fast)
+
+        with explained():
+            raise error from None
     found = module if colon and not attribute else getattr(module, attribute or name)
     globals()[name] = found
     return found

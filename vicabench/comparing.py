@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vicabench.errors import ConfigError, counted
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.reference import is_vsi_bench
+from vicabench.reference import Published, find_published, is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet
 from vicabench.reporting.scores import sheet_html
+from vicabench.reporting.tables import WHOLE
 from vicabench.results.alike import check_pair, on_shared
 from vicabench.results.frames import comparison_frame
-from vicabench.results.run import Run, load_runs, told_apart
-from vicabench.scoring.compare import Comparison, compare_runs, same_truth
+from vicabench.results.run import Run, load_run, load_runs, told_apart
+from vicabench.scoring.compare import Comparison, UnpairedComparison, compare_runs, same_truth
+from vicabench.scoring.compare import compare_published as subtract_published
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -71,7 +73,39 @@ def compare(
     return paired_runs(first, second, rule, shared)
 
 
-def runs_of(given: Sequence[Run | str | Path]) -> list[Run]:
+def compare_published(
+    run: Run | str | Path, row: Published | str, *, protocol: str = "official"
+) -> UnpairedComparison:
+    """A run minus a published row, unpaired: the interval is that of the run alone.
+
+    Args:
+        run: A run, or the path of a run folder or predictions file.
+        row: The row's name, as `vicabench.published()` lists it.
+        protocol: The grading protocol of the run.
+
+    Raises:
+        ConfigError: For an unknown row, a run of another benchmark, or one that is not finished.
+    """
+    rule = find_protocol(protocol)
+    row = find_published(row) if isinstance(row, str) else row
+    (run,) = runs_of([run])
+    if not is_vsi_bench(run.benchmark, run.questions):
+        raise ConfigError(
+            f"'{row.label}' is a published row about VSI-Bench; {run.name} was asked "
+            f"{run.benchmark}. Compare it with runs of its own benchmark."
+        )
+    if run.incomplete:
+        raise ConfigError(f"{run.name} is {run.incomplete}: '{row.label}' has no peer in it.")
+    scores = run.scores(rule)
+    notes = list(run_notes(run))
+    if scores.overall.count != WHOLE:
+        notes.append(f"{run.name}: asked {scores.overall.count} of {WHOLE} questions.")
+    if not row.whole:
+        notes.append(f"{row.label} is about a part of the benchmark.")
+    return subtract_published(scores, row, notes=notes)
+
+
+def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
     """The runs that are given, and those that are read from the paths among them, in order.
 
     Names that several of them share are told apart. ConfigError for no runs, or for other objects.
@@ -84,7 +118,7 @@ def runs_of(given: Sequence[Run | str | Path]) -> list[Run]:
             f"Give runs or paths of run folders, not {strangers[0] if strangers else 'none'}. "
             "Rows and scores have a run: vicabench.score(rows).run."
         )
-    read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)]))
+    read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)], load))
     return told_apart([each if isinstance(each, Run) else next(read) for each in given])
 
 

@@ -7,11 +7,10 @@ memory, or any callable. Both give the `Run` that `vicabench.load` would read fr
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,20 +22,23 @@ from vicabench.benchmarks import DEFAULT, Source, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
 from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
 from vicabench.engine.run import run as run_into
+from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.engine.workers.local import Executor, Here
 from vicabench.errors import ConfigError, an, counted
-from vicabench.harnesses.protocols import find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.progress import RunDisplay, building
 from vicabench.results.frames import frame_of
 from vicabench.results.plan import select
 from vicabench.results.run import Run, load_run
+from vicabench.run_folders import kept, new_folder, run_folders
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+OFFICIAL = "official"
 PATHS = ("frame_cache",)
 
 
@@ -150,6 +152,8 @@ def run(
     tasks: Sequence[str] = (),
     seed: int = 0,
     retry_errors: bool = False,
+    shard: str | Shard | None = None,
+    protocol: str = OFFICIAL,
     progress: bool = True,
     **options: Any,
 ) -> Run:
@@ -166,6 +170,8 @@ def run(
         tasks: Only these tasks or question types.
         seed: Seed of whatever is random in the adapter.
         retry_errors: Whether questions that failed before are asked again.
+        shard: Only one part of the videos, `2/8` or `auto`, into a folder for that part.
+        protocol: The grading protocol of the running score.
         progress: Whether to show progress on standard error.
         options: All other options of `vicabench run` by their names, `max_new_tokens=512`.
 
@@ -174,20 +180,73 @@ def run(
         TypeError: For an option that does not exist.
     """
     find_adapter(model)
-    given = _Options.of(options, frames=frames)
+    given = RunOptions.of(options, frames=frames)
     asked = given.selected(benchmark, limit, tasks, progress)
-    folder = Path(out) if out else Path("runs") / slug(asked.benchmark.name) / slug(model)
-    executor = given.execution.chosen(given.model)
+    return run_selection(
+        asked,
+        model,
+        given,
+        out=_path(out),
+        seed=seed,
+        retry_errors=retry_errors,
+        shard=shard,
+        protocol=find_protocol(protocol),
+        progress=progress,
+    )
+
+
+def run_selection(
+    asked: Selection,
+    model: str,
+    given: RunOptions,
+    *,
+    out: Path | None,
+    seed: int,
+    retry_errors: bool,
+    shard: str | Shard | None,
+    protocol: Protocol | None,
+    progress: bool,
+    load: Callable[[Path], Run] = load_run,
+) -> Run:
+    """Have a model answer the selected questions, or those of one part.
+
+    Without a protocol nothing is graded meanwhile. `load` reads the finished run folder.
+    """
+    if isinstance(shard, str):
+        shard = shard_named(shard, given)
+    folders = run_folders(
+        [model], asked.benchmark.name, out=out, blind=given.model.blind, shard=shard
+    )
+    part = shard.record(asked.questions) if shard else None
+    if shard:
+        asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
     return _run(
         asked,
         model,
-        folder,
+        folders[model],
         given,
-        executor,
+        given.execution.chosen(given.model),
         seed=seed,
         retry_errors=retry_errors,
+        part=part,
+        protocol=protocol,
         progress=progress,
+        load=load,
     )
+
+
+def shard_named(text: str, given: RunOptions) -> Shard:
+    """The part of this name; with `auto` this process takes a GPU for itself, if it can.
+
+    ConfigError for what is not a part.
+    """
+    shard = Shard.parse(text, os.environ)
+    elsewhere = given.execution.executor or given.execution.devices
+    if text == "auto" and given.model.device == "auto" and not elsewhere:
+        visible = own_gpu(os.environ)
+        if visible is not None:
+            os.environ[VISIBLE] = visible
+    return shard
 
 
 def evaluate(
@@ -221,7 +280,7 @@ def evaluate(
     if isinstance(model, str):
         shared |= {"frames": frames, "limit": limit, "tasks": tasks}
         return run(model, benchmark, out=out, **shared, **options)
-    given = _Options.of(options, frames=frames)
+    given = RunOptions.of(options, frames=frames)
     asked = given.selected(benchmark, limit, tasks, progress)
     name = named(model)
     context = AdapterContext(
@@ -234,12 +293,13 @@ def evaluate(
     given.refuse_execution()
     check_abilities(name, adapter)
     refuse_unused(name, adapter, given.model)
-    folder = Path(out) if out else _new_folder(asked.benchmark.name, name)
-    return _run(asked, name, folder, given, Here(adapter), **shared)
+    folder = Path(out) if out else new_folder(asked.benchmark.name, name)
+    rule = find_protocol(OFFICIAL)
+    return _run(asked, name, folder, given, Here(adapter), protocol=rule, **shared)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Options:
+class RunOptions:
     """The options of a run that are not about what is asked, sorted by whom they concern."""
 
     video: VideoOptions
@@ -248,7 +308,7 @@ class _Options:
     answer_timeout: float | None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], *, frames: int) -> _Options:
+    def of(cls, given: Mapping[str, Any], *, frames: int) -> RunOptions:
         """Sort the options and check their numbers.
 
         TypeError for a name that no option has, with the nearest one.
@@ -281,6 +341,18 @@ class _Options:
             **rest,
         )
 
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """What `of` takes beside `frames`."""
+        kinds = (VideoOptions, ModelOptions, ExecutionOptions)
+        found = [field.name for kind in kinds for field in fields(kind)]
+        return (*(name for name in found if name != "frames"), "answer_timeout")
+
+    def check(self) -> None:
+        """ConfigError for options that cannot be meant together, before anything is loaded."""
+        self.video.decoding()
+        self.execution.chosen(self.model)
+
     def refuse_execution(self) -> None:
         """ConfigError for options about where to answer: a model in memory answers here."""
         typed = {n: v for n, v in vars(self.execution).items() if v not in (None, HERE)}
@@ -302,33 +374,41 @@ def _run(
     asked: Selection,
     model: str,
     folder: Path,
-    given: _Options,
+    given: RunOptions,
     executor: Executor,
     *,
     seed: int,
     retry_errors: bool,
     progress: bool,
+    part: Mapping[str, Any] | None = None,
+    protocol: Protocol | None = None,
+    load: Callable[[Path], Run] = load_run,
 ) -> Run:
     if type(seed) is not int:
         raise ConfigError(f"seed={seed!r}: give a whole number.")
     terminal = console(stderr=True)
     terminal.quiet = not progress
-    display = RunDisplay(terminal, model, asked.questions, find_protocol("official"))
-    with display:
-        run_into(
-            asked.benchmark,
-            asked.questions,
-            model=model,
-            folder=folder,
-            decoding=given.video.decoding(),
-            seed=seed,
-            options=given.model,
-            retry_errors=retry_errors,
-            executor=executor,
-            answer_seconds=given.answer_timeout,
-            display=display,
-        )
-    return load_run(folder)
+    display = RunDisplay(terminal, model, asked.questions, protocol)
+    try:
+        with display:
+            run_into(
+                asked.benchmark,
+                asked.questions,
+                model=model,
+                folder=folder,
+                decoding=given.video.decoding(),
+                seed=seed,
+                options=given.model,
+                retry_errors=retry_errors,
+                executor=executor,
+                part=part,
+                answer_seconds=given.answer_timeout,
+                display=display,
+            )
+    except KeyboardInterrupt:
+        display.say(kept(folder, len(asked.questions)))
+        raise
+    return load(folder)
 
 
 def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
@@ -354,17 +434,6 @@ def _refuse_ignored(source: Asked, **given: Any) -> None:
     if ignored := [name for name in given if name in unused and given[name] != usual[name]]:
         kind = "a name or path" if isinstance(source, str | Path) else an(type(source).__name__)
         raise ConfigError(f"{', '.join(ignored)} would say nothing beside {kind}: leave that out.")
-
-
-def slug(name: str) -> str:
-    """A name as a folder can have it."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
-
-
-def _new_folder(benchmark: str, name: str) -> Path:
-    """A run folder that does not exist yet."""
-    now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
-    return Path("runs") / slug(benchmark) / f"{slug(name)}-{now}"
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -13,6 +13,7 @@ from typing import NoReturn, Self
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
@@ -61,7 +62,50 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
                 tasks.append(progress.add_task(title, total=total))
             progress.update(tasks[0], completed=done, total=total)
 
-        yield advance
+        try:
+            yield advance
+        except KeyboardInterrupt:
+            progress.stop()
+            said = "Interrupted. What was built is kept; the same command continues."
+            console.print(Text(said, style="dim"), soft_wrap=True)
+            raise
+
+
+@contextmanager
+def bar(terminal: Console, title: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar, and the function that moves it."""
+    if not (terminal.is_terminal or terminal.quiet):  # a log has the bar only when it is full
+        terminal.print(f"{title} ...")
+    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
+    with Progress(*columns, console=terminal) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+        progress.update(task, completed=total)  # also what was there already
+
+
+@contextmanager
+def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each file on standard error; yields what `fetch` calls to move it."""
+    tasks: dict[str, TaskID] = {}
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    bars = Progress(*columns, console=terminal)
+
+    def move(name: str, done: int, total: int) -> None:
+        bars.start()
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=total)
+        bars.update(tasks[name], completed=done)
+
+    try:
+        yield move
+    finally:
+        if tasks:
+            bars.stop()
 
 
 class RunningScore:
@@ -181,3 +225,41 @@ class RunDisplay:
         long = f"{text[:LONGEST]}… ({counted(len(text), 'character')})"
         shown = text if len(text) <= LONGEST else long
         self._console.print(Text(shown, style="dim"), soft_wrap=True)
+
+
+class Counting:
+    """Shows how many of so many are done; a context manager that takes the bar away again."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console, self._title = console, title
+        self._bar = _bar(console, TextColumn("{task.fields[state]}", markup=False))
+        self._total = self._done = 0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, total: int) -> None:
+        """So many are to be done."""
+        self._total = total
+        self._task = self._bar.add_task(self._title, total=total, state="")
+
+    def advance(self, state: str = "") -> None:
+        """One more is done; `state` is what is to be said of all so far."""
+        self._done += 1
+        self._bar.update(self._task, advance=1, state=state)
+        due = self._done % math.ceil(self._total / LOG_LINES) == 0 or self._done == self._total
+        if due and not self._console.is_terminal:
+            self.say(f"{self._title}: {self._done}/{self._total}{', ' if state else ''}{state}")
+
+    def say(self, text: str) -> None:
+        """A line beside the bar; whatever is in it cannot harm the terminal."""
+        self._console.print(Text(text, style="dim"), soft_wrap=True)

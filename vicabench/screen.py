@@ -18,6 +18,7 @@ from typing import Any
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 from typer.core import TyperGroup
 
 from vicabench.errors import printable
@@ -35,6 +36,16 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Screen(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def say(text: str) -> None:
+    """Print a line that is not a result: dim, on standard error."""
+    console(stderr=True).print(Text(text, style="dim"), soft_wrap=True)
+
+
+def saying(shown: bool) -> Callable[[str], None]:
+    """`say`, or a function that prints nothing."""
+    return say if shown else lambda _: None
 
 
 def as_text(show: Callable[[Console], None]) -> str:

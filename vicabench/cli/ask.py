@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
+from vicabench.asking import MODEL, check_questions, encoded
 from vicabench.cli.options import (
     AttentionOption,
     DecoderOption,
@@ -18,9 +23,11 @@ from vicabench.cli.options import (
     TimeOption,
     TimeoutOption,
     VisionOption,
-    filled,
 )
+from vicabench.errors import counted
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.screen import console, echo, say
+from vicabench.types import Answer
 
 
 def command(
@@ -31,7 +38,7 @@ def command(
     ] = None,
     model: Annotated[
         str, typer.Option(help="A checkpoint of ViCA or ViCA2: a hub id or folder.", metavar="SPEC")
-    ] = "nkkbr/ViCA2",
+    ] = MODEL,
     frames: Annotated[int, typer.Option(min=1, help="Frames sampled from the video.")] = FRAMES,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -50,9 +57,58 @@ def command(
 
     Exit code 1: a question has no answer.
     """
-    given = {**locals(), "questions": tuple(question or ())}
-    from vicabench.cli.asking import Request, ask_all
-    from vicabench.types import ModelOptions
+    asked = tuple(question or ())
+    check_questions(asked)
+    with encoded(
+        video,
+        model=model,
+        frames=frames,
+        decoder=decoder,
+        video_timeout=video_timeout,
+        device=device,
+        dtype=dtype,
+        attention=attention,
+        time_instruction=time_instruction,
+        max_new_tokens=max_new_tokens,
+        group_size=group_size,
+        vision_batch=vision_batch,
+    ) as about:
+        failed = 0
+        for questions in [asked] if asked else _typed(console(stderr=True)):
+            for one, answer in zip(questions, about.answers(questions), strict=True):
+                _show(one, answer, as_json=as_json)
+                failed += answer.error is not None
+    sys.exit(1 if failed else 0)
 
-    options = filled(ModelOptions, {**asdict(ModelOptions()), **given})
-    ask_all(filled(Request, {**given, "options": options}))
+
+def _typed(terminal: Console) -> Iterator[tuple[str]]:
+    """The lines of standard input that are not empty, asked for in a terminal."""
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
+    if sys.stdin.isatty():
+        say("Ask; an empty line or Ctrl-D ends.")
+    while True:
+        if sys.stdin.isatty():
+            terminal.print(Text("? ", style="bold"), end="")
+        line = sys.stdin.readline()
+        if not line or (sys.stdin.isatty() and not line.strip()):
+            return
+        if line.strip():
+            yield (line.strip(),)
+
+
+def _show(question: str, answer: Answer, *, as_json: bool) -> None:
+    """An answer on standard output, and what it took on standard error."""
+    if as_json:
+        fields = ("response", "error", "parts", "prompt_tokens", "new_tokens", "stop", "seconds")
+        line = {"question": question, **{name: getattr(answer, name) for name in fields}}
+        echo(json.dumps(line))
+        return
+    out = console()
+    out.print(Text(question, style="bold"), soft_wrap=True)
+    if answer.response is None:
+        say(f"no answer: {answer.error}")
+        return
+    out.print(Text(answer.response), soft_wrap=True)
+    cut = ", cut at --max-new-tokens" if answer.stop == "length" else ""
+    made = "" if answer.new_tokens is None else f", {counted(answer.new_tokens, 'token')}"
+    say(f"{answer.seconds:.1f} s{made}{cut}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vicabench.cli import texts
-from vicabench.cli.sharing import with_options_of
+import vicabench as vb
+from vicabench.canonicalizing import outcomes
+from vicabench.cli.options import text_options, with_options_of
+from vicabench.screen import say
 
 
-@with_options_of(texts.options, but=())
+@with_options_of(text_options, but=())
 def command(
     path: Annotated[Path, typer.Argument(help="A run folder or predictions file.", metavar="RUN")],
     *,
@@ -42,16 +45,14 @@ def command(
     The same command continues an interrupted one. Exit code 1: some questions
     have no answer.
     """
-    from vicabench.cli.canonicalizing import Request, canonicalize_run
-    from vicabench.types import ModelOptions
-
-    canonicalize_run(
-        Request(
-            path=path,
-            model=model,
-            out=out,
-            max_new_tokens=max_new_tokens,
-            retry_errors=retry_errors,
-            options=ModelOptions(**options),
-        )
+    derived = vb.canonicalize(
+        path,
+        model,
+        out=out,
+        max_new_tokens=max_new_tokens,
+        retry_errors=retry_errors,
+        **options,
     )
+    say(outcomes(derived))
+    say(f"Grade them: vicabench score {path} {derived.path}")
+    sys.exit(1 if any(p.response is None for p in derived.predictions) or derived.unasked else 0)

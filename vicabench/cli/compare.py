@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vicabench.cli.options import FormatOption, ProtocolOption
+from vicabench.cli.output import TERMINAL, check_format
+from vicabench.comparing import Compared, compare_published, paired_runs
+from vicabench.errors import ConfigError
+from vicabench.harnesses.protocols import Protocol, find_protocol
+from vicabench.reference import Published, find_published
+from vicabench.reporting.comparison import (
+    AnyComparison,
+    by_id,
+    change_sheets,
+    comparison_csv,
+    comparison_json,
+    paired_sheet,
+    subtracted_sheet,
+    unpaired_sheet,
+)
+from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
+from vicabench.results.run import load_runs
+from vicabench.scoring.compare import Comparison
+from vicabench.screen import console, echo
 
 
 def command(
@@ -43,8 +64,6 @@ def command(
     correction over the tasks). Runs on different questions are refused
     unless --shared is given.
     """
-    from vicabench.cli.comparing import Request, compare
-
     compare(
         Request(
             paths=tuple(paths),
@@ -56,3 +75,118 @@ def command(
             subtract=subtract,
         )
     )
+
+
+WIDE = 100
+"""Columns of a terminal in which a comparison has one line of titles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of the command, as typed."""
+
+    paths: tuple[Path, ...]
+    protocol: str
+    table: str
+    shared: bool
+    listed: int
+    published: tuple[str, ...]
+    subtract: str | None
+
+
+def compare(request: Request) -> None:
+    """Do what was asked and print it; UserError for what cannot be compared."""
+    _check(request)
+    rule = find_protocol(request.protocol)
+    rows = [find_published(name) for name in request.published]
+    base, chance = _to_subtract(request.subtract)
+    runs = load_runs([*request.paths, *base])
+    blind = [runs.pop() for _ in base]
+    paired = [paired_runs(runs[0], run, rule, request.shared) for run in runs[1:]]
+    unpaired = [
+        compare_published(run, row, protocol=request.protocol) for row in rows for run in runs
+    ]
+    gains = [paired_runs(one, run, rule, request.shared).result for one in blind for run in runs]
+    gaps = [
+        compare_published(run, row, protocol=request.protocol) for row in chance for run in runs
+    ]
+    _print(request, rule, paired, unpaired, [*gains, *gaps])
+
+
+def _is_run(name: str | None) -> bool:
+    return name is not None and Path(name).exists()
+
+
+def _to_subtract(name: str | None) -> tuple[list[Path], list[Published]]:
+    """The run or the published row of this name, at most one of the two."""
+    if name is None:
+        return [], []
+    if _is_run(name):
+        return [Path(name)], []
+    try:
+        return [], [find_published(name)]
+    except ConfigError as error:
+        raise ConfigError(f"--subtract: there is no run {name}. {error}") from None
+
+
+def _check(request: Request) -> None:
+    check_format(request.table)
+    if len(request.paths) < 2 and not request.published and request.subtract is None:
+        raise ConfigError(
+            "There is one run and nothing to compare it with. Name a second run, a published row "
+            "with --published NAME, or a blind run with --subtract RUN."
+        )
+    if request.listed and len(request.paths) < 2:
+        raise ConfigError("--fixed lists what a second run fixed and broke: name two runs.")
+    if request.listed and request.table == "csv":
+        raise ConfigError(
+            "--fixed lists questions, which a CSV of differences has no place for. Use --format "
+            "json, which has the ids of all of them, or another format."
+        )
+    if request.listed and request.table == "json":
+        raise ConfigError("--format json has the ids of all questions fixed: leave out --fixed.")
+    if request.shared and len(request.paths) < 2 and not _is_run(request.subtract):
+        raise ConfigError("--shared is about the questions of two runs: name a second run.")
+
+
+def _print(
+    request: Request,
+    rule: Protocol,
+    paired: Sequence[Compared],
+    unpaired: Sequence[AnyComparison],
+    subtracted: Sequence[AnyComparison],
+) -> None:
+    comparisons = [*(found.result for found in paired), *unpaired]
+    if request.table == "csv":
+        typed = comparison_csv([*comparisons, *subtracted])
+    elif request.table == "json":
+        typed = comparison_json(comparisons, subtracted)
+    else:
+        narrow = request.table == TERMINAL and console().width < WIDE
+        sheets = [*_sheets(comparisons, subtracted, narrow)]
+        sheets += _listed(paired, rule, request.listed)
+        if request.table == TERMINAL:
+            show_sheets(console(), sheets)
+            return
+        typed = SHEET_FORMATS[request.table](sheets)
+    echo(typed)
+
+
+def _sheets(
+    comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison], narrow: bool
+) -> Iterator[Sheet]:
+    for found in comparisons:
+        if isinstance(found, Comparison):
+            yield paired_sheet(found, narrow=narrow)
+        else:
+            yield unpaired_sheet(found)
+    if subtracted:
+        yield subtracted_sheet(subtracted)
+
+
+def _listed(paired: Sequence[Compared], rule: Protocol, most: int) -> Iterator[Sheet]:
+    for found in paired if most else ():
+        questions = {p.question.id: p.question for p in found.b.predictions}
+        questions |= {p.question.id: p.question for p in found.a.predictions}
+        grades_a, grades_b = by_id(found.a.grades(rule)), by_id(found.b.grades(rule))
+        yield from change_sheets(found.result, questions, grades_a, grades_b, most=most)

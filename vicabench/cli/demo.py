@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Annotated
 
 import typer
 
-from vicabench.cli.data import interruptible
+import vicabench as vb
+from vicabench.cli.progress import interruptible
 
 KEPT = "What was done is kept: type the same command again to go on."
 
@@ -31,18 +34,15 @@ def command(
     ] = False,
 ) -> None:
     """Build rooms, train a tiny ViCA2 on them, test all twenty checkpoints, draw the curve."""
-    from vicabench.adapters.extras import explained
-
-    with explained(), interruptible(KEPT):
-        from vicabench.cli.demonstration import Demonstration, demonstrate
-
-        demonstrate(
-            Demonstration(
-                out=out,
+    with interruptible(KEPT):
+        try:
+            vb.demo(
+                out,
                 scenes=scenes,
                 test_scenes=test_scenes,
                 seed=seed,
                 blind=blind,
                 from_scratch=from_scratch,
             )
-        )
+        except CalledProcessError as error:  # which has said why
+            sys.exit(error.returncode)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vicabench.cli import run
-from vicabench.cli.options import NewTokensOption, filled
-from vicabench.cli.sharing import with_options_of
+import vicabench as vb
+from vicabench.adapters import find_adapter
+from vicabench.benchmarks.descriptions import PROMPT, descriptions
+from vicabench.cli.options import NewTokensOption, with_options_of
+from vicabench.cli.run import command as run_command
+from vicabench.cli.run import run_options
+from vicabench.describing import NOT_ASKED, check_prompt, described_sheet, specs_of
+from vicabench.evaluation import RunOptions, shard_named
+from vicabench.reporting.tables import show_sheets
+from vicabench.results.run import Run
+from vicabench.run_folders import run_folders
+from vicabench.screen import console, say
 
-NOT_ASKED = ("tasks", "no_video", "wording", "protocol", "table", "published")
+LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published")
 
 
-@with_options_of(run.command, but=NOT_ASKED)
+@with_options_of(run_command, but=LEFT_OUT)
 def command(
     *,
     model: Annotated[
@@ -50,27 +61,34 @@ def command(
     has a language model score them. Exit code 1: some videos have no
     description.
     """
-    from vicabench.benchmarks.descriptions import PROMPT
-    from vicabench.cli.describing import describe_all, specs_of
-    from vicabench.cli.running import Request
-    from vicabench.engine.options import ExecutionOptions, VideoOptions
-    from vicabench.types import ModelOptions
+    options |= NOT_ASKED | {"max_new_tokens": max_new_tokens}
+    asked = PROMPT if prompt is None else prompt
+    specs = specs_of(model or (), series or ())
+    check_prompt(asked)
+    given = run_options(options)
+    checked = RunOptions.of(given, frames=options["frames"])
+    checked.check()
+    part = None if options["shard"] is None else shard_named(options["shard"], checked)
+    for spec in specs:
+        find_adapter(spec)  # a misspelt model is refused before the others are run
+    where = {name: options[name] for name in ("subset", "data", "videos")}
+    found = vb.benchmark(options["benchmark"], **where)
+    videos = vb.benchmark(descriptions(found.benchmark, asked), limit=options["limit"])
+    how = {name: options[name] for name in ("frames", "seed", "retry_errors", "limit")}
+    how |= {name: value for name, value in given.items() if name not in NOT_ASKED}
+    runs = []
+    for spec, folder in run_folders(
+        specs, videos.benchmark.name, out=out, blind=options["blind"]
+    ).items():
+        runs.append(vb.describe(spec, found, prompt=asked, out=folder, shard=part, **how))
+    show_sheets(console(), [described_sheet(runs, asked)])
+    _say_next(runs)
 
-    given = {
-        **options,
-        "models": specs_of(model or (), series or ()),
-        "out": out,
-        "max_new_tokens": max_new_tokens,
-        "tasks": (),
-        "no_video": False,
-        "wording": "vica",
-        "protocol": "official",
-        "table": "terminal",
-        "published": False,
-    }
-    given |= {
-        "options": filled(ModelOptions, given),
-        "video": filled(VideoOptions, given),
-        "execution": filled(ExecutionOptions, given),
-    }
-    describe_all(filled(Request, given), PROMPT if prompt is None else prompt)
+
+def _say_next(runs: Sequence[Run]) -> None:
+    places = " ".join(str(run.path) for run in runs)
+    say(f"Have them judged: vicabench judge {places} --model openai:NAME")
+    failed = any(run.unasked or any(p.response is None for p in run.predictions) for run in runs)
+    if failed:
+        say("Some videos have no description (exit code 1); --retry-errors asks again.")
+    sys.exit(1 if failed else 0)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+import vicabench as vb
+from vicabench.screen import console, echo
 
 
 def command(
@@ -20,6 +25,9 @@ def command(
     Versions, devices, memory, disks, decoders, the hub, caches and extras. Nothing is changed.
     Exit code 1: something that vicabench cannot do without is broken.
     """
-    from vicabench.cli.examining import examine_machine
-
-    examine_machine(frame_cache, as_json=as_json)
+    found = vb.examine_machine(frame_cache)
+    if as_json:
+        echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        found.show(console())
+    sys.exit(0 if found.healthy else 1)

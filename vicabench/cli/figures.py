@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+import vicabench as vb
 from vicabench.cli.options import ProtocolOption, PublishedOption
+from vicabench.screen import say
 
 
 def command(
@@ -38,19 +40,13 @@ def command(
     Differences are from the first run. Runs on different questions are
     refused unless --shared is given.
     """
-    from vicabench.cli.output import figure_formats
-
-    formats = figure_formats(format)
-    from vicabench.cli.drawing import FigureRequest, draw_figures
-
-    draw_figures(
-        FigureRequest(
-            paths=tuple(paths),
-            out=out,
-            kinds=None if kind is None else tuple(name.strip() for name in kind.split(",")),
-            formats=formats,
-            protocol=protocol,
-            published=published,
-            shared=shared,
-        )
+    written = vb.figures(
+        paths,
+        out=out,
+        kinds=None if kind is None else tuple(name.strip() for name in kind.split(",")),
+        formats=format,
+        protocol=protocol,
+        published=published,
+        shared=shared,
     )
+    say("Wrote " + ", ".join(str(file) for file in written))

@@ -8,6 +8,10 @@ from typing import Annotated
 
 import typer
 
+import vicabench as vb
+from vicabench.errors import counted
+from vicabench.screen import say
+
 SHOWN = 10  # problems that are printed one by one
 
 
@@ -44,23 +48,27 @@ def command(
     line. What the file does not hold comes from --benchmark.
     Exit code 1: some rows could not be read; each is named.
     """
-    from vicabench.cli.importing import load, say
-    from vicabench.errors import ConfigError
-    from vicabench.results.importing import collect, write_run
-
-    source = load(harness, path, column or [])
-    questions = None
-    if benchmark is not None:
-        from vicabench.benchmarks import Source, load_benchmark
-
-        wanted = Source(subset=subset, data=data, videos_needed=False)
-        questions = load_benchmark(benchmark, wanted)
-    elif subset != "full" or data is not None:
-        raise ConfigError("--subset and --data belong to --benchmark vsi-bench: name that too.")
-    imported = collect(source, questions)
-    name = model or imported.model or source.model
-    if name is None:
-        raise ConfigError(f"{source.file} does not name its model. Say so: --model NAME.")
-    write_run(out, source, imported, model=name, benchmark=questions)
-    say(imported, questions, out, shown=SHOWN)
-    sys.exit(1 if imported.problems else 0)
+    found = vb.import_results(
+        harness,
+        path,
+        out,
+        model=model,
+        benchmark=benchmark,
+        subset=subset,
+        data=data,
+        columns=column or (),
+    )
+    for line in found.problems[:SHOWN]:
+        say(line)
+    if more := len(found.problems[SHOWN:]):
+        say(f"... and {counted(more, 'more row')} that could not be read.")
+    for line in found.notes:
+        say(line)
+    predictions, unread = found.run.predictions, len(found.problems)
+    videos = len({p.question.video for p in predictions})
+    without = f", without {counted(unread, 'row')}" if unread else ""
+    say(
+        f"Wrote {counted(len(predictions), 'answer')} about {counted(videos, 'video')} to {out}"
+        f"{without}. Grade them: vicabench score {out}"
+    )
+    sys.exit(1 if found.problems else 0)

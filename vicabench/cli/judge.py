@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vicabench.cli import texts
-from vicabench.cli.sharing import with_options_of
+import vicabench as vb
+from vicabench.cli.options import text_options, with_options_of
+from vicabench.reporting.tables import show_sheets
+from vicabench.screen import console, say
 
 
-@with_options_of(texts.options, but=())
+@with_options_of(text_options, but=())
 def command(
     paths: Annotated[
         list[Path],
@@ -51,18 +54,15 @@ def command(
     asked for twice: the same command continues an interrupted one. Exit code
     1: some videos have no description, or some descriptions no score.
     """
-    from vicabench.cli.judging import Request, judge_runs
-    from vicabench.cli.output import figure_formats
-    from vicabench.types import ModelOptions
-
-    judge_runs(
-        Request(
-            paths=tuple(paths),
-            model=model,
-            out=out,
-            formats=figure_formats(format),
-            max_new_tokens=max_new_tokens,
-            retry_errors=retry_errors,
-            options=ModelOptions(**options),
-        )
+    found = vb.judge(
+        paths,
+        model,
+        out=out,
+        formats=format,
+        max_new_tokens=max_new_tokens,
+        retry_errors=retry_errors,
+        **options,
     )
+    show_sheets(console(), found.sheets())
+    say(f"Judgements, tables and figure: {out}")
+    sys.exit(0 if found.complete else 1)

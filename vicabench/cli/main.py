@@ -1,4 +1,4 @@
-"""The command `vicabench`: every command is a thin module that imports what it runs when it runs.
+"""The command `vicabench`. Its commands, a module each, are named in `commands.py`.
 
 Exit codes: 0 all well; 1 the run ended and some questions have no answer; 2 something the user
 can put right, said in one paragraph; 70 a defect of vicabench; 130 interrupted.
@@ -15,30 +15,10 @@ from typing import NoReturn
 import typer
 
 from vicabench import __version__, ending
-from vicabench.cli import (
-    ask,
-    canonicalize,
-    compare,
-    data,
-    demo,
-    describe,
-    doctor,
-    figures,
-    import_,
-    judge,
-    merge,
-    models,
-    published,
-    report,
-    run,
-    scaling_curve,
-    score,
-    streams,
-    train,
-    verify,
-)
+from vicabench.cli import streams
+from vicabench.cli.commands import LazyCommands
 from vicabench.errors import UserError
-from vicabench.screen import Commands, clean_libraries, echo
+from vicabench.screen import clean_libraries, echo
 
 NO_THREAD = (
     "The system lets this user start no more threads. End other programs or raise the limit "
@@ -47,31 +27,12 @@ NO_THREAD = (
 
 app = typer.Typer(
     name="vicabench",
-    cls=Commands,
+    cls=LazyCommands,
     help="Measure how well video language models understand space.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("run")(run.command)
-app.command("score")(score.command)
-app.command("ask")(ask.command)
-app.command("canonicalize")(canonicalize.command)
-app.command("describe")(describe.command)
-app.command("judge")(judge.command)
-app.command("verify")(verify.command)
-app.command("merge")(merge.command)
-app.command("import")(import_.command)
-app.command("compare")(compare.command)
-app.command("published")(published.command)
-app.command("figures")(figures.command)
-app.command("scaling-curve")(scaling_curve.command)
-app.command("report")(report.command)
-app.command("demo")(demo.command)
-app.command("doctor")(doctor.command)
-app.command("train")(train.command)
-app.add_typer(data.app, name="data")
-app.add_typer(models.app, name="models")
 
 
 def _version(wanted: bool) -> None:

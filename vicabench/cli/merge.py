@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+import vicabench as vb
 from vicabench.errors import counted
+from vicabench.screen import say
 
 
 def command(
@@ -25,12 +27,7 @@ def command(
     named. The parts are left as they are. Exit code 1: some questions failed or,
     with --partial, are missing.
     """
-    from rich.text import Text
-
-    from vicabench.engine.shards import merge
-    from vicabench.screen import console
-
-    found = merge(parts, out, partial=partial)
+    found = vb.merge(parts, out, partial=partial)
     lines = []
     if found.missing:
         lines.append(f"Parts missing: {', '.join(map(str, found.missing))}.")
@@ -47,7 +44,6 @@ def command(
     lines.append(
         f"Merged into {out}: {found.answers:,} of {counted(found.questions, 'answer')}. {then}"
     )
-    terminal = console(stderr=True)
     for line in lines:
-        terminal.print(Text(line, style="dim"), soft_wrap=True)
+        say(line)
     sys.exit(0 if found.answers == found.questions else 1)

@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from vicabench.cli.data import KEPT, interruptible
-from vicabench.errors import ConfigError
+import vicabench as vb
+from vicabench.adapters.local import located
+from vicabench.cli.progress import KEPT, interruptible
+from vicabench.reference import model_zoo
 from vicabench.screen import console, echo
+from vicabench.zoo import cached
 
-app = typer.Typer(no_args_is_help=True, help="List, fetch, look at and make checkpoints.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="List, fetch, look at and make checkpoints."
+)
 
 WIDE = 130
 """Columns of a terminal in which there is room for descriptions."""
@@ -31,11 +37,6 @@ AnySpecArgument = Annotated[
 @app.command("list")
 def list_models() -> None:
     """List the published checkpoints, and what of them is in the local cache."""
-    from rich.table import Table
-
-    from vicabench.reference import model_zoo
-    from vicabench.zoo import cached
-
     here, screen = cached(), console()
     wide = screen.width >= WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
@@ -56,14 +57,9 @@ def list_models() -> None:
 @app.command()
 def fetch(spec: SpecArgument) -> None:
     """Download a checkpoint into the local cache; continues where it was interrupted."""
-    from vicabench.adapters.local import located
-    from vicabench.zoo import fetch as fetch_checkpoint
-
-    if Path(spec).is_dir():
-        raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
-    name, hub = located(spec)
     with interruptible(KEPT):
-        folder = fetch_checkpoint(name, hub.get("revision"), again=True)
+        folder = vb.models.fetch(spec)
+    name, _ = located(spec)
     echo(f"{name} at {folder.name} is in {folder}.")
 
 
@@ -81,19 +77,15 @@ def show(
     hiera_pool: Annotated[int | None, typer.Option(min=1, help="Stride of their pooling.")] = None,
 ) -> None:
     """Show what a checkpoint is made of, and how many tokens a video costs in it."""
-    from vicabench.adapters.extras import explained
-
-    with explained():
-        from vicabench.cli.summary import summary
-
-        lines = summary(
+    echo(
+        vb.models.show(
             spec,
             frames=frames,
             hiera_frames=hiera_frames,
             hiera_stage=hiera_stage,
             hiera_pool=hiera_pool,
         )
-    echo("\n".join(lines))
+    )
 
 
 @app.command()
@@ -105,14 +97,7 @@ def init(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same weights.")] = 0,
 ) -> None:
     """Make a checkpoint with random weights in the published layout, to try things out with."""
-    from vicabench.adapters.extras import explained
-
-    if size != "tiny":
-        raise ConfigError(f"There is no --size {size} to make: choose tiny.")
-    with explained():
-        from vica import write_tiny_checkpoint
-
-        write_tiny_checkpoint(out, family=family, seed=seed)
+    vb.models.init(out, size=size, family=family, seed=seed)
     echo(f"{family}, {size}, with random weights, is in {out}. Run it: --model {out}")
 
 

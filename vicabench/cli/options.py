@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from vicabench.options import CACHE_SIZE
-
-T = TypeVar("T")
 
 LONGEST_TIMEOUT = 86_400.0
 
@@ -254,6 +252,50 @@ PricesOption = Annotated[
 ]
 
 
-def filled(kind: type[T], given: Mapping[str, Any]) -> T:
-    """A dataclass whose fields are the options of the same names, which must all be there."""
-    return kind(**{field.name: given[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+def with_options_of(
+    other: Callable[..., None], *, but: Collection[str]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `other`, except those named in `but`, as `**options`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        mine = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        theirs = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, parameter in inspect.signature(other, eval_str=True).parameters.items()
+            if name not in but and name not in own.parameters
+        ]
+        signature = own.replace(parameters=[*mine, *theirs])
+        command.__signature__ = signature  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def changed(other: Callable[..., None], options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which of the options of `other` differ from their defaults, as they are typed."""
+    parameters = inspect.signature(other).parameters
+    names = [name for name, value in options.items() if value != parameters[name].default]
+    return tuple("--" + name.replace("_", "-") for name in names)
+
+
+def text_options(
+    *,
+    base_url: BaseUrlOption = "",
+    concurrency: ConcurrencyOption = 8,
+    request_timeout: RequestTimeoutOption = 120.0,
+    max_retries: MaxRetriesOption = 5,
+    retry_wait: RetryWaitOption = 1.0,
+    max_requests: MaxRequestsOption = None,
+    max_cost: MaxCostOption = None,
+    prices: PricesOption = "",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    attention: AttentionOption = "sdpa",
+) -> None:
+    """How a language model is called or run, whichever command does it."""
+
+
+def tasks_named(text: str | None) -> tuple[str, ...]:
+    """The tasks in a comma-separated list."""
+    return () if text is None else tuple(name.strip() for name in text.split(","))

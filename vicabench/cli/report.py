@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import vicabench as vb
 from vicabench.cli.options import LONGEST_TIMEOUT
 from vicabench.options import VIDEO_TIMEOUT
+from vicabench.reports import HTML, PAGE
+from vicabench.screen import echo
 
 
 def command(
@@ -57,19 +62,19 @@ def command(
     The page needs no network and no other file. A video that is missing or cannot be decoded
     costs its frames, nothing else.
     """
-    from vicabench.cli.reporting import Request, make_report
-
-    make_report(
-        Request(
-            paths=tuple(paths),
-            out=out,
-            kind=kind,
-            protocols=tuple(dict.fromkeys(name.strip() for name in protocol.split(","))),
-            compare=compare,
-            frames=frames,
-            benchmark=benchmark,
-            videos=videos,
-            workers=workers,
-            video_timeout=video_timeout,
-        )
+    file = out or (PAGE if kind == HTML else None)
+    text = vb.report(
+        paths,
+        out=file,
+        style=kind,
+        protocol=protocol,
+        compare=compare,
+        frames=frames,
+        benchmark=benchmark,
+        videos=videos,
+        workers=workers,
+        video_timeout=video_timeout,
+        command=shlex.join(["vicabench", *sys.argv[1:]]),
     )
+    if file is None:
+        echo(text.removesuffix("\n"))

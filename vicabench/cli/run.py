@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+import vicabench as vb
+from vicabench.adapters import find_adapter
 from vicabench.cli.options import (
     AddressOption,
     AnswerTimeoutOption,
@@ -45,9 +49,15 @@ from vicabench.cli.options import (
     VisionOption,
     WordingOption,
     WorkersOption,
-    filled,
+    tasks_named,
 )
+from vicabench.cli.output import check_format, print_table
+from vicabench.evaluation import RunOptions, shard_named
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.results.alike import check_published
+from vicabench.run_folders import run_folders
+from vicabench.screen import say
 
 
 def command(
@@ -134,15 +144,42 @@ def command(
     The same command continues an interrupted run. Exit code 1: some questions have no answer.
     """
     given = locals()
-    from vicabench.cli.running import Request, run_all
-    from vicabench.engine.options import ExecutionOptions, VideoOptions
-    from vicabench.types import ModelOptions
-
-    chosen = {
-        "models": tuple(model),
-        "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
-        "options": filled(ModelOptions, given),
-        "video": filled(VideoOptions, given),
-        "execution": filled(ExecutionOptions, given),
+    check_format(table)
+    options = run_options(given)
+    checked = RunOptions.of(options, frames=frames)
+    checked.check()
+    part = None if shard is None else shard_named(shard, checked)
+    rule = find_protocol(protocol)
+    for spec in model:
+        find_adapter(spec)  # a misspelt model is refused before the others are run
+    asked = vb.benchmark(
+        benchmark,
+        subset=subset,
+        data=data,
+        videos=videos,
+        limit=limit,
+        tasks=tasks_named(tasks),
+        videos_needed=not no_video,
+    )
+    check_published(published, asked.benchmark.name, asked.benchmark.questions)
+    how: dict[str, Any] = {
+        "frames": frames,
+        "seed": seed,
+        "retry_errors": retry_errors,
+        "protocol": protocol,
     }
-    run_all(filled(Request, {**given, **chosen}))
+    runs = []
+    for spec, folder in run_folders(model, asked.benchmark.name, out=out, blind=blind).items():
+        runs.append(vb.run(spec, asked, out=folder, shard=part, **how, **options))
+    rows = [run.scores(rule) for run in runs]
+    print_table(rows, name=table, published=published)
+    say("Answers: " + ", ".join(f"{run.path}" for run in runs))
+    failed = any(row.overall.failed for row in rows)
+    if failed:
+        say("Some questions have no answer (exit code 1); --retry-errors asks again.")
+    sys.exit(1 if failed else 0)
+
+
+def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that say how a run is made, by the names that `vicabench.run` takes."""
+    return {name: given[name] for name in RunOptions.names()}

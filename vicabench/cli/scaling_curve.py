@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vicabench.cli import run
-from vicabench.cli.options import filled
-from vicabench.cli.sharing import changed, with_options_of
+import vicabench as vb
+from vicabench.benchmarks import BENCHMARKS, DEFAULT
+from vicabench.cli.options import changed, tasks_named, with_options_of
+from vicabench.cli.run import command as run_command
+from vicabench.cli.run import run_options
+from vicabench.errors import ConfigError, counted
+from vicabench.evaluation import RunOptions, Selection
+from vicabench.harnesses.protocols import find_protocol
+from vicabench.reporting.writing import figure_formats
+from vicabench.results.alike import check_published
+from vicabench.scaling import check_source
+from vicabench.screen import echo, say
 
 RUN_ONLY = ("model", "out", "table", "published", "shard")
 
 
-@with_options_of(run.command, but=RUN_ONLY)
+@with_options_of(run_command, but=RUN_ONLY)
 def command(
     models: Annotated[
         list[str] | None,
@@ -73,36 +84,70 @@ def command(
     The same command continues an interrupted one. Exit code 1: some checkpoint has no result,
     or some question no answer.
     """
-    from vicabench.cli.curves import CurveRequest, draw_curves
-    from vicabench.cli.output import figure_formats
-    from vicabench.cli.running import Request
-    from vicabench.engine.options import ExecutionOptions, VideoOptions
-    from vicabench.types import ModelOptions
-
     specs = (*(more_models or ()), *(models or ()))
-    tasks = options["tasks"]
-    given = {
-        **options,
-        "models": specs,
-        "tasks": () if tasks is None else tuple(name.strip() for name in tasks.split(",")),
-        "options": filled(ModelOptions, options),
-        "video": filled(VideoOptions, options),
-        "execution": filled(ExecutionOptions, options),
-        "shard": None,
-        "out": run_folders,
-        "table": "terminal",
-        "published": published,
-    }
-    draw_curves(
-        CurveRequest(
-            run=filled(Request, given),
-            series=tuple(series or ()),
-            folders=tuple(runs or ()),
-            published_only=published_only,
-            out=out,
-            formats=figure_formats(format),
-            evict=evict or evict_all,
-            evict_all=evict_all,
-            how_to_run=changed(run.command, options) + (("--run-folders",) if run_folders else ()),
-        )
+    typed = changed(run_command, options) + (("--run-folders",) if run_folders else ())
+    evicting = evict or evict_all
+    formats = figure_formats(format)
+    if published_only:
+        _check_published_only(bool(specs or runs or evicting or published), typed)
+        _say_files(vb.published_curves(out, series=series or (), formats=formats))
+        return
+    if runs:
+        _check_runs_only(bool(specs or evicting), typed)
+    check_source(specs, series or (), runs or ())
+    how = {name: options[name] for name in ("frames", "seed", "retry_errors", "protocol")}
+    found = vb.scaling_curve(
+        specs,
+        DEFAULT if runs else _asked(options, published),
+        series=series or (),
+        runs=runs or (),
+        published=published,
+        out=out,
+        formats=formats,
+        run_folders=run_folders,
+        evict="all" if evict_all else evict,
+        **how,
+        **run_options(options),
     )
+    echo(found.summary())
+    _say_files(found.files)
+    sys.exit(0 if found.complete else 1)
+
+
+def _asked(options: Mapping[str, Any], published: bool) -> Selection:
+    """The questions for every checkpoint; a wrong option is refused before they are loaded."""
+    RunOptions.of(run_options(options), frames=options["frames"]).check()
+    find_protocol(options["protocol"])
+    name = options["benchmark"]
+    if name in BENCHMARKS:
+        check_published(published, name, ())
+    where = {key: options[key] for key in ("subset", "data", "videos", "limit")}
+    tasks = tasks_named(options["tasks"])
+    return vb.benchmark(name, tasks=tasks, videos_needed=not options["no_video"], **where)
+
+
+def _check_published_only(others: bool, typed: Sequence[str]) -> None:
+    """ConfigError for options that would be ignored."""
+    if others:
+        raise ConfigError(
+            "--published-only runs and reads nothing: leave out --models, --runs, --published "
+            "and --evict, or --published-only."
+        )
+    _refuse(typed)
+
+
+def _check_runs_only(others: bool, typed: Sequence[str]) -> None:
+    """ConfigError for options that would be ignored."""
+    if others:
+        raise ConfigError("--runs draws what was run: leave out --models and --evict, or --runs.")
+    _refuse([name for name in typed if name != "--protocol"])
+
+
+def _refuse(typed: Sequence[str]) -> None:
+    if typed:
+        raise ConfigError(f"--runs and --published-only run nothing: leave out {', '.join(typed)}.")
+
+
+def _say_files(files: Sequence[Path]) -> None:
+    names = ", ".join(file.name for file in files)
+    say(f"Wrote {counted(len(files), 'file')} to {files[0].parent}: {names}")

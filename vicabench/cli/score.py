@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vicabench.cli.options import FormatOption, ProtocolsOption, PublishedOption
+from vicabench.cli.output import check_format, print_table
+from vicabench.errors import ConfigError
+from vicabench.harnesses.protocols import Protocol, find_protocols
+from vicabench.reference import published_rows
+from vicabench.reporting.scores import table_json
+from vicabench.reporting.writing import write_file
+from vicabench.results.alike import check_published
+from vicabench.results.disagreement import disagreement
+from vicabench.results.run import Run, load_runs
 
 
 def command(
@@ -32,15 +42,6 @@ def command(
     response, and video (or dataset and scene_name). Several protocols, comma-
     separated, stand side by side, with what they read differently.
     """
-    from vicabench.cli.output import check_format, check_published, print_table, write_file
-    from vicabench.cli.scoring import grades_jsonl
-    from vicabench.errors import ConfigError
-    from vicabench.harnesses.protocols import find_protocols
-    from vicabench.reference import published_rows
-    from vicabench.reporting.scores import table_json
-    from vicabench.results.disagreement import disagreement
-    from vicabench.results.run import load_runs
-
     check_format(table)
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():
         raise ConfigError(f"--json and --grades are both {json_file}. Name two files.")
@@ -59,3 +60,21 @@ def command(
         lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
         write_file(grades_file, lines, keep=paths)
     print_table(rows, name=table, published=published, between=between)
+
+
+def grades_jsonl(run: Run, protocol: Protocol) -> str:
+    """One JSON line per question: model, id, protocol, what was read (or null), score, outcome."""
+    return "".join(
+        json.dumps(
+            {
+                "model": run.name,
+                "id": g.id,
+                "protocol": g.protocol,
+                "read": g.read,
+                "score": g.score,
+                "outcome": g.outcome,
+            }
+        )
+        + "\n"
+        for g in run.grades(protocol)
+    )

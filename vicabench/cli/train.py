@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from vicabench.cli.data import interruptible
+import vicabench as vb
+from vicabench.cli.progress import interruptible
 from vicabench.errors import ConfigError
-
-if TYPE_CHECKING:
-    from vica.training.config import TrainingConfig
+from vicabench.screen import console, echo
+from vicabench.training import recipe_rows
 
 SHORTHANDS = {
     "pack": "batch.pack",
@@ -69,29 +70,27 @@ def command(
 ) -> None:
     """Train a model of the family by a recipe, or with --dry-run see what that would do."""
     _refuse_ignored({name: value for name, value in locals().items() if value})
-    from vicabench.adapters.extras import explained
-
-    with explained(), interruptible(KEPT):
+    with interruptible(KEPT):
         if list_recipes:
             _list()
             return
         share = None if save_every is None else _share(save_every)
         values = zip(SHORTHANDS.values(), (pack, devices, share, out), strict=True)
         given = [f"{name}={value}" for name, value in values if value is not None]
-        config = _config(recipe, data, media, [*given, *(settings or [])])
+        if recipe is None:
+            raise ConfigError("Say which recipe to train by. `vicabench train --list` shows them.")
+        chosen: dict[str, Any] = {
+            "data": data,
+            "media": media,
+            "settings": [*given, *(settings or [])],
+        }
         if dry_run:
-            from vicabench.cli.training_plan import print_plan
-
-            print_plan(config)
+            plan = vb.training_plan(recipe, **chosen)
+            echo(plan.config)
+            plan.show(console())
         else:
-            from vica.training.run import train
-
-            from vicabench.cli.training_data import check_made
-            from vicabench.screen import echo
-
-            check_made(config)
-            folder = train(config, resume=resume)
-            echo(f"{config.name} is in {folder}. Ask it: vicabench run --model {folder}")
+            folder = vb.train(recipe, resume=resume, **chosen)
+            echo(f"{folder.name} is in {folder}. Ask it: vicabench run --model {folder}")
 
 
 def _refuse_ignored(typed: Mapping[str, Any]) -> None:
@@ -112,21 +111,6 @@ def _refuse_ignored(typed: Mapping[str, Any]) -> None:
         )
 
 
-def _config(
-    name: str | None, data: Path | None, media: Path | None, settings: list[str]
-) -> TrainingConfig:
-    """The recipe with what was asked to be changed, and the data where `data fetch` put it."""
-    from vica.training.recipes import recipe
-    from vica.training.settings import changed
-
-    from vicabench.cli.training_data import placed, with_data
-
-    if name is None:
-        raise ConfigError("Say which recipe to train by. `vicabench train --list` shows them.")
-    config = recipe(name) if data is None else with_data(recipe(name), data)
-    return placed(changed(config, settings), media)
-
-
 def _share(text: str) -> float:
     """5% as 0.05, and 0.05 as it is."""
     try:
@@ -138,16 +122,10 @@ def _share(text: str) -> float:
 
 
 def _list() -> None:
-    from rich.table import Table
-    from vica.training.recipes import RECIPES
-
-    from vicabench.screen import console
-
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("recipe", no_wrap=True)
     table.add_column("starts from", no_wrap=True)
     table.add_column("trains")
-    for name, build in RECIPES.items():
-        about = (build.__doc__ or "").strip().splitlines()[0]
-        table.add_row(name, build().base, about)
+    for row in recipe_rows():
+        table.add_row(*row)
     console().print(table)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
+import vicabench as vb
 from vicabench.cli.options import (
     AttentionOption,
     BlindOption,
@@ -19,9 +23,10 @@ from vicabench.cli.options import (
     TimeOption,
     VisionOption,
     WordingOption,
-    filled,
 )
-from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.options import FRAMES
+from vicabench.screen import console, echo
+from vicabench.types import ModelOptions
 
 
 def command(
@@ -56,9 +61,14 @@ def command(
     original code does it. Exit code 1: a reply differs, or a video could not be answered.
     """
     given = locals()
-    from vicabench.cli.verifying import Request, verify_model
-    from vicabench.types import ModelOptions
-
-    options = filled(ModelOptions, {**asdict(ModelOptions()), **given})
-    given |= {"timeout": VIDEO_TIMEOUT, "options": options}
-    verify_model(filled(Request, given))
+    asked = vb.benchmark(benchmark, subset=subset, data=data, videos=videos, limit=limit)
+    options = {
+        field.name: given[field.name] for field in fields(ModelOptions) if field.name in given
+    }
+    found = vb.verify(model, asked, limit=None, frames=frames, **options)
+    if as_json:
+        echo(json.dumps({**found.to_dict(), "benchmark": benchmark}, indent=2))
+    else:
+        for line in found.text().split("\n"):
+            console().print(Text(line), soft_wrap=True)
+    sys.exit(0 if found.good else 1)

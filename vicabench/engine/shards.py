@@ -224,31 +224,32 @@ class Merged:
     descriptions: bool
 
 
-def merge(folders: Sequence[Path], out: Path, *, partial: bool = False) -> Merged:
-    """Join the parts in `folders` to the run folder `out`; with `partial` what is there of them.
+def merge(parts: Sequence[str | Path], out: str | Path, *, partial: bool = False) -> Merged:
+    """Join the run folders `parts` to the run folder `out`; with `partial` what is there of them.
 
     RunFolderError or DataError, before anything is written, for folders that hold no part or do
     not belong together, for parts that are missing or unfinished unless `partial`, and for two
     different answers to one question.
     """
-    parts = [read_part(folder) for folder in folders]
-    refuse_strangers(parts)
+    folders, out = [Path(part) for part in parts], Path(out)
+    read = [read_part(folder) for folder in folders]
+    refuse_strangers(read)
     if any(folder.resolve() == out.resolve() for folder in folders):
         raise RunFolderError(f"{out} is one of the parts, which stay as they are: choose another.")
-    with RunFolder(out, RunConfig(**parts[0].content["config"])) as store:
+    with RunFolder(out, RunConfig(**read[0].content["config"])) as store:
         before = read_config(out)
-        together = parts
+        together = read
         if before and "part" in before["plan"]:  # merged before, from some of the parts
-            together = [*parts, read_part(out)]
+            together = [*read, read_part(out)]
             refuse_strangers(together)
         plan = _plan(together)
         _refuse_whole(out, before, plan)
         there = store.predictions()
-        joined = _joined([(out, there), *((part.folder, part.predictions) for part in parts)], plan)
-        merged = _account(plan, joined, parts[0].record["questions"])
+        joined = _joined([(out, there), *((part.folder, part.predictions) for part in read)], plan)
+        merged = _account(plan, joined, read[0].record["questions"])
         if not partial:
             _refuse_gaps(together, merged, joined)
-        _write(store, before, plan, parts, _news(there, joined))
+        _write(store, before, plan, read, _news(there, joined))
     return merged
 
 

@@ -260,6 +260,12 @@ def calls(counts: Mapping[str, float | None]) -> str:
     )
 
 
+def account_lines(counts: Mapping[str, float | None] | None, cached: int) -> list[str]:
+    """What was in the cache, and what was sent and came of it, in lines for people."""
+    kept = [f"{counted(cached, 'reply was', 'replies were')} in the cache."] if cached else []
+    return kept if counts is None else [*kept, f"{calls(counts)}."]
+
+
 def _waiting(timing: Timing) -> Iterator[str]:
     if timing.workers:
         share = timing.waiting / timing.whole

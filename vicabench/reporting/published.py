@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import mode
 from typing import TYPE_CHECKING, Any
 
-from vicabench.errors import ConfigError, csv_text
+from vicabench.errors import csv_text
 from vicabench.reference import (
     Curve,
     Published,
     ThinkingPoint,
     ZooModel,
     citations,
-    curves,
-    model_zoo,
-    published_rows,
-    thinking_curve,
 )
 from vicabench.reference.curves import SOURCE as ZOO_SOURCE
 from vicabench.reference.scores import macro, micro
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, WHOLE, Sheet
-from vicabench.results.frames import frame_of
 from vicabench.types import TASKS
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
 MARK = "†"
 
@@ -216,28 +211,6 @@ def curve_records(curves: Sequence[Curve]) -> list[Record]:
 def zoo_records(models: Sequence[ZooModel]) -> list[Record]:
     """A record a published checkpoint."""
     return [asdict(model) for model in models]
-
-
-def published(kind: str = "scores") -> DataFrame:
-    """What has been published about VSI-Bench, a row each, with its source.
-
-    Args:
-        kind: `scores`, `thinking` (checkpoints of ViCA-7B-Thinking), `curves` or `zoo`; the
-            columns are those of `vicabench published --format csv`.
-
-    Raises:
-        ConfigError: For another kind.
-    """
-    tables: dict[str, Callable[[], list[Record]]] = {
-        "scores": lambda: score_records(published_rows()),
-        "thinking": lambda: thinking_records(thinking_curve()),
-        "curves": lambda: curve_records(curves()),
-        "zoo": lambda: zoo_records(model_zoo()),
-    }
-    if kind not in tables:
-        raise ConfigError(f"Nothing published is called {kind!r}. Choose {', '.join(tables)}.")
-    records = tables[kind]()
-    return frame_of(records, list(records[0]))
 
 
 def records_csv(records: Sequence[Record]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from vicabench.errors import ConfigError, DataError
+from vicabench.reference import is_vsi_bench
 from vicabench.results.run import Run
+from vicabench.types import Question
 
 SHARED = "Type the same command with --shared to compare them on what they share."
 
@@ -77,3 +79,15 @@ def _some(ids: Sequence[str]) -> str:
         return "none"
     named = ", ".join(ids[:3])
     return f"{len(ids)} ({named}{', ...' if len(ids) > 3 else ''})"
+
+
+def check_published(wanted: bool, benchmark: str | None, questions: Iterable[Question]) -> None:
+    """ConfigError if published rows would stand beside runs of another benchmark.
+
+    A file of VSI-Bench's own questions is known by them, whatever it is called.
+    """
+    if wanted and not is_vsi_bench(benchmark, questions):
+        raise ConfigError(
+            f"Published rows are about VSI-Bench; beside {benchmark} they would compare nothing. "
+            "Leave out --published."
+        )

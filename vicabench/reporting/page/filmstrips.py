@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import Progress
 
 from vicabench.benchmarks import BENCHMARKS, Source, load_benchmark
@@ -16,7 +17,6 @@ from vicabench.errors import DataError, counted
 from vicabench.progress import building
 from vicabench.reporting.page.render import Page
 from vicabench.reporting.page.report import Report, Strip, room_per_video, usual_frames
-from vicabench.screen import console
 
 TALL = 180  # pixels of a frame on the page
 Strips = Mapping[str, Strip]
@@ -24,13 +24,17 @@ Strips = Mapping[str, Strip]
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """How many frames (None: what fits), where the videos are, and how they are decoded."""
+    """How many frames (None: what fits), where the videos are, and how they are decoded.
+
+    Progress is shown on `terminal`.
+    """
 
     frames: int | None
     benchmark: str | None
     folder: Path | None
     workers: int
     limit_seconds: float
+    terminal: Console
 
 
 def filmstrips(page: Page, report: Report, wanted: Wanted) -> tuple[Strips, str]:
@@ -65,7 +69,7 @@ def _files(page: Page, report: Report, wanted: Wanted) -> tuple[dict[str, Path],
     if wanted.benchmark is None and name not in BENCHMARKS:
         return {}, "nothing says where the videos are."
     try:
-        with building(console(stderr=True), f"Building {name}") as progress:
+        with building(wanted.terminal, f"Building {name}") as progress:
             source = Source(videos_needed=False, progress=progress)
             known = load_benchmark(str(name), source).files
     except DataError as error:
@@ -83,7 +87,7 @@ def _decoded(files: dict[str, Path], count: int, room: int, wanted: Wanted) -> d
         DecodeAhead(
             frames=count, workers=wanted.workers, limit_seconds=wanted.limit_seconds
         ) as ahead,
-        Progress(console=console(stderr=True), transient=True) as bar,
+        Progress(console=wanted.terminal, transient=True) as bar,
     ):
         for decoded in bar.track(
             ahead.stream(there.items()), total=len(there), description="Frames"

@@ -7,32 +7,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-
 from vicabench import files, zoo
 from vicabench.adapters import find_adapter
-from vicabench.cli.output import check_published
-from vicabench.cli.running import (
-    Request,
-    benchmark_of,
-    folders_within,
-    run_one,
-    say,
-)
 from vicabench.errors import ConfigError, RunFolderError, UserError
-from vicabench.harnesses.protocols import find_protocol
+from vicabench.evaluation import RunOptions, Selection, run
 from vicabench.predictions import read_predictions
-from vicabench.progress import RunDisplay
-from vicabench.results.plan import select
 from vicabench.results.store import PREDICTIONS, planned_ids, read_config
-from vicabench.types import Benchmark, Question
+from vicabench.run_folders import folders_within
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -45,39 +33,42 @@ class Results:
     gaps: Mapping[str, str]
 
 
-def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Results:
-    """Run every model of the request that is not finished yet, in order.
+def run_checkpoints(
+    models: Sequence[str],
+    asked: Selection,
+    cache: Cache,
+    *,
+    given: RunOptions,
+    how: Mapping[str, Any],
+    out: Path | None,
+    say: Callable[[str], None],
+) -> Results:
+    """Run every model that is not finished yet, in order; `how` is what `vicabench.run` takes.
 
     One that fails is recorded and the next one is run. ConfigError or DataError before anything
-    is run, for options, models or a benchmark that cannot be.
+    is run, for options or models that cannot be.
     """
-    decoding = request.video.decoding()
-    protocol = find_protocol(request.protocol)
-    for model in request.models:
+    given.check()
+    for model in models:
         find_adapter(model)
-    benchmark = benchmark_of(request, terminal)
-    check_published(request.published, benchmark.name, benchmark.questions)
-    selected = select(benchmark, limit=request.limit, tasks=request.tasks)
-    folders = folders_within(request, benchmark)
-    todo = [m for m in request.models if not finished(request, benchmark, selected, m, folders[m])]
-    if done := len(request.models) - len(todo):
-        say(terminal, f"Checkpoints finished already: {done:,} of {len(request.models):,}.")
+    folders = folders_within(models, asked.benchmark.name, out=out, blind=given.model.blind)
+    todo = [m for m in models if not finished(asked, m, folders[m], given, how)]
+    if done := len(models) - len(todo):
+        say(f"Checkpoints finished already: {done:,} of {len(models):,}.")
     cache.remember(todo)
-    for model in set(request.models) - set(todo):  # the last start may have ended before that
+    for model in set(models) - set(todo):  # the last start may have ended before that
         cache.evict(model)
     gaps: dict[str, str] = {}
-    with Downloads(terminal) as downloads:
+    with Downloads(say) as downloads:
         for model, following in zip_longest(todo, todo[1:]):
             downloads.wait()
             if following:
                 downloads.begin(following)
             try:
-                one = replace(request, models=(model,))
-                display = RunDisplay(terminal, model, selected, protocol)
-                run_one(one, benchmark, selected, model, folders[model], decoding, display)
+                run(model, asked, out=folders[model], **how)
             except UserError as error:  # what was downloaded stays, for the next attempt
                 gaps[model] = str(error)
-                say(terminal, f"{model} has no result: {error}")
+                say(f"{model} has no result: {error}")
             else:
                 cache.evict(model)
             gc.collect()  # or the next model would have to share the GPU with this one
@@ -85,7 +76,7 @@ def run_checkpoints(request: Request, cache: Cache, terminal: Console) -> Result
 
 
 def finished(
-    request: Request, benchmark: Benchmark, selected: Sequence[Question], model: str, folder: Path
+    asked: Selection, model: str, folder: Path, given: RunOptions, how: Mapping[str, Any]
 ) -> bool:
     """Whether a folder holds all answers to what is asked now, so that nothing need be loaded.
 
@@ -99,21 +90,21 @@ def finished(
     if found is None or not (folder / PREDICTIONS).exists():
         return False
     config = found["config"]
-    asked = {
+    now = {
         "model": model,
-        "benchmark": benchmark.name,
-        "subset": benchmark.subset,
-        "revision": benchmark.revision,
-        "frames": 0 if request.video.no_video else request.video.frames,
-        "seed": request.seed,
+        "benchmark": asked.benchmark.name,
+        "subset": asked.benchmark.subset,
+        "revision": asked.benchmark.revision,
+        "frames": 0 if given.video.no_video else given.video.frames,
+        "seed": how["seed"],
     }
-    alike = all(config[name] == value for name, value in asked.items())
+    alike = all(config[name] == value for name, value in now.items())
     options = found["starts"][-1].get("options") if found["starts"] else None
-    if not alike or options != json.loads(json.dumps(asdict(request.options))):
+    if not alike or options != json.loads(json.dumps(asdict(given.model))):
         return False
-    ids = {q.id for q in selected}
+    ids = {q.id for q in asked.questions}
     there = read_predictions(folder / PREDICTIONS, torn_ok=True)
-    settled = {p.question.id for p in there if p.response is not None or not request.retry_errors}
+    settled = {p.question.id for p in there if p.response is not None or not how["retry_errors"]}
     return planned_ids(found["plan"]) == ids and ids <= settled
 
 
@@ -123,8 +114,8 @@ class Downloads:
     What goes wrong there is no error yet: the run itself fetches again, and says it.
     """
 
-    def __init__(self, terminal: Console) -> None:
-        self._terminal = terminal
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._model = ""
 
@@ -161,7 +152,7 @@ class Downloads:
         if self._process is None:
             return
         if self._process.poll() is None:
-            say(self._terminal, f"{self._model} is still being downloaded ...")
+            self._say(f"{self._model} is still being downloaded ...")
         self._process.wait()
         self._process = None
 

@@ -1,26 +1,78 @@
-"""What `vicabench describe` does once its options are parsed."""
+"""Have a model describe every video of a benchmark, as `vicabench describe` does."""
 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vicabench.adapters import find_adapter
-from vicabench.benchmarks.descriptions import descriptions
-from vicabench.cli.running import Request, benchmark_of, run_folders, run_one, say, shard_of
+from vicabench.benchmarks import DEFAULT
+from vicabench.benchmarks.descriptions import MAX_NEW_TOKENS, PROMPT, descriptions
 from vicabench.curves.series import expanded, named_series
+from vicabench.engine.shards import Shard
 from vicabench.errors import ConfigError, is_unicode
-from vicabench.progress import RunDisplay
-from vicabench.reporting.tables import TOO_FEW, Sheet, show_sheets
-from vicabench.results.plan import select
+from vicabench.evaluation import Asked, RunOptions, benchmark, run_selection
+from vicabench.options import FRAMES
+from vicabench.reporting.tables import TOO_FEW, Sheet
 from vicabench.results.run import Run, load_any
 from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of
-from vicabench.screen import console
 
 UNSEEING = ("baseline", "replay")
+NOT_ASKED = {"no_video": False, "wording": "vica"}
+"""Options of a run that say nothing about descriptions."""
+
+
+def describe(
+    model: str,
+    videos_of: Asked = DEFAULT,
+    *,
+    prompt: str = PROMPT,
+    out: str | Path | None = None,
+    frames: int = FRAMES,
+    limit: int | None = None,
+    seed: int = 0,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    retry_errors: bool = False,
+    shard: str | Shard | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Run:
+    """Have a model describe every video of a benchmark once.
+
+    The same call continues an interrupted run. `vicabench.judge` scores what comes of it.
+
+    Args:
+        model: What `vicabench.run` takes and looks at videos.
+        videos_of: The benchmark, as `vicabench.benchmark` takes it.
+        prompt: What is asked about every video.
+        out: The run folder; `runs/BENCHMARK-descriptions/MODEL` by default.
+        max_new_tokens: Tokens of a description at most.
+
+    The other arguments, and what is raised, are those of `vicabench.run`.
+    """
+    check_sees([model])
+    check_prompt(prompt)
+    find_adapter(model)
+    if given_in_vain := NOT_ASKED.keys() & options.keys():
+        raise TypeError(f"{', '.join(sorted(given_in_vain))}: not an option of descriptions.")
+    given = RunOptions.of({**options, "max_new_tokens": max_new_tokens}, frames=frames)
+    given.check()
+    found = benchmark(videos_of, progress=progress).benchmark
+    return run_selection(
+        benchmark(descriptions(found, prompt), limit=limit),
+        model,
+        given,
+        out=None if out is None else Path(out),
+        seed=seed,
+        retry_errors=retry_errors,
+        shard=shard,
+        protocol=None,
+        progress=progress,
+        load=load_any,
+    )
 
 
 def specs_of(models: Sequence[str], series: Sequence[str]) -> tuple[str, ...]:
@@ -33,37 +85,25 @@ def specs_of(models: Sequence[str], series: Sequence[str]) -> tuple[str, ...]:
     specs = tuple(dict.fromkeys(point.spec for point in points))
     if not specs:
         raise ConfigError("Say what is to describe: --model nkkbr/ViCA2, or --series ViCA2-7B.")
-    if blind := [spec for spec in specs if spec.partition(":")[0] in UNSEEING]:
-        raise ConfigError(f"{', '.join(blind)} never looks at a video, and cannot describe one.")
+    check_sees(specs)
     return specs
 
 
-def describe_all(request: Request, prompt: str) -> None:
-    """Have every model describe every video, print what came of it, and exit by it."""
+def check_sees(specs: Sequence[str]) -> None:
+    """ConfigError for models that never look at a video."""
+    if blind := [spec for spec in specs if spec.partition(":")[0] in UNSEEING]:
+        raise ConfigError(f"{', '.join(blind)} never looks at a video, and cannot describe one.")
+
+
+def check_prompt(prompt: str) -> None:
+    """ConfigError for a prompt that is empty or not a text."""
     if not prompt.strip():
         raise ConfigError("--prompt is empty: say what is asked about every video.")
     if not is_unicode(prompt):
         raise ConfigError("--prompt is no text in UTF-8.")
-    decoding = request.video.decoding()
-    request.execution.chosen(request.options)
-    shard = shard_of(request)
-    terminal = console(stderr=True)
-    for model in request.models:
-        find_adapter(model)  # a misspelt model is refused before the others are run
-    benchmark = descriptions(benchmark_of(request, terminal), prompt)
-    selected = select(benchmark, limit=request.limit)
-    folders = run_folders(request, benchmark, shard)
-    asked = shard.of(selected) if shard else selected
-    part = shard.record(selected) if shard else None
-    for model, folder in folders.items():
-        display = RunDisplay(terminal, model, asked, None)
-        run_one(request, benchmark, asked, model, folder, decoding, display, part)
-    runs = [load_any(folder) for folder in folders.values()]
-    show_sheets(console(), [_sheet(runs, prompt)])
-    _say_next(list(folders.values()), runs)
 
 
-def _sheet(runs: Sequence[Run], prompt: str) -> Sheet:
+def described_sheet(runs: Sequence[Run], prompt: str) -> Sheet:
     """How many videos each model described, and at what length."""
     rows = tuple((run.name, *_row(run)) for run in runs)
     return Sheet(
@@ -89,12 +129,3 @@ def _row(run: Run) -> tuple[str, ...]:
     failed = len(run.predictions) - len(replies) + run.unasked
     counts = (len(run.predictions) + run.unasked, len(told), len(replies) - len(told), cut, failed)
     return (*(f"{count:,}" for count in counts), f"{middle:.0f} [{interval}]" if told else "–")
-
-
-def _say_next(folders: Sequence[Path], runs: Sequence[Run]) -> None:
-    terminal, places = console(stderr=True), " ".join(str(folder) for folder in folders)
-    say(terminal, f"Have them judged: vicabench judge {places} --model openai:NAME")
-    failed = any(run.unasked or any(p.response is None for p in run.predictions) for run in runs)
-    if failed:
-        say(terminal, "Some videos have no description (exit code 1); --retry-errors asks again.")
-    sys.exit(1 if failed else 0)

@@ -1,11 +1,13 @@
-"""What `vicabench train --dry-run` prints: the plan of a run, every estimate with its formula."""
+"""The plan of a training run, every estimate with its formula."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from vica.hub import MODEL_TYPES
@@ -15,41 +17,74 @@ from vica.training.cost import free, gigabytes
 from vica.training.dryrun import DryRun, dry_run
 
 from vicabench.errors import counted
-from vicabench.screen import console, echo
+from vicabench.screen import as_text, console
 
 Row = Sequence[str]
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
-def print_plan(config: TrainingConfig) -> None:
-    """Print the resolved configuration and the plan that follows from it."""
-    with console(stderr=True).status("planning ...") as status:
-        plan = dry_run(
-            config,
-            progress=lambda path, count: status.update(
-                f"reading {path.name}: {counted(count, 'record')}"
-            ),
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a training run would do and cost."""
+
+    run: DryRun
+
+    @property
+    def config(self) -> str:
+        """The resolved configuration in YAML."""
+        return str(yaml.safe_dump(self.run.config.resolved(), sort_keys=False, width=100))
+
+    @property
+    def steps(self) -> int:
+        """How many steps are trained."""
+        return self.run.steps
+
+    def show(self, screen: Console) -> None:
+        """Print the tables and the notes below them."""
+        for title, head, rows in _tables(self.run):
+            screen.print(_table(title, head, rows))
+            screen.print()
+        for note in _notes(self.run):
+            screen.print(Text(f"- {note}"))
+
+    def table(self) -> str:
+        """What `vicabench train --dry-run` prints."""
+        return f"{self.config}\n{as_text(self.show)}"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Plan of {self.run.config.name}: {counted(self.run.steps, 'step')}, "
+            f"{counted(self.run.trained, 'parameter')} trained, "
+            f"{self.run.flops_per_step * self.run.steps:.3g} FLOP>"
         )
-    echo(yaml.safe_dump(config.resolved(), sort_keys=False, width=100))
-    screen = console()
-    for title, head, rows in _tables(plan):
-        table = Table(
-            box=None,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-            title_justify="left",
-            show_header=any(head),
+
+
+def plan(config: TrainingConfig, *, progress: bool) -> Plan:
+    """Plan a run; `progress` shows on standard error what is read."""
+    terminal = console(stderr=True)
+    terminal.quiet = not progress
+    with terminal.status("planning ...") as status:
+        return Plan(
+            run=dry_run(
+                config,
+                progress=lambda path, count: status.update(
+                    f"reading {path.name}: {counted(count, 'record')}"
+                ),
+            )
         )
-        table.title, table.title_style = title, "bold"
-        for number, name in enumerate(head):
-            right = 0 < number < len(head) - (head[-1] == "")
-            table.add_column(name, justify="right" if right else "left", no_wrap=right)
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        screen.print(table)
-        screen.print()
-    for note in _notes(plan):
-        screen.print(Text(f"- {note}"))
+
+
+def _table(title: str, head: Row, rows: Sequence[Row]) -> Table:
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", show_header=any(head)
+    )
+    table.title, table.title_style = title, "bold"
+    for number, name in enumerate(head):
+        right = 0 < number < len(head) - (head[-1] == "")
+        table.add_column(name, justify="right" if right else "left", no_wrap=right)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
 
 
 def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:

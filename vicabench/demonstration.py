@@ -1,4 +1,7 @@
-"""What `vicabench demo` does: step by step, each of which is skipped if it is done."""
+"""The whole loop in small, from nothing to a scaling curve: `vicabench demo`.
+
+Each step is skipped if it is done.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,26 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn
+from vica.training.checkpoints import newest_last
+from vica.training.pretraining import Pretraining, pretrain, write_start
+from vica.training.recipes import BASE, rooms, rooms_exercises
+from vica.training.run import train
 
 from vicabench.adapters import SHIPPED
+from vicabench.adapters.extras import explained
+from vicabench.progress import bar
 from vicabench.rooms.build import build
-from vicabench.rooms.training import TrainingRooms, build_training
+from vicabench.rooms.training import TrainingRooms, build_training, phrases
 from vicabench.screen import console
 
 Tell = Callable[[int, int], None]
 CONFIG = "config.json"
-BASE, SIGHTED, BLIND = "vica2-rooms-base", "ViCA2-Rooms", "ViCA2-Rooms-blind"
+SIGHTED, BLIND = "ViCA2-Rooms", "ViCA2-Rooms-blind"
 TEST_SEED_OFFSET = 1000
 """Test rooms are of the training's seed plus this."""
 WIDTH, HEIGHT, FPS = 160, 120, 3
@@ -60,13 +66,51 @@ class Demonstration:
         return self.out / ("train-grey" if self.blind else "train")
 
 
+def demo(
+    out: str | Path = "demo",
+    *,
+    scenes: int = 800,
+    test_scenes: int = 30,
+    seed: int = 1,
+    blind: bool = False,
+    from_scratch: bool = False,
+) -> Path:
+    """Build rooms, train a tiny ViCA2 on them, test its checkpoints, draw the curve.
+
+    Returns the folder of everything that is made. The same call continues an interrupted one.
+
+    Args:
+        out: The folder for everything.
+        scenes: Rooms to train on.
+        test_scenes: Rooms to test on.
+        seed: Of training; test rooms are others.
+        blind: Whether to train on grey frames: what language alone can learn.
+        from_scratch: Whether to make the base as well, instead of taking the one that comes with
+            vicabench.
+
+    Raises:
+        ConfigError: If what training needs is not installed.
+        subprocess.CalledProcessError: For one of the commands that it runs, with its exit code.
+    """
+    wanted = Demonstration(
+        out=Path(out),
+        scenes=scenes,
+        test_scenes=test_scenes,
+        seed=seed,
+        blind=blind,
+        from_scratch=from_scratch,
+    )
+    with explained():
+        demonstrate(wanted)
+    return wanted.out
+
+
 def demonstrate(demo: Demonstration) -> None:
     """Take every step that is not yet taken, telling those that are commands."""
-    import_module("vica.training.run")  # what is not installed is said before rooms are built
     terminal = console(stderr=True)
     base = _base(demo, terminal)
-    rooms = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
-    training_rooms(demo.data, rooms, terminal)
+    made = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
+    _training_rooms(demo.data, made, terminal)
     with bar(terminal, "Test rooms", demo.test_scenes) as tell:
         _test_rooms(demo, tell)
     _train(demo, base)
@@ -74,29 +118,10 @@ def demonstrate(demo: Demonstration) -> None:
     _compare(demo, terminal)
 
 
-def training_rooms(folder: Path, rooms: TrainingRooms, terminal: Console) -> None:
-    """Build training rooms, showing how far that is."""
-    with bar(terminal, "Training rooms", rooms.scenes) as tell:
-        build_training(folder, rooms, workers=_workers(), progress=tell)
-
-
-@contextmanager
-def bar(terminal: Console, title: str, total: int) -> Iterator[Tell]:
-    """A progress bar, and the function that moves it."""
-    if not terminal.is_terminal:  # a log has the bar only when it is full
-        terminal.print(f"{title} ...")
-    columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
-    with Progress(*columns, console=terminal) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-        progress.update(task, completed=total)  # also what was there already
-
-
 def _base(demo: Demonstration, terminal: Console) -> Path:
     """The checkpoint that training starts from."""
     if not demo.from_scratch:
-        return SHIPPED[BASE]
-    from vicabench.cli.demonstration_base import make_base
+        return SHIPPED["vica2-rooms-base"]
 
     return make_base(demo.out / "base", terminal)
 
@@ -115,10 +140,6 @@ def _test_rooms(demo: Demonstration, tell: Tell) -> None:
 
 
 def _train(demo: Demonstration, base: Path) -> None:
-    from vica.training.checkpoints import newest_last
-    from vica.training.recipes import rooms
-    from vica.training.run import train
-
     if not (demo.out / demo.name / CONFIG).exists():
         begun = newest_last(demo.out, demo.name)
         recipe = rooms(str(base), str(demo.data), str(demo.out), name=demo.name, seed=demo.seed)
@@ -158,10 +179,32 @@ def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
     told = f"\n{demo.out}$ vicabench {shlex.join(arguments)}"
     terminal.print(told, highlight=False, markup=False, soft_wrap=True)
     command = [sys.executable, "-P", "-m", "vicabench", *arguments]
-    code = subprocess.run(command, check=False, cwd=demo.out).returncode  # noqa: S603
-    if code:
-        sys.exit(code)
+    subprocess.run(command, check=True, cwd=demo.out)  # noqa: S603
+
+
+def _training_rooms(folder: Path, rooms: TrainingRooms, terminal: Console) -> None:
+    with bar(terminal, "Training rooms", rooms.scenes) as tell:
+        build_training(folder, rooms, workers=_workers(), progress=tell)
 
 
 def _workers() -> int:
     return min(4, os.cpu_count() or 1)
+
+
+ROOMS = TrainingRooms(seed=101, scenes=1000)
+SEED = 7
+
+
+def make_base(folder: Path, terminal: Console) -> Path:
+    """The checkpoint that exercises give, from one that knows nothing."""
+    start, data, taught = folder / "start", folder / "train", folder / "lessons"
+    _training_rooms(data, ROOMS, terminal)
+    if not (start / CONFIG).exists():
+        write_start(start, phrases(), seed=SEED)
+    if not (taught / CONFIG).exists():
+        lessons = Pretraining(base=str(start), data=str(data), output=str(taught), seed=SEED)
+        with bar(terminal, "Lessons", lessons.steps) as tell:
+            pretrain(lessons, lambda step, steps, _losses: tell(step, steps))
+    if not (folder / BASE / CONFIG).exists():
+        train(rooms_exercises(str(taught), str(data), str(folder), seed=SEED))
+    return folder / BASE

@@ -1,12 +1,12 @@
-"""The files of `vicabench scaling-curve`: figures in every format, and their numbers."""
+"""The files of scaling curves: figures in every format, and their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vicabench.cli.output import write_file
+from matplotlib.figure import Figure
+
 from vicabench.curves.export import (
     AVERAGES_COLUMNS,
     CURVE_COLUMNS,
@@ -27,9 +27,9 @@ from vicabench.reference import (
     published_rows,
     thinking_curve,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from vicabench.reporting import figures
+from vicabench.reporting.figures.output import save
+from vicabench.reporting.writing import write_file
 
 TABLES = ("ViCA report Table 1", "ViCA2 report Table 2", "ViCA report Table 4")
 """Whose averages the reports' bar charts show: the models they compare, without ablations."""
@@ -43,8 +43,6 @@ def write_curves(
     thinking: Sequence[ThinkingPoint],
 ) -> list[Path]:
     """Draw and export measured series, with published curves beside them; the files written."""
-    from vicabench.reporting import figures
-
     drawn: dict[str, Figure] = {
         "curve": figures.curve(series, published),
         "curve-tasks": figures.curve_tasks(series),
@@ -67,8 +65,6 @@ def write_published(out: Path, formats: Sequence[str], names: Sequence[str]) -> 
 
     `names` narrows them down to some series. ConfigError if one is not published.
     """
-    from vicabench.reporting import figures
-
     chosen, thinking, rows = _chosen(names)
     drawn: dict[str, Figure] = {}
     texts: dict[str, str] = {}
@@ -113,7 +109,6 @@ def _chosen(
 def _write(
     out: Path, formats: Sequence[str], drawn: Mapping[str, Figure], texts: Mapping[str, str]
 ) -> list[Path]:
-    from vicabench.reporting.figures.output import save
 
     files = [
         save(figure, out / f"{name}.{kind}") for name, figure in drawn.items() for kind in formats

@@ -1,0 +1,366 @@
+"""What a command does, its function in Python does: the same numbers, tables and files.
+
+A command without a line in `CASES` fails.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import vicabench as vb
+from tests import chats
+from tests.benchmarks import toy
+from tests.runs import write_run
+from tests.support import Row, read_jsonl, rows_about, write_jsonl
+from vicabench.cli.commands import ENTRIES, Loaded
+from vicabench.cli.main import app
+from vicabench.errors import UserError
+from vicabench.reporting.comparison import comparison_csv
+from vicabench.rooms.build import build
+
+# Describes, is asked about a video, and answers both ways, without a model.
+MODEL = """
+from vicabench.types import Agreement
+from vicabench.types import Answer
+
+class Echo:
+    needs_video, accepts_options = True, ("max_new_tokens",)
+    def __init__(self, context):
+        self.settings = {"device": "cpu", "dtype": "float32", "attention": "sdpa"}
+    def answer(self, video, questions):
+        return [Answer(question_id=q.id, response=f"{video.name}: {q.text}") for q in questions]
+    def about(self, video):
+        return lambda texts: [Answer(question_id=t, response=t.upper()) for t in texts]
+    def both_ways(self, video, questions):
+        return [Agreement(question_id=q.id, shared="a", alone="a", difference=0.5)
+                for q in questions]
+"""
+ECHO = "./echo.py:Echo"
+
+
+class Place:
+    """The current folder, with questions, videos, runs and adapters; `cli` types a command."""
+
+    def __init__(self, folder: Path, clips: Path, server: chats.Chats) -> None:
+        self.folder, self.server = folder, server
+        self.api: dict[str, Any] = {"base_url": server.url, "retry_wait": 0.0}
+        for file in clips.iterdir():
+            shutil.copy(file, folder)
+        (folder / "echo.py").write_text(MODEL, encoding="utf-8")
+        for share, name in ((10, "lab/mine-10p"), (100, "lab/mine")):
+            replied = [{**row, "response": self._reply(row, share)} for row in rows_about(6)]
+            write_run(folder / "runs" / name, name, replied)
+
+    def _reply(self, row: Row, share: int) -> str:
+        return str(row["ground_truth"]) if len(row["id"]) * 7 % 100 < share else "final\n2"
+
+    def cli(self, *words: str | Path, code: int = 0) -> str:
+        """What a command prints on standard output."""
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == code, (done.exception, done.output)
+        return done.stdout
+
+    def refusal(self, *words: str | Path) -> str:
+        """The message of the UserError that a command ends with."""
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert isinstance(done.exception, UserError), done.output
+        return str(done.exception)
+
+
+RUNS = ("runs/lab/mine", "runs/lab/mine-10p")
+
+
+def same_text(one: str, other: str) -> None:
+    lines = [[line.rstrip() for line in text.strip().splitlines()] for text in (one, other)]
+    assert lines[0] == lines[1]
+
+
+def same_files(one: Path, other: Path, *, but: tuple[str, ...] = ()) -> None:
+    """Two folders with the same files in them."""
+    names = sorted(p.relative_to(one) for p in one.rglob("*") if p.is_file() and p.name not in but)
+    assert names
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def same_answers(one: str, other: str) -> None:
+    """Two run folders with the same predictions, but for the time they took."""
+    found = [read_jsonl(Path(folder, "predictions.jsonl")) for folder in (one, other)]
+    kept = [[row | {"seconds": None} for row in rows] for rows in found]
+    assert sorted(kept[0], key=by_id) == sorted(kept[1], key=by_id)
+
+
+def by_id(row: Row) -> str:
+    return str(row["id"])
+
+
+def refused(call: Callable[[], object]) -> str:
+    with pytest.raises(UserError) as error:
+        call()
+    return str(error.value)
+
+
+def run(place: Place) -> None:
+    how = ("--benchmark", "questions.jsonl", "--model", "baseline:frequency", "--no-video")
+    printed = place.cli("run", *how, "--out", "a", "--format", "csv")
+    found = vb.run("baseline:frequency", "questions.jsonl", out="b", no_video=True)
+    same_answers("a", "b")
+    same_text(printed, vb.score(found).table("csv"))
+
+
+def score(place: Place) -> None:
+    same_text(place.cli("score", RUNS[0]), vb.score(RUNS[0]).table())
+
+
+def ask(place: Place) -> None:
+    how = ("--model", ECHO, "--frames", "2", "--json")
+    printed = place.cli("ask", "clip0.mp4", "what?", "where?", *how)
+    said = [json.loads(line)["response"] for line in printed.splitlines()]
+    found = vb.ask("clip0.mp4", ["what?", "where?"], model=ECHO, frames=2)
+    assert said == [answer.response for answer in found] == ["WHAT?", "WHERE?"]
+
+
+def canonicalize(place: Place) -> None:
+    where = ("--base-url", place.server.url, "--retry-wait", "0", "--out", "a")
+    place.cli("canonicalize", RUNS[1], "--model", "openai:reader", *where, code=1)
+    found = vb.canonicalize(Path(RUNS[1]), "openai:reader", out="b", **place.api)
+    assert found.path == Path("b")
+    same_answers("a", "b")
+
+
+def describe(place: Place) -> None:
+    how = ("--benchmark", "questions.jsonl", "--frames", "2", "--limit", "2")
+    place.cli("describe", *how, "--model", ECHO, "--out", "a")
+    found = vb.describe(ECHO, "questions.jsonl", frames=2, limit=2, out="b")
+    assert len(found.predictions) == 2
+    same_answers("a", "b")
+
+
+def judge(place: Place) -> None:
+    vb.describe(ECHO, "questions.jsonl", frames=2, limit=2, out="d")
+    where = ("--base-url", place.server.url, "--retry-wait", "0", "--format", "svg")
+    place.cli("judge", "d", "--model", "openai:reader", *where, "--out", "a")
+    found = vb.judge(["d"], "openai:reader", out="b", formats="svg", **place.api)
+    same_files(Path("a"), Path("b"), but=("judged.json",))
+    assert list(found.frame().informativeness) == [5.0, 5.0]
+
+
+def verify(place: Place) -> None:
+    how = ("--benchmark", "questions.jsonl", "--limit", "2", "--frames", "2")
+    printed = place.cli("verify", "--model", ECHO, *how, "--json")
+    found = vb.verify(ECHO, "questions.jsonl", limit=2, frames=2)
+    assert json.loads(printed) == found.to_dict()
+    assert found.good
+    same_text(place.cli("verify", "--model", ECHO, *how), found.text())
+
+
+def merge(place: Place) -> None:
+    for shard in ("1/2", "2/2"):
+        vb.run("baseline:random", "questions.jsonl", out="r", no_video=True, shard=shard)
+    parts = ("r-shard-1-of-2", "r-shard-2-of-2")
+    place.cli("merge", *parts, "--out", "a")
+    assert vb.merge(parts, "b").answers == len(read_jsonl(Path("questions.jsonl")))
+    same_answers("a", "b")
+
+
+def import_(place: Place) -> None:
+    rows = [{**row, "said": row.pop("response")} for row in read_jsonl(Path(RUNS[0], FILE))]
+    write_jsonl(Path("other.jsonl"), rows)
+    how = ("--column", "response=said", "--model", "m")
+    place.cli("import", "jsonl", "other.jsonl", *how, "--out", "a")
+    found = vb.import_results("jsonl", "other.jsonl", "b", model="m", columns=["response=said"])
+    same_answers("a", "b")
+    assert not found.problems
+
+
+FILE = "predictions.jsonl"
+
+
+def compare(place: Place) -> None:
+    found = vb.compare(*RUNS)
+    printed = place.cli("compare", *RUNS, "--format", "csv")
+    same_text(printed, comparison_csv([found.result]))
+
+
+def published(place: Place) -> None:
+    for kind in ("scores", "curves", "thinking", "zoo"):
+        more = () if kind == "scores" else (f"--{kind}",)
+        printed = place.cli("published", *more, "--format", "csv")
+        same_text(printed, vb.published(kind).table("csv"))
+        assert len(pd.read_csv(io.StringIO(printed))) == len(vb.published(kind).frame())
+    same_text(place.cli("published"), vb.published().table())
+
+
+def figures(place: Place) -> None:
+    how = ("--kind", "tasks,averages", "--format", "svg")
+    place.cli("figures", *RUNS, *how, "--out", "a")
+    assert len(vb.figures(RUNS, out="b", kinds=["tasks", "averages"], formats="svg")) == 2
+    same_files(Path("a"), Path("b"))
+
+
+def scaling_curve(place: Place) -> None:
+    svg = ("--format", "svg")
+    printed = place.cli("scaling-curve", "--runs", "runs", *svg, "--out", "a")
+    found = vb.scaling_curve(runs="runs", formats=["svg"], out="b")
+    same_files(Path("a"), Path("b"))
+    same_text(printed, found.summary())
+    assert set(found.frame().percent) == {10.0, 100.0}
+    place.cli("scaling-curve", "--published-only", "--series", "ViCA2-7B", *svg, "--out", "c")
+    vb.published_curves("d", series="ViCA2-7B", formats="svg")
+    same_files(Path("c"), Path("d"))
+
+
+def report(place: Place) -> None:
+    printed = place.cli("report", *RUNS, "--format", "markdown", "--compare", RUNS[0])
+    typed = shlex.join(["vicabench", *sys.argv[1:]])
+    found = vb.report(RUNS, style="markdown", compare=RUNS[0], command=typed)
+    same_text(printed, found)
+    place.cli("report", *RUNS, "--frames", "0")
+    page = vb.report(RUNS, frames=0)
+    assert len(page) == pytest.approx(len(Path("report.html").read_text("utf-8")), rel=0.001)
+
+
+def demo(place: Place) -> None:
+    Path("taken").write_text("", encoding="utf-8")  # all of it takes minutes: tests/cli/test_demo
+    assert place.refusal("demo", "--out", "taken") == refused(lambda: vb.demo("taken"))
+
+
+def doctor(place: Place) -> None:
+    printed = json.loads(place.cli("doctor", "--json"))
+    found = vb.examine_machine()
+    assert printed["healthy"] == found.healthy
+    assert [each["name"] for each in printed["findings"]] == list(found.frame().name)
+
+
+def train(place: Place) -> None:
+    printed = place.cli("train", "vica2-stage3", "--dry-run", "--pack", "4")
+    plan = vb.training_plan("vica2-stage3", settings={"batch.pack": 4})
+    same_text(printed, plan.table())
+    listed = place.cli("train", "--list")
+    assert all(name in listed for name in vb.recipes().recipe)
+    asked = ("train", "vica2-rooms", "--out", "t")  # what trains is tested in tests/vica
+    assert place.refusal(*asked) == refused(lambda: vb.train("vica2-rooms"))
+
+
+def data_fetch(place: Place) -> None:
+    said = place.refusal("data", "fetch", "vsi", "--data", "x")  # a hub is in tests/datasets
+    assert said == refused(lambda: vb.data.fetch("vsi", data="x"))
+
+
+def data_unpack(place: Place) -> None:
+    for folder in ("a", "b"):
+        toy.write(Path(folder), toy.repository(place.folder))
+    place.cli("data", "unpack", "vsi-bench", "--data", "a", "--repo", toy.REPO)
+    assert len(vb.data.unpack(data="b", repo=toy.REPO).videos) == len(toy.rows())
+    same_files(Path("a"), Path("b"), but=("fetched.json",))
+
+
+def data_rooms(place: Place) -> None:
+    build(Path("a"), scenes=1, seed=0, width=64, height=48, fps=1, workers=1)
+    said = place.refusal("data", "rooms", "--out", "a")  # films are tested in tests/rooms
+    assert said == refused(lambda: vb.data.rooms("a"))
+    assert "a holds" in said
+
+
+def data_training_rooms(place: Place) -> None:
+    place.cli("data", "training-rooms", "--scenes", "1", "--grey", "--out", "a")
+    vb.data.training_rooms("b", scenes=1, grey=True)
+    same_files(Path("a"), Path("b"))
+
+
+def data_list(place: Place) -> None:
+    printed = place.cli("data", "list")
+    assert all(name in printed for name in vb.data.inventory().name)
+
+
+def models_list(place: Place) -> None:
+    printed = place.cli("models", "list")
+    assert all(name in printed for name in vb.models.inventory().checkpoint)
+
+
+def models_fetch(place: Place) -> None:
+    assert place.refusal("models", "fetch", ".") == refused(lambda: vb.models.fetch("."))
+
+
+def models_show(place: Place) -> None:
+    same_text(place.cli("models", "show", "tiny"), vb.models.show("tiny"))
+
+
+def models_init(place: Place) -> None:
+    place.cli("models", "init", "--out", "a", "--seed", "3")
+    assert vb.models.init("b", seed=3) == Path("b")
+    same_files(Path("a"), Path("b"))
+
+
+CASES: dict[str, Callable[[Place], None]] = {
+    "run": run,
+    "score": score,
+    "ask": ask,
+    "canonicalize": canonicalize,
+    "describe": describe,
+    "judge": judge,
+    "verify": verify,
+    "merge": merge,
+    "import": import_,
+    "compare": compare,
+    "published": published,
+    "figures": figures,
+    "scaling-curve": scaling_curve,
+    "report": report,
+    "demo": demo,
+    "doctor": doctor,
+    "train": train,
+    "data fetch": data_fetch,
+    "data unpack": data_unpack,
+    "data rooms": data_rooms,
+    "data training-rooms": data_training_rooms,
+    "data list": data_list,
+    "models list": models_list,
+    "models fetch": models_fetch,
+    "models show": models_show,
+    "models init": models_init,
+}
+
+
+def commands() -> Iterator[str]:
+    """Every command, those of groups by both words."""
+    for entry in ENTRIES:
+        within = getattr(Loaded()[entry.name], "commands", {})
+        yield from (f"{entry.name} {name}" for name in within) if within else [entry.name]
+
+
+def reply(prompt: str) -> str:
+    if "informativeness" in prompt:
+        return '{"informativeness": 5, "fluency": 4, "spatial_relevance": 1}'
+    return "2"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[chats.Chats]:
+    with chats.serve(reply) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", [*commands()])
+def test_a_command_does_what_its_function_does(
+    name: str,
+    tmp_path: Path,
+    clips: Path,
+    server: chats.Chats,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VICABENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    CASES[name](Place(tmp_path, clips, server))

@@ -1,0 +1,132 @@
+"""Have a language model turn final answers into numbers and letters: `vicabench canonicalize`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from vicabench.adapters.text import TextModel, text_model
+from vicabench.benchmarks.paths import cache_dir
+from vicabench.engine.timing import account_lines
+from vicabench.errors import counted
+from vicabench.judging.canonical import NOTHING, refuse_derived
+from vicabench.judging.canonical import canonicalize as derive
+from vicabench.judging.replies import Reply, ReplyCache
+from vicabench.predictions import Prediction
+from vicabench.progress import Counting
+from vicabench.results.run import BLAME, Run, load_run
+from vicabench.results.store import PREDICTIONS
+from vicabench.screen import console, saying
+from vicabench.types import ModelOptions
+
+READ, NONE, EMPTY, FAILED, BLAMED = "read", "none", "empty", "failed", "blamed"
+EXPLAINED = {
+    READ: "made a number or a letter",
+    NONE: f"hold no answer ({NOTHING})",
+    EMPTY: "have no final answer at all",
+    FAILED: "were failures of the run already",
+    BLAMED: "are errors now: the language model failed, or replied something else",
+}
+
+
+def canonicalize(
+    run: Run | str | Path,
+    model: str,
+    *,
+    out: str | Path | None = None,
+    max_new_tokens: int = 512,
+    retry_errors: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Run:
+    """Have a language model turn each final answer into a number or a letter.
+
+    The model gets the question and the final answer, never the ground truth; its replies are
+    kept. The same call continues an interrupted one.
+
+    Args:
+        run: A run, or the path of a run folder or predictions file.
+        model: Who reads the answers: `openai:NAME`, `gemini:NAME` or `hf:ORG/NAME`.
+        out: The folder of the derived run; that of the run with `-canonical` by default.
+        max_new_tokens: Tokens of a reply at most.
+        retry_errors: Whether it is asked again where it failed.
+        progress: Whether to show progress on standard error.
+        options: How the model is called or run, by the names of the command's options.
+
+    Raises:
+        ConfigError: For a derived run, or a model that is not known or has no key.
+        RunFolderError: For a folder that holds something else.
+    """
+    source = run if isinstance(run, Run) else load_run(run)
+    refuse_derived(source)
+    folder = _beside(source.path) if out is None else Path(out)
+    say = saying(progress)
+    try:
+        with text_model(model, ModelOptions(**options)) as reader:
+            cached = _read(
+                source, reader, model, folder, max_new_tokens, retry=retry_errors, progress=progress
+            )
+            account = reader.account.record() if reader.account else None
+    except KeyboardInterrupt:
+        say(f"Interrupted. What was read is kept in {folder}; the same command goes on.")
+        raise
+    for line in account_lines(account, cached):
+        say(line)
+    return load_run(folder)
+
+
+def _read(
+    run: Run, model: TextModel, name: str, folder: Path, tokens: int, *, retry: bool, progress: bool
+) -> int:
+    """Have all that is owed read; how many replies were kept from before."""
+    cached = 0
+
+    def started(owed: int, total: int) -> None:
+        if owed < total:
+            counting.say(f"Answers from an earlier start: {total - owed:,} of {total:,}.")
+        counting.begin(owed)
+
+    def answered(_: Prediction, reply: Reply | None) -> None:
+        nonlocal cached
+        cached += reply is not None and reply.cached
+        counting.advance()
+
+    terminal = console(stderr=True)
+    terminal.quiet = not progress
+    with Counting(terminal, f"{run.name} read by {name}") as counting:
+        derive(
+            run,
+            model,
+            folder,
+            ReplyCache(folder=cache_dir() / "replies"),
+            max_new_tokens=tokens,
+            retry_errors=retry,
+            started=started,
+            answered=answered,
+        )
+    return cached
+
+
+def outcomes(derived: Run) -> str:
+    """What came of the answers of a derived run, in one sentence."""
+    found = Counter(map(_outcome, derived.predictions))
+    parts = [f"{found[name]:,} {EXPLAINED[name]}" for name in EXPLAINED if found[name]]
+    return f"Of {counted(len(derived.predictions), 'answer')} " + ", ".join(parts) + "."
+
+
+def _beside(path: Path) -> Path:
+    """A folder next to what is read, named after it."""
+    place = path.resolve()
+    if place.name == PREDICTIONS:
+        place = place.parent
+    return place.with_name(f"{place.name if place.is_dir() else place.stem}-canonical")
+
+
+def _outcome(prediction: Prediction) -> str:
+    if prediction.response is None:
+        blamed = (prediction.answer.error or "").startswith(BLAME)
+        return BLAMED if blamed else FAILED
+    if not prediction.response:
+        return EMPTY
+    return NONE if prediction.response == NOTHING else READ

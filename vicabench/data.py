@@ -1,0 +1,183 @@
+"""Benchmarks and training data on this machine: `vicabench data`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from vicabench.benchmarks import vsi_bench
+from vicabench.benchmarks.fetch import fetch as fetch_benchmark
+from vicabench.benchmarks.fetch import unpack_local
+from vicabench.benchmarks.fetched import Fetched
+from vicabench.benchmarks.inventory import inventory as items
+from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
+from vicabench.errors import ConfigError
+from vicabench.progress import bar, byte_progress
+from vicabench.rooms.build import build
+from vicabench.rooms.training import TrainingRooms, build_training
+from vicabench.screen import console
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["fetch", "inventory", "rooms", "training_rooms", "unpack"]
+
+
+def fetch(
+    name: str,
+    *,
+    data: str | Path | None = None,
+    revision: str | None = None,
+    repo: str | None = None,
+    questions_only: bool = False,
+    keep_zips: bool = False,
+    include: str | None = None,
+    progress: bool = True,
+) -> Fetched:
+    """Download a benchmark or training data and check it; continues where it was interrupted.
+
+    Args:
+        name: `vsi-bench`, or training data: `vica-322k`, `vica-thinking-2.68k`, `llava-cc3m`,
+            `llava-onevision`.
+        data: The folder; one in the user's cache by default.
+        revision: Commit, tag or branch; what the folder has, or the newest, by default.
+        repo: A data set of another owner in the same layout.
+        questions_only: Whether the videos of VSI-Bench are left for later.
+        keep_zips: Whether the zips are kept after they are unpacked.
+        include: For training data: only files like this, `ai2d*/*`.
+        progress: Whether to show progress on standard error.
+
+    Raises:
+        ConfigError: For an unknown name, or arguments that say nothing about it.
+        DataError: For what could not be downloaded, or is damaged.
+    """
+    folder = place(name, data)
+    _check_fetch(name, questions_only=questions_only, keep_zips=keep_zips, include=include)
+    if name in TRAINING_SETS:
+        with byte_progress(_terminal(progress)) as tell:
+            return fetch_training(
+                name,
+                folder=folder,
+                repo=repo,
+                revision=revision,
+                include=include or "*",
+                progress=tell,
+            )
+    with byte_progress(_terminal(progress)) as tell:
+        return fetch_benchmark(
+            folder=folder,
+            repo=repo,
+            revision=revision,
+            questions_only=questions_only,
+            keep_zips=keep_zips,
+            progress=tell,
+        )
+
+
+def _check_fetch(name: str, *, questions_only: bool, keep_zips: bool, include: str | None) -> None:
+    """ConfigError for what says nothing about this benchmark or training data."""
+    if name in TRAINING_SETS:
+        if questions_only or keep_zips:
+            raise ConfigError(f"--questions-only and --keep-zips are for vsi-bench, not {name}.")
+        return
+    if include is not None:
+        raise ConfigError(f"--include is for training data, not {name}.")
+    if questions_only and keep_zips:
+        raise ConfigError("--questions-only brings no zips: leave out --keep-zips.")
+
+
+def unpack(
+    name: str = vsi_bench.NAME,
+    *,
+    data: str | Path | None = None,
+    repo: str | None = None,
+    keep_zips: bool = False,
+    progress: bool = True,
+) -> Fetched:
+    """Unpack the zips of a benchmark that were copied beside the questions; needs no network."""
+    folder = place(name, data, training=False)
+    with byte_progress(_terminal(progress)) as tell:
+        return unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=tell)
+
+
+def rooms(
+    out: str | Path,
+    *,
+    scenes: int = 12,
+    seed: int = 0,
+    questions: int = 18,
+    workers: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Build furnished rooms with exact ground truth, and return the file of their questions.
+
+    Args:
+        out: The folder for the questions and videos.
+        scenes: The number of rooms.
+        seed: The same seed gives the same rooms and questions.
+        questions: Questions a room, about.
+        workers: Processes that render; with several a script that calls this needs the usual
+            `if __name__ == "__main__":`.
+        progress: Whether to show progress on standard error.
+    """
+    with bar(_terminal(progress), "rooms", scenes) as tell:
+        build(
+            Path(out), scenes=scenes, seed=seed, questions=questions, workers=workers, progress=tell
+        )
+    return Path(out) / "questions.jsonl"
+
+
+def training_rooms(
+    out: str | Path,
+    *,
+    scenes: int = 800,
+    seed: int = 1,
+    grey: bool = False,
+    workers: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Build rooms to train on, and return their folder; with `grey` the films show nothing."""
+    rooms = TrainingRooms(seed=seed, scenes=scenes, grey=grey)
+    with bar(_terminal(progress), "Training rooms", scenes) as tell:
+        build_training(Path(out), rooms, workers=workers, progress=tell)
+    return Path(out)
+
+
+def inventory() -> DataFrame:
+    """One row a benchmark: its name, revision, questions, videos, and where it is on disk."""
+    import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
+
+    return pd.DataFrame([vars(item) for item in items()])
+
+
+def place(name: str, data: str | Path | None, *, training: bool = True) -> Path:
+    """The folder of what can be fetched; ConfigError for another name."""
+    if training and name in TRAINING_SETS:
+        return Path(data) if data else training_folder(name)
+    require_fetchable(name, *(TRAINING_SETS if training else ()))
+    return Path(data) if data else vsi_bench.default_folder()
+
+
+def require_fetchable(name: str, *others: str) -> None:
+    if name == "rooms":
+        raise ConfigError(
+            "rooms is not fetched: `--benchmark rooms` builds it on first use, and `vicabench "
+            "data rooms --scenes N --out DIR` builds more of it."
+        )
+    if name != "vsi-bench":
+        known = ", ".join(["vsi-bench", *others])
+        raise ConfigError(f"There is no data {name!r} to fetch. Choose {known}.")
+
+
+def processes() -> int:
+    """How many processes render unless something else is said."""
+    return min(4, os.cpu_count() or 1)
+
+
+def _terminal(progress: bool) -> Console:
+    terminal = console(stderr=True)
+    terminal.quiet = not progress
+    return terminal

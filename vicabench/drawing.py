@@ -1,0 +1,110 @@
+"""Draw and save every figure that runs allow: `vicabench figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from matplotlib.figure import Figure
+
+from vicabench import plot
+from vicabench.comparing import differing, runs_of
+from vicabench.errors import ConfigError, DataError
+from vicabench.harnesses.protocols import find_protocol
+from vicabench.reporting.figures.output import save
+from vicabench.reporting.writing import FIGURES, figure_formats
+from vicabench.results.alike import check_alike, check_published, on_shared
+from vicabench.results.run import Run
+from vicabench.screen import saying
+
+AVERAGES = "averages"
+SHARED = "Type the same command with --shared to draw what all of them were asked."
+
+
+def figures(
+    runs: Sequence[Run | str | Path],
+    *,
+    out: str | Path = "figures",
+    kinds: str | Sequence[str] | None = None,
+    formats: str | Sequence[str] = FIGURES,
+    protocol: str = "official",
+    published: bool = False,
+    shared: bool = False,
+    progress: bool = True,
+) -> list[Path]:
+    """Draw and save every figure asked for, and return the files.
+
+    `vicabench.plot` gives the figures themselves.
+
+    Args:
+        runs: Runs, or paths of run folders or predictions files.
+        out: Folder for the figures.
+        kinds: Names of `vicabench.drawing.KINDS`; None draws all that these runs allow.
+        formats: `pdf`, `svg`, `png`.
+        protocol: The grading protocol.
+        published: Whether published rows stand beside the averages.
+        shared: Whether only the questions that all runs were asked are drawn.
+        progress: Whether to say on standard error what is left out, and in what the runs differ.
+
+    Raises:
+        ConfigError: For an unknown kind or format, or runs on different questions.
+        DataError: If a kind that was named is impossible with these runs, or all are.
+    """
+    say, folder, endings = saying(progress), Path(out), figure_formats(formats)
+    chosen = [kinds] if isinstance(kinds, str) else kinds
+    _check(chosen, published)
+    find_protocol(protocol)  # a misspelt one is told before anything is read
+    loaded = _loaded(runs, published=published, shared=shared)
+    for note in dict.fromkeys(note for run in loaded[1:] for note in differing(loaded[0], run)):
+        say(note)
+    written = []
+    for name in chosen or KINDS:
+        try:
+            rows = {"published": published} if name == AVERAGES else {}
+            figure = cast("Figure", KINDS[name](loaded, protocol=protocol, **rows))
+        except DataError as error:
+            if chosen:
+                raise
+            say(f"No figure of {name}: {error}")
+            continue
+        written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
+    if not written:
+        raise DataError("There is nothing to draw in these runs.")
+    return written
+
+
+def _check(kinds: Sequence[str] | None, published: bool) -> None:
+    unknown = [name for name in kinds or () if name not in KINDS]
+    if unknown:
+        raise ConfigError(
+            f"There is no figure '{', '.join(unknown)}'. Figures are {', '.join(KINDS)}."
+        )
+    if published and kinds and AVERAGES not in kinds:
+        raise ConfigError(
+            f"--published adds rows to the figure {AVERAGES} alone: name that in --kind, too, or "
+            "leave out --published."
+        )
+
+
+def _loaded(runs: Sequence[Run | str | Path], *, published: bool, shared: bool) -> list[Run]:
+    """The runs, on the same questions; ConfigError for runs that cannot stand side by side."""
+    loaded = runs_of(runs)
+    if shared:
+        loaded = on_shared(loaded)
+    check_alike(loaded, advice=SHARED)
+    for run in loaded:
+        check_published(published, run.benchmark, run.questions)
+    return loaded
+
+
+KINDS: Mapping[str, Callable[..., plot.Drawn]] = {
+    AVERAGES: plot.averages,
+    "tasks": plot.tasks,
+    "radar": plot.radar,
+    "errors": plot.errors,
+    "letters": plot.letters,
+    "datasets": plot.datasets,
+    "rooms": plot.rooms,
+    "differences": plot.differences,
+}

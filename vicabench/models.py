@@ -1,0 +1,91 @@
+"""Checkpoints on the hub and on this machine: `vicabench models`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vicabench.adapters.extras import explained
+from vicabench.adapters.local import located
+from vicabench.errors import ConfigError
+from vicabench.reference import model_zoo
+from vicabench.zoo import cached
+from vicabench.zoo import fetch as fetch_checkpoint
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["fetch", "init", "inventory", "show"]
+
+
+def inventory() -> DataFrame:
+    """One row a published checkpoint; `bytes` is its size in the local cache, None if not there.
+
+    `whole` says whether all of it is there.
+    """
+    import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
+
+    here = cached()
+    rows = [
+        {
+            "checkpoint": model.repo,
+            "family": model.family,
+            "series": model.series,
+            "percent": model.percent,
+            "stage": model.stage,
+            "bytes": here[model.repo].size if model.repo in here else None,
+            "whole": model.repo in here and here[model.repo].whole,
+            "description": model.description,
+        }
+        for model in model_zoo()
+    ]
+    return pd.DataFrame(rows)
+
+
+def fetch(spec: str) -> Path:
+    """Download a checkpoint into the local cache and return its folder.
+
+    Continues where it was interrupted. `spec` is a hub id, or one with `@REVISION`.
+    """
+    if Path(spec).is_dir():
+        raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
+    name, hub = located(spec)
+    return fetch_checkpoint(name, hub.get("revision"), again=True)
+
+
+def show(
+    spec: str | Path,
+    *,
+    frames: int | None = None,
+    hiera_frames: int | None = None,
+    hiera_stage: int | None = None,
+    hiera_pool: int | None = None,
+) -> str:
+    """What a checkpoint is made of, and how many tokens a video costs in it, as a text.
+
+    Args:
+        spec: A hub id, the folder of a checkpoint, or a size: `7b`, `vica-7b`, `tiny`.
+        frames: Frames of a video.
+        hiera_frames: How many of them Hiera sees.
+        hiera_stage: After which of its stages features are taken.
+        hiera_pool: The stride of their pooling.
+    """
+    with explained():
+        lines: list[str] = import_module("vicabench.adapters.summary").summary(
+            str(spec),
+            frames=frames,
+            hiera_frames=hiera_frames,
+            hiera_stage=hiera_stage,
+            hiera_pool=hiera_pool,
+        )
+    return "\n".join(lines)
+
+
+def init(out: str | Path, *, size: str = "tiny", family: str = "vica2", seed: int = 0) -> Path:
+    """Make a checkpoint with random weights in the published layout, and return its folder."""
+    if size != "tiny":
+        raise ConfigError(f"There is no --size {size} to make: choose tiny.")
+    with explained():
+        import_module("vica").write_tiny_checkpoint(Path(out), family=family, seed=seed)
+    return Path(out)

@@ -1,0 +1,152 @@
+"""What has been published about VSI-Bench, with its sources: `vicabench published`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vicabench.errors import ConfigError, counted
+from vicabench.reference import (
+    Published,
+    curves,
+    matching,
+    model_zoo,
+    published_rows,
+    thinking_curve,
+)
+from vicabench.reporting.published import (
+    curve_records,
+    curves_sheet,
+    records_csv,
+    records_json,
+    score_records,
+    scores_sheet,
+    thinking_records,
+    thinking_sheet,
+    zoo_records,
+    zoo_sheet,
+)
+from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
+from vicabench.screen import as_text
+from vicabench.types import TASKS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Records = list[dict[str, Any]]
+TEXT, SCORES = "text", "scores"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedTable:
+    """One of the published tables: a sheet for people, records for machines."""
+
+    sheet: Sheet = field(repr=False)
+    records: Records = field(repr=False)
+
+    def frame(self) -> DataFrame:
+        """One row a record, with its source."""
+        import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
+
+        return pd.DataFrame(self.records)
+
+    def table(self, style: str = TEXT) -> str:
+        """The table that `vicabench published` prints: `text`, `markdown`, `csv` ..."""
+        machines: dict[str, Callable[[Records], str]] = {"csv": records_csv, "json": records_json}
+        if style == TEXT:
+            return as_text(lambda page: show_sheets(page, [self.sheet]))
+        if style in machines:
+            return machines[style](self.records)
+        if style not in SHEET_FORMATS:
+            known = ", ".join([TEXT, *SHEET_FORMATS, *machines])
+            raise ConfigError(f"There is no table style {style!r}. Styles are {known}.")
+        return SHEET_FORMATS[style]([self.sheet])
+
+    def __repr__(self) -> str:
+        return f"<{self.sheet.title}: {counted(len(self.records), 'row')}>"
+
+
+def published(
+    kind: str = SCORES, *, tasks: str | Sequence[str] = (), model: str = "", source: str = ""
+) -> PublishedTable:
+    """Published scores, curves or checkpoints, each with its source.
+
+    Args:
+        kind: `scores`, `curves` (the scaling curves of both reports), `thinking` (the checkpoints
+            of ViCA-7B-Thinking) or `zoo` (the published checkpoints).
+        tasks: For `scores`: these tasks, best first.
+        model: Words in the model's name or group.
+        source: Words in the source.
+
+    Raises:
+        ConfigError: For an unknown kind or task, or if nothing has all these words.
+    """
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise ConfigError(f"There is no published table {kind!r}. Tables are {known}.")
+    if kind != SCORES and tasks:
+        raise ConfigError(f"--task chooses columns of the scores; --{kind} has none of them.")
+    if kind == "zoo" and source:
+        raise ConfigError("--zoo is one list, so --source has nothing to choose. Use --model.")
+    chosen = [tasks] if isinstance(tasks, str) else tasks
+    if kind == SCORES:
+        sheet, records = _scores(chosen, model, source)
+    else:
+        sheet, records = OTHERS[kind](model, source)
+    if not records:
+        raise ConfigError("Nothing published has all these words. `vicabench published` has all.")
+    return PublishedTable(sheet=sheet, records=records)
+
+
+def _scores(tasks: Sequence[str], model: str, source: str) -> tuple[Sheet, Records]:
+
+    rows = [
+        row
+        for row in published_rows()
+        if matching(model, f"{row.label} {row.group}") and matching(source, row.source)
+    ]
+    if tasks:
+        rows = _best_first(rows, tasks)
+    return scores_sheet(rows, tasks), score_records(rows)
+
+
+def _best_first(rows: Sequence[Published], tasks: Sequence[str]) -> list[Published]:
+    """The rows that print one of these tasks, by the first of them."""
+    names = [task.name for task in TASKS]
+    for name in tasks:
+        if name not in names:
+            raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(names)}.")
+    kept = [row for row in rows if any(name in row.tasks for name in tasks)]
+    return sorted(kept, key=lambda row: -row.tasks.get(tasks[0], -1.0))
+
+
+def _thinking(model: str, source: str) -> tuple[Sheet, Records]:
+
+    points = [
+        point
+        for point in thinking_curve()
+        if matching(model, point.model) and matching(source, point.source)
+    ]
+    return thinking_sheet(points), thinking_records(points)
+
+
+def _curves(model: str, source: str) -> tuple[Sheet, Records]:
+
+    found = [
+        curve
+        for curve in curves()
+        if matching(model, curve.series)
+        and any(matching(source, point.source) for point in curve.points)
+    ]
+    return curves_sheet(found), curve_records(found)
+
+
+def _zoo(model: str, _source: str) -> tuple[Sheet, Records]:
+
+    found = [one for one in model_zoo() if matching(model, f"{one.repo} {one.family} {one.series}")]
+    return zoo_sheet(found), zoo_records(found)
+
+
+OTHERS = {"thinking": _thinking, "curves": _curves, "zoo": _zoo}
+KINDS = (SCORES, *OTHERS)

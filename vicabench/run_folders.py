@@ -1,0 +1,87 @@
+"""Where runs lie: `runs/BENCHMARK/MODEL` unless something else was asked for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from vicabench.engine.shards import Shard
+from vicabench.errors import ConfigError, counted
+from vicabench.files import digest_of
+from vicabench.predictions import read_predictions
+from vicabench.results.store import PREDICTIONS
+
+RUNS = Path("runs")
+
+
+def slug(name: str) -> str:
+    """A name as a folder can have it."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
+
+
+def run_folders(
+    models: Sequence[str],
+    benchmark: str,
+    *,
+    out: Path | None = None,
+    blind: bool = False,
+    shard: Shard | None = None,
+) -> dict[str, Path]:
+    """The run folder of each model: `out` itself for one model, a folder in it for several.
+
+    A part's is named after it, beside the whole run's.
+    """
+    alone = len(dict.fromkeys(models)) == 1
+    if out and alone:
+        folders = dict.fromkeys(models, out)
+    else:
+        folders = folders_within(models, benchmark, out=out, blind=blind)
+    if shard is None:
+        return folders
+    return {model: _beside(folder, shard.suffix) for model, folder in folders.items()}
+
+
+def folders_within(
+    models: Sequence[str], benchmark: str, *, out: Path | None = None, blind: bool = False
+) -> dict[str, Path]:
+    """A run folder for each model, in `out` or else in the benchmark's folder of runs."""
+    models = list(dict.fromkeys(models))
+    parent = out or RUNS / slug(benchmark)
+    slugs = Counter(slug(model).casefold() for model in models)
+    end = "-blind" if blind else ""
+    return {
+        # Names that become alike are told apart by a digest of what was typed.
+        model: parent / (own + ("" if slugs[own.casefold()] == 1 else f"-{_short(model)}") + end)
+        for model in models
+        for own in [slug(model)]
+    }
+
+
+def new_folder(benchmark: str, name: str) -> Path:
+    """A run folder that does not exist yet."""
+    now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
+    return RUNS / slug(benchmark) / f"{slug(name)}-{now}"
+
+
+def kept(folder: Path, questions: int) -> str:
+    """What to say of a run about so many questions that was interrupted."""
+    file = folder / PREDICTIONS
+    count = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
+    return (
+        f"Interrupted. {folder} keeps {count:,} of {counted(questions, 'answer')}; "
+        "the same command continues."
+    )
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    named = folder if folder.name not in ("", "..") else folder.resolve()  # `.` has no name
+    if not named.name:
+        raise ConfigError(f"--out {folder}: no folder can be made beside it. Name another.")
+    return named.with_name(named.name + suffix)
+
+
+def _short(model: str) -> str:
+    return digest_of(model)[:8]

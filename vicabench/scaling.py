@@ -1,0 +1,322 @@
+"""How the score grows with the training data, as `vicabench scaling-curve` shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vicabench import files
+from vicabench.benchmarks import BENCHMARKS, DEFAULT
+from vicabench.benchmarks.descriptions import are_descriptions
+from vicabench.curves.export import CURVE_COLUMNS, curve_rows
+from vicabench.curves.measure import Series, measure, saturation
+from vicabench.curves.running import Cache, run_checkpoints
+from vicabench.curves.series import Checkpoint, expanded, grouped, named_series, placed
+from vicabench.errors import ConfigError, DataError, UserError, counted
+from vicabench.evaluation import Asked, RunOptions, Selection
+from vicabench.harnesses.protocols import Protocol, find_protocol
+from vicabench.options import FRAMES
+from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
+from vicabench.reporting.curve_files import write_curves, write_published
+from vicabench.reporting.tables import mean_text, range_text
+from vicabench.reporting.writing import FIGURES, figure_formats
+from vicabench.results.alike import check_alike, check_published
+from vicabench.results.run import Run, load_run
+from vicabench.results.store import CONFIG
+from vicabench.screen import saying
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+RECORD = "cache-before.json"
+OFFICIAL = "official"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingCurve:
+    """The measured series, the files that were written, and what is missing.
+
+    `problems` says which checkpoints have no point, or which series nothing could be drawn of.
+    """
+
+    series: tuple[Series, ...]
+    files: tuple[Path, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every checkpoint has a point and every question an answer."""
+        unanswered = any(p.scores.overall.failed for one in self.series for p in one.points)
+        return not self.problems and not unanswered
+
+    def frame(self) -> DataFrame:
+        """One row a checkpoint and column of the table: what `curve.csv` has of our runs."""
+        import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
+
+        return pd.DataFrame(curve_rows(self.series), columns=list(CURVE_COLUMNS))
+
+    def summary(self) -> str:
+        """The best point of each series, and the answer to `has it saturated?`."""
+        return "\n".join(map(_summary, self.series))
+
+    def __repr__(self) -> str:
+        points = ", ".join(f"{one.name} ({len(one.points)})" for one in self.series)
+        return f"<Scaling curve of {points}: {counted(len(self.files), 'file')}>"
+
+
+def scaling_curve(
+    models: str | Sequence[str] = (),
+    benchmark: Asked = DEFAULT,
+    *,
+    series: str | Sequence[str] = (),
+    runs: str | Path | Sequence[str | Path] = (),
+    published: bool = False,
+    out: str | Path = "curves",
+    formats: str | Sequence[str] = FIGURES,
+    run_folders: str | Path | None = None,
+    protocol: str = OFFICIAL,
+    evict: bool | str = False,
+    frames: int = FRAMES,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    seed: int = 0,
+    retry_errors: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> ScalingCurve:
+    """Run the checkpoints that are not yet run, and draw score against training data.
+
+    The same call continues an interrupted one.
+
+    Args:
+        models: Checkpoints, or a pattern with `{p}` for the percent of the data: `./mine-{p}p`.
+        benchmark: What `vicabench.benchmark` takes.
+        series: Published series, `ViCA2-7B`; with `runs` the series that are drawn.
+        runs: Folders whose run folders are drawn; nothing is run.
+        published: Whether the published curves of these series are overlaid.
+        out: Folder for the figures and their data.
+        formats: `pdf`, `svg`, `png`.
+        run_folders: Folder for the run folders; `runs/BENCHMARK` by default.
+        protocol: The grading protocol.
+        evict: True deletes what is downloaded of a checkpoint once it is evaluated, `"all"` also
+            what was in the cache before.
+
+    The other arguments, and what is raised, are those of `vicabench.run`.
+    """
+    say, kinds, rule = saying(progress), figure_formats(formats), find_protocol(protocol)
+    names, specs, places = _listed(series), _listed(models), [*map(Path, _listed(runs))]
+    check_source(specs, names, places)
+    given = RunOptions.of(options, frames=frames)
+    how = {"seed": seed, "retry_errors": retry_errors, "progress": progress, "frames": frames}
+    if places:
+        found = _from_folders(places, names, rule, published, say)
+    else:
+        found = _from_checkpoints(
+            [*chain(*map(named_series, names), *map(expanded, specs))],
+            _asked(benchmark, given, published, limit=limit, tasks=tasks, progress=progress),
+            Cache(Path(out) / RECORD if evict else None, everything=evict == "all"),
+            given=given,
+            how={**how, "protocol": protocol, **options},
+            out=None if run_folders is None else Path(run_folders),
+            say=say,
+        )
+    measured, problems = _drawable(found, say)
+    overlaid, thinking = _overlaid(measured, say, published=published, strict=bool(places))
+    written = write_curves(Path(out), kinds, measured, overlaid, thinking)
+    return ScalingCurve(series=tuple(measured), files=tuple(written), problems=tuple(problems))
+
+
+def published_curves(
+    out: str | Path = "curves",
+    *,
+    series: str | Sequence[str] = (),
+    formats: str | Sequence[str] = FIGURES,
+) -> list[Path]:
+    """Redraw the published figures of these series, or all, and export their numbers.
+
+    Returns the files. ConfigError for a series that is not published.
+    """
+    return write_published(Path(out), figure_formats(formats), _listed(series))
+
+
+def _listed(given: Any) -> list[Any]:
+    return [given] if isinstance(given, str | Path) else list(given)
+
+
+def check_source(specs: Sequence[str], series: Sequence[str], places: Sequence[Path]) -> None:
+    """ConfigError where there is nothing to draw, or `models` beside runs that are drawn."""
+    if places and specs:
+        raise ConfigError("--runs draws what was run: leave out --models and --evict, or --runs.")
+    if not (specs or places or series):
+        raise ConfigError(
+            "Say what to draw: --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
+            "--published-only."
+        )
+
+
+def _asked(
+    source: Asked,
+    given: RunOptions,
+    published: bool,
+    *,
+    limit: int | None,
+    tasks: Sequence[str],
+    progress: bool,
+) -> Selection:
+    """What is asked of every checkpoint; ConfigError where published curves are about another."""
+    if isinstance(source, str | Path) and str(source) in BENCHMARKS:
+        check_published(published, str(source), ())
+    asked = given.selected(source, limit, tasks, progress)
+    check_published(published, asked.benchmark.name, asked.benchmark.questions)
+    return asked
+
+
+def _from_checkpoints(
+    listed: Sequence[Checkpoint],
+    asked: Selection,
+    cache: Cache,
+    *,
+    given: RunOptions,
+    how: Mapping[str, Any],
+    out: Path | None,
+    say: Say,
+) -> list[Series | str]:
+    points = grouped(listed)
+    specs = [point.spec for one in points.values() for point in one]
+    results = run_checkpoints(specs, asked, cache, given=given, how=how, out=out, say=say)
+    protocol = find_protocol(how["protocol"])
+    measured: list[Series | str] = []
+    for name, found in points.items():
+        runs = {
+            p.percent: load_run(results.folders[p.spec]) for p in found if p.spec in results.folders
+        }
+        gaps = {p.percent: results.gaps[p.spec] for p in found if p.spec in results.gaps}
+        measured.append(_measured(name, runs, protocol, gaps))
+    return measured
+
+
+def _overlaid(
+    measured: Sequence[Series], say: Say, *, published: bool, strict: bool
+) -> tuple[list[Curve], Sequence[ThinkingPoint]]:
+    """The published curves of these series, if asked for.
+
+    Where there are none that is a ConfigError if `strict`, and else only said.
+    """
+    if not published:
+        return [], ()
+    names = {one.name for one in measured}
+    overlaid = [curve for curve in curves() if curve.series in names]
+    thoughts = any(point.adoption for one in measured for point in one.points)
+    thinking = thinking_curve() if thoughts else ()
+    if not overlaid and not thinking:
+        known = ", ".join(curve.series for curve in curves())
+        said = f"No curve of {', '.join(sorted(names))} is published, but of {known}"
+        if strict:
+            raise ConfigError(f"{said}: leave out --published.")
+        say(f"{said}: --published adds nothing.")
+    return overlaid, thinking
+
+
+def _from_folders(
+    places: Sequence[Path], series: Sequence[str], protocol: Protocol, published: bool, say: Say
+) -> list[Series | str]:
+    runs = [load_run(folder) for place in places for folder in _run_folders(place, say)]
+    for run in runs:
+        check_published(published, run.benchmark, run.questions)
+    found = placed(runs)
+    wanted = {name.casefold() for name in series}
+    if unknown := wanted - {name.casefold() for name in found}:
+        raise ConfigError(
+            f"There is no run of {', '.join(sorted(unknown))} there, but of {', '.join(found)}."
+        )
+    drawn: dict[str, Mapping[float, Run]] = {}
+    for name, by_percent in found.items():
+        if wanted and name.casefold() not in wanted:
+            continue
+        if not wanted and len(by_percent) == 1:
+            say(f"{name} is one run, not a curve: left out (--series {name} draws it).")
+            continue
+        drawn[name] = by_percent
+    check_alike(
+        [next(iter(runs.values())) for runs in map(_finished, drawn.values()) if runs],
+        advice="Draw one series at a time, with --series.",
+    )
+    return [_measured(name, by_percent, protocol, {}) for name, by_percent in drawn.items()]
+
+
+def _finished(runs: Mapping[float, Run]) -> dict[float, Run]:
+    return {percent: run for percent, run in runs.items() if not run.incomplete}
+
+
+def _run_folders(place: Path, say: Say) -> list[Path]:
+    """The run folders in a folder, at any depth; DataError if there is none.
+
+    Those of descriptions, which cannot be graded, are left out, and so are checkpoints.
+    """
+    found = []
+    for file in sorted(place.rglob(CONFIG)):
+        plan = _plan_in(file)
+        if plan is not None and are_descriptions(plan):
+            say(f"{file.parent} holds descriptions: left out.")
+        elif plan is not None:
+            found.append(file.parent)
+    if not found:
+        raise DataError(f"There is no run folder in {place} that can be graded.")
+    return found
+
+
+def _plan_in(file: Path) -> Mapping[str, Any] | None:
+    """What a run folder's configuration plans; None for a configuration of something else."""
+    try:
+        content = json.loads(files.read(file))
+    except (OSError, ValueError, RecursionError):
+        return {"videos": {}}  # damaged, which is said by who reads the run
+    if not isinstance(content, dict) or not {"config", "digest"} & content.keys():
+        return None
+    plan = content.get("plan")
+    videos = plan.get("videos") if isinstance(plan, dict) else None
+    known = isinstance(videos, dict) and all(isinstance(asked, dict) for asked in videos.values())
+    return {"videos": videos if known else {}}
+
+
+def _measured(
+    name: str, runs: Mapping[float, Run], protocol: Protocol, gaps: Mapping[float, str]
+) -> Series | str:
+    """The series, or why it has no point."""
+    try:
+        return measure(name, runs, protocol, gaps)
+    except UserError as error:
+        return str(error)
+
+
+def _drawable(found: Sequence[Series | str], say: Say) -> tuple[list[Series], list[str]]:
+    """The series that can be drawn, and what is missing, which is said.
+
+    DataError if there is none.
+    """
+    series = [one for one in found if isinstance(one, Series)]
+    problems = [one for one in found if isinstance(one, str)]
+    if not series:
+        raise DataError("There is nothing to draw. " + " ".join(problems))
+    for one in series:
+        problems += [f"{one.name} has a gap at {p}%: {why}" for p, why in sorted(one.gaps.items())]
+    for problem in problems:
+        say(problem)
+    return series, problems
+
+
+def _summary(one: Series) -> str:
+    """The best point and the answer to `has it saturated?`."""
+    best = one.best.scores.overall
+    lines = [
+        f"{one.name}: {counted(len(one.points), 'checkpoint')}; best {mean_text(best)} "
+        f"[{range_text(best)}] at {one.best.percent}% (n = {counted(best.count, 'question')} in "
+        f"{counted(best.clusters, 'video')}, protocol {one.best.scores.protocol}).",
+        saturation(one.name, one.tail, one.fit),
+    ]
+    return "\n".join(filter(None, lines))

@@ -1,0 +1,161 @@
+"""Train a model of the family by a published recipe, as `vicabench train` does, or plan that.
+
+The data is what was named, or where `vicabench data fetch` put it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vica.training.config import Source, TrainingConfig
+from vica.training.recipes import DATA, RECIPES, recipe
+from vica.training.settings import changed
+from vica.training.sources import read_mixture
+
+from vicabench.adapters import SHIPPED
+from vicabench.adapters.extras import explained
+from vicabench.benchmarks import fetched
+from vicabench.benchmarks.training_data import fetched_folder
+from vicabench.errors import ConfigError, counted
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from vicabench.training_costs import Plan
+
+YAML = (".yaml", ".yml")
+Settings = Mapping[str, Any] | Sequence[str]
+
+
+def recipes() -> DataFrame:
+    """One row a recipe: its name, the checkpoint that it starts from, and what it trains."""
+    import pandas as pd  # noqa: PLC0415  (slow to import, and `train --list` does not need it)
+
+    return pd.DataFrame(list(recipe_rows()), columns=["recipe", "starts from", "trains"])
+
+
+def recipe_rows() -> list[tuple[str, str, str]]:
+    """Each recipe's name, base and first line of documentation."""
+    return [
+        (name, build().base, (build.__doc__ or "").strip().splitlines()[0])
+        for name, build in RECIPES.items()
+    ]
+
+
+def train(
+    recipe: str,
+    *,
+    data: str | Path | None = None,
+    media: str | Path | None = None,
+    settings: Settings = (),
+    resume: str | None = None,
+) -> Path:
+    """Train by a recipe and return the folder of the last checkpoint.
+
+    Args:
+        recipe: The name of a recipe, such as `vica2-stage3`; `vicabench.recipes()` lists them.
+        data: The data: a folder, `.json`, `.jsonl`, or a `.yaml` mixture of them. By default where
+            `vicabench data fetch` put the published data.
+        media: The folder that videos and images are relative to.
+        settings: Changes of the recipe by dotted name, `{"batch.pack": 4}`, or `["batch.pack=4"]`.
+        resume: Go on from a checkpoint of the run: `last`, or its name.
+
+    Raises:
+        ConfigError: For an unknown recipe or setting, missing data, or what is not installed.
+    """
+    with explained():
+        config = configured(recipe, data=data, media=media, settings=settings)
+        _check_made(config)
+        return Path(import_module("vica.training.run").train(config, resume=resume))
+
+
+def training_plan(
+    recipe: str,
+    *,
+    data: str | Path | None = None,
+    media: str | Path | None = None,
+    settings: Settings = (),
+    progress: bool = True,
+) -> Plan:
+    """What training would do and cost; needs neither weights nor data.
+
+    The arguments are those of `train`; `progress` shows on standard error what is read.
+    """
+    with explained():
+        config = configured(recipe, data=data, media=media, settings=settings)
+        made: Plan = import_module("vicabench.training_costs").plan(config, progress=progress)
+        return made
+
+
+def configured(
+    name: str,
+    *,
+    data: str | Path | None = None,
+    media: str | Path | None = None,
+    settings: Settings = (),
+) -> TrainingConfig:
+    """The recipe with these settings, and the data where `data fetch` put it."""
+    config = recipe(name) if data is None else with_data(recipe(name), Path(data))
+    if isinstance(settings, Mapping):
+        settings = [f"{k}={'null' if v is None else v}" for k, v in settings.items()]
+    return placed(changed(config, settings), None if media is None else Path(media))
+
+
+def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
+    """The configuration about other data: a folder, a file, or a mixture in YAML.
+
+    ConfigError if one source would have to stand for several.
+    """
+    mixture = config.mixture
+    if data.suffix in YAML:
+        return replace(config, mixture=replace(mixture, sources=read_mixture(data).sources))
+    if len(mixture.sources) != 1:
+        raise ConfigError(
+            f"{config.name} has {counted(len(mixture.sources), 'source')} of data, and --data "
+            "names one. Write a .yaml mixture, or use --set mixture.sources.0.path=..."
+        )
+    source = mixture.sources[0]
+    if data.is_dir():
+        source = replace(source, path=str(data))
+    else:  # of no published layout, of no published number, and no part of it is asked for
+        source = Source(path=str(data), media=source.media)
+    return replace(config, mixture=replace(mixture, sources=(source,)))
+
+
+def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
+    """The configuration with published data where `data fetch` put it, and at which commit.
+
+    A base that comes with vicabench is the folder that it is in. ConfigError if another commit was
+    asked for.
+    """
+    sources = tuple(_placed(source, media) for source in config.mixture.sources)
+    base = str(SHIPPED.get(config.base, config.base))
+    return replace(config, base=base, mixture=replace(config.mixture, sources=sources))
+
+
+def _check_made(config: TrainingConfig) -> None:
+    """ConfigError where the rooms of `vica2-rooms` are to be trained on and were never made."""
+    if any(source.path == DATA for source in config.mixture.sources) and not Path(DATA).exists():
+        raise ConfigError(
+            f"{DATA} is not here. Make it: vicabench data training-rooms --out {DATA}. "
+            "Or name a folder of such rooms with --data."
+        )
+
+
+def _placed(source: Source, media: Path | None) -> Source:
+    if media is not None:
+        source = replace(source, media=str(media))
+    folder = fetched_folder(source.path)
+    record = None if folder is None else fetched.read(folder)
+    if record is None:
+        return source
+    if source.revision not in (None, record.revision):
+        raise ConfigError(
+            f"{folder} holds {source.path} at {record.revision}, not at {source.revision}: leave "
+            "out the revision, or fetch that one to another folder and name it with --data."
+        )
+    return replace(source, path=str(folder), revision=record.revision)

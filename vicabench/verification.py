@@ -1,0 +1,171 @@
+"""Answer a sample both ways, from one prefill and each question alone: `vicabench verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import track
+
+from vicabench.engine.loop import Decoding
+from vicabench.engine.run import Telling, listening
+from vicabench.engine.verify import Verified, verifiable
+from vicabench.engine.verify import verify as answer_both_ways
+from vicabench.errors import counted
+from vicabench.evaluation import Asked, benchmark
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.results.plan import by_video
+from vicabench.screen import console, saying
+from vicabench.types import Agreement, ModelOptions
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SETTINGS = ("device", "dtype", "attention", "frames_as")
+SHOWN = 5
+"""Replies that differ, as far as they are printed; --json has all."""
+LONGEST = 70
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """How far the replies of both ways agree, video by video."""
+
+    model: str
+    benchmark: str
+    frames: int
+    settings: Mapping[str, Any]
+    videos: tuple[Verified, ...]
+
+    @property
+    def agreements(self) -> list[Agreement]:
+        """One for each question that was answered both ways."""
+        return [agreement for video in self.videos for agreement in video.agreements]
+
+    @property
+    def good(self) -> bool:
+        """Whether every video was answered and all replies are the same."""
+        return all(a.same for a in self.agreements) and not any(v.error for v in self.videos)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was found, as JSON values: what `vicabench verify --json` prints."""
+        agreements = self.agreements
+        return {
+            "model": self.model,
+            "benchmark": self.benchmark,
+            "frames": self.frames,
+            "settings": dict(self.settings),
+            "videos": len(self.videos),
+            "questions": len(agreements),
+            "same": sum(a.same for a in agreements),
+            "largest_logit_difference": max((a.difference for a in agreements), default=None),
+            "differing": [asdict(a) for a in agreements if not a.same],
+            "errors": {video.video: video.error for video in self.videos if video.error},
+        }
+
+    def frame(self) -> DataFrame:
+        """One row a question: both replies, where they part, and the largest logit difference."""
+        import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
+
+        return pd.DataFrame([{**asdict(a), "same": a.same} for a in self.agreements])
+
+    def text(self) -> str:
+        """What `vicabench verify` prints."""
+        return "\n".join(_lines(self.to_dict(), self.videos))
+
+    def __repr__(self) -> str:
+        same = sum(a.same for a in self.agreements)
+        return (
+            f"<Verification of {self.model}: {same:,} of "
+            f"{counted(len(self.agreements), 'reply', 'replies')} the same>"
+        )
+
+
+def verify(
+    model: str,
+    questions: Asked = "rooms",
+    *,
+    limit: int | None = 3,
+    frames: int = FRAMES,
+    progress: bool = True,
+    **options: Any,
+) -> Verification:
+    """Check that sharing a video's prefill does not change what a model answers.
+
+    Every question of a few videos is answered twice: together from one prefill, and alone.
+
+    Args:
+        model: A checkpoint: a hub id or folder.
+        questions: The benchmark, as `vicabench.benchmark` takes it.
+        limit: How many videos, from the first on.
+        frames: How many frames are sampled from each video.
+        progress: Whether to show progress on standard error.
+        options: How the model runs, by the names of the command's options.
+
+    Raises:
+        ConfigError: For a model that has only one way of answering.
+    """
+    selected = benchmark(questions, limit=limit, progress=progress)
+    decoding = Decoding(
+        frames=frames, workers=1, prefetch=1, limit_seconds=VIDEO_TIMEOUT, decoder="auto"
+    )
+    adapter = verifiable(selected.benchmark, model, decoding, ModelOptions(**options))
+    terminal = console(stderr=True)
+    with listening(Telling(saying(progress))):
+        found = tuple(
+            track(
+                answer_both_ways(selected.benchmark, selected.questions, adapter, decoding),
+                description="Answering both ways",
+                total=len(by_video(selected.questions)),
+                console=terminal,
+                transient=True,
+                disable=not (progress and terminal.is_terminal),
+            )
+        )
+    settings = adapter.settings
+    return Verification(
+        model=model,
+        benchmark=selected.benchmark.name,
+        frames=frames,
+        settings={name: settings[name] for name in SETTINGS if name in settings},
+        videos=found,
+    )
+
+
+def _lines(report: Mapping[str, Any], found: Sequence[Verified]) -> Iterator[str]:
+    settings = report["settings"]
+    shown = {"video": " as a video", "images": " as images"}.get(settings.get("frames_as"), "")
+    yield (
+        f"{report['model']} in {settings['dtype']} on {settings['device']} with "
+        f"{settings['attention']} attention, {counted(report['frames'], 'frame')}{shown}"
+    )
+    yield (
+        f"Replies that are the same from one prefill and from each whole prompt: {report['same']} "
+        f"of {report['questions']} (videos: {report['videos']})"
+    )
+    if report["largest_logit_difference"] is not None:
+        yield f"Largest difference of a logit: {report['largest_logit_difference']:.2g}"
+    differing = [a for video in found for a in video.agreements if not a.same]
+    for agreement in differing[:SHOWN]:
+        yield from _apart(agreement)
+    if len(differing) > SHOWN:
+        yield f"... and {len(differing) - SHOWN} more; --json has all"
+    for video, error in report["errors"].items():
+        yield f"{video}: {error}"
+
+
+def _apart(agreement: Agreement) -> Iterator[str]:
+    margin = (
+        ""
+        if agreement.margin is None
+        else f"; the two best logits there: {agreement.margin:.2g} apart"
+    )
+    yield f"Question {agreement.question_id} differs from token {agreement.parted} on{margin}"
+    yield f"  together  {_short(agreement.shared)}"
+    yield f"  alone     {_short(agreement.alone)}"
+
+
+def _short(reply: str) -> str:
+    flat = " ".join(reply.split())
+    return flat if len(flat) <= LONGEST else flat[: LONGEST - 3] + "..."
