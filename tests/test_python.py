@@ -61,7 +61,7 @@ def test_every_name_of_the_front_door_exists() -> None:
         assert getattr(vb, name) is not None
     assert set(vb.__all__) <= set(dir(vb))
     modules = {module.name for module in iter_modules(vb.__path__)}
-    assert modules & set(vb.__all__) == {"data", "models", "plot"}  # which are these modules
+    assert not modules & set(vb.__all__)  # importing a module would replace the name
     with pytest.raises(AttributeError, match="no attribute 'scores'"):
         _ = vb.scores
 

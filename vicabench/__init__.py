@@ -17,70 +17,70 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from vicabench import data, models, plot
     from vicabench.adapters.hf.memory import HF
-    from vicabench.asking import ask, encoded
-    from vicabench.canonicalizing import canonicalize
-    from vicabench.comparing import compare, compare_published, shared
-    from vicabench.demonstration import demo
-    from vicabench.describing import describe
     from vicabench.doctor.report import examine_machine
-    from vicabench.drawing import figures
     from vicabench.engine.shards import merge
     from vicabench.errors import UserError
-    from vicabench.evaluation import benchmark, evaluate, run
-    from vicabench.importing.results import import_results
-    from vicabench.judgements import judge
-    from vicabench.published_tables import published
-    from vicabench.reports import report
+    from vicabench.front import data, models, plot
+    from vicabench.front.ask import ask, encoded
+    from vicabench.front.callback import TrainerCallback
+    from vicabench.front.canonicalize import canonicalize
+    from vicabench.front.compare import compare, compare_published, shared
+    from vicabench.front.demo import demo
+    from vicabench.front.describe import describe
+    from vicabench.front.figures import figures
+    from vicabench.front.import_results import import_results
+    from vicabench.front.judge import judge
+    from vicabench.front.published import published
+    from vicabench.front.report import report
+    from vicabench.front.run import benchmark, evaluate, run
+    from vicabench.front.scaling import published_curves, scaling_curve
+    from vicabench.front.score import Score, score
+    from vicabench.front.train import recipes, train, training_plan
+    from vicabench.front.verify import verify
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
-    from vicabench.scaling import published_curves, scaling_curve
-    from vicabench.scored import Score, score
-    from vicabench.training import recipes, train, training_plan
-    from vicabench.training_callback import TrainerCallback
     from vicabench.types import Answer, Question, Video
-    from vicabench.verification import verify
 
 _PLACES = {
     "Answer": "vicabench.types",
     "HF": "vicabench.adapters.hf.memory",
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
-    "Score": "vicabench.scored",
-    "TrainerCallback": "vicabench.training_callback",
+    "Score": "vicabench.front.score",
+    "TrainerCallback": "vicabench.front.callback",
     "UserError": "vicabench.errors",
     "Video": "vicabench.types",
-    "ask": "vicabench.asking",
-    "benchmark": "vicabench.evaluation",
-    "canonicalize": "vicabench.canonicalizing",
-    "compare": "vicabench.comparing",
-    "compare_published": "vicabench.comparing",
-    "data": "vicabench.data:",
-    "demo": "vicabench.demonstration",
-    "describe": "vicabench.describing",
-    "encoded": "vicabench.asking",
-    "evaluate": "vicabench.evaluation",
+    "ask": "vicabench.front.ask",
+    "benchmark": "vicabench.front.run",
+    "canonicalize": "vicabench.front.canonicalize",
+    "compare": "vicabench.front.compare",
+    "compare_published": "vicabench.front.compare",
+    "data": "vicabench.front.data:",
+    "demo": "vicabench.front.demo",
+    "describe": "vicabench.front.describe",
+    "encoded": "vicabench.front.ask",
+    "evaluate": "vicabench.front.run",
     "examine_machine": "vicabench.doctor.report",
-    "figures": "vicabench.drawing",
-    "import_results": "vicabench.importing.results",
-    "judge": "vicabench.judgements",
+    "figures": "vicabench.front.figures",
+    "import_results": "vicabench.front.import_results",
+    "judge": "vicabench.front.judge",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
     "merge": "vicabench.engine.shards",
-    "models": "vicabench.models:",
-    "plot": "vicabench.plot:",
-    "published": "vicabench.published_tables",
-    "published_curves": "vicabench.scaling",
-    "recipes": "vicabench.training",
-    "report": "vicabench.reports",
-    "run": "vicabench.evaluation",
-    "scaling_curve": "vicabench.scaling",
-    "score": "vicabench.scored",
-    "shared": "vicabench.comparing",
-    "train": "vicabench.training",
-    "training_plan": "vicabench.training",
-    "verify": "vicabench.verification",
+    "models": "vicabench.front.models:",
+    "plot": "vicabench.front.plot:",
+    "published": "vicabench.front.published",
+    "published_curves": "vicabench.front.scaling",
+    "recipes": "vicabench.front.train",
+    "report": "vicabench.front.report",
+    "run": "vicabench.front.run",
+    "scaling_curve": "vicabench.front.scaling",
+    "score": "vicabench.front.score",
+    "shared": "vicabench.front.compare",
+    "train": "vicabench.front.train",
+    "training_plan": "vicabench.front.train",
+    "verify": "vicabench.front.verify",
 }
 __all__ = [
     "HF",

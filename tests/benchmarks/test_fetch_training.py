@@ -13,7 +13,7 @@ from vica.training.recipes import recipe
 
 from tests import hub as hubs
 from tests.benchmarks import toy
-from vicabench.training import placed
+from vicabench.front.train import placed
 
 VICA, CC3M = "datasets/nkkbr/ViCA-322K", "datasets/liuhaotian/LLaVA-CC3M-Pretrain-595K"
 

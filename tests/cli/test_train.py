@@ -8,7 +8,7 @@ from vica.training.recipes import recipe
 
 from tests.support import Vicabench, refuses
 from vicabench.adapters import SHIPPED
-from vicabench.training import with_data
+from vicabench.front.train import with_data
 
 TURNS = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "4"}]
 

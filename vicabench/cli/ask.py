@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from vicabench.asking import MODEL, check_questions, encoded
 from vicabench.cli.options import (
     AttentionOption,
     DecoderOption,
@@ -25,6 +24,7 @@ from vicabench.cli.options import (
     VisionOption,
 )
 from vicabench.errors import counted
+from vicabench.front.ask import MODEL, check_questions, encoded
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.screen import console, echo, say
 from vicabench.types import Answer

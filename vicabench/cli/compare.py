@@ -11,8 +11,8 @@ import typer
 
 from vicabench.cli.options import FormatOption, ProtocolOption
 from vicabench.cli.output import TERMINAL, check_format
-from vicabench.comparing import Compared, compare_published, paired_runs
 from vicabench.errors import ConfigError
+from vicabench.front.compare import Compared, compare_published, paired_runs
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, find_published
 from vicabench.reporting.comparison import (

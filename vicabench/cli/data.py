@@ -13,8 +13,8 @@ import vicabench as vb
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
 from vicabench.cli.progress import KEPT, interruptible
-from vicabench.data import place, processes
 from vicabench.errors import counted
+from vicabench.front.data import place, processes
 from vicabench.screen import console, echo
 
 app = typer.Typer(

@@ -15,11 +15,11 @@ from vicabench.benchmarks.descriptions import PROMPT, descriptions
 from vicabench.cli.options import NewTokensOption, with_options_of
 from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
-from vicabench.describing import NOT_ASKED, check_prompt, described_sheet, specs_of
-from vicabench.evaluation import RunOptions, shard_named
+from vicabench.front.describe import NOT_ASKED, check_prompt, described_sheet, specs_of
+from vicabench.front.folders import run_folders
+from vicabench.front.run import RunOptions, shard_named
 from vicabench.reporting.tables import show_sheets
 from vicabench.results.run import Run
-from vicabench.run_folders import run_folders
 from vicabench.screen import console, say
 
 LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published")

@@ -10,7 +10,7 @@ import vicabench as vb
 from vicabench.cli.options import FormatOption
 from vicabench.cli.output import TERMINAL, check_format
 from vicabench.errors import ConfigError
-from vicabench.published_tables import SCORES
+from vicabench.front.published import SCORES
 from vicabench.reporting.tables import show_sheets
 from vicabench.screen import console, echo
 

@@ -11,8 +11,8 @@ import typer
 
 import vicabench as vb
 from vicabench.cli.options import LONGEST_TIMEOUT
+from vicabench.front.report import HTML, PAGE
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.reports import HTML, PAGE
 from vicabench.screen import echo
 
 

@@ -52,11 +52,11 @@ from vicabench.cli.options import (
     tasks_named,
 )
 from vicabench.cli.output import check_format, print_table
-from vicabench.evaluation import RunOptions, shard_named
+from vicabench.front.folders import run_folders
+from vicabench.front.run import RunOptions, shard_named
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.results.alike import check_published
-from vicabench.run_folders import run_folders
 from vicabench.screen import say
 
 

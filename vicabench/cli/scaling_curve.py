@@ -15,11 +15,11 @@ from vicabench.cli.options import changed, tasks_named, with_options_of
 from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
 from vicabench.errors import ConfigError, counted
-from vicabench.evaluation import RunOptions, Selection
+from vicabench.front.run import RunOptions, Selection
+from vicabench.front.scaling import check_source
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.writing import figure_formats
 from vicabench.results.alike import check_published
-from vicabench.scaling import check_source
 from vicabench.screen import echo, say
 
 RUN_ONLY = ("model", "out", "table", "published", "shard")

@@ -12,8 +12,8 @@ from rich.table import Table
 import vicabench as vb
 from vicabench.cli.progress import interruptible
 from vicabench.errors import ConfigError
+from vicabench.front.train import recipe_rows
 from vicabench.screen import console, echo
-from vicabench.training import recipe_rows
 
 SHORTHANDS = {
     "pack": "batch.pack",

@@ -14,10 +14,10 @@ from vicabench.benchmarks import BENCHMARKS, DEFAULT
 from vicabench.benchmarks.descriptions import are_descriptions
 from vicabench.curves.export import CURVE_COLUMNS, curve_rows
 from vicabench.curves.measure import Series, measure, saturation
-from vicabench.curves.running import Cache, run_checkpoints
 from vicabench.curves.series import Checkpoint, expanded, grouped, named_series, placed
 from vicabench.errors import ConfigError, DataError, UserError, counted
-from vicabench.evaluation import Asked, RunOptions, Selection
+from vicabench.front.checkpoints import Cache, run_checkpoints
+from vicabench.front.run import Asked, RunOptions, Selection
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.options import FRAMES
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve

@@ -1,7 +1,7 @@
 """Answer a benchmark with a model: what `vicabench run` does, for notebooks and training loops.
 
-`run` takes the name of a model and continues a run folder; `evaluate` takes a model that is in
-memory, or any callable. Both give the `Run` that `vicabench.load` would read from the folder.
+`run` takes the name of a model and continues a run folder; `evaluate` takes a model in memory, or
+any callable. Both give the `Run` that `vicabench.load` would read from the folder.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from vicabench.engine.run import run as run_into
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.engine.workers.local import Executor, Here
 from vicabench.errors import ConfigError, an, counted
+from vicabench.front.folders import kept, new_folder, run_folders
+from vicabench.front.progress import RunDisplay, building
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
-from vicabench.progress import RunDisplay, building
 from vicabench.results.frames import frame_of
 from vicabench.results.plan import select
 from vicabench.results.run import Run, load_run
-from vicabench.run_folders import kept, new_folder, run_folders
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from vicabench import files
 from vicabench.adapters.text import TextModel, text_model
 from vicabench.benchmarks.paths import cache_dir
-from vicabench.comparing import runs_of
 from vicabench.curves.series import checkpoint
 from vicabench.engine.timing import account_lines
 from vicabench.errors import ConfigError
+from vicabench.front.compare import runs_of
+from vicabench.front.progress import Counting
 from vicabench.judging.judge import (
     VERSION,
     Judged,
@@ -28,7 +29,6 @@ from vicabench.judging.judge import (
 )
 from vicabench.judging.judge import judge as judge_all
 from vicabench.judging.replies import ReplyCache
-from vicabench.progress import Counting
 from vicabench.reporting import figures
 from vicabench.reporting.judged import judged_csv, judged_record, judged_sheets
 from vicabench.reporting.tables import Sheet, markdown_sheets

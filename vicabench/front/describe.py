@@ -13,7 +13,7 @@ from vicabench.benchmarks.descriptions import MAX_NEW_TOKENS, PROMPT, descriptio
 from vicabench.curves.series import expanded, named_series
 from vicabench.engine.shards import Shard
 from vicabench.errors import ConfigError, is_unicode
-from vicabench.evaluation import Asked, RunOptions, benchmark, run_selection
+from vicabench.front.run import Asked, RunOptions, benchmark, run_selection
 from vicabench.options import FRAMES
 from vicabench.reporting.tables import TOO_FEW, Sheet
 from vicabench.results.run import Run, load_any

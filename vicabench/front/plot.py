@@ -28,10 +28,10 @@ from typing import cast
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vicabench.comparing import paired_runs, runs_of
 from vicabench.curves.measure import Series, measure
 from vicabench.curves.series import placed
 from vicabench.errors import ConfigError, DataError
+from vicabench.front.compare import paired_runs, runs_of
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, curves, is_vsi_bench, published_rows, thinking_curve
 from vicabench.reporting import figures

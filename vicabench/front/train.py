@@ -25,7 +25,7 @@ from vicabench.errors import ConfigError, counted
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from vicabench.training_costs import Plan
+    from vicabench.front.training_costs import Plan
 
 YAML = (".yaml", ".yml")
 Settings = Mapping[str, Any] | Sequence[str]
@@ -87,7 +87,7 @@ def training_plan(
     """
     with explained():
         config = configured(recipe, data=data, media=media, settings=settings)
-        made: Plan = import_module("vicabench.training_costs").plan(config, progress=progress)
+        made: Plan = import_module("vicabench.front.training_costs").plan(config, progress=progress)
         return made
 
 

@@ -10,11 +10,11 @@ from vicabench.adapters.text import TextModel, text_model
 from vicabench.benchmarks.paths import cache_dir
 from vicabench.engine.timing import account_lines
 from vicabench.errors import counted
+from vicabench.front.progress import Counting
 from vicabench.judging.canonical import NOTHING, refuse_derived
 from vicabench.judging.canonical import canonicalize as derive
 from vicabench.judging.replies import Reply, ReplyCache
 from vicabench.predictions import Prediction
-from vicabench.progress import Counting
 from vicabench.results.run import BLAME, Run, load_run
 from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console, saying

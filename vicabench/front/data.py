@@ -15,7 +15,7 @@ from vicabench.benchmarks.fetched import Fetched
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
-from vicabench.progress import bar, byte_progress
+from vicabench.front.progress import bar, byte_progress
 from vicabench.rooms.build import build
 from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.screen import console

@@ -14,9 +14,9 @@ from transformers.integrations.integration_utils import get_reporting_integratio
 
 from vicabench.adapters.hf.memory import HF
 from vicabench.errors import ConfigError
-from vicabench.evaluation import Asked, benchmark, evaluate
+from vicabench.front.run import Asked, benchmark, evaluate
+from vicabench.front.score import Score, score
 from vicabench.options import FRAMES
-from vicabench.scored import Score, score
 
 LOG = logging.getLogger(__name__)
 PREFIX = "eval_"

@@ -8,9 +8,9 @@ from typing import cast
 
 from matplotlib.figure import Figure
 
-from vicabench import plot
-from vicabench.comparing import differing, runs_of
 from vicabench.errors import ConfigError, DataError
+from vicabench.front import plot
+from vicabench.front.compare import differing, runs_of
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.output import save
 from vicabench.reporting.writing import FIGURES, figure_formats
@@ -40,7 +40,7 @@ def figures(
     Args:
         runs: Runs, or paths of run folders or predictions files.
         out: Folder for the figures.
-        kinds: Names of `vicabench.drawing.KINDS`; None draws all that these runs allow.
+        kinds: Names of `vicabench.front.figures.KINDS`; None draws all that these runs allow.
         formats: `pdf`, `svg`, `png`.
         protocol: The grading protocol.
         published: Whether published rows stand beside the averages.

@@ -17,10 +17,10 @@ from typing import Any, Self
 from vicabench import files, zoo
 from vicabench.adapters import find_adapter
 from vicabench.errors import ConfigError, RunFolderError, UserError
-from vicabench.evaluation import RunOptions, Selection, run
+from vicabench.front.folders import folders_within
+from vicabench.front.run import RunOptions, Selection, run
 from vicabench.predictions import read_predictions
 from vicabench.results.store import PREDICTIONS, planned_ids, read_config
-from vicabench.run_folders import folders_within
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 

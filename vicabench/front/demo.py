@@ -21,7 +21,7 @@ from vica.training.run import train
 
 from vicabench.adapters import SHIPPED
 from vicabench.adapters.extras import explained
-from vicabench.progress import bar
+from vicabench.front.progress import bar
 from vicabench.rooms.build import build
 from vicabench.rooms.training import TrainingRooms, build_training, phrases
 from vicabench.screen import console
