@@ -9,7 +9,7 @@ from vica.budget import Layout
 from vica.config import SIZES
 from vica.hub import MODEL_TYPES
 
-from vicabench.adapters.local import local_folder
+from vicabench.adapters.checkpoints import local_folder
 from vicabench.errors import ConfigError, counted
 
 FAMILIES = ("vica", "vica2")

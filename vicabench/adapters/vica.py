@@ -25,8 +25,9 @@ from vica.hub import MODEL_TYPES
 from vica.merging import Visual
 from vica.predictor import is_memory_error, release
 
+from vicabench.adapters.checkpoints import identity, local_folder
+from vicabench.adapters.devices import device_of, dtype_of, name_of, shown
 from vicabench.adapters.extras import explained
-from vicabench.adapters.local import device_of, dtype_of, identity, local_folder, name_of, shown
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import stands_alone, vsi_bench
 from vicabench.options import local_names

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 import vicabench as vb
-from vicabench.adapters.local import located
+from vicabench.adapters.checkpoints import located
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.reference import model_zoo
 from vicabench.screen import console, echo

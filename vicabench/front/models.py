@@ -6,8 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vicabench.adapters.checkpoints import located
 from vicabench.adapters.extras import explained
-from vicabench.adapters.local import located
 from vicabench.errors import ConfigError
 from vicabench.reference import model_zoo
 from vicabench.zoo import cached

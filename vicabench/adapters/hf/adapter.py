@@ -15,11 +15,12 @@ from transformers.utils.logging import disable_progress_bar
 from vica.errors import MemoryShortError
 from vica.predictor import is_memory_error, release
 
+from vicabench.adapters.checkpoints import identity
+from vicabench.adapters.devices import name_of, shown
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs, Seen
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
-from vicabench.adapters.local import identity, name_of, shown
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import vsi_bench
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video

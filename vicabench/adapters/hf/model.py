@@ -28,9 +28,10 @@ from vica.errors import InputError
 from vica.loading import default_dtype
 
 from vicabench import zoo
+from vicabench.adapters.checkpoints import OFFLINE, located
+from vicabench.adapters.devices import device_of, dtype_of
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs
-from vicabench.adapters.local import OFFLINE, device_of, dtype_of, located
 from vicabench.errors import ConfigError, UserError, an
 from vicabench.types import ModelOptions
 

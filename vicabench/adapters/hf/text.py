@@ -17,10 +17,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from vica import hub as hubs
 from vica.generation import settled
 
+from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.model import SAFE, check_family, load, refused, small_files, with_weights
 from vicabench.adapters.hf.reading import GREEDY, check_context
-from vicabench.adapters.local import identity
 from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
 

@@ -1,0 +1,47 @@
+"""The device and dtype that `--device` and `--dtype` name, and what a blind model is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vicabench.errors import ConfigError
+
+GREY = 128
+DTYPES = {
+    "auto": None,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def device_of(name: str) -> torch.device:
+    """The device of this name, `auto` being a GPU if there is one; ConfigError if there is none."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.ones(1, device=device).item()  # which a device without memory cannot give
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"--device {name} cannot be used here: {reason}") from error
+    return device
+
+
+def dtype_of(name: str) -> torch.dtype | None:
+    """The dtype of this name, None for `auto`; ConfigError if there is none."""
+    if name not in DTYPES:
+        raise ConfigError(f"There is no --dtype {name}. Choose one of {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def name_of(device: torch.device) -> str:
+    """The device as its maker calls it, or its type."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def shown(frames_THWC: NDArray[np.uint8], *, blind: bool) -> NDArray[np.uint8]:
+    """The frames themselves, or for `blind` grey ones of the same number and size."""
+    return np.full_like(frames_THWC, GREY) if blind else frames_THWC
