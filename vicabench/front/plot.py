@@ -1,22 +1,16 @@
 """Figures of runs: every kind that the commands draw, as matplotlib objects.
 
-Sizes are those of a paper's column or page. All functions have these arguments, as far as they take
-them:
+Sizes are those of a paper's column or page. The functions share these arguments:
 
-Args:
-    runs: Runs, or paths of run folders or predictions files; a list, also of one.
-    protocol: The grading protocol of the scores.
-    published: Whether published rows or curves of VSI-Bench are drawn beside the runs.
-    ax: Where to draw: the place of this Axes in its figure. By default a new figure.
+- `runs`: runs, or paths of run folders or predictions files; a list, or a single one.
+- `protocol`: the grading protocol of the scores.
+- `published`: whether published rows or curves of VSI-Bench are drawn beside the runs.
+- `ax`: where to draw: this Axes is replaced in its figure. By default a new figure.
 
-Returns:
-    The Figure, which a notebook shows; with `ax` the Axes that were made in its place, a list where
-    the figure has several panels.
-
-Raises:
-    ConfigError: For an unknown protocol, objects that are not runs, runs on different questions, or
-        published rows that the runs cannot be compared with.
-    DataError: For runs that have nothing of what the figure shows.
+Each returns the Figure, which a notebook shows; with `ax` the Axes made in its place, a list where
+the figure has several panels. Each raises ConfigError for an unknown protocol, objects that are not
+runs, runs on different questions, or published rows that cannot stand beside the runs; and
+DataError for runs that have nothing to show in the figure.
 """
 
 from __future__ import annotations
