@@ -79,10 +79,6 @@ def _ended(rank: int, number: int) -> str:
     return f"process {rank} of the run was ended by {signal.Signals(number).name}{advice}"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 FILE = "config.json"
 ERROR_FILE = "VICA_TRAINING_ERROR"
 """The variable that names the file in which the first process to fail says why."""
@@ -177,3 +173,7 @@ def _value(hint: Any, value: Any) -> Any:
     if is_dataclass(hint) and value is not None:
         return built(cast(type[Any], hint), value)
     return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -86,6 +86,27 @@ def test_what_fails_in_the_processes_is_said_once(
         train(replace(two, base="./nowhere"))
 
 
+KILL_SECOND = """
+import os, signal
+
+if os.environ.get("RANK") == "1":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Imported at the start of every Python: the second process of a run dies at once."""
+
+
+def test_a_killed_process_is_reported(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(KILL_SECOND, encoding="utf-8")
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    config = make(tmp_path / "out")
+    two = replace(config, hardware=replace(config.hardware, devices=2))
+    with pytest.raises(TrainingError, match="process 1 of the run was ended by SIGKILL; the mach"):
+        train(two)
+
+
 def test_a_run_that_is_interrupted_leaves_no_process_behind(
     alone: TrainingConfig, tmp_path: Path
 ) -> None:
