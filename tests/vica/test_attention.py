@@ -1,4 +1,4 @@
-"""Attention in two parts, against one softmax over all keys."""
+"""Attention in two parts, compared with one softmax over all keys."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def random(*shape: int) -> Tensor:
 
 @pytest.fixture
 def whole() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Queries, keys and values [L, heads, E] of a packed sequence, and what SDPA makes of them."""
+    """Queries, keys and values [L, heads, E] of a packed sequence, and SDPA's result for them."""
     length = PREFIX + sum(LENGTHS)
     q, k, v = random(length, HEADS, WIDTH), random(length, KEY_HEADS, WIDTH), random(length, 2, 16)
     query, key, value = (x.transpose(0, 1)[None] for x in (q, k, v))
@@ -75,7 +75,7 @@ def test_scores_that_would_overflow_do_not() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_no_worse_than_in_sdpa_where_keys_are_large(dtype: torch.dtype) -> None:
+def test_half_precision_is_as_exact_as_sdpa_for_large_keys(dtype: torch.dtype) -> None:
     q, k, v = (random(*shape) for shape in ((1, 40, HEADS, WIDTH), (1, 2, 40, 16), (1, 2, 40, 16)))
     q, k, v = q.to(dtype), (k + 30).to(dtype), v.to(dtype)  # Qwen2's key biases are large
     causal = torch.ones(1, 40, 40, dtype=torch.bool).tril()

@@ -1,4 +1,4 @@
-"""Preprocessing in torch against Pillow's and torch's own on single frames."""
+"""Preprocessing in torch, compared with Pillow's and with torch's on single frames."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ SIZES = [(480, 640), (97, 131), (385, 383), (640, 480), (384, 384), (701, 1503),
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
-    """Two frames: grey levels of every kind, and black and white alone, where cubics overshoot."""
+    """Two frames: one of all grey levels, one of black and white only, where cubics overshoot."""
     frames_FHWC = np.random.default_rng(height).integers(
         0, 256, (2, height, width, 3), dtype=np.uint8
     )
@@ -78,21 +78,24 @@ print(len(hiera_pixels_on_device(frames_FHWC, 32)))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_hieras_frames_are_never_all_floats_at_full_size() -> None:
-    """That would be 472 MB."""
+    """All frames as floats would be 472 MB."""
     done = subprocess.run(
         [sys.executable, "-c", LITTLE],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"},  # what is freed is given back
+        env={
+            **os.environ,
+            "MALLOC_MMAP_THRESHOLD_": "1000000",
+        },  # frees return memory to the system
     )
     assert done.stdout == "128\n"
 
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_pixels(vica2: Golden) -> None:
-    """Hiera's within 0.05 of a grey level: float32 rounds a position of 1503 by 6e-5 at most."""
+    """Hiera's pixels within 0.05 of a grey level: float32 rounds position 1503 by up to 6e-5."""
     if not torch.cuda.is_available():
         pytest.skip("no GPU that torch can use")
     frames_FHWC = noise(701, 1503)

@@ -1,4 +1,4 @@
-"""What generation may answer, and that the checkpoint's own settings count."""
+"""The ids that generation may produce, and the checkpoint's settings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_repetition_penalty_counts_new_tokens_only(folder: Path) -> None:
     model = load_model(settings(folder, repetition_penalty=1.7))
     embeds_BLD = embeds(model)
     new: list[int] = []
-    for _ in range(6):  # by hand: greedy, each id so far made less likely
+    for _ in range(6):  # by hand: greedy, with every id so far penalised
         with torch.no_grad():
             scores = model(inputs_embeds=embeds_BLD).logits[0, -1, :259]
         for token in set(new):
@@ -85,7 +85,7 @@ def test_any_end_token_of_the_checkpoint_ends_an_answer(folder: Path) -> None:
     assert new == free[: free.index(third) + 1]
 
 
-def test_the_prompts_of_a_video_are_answered_in_order_from_one_encoding(folder: Path) -> None:
+def test_prompts_are_answered_in_order_from_one_encoding(folder: Path) -> None:
     model, processor = load_model(folder), load_processor(folder)
     prompts = [prompt(vsi_bench_question(text)) for text in ("How many chairs?", "How large?")]
     replies = list(answer(model, processor, FRAMES, prompts, max_new_tokens=4))
@@ -114,7 +114,7 @@ def test_what_can_change_an_answer_is_described_in_json(folder: Path) -> None:
     assert describe(model) != describe(load_model(folder, attention="eager"))
 
 
-def test_a_video_that_overflows_the_context_is_refused_before_it_is_encoded(folder: Path) -> None:
+def test_an_overlong_video_is_refused_before_encoding(folder: Path) -> None:
     model, processor = load_model(folder), load_processor(folder)
     frames = np.zeros((1639, 2, 2, 3), np.uint8)
     with pytest.raises(BudgetError, match=r"1,639 frames make 32,780 tokens .* 12 more than"):

@@ -1,4 +1,4 @@
-"""Merged embeddings, logits, answers and loss are those of the original code."""
+"""Merged embeddings, logits, answers and loss equal the original code's."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The comparison of both ways of answering finds agreement, and finds its absence."""
+"""The comparison of both ways of answering detects agreement and disagreement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_in_float32_both_ways_agree(golden: Golden) -> None:
     assert all(0 < both.difference < 1e-4 and both.parted is None for both in found)
 
 
-def test_a_cache_that_is_off_is_found(vica2: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_cache_is_detected(vica2: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = Predictor(vica2.model, vica2.processor)
     right = predictor.encode
 
@@ -41,7 +41,7 @@ def test_a_cache_that_is_off_is_found(vica2: Golden, monkeypatch: pytest.MonkeyP
     assert any(both.parted is not None for both in found)
 
 
-def test_in_bfloat16_the_differences_are_told(vica2: Golden) -> None:
+def test_differences_in_bfloat16_are_reported(vica2: Golden) -> None:
     model = type(vica2.model).from_pretrained(
         vica2.folder, config=vica2.config, dtype=torch.bfloat16
     )

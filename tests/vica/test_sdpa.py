@@ -1,4 +1,4 @@
-"""Which attention PyTorch is asked for: on CUDA its kernels are chosen by dtype and key heads."""
+"""How PyTorch's attention is called: on CUDA it chooses kernels by dtype and key heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vica.training.loss import SHARED_PREFIX
 
 
 class Asked(TorchFunctionMode):
-    """Notes the heads of the queries and of the keys, and whether groups are left to the kernel."""
+    """Records the heads of queries and keys, and whether the kernel handles groups."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,8 +49,8 @@ def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) 
 
 
 @torch.no_grad()
-def test_eager_attention_is_refused_where_its_scores_do_not_fit(tiny: Path) -> None:
+def test_eager_attention_is_refused_if_its_scores_do_not_fit(tiny: Path) -> None:
     model = load_model(tiny, attention="eager")
     embeds_BLD = torch.zeros(1, 40_000, 64)
-    with pytest.raises(BudgetError, match=r"pairs of 40,000 tokens, 24 GiB a layer.*'sdpa'"):
+    with pytest.raises(BudgetError, match=r"pairs of 40,000 tokens, 24 GiB per layer.*'sdpa'"):
         model(inputs_embeds=embeds_BLD)

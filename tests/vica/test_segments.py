@@ -1,4 +1,4 @@
-"""Segments against their definition, and against one continuation at a time."""
+"""Segments compared with their definition, and with one continuation at a time."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ layouts = st.tuples(lengths, st.lists(lengths, max_size=5), lengths).filter(
 
 @settings(deadline=None, max_examples=60)
 @given(layouts)
-def test_a_token_sees_what_comes_before_it_in_the_prefix_and_in_its_own_segment(
+def test_tokens_see_the_prefix_and_their_own_segment(
     layout: tuple[int, list[int], int],
 ) -> None:
     segments = segment_ids(*layout).tolist()
@@ -37,7 +37,7 @@ def test_a_position_counts_the_tokens_seen_before(layout: tuple[int, list[int], 
     assert positions(segments).tolist() == counted.tolist()
 
 
-def test_continuations_go_on_where_the_prefix_ends() -> None:
+def test_continuations_start_where_the_prefix_ends() -> None:
     assert segment_ids(3, [2, 1], padding=1).tolist() == [0, 0, 0, 1, 1, 2, -1]
     assert positions(segment_ids(3, [2, 1], padding=1)).tolist() == [0, 1, 2, 3, 4, 3, 0]
 
@@ -51,7 +51,7 @@ def test_samples_of_a_batch_have_their_own_segments() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(layouts)
-def test_flex_attention_is_given_the_same_rule_and_skips_what_nobody_sees(
+def test_flex_attention_skips_invisible_blocks(
     layout: tuple[int, list[int], int],
 ) -> None:
     segments = segment_ids(*layout)
