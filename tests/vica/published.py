@@ -96,6 +96,6 @@ class Golden:
     def far(self, case: str, field: str, ours: torch.Tensor | NDArray[Any]) -> float:
         """The largest difference from the original's values; shapes must be equal."""
         theirs = self.fields[f"{case}__{field}"]
-        found = ours.detach().numpy() if isinstance(ours, torch.Tensor) else ours
-        assert found.shape == theirs.shape
-        return float(np.abs(found - theirs).max())
+        values = ours.detach().numpy() if isinstance(ours, torch.Tensor) else ours
+        assert values.shape == theirs.shape
+        return float(np.abs(values - theirs).max())

@@ -58,21 +58,21 @@ def test_a_published_checkpoint_is_written_again_bit_for_bit(
     assert same(stored(tmp_path), stored(golden.folder))
     ours = json.loads((tmp_path / "config.json").read_text())
     theirs = json.loads((golden.folder / "config.json").read_text())
-    kept = {name: ours.get(name, "is not there") for name in theirs}
-    changed = {name for name, value in theirs.items() if kept[name] != value}
+    values = {name: ours.get(name, "is not there") for name in theirs}
+    changed = {name for name, value in theirs.items() if values[name] != value}
     assert changed == {"sliding_window", "transformers_version"}  # None if it is not used
 
 
 @pytest.mark.parametrize("published", [True, False])
 def test_both_layouts_are_read_as_they_were_written(published: bool, tmp_path: Path) -> None:
     model = load_model(write_tiny_checkpoint(tmp_path / "first"), dtype=torch.bfloat16)
-    model.save_pretrained(tmp_path / "again", published=published)
-    again = ViCA2.from_pretrained(tmp_path / "again")
-    assert again.dtype == torch.bfloat16
-    assert same(dict(again.state_dict()), dict(model.state_dict()))
-    names = set(stored(tmp_path / "again"))
+    model.save_pretrained(tmp_path / "reloaded", published=published)
+    reloaded = ViCA2.from_pretrained(tmp_path / "reloaded")
+    assert reloaded.dtype == torch.bfloat16
+    assert same(dict(reloaded.state_dict()), dict(model.state_dict()))
+    names = set(stored(tmp_path / "reloaded"))
     assert names == {published_name(n) if published else n for n in model.state_dict()}
-    assert again.config.hiera.to_dict() == model.config.hiera.to_dict()
+    assert reloaded.config.hiera.to_dict() == model.config.hiera.to_dict()
 
 
 def test_shards_are_loaded_in_the_wanted_dtype(tmp_path: Path) -> None:
@@ -86,11 +86,11 @@ def test_shards_are_loaded_in_the_wanted_dtype(tmp_path: Path) -> None:
 
 
 def test_the_seed_alone_gives_the_weights_of_a_tiny_checkpoint(tmp_path: Path) -> None:
-    first, again, other = (
+    first, reloaded, other = (
         stored(write_tiny_checkpoint(tmp_path / str(number), family="vica", seed=seed))
         for number, seed in enumerate([1, 1, 2])
     )
-    assert same(first, again)
+    assert same(first, reloaded)
     assert not same(first, other)
     with pytest.raises(CheckpointError, match="already holds a checkpoint"):
         write_tiny_checkpoint(tmp_path / "0")
@@ -244,9 +244,9 @@ def test_missing_fields_have_the_originals_defaults(tmp_path: Path) -> None:
 )
 def test_sizes_of_tiles_are_read_in_the_originals_spellings(stated: Any, tmp_path: Path) -> None:
     folder = copied(GOLDENS / "tiny-vica", tmp_path / "text", image_grid_pinpoints=stated)
-    found = load_config(folder).pinpoints
+    sizes = load_config(folder).pinpoints
     wanted = ViCAConfig().pinpoints if "..." in stated else [[384, 384], [768, 384]]
-    assert found == wanted
+    assert sizes == wanted
 
 
 @pytest.mark.parametrize("stated", ["(1x1),...,(9999x9999)", "six", [[384]], [[100, 384]], [], 3])
@@ -359,9 +359,9 @@ def test_tied_embeddings_are_stored_once(tmp_path: Path) -> None:
     model = random_model(vica2_tiny(tie_word_embeddings=True), seed=0)
     model.save_pretrained(tmp_path)
     assert "lm_head.weight" not in stored(tmp_path)
-    again = load_model(tmp_path)
-    assert again.lm_head.weight is again.get_input_embeddings().weight
-    assert same(dict(again.state_dict()), dict(model.state_dict()))
+    reloaded = load_model(tmp_path)
+    assert reloaded.lm_head.weight is reloaded.get_input_embeddings().weight
+    assert same(dict(reloaded.state_dict()), dict(model.state_dict()))
 
 
 @torch.no_grad()

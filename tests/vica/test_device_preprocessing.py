@@ -54,11 +54,11 @@ def test_both_encoders_get_the_same_frames_of_a_video(
 ) -> None:
     frames_FHWC = read_frames(write_clip(tmp_path / "clip.mp4"), count).pixels_THWC
     wanted = vica2.processor.video(frames_FHWC)
-    found = vica2.processor.video_on_device(torch.tensor(frames_FHWC))
+    visual = vica2.processor.video_on_device(torch.tensor(frames_FHWC))
     assert wanted.hiera_pixels_FCHW is not None
-    assert found.hiera_pixels_FCHW is not None
-    assert torch.equal(found.pixels_FCHW, wanted.pixels_FCHW)
-    assert torch.equal(found.hiera_pixels_FCHW, wanted.hiera_pixels_FCHW)
+    assert visual.hiera_pixels_FCHW is not None
+    assert torch.equal(visual.pixels_FCHW, wanted.pixels_FCHW)
+    assert torch.equal(visual.hiera_pixels_FCHW, wanted.hiera_pixels_FCHW)
 
 
 LITTLE = """
@@ -100,9 +100,9 @@ def test_a_gpu_gives_the_same_pixels(vica2: Golden) -> None:
         pytest.skip("no GPU that torch can use")
     frames_FHWC = noise(701, 1503)
     wanted = vica2.processor.video(frames_FHWC)
-    found = vica2.processor.video(frames_FHWC, "cuda")
+    visual = vica2.processor.video(frames_FHWC, "cuda")
     assert wanted.hiera_pixels_FCHW is not None
-    assert found.hiera_pixels_FCHW is not None
-    assert torch.equal(found.pixels_FCHW.cpu(), wanted.pixels_FCHW)
-    off = (found.hiera_pixels_FCHW.cpu() - wanted.hiera_pixels_FCHW).abs().max()
+    assert visual.hiera_pixels_FCHW is not None
+    assert torch.equal(visual.pixels_FCHW.cpu(), wanted.pixels_FCHW)
+    off = (visual.hiera_pixels_FCHW.cpu() - wanted.hiera_pixels_FCHW).abs().max()
     assert off < 0.05 / 255 / min(IMAGENET_STD)

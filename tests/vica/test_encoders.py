@@ -50,8 +50,8 @@ def test_hiera_is_loaded_from_its_repository_and_from_sam(prefix: str, tmp_path:
     tensors = {prefix + name: tensor for name, tensor in stored.items()}
     tensors["sam_mask_decoder.iou_token.weight"] = torch.zeros(1, 8)
     save_file(tensors, tmp_path / "model.safetensors")
-    first, again = tower().state_dict(), tower(tmp_path).state_dict()
-    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    first, reloaded = tower().state_dict(), tower(tmp_path).state_dict()
+    assert all(torch.equal(reloaded[name], tensor) for name, tensor in first.items())
 
 
 def test_a_hiera_of_no_published_size_asks_for_its_configuration() -> None:

@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def embeds(model: ViCA, text: str = "abc") -> torch.Tensor:
-    found: torch.Tensor = model.get_input_embeddings()(torch.tensor([list(text.encode())]))
-    return found
+    output: torch.Tensor = model.get_input_embeddings()(torch.tensor([list(text.encode())]))
+    return output
 
 
 def test_ids_beyond_the_tokenizer_are_never_answered(folder: Path) -> None:
@@ -52,8 +52,8 @@ def test_answers_are_greedy_whatever_the_checkpoint_samples(folder: Path) -> Non
     sampling = load_model(settings(folder, do_sample=True, temperature=5.0, top_k=50, top_p=0.9))
     assert sampling.generation_config.temperature == 5.0
     for _ in range(2):
-        again = sampling.generate(inputs_embeds=embeds(sampling), max_new_tokens=8)
-        assert torch.equal(again, wanted)
+        output = sampling.generate(inputs_embeds=embeds(sampling), max_new_tokens=8)
+        assert torch.equal(output, wanted)
 
 
 def test_the_repetition_penalty_counts_new_tokens_only(folder: Path) -> None:
@@ -68,12 +68,12 @@ def test_the_repetition_penalty_counts_new_tokens_only(folder: Path) -> None:
         new.append(int(scores.argmax()))
         token_BLD = model.get_input_embeddings()(torch.tensor([[new[-1]]]))
         embeds_BLD = torch.cat([embeds_BLD, token_BLD], 1)
-    found = model.generate(inputs_embeds=embeds(model), max_new_tokens=6)
-    assert found[0].tolist() == new
+    output = model.generate(inputs_embeds=embeds(model), max_new_tokens=6)
+    assert output[0].tolist() == new
     padded = model.merge(torch.tensor([[1, 1, 1, 97, 98, 99]]), [], side="left")
     mask = torch.tensor([[0, 0, 0, 1, 1, 1]])
-    found = model.generate(inputs_embeds=padded.embeds_BLD, attention_mask=mask, max_new_tokens=6)
-    assert found[0].tolist() == new
+    output = model.generate(inputs_embeds=padded.embeds_BLD, attention_mask=mask, max_new_tokens=6)
+    assert output[0].tolist() == new
 
 
 def test_any_end_token_of_the_checkpoint_ends_an_answer(folder: Path) -> None:

@@ -49,17 +49,17 @@ def test_replies_equal_those_of_one_question_at_a_time(
     golden: Golden, predictor: Predictor
 ) -> None:
     encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=24)
-    assert found == alone(golden, QUESTIONS, max_new_tokens=24)
-    assert len({reply.text for reply in found}) > 1
+    replies = predictor.answer(encoded, QUESTIONS, max_new_tokens=24)
+    assert replies == alone(golden, QUESTIONS, max_new_tokens=24)
+    assert len({reply.text for reply in replies}) > 1
 
 
 def test_long_replies_are_the_same_too(vica2: Golden) -> None:
     predictor = Predictor(vica2.model, vica2.processor)
     encoded = predictor.encode(vica2.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS[:2], max_new_tokens=300)
-    assert max(reply.new_tokens for reply in found) == 300
-    assert found == alone(vica2, QUESTIONS[:2], max_new_tokens=300)
+    replies = predictor.answer(encoded, QUESTIONS[:2], max_new_tokens=300)
+    assert max(reply.new_tokens for reply in replies) == 300
+    assert replies == alone(vica2, QUESTIONS[:2], max_new_tokens=300)
 
 
 def test_logits_equal_those_of_the_whole_prompt(golden: Golden, predictor: Predictor) -> None:
@@ -89,11 +89,11 @@ def test_a_group_out_of_memory_is_answered_in_parts(
         if (index, step) == (3, 2) and steps[3].count(2) == 1:
             raise MemoryError
 
-    found = predictor.answer(encoded, QUESTIONS, observe=short_of_memory_once, max_new_tokens=4)
+    replies = predictor.answer(encoded, QUESTIONS, observe=short_of_memory_once, max_new_tokens=4)
     assert "Memory is short for 5 questions at once: trying 2" in caplog.text
     assert steps[0] == [0, 1, 2, 0, 1, 2, 3]
     assert steps[4] == [0, 1, 0, 1, 2, 3]
-    assert found == predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
+    assert replies == predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
 
 
 def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> None:
@@ -104,8 +104,8 @@ def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> No
     for seed, size in ((0, 0), (1, 1), (2, 3)):
         random.Random(seed).shuffle(order)
         grouped = Predictor(golden.model, golden.processor, group_size=size)
-        found = grouped.answer(encoded, order, max_new_tokens=8)
-        assert found == [expected[text] for text in order]
+        replies = grouped.answer(encoded, order, max_new_tokens=8)
+        assert replies == [expected[text] for text in order]
     assert all(torch.equal(a, b) for a, b in zip(before, encoded.cache.keys, strict=True))
 
 
@@ -147,11 +147,11 @@ def test_each_question_has_its_own_end(golden: Golden, predictor: Predictor) -> 
         Prompt(text=QUESTIONS[1], stop_ids=(third,)),
         *QUESTIONS[2:],
     ]
-    found = predictor.answer(encoded, prompts, max_new_tokens=12)
-    assert (found[0].new_tokens, found[0].stop) == (5, "length")
-    assert (found[1].new_tokens, found[1].stop) == (ends, "eos")
-    assert free[0].raw.startswith(found[0].raw)
-    assert found[2:] == free[2:]
+    replies = predictor.answer(encoded, prompts, max_new_tokens=12)
+    assert (replies[0].new_tokens, replies[0].stop) == (5, "length")
+    assert (replies[1].new_tokens, replies[1].stop) == (ends, "eos")
+    assert free[0].raw.startswith(replies[0].raw)
+    assert replies[2:] == free[2:]
 
 
 @pytest.mark.filterwarnings("ignore:Passing `no_repeat_ngram_size` with `inputs_embeds`")
@@ -179,18 +179,18 @@ def test_settings_of_generation_count_as_in_generate(
     options: dict[str, Any] = {
         n: lists.get(n, often) if v == "often" else v for n, v in settings.items()
     }
-    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=12, **options)
-    assert [r.ids for r in found] == [r.ids for r in alone(vica2, max_new_tokens=12, **options)]
-    assert found != free
+    replies = predictor.answer(encoded, QUESTIONS, max_new_tokens=12, **options)
+    assert [r.ids for r in replies] == [r.ids for r in alone(vica2, max_new_tokens=12, **options)]
+    assert replies != free
 
 
 def test_seconds_and_tokens_are_summed_by_stage(golden: Golden) -> None:
     predictor = Predictor(golden.model, golden.processor)
     encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
+    replies = predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
     spent = predictor.spent
     assert set(spent.seconds) == {"vision", "prefill", "answers"}
-    rest = sum(reply.prompt_tokens - encoded.length for reply in found)
+    rest = sum(reply.prompt_tokens - encoded.length for reply in replies)
     assert spent.tokens == {"prefill": encoded.length + rest, "answers": 20}
 
 

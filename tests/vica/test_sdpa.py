@@ -36,9 +36,9 @@ def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) 
     plain = model(torch.arange(40)[None]).logits
     model.set_attn_implementation({"": attention})
     with Asked() as asked:
-        found = model(torch.arange(40)[None], attention_mask={"full_attention": None}).logits
+        logits = model(torch.arange(40)[None], attention_mask={"full_attention": None}).logits
     assert asked.calls == {(4, 4, False)}
-    assert torch.allclose(found, plain, atol=1e-5)
+    assert torch.allclose(logits, plain, atol=1e-5)
     with Asked() as asked, torch.autocast("cpu", torch.bfloat16):
         model(torch.arange(40)[None], attention_mask={"full_attention": None})
     assert asked.calls == {(4, 2, True)}

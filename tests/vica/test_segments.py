@@ -56,10 +56,10 @@ def test_flex_attention_skips_invisible_blocks(
 ) -> None:
     segments = segment_ids(*layout)
     mask = block_mask(segments[None], block=4)
-    kept = mask.to_dense()[0, 0].bool().tolist()
+    computed = mask.to_dense()[0, 0].bool().tolist()
     seen = visible(segments)
     parts = [[part.any().item() for part in rows.split(4, 1)] for rows in seen.split(4)]
-    assert kept == parts
+    assert computed == parts
 
 
 def qkv(length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,5 +85,5 @@ def test_flex_attention_computes_what_sdpa_computes() -> None:
     segments = segment_ids(100, [30, 60, 10], padding=5)
     q, k, v = (x.float() for x in qkv(len(segments)))
     expected = scaled_dot_product_attention(q, k, v, attn_mask=visible(segments))
-    found = flex_attention(q, k, v, block_mask=block_mask(segments[None]))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    actual = flex_attention(q, k, v, block_mask=block_mask(segments[None]))
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)

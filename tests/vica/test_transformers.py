@@ -63,9 +63,9 @@ def test_the_tensors_of_a_processor_go_into_the_model(
     new = model.generate(**inputs, max_new_tokens=3)
     block_ND = model.encode_video(inputs["pixel_values"], inputs["hiera_pixel_values"])
     merged = model.merge(inputs["input_ids"], [block_ND])
-    again = model.generate(inputs_embeds=merged.embeds_BLD, max_new_tokens=3)
+    from_embeds = model.generate(inputs_embeds=merged.embeds_BLD, max_new_tokens=3)
     assert new.shape == (1, 3)
-    assert torch.equal(new, again)
+    assert torch.equal(new, from_embeds)
 
 
 @torch.no_grad()
@@ -149,6 +149,6 @@ def test_a_processor_is_saved_beside_its_model(
 ) -> None:
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    again = AutoProcessor.from_pretrained(tmp_path)
-    assert again.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
+    reloaded = AutoProcessor.from_pretrained(tmp_path)
+    assert reloaded.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
     assert AutoConfig.from_pretrained(tmp_path).layout == processor.config.layout

@@ -145,9 +145,9 @@ def test_every_container_gives_the_sampled_frames(tmp_path: Path, settings: dict
         assert [videos.index_of(image) for image in exact.pixels_THWC] == wanted
         np.testing.assert_array_equal(exact.pixels_THWC, every.pixels_THWC)
     if len(DECODERS) == 2:
-        frames, said = decord_says(clip, 16)
+        frames, warning = decord_says(clip, 16)
         if frames is not None and not np.array_equal(frames.pixels_THWC, exact.pixels_THWC):
-            assert "decord's pixels differ in" in said
+            assert "decord's pixels differ in" in warning
 
 
 @BOTH
@@ -183,11 +183,11 @@ def test_frames_follow_the_display_matrix(
 @BOTH
 def test_decords_missing_mirroring_is_a_warning(tmp_path: Path) -> None:
     matrix = (-ONE, 0, 0, 0, ONE, 0, 0, 0, TURN)
-    frames, said = decord_says(videos.write_clip(tmp_path / "clip.mp4", matrix=matrix), 3)
+    frames, warning = decord_says(videos.write_clip(tmp_path / "clip.mp4", matrix=matrix), 3)
 
     assert frames is not None
     assert frames.decoder == "decord"
-    assert "decord's pixels differ in 3 of 3 frames" in said
+    assert "decord's pixels differ in 3 of 3 frames" in warning
 
 
 @pytest.mark.parametrize("decoder", ["auto", *DECODERS])

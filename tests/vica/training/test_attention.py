@@ -32,6 +32,6 @@ def test_packs_use_no_full_mask_by_default(device: torch.device) -> None:
 def test_unusable_attention_is_refused_with_alternatives(
     attention: str, pack: int, device: torch.device, precision: Precision, known: str
 ) -> None:
-    said = f"packs of {pack} on {device} in {precision}: choose {known}"
-    with pytest.raises(TrainingError, match=said):
+    message = f"packs of {pack} on {device} in {precision}: choose {known}"
+    with pytest.raises(TrainingError, match=message):
         chosen(attention, pack, device, precision)

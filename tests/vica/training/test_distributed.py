@@ -118,9 +118,9 @@ def test_a_run_that_is_interrupted_leaves_no_process_behind(
             time.sleep(0.05)
         assert len(processes_about(tmp_path)) >= 4  # this one, torchrun, and the two
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+        _, printed = process.communicate()
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in printed
     assert not processes_about(tmp_path)
 
 
@@ -163,11 +163,11 @@ def test_a_process_skips_interpreter_finalisation(make: Make, tmp_path: Path) ->
 
 def processes_about(folder: Path) -> list[str]:
     """The running commands that name this folder."""
-    found = []
+    commands = []
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # the process has ended
-            found.append(command.read_text())
-    return [command for command in found if str(folder) in command]
+            commands.append(command.read_text())
+    return [command for command in commands if str(folder) in command]
 
 
 @pytest.mark.distributed

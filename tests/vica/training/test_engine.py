@@ -202,11 +202,11 @@ def test_an_exploding_loss_stops_and_keeps_checkpoints(make: Make, tmp_path: Pat
         limits=Limits(explosion=0.5, patience=2),
         saving=Saving(every=0.08),
     )
-    said = r"at step 12, and was above 0\.5 times its median.*--resume t-80p goes on"
-    with pytest.raises(TrainingError, match=said):
+    message = r"at step 12 and was above 0\.5 times its median.*--resume t-80p continues"
+    with pytest.raises(TrainingError, match=message):
         train(config)
-    kept = sorted(path.name for path in (tmp_path / "out" / "resume").iterdir())
-    assert kept == [
+    states = sorted(path.name for path in (tmp_path / "out" / "resume").iterdir())
+    assert states == [
         "t-80p",
         "t-88p",
     ]  # the checkpoint of step 11, after the loss rose, replaced none

@@ -37,7 +37,7 @@ def run(folder: Path, name: str, steps: int = STEPS) -> list[dict[str, float]]:
         films=2,
         warmup=2,
     )
-    pretrain(recipe, lambda _step, _steps, found: losses.append(dict(found)))
+    pretrain(recipe, lambda _step, _steps, values: losses.append(dict(values)))
     return losses
 
 

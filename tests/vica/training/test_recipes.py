@@ -207,18 +207,18 @@ def test_a_meter_counts_the_operations_that_a_plan_estimates(name: str) -> None:
 def kept_by_autograd(model: ViCA, positions: int) -> int:
     """The bytes that a forward pass of the layers stores for its backward pass."""
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, torch.Tensor] = {}
+    stored: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.untyped_storage().data_ptr() not in weights:
-            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            stored.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
     width = model.config.hidden_size
     embeds = torch.ones(1, positions, width, dtype=torch.bfloat16, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model.model(inputs_embeds=embeds, use_cache=False)
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return sum(tensor.untyped_storage().nbytes() for tensor in stored.values())
 
 
 def test_the_memory_of_the_layers_is_what_autograd_stores() -> None:

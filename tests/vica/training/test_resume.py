@@ -78,7 +78,7 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda c, _: replace(c, batch=replace(c.batch, pack=4)), "batch.pack was 2 and is 4"),
         (
@@ -98,11 +98,11 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
 def test_differing_settings_are_named_with_both_values(
     half: TrainingConfig,
     change: Callable[[TrainingConfig, Path], TrainingConfig],
-    said: str,
+    message: str,
     tmp_path: Path,
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path(half.output).rglob("*")}
-    with pytest.raises(TrainingError, match=said):
+    with pytest.raises(TrainingError, match=message):
         train(change(half, tmp_path), resume="t-50p")
     assert before == {path: path.stat().st_mtime_ns for path in Path(half.output).rglob("*")}
 
@@ -186,8 +186,8 @@ def test_a_damaged_state_is_named_with_a_whole_one(
     config = replace(half, output=str(out))
     whole = (out / "resume/t-75p" / file).read_bytes()
     (out / "resume/t-75p" / file).write_bytes(whole[:-9])
-    said = rf"t-75p: {file} damaged\. t-50p is whole: continue with --resume t-50p"
-    with pytest.raises(TrainingError, match=said):
+    message = rf"t-75p: {file} damaged\. t-50p is whole: continue with --resume t-50p"
+    with pytest.raises(TrainingError, match=message):
         train(config, resume="last")
     forge(out / "resume/t-75p", file, Command(tmp_path / "ran"))
     with pytest.raises(TrainingError, match=r"more than tensors and values.*--resume t-50p"):
@@ -200,21 +200,25 @@ def test_the_progress_of_a_state_is_checked(half: TrainingConfig, tmp_path: Path
     shutil.rmtree(out / "t")
     config = replace(half, output=str(out))
     state = out / "resume/t-75p"
-    told = json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
-    for said, words in {
+    progress = json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
+    for message, words in {
         "[" * 100_000: "t-75p: was not written by a run like this one",
         "5": "t-75p: was not written by a run like this one",
-        json.dumps(told | {"global_step": 1}): "trainer_state.json is of another step",
-        json.dumps(told | {"log_history": 5}): "log_history is 5",
-        json.dumps(told | {"logging_steps": 0}): "logging_steps is 0",
+        json.dumps(progress | {"global_step": 1}): "trainer_state.json is of another step",
+        json.dumps(progress | {"log_history": 5}): "log_history is 5",
+        json.dumps(progress | {"logging_steps": 0}): "logging_steps is 0",
     }.items():
-        forge(state, "trainer_state.json", said)
+        forge(state, "trainer_state.json", message)
         with pytest.raises(TrainingError, match=rf"{words}.*--resume t-50p"):
             train(config, resume="last")
     record = out / "t-75p/training.json"
-    told = json.loads(record.read_text(encoding="utf-8"))
-    bad = [told | {"recipe": 5}, told | {"recipe": {"mixture": 5}}, told | {"unreadable": "no"}]
-    for said in ("[" * 100_000, '{"step": Infinity}', '{"step": 3}', *map(json.dumps, bad)):
-        record.write_text(said, encoding="utf-8")
+    fields = json.loads(record.read_text(encoding="utf-8"))
+    bad = [
+        fields | {"recipe": 5},
+        fields | {"recipe": {"mixture": 5}},
+        fields | {"unreadable": "no"},
+    ]
+    for message in ("[" * 100_000, '{"step": Infinity}', '{"step": 3}', *map(json.dumps, bad)):
+        record.write_text(message, encoding="utf-8")
         with pytest.raises(TrainingError, match=r"was not written by a training run|lacks"):
             train(config, resume="last")
