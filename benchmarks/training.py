@@ -33,7 +33,7 @@ from vica.tiny import byte_tokenizer, ids_of
 from vica.training.config import Batch, Hardware, LearningRates
 from vica.training.dataset import Sample, collate, sequence
 from vica.training.loss import PackLoss, attention_of
-from vica.training.optimizer import freeze, rest
+from vica.training.optimizer import freeze, keep_hiera_in_eval
 
 SHARED, QUESTION, ANSWER, VISUAL = 480, 45, 15, 22_144
 """Ids of the system turn and the time instruction, and of a conversation's own turns: about what a
@@ -98,7 +98,7 @@ def timed(loss: PackLoss, batch: dict[str, Any], device: torch.device, repeats: 
     whole, encoding = [], []
     for repeat in range(repeats + 1):
         loss.zero_grad(set_to_none=True)
-        rest(loss.model)
+        keep_hiera_in_eval(loss.model)
         if repeat == 1:
             reset_peak(device)
         start = now(device)

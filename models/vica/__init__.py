@@ -1,8 +1,9 @@
-"""The ViCA model family as a library; it knows nothing of the benchmark.
+"""The ViCA model family as a library, independent of the benchmark.
 
 After `import vica`, transformers' `AutoConfig`, `AutoProcessor` and
 `AutoModelForImageTextToText` know these models. torch and transformers are imported only when
-one of the names below is used, or transformers itself: reading videos needs neither.
+one of the names below is used, or when the caller imports transformers: reading videos needs
+neither.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ __all__ = [
     "write_tiny_checkpoint",
 ]
 
-_WHERE = {
+_MODULE_OF = {
     "EncodedVideo": "vica.predictor",
     "Predictor": "vica.predictor",
     "Prompt": "vica.predictor",
@@ -73,11 +74,11 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for."""
-    if name not in _WHERE:
+    """Import a public name on first use."""
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import_ours()
-    return getattr(import_module(_WHERE[name]), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
 
 
 register_with_transformers()

@@ -1,4 +1,4 @@
-"""One question at a time, as the original code answers, and how far both ways agree."""
+"""Answering one question at a time, as the original code does, and comparing both ways."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vica.predictor import Predictor, Reply, end_ids, reply_of
 from vica.processing import Frames, ViCAProcessor
 
 _NOTES = ("transformers_version", "_from_model_config", "max_time")
-"""In a generation configuration, but without a bearing on answers."""
+"""Fields of a generation configuration that do not affect answers."""
 
 
 @torch.no_grad()
@@ -29,11 +29,18 @@ def answer(
     prompts: Sequence[str],
     **options: Any,
 ) -> Iterator[Reply]:
-    """The reply to each prompt about one video, in order, each as soon as it is there.
+    """Answer prompts about one video, in order; yield each reply when it is complete.
 
-    A prompt is a whole conversation (`vica.chat.prompt`) with one `<image>`. `options` are
-    those of `generate`. Raises InputError for prompts without the video and BudgetError for
-    more tokens than the context holds.
+    Args:
+        model: The model.
+        processor: Its processor.
+        frames_FHWC: uint8 RGB frames [F, H, W, 3].
+        prompts: Whole conversations (`vica.chat.prompt`) with one `<image>` each.
+        options: Options of `generate`.
+
+    Raises:
+        InputError: A prompt does not have exactly one `<image>`.
+        BudgetError: A prompt has more tokens than the context holds.
     """
     model.config.layout.video(len(frames_FHWC)).check()
     visual = processor.video(frames_FHWC)
@@ -46,9 +53,9 @@ def answer(
 def reply(
     model: ViCA, processor: ViCAProcessor, block_ND: Tensor, prompt: str, **options: Any
 ) -> Reply:
-    """The reply to one prompt about a video that `model.encode` gave the tokens [N, D] of.
+    """Answer one prompt about a video whose tokens [N, D] `model.encode` returned.
 
-    Raises as `answer` does.
+    Raises the same errors as `answer`.
     """
     ids = processor.tokens([prompt])["input_ids"].to(block_ND.device)
     merged = model.merge(ids, [block_ND])
@@ -57,9 +64,9 @@ def reply(
 
 
 def describe(model: ViCA, **options: Any) -> dict[str, Any]:
-    """Everything of a loaded model that can change an answer, as JSON values.
+    """Everything but the weights that can change a loaded model's answers, as JSON values.
 
-    `options` are those that `answer` will be given. The weights themselves are not in it.
+    `options` are the ones that `answer` will be called with.
     """
     settings, _, _ = settled(model.generation_config, options, model.vocabulary)
     stated = {k: v for k, v in settings.to_diff_dict().items() if k not in _NOTES}
@@ -78,17 +85,17 @@ def describe(model: ViCA, **options: Any) -> dict[str, Any]:
 
 
 COMPARED = 64
-"""Steps whose logits are compared, to bound the memory they take."""
+"""How many steps' logits are compared; bounds the memory they take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Both:
-    """One prompt's replies, from a shared prefill and `alone`, and how far they are apart.
+    """One prompt's replies, from a shared prefill and `alone`, and how much they differ.
 
-    `difference` is the largest one between the logits of ids the tokenizer knows, over the first
-    64 steps as long as the replies go together. `parted` is the step from which they do not, and
-    `margin` by how much the two best logits differed there, for the prompt alone; both are None
-    for replies of the same ids.
+    `difference` is the largest absolute difference between the logits of ids that the tokenizer
+    knows, over the first 64 steps while the replies agree. `parted` is the first step at which
+    their ids differ, and `margin` the gap between the two highest logits there, for the prompt
+    alone; both are None if the ids are equal.
     """
 
     shared: Reply
@@ -102,10 +109,10 @@ class Both:
 def both_ways(
     predictor: Predictor, video: Frames | Visual, prompts: Sequence[str], *, max_new_tokens: int
 ) -> Iterator[Both]:
-    """Answer prompts about one video together, then each alone, and compare; in order.
+    """Answer prompts about one video together, then each alone, and compare them in order.
 
-    Alone, a prompt is read in full with the video's tokens, as the original code does it. Raises
-    as `Predictor.encode` and `Predictor.answer` do.
+    Alone, a prompt is prefilled in full with the video's tokens, as in the original code. Raises
+    the same errors as `Predictor.encode` and `Predictor.answer`.
     """
     model, processor = predictor.model, predictor.processor
     visual = video if isinstance(video, Visual) else processor.video(video)
@@ -113,11 +120,11 @@ def both_ways(
 
     def keep(index: int, step: int, logits_V: Tensor) -> None:
         if step < COMPARED:
-            seen[index][step:] = [logits_V.cpu()]  # an attempt that failed is forgotten
+            seen[index][step:] = [logits_V.cpu()]  # drops later steps of a failed attempt
 
     encoded = predictor.encode(visual, prompts)
     replies = predictor.answer(encoded, prompts, observe=keep, max_new_tokens=max_new_tokens)
-    del encoded  # its memory is wanted for whole prompts
+    del encoded  # whole prompts need its memory
     block_ND = model.encode(visual)
     for index, (text, shared) in enumerate(zip(prompts, replies, strict=True)):
         alone, logits = _alone(model, processor, block_ND, text, max_new_tokens=max_new_tokens)
@@ -130,7 +137,7 @@ def _alone(
     """The reply to a whole prompt, and the logits [V] of its steps."""
     ids = processor.tokens([text])["input_ids"].to(block_ND.device)
     merged = model.merge(ids, [block_ND])
-    found = model.generate(
+    output = model.generate(
         inputs_embeds=merged.embeds_BLD,
         return_dict_in_generate=True,
         output_logits=True,
@@ -138,11 +145,11 @@ def _alone(
     )
     reply = reply_of(
         processor,
-        found.sequences[0].tolist(),
+        output.sequences[0].tolist(),
         ends=end_ids(model),
         prompt_tokens=merged.embeds_BLD.shape[1],
     )
-    return reply, [logits_BV[0].float().cpu() for logits_BV in found.logits]
+    return reply, [logits_BV[0].float().cpu() for logits_BV in output.logits]
 
 
 def _compared(
@@ -150,7 +157,8 @@ def _compared(
 ) -> Both:
     pairs = enumerate(zip_longest(shared.ids, alone.ids))
     parted = next((step for step, (a, b) in pairs if a != b), None)
-    together = len(ours) if parted is None else parted + 1  # logits part one step after the ids
+    # The step at which the ids part is still computed from the same ids, so it is compared too.
+    together = len(ours) if parted is None else parted + 1
     gaps = [
         float((our_V - their_V)[:known].abs().max())
         for our_V, their_V in zip(ours[:together], theirs[:together], strict=False)

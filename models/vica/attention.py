@@ -1,4 +1,4 @@
-"""Attention to a shared prefix and to own tokens, and the fused kernel that computes it."""
+"""Attention over a shared prefix and over a continuation's tokens, with fused kernels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vica.config import ViCAConfig
 from vica.errors import BudgetError, counted
 
 SCORES_AT_ONCE = 2**26
-"""Scores that are there at a time, about, where no fused kernel is used: 256 MiB in float32."""
+"""Scores held at a time, about, if no fused kernel is used: 256 MiB in float32."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attended:
-    """Values [..., E] attended over a part of the keys, and that part's log-sum-exp [...]."""
+    """Attention output [..., E] over a part of the keys, and that part's log-sum-exp [...]."""
 
     values: Tensor
     lse: Tensor
@@ -33,13 +33,16 @@ class Attended:
 
 
 def attend_prefix(query_THE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
-    """Every query over the whole prefix: values [T, H, E] and float32 or float64 lse [T, H]."""
+    """Attend with every query over the whole prefix.
+
+    Returns values [T, H, E] and lse [T, H] in float32 or float64.
+    """
     tokens, heads, width = query_THE.shape
     shared = heads // len(keys_JPE)
     rows_JRE = query_THE.unflatten(1, (-1, shared)).transpose(0, 1).flatten(1, 2)
-    found = _attend(rows_JRE, keys_JPE, values_JPE)
-    values_JTGE = found.values.unflatten(1, (tokens, shared))
-    lse_JTG = found.lse.unflatten(1, (tokens, shared))
+    attended = _attend(rows_JRE, keys_JPE, values_JPE)
+    values_JTGE = attended.values.unflatten(1, (tokens, shared))
+    lse_JTG = attended.lse.unflatten(1, (tokens, shared))
     return Attended(
         values=values_JTGE.transpose(0, 1).reshape(tokens, heads, width),
         lse=lse_JTG.transpose(0, 1).reshape(tokens, heads),
@@ -49,10 +52,10 @@ def attend_prefix(query_THE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> At
 def attend_own(
     query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
 ) -> Attended:
-    """Each continuation over its own tokens: values [K, S, H, E] and lse [K, S, H].
+    """Attend with each continuation over its own tokens: values [K, S, H, E] and lse [K, S, H].
 
-    They are few, so the scores are written out, in float32 or wider; keys and values may be so
-    wide already, whatever the queries are. A query has to see at least one key.
+    Continuations are short, so all scores are materialised, in float32 or wider. Keys and values
+    may already be wider than the queries. Every query must see at least one key.
     """
     rows, _, heads, _ = query_KSHE.shape
     at_once = max(1, SCORES_AT_ONCE // (rows * heads * keys_KJME.shape[2]))
@@ -66,24 +69,25 @@ def attend_own(
 
 
 def combine(first: Attended, second: Attended) -> Tensor:
-    """The values attended over both parts, in the dtype of the first's."""
+    """The attention output over both parts together, in the dtype of the first's."""
+    # The softmax over both parts weights each by its share of the summed exponentials.
     share = torch.sigmoid(first.lse - second.lse)[..., None]
     mixed = share * _wide(first.values) + (1 - share) * _wide(second.values)
     return mixed.to(first.values.dtype)
 
 
 def _attend(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
-    """The kernels below scaled_dot_product_attention, as that does not give the log-sum-exp."""
+    """Call scaled_dot_product_attention's kernels, since it does not return the log-sum-exp."""
     batch = (query_JRE[None], keys_JPE[None], values_JPE[None])
     kernel = _kernel(*batch)
     if kernel is None:
         return attend_in_parts(query_JRE, keys_JPE, values_JPE)
     values, lse, *_ = kernel(*batch)
-    return Attended(values=values[0], lse=lse[0, :, : query_JRE.shape[1]])  # some kernels pad it
+    return Attended(values=values[0], lse=lse[0, :, : query_JRE.shape[1]])  # some kernels pad lse
 
 
 def _kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[..., Any] | None:
-    """The fused kernel that takes these [1, J, ., E] here, chosen as torch itself would."""
+    """The fused kernel for these tensors [1, J, ., E] on their device, chosen as torch would."""
     aten, cuda = torch.ops.aten, torch.backends.cuda
     if query.device.type == "cpu":
         return aten._scaled_dot_product_flash_attention_for_cpu
@@ -99,7 +103,7 @@ def _kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[..., Any] |
 
 
 def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
-    """The same without a fused kernel, for devices that have none: some queries at a time."""
+    """Attend without a fused kernel, for devices that have none, some queries at a time."""
     at_once = max(1, SCORES_AT_ONCE // keys_JPE[..., 0].numel())
     keys_JPE, values_JPE, dtype = _wide(keys_JPE), _wide(values_JPE), values_JPE.dtype
     parts = []
@@ -113,9 +117,10 @@ def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> 
 def _attend_own(
     query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
 ) -> Attended:
-    """In float32 throughout: a score rounded to half precision would be off by more than SDPA's."""
+    """Computed in float32: scores rounded to half precision would be less exact than SDPA's."""
     slots, groups = query_KSHE.shape[1], keys_KJME.shape[1]
-    # Queries of one key head lie along the sequence, lest matmul copy the keys for each of them.
+    # Queries that share a key head are laid out along the sequence; otherwise matmul would copy
+    # the keys for each query head.
     rows = _wide(query_KSHE).unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
     scores = (rows @ _wide(keys_KJME).mT * rows.shape[-1] ** -0.5).unflatten(2, (-1, slots))
     scores = scores.masked_fill_(~visible_KSM[:, None, None], -torch.inf)
@@ -129,7 +134,7 @@ def _attend_own(
 
 
 def _joined(parts: Sequence[Attended]) -> Attended:
-    """Parts of the queries, one after another along the second dimension."""
+    """Concatenate parts of the queries along the second dimension."""
     if len(parts) == 1:
         return parts[0]
     return Attended(
@@ -139,7 +144,7 @@ def _joined(parts: Sequence[Attended]) -> Attended:
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
-    """float32, or what is wider."""
+    """float32, or `dtype` if that is wider."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -150,7 +155,7 @@ def _wide(numbers: Tensor) -> Tensor:
 SDPA, EAGER = "sdpa", "eager"
 HALF = (torch.bfloat16, torch.float16)
 MOST_SCORES = 2**32
-"""Scores of a layer that `eager` may write out: 16 GiB in float32, held twice."""
+"""How many scores of a layer `eager` may materialise: 16 GiB in float32, held twice."""
 
 
 def sdpa(
@@ -161,12 +166,15 @@ def sdpa(
     attention_mask: Tensor | None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """What `transformers` calls in a layer: values [B, L, H, E]. Other models' are left alone."""
+    """The attention function that transformers calls in a layer; returns values [B, L, H, E].
+
+    Layers of other models are computed as by transformers' own function.
+    """
     shared = query_BHLE.shape[1] // key_BJLE.shape[1]
     ours = isinstance(getattr(module, "config", None), ViCAConfig)
     if ours and shared > 1 and _dtype(query_BHLE) not in HALF:
         key_BJLE, value_BJLE = (x.repeat_interleave(shared, 1) for x in (key_BJLE, value_BJLE))
-        # Without the number of groups, which asks for a kernel that knows of them.
+        # Hides the module's number of groups, which would select a kernel with grouped queries.
         module = cast(nn.Module, SimpleNamespace(is_causal=getattr(module, "is_causal", True)))
     values, _ = sdpa_attention_forward(
         module, query_BHLE, key_BJLE, value_BJLE, attention_mask, **options
@@ -175,21 +183,21 @@ def sdpa(
 
 
 def check_scores(config: ViCAConfig, samples: int, length: int) -> None:
-    """Raise BudgetError where `eager` would write out more scores than there is memory for."""
+    """Raise BudgetError if `eager` would materialise more scores than fit in memory."""
     scores = samples * config.num_attention_heads * length**2
     if config._attn_implementation == EAGER and scores > MOST_SCORES:
         raise BudgetError(
-            f"eager attention writes out the scores of all pairs of {counted(length, 'token')}, "
-            f"{4 * scores / 2**30:.0f} GiB a layer: load the model with attention='{SDPA}', or use "
-            "fewer frames"
+            f"eager attention stores the scores of all pairs of {counted(length, 'token')}, "
+            f"{4 * scores / 2**30:.0f} GiB per layer: load the model with attention='{SDPA}', or "
+            "use fewer frames"
         )
 
 
 def _dtype(tensor: Tensor) -> torch.dtype:
-    """What it is computed in."""
+    """The dtype in which attention on the tensor is computed."""
     kind = tensor.device.type
     if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
-        return tensor.dtype  # on the meta device, too
+        return tensor.dtype  # the meta device has no autocast
     return torch.get_autocast_dtype(kind)
 
 

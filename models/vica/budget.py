@@ -1,9 +1,9 @@
-"""How many tokens a video costs, by encoder: the token ratio, as a setting and as a number.
+"""How many tokens a video costs in each encoder: the token ratio.
 
 ViCA2 balances two encoders by the triplet (hiera frames, hiera stage, hiera pooling stride),
-beside the frames and the pooling stride of SigLIP. With (32, 4, 2) and 64 frames a video is
+in addition to SigLIP's frames and pooling stride. With (32, 4, 2) and 64 frames a video is
 13,440 semantic and 8,704 spatial tokens, a ratio of 1.54. The model, the processor and the
-budget all read the same rules here; no torch is needed to count.
+budget share these rules; counting needs no torch.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ POOL_MODES = (BILINEAR, AVERAGE, MAX)
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """One encoder's map of a frame, `side` x `side`, pooled by `stride` in the way `mode`.
+    """One encoder's map of a frame, `side` x `side`, pooled by `stride` with `mode`.
 
-    Bilinear pooling rounds the pooled side up, `average` and `max` round it down.
-    Raises BudgetError for a pooling that leaves nothing or that does not exist.
+    Bilinear pooling rounds the pooled side up; `average` and `max` round it down.
+
+    Raises:
+        BudgetError: The mode does not exist, or pooling leaves no tokens.
     """
 
     side: int
@@ -30,7 +32,9 @@ class Branch:
 
     def __post_init__(self) -> None:
         if self.mode not in POOL_MODES:
-            raise BudgetError(f"no pooling {self.mode!r}: choose one of {', '.join(POOL_MODES)}")
+            raise BudgetError(
+                f"unknown pooling {self.mode!r}: choose one of {', '.join(POOL_MODES)}"
+            )
         if self.stride < 1 or self.pooled < 1:
             raise BudgetError(
                 f"a pooling stride of {self.stride} leaves nothing of a map of "
@@ -43,15 +47,15 @@ class Branch:
         return -(-self.side // self.stride) if self.mode == BILINEAR else self.side // self.stride
 
     def tokens(self, frames: int) -> int:
-        """A row of the pooled map is followed by one newline token."""
+        """The tokens of this many frames, with one newline token after each row of the map."""
         return frames * self.pooled * (self.pooled + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A model's whole arrangement of visual tokens; `spatial` is None for ViCA.
+    """A model's arrangement of visual tokens; `spatial` is None for ViCA.
 
-    `spatial_share` = (n, of): the second encoder sees n of every `of` frames.
+    `spatial_share` = (n, of): the spatial encoder sees n of every `of` frames.
     """
 
     semantic: Branch
@@ -68,17 +72,17 @@ class Layout:
             )
 
     def spatial_indices(self, frames: int) -> list[int]:
-        """Which of `frames` frames the spatial encoder sees; every second one as published."""
+        """The indices of the frames that the spatial encoder sees; every second as published."""
         if self.spatial is None:
             return []
         count, of = self.spatial_share
         return [i * of // count for i in range(-(-frames * count // of))]
 
     def video(self, frames: int) -> Budget:
-        """The tokens of a video shown as `frames` frames; raises BudgetError below one frame."""
+        """The token budget of a video of `frames` frames; raises BudgetError below one frame."""
         if frames < 1:
             raise BudgetError(
-                f"a video of {counted(frames, 'frame')} has nothing to show: ask for 1 or more"
+                f"a video of {counted(frames, 'frame')} has no tokens: ask for 1 frame or more"
             )
         count, of = self.spatial_share
         spatial_frames = -(-frames * count // of) if self.spatial else 0
@@ -94,7 +98,7 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """The visual tokens of one video, and the context they have to fit in beside the text."""
+    """The visual tokens of one video, and the context that they share with the text."""
 
     frames: int
     semantic: int
@@ -109,11 +113,11 @@ class Budget:
 
     @property
     def ratio(self) -> float | None:
-        """Semantic tokens for each spatial one; None where there is no spatial encoder."""
+        """Semantic tokens per spatial token; None without a spatial encoder."""
         return self.semantic / self.spatial if self.spatial else None
 
     def check(self, text: int = 0) -> None:
-        """Raise BudgetError when the video and `text` more tokens overflow the context."""
+        """Raise BudgetError if the video and `text` more tokens overflow the context."""
         over = self.total + text - self.context
         if over > 0:
             parts = f"{self.semantic:,} semantic + {self.spatial:,} spatial" + (

@@ -15,7 +15,7 @@ _END = "<|im_end|>"
 
 @dataclass(frozen=True, kw_only=True)
 class ThinkingReply:
-    """A reply cut into its parts; None for a part that is not there."""
+    """A reply split into its parts; a missing part is None."""
 
     thoughts: str | None = None
     response: str | None = None
@@ -23,10 +23,10 @@ class ThinkingReply:
 
 
 def split_reply(reply: str) -> ThinkingReply | None:
-    """The parts of a Thinking reply, stripped; None for a reply of any other kind.
+    """Split a Thinking reply into its parts, stripped; None for any other reply.
 
-    Parts are found in their order, each once: a later line that only says `final` within the
-    final part is text. A bare name counts only if the reply begins with one.
+    Each part starts once, in order: a line `final` inside the final part is text. Names without
+    `<|im_start|>` count only if the reply begins with one.
     """
     text = reply.split(_END, maxsplit=1)[0].strip()
     pattern = _MARKED if _MARKED.search(text) else _BARE
@@ -50,23 +50,23 @@ def split_reply(reply: str) -> ThinkingReply | None:
 PLACEHOLDER = "<image>"
 PLACEHOLDER_ID = -200
 IGNORED = -100
-"""The label of a position without loss."""
+"""The label of a position that carries no loss."""
 
 SYSTEM = "You are a helpful assistant."
 START, END = "<|im_start|>", "<|im_end|>"
 USER, ASSISTANT = "user", "assistant"
 Turn = tuple[str, str]
-"""Who speaks (`user` or `assistant`), and what."""
+"""The role (`user` or `assistant`) and the text."""
 
 
 def conversation(turns: Sequence[Turn], *, reply: bool = False) -> str:
-    """The text of a conversation under the published system line; `reply` opens an answer."""
+    """The text of a conversation with the published system line; `reply` opens an answer."""
     text = "".join(_turn(role, value) for role, value in [("system", SYSTEM), *turns])
     return f"{text}{START}{ASSISTANT}\n" if reply else text
 
 
 def prompt(question: str) -> str:
-    """The whole prompt for one question of a user, open for the model's answer."""
+    """The whole prompt for one user question, open for the model's answer."""
     return conversation([(USER, question)], reply=True)
 
 
@@ -90,7 +90,7 @@ def vsi_bench_question(
 
 
 def video_question(text: str, *, time_instruction: str = "") -> str:
-    """Any text about a video, in the shape in which the models were trained on videos."""
+    """Any text about a video, in the format in which the models were trained on videos."""
     return (
         f"{PLACEHOLDER}\n{time_instruction}\n\n{text}"
         if time_instruction
@@ -99,9 +99,9 @@ def video_question(text: str, *, time_instruction: str = "") -> str:
 
 
 def time_instruction(duration: float, seconds: Sequence[float]) -> str:
-    """What training told the models of a video's time: its length and when each frame is.
+    """The sentences with which training prompts state a video's length and frame times.
 
-    There is no space before "Please", as published.
+    As published, no space precedes "Please".
     """
     times = ",".join(f"{second:.2f}s" for second in seconds)
     return (
@@ -112,7 +112,7 @@ def time_instruction(duration: float, seconds: Sequence[float]) -> str:
 
 
 def token_ids(text: str, tokenizer: Any) -> list[int]:
-    """The ids of a text in which each `<image>` has become -200; a BOS id is kept once."""
+    """The ids of a text, with -200 for each `<image>` and at most one BOS id."""
     pieces = [list(tokenizer(piece).input_ids) for piece in text.split(PLACEHOLDER)]
     bos = tokenizer.bos_token_id
     opened = bos is not None and pieces[0][:1] == [bos]
@@ -123,10 +123,10 @@ def token_ids(text: str, tokenizer: Any) -> list[int]:
 
 
 def labelled(turns: Sequence[Turn], tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The ids and the labels of a conversation to train on, as the published models were.
+    """The ids and labels of a training conversation, as for the published models.
 
-    An assistant's turns carry loss on all their tokens. So does, in every turn, each token that
-    starts or ends a turn, and each lone newline.
+    All tokens of assistant turns carry loss; in every turn, so do the tokens that start or end a
+    turn, and each lone newline.
     """
     always = {*tokenizer.convert_tokens_to_ids([START, END]), *tokenizer("\n").input_ids}
     ids: list[int] = []

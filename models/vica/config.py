@@ -14,7 +14,7 @@ from vica.errors import BudgetError
 from vica.images import stated_sizes
 
 SIGLIP_HEAD_WIDTH = 72
-"""Of SigLIP so400m; a checkpoint's tensors do not tell how they are cut into heads."""
+"""SigLIP so400m's; the number of heads cannot be read from a checkpoint's tensors."""
 
 
 def siglip_so400m() -> SiglipVisionConfig:
@@ -82,10 +82,16 @@ def hiera(
     grid: int = 14,
     image_size: int = 1024,
 ) -> Sam2HieraDetConfig:
-    """A Hiera that doubles its width and heads, and halves its map, at each of its four stages.
+    """A Hiera whose width and heads double, and whose map halves, at each of its four stages.
 
-    `blocks` and `window` are per stage, `globals_` the blocks that attend globally, `grid` the
-    side of the position embedding's background map.
+    Args:
+        width: Width of the first stage.
+        heads: Attention heads of the first stage.
+        blocks: Number of blocks per stage.
+        globals_: Indices of the blocks with global attention.
+        window: Attention window per stage.
+        grid: Side of the position embedding's background map.
+        image_size: Side of the input image in pixels.
     """
     return Sam2HieraDetConfig(
         hidden_size=width,
@@ -109,19 +115,21 @@ PUBLISHED_HIERA = {
 
 
 GRID = 6
-"""Image grids are up to 6 x 6 tiles; `anyres_max_9` shrinks the features to the area of 9."""
+"""Image grids have up to 6 x 6 tiles; `anyres_max_9` shrinks the features to the area of 9."""
 
 
 class ViCAConfig(Qwen2Config):
     """ViCA: SigLIP, a projector and Qwen2 (`llava_qwen`).
 
-    `mm_spatial_pool_stride` and `mm_spatial_pool_mode` pool SigLIP's map of each video frame.
-    `image_grid_pinpoints` are the sizes, [width, height], that an image may be tiled to, or the
-    original's text for them (`pinpoints`).
-    `tokenizer_length` is how many ids the tokenizer knows: rows above it are never answered.
-    `video_frames` is how many frames of a video the model is shown. `thinking` says whether the
-    model was trained to answer in three parts (`vica.chat`); None where its checkpoint does
-    not say, as the published ones do not: their replies show it.
+    Attributes:
+        mm_spatial_pool_stride: Pooling stride of SigLIP's map of each video frame.
+        mm_spatial_pool_mode: Pooling mode of that map.
+        image_grid_pinpoints: The sizes, [width, height], to which an image may be tiled, or the
+            original code's text for them (`pinpoints`).
+        tokenizer_length: How many ids the tokenizer knows; larger ids are never generated.
+        video_frames: How many frames of a video the model sees.
+        thinking: Whether the model was trained to answer in three parts (`vica.chat`). None if
+            the checkpoint does not state it, as the published ones do not: their replies show it.
     """
 
     model_type = "llava_qwen"
@@ -142,7 +150,7 @@ class ViCAConfig(Qwen2Config):
     thinking: bool | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Fill in what the published file leaves out."""
+        """Fill in the values that the published file leaves out."""
         if self.vision_config is None:
             self.vision_config = siglip_so400m()
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
@@ -152,7 +160,7 @@ class ViCAConfig(Qwen2Config):
 
     @property
     def siglip(self) -> SiglipVisionConfig:
-        """`vision_config`, by its type."""
+        """`vision_config`, typed."""
         return cast(SiglipVisionConfig, self.vision_config)
 
     @property
@@ -162,12 +170,12 @@ class ViCAConfig(Qwen2Config):
 
     @property
     def siglip_side(self) -> int:
-        """Patches along a side of SigLIP's square map: pixels beyond a whole patch are left out."""
+        """Patches along a side of SigLIP's square map, without a partial last patch."""
         return self.siglip_size // square(self.siglip.patch_size)
 
     @property
     def pinpoints(self) -> list[list[int]]:
-        """`image_grid_pinpoints` in pixels; raises BudgetError for anything else."""
+        """`image_grid_pinpoints` in pixels; raises BudgetError if they are malformed."""
         return stated_sizes(self.image_grid_pinpoints, self.siglip_size)
 
     @property
@@ -175,12 +183,14 @@ class ViCAConfig(Qwen2Config):
         """The 9 of `anyres_max_9`."""
         kind, _, count = self.image_aspect_ratio.rpartition("_")
         if kind != "anyres_max" or not count.isdigit():
-            raise BudgetError(f"image_aspect_ratio {self.image_aspect_ratio!r} is no anyres_max_N")
+            raise BudgetError(
+                f"image_aspect_ratio {self.image_aspect_ratio!r} must be anyres_max_N"
+            )
         return int(count)
 
     @property
     def layout(self) -> Layout:
-        """How the tokens of a video are arranged; raises BudgetError for what cannot be built."""
+        """The arrangement of a video's tokens; raises BudgetError if it cannot be built."""
         return Layout(
             semantic=Branch(
                 side=self.siglip_side,
@@ -196,10 +206,10 @@ class ViCAConfig(Qwen2Config):
 class ViCA2Config(ViCAConfig):
     """ViCA2: ViCA and a second, spatial encoder, SAM 2.1's Hiera (`vica_qwen`).
 
-    The triplet of the token ratio: `hiera_frames` of every `video_frames` frames are shown to
-    Hiera, whose map after `hiera_stage` (1 to 4) is pooled by `hiera_pool_stride`. Each stage
-    has its own width, so a model is trained for one stage. `hiera_pool_mode` is that of SigLIP's
-    map if None, as in the original code.
+    The token ratio's triplet: Hiera sees `hiera_frames` of every `video_frames` frames, and its
+    map after `hiera_stage` (1 to 4) is pooled by `hiera_pool_stride`. The stages differ in width,
+    so a model is trained for one stage. If `hiera_pool_mode` is None, it is that of SigLIP's map,
+    as in the original code.
     """
 
     model_type = "vica_qwen"
@@ -216,7 +226,7 @@ class ViCA2Config(ViCAConfig):
     hiera_pool_mode: str | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Fill in what the published file leaves out."""
+        """Fill in the values that the published file leaves out."""
         if self.hiera_config is None:
             self.hiera_config = hiera_base_plus()
         if self.hiera_pool_mode is None:
@@ -225,7 +235,7 @@ class ViCA2Config(ViCAConfig):
 
     @property
     def hiera(self) -> Sam2HieraDetConfig:
-        """`hiera_config`, by its type."""
+        """`hiera_config`, typed."""
         return cast(Sam2HieraDetConfig, self.hiera_config)
 
     @property
@@ -240,7 +250,7 @@ class ViCA2Config(ViCAConfig):
 
     @property
     def _stage_widths(self) -> list[int]:
-        """The width of each stage; raises BudgetError unless the chosen one is among them."""
+        """The width of each stage; raises BudgetError if the chosen stage does not exist."""
         widths = list(self.hiera.embed_dim_per_stage or [])
         if not 1 <= self.hiera_stage <= len(widths):
             raise BudgetError(f"Hiera has no stage {self.hiera_stage}: choose 1 to {len(widths)}")
@@ -256,13 +266,13 @@ class ViCA2Config(ViCAConfig):
 
     @property
     def spatial(self) -> Branch:
-        """How Hiera's map of a video frame is pooled; an image's is not."""
+        """The pooling of Hiera's map of a video frame; an image's map is not pooled."""
         mode = self.hiera_pool_mode or self.mm_spatial_pool_mode
         return Branch(side=self.hiera_side, stride=self.hiera_pool_stride, mode=mode)
 
     @property
     def layout(self) -> Layout:
-        """How the tokens of a video are arranged; raises BudgetError for what cannot be built."""
+        """The arrangement of a video's tokens; raises BudgetError if it cannot be built."""
         return Layout(
             semantic=super().layout.semantic,
             spatial=self.spatial,
@@ -272,10 +282,10 @@ class ViCA2Config(ViCAConfig):
 
 
 def square(size: int | Sequence[int] | None) -> int:
-    """The side of a size that transformers spells as one number or as two equal ones."""
+    """The side of a square size, which transformers writes as one number or two equal ones."""
     sides = {size} if isinstance(size, int) or size is None else set(size)
     if len(sides) != 1 or None in sides:
-        raise BudgetError(f"a size of {size}: the encoders see squares, give one side")
+        raise BudgetError(f"a size of {size}: the encoders need squares, so give one side")
     return int(cast(int, sides.pop()))
 
 
@@ -297,12 +307,12 @@ def vica2_7b(**changes: Any) -> ViCA2Config:
 
 
 def vica_tiny(**changes: Any) -> ViCAConfig:
-    """A ViCA of about a hundred thousand parameters, for tests and for toy scenes on a CPU."""
+    """A ViCA of about a hundred thousand parameters, for tests and toy scenes on a CPU."""
     return ViCAConfig(**(_tiny() | changes))
 
 
 def vica2_tiny(**changes: Any) -> ViCA2Config:
-    """A ViCA2 of about two hundred thousand parameters: all parts of the large one, in small."""
+    """A ViCA2 of about two hundred thousand parameters, with all parts of the large one."""
     spatial = hiera(
         width=8,
         heads=1,
@@ -318,8 +328,8 @@ def vica2_tiny(**changes: Any) -> ViCA2Config:
 def vica2_rooms(**changes: Any) -> ViCA2Config:
     """A ViCA2 of 1.8 million parameters that learns toy scenes on a CPU.
 
-    It sees 12 frames: 48 pixels and 3 x 3 tokens each by SigLIP, every second one with 64 pixels
-    and 2 x 2 tokens by Hiera.
+    SigLIP sees 12 frames of 48 pixels and makes 3 x 3 tokens of each; Hiera sees every second
+    frame at 64 pixels and makes 2 x 2 tokens.
     """
     spatial = hiera(
         width=16,
@@ -351,11 +361,11 @@ def vica2_rooms(**changes: Any) -> ViCA2Config:
 
 
 SIZES = {"7b": (vica_7b, vica2_7b), "tiny": (vica_tiny, vica2_tiny)}
-"""By name: the functions for ViCA and for ViCA2."""
+"""The functions for ViCA and for ViCA2, by size."""
 
 
 def _qwen2_7b() -> dict[str, Any]:
-    """Qwen2-7B; its tokenizer knows 151,646 ids, the published embeddings have 152,064 rows."""
+    """Qwen2-7B. Its tokenizer knows 151,646 ids; the published embeddings have 152,064 rows."""
     return {
         "hidden_size": 3584,
         "intermediate_size": 18944,

@@ -1,4 +1,4 @@
-"""Video files opened, and what they say of their frames before one is decoded."""
+"""Opening video files, and reading what they state about their frames without decoding."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ LISTS = frozenset(
     {"hls", "applehttp", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp", "rtp", "sap"}
     | {"lavfi", "avisynth", "vapoursynth"}
 )
-"""Formats of FFmpeg that name other files or hosts, wherever they are, which it would open."""
+"""FFmpeg formats that can name arbitrary other files or hosts, which FFmpeg would open."""
 
 
 class VideoError(Exception):
-    """A video that cannot be read; the message says which file, and what is wrong with it."""
+    """A video that cannot be read; the message names the file and the reason."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its main video stream, and turn FFmpeg's complaints into VideoError."""
+    """Open a file and its main video stream, and turn FFmpeg's errors into VideoError."""
     try:
         options = {"format_whitelist": _formats()}
         container = av.open(url_of(path), options=options, metadata_errors="replace")
     except av.ArgumentError as error:
-        raise _error(path, "is no video, or lists others, which are not read", error) from error
+        raise _error(
+            path, "is not a video, or is a list of others, which are not read", error
+        ) from error
     except av.FFmpegError as error:
         if what := pointer(path):
             raise VideoError(f"{path}: {what}") from error
@@ -51,7 +53,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
                 raise VideoError(f"{path}: has no video stream")
             if stream.codec_context is None:
-                raise VideoError(f"{path}: is in a codec that is unknown here")
+                raise VideoError(f"{path}: has a codec that this FFmpeg cannot decode")
             yield container, stream
     except av.FFmpegError as error:
         raise _error(path, "is damaged", error) from error
@@ -59,41 +61,45 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 @cache
 def _formats() -> str:
-    """The formats that hold a video themselves, as FFmpeg takes them."""
+    """The formats that contain video data themselves, as an FFmpeg option."""
     known = {name for names in av.formats_available for name in names.split(",")}
     return ",".join(sorted(known - LISTS))
 
 
 def _error(path: Path, blame: str, error: av.FFmpegError) -> VideoError:
-    """What is wrong with the file, unless the machine lacks something."""
+    """The error for a bad file, or for a machine that is short of resources."""
     if error.errno in {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}:
-        blame = "cannot be decoded now, for want of threads, memory or open files (ulimit -a)"
+        blame = "cannot be decoded now: too few threads, memory or open files (see ulimit -a)"
     return VideoError(f"{path}: {blame}: {reason(error)}")
 
 
 def url_of(path: Path) -> str:
-    """What FFmpeg takes for a file whatever is in its name: it takes `run:1/q.mp4` for a URL."""
+    """A path that FFmpeg never takes for a URL, as it would `run:1/q.mp4`."""
     return str(path.absolute())
 
 
 def numbered(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[int, Packet[VideoStream]]]:
-    """The stream's packets in the order of the file, which is that of decoding, from 0.
+    """The stream's packets in file order, which is decoding order, numbered from 0.
 
-    Empty ones are left out: to a decoder they would mean the end.
+    Empty packets are skipped: a decoder would take them for the end.
     """
     yield from enumerate(packet for packet in container.demux(stream) if packet.size)
 
 
 def reason(error: Exception) -> str:
-    """What a decoder says is wrong, in one line, without times of day and source lines."""
+    """A decoder's error message in one line, without times of day and source lines."""
     text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
     return re.sub(r"\[[\d:]+\] \S+:\d+: ", "", text.splitlines()[0])
 
 
 def file_size(path: Path) -> int:
-    """Its size in bytes, 0 for what is not a plain file. Raises VideoError if it is not there."""
+    """The file's size in bytes, 0 if it is not a regular file.
+
+    Raises:
+        VideoError: The file does not exist, is a folder, or is empty.
+    """
     try:
         facts = path.stat()
     except OSError as error:
@@ -106,37 +112,41 @@ def file_size(path: Path) -> int:
 
 
 MISSING_SECONDS = 1.0
-"""How much of its stated length a file without an index of its frames may lack."""
+"""By how much a file without a frame index may fall short of its stated length."""
 
 BEGINNINGS = {"h264": range(5, 6), "hevc": range(16, 22)}
-"""Kinds of pictures (NAL units) that nothing later needs to look back beyond: IDR; IRAP.
+"""Picture types (NAL units) at which decoding can begin: IDR for H.264, IRAP for HEVC.
 
-An H.264 file may mark other pictures as keyframes, from which decoding is right some frames later,
-or in part: those are none. Of HEVC what is shown before such a picture may need earlier ones.
+H.264 files may mark other pictures as keyframes, from which decoding is correct only some frames
+later or in part; these do not count. In HEVC, frames displayed before such a picture may still
+need earlier ones.
 """
 CODED = {"h264": range(1, 6), "hevc": range(32)}
-"""The NAL units that are pictures, or parts of them."""
+"""The NAL units that are pictures or parts of pictures."""
 HONEST = frozenset({"vp8", "vp9", "libdav1d", "av1", "mjpeg", "prores", "dnxhd"})
-"""Decoders that give an error, not a picture, when what a frame refers to is missing.
+"""Decoders that raise an error, instead of guessing a picture, if a reference frame is missing.
 
-They also show packets in the order of the file.
+Their packets are displayed in file order.
 """
 TIMED = frozenset(
     {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "mpeg", "flv", "asf", "gif"}
 )
-"""Containers that store when a packet is shown; of others FFmpeg makes it up, wrongly at times."""
+"""Containers that store display times; for others FFmpeg guesses them, sometimes wrongly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the file itself says.
+    """What a video file states about itself. Packets are numbered in file order.
 
-    `fps` is how many frames it shows a second on average. Packets are numbered in the order of the
-    file. `first` is the first from which decoding can begin; `times` has the pts of each, None
-    where it has none. `order` lists the packets that are shown, in the order of showing, or is None
-    where only decoding can tell. `starts` are packets at which decoding may begin to give exactly
-    what is shown from there on, and `spare` those that no other needs. `doubt` says why nobody can
-    know whether the file is whole.
+    Attributes:
+        fps: Average frames per second.
+        first: The first packet at which decoding can begin.
+        times: The pts of each packet, or None.
+        shown: The packets that are displayed.
+        order: The displayed packets in display order, or None if only decoding can tell.
+        starts: Packets at which decoding may begin and yield exactly the frames displayed after.
+        spare: Packets that no other packet needs.
+        doubt: Why the file cannot be known to be whole, or None.
     """
 
     fps: float
@@ -151,7 +161,7 @@ class Facts:
 
 @dataclass
 class _Read:
-    """What reading through the packets has found so far."""
+    """What has been read from the packets so far."""
 
     times: list[int | None] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
@@ -164,7 +174,8 @@ class _Read:
 def inspect(path: Path) -> Facts:
     """Read a video's packets, without decoding them, and check that the file is whole.
 
-    Raises VideoError for a file that is missing, empty, no video, without frames or cut short.
+    Raises:
+        VideoError: The file is missing, empty, cut short, not a video, or has no frames.
     """
     size = file_size(path)
     with opened(path) as (container, stream):
@@ -172,7 +183,8 @@ def inspect(path: Path) -> Facts:
         indexed = max((entry.pos + entry.size for entry in index), default=0)
         if size and indexed > size:
             raise VideoError(
-                f"{path}: is cut short: its frames reach to byte {indexed}, the file ends at {size}"
+                f"{path}: is cut short: its frames reach byte {indexed}, but the file ends at "
+                f"{size}"
             )
         entries = len(index)
         read = _read_through(path, container, stream)
@@ -183,8 +195,8 @@ def inspect(path: Path) -> Facts:
     if not read.shown:
         raise VideoError(f"{path}: has no frames")
     if fps <= 0:
-        raise VideoError(f"{path}: does not say how many frames it has a second")
-    if codec in HONEST:  # they are shown in the order of the file, whatever the container says
+        raise VideoError(f"{path}: does not state its frame rate")
+    if codec in HONEST:  # displayed in file order, whatever times the container states
         read.times = list(range(len(read.times)))
     elif name not in TIMED:
         read.times = [None] * len(read.times)
@@ -201,18 +213,18 @@ def inspect(path: Path) -> Facts:
 
 
 def _refuse_early_end(path: Path, container: InputContainer, end: float) -> None:
-    """VideoError for a file that ends, in seconds, well before its header says."""
-    if container.format.name != "matroska,webm":  # which states when it ends, not how long it is
+    """Raise VideoError if the file ends, in seconds, well before its header states."""
+    if container.format.name != "matroska,webm":  # which states its end time, not its duration
         end -= (container.start_time or 0) / av.time_base
     stated = (container.duration or 0) / av.time_base
     if end < stated - MISSING_SECONDS:
         raise VideoError(
-            f"{path}: is cut short: it ends after {end:.1f} s, its header says {stated:.1f}"
+            f"{path}: is cut short: it ends after {end:.1f} s, but its header states {stated:.1f} s"
         )
 
 
 def _read_through(path: Path, container: InputContainer, stream: VideoStream) -> _Read:
-    """All packets of the stream, and when the last of any stream ends, in seconds."""
+    """Read all packets of the stream, and the end time of the last of any stream, in seconds."""
     read = _Read()
     pictures = _Pictures(stream)
     for packet in container.demux():
@@ -222,11 +234,12 @@ def _read_through(path: Path, container: InputContainer, stream: VideoStream) ->
         if packet.stream is not stream or not packet.size:
             continue
         number = len(read.times)
-        if packet.is_corrupt and (read.keys or packet.is_keyframe):  # others are not decoded
-            raise VideoError(f"{path}: is cut short or damaged: frame {number} is not all there")
+        # Packets before the first keyframe are not decoded, so they may be corrupt.
+        if packet.is_corrupt and (read.keys or packet.is_keyframe):
+            raise VideoError(f"{path}: is cut short or damaged: frame {number} is incomplete")
         read.times.append(packet.pts)
         if not packet.is_discard:
-            read.shown.append(number)  # an edit list may hide frames: those are to be discarded
+            read.shown.append(number)  # discarded packets are frames that an edit list hides
         if packet.is_keyframe:
             read.keys.append(number)
             if pictures.begin(packet):
@@ -237,9 +250,10 @@ def _read_through(path: Path, container: InputContainer, stream: VideoStream) ->
 
 
 def _order(read: _Read) -> NDArray[np.int64] | None:
-    """The packets in the order of showing; None unless all of them say when, each another time.
+    """The displayed packets in display order.
 
-    Nor where something is to be shown from before the first packet that can be decoded.
+    None if a time is missing or repeated, or if packets are displayed before the first one that
+    can be decoded.
     """
     times = [read.times[number] for number in read.shown]
     known = [time for time in times if time is not None]
@@ -261,12 +275,13 @@ def _doubt(path: Path, container: str) -> str | None:
 
 
 class _Pictures:
-    """What the packets of H.264 and HEVC contain; of other codecs, whether their word is taken."""
+    """Reads which pictures H.264 and HEVC packets contain; trusts `HONEST` codecs' keyframes."""
 
     def __init__(self, stream: VideoStream) -> None:
         self._codec = stream.codec_context.name
         setup = bytes(stream.codec_context.extradata or b"")
-        # The byte that says of how many bytes the lengths are; without it there are start codes.
+        # This byte holds the size of the NAL units' length fields; without it, start codes
+        # separate the units.
         place = {"h264": 4, "hevc": 21}.get(self._codec, 0)
         has_lengths = place and len(setup) > place and not setup.startswith(b"\0\0")
         self._length_bytes = (setup[place] & 3) + 1 if has_lengths else 0
@@ -282,10 +297,10 @@ class _Pictures:
         return bool(kinds) and all(kind in wanted for kind in kinds)
 
     def are_spare(self, packet: Packet[Stream]) -> bool:
-        """Whether no other frame refers to this one, so that it need not be decoded.
+        """Whether no other frame refers to this one, so that it can be skipped.
 
-        In HEVC that cannot be told of one packet alone. Where there are start codes a packet may be
-        one field of a frame whose other is referred to.
+        An HEVC packet alone does not show that. With start codes, a packet may be one field of a
+        frame whose other field is referred to.
         """
         if self._codec != "h264" or not self._length_bytes:
             return False
@@ -293,7 +308,7 @@ class _Pictures:
         return bool(heads) and not any(head >> 5 & 3 for head in heads)
 
     def _heads(self, data: bytes) -> Iterator[int]:
-        """The first byte of each of its NAL units."""
+        """The first byte of each of the packet's NAL units."""
         position, size = 0, self._length_bytes
         while position + size < len(data):
             if size:

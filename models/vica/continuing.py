@@ -1,4 +1,4 @@
-"""Many continuations of one prefix, run through the model together and decoded greedily."""
+"""Running many continuations of one prefix through the model together, decoded greedily."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from vica.modeling import ViCA
 from vica.segments import positions, segment_ids
 
 ROOM = 64
-"""Places for new tokens that are taken at once at least."""
+"""The cache grows by at least this many tokens."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PrefixCache:
-    """The keys and values of a prefilled prefix: for each layer one tensor [J, P, E] each."""
+    """The keys and values of a prefilled prefix: one tensor [J, P, E] each per layer."""
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
 
     @property
     def length(self) -> int:
-        """P, in tokens."""
+        """P, the number of tokens."""
         return self.keys[0].shape[1]
 
     def first(self, length: int) -> PrefixCache:
-        """The cache of the first `length` tokens alone; nothing is copied."""
+        """The cache of the first `length` tokens, as a view."""
         return PrefixCache(
             keys=tuple(key[:, :length] for key in self.keys),
             values=tuple(value[:, :length] for value in self.values),
@@ -50,8 +50,11 @@ class PrefixCache:
 class _Places:
     """Where the tokens [T] of one pass belong.
 
-    `rows_T` are their continuations, `slots_T` where each is among its continuation's queries of
-    this pass, `own_T` its place in the cache. `visible_KSM` is what each query sees of its own.
+    Attributes:
+        rows_T: Their continuations.
+        slots_T: Their positions among their continuation's queries of this pass.
+        own_T: Their positions in the cache of their continuation.
+        visible_KSM: Which of its continuation's cached tokens each query sees.
     """
 
     rows_T: Tensor
@@ -63,26 +66,29 @@ class _Places:
     def of(
         cls, rows_T: Tensor, slots_T: Tensor, own_T: Tensor, sizes: tuple[int, int, int]
     ) -> _Places:
-        """`sizes` are K, S and M, known without asking the device."""
+        """Build the places; `sizes` are K, S and M, passed to avoid waiting for the device."""
         count, slots, places = sizes
-        own_KS = own_T.new_zeros(count, slots)  # a slot without a token sees the first place
+        own_KS = own_T.new_zeros(
+            count, slots
+        )  # an empty slot sees the first token: softmax needs one
         own_KS[rows_T, slots_T] = own_T
         visible_KSM = torch.arange(places, device=own_T.device) <= own_KS[..., None]
         return cls(rows_T=rows_T, slots_T=slots_T, own_T=own_T, visible_KSM=visible_KSM)
 
 
 class Continuations:
-    """The continuations that still go on: their own keys and values, and how long each is."""
+    """The unfinished continuations: their keys and values, and their lengths."""
 
     def __init__(self, backbone: Qwen2Model, prefix: PrefixCache) -> None:
         self._backbone, self._prefix = backbone, prefix
         self._keys: list[Tensor] = []  # for each layer [K, J, M, E]
         self._values: list[Tensor] = []
-        self._lengths: list[int] = []  # and the same on the device, which need not be waited for
+        # Lengths are held twice, so that neither the host nor the device waits for the other.
+        self._lengths: list[int] = []
         self._lengths_K = torch.zeros(0, dtype=torch.long)
 
     def start(self, tokens: Sequence[Tensor]) -> Tensor:
-        """Run the embeddings [S, D] of each continuation; the last hidden state of each [K, D]."""
+        """Run each continuation's embeddings [S, D]; return their last hidden states [K, D]."""
         lengths = self._lengths = [len(part_SD) for part_SD in tokens]
         embeds_TD = torch.cat(list(tokens))
         segments_L = segment_ids(self._prefix.length, lengths).to(embeds_TD.device)
@@ -96,7 +102,7 @@ class Continuations:
         return hidden_TD[self._lengths_K.cumsum(0) - 1]
 
     def step(self, embeds_KD: Tensor) -> Tensor:
-        """Run one more token of each continuation: its hidden state [K, D]."""
+        """Run one more token of each continuation; return their hidden states [K, D]."""
         own_K = self._lengths_K
         self._lengths_K = own_K + 1
         self._lengths = [length + 1 for length in self._lengths]
@@ -108,18 +114,18 @@ class Continuations:
         return self._run(embeds_KD, own_K + self._prefix.length, places)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these continuations alone."""
+        """Drop all other continuations."""
         rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
         self._lengths = [self._lengths[row] for row in rows]
         self._lengths_K = self._lengths_K[rows_K]
         for cache in (self._keys, self._values):
-            for index, old in enumerate(cache):  # one at a time, so that memory does not double
+            for index, old in enumerate(cache):  # one at a time, to avoid doubling the memory
                 cache[index] = old[rows_K]
 
     def _allocate(self, like: Tensor, count: int, places: int) -> None:
-        """Room for as many tokens, in the dtype that they are attended to in.
+        """Allocate the cache in the dtype that attention computes in.
 
-        In half precision all of them would be converted anew at every step.
+        A half-precision cache would be converted as a whole at every step.
         """
         heads, _, width = self._prefix.keys[0].shape
         shape, dtype = (count, heads, places, width), wide(like.dtype)
@@ -133,7 +139,7 @@ class Continuations:
                 cache[index] = pad(old, (0, 0, 0, more))
 
     def _run(self, embeds_TD: Tensor, positions_T: Tensor, places: _Places) -> Tensor:
-        """The normed hidden states [T, D] of new tokens, whose keys and values are kept."""
+        """The normed hidden states [T, D] of new tokens, whose keys and values are cached."""
         rotary = self._backbone.rotary_emb(embeds_TD[None], positions_T[None])
         hidden_TD = embeds_TD
         for index, layer in enumerate(cast(Sequence[Qwen2DecoderLayer], self._backbone.layers)):
@@ -152,13 +158,14 @@ class Continuations:
         rotary: tuple[Tensor, Tensor],
         at: _Places,
     ) -> Tensor:
-        """What `Qwen2Attention.forward` computes, over the prefix and over one's own tokens."""
+        """Compute `Qwen2Attention.forward` over the prefix and each continuation's own tokens."""
         query_THE, key_TJE, value_TJE = (
             project(normed_TD).unflatten(-1, (-1, layer.head_dim))
             for project in (layer.q_proj, layer.k_proj, layer.v_proj)
         )
         query_THE, key_TJE = (
-            turned[0] for turned in apply_rotary_pos_emb(query_THE[None], key_TJE[None], *rotary, 2)
+            rotated[0]
+            for rotated in apply_rotary_pos_emb(query_THE[None], key_TJE[None], *rotary, 2)
         )
         keys_KJME, values_KJME = self._keys[index], self._values[index]
         keys_KJME[at.rows_T, :, at.own_T] = key_TJE.to(keys_KJME.dtype)
@@ -175,19 +182,19 @@ class Continuations:
 
 
 Observer = Callable[[int, int, Tensor], None]
-"""Told of every step: which continuation, which step of it, from 0, and its float32 logits [V]
-before they are processed. A group that memory was short for begins again with step 0."""
+"""Called at every step with the index of a continuation, its step from 0, and its float32 logits
+[V] before processing. A group that is retried because memory was short restarts at step 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """Where a continuation ends: after so many new tokens, or with one of the ids `stops`."""
+    """When a continuation ends: after `max_new_tokens`, or with one of the ids `stops`."""
 
     max_new_tokens: int
     stops: frozenset[int]
 
 
-UNKNOWN = (
+UNSUPPORTED = (
     "num_beams",
     "num_return_sequences",
     "guidance_scale",
@@ -209,12 +216,15 @@ UNKNOWN = (
     "encoder_repetition_penalty",
     "encoder_no_repeat_ngram_size",
 )
-"""Settings of `generate` that have no meaning, or not yet one, where many replies are decoded."""
+"""Settings of `generate` that are not supported when many replies are decoded together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy:
-    """How replies are decoded: new tokens at most, the ids that end them, what changes scores."""
+    """Greedy decoding: the token limit, the ids that end a reply, and logits processors.
+
+    `own_limits` says whether each prompt may set its own token limit.
+    """
 
     max_new_tokens: int
     ends: tuple[int, ...]
@@ -223,22 +233,23 @@ class Greedy:
 
 
 def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
-    """The checkpoint's settings under the caller's, as `generate` would settle them.
+    """Merge the checkpoint's settings with the caller's `options`, as `generate` would.
 
-    Raises InputError for settings that greedy decoding of many replies cannot honour.
+    Raises:
+        InputError: A setting is not supported when many replies are decoded greedily.
     """
     settings, scoring, unknown = settled(model.generation_config, options, model.vocabulary)
-    refused = [name for name in UNKNOWN if not _is_off(getattr(settings, name, None))]
+    refused = [name for name in UNSUPPORTED if not _is_off(getattr(settings, name, None))]
     refused += [name for name in ("do_sample", "max_time") if options.get(name)]
     if refused or unknown:
         names = ", ".join([*refused, *unknown])
         raise InputError(
-            f"a predictor answers greedily and knows no {names}: leave that out of the options or "
-            "of the checkpoint's generation_config.json, or use model.generate"
+            f"a predictor decodes greedily and does not support {names}: remove that from the "
+            "options or from the checkpoint's generation_config.json, or use model.generate"
         )
-    settings.max_length = settings.max_new_tokens  # as in `generate` after embeddings
-    model._prepare_special_tokens(settings, False, device=model.device)  # type: ignore[misc]  # they type self too narrowly
-    processors = model._get_logits_processor(  # type: ignore[misc]  # the list of `generate`
+    settings.max_length = settings.max_new_tokens  # as in `generate` for embeddings
+    model._prepare_special_tokens(settings, False, device=model.device)  # type: ignore[misc]  # their type of self is too narrow
+    processors = model._get_logits_processor(  # type: ignore[misc]  # as `generate` calls it
         settings, input_ids_seq_length=0, logits_processor=scoring, device=str(model.device)
     )
     ends = settings.eos_token_id
@@ -257,33 +268,34 @@ def _is_off(value: object) -> bool:
 
 def decode(
     model: ViCA,
-    going: Continuations,
+    continuations: Continuations,
     hidden_KD: Tensor,
     limits: Sequence[Limit],
     processors: LogitsProcessorList,
     observe: Observer | None = None,
 ) -> list[list[int]]:
-    """The new ids of each continuation, its end included, from the hidden states they start with.
+    """Decode each continuation from its hidden state; return its new ids, including the end.
 
-    Raises ScoresError for scores that are no numbers.
+    Raises:
+        ScoresError: The logits are NaN.
     """
     replies: list[list[int]] = [[] for _ in limits]
     live = list(range(len(limits)))
-    said_KS = torch.empty(len(live), 0, dtype=torch.long, device=hidden_KD.device)
+    new_KS = torch.empty(len(live), 0, dtype=torch.long, device=hidden_KD.device)
     while live:
         logits_KV = model.lm_head(hidden_KD).float()
         for row, index in enumerate(live if observe else ()):
-            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # there is one, or no row
-        picked_K = processors(cast(torch.LongTensor, said_KS), logits_KV).argmax(-1)
-        said_KS = torch.cat([said_KS, picked_K[:, None]], dim=1)
+            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
+        picked_K = processors(cast(torch.LongTensor, new_KS), logits_KV).argmax(-1)
+        new_KS = torch.cat([new_KS, picked_K[:, None]], dim=1)
         for index, token in zip(live, picked_K.tolist(), strict=True):
             replies[index].append(token)
         rows = [r for r, index in enumerate(live) if not _ended(replies[index], limits[index])]
         if len(rows) < len(live):
-            going.keep(rows)
-            live, said_KS = [live[row] for row in rows], said_KS[rows]
+            continuations.keep(rows)
+            live, new_KS = [live[row] for row in rows], new_KS[rows]
         if live:
-            hidden_KD = going.step(model.get_input_embeddings()(said_KS[:, -1]))
+            hidden_KD = continuations.step(model.get_input_embeddings()(new_KS[:, -1]))
     return replies
 
 

@@ -1,4 +1,4 @@
-"""Errors that a user can fix, and the wording of their messages."""
+"""Errors that a user can fix, and helpers that word their messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class VicaError(Exception):
-    """The kind that all of these are."""
+    """Base class of the errors of this package."""
 
 
 class CheckpointError(VicaError):
@@ -23,11 +23,11 @@ class InputError(VicaError):
 
 
 class ScoresError(VicaError):
-    """A model whose scores are no numbers, so that nothing can be answered from them."""
+    """The model's logits are NaN or infinite, so no token can be chosen."""
 
 
 class MemoryShortError(VicaError):
-    """A video, or one question about it, that the device has no memory for."""
+    """The device has too little memory for a video, or for one question about it."""
 
 
 class RecipeError(VicaError):
@@ -35,27 +35,28 @@ class RecipeError(VicaError):
 
 
 class DataError(VicaError):
-    """Training data that is missing or damaged, or of which too many records are bad."""
+    """Training data that is missing or damaged, or has too many bad records."""
 
 
 class TrainingError(VicaError):
-    """A training run that cannot start, go on or be resumed."""
+    """A training run that cannot start, continue or be resumed."""
 
 
 def counted(number: float, one: str, many: str | None = None) -> str:
     """The number with its noun: `1 video`, `2 videos`, `1,500 prompt tokens`.
 
     Args:
-        number: How many; a fraction is shown as it is.
-        one: What stands after 1: a noun, with its adjectives before it or with its verb after it.
-        many: What stands after any other number, where that is more than a plural of the last word.
+        number: How many; a fraction is shown unrounded.
+        one: The words after 1: a noun, with adjectives before it or a verb after it.
+        many: The words after any other number, if they are not `one` with its last word in the
+            plural.
     """
     shown = f"{number:,.10g}" if isinstance(number, float) else f"{number:,}"
     return f"{shown} {one if number == 1 else many or _plural(one)}"
 
 
 def an(words: str) -> str:
-    """The words with the article that their sound asks for: `an object_counting`, `a unit`."""
+    """The words with the article that fits their sound: `an object_counting`, `a unit`."""
     return f"{'an' if _VOWEL.match(words) else 'a'} {words}"
 
 
@@ -66,16 +67,16 @@ def _plural(noun: str) -> str:
 
 
 _VOWEL = re.compile(r"(?!(?i:uni|us[aei]|uint|eu|one\b|u\d))(?i:[aeio]|u)|[FHLMNRSX](?=[A-Z0-9]|$)")
-"""How words begin that are said with a vowel; capitals are spelled out, as in NDArray."""
+"""Beginnings of words pronounced with a vowel; capitals are spelled out, as in NDArray."""
 
 
 START = b"version https://git-lfs.github.com/spec/"
 
 
 def pointer(path: Path) -> str:
-    """What to say of a file that is a Git-LFS pointer, without its path; empty for all others."""
+    """The message for a file that is a Git-LFS pointer, without its path; else an empty string."""
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # opening a pipe would block
             return ""
         with path.open("rb") as file:
             is_pointer = file.read(len(START)) == START
@@ -84,6 +85,6 @@ def pointer(path: Path) -> str:
     if not is_pointer:
         return ""
     return (
-        "is a Git-LFS pointer in place of the file: type `git lfs pull` in its repository, or "
-        "download the file"
+        "is a Git-LFS pointer, not the file: run `git lfs pull` in its repository, or download "
+        "the file"
     )

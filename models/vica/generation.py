@@ -1,4 +1,4 @@
-"""How answers are generated: greedily, within the tokenizer, and else as the checkpoint says."""
+"""Generation settings: greedy, limited to the tokenizer's ids, otherwise the checkpoint's."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from transformers import (
 from vica.errors import ScoresError
 
 MAX_NEW_TOKENS = 1024
-"""As in the published evaluation; Thinking replies need it."""
+"""The published evaluation's limit; Thinking replies need it."""
 
 _WITHOUT_SAMPLING = {"do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_k": 50}
-"""Stated, as transformers fills what is None from the checkpoint's settings."""
+"""Set explicitly, because transformers replaces None by the checkpoint's setting."""
 
 
 class WithinTokenizer(LogitsProcessor):
-    """Forbids ids that the tokenizer does not know: embeddings have more rows than it has ids."""
+    """Forbids ids that the tokenizer does not know: the embeddings have more rows than ids."""
 
     def __init__(self, length: int) -> None:
         self.length = length
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
-        """Scores [B, V] with all columns from `length` on at minus infinity.
+        """Scores [B, V] with all columns from `length` on set to minus infinity.
 
-        Raises ScoresError for scores that are no numbers: the highest of them means nothing.
+        Raises:
+            ScoresError: A score is NaN, so the highest score is meaningless.
         """
         if torch.isnan(scores).any():
             raise ScoresError(
-                "the model's scores are not numbers (NaN): its weights are damaged, or overflow "
-                "in this dtype"
+                "the model's scores are NaN: its weights are damaged, or overflow in this dtype"
             )
         scores = scores.clone()
         scores[:, self.length :] = -torch.inf
@@ -48,15 +48,18 @@ class WithinTokenizer(LogitsProcessor):
 def settled(
     stated: GenerationConfig, options: Mapping[str, Any], tokenizer_length: int
 ) -> tuple[GenerationConfig, LogitsProcessorList, dict[str, Any]]:
-    """The checkpoint's settings under the caller's `options`, what changes scores, and the rest.
+    """Merge a checkpoint's settings with the caller's `options`.
 
-    Greedy, and of the published length, where `options` are silent. The repetition penalty is
-    ours to apply: it counts new ids, and transformers would leave out as many of them as the
-    prompt has padding. The rest are options that are no settings.
+    Without `options`, decoding is greedy with the published length limit. The repetition penalty
+    becomes a processor here, because it must count all new ids, and transformers would skip as
+    many of them as the prompt has padding.
+
+    Returns:
+        The settings, the logits processors, and the options that are not settings.
     """
     config = deepcopy(stated)
-    # A reply is its ids, and does not depend on how fast a machine is. (None would be replaced by
-    # what the checkpoint states.)
+    # A reply is plain ids, and must not depend on a machine's speed. (For max_time, None would be
+    # replaced by the checkpoint's value.)
     config.update(return_dict_in_generate=False, max_time=math.inf)
     rest: dict[str, Any] = config.update(**options)
     if not options.get("do_sample", False):

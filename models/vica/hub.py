@@ -1,7 +1,7 @@
-"""From what a user names, a hub id or a folder, to a folder whose config can be trusted.
+"""Resolving a hub id or folder to a local folder whose configuration can be trusted.
 
-The small files come first, so that a checkpoint that cannot be used is refused before its
-weights are downloaded.
+Small files are downloaded first, so that an unusable checkpoint is refused before its weights
+are downloaded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONFIGS = (
     "image_processor_config.json",
     "video_preprocessor_config.json",
 )
-"""The files of a checkpoint that say how it is run."""
+"""The files of a checkpoint that say how to run it."""
 REMOTE_CODE = ("auto_map", "custom_generate")
 """Fields that name Python code in a repository."""
 UNKNOWN = 64 << 20
@@ -42,9 +42,15 @@ MODEL_TYPES = {"llava_qwen": "ViCA", "vica_qwen": "ViCA2"}
 def fetch(spec: str | Path, *, weights: bool = True, **hub: Any) -> Path:
     """The folder of a checkpoint: `spec` itself, or the local copy of the hub id `spec`.
 
-    `hub` goes to `snapshot_download` (`revision`, `cache_dir`, `token`, `local_files_only`,
-    `force_download`). Raises CheckpointError when there is no such checkpoint, when it is of
-    another family, or when it asks to run code of its own.
+    Args:
+        spec: A folder or hub id.
+        weights: Download the weights too.
+        hub: Options of `snapshot_download` (`revision`, `cache_dir`, `token`,
+            `local_files_only`, `force_download`).
+
+    Raises:
+        CheckpointError: The checkpoint does not exist, belongs to another family, or asks to run
+            code from its repository.
     """
     folder = Path(spec)
     if folder.is_dir():
@@ -70,11 +76,11 @@ def family(folder: Path, name: str | None = None) -> str:
 
 
 def check_no_code(folder: Path, name: str, *, never_run: tuple[str, ...] = ()) -> None:
-    """Raise CheckpointError if a configuration in a folder names code that is not in transformers.
+    """Raise CheckpointError if a configuration in a folder names code outside transformers.
 
-    That is code in the repository (`auto_map`, `custom_generate`) and kernels of the hub, which
-    transformers fetches for an implementation of attention that is called `owner/name`.
-    `never_run` are fields that whatever reads the folder leaves alone.
+    Such code is in the repository (`auto_map`, `custom_generate`) or a hub kernel, which
+    transformers fetches for an attention implementation named `owner/name`. `never_run` are
+    fields that the folder's reader ignores.
     """
     for path in (folder / other for other in CONFIGS):
         if path.is_file() and (field := _field_with_code(read_json(path), never_run)):
@@ -103,7 +109,7 @@ def _field_with_code(config: Any, never_run: tuple[str, ...]) -> str:
 
 
 def read_config(folder: Path, name: str | None = None) -> dict[str, Any]:
-    """`config.json` as it is; raises CheckpointError when it is missing or malformed."""
+    """The content of `config.json`; raises CheckpointError if it is missing or malformed."""
     path = folder / CONFIG
     if not path.exists():
         raise CheckpointError(f"{name or folder}: has no {CONFIG}: is it a checkpoint?")
@@ -123,10 +129,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def download(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> Path:
-    """The local copy of a hub repository's files of these patterns; raises CheckpointError.
+    """Download a hub repository's files that match the patterns; return the local folder.
 
-    No more is downloaded than the hub announced, nor begun than the disk has room for. Without a
-    connection, files that were downloaded before are returned.
+    No more is downloaded than the hub announced, and nothing if the disk lacks the space. Without
+    a connection, files downloaded before are returned.
+
+    Raises:
+        CheckpointError: The download fails.
     """
     from huggingface_hub import snapshot_download  # noqa: PLC0415  (slow; folders do without)
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError  # noqa: PLC0415

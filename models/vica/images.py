@@ -1,4 +1,4 @@
-"""The geometry of a single image: which grid of tiles it is cut to, and what of it is letterbox.
+"""The geometry of a single image: its grid of tiles and its letterbox.
 
 The published models see an image once as a whole and once as tiles of the encoder's size.
 Sizes are (height, width); `pinpoints`, as in the published configuration, [width, height].
@@ -20,21 +20,26 @@ from vica.errors import BudgetError, counted
 
 Size = tuple[int, int]
 MOST_TILES = 64
-"""Along a side of a grid that is written as text, which a few characters could make endless."""
+"""Most tiles along a side of a grid in text form, where a few characters could ask for millions."""
 
 
 def stated_sizes(stated: object, side: int) -> list[list[int]]:
-    """The sizes, [width, height], that a configuration states in any of the originals' spellings.
+    """The sizes, [width, height], that a configuration states in any of the original formats.
 
-    A list of pairs, such a list as text, or `(1x1),...,(6x6)`: all grids from the first to the
-    last. Raises BudgetError for anything else, and for a size that tiles do not fill.
+    These are a list of pairs, such a list as text, or `(1x1),...,(6x6)` for all grids from the
+    first to the last.
+
+    Raises:
+        BudgetError: The format is unknown, or a size is not a multiple of the tile.
     """
     grids = re.findall(r"\((\d+)x(\d+)\)", stated) if isinstance(stated, str) else []
     sizes: object = stated
     if grids:
         (left, top), (right, bottom) = ((int(a), int(b)) for a, b in (grids[0], grids[-1]))
         if max(right, bottom) > MOST_TILES:
-            raise BudgetError(f"image_grid_pinpoints {stated!r}: {MOST_TILES} tiles a side at most")
+            raise BudgetError(
+                f"image_grid_pinpoints {stated!r}: at most {MOST_TILES} tiles per side are allowed"
+            )
         steps = itertools.product(range(left, right + 1), range(top, bottom + 1))
         sizes = [[side * i, side * j] for i, j in steps]
     elif isinstance(stated, str):
@@ -55,26 +60,26 @@ def _is_size(size: object, side: int) -> bool:
 
 
 def best_size(image: Size, pinpoints: Sequence[Sequence[int]]) -> Size:
-    """The tiled size that keeps most of the image's pixels, then wastes fewest; first wins."""
+    """The tiled size that keeps most pixels of the image, then wastes fewest; ties: the first."""
     height, width = image
     best, most, least = (0, 0), 0, math.inf
     for target_width, target_height in pinpoints:
         scale = min(target_width / width, target_height / height)
-        kept = min(int(width * scale) * int(height * scale), width * height)
-        wasted = target_width * target_height - kept
-        if kept > most or (kept == most and wasted < least):
-            best, most, least = (target_height, target_width), kept, wasted
+        used = min(int(width * scale) * int(height * scale), width * height)
+        wasted = target_width * target_height - used
+        if used > most or (used == most and wasted < least):
+            best, most, least = (target_height, target_width), used, wasted
     return best
 
 
 def grid_of(image: Size, pinpoints: Sequence[Sequence[int]], side: int) -> tuple[int, int]:
-    """How many tiles of `side` pixels an image is cut to: (rows, columns)."""
+    """The grid (rows, columns) of tiles of `side` pixels that an image is cut into."""
     height, width = best_size(image, pinpoints)
     return height // side, width // side
 
 
 def crops(image: Image.Image, pinpoints: Sequence[Sequence[int]], side: int) -> list[Image.Image]:
-    """The whole image squashed to a square of `side`, then its tiles, row by row."""
+    """The whole image resized to a square of `side`, then its tiles, row by row."""
     size = best_size((image.height, image.width), pinpoints)
     canvas = letterboxed(image, size)
     tiles = [
@@ -86,10 +91,10 @@ def crops(image: Image.Image, pinpoints: Sequence[Sequence[int]], side: int) -> 
 
 
 def resized(image: Image.Image, size: Size) -> Image.Image:
-    """The image squashed to `size`, bicubic: across first, then down, as the originals' Pillow.
+    """The image resized to `size`, bicubic: width first, then height, as the original's Pillow.
 
-    In one call Pillow 13 begins with the other direction where the height shrinks more than the
-    width, and rounding between the two gives other pixels.
+    In a single call, Pillow 13 starts with the height if that shrinks more than the width, and
+    rounding between the two passes then changes pixels.
     """
     height, width = size
     across = image.resize((width, image.height), Image.Resampling.BICUBIC)
@@ -97,7 +102,7 @@ def resized(image: Image.Image, size: Size) -> Image.Image:
 
 
 def letterboxed(image: Image.Image, size: Size) -> Image.Image:
-    """The image scaled to fit, in the middle of a black canvas of `size`."""
+    """The image scaled to fit and centred on a black canvas of `size`."""
     height, width = size
     across, down = width / image.width, height / image.height
     if across < down:

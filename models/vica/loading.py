@@ -1,4 +1,4 @@
-"""A model and its processor from one name, whatever the family, where and as they are wanted."""
+"""Loading a model, its processor or its configuration from a hub id or folder."""
 
 from __future__ import annotations
 
@@ -34,16 +34,23 @@ def load_model(
     changes: Mapping[str, Any] | None = None,
     **hub: Any,
 ) -> ViCA:
-    """The ViCA or ViCA2 of a hub id or folder, ready to answer.
+    """Load the ViCA or ViCA2 of a hub id or folder, ready to answer.
 
-    The family is read from the checkpoint. `dtype` is bfloat16 on a GPU and float32 on a CPU if
-    None. `changes` are fields of its configuration that set the token ratio (`hiera_frames`,
-    `mm_spatial_pool_stride` ...). Raises CheckpointError for a checkpoint that is not whole, and
-    for an `attention` that is not installed.
+    Args:
+        spec: Hub id or folder; the family is read from the checkpoint.
+        device: Where the model is loaded.
+        dtype: If None, bfloat16 on a GPU and float32 on a CPU.
+        attention: `sdpa`, `flash_attention_2` or `eager`.
+        changes: Configuration fields that set the token ratio (`hiera_frames`,
+            `mm_spatial_pool_stride` ...).
+        hub: Options of `vica.hub.fetch`.
+
+    Raises:
+        CheckpointError: The checkpoint is incomplete, or `attention` is not installed.
     """
     device = torch.device(device)
     if attention not in ATTENTIONS:
-        raise CheckpointError(f"no attention {attention!r}: choose {', '.join(ATTENTIONS)}")
+        raise CheckpointError(f"unknown attention {attention!r}: choose {', '.join(ATTENTIONS)}")
     if attention == FLASH and find_spec("flash_attn") is None:
         raise CheckpointError(f"{FLASH} needs the package flash-attn: pip install 'vicabench[gpu]'")
     folder = fetch(spec, **hub)
@@ -57,17 +64,17 @@ def load_model(
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16, in which the models were trained, except on a CPU."""
+    """bfloat16, in which the models were trained; on a CPU float32."""
     return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
 def load_processor(spec: str | Path, config: ViCAConfig | None = None, **hub: Any) -> ViCAProcessor:
-    """The processor of a hub id or folder; give it `model.config` if that was changed."""
+    """Load the processor of a hub id or folder; pass `model.config` if that was changed."""
     return ViCAProcessor.from_pretrained(spec, config=config, **hub)
 
 
 def load_config(spec: str | Path, **hub: Any) -> ViCAConfig:
-    """The configuration of a hub id or folder, as far as `config.json` states it; no weights."""
+    """Load the configuration of a hub id or folder from `config.json`, without the weights."""
     folder = fetch(spec, weights=False, **hub)
     return configured(folder)[0]
 
@@ -79,10 +86,12 @@ def load_hiera(
     dtype: torch.dtype = torch.float32,
     **hub: Any,
 ) -> HieraTower:
-    """Hiera alone, from its own repository, from SAM 2.1, or from one safetensors file.
+    """Load Hiera alone, from its repository, from SAM 2.1 (trunk only), or one safetensors file.
 
-    Of a whole SAM 2.1 only the trunk is read. Without a `config` the size is the published one
-    that the tensors fit. Raises CheckpointError unless they are exactly one Hiera's.
+    Without a `config`, the published size that fits the tensors is used.
+
+    Raises:
+        CheckpointError: The tensors are not exactly those of one Hiera.
     """
     tensors: dict[str, torch.Tensor] = {}
     for path in _hiera_files(Path(spec), hub):
@@ -92,8 +101,8 @@ def load_hiera(
     tower = HieraTower(config or _published_size(tensors, str(spec)))
     nn.Module.to(tower, dtype)
     wanted = {name: tuple(tensor.shape) for name, tensor in tower.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    compare(found, wanted, str(spec), str)
+    stored = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    compare(stored, wanted, str(spec), str)
     tower.load_state_dict(tensors)
     tower.train(False)
     return tower
@@ -102,19 +111,20 @@ def load_hiera(
 def _hiera_files(path: Path, hub: dict[str, Any]) -> list[Path]:
     if path.is_file() and path.suffix != ".safetensors":
         raise CheckpointError(
-            f"{path}: is no safetensors file; pickled weights can run code when they are loaded"
+            f"{path}: is not a safetensors file; pickled weights are not read, because loading "
+            "them can run code"
         )
     if path.is_file():
         return [path]
     folder = path if path.is_dir() else download(str(path), (CONFIG, *WEIGHTS), hub)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise CheckpointError(f"{path}: has no safetensors files, and only those are read")
+        raise CheckpointError(f"{path}: has no safetensors files, and other weights are not read")
     return files
 
 
 def _published_size(tensors: dict[str, torch.Tensor], where: str) -> Sam2HieraDetConfig:
-    """The published size with this width and number of blocks."""
+    """The published Hiera configuration with this width and number of blocks."""
     blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
     width = tensors["pos_embed"].shape[1] if "pos_embed" in tensors else 0
     for build in PUBLISHED_HIERA.values():
@@ -122,6 +132,6 @@ def _published_size(tensors: dict[str, torch.Tensor], where: str) -> Sam2HieraDe
         if (config.hidden_size, sum(config.blocks_per_stage or [])) == (width, len(blocks)):
             return config
     raise CheckpointError(
-        f"{where}: holds a Hiera of width {width} with {counted(len(blocks), 'block')}, which is "
-        f"none of the published sizes ({', '.join(PUBLISHED_HIERA)}): pass its configuration"
+        f"{where}: holds a Hiera of width {width} with {counted(len(blocks), 'block')}, which "
+        f"matches no published size ({', '.join(PUBLISHED_HIERA)}): pass its configuration"
     )

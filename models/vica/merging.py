@@ -1,4 +1,4 @@
-"""Visual inputs as batched tensors, and their tokens merged with those of the text."""
+"""Batching visual inputs as tensors, and merging their tokens with those of the text."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from vica.chat import IGNORED, PLACEHOLDER_ID
 from vica.errors import BudgetError, InputError, counted
 
 PIXELS, HIERA_PIXELS, SIZES = "pixel_values", "hiera_pixel_values", "visual_sizes"
-"""The names of a batch's tensors, as a processor gives and a model takes them."""
+"""The names of a batch's tensors, which a processor returns and a model takes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Visual:
     """A video's frames, or an image's crops: the whole first, then its tiles.
 
-    `pixels_FCHW` and `hiera_pixels_FCHW` are what the two preprocessors give; the second holds
-    the spatial encoder's share of the frames (ViCA2; none for ViCA). Either may be uint8, of which
-    the model makes the rest where it computes: grey levels of the encoder's size for SigLIP, frames
-    of any size for Hiera. `image_size` is the
-    original (height, width) of an image, and None for a video.
+    `hiera_pixels_FCHW` holds the spatial encoder's share of the frames (ViCA2; None for ViCA).
+    Both are preprocessed, or uint8, which the model preprocesses on its device: resized grey
+    levels for SigLIP, frames of any size for Hiera. `image_size` is the original (height, width)
+    of an image, and None for a video.
     """
 
     pixels_FCHW: Tensor
@@ -34,11 +33,11 @@ class Visual:
 
 
 def stacked(visuals: Sequence[Visual]) -> dict[str, Any]:
-    """The tensors of a batch: all frames and crops one after another, and how to part them.
+    """The tensors of a batch: all frames and crops concatenated, and how to split them.
 
-    Frames in uint8 may differ in size, so that Hiera's are then a list of one tensor each.
-    `visual_sizes` is int64 [V, 4]: frames, frames for Hiera, and the image's height and width,
-    0 and 0 for a video. No visuals, no tensors.
+    `visual_sizes` is int64 [V, 4]: frames, frames for Hiera, and the image's height and width (0
+    and 0 for a video). Hiera's uint8 frames may differ in size, and are then a list with a tensor
+    per visual. Without visuals, the result is empty.
     """
     if not visuals:
         return {}
@@ -57,18 +56,20 @@ def stacked(visuals: Sequence[Visual]) -> dict[str, Any]:
     return {**tensors, HIERA_PIXELS: spatial if raw else torch.cat(spatial)}
 
 
-def parted(tensors: Mapping[str, Any]) -> list[Visual]:
-    """The visuals of a batch's tensors; raises InputError when the sizes do not add up."""
+def split_visuals(tensors: Mapping[str, Any]) -> list[Visual]:
+    """Split a batch's tensors into visuals; raises InputError if the sizes do not add up."""
     pixels, hiera, sizes = (tensors.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES))
     if pixels is None or sizes is None:
         if pixels is not None or hiera is not None or sizes is not None:
-            raise InputError(f"{PIXELS} and {SIZES} come together: pass all the processor gave")
+            raise InputError(
+                f"{PIXELS} and {SIZES} belong together: pass all that the processor returned"
+            )
         return []
     table: list[list[int]] = sizes.tolist()
     for name, tensor, column in ((PIXELS, pixels, 0), (HIERA_PIXELS, hiera, 1)):
-        stated, found = sum(row[column] for row in table), sum(map(_length, _all(tensor)))
-        if stated != found:
-            raise InputError(f"{SIZES} states {counted(stated, 'entry')}, {name} has {found}")
+        stated, present = sum(row[column] for row in table), sum(map(_length, _all(tensor)))
+        if stated != present:
+            raise InputError(f"{SIZES} states {counted(stated, 'entry')}, but {name} has {present}")
     crops = torch.split(pixels, [row[0] for row in table])
     shares = [None] * len(table) if hiera is None else hiera
     if isinstance(hiera, Tensor):
@@ -83,9 +84,9 @@ def parted(tensors: Mapping[str, Any]) -> list[Visual]:
     ]
 
 
-def _all(given: Any) -> Sequence[Tensor | None]:
+def _all(tensors: Any) -> Sequence[Tensor | None]:
     """One tensor, or a list of them, as a list."""
-    return given if isinstance(given, list | tuple) else [given]
+    return tensors if isinstance(tensors, list | tuple) else [tensors]
 
 
 def _length(tensor: Tensor | None) -> int:
@@ -94,9 +95,9 @@ def _length(tensor: Tensor | None) -> int:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Merged:
-    """What the language model is given.
+    """The language model's input.
 
-    `attention_mask_BL` is None where nothing is padded. Positions start at 0 in each sample.
+    `attention_mask_BL` is None if nothing is padded. Positions start at 0 in each sample.
     """
 
     embeds_BLD: Tensor
@@ -118,22 +119,25 @@ def merge(
 ) -> Merged:
     """Replace each placeholder id by the next of `blocks_ND`, and pad the samples to one length.
 
-    Padding in the ids is dropped first; labels of visual tokens and of padding are ignored.
-    A sample longer than `limit` is cut at its end if `truncate` (so the published models were
-    trained); otherwise it raises BudgetError. Raises InputError unless there are as many
-    placeholders as blocks; a sample without a placeholder takes none.
+    Padding in the ids is dropped first; labels of visual tokens and of padding are ignored. With
+    `truncate`, samples longer than `limit` are cut at their end, as in the published training.
+
+    Raises:
+        InputError: The number of placeholders is not that of the blocks.
+        BudgetError: A sample is longer than `limit`, without `truncate`.
     """
-    kept_BS = torch.ones_like(ids_BS, dtype=torch.bool)
+    used_BS = torch.ones_like(ids_BS, dtype=torch.bool)
     if attention_mask_BS is not None:
-        kept_BS = attention_mask_BS.bool()
-    wanted = int(((ids_BS == PLACEHOLDER_ID) & kept_BS).sum())
+        used_BS = attention_mask_BS.bool()
+    wanted = int(((ids_BS == PLACEHOLDER_ID) & used_BS).sum())
     if wanted != len(blocks_ND):
-        raise InputError(f"the text has {wanted} <image>, but {counted(len(blocks_ND), 'visual')}")
+        visuals = counted(len(blocks_ND), "video or image", "videos or images")
+        raise InputError(f"the text has {wanted} <image>, but the input has {visuals}")
     targets_BS = torch.full_like(ids_BS, IGNORED) if labels_BS is None else labels_BS
     queue = iter(blocks_ND)
     samples = [
-        _merge_one(embed, ids_S[kept_S], targets_S[kept_S], queue)
-        for ids_S, targets_S, kept_S in zip(ids_BS, targets_BS, kept_BS, strict=True)
+        _merge_one(embed, ids_S[used_S], targets_S[used_S], queue)
+        for ids_S, targets_S, used_S in zip(ids_BS, targets_BS, used_BS, strict=True)
     ]
     longest = max(len(labels_L) for _, labels_L in samples)
     if longest > limit and not truncate:
@@ -148,7 +152,7 @@ def merge(
 def _merge_one(
     embed: Callable[[Tensor], Tensor], ids_S: Tensor, labels_S: Tensor, blocks: Iterator[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """One sample's embeddings [L, D] and labels [L]; takes the blocks that it needs."""
+    """One sample's embeddings [L, D] and labels [L]; consumes a block per placeholder."""
     places = (ids_S == PLACEHOLDER_ID).nonzero().flatten().tolist()
     embeds, labels, start = [], [], 0
     for place in [*places, len(ids_S)]:

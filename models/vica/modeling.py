@@ -1,7 +1,7 @@
-"""ViCA, and ViCA2 as its difference: a language model that is shown videos and images.
+"""The models: ViCA, a language model that sees videos and images, and its subclass ViCA2.
 
-Encoding is apart from the language model: `encode` turns a video or an image into a block of
-tokens that any number of prompts can be merged with.
+Encoding is separate from the language model: `encode` turns a video or an image into a block of
+tokens that can be merged with any number of prompts.
 
 Shapes: F frames, C = 3 colours, H and W pixels, N visual tokens, B samples, S ids, L positions,
 D the language model's width, V rows of the vocabulary.
@@ -28,13 +28,13 @@ from vica.checkpoint import prepared, write_published_config
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.generation import settled
-from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Merged, Visual, merge, parted
+from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Merged, Visual, merge, split_visuals
 from vica.tensors import TO_OURS, published_name
 from vica.towers import ViCA2Model, ViCAModel
 
 
 class ViCA(Qwen2ForCausalLM):
-    """A language model that is shown one video or image for each `<image>` of its text."""
+    """A language model that sees one video or image for each `<image>` in its text."""
 
     config: ViCAConfig
     config_class = ViCAConfig
@@ -51,20 +51,23 @@ class ViCA(Qwen2ForCausalLM):
         self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # a part of their arguments
+    def from_pretrained(  # type: ignore[override]  # fewer arguments than theirs
         cls, spec: str | Path, *args: Any, config: ViCAConfig | None = None, **options: Any
     ) -> Self:
-        """A model from a hub id or folder, in the published layout or in ours: whole or not at all.
+        """Load a complete model from a hub id or folder, in the published layout or ours.
 
-        `options` are transformers' (`dtype`, `device_map`, `attn_implementation`, `revision`
-        ...). Raises CheckpointError for files that are missing or damaged, for tensors that are
-        missing, unexpected or misshapen, for another family, for pickled weights and for
-        checkpoints that ask to run code. Tensors go from disk to the device one by one.
+        Tensors are copied from disk to the device one by one. `options` are transformers'
+        (`dtype`, `device_map`, `attn_implementation`, `revision` ...).
+
+        Raises:
+            CheckpointError: A file is missing or damaged; a tensor is missing, unexpected or
+                misshapen; or the checkpoint belongs to another family, has pickled weights or
+                asks to run code.
         """
         folder, config, options = prepared(cls, spec, config, options)
         return super().from_pretrained(folder, *args, config=config, key_mapping=TO_OURS, **options)
 
-    def save_pretrained(  # type: ignore[override]  # a part of their arguments
+    def save_pretrained(  # type: ignore[override]  # fewer arguments than theirs
         self,
         folder: str | Path,
         *,
@@ -74,8 +77,8 @@ class ViCA(Qwen2ForCausalLM):
     ) -> None:
         """Write the model to a folder in the published layout, or in ours.
 
-        They differ in the tensors' names and in `config.json`, which in the published layout
-        the original code can read too. `options` are transformers' (`max_shard_size` ...).
+        The layouts differ in the tensors' names and in `config.json`; the original code can read
+        the published one. `options` are transformers' (`max_shard_size` ...).
         """
         tensors = self.state_dict() if state_dict is None else state_dict
         if published:
@@ -86,16 +89,16 @@ class ViCA(Qwen2ForCausalLM):
 
     @property
     def vocabulary(self) -> int:
-        """How many ids can be answered: those that the tokenizer knows."""
+        """How many ids can be generated: those that the tokenizer knows."""
         return self.config.tokenizer_length or self.vocab_size
 
     def encode_video(self, pixels_FCHW: Tensor, hiera_pixels_FCHW: Tensor | None = None) -> Tensor:
-        """The tokens [N, D] of a video from its preprocessed frames."""
+        """Encode a video's preprocessed frames as tokens [N, D]."""
         visual = Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=hiera_pixels_FCHW)
         return self.model.encode(visual)
 
     def encode(self, visual: Visual) -> Tensor:
-        """The tokens [N, D] of a video or of an image."""
+        """Encode a video or an image as tokens [N, D]."""
         return self.model.encode(visual)
 
     def merge(
@@ -107,10 +110,11 @@ class ViCA(Qwen2ForCausalLM):
         labels: Tensor | None = None,
         side: str | None = None,
     ) -> Merged:
-        """Prompts [B, S] with each placeholder replaced by a block that `encode` gave.
+        """Replace each placeholder in prompts [B, S] by a block that `encode` returned.
 
         With labels, samples that overflow the context are cut, as in the published training;
-        without, they raise BudgetError. `side` is where padding goes, the configured one if None.
+        without labels, they raise BudgetError. `side` is where padding goes; None means the
+        configured side.
         """
         return merge(
             self.get_input_embeddings(),
@@ -139,10 +143,10 @@ class ViCA(Qwen2ForCausalLM):
     ) -> CausalLMOutputWithPast:
         """Logits [B, L, V] over the merged sequence, and the loss if there are labels [B, S].
 
-        Takes what the processor gives, or `inputs_embeds` that were merged before. Rows of the
-        vocabulary beyond the tokenizer's ids have logits too; `generate` never answers them.
+        Takes the processor's output, or `inputs_embeds` that are already merged. The logits
+        include rows of the vocabulary beyond the tokenizer's ids; `generate` never picks those.
         """
-        visuals = parted(
+        visuals = split_visuals(
             {PIXELS: pixel_values, HIERA_PIXELS: hiera_pixel_values, SIZES: visual_sizes}
         )
         if input_ids is not None and (visuals or (input_ids == PLACEHOLDER_ID).any()):
@@ -175,16 +179,18 @@ class ViCA(Qwen2ForCausalLM):
         logits_processor: LogitsProcessorList | None = None,
         **options: Any,
     ) -> Any:
-        """The new ids [B, at most max_new_tokens] after a prompt, without the prompt's own.
+        """Generate ids [B, at most max_new_tokens] after a prompt; only the new ids are returned.
 
-        Greedy unless `do_sample=True`; else as the checkpoint's generation_config.json says. Its
-        repetition penalty counts new tokens only, as the prompt reaches the language model as
-        embeddings. No id beyond the tokenizer's is ever answered.
+        Decoding is greedy unless `do_sample=True`; other settings are those of the checkpoint's
+        generation_config.json. Its repetition penalty counts new tokens only, because the prompt
+        reaches the language model as embeddings. Ids beyond the tokenizer's are never generated.
         """
         if inputs_embeds is None:
             if input_ids is None:
-                raise InputError("generate needs input_ids, or inputs_embeds that were merged")
-            visuals = parted(
+                raise InputError(
+                    "generate needs input_ids, or inputs_embeds that are already merged"
+                )
+            visuals = split_visuals(
                 {PIXELS: pixel_values, HIERA_PIXELS: hiera_pixel_values, SIZES: visual_sizes}
             )
             blocks = [self.encode(visual) for visual in visuals]

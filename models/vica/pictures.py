@@ -1,4 +1,4 @@
-"""A decoded frame as pixels: RGB, upright, as the reference code converts it."""
+"""Converting a decoded frame to upright RGB pixels, as the reference code does."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from vica.containers import VideoError, reason
 
 SCALER = "bicubic"
-"""FFmpeg's own default, which decord uses too: chroma of more than 8 bits is smoothed by it."""
+"""FFmpeg's default, which decord uses too; it smooths chroma of more than 8 bits."""
 LEAST = 0.01
-"""A matrix may be off by this share: some cameras round."""
+"""A display matrix may be off by this share: some cameras round."""
 
 
 class Painter:
     """Turns decoded frames of one file into pixels.
 
-    Interlaced frames are taken as they are stored, both fields woven into one picture, and their
-    colours are converted as those of any other frame. Limited range is stretched to 0..255, with
-    the coefficients that the file names (BT.601 where it names none).
+    Interlaced frames are used as stored, both fields woven into one picture, and their colours
+    are converted as in progressive frames. Limited range is stretched to 0..255 with the file's
+    coefficients (BT.601 if it states none).
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,9 +35,10 @@ class Painter:
         self._graphs: dict[tuple[str, int, int, int, int], Graph] = {}
 
     def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """The frame as [H, W, 3] uint8 RGB, turned and mirrored as the file asks players to.
+        """The frame as [H, W, 3] uint8 RGB, rotated and mirrored by the file's display matrix.
 
-        Raises VideoError for a matrix that does more than that, and for unknown kinds of pixels.
+        Raises:
+            VideoError: The matrix does more than that, or the pixel format is unknown.
         """
         try:
             graph = self._graph(frame)
@@ -45,12 +46,12 @@ class Painter:
             image_HWC = np.asarray(graph.pull().to_ndarray(), np.uint8)
         except av.FFmpegError as error:
             raise VideoError(
-                f"{self._path}: cannot be shown in RGB: {frame.format.name}, {reason(error)}"
+                f"{self._path}: cannot be converted to RGB: {frame.format.name}, {reason(error)}"
             ) from error
         return _upright(self._path, image_HWC, _matrix(frame))
 
     def _graph(self, frame: VideoFrame) -> Graph:
-        """The filters for frames of this kind, made once."""
+        """The filter graph for frames of this kind, built once."""
         kind = (
             frame.format.name,
             frame.width,
@@ -76,7 +77,7 @@ class Painter:
 
 
 def _matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
-    """Where the file asks players to move a pixel: (x, y) to (a x + c y, b x + d y)."""
+    """The display matrix (a, b, c, d), which moves pixel (x, y) to (a x + c y, b x + d y)."""
     sides: Any = frame.side_data
     for side in sides:
         if side.type == Type.DISPLAYMATRIX:
@@ -88,7 +89,7 @@ def _matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
 def _upright(
     path: Path, image_HWC: NDArray[np.uint8], matrix: tuple[int, int, int, int] | None
 ) -> NDArray[np.uint8]:
-    """The image turned by quarters and mirrored, as this matrix says."""
+    """The image rotated by quarter turns and mirrored, as this matrix states."""
     if matrix is None:
         return image_HWC
     a, b, c, d = matrix
@@ -99,8 +100,10 @@ def _upright(
         image_HWC = image_HWC.swapaxes(0, 1)
         across, down = c, b
     elif not any(matrix):
-        raise VideoError(f"{path}: asks players to shrink it to nothing")
+        raise VideoError(f"{path}: its display matrix shrinks it to nothing")
     else:
         angle = math.degrees(math.atan2(b, a))
-        raise VideoError(f"{path}: asks to be turned by {angle:.0f} degrees, or to be skewed")
+        raise VideoError(
+            f"{path}: its display matrix rotates it by {angle:.0f} degrees or skews it"
+        )
     return image_HWC[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]

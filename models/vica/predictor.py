@@ -1,4 +1,4 @@
-"""One video, many questions: encode and prefill once, then answer every question."""
+"""Answering many questions about one video from one encoding and prefill."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from vica.processing import Frames, ViCAProcessor
 
 
 class Stopwatch:
-    """Seconds and tokens by stage, added up since it was made."""
+    """Total seconds and tokens of each stage since construction."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -43,17 +43,17 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, stage: str, device: torch.device) -> Iterator[None]:
-        """Add the time that the block takes, with all it has asked of the device."""
+        """Add the time that the block takes, including the work it queued on the device."""
         started = perf_counter()
         try:
             yield
         finally:
-            if device.type == "cuda":
+            if device.type == "cuda":  # kernels run asynchronously
                 torch.cuda.synchronize(device)
             self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
 
 
-_SAY = (
+_MEMORY_ERROR_PHRASES = (
     "DefaultCPUAllocator",
     "not enough memory",
     "can't allocate memory",
@@ -64,14 +64,16 @@ _SAY = (
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether an error says that memory is short; torch has a class for some only."""
+    """Whether an error means that memory ran out; torch has a class for only some of these."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAY)
+    return isinstance(error, RuntimeError) and any(
+        phrase in str(error) for phrase in _MEMORY_ERROR_PHRASES
+    )
 
 
 def release(device: torch.device) -> None:
-    """Give back what a failed computation held."""
+    """Free the memory that a failed computation held."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -82,10 +84,11 @@ EOS, LENGTH = "eos", "length"
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A model's answer: its text without special tokens, what it took, and what ended it.
+    """A model's answer: its text without special tokens, its token counts, and why it ended.
 
-    `raw` keeps the special tokens, which part a Thinking reply; `ids` are all that was generated,
-    the end included; `prompt_tokens` counts the visual ones too; `stop` is `eos` or `length`.
+    `raw` keeps the special tokens, which separate the parts of a Thinking reply. `ids` are all
+    generated ids, including the end token. `prompt_tokens` includes visual tokens. `stop` is
+    `eos` or `length`.
     """
 
     text: str
@@ -103,7 +106,7 @@ class Reply:
 def reply_of(
     processor: ViCAProcessor, new: Sequence[int], *, ends: Collection[int], prompt_tokens: int
 ) -> Reply:
-    """The reply of these new ids, which end with one of `ends` unless the length ended them."""
+    """Build the reply of these new ids; without one of `ends` at the end, `stop` is `length`."""
     new = list(new)
     ended = bool(new) and new[-1] in ends
     return Reply(
@@ -122,15 +125,15 @@ def end_ids(model: ViCA) -> list[int]:
 
 
 Ids = Sequence[int]
-"""Token ids, -200 for a video."""
+"""Token ids; -200 stands for a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """A whole conversation (`vica.chat.prompt`) with one `<image>`, and where its reply ends.
+    """A whole conversation (`vica.chat.prompt`) with one `<image>`, and limits for its reply.
 
-    `max_new_tokens` is that of the call if None; `stop_ids` end the reply beside the model's own
-    ends.
+    If `max_new_tokens` is None, the call's limit applies. `stop_ids` end the reply in addition to
+    the model's end tokens.
     """
 
     text: str
@@ -140,10 +143,10 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncodedVideo:
-    """What the prompts about a video have in common, prefilled. It is never changed.
+    """The prefilled prefix that all prompts about a video share; immutable.
 
-    `ids` are its tokens with -200 for the video, whose place `visual_tokens` tokens of the cache
-    take. Its memory is that of the cache: for the 7B models 56 KiB a token in bfloat16.
+    `ids` are the prefix's token ids with -200 for the video, which takes `visual_tokens` positions
+    in the cache. The cache takes 56 KiB per token for the 7B models in bfloat16.
     """
 
     ids: tuple[int, ...]
@@ -152,42 +155,49 @@ class EncodedVideo:
 
     @property
     def length(self) -> int:
-        """Tokens that are prefilled."""
+        """The number of prefilled tokens."""
         return self.cache.length
 
     def length_of(self, ids: Ids) -> int:
-        """The tokens of a prompt, the video's included."""
+        """The number of tokens of a prompt, including the video's."""
         return len(ids) - 1 + self.visual_tokens
 
     def shared_by(self, prompts: Sequence[Ids]) -> int:
-        """How many of `ids` these prompts begin with, each leaving at least one of its own.
+        """How many of `ids` all these prompts begin with, leaving each at least one more token.
 
-        Raises InputError unless the video is among them and none has a second.
+        Raises:
+            InputError: The shared part does not include the video, or a prompt has a second one.
         """
         shared = min(len(common([self.ids, ids])) for ids in prompts)
         if PLACEHOLDER_ID not in self.ids[:shared]:
-            raise InputError("the prompt does not begin as the encoded video does: encode it again")
+            raise InputError(
+                "the prompt does not begin like the encoded prefix: encode the video with it"
+            )
         if any(PLACEHOLDER_ID in ids[shared:] for ids in prompts):
             raise InputError("the prompt has more than one <image>, but one video was encoded")
         return min(shared, *(len(ids) - 1 for ids in prompts))
 
 
 def common(prompts: Sequence[Ids]) -> list[int]:
-    """The ids that all prompts begin with."""
-    # What the first and the last in order share, all between them share too.
+    """The longest common prefix of the prompts' ids."""
+    # All rows share what the first and the last in sorted order share.
     rows = sorted(list(ids) for ids in prompts)
     pairs = zip(rows[0], rows[-1], strict=False)
     return [a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
 
 
 def prefix_of(prompts: Sequence[Ids]) -> list[int]:
-    """The ids to prefill for these prompts: all they begin with, but for a last one of their own.
+    """The ids to prefill: the common prefix, leaving each prompt at least one more token.
 
-    Raises InputError unless the one video is among them.
+    Raises:
+        InputError: The common prefix does not hold exactly one video.
     """
+    # The logits of the first reply token come from a prompt's last id, so it is not prefilled.
     shared = common(prompts)[: min(len(ids) for ids in prompts) - 1]
     if shared.count(PLACEHOLDER_ID) != 1:
-        raise InputError("prompts about one video begin alike, up to their one <image> at least")
+        raise InputError(
+            "prompts about one video must begin alike, at least up to their one <image>"
+        )
     return shared
 
 
@@ -197,14 +207,21 @@ VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
 
 
 class Predictor:
-    """A model that is asked many questions about one video.
+    """A model that answers many questions about one video.
 
-    `group_size` questions are answered together, all of a call if 0; `vision_batch` frames are in
-    an encoder at once. When memory is short both are halved, groups for this call alone, and the
-    log (`vica.predictor`) says so. `compile` lets torch compile the encoders and what the layers
-    compute besides attention. `spent` adds up the seconds and tokens of the stages `vision`,
-    `prefill` and `answers`. One thread at a time may use it. Raises InputError for a model that is
-    spread over devices or whose attention has a window.
+    When memory is short, `vision_batch` is halved for good and `group_size` for the current call;
+    the log (`vica.predictor`) reports both. `spent` holds the seconds and tokens of the stages
+    `vision`, `prefill` and `answers`. Not thread-safe.
+
+    Args:
+        model: The model, whole on one device.
+        processor: Its processor.
+        group_size: How many questions are answered together; 0 means all of a call.
+        vision_batch: How many frames an encoder sees at once.
+        compile: Compile the encoders and the layers' parts outside attention with torch.
+
+    Raises:
+        InputError: The model is spread over devices, or its attention has a window.
     """
 
     def __init__(
@@ -217,7 +234,7 @@ class Predictor:
         compile: bool = False,  # noqa: A002  # as torch calls it
     ) -> None:
         if group_size < 0 or vision_batch < 1:
-            raise InputError("group_size is 0 (all) or more, vision_batch is 1 or more")
+            raise InputError("group_size must be 0 (all) or more, and vision_batch 1 or more")
         _check(model)
         self.model, self.processor = model, processor
         self.group_size, self.vision_batch = group_size, vision_batch
@@ -227,12 +244,16 @@ class Predictor:
 
     @torch.no_grad()
     def encode(self, video: Frames | Visual, prompts: Sequence[str] = ()) -> EncodedVideo:
-        """Encode a video and prefill all that `prompts` have in common.
+        """Encode a video and prefill the common prefix of `prompts`.
 
-        `video` is uint8 frames [F, H, W, 3] or what the processor made of them. Without prompts
-        the video is prefilled and what stands before it in every prompt. Raises InputError for
-        prompts that do not share the video, BudgetError for more tokens than the context holds
-        and MemoryShortError for a video that there is no memory for.
+        Args:
+            video: uint8 RGB frames [F, H, W, 3], or the processor's output for them.
+            prompts: Without any, the video and the text before it are prefilled.
+
+        Raises:
+            InputError: The prompts do not share the video.
+            BudgetError: The prefix has more tokens than the context holds.
+            MemoryShortError: The device has too little memory for the video.
         """
         ids = self._prefix(prompts)
         if not isinstance(video, Visual):
@@ -246,7 +267,7 @@ class Predictor:
         except Exception as error:
             if is_memory_error(error):
                 raise MemoryShortError(
-                    "there is no memory to encode this video: use fewer frames, a smaller dtype "
+                    "memory is too short to encode this video: use fewer frames, a smaller dtype "
                     "or a larger device"
                 ) from error
             raise
@@ -262,13 +283,19 @@ class Predictor:
         observe: Observer | None = None,
         **options: Any,
     ) -> list[Reply]:
-        """The reply to each prompt, in order.
+        """Answer each prompt, in order.
 
-        `options` are settings of greedy generation (`max_new_tokens`, `repetition_penalty` ...);
-        `observe` is told a prompt's index, the step and its logits. Raises InputError for a
-        prompt that does not begin as the encoded video does, BudgetError for one that overflows
-        the context, ScoresError for scores that are no numbers and MemoryShortError where memory
-        is short of a single question.
+        Args:
+            encoded: What `encode` returned.
+            prompts: Each must begin like the encoded prefix.
+            observe: Called with a prompt's index, the step and its logits [V].
+            options: Settings of greedy generation (`max_new_tokens`, `repetition_penalty` ...).
+
+        Raises:
+            InputError: A prompt does not begin like the encoded prefix.
+            BudgetError: A prompt overflows the context.
+            ScoresError: The model's logits are NaN or infinite.
+            MemoryShortError: Memory is too short for a single question.
         """
         asked = [each if isinstance(each, Prompt) else Prompt(text=each) for each in prompts]
         rows = [self._checked(encoded, each.text) for each in asked]
@@ -277,16 +304,16 @@ class Predictor:
         while len(replies) < len(asked):
             part = slice(len(replies), len(replies) + size)
             watch = None if observe is None else _from(len(replies), observe)
-            found = self._attempt(encoded, asked[part], rows[part], watch, options)
-            if found is None:  # and what failed is gone by now, so that its memory is free again
+            answered = self._attempt(encoded, asked[part], rows[part], watch, options)
+            if answered is None:  # the failed attempt's tensors are out of scope only now
                 release(self.model.device)
                 failed, size = len(asked[part]), len(asked[part]) // 2
-                LOG.warning("Memory is short of %d questions at once: now %d", failed, size)
-            replies += found or []
+                LOG.warning("Memory is short for %d questions at once: trying %d", failed, size)
+            replies += answered or []
         return replies
 
     def _prefix(self, prompts: Sequence[str]) -> list[int]:
-        """The ids that are prefilled for these prompts, or for any."""
+        """The ids to prefill: these prompts' common prefix, or without any, all prompts' prefix."""
         if prompts:
             return prefix_of([self._ids(text) for text in prompts])
         ids = self._ids(prompt(PLACEHOLDER))
@@ -296,7 +323,7 @@ class Predictor:
         return token_ids(text, self.processor.tokenizer)
 
     def _block(self, visual: Visual) -> Tensor:
-        """The tokens [N, D] of a video, from fewer frames at once where memory is short."""
+        """The tokens [N, D] of a video; encodes fewer frames at once when memory is short."""
         while True:
             self.model.model.frames_at_once = self.vision_batch
             try:
@@ -306,10 +333,10 @@ class Predictor:
                     raise
             release(self.model.device)
             self.vision_batch //= 2
-            LOG.warning("Memory is short: encoding %d frames at a time now", self.vision_batch)
+            LOG.warning("Memory is short: encoding %d frames at a time", self.vision_batch)
 
     def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> PrefixCache:
-        """The keys and values of the prefix, by the model's own forward pass."""
+        """The keys and values of the prefix, from the model's forward pass."""
         merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
         cache = DynamicCache(config=self.model.config)
         self.model.model(inputs_embeds=merged.embeds_BLD, cache=cache, use_cache=True)
@@ -320,7 +347,7 @@ class Predictor:
         )
 
     def _checked(self, encoded: EncodedVideo, text: str) -> list[int]:
-        """The ids of a prompt that can be answered from this encoded video."""
+        """The ids of a prompt; raises if it cannot be answered from this encoded video."""
         ids = self._ids(text)
         encoded.shared_by([ids])
         length, limit = encoded.length_of(ids), self.model.config.tokenizer_model_max_length
@@ -339,7 +366,7 @@ class Predictor:
         observe: Observer | None,
         options: dict[str, Any],
     ) -> list[Reply] | None:
-        """The replies to some prompts together; None if memory is short of so many."""
+        """The replies to some prompts together; None if memory is too short for this many."""
         try:
             return self._together(encoded, asked, rows, observe, options)
         except Exception as error:
@@ -347,7 +374,7 @@ class Predictor:
                 raise
             if len(asked) == 1:
                 raise MemoryShortError(
-                    "memory is short of a single question about this video: use fewer frames, "
+                    "memory is too short for a single question about this video: use fewer frames, "
                     "fewer new tokens, a smaller dtype or a larger device"
                 ) from error
         return None
@@ -364,38 +391,40 @@ class Predictor:
         greedy = greedy_settings(self.model, options)
         limits = [_limit(each, greedy) for each in asked]
         shared = encoded.shared_by(rows)
-        going = Continuations(
+        continuations = Continuations(
             self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
         )
         embed = self.model.get_input_embeddings()
         own = [torch.tensor(ids[shared:], device=self.model.device) for ids in rows]
         with self.spent.measure(PREFILL, self.model.device):
-            hidden_KD = going.start([embed(ids_S) for ids_S in own])
+            hidden_KD = continuations.start([embed(ids_S) for ids_S in own])
         with self.spent.measure(ANSWERS, self.model.device):
-            said = decode(self.model, going, hidden_KD, limits, greedy.processors, observe)
+            new_ids = decode(
+                self.model, continuations, hidden_KD, limits, greedy.processors, observe
+            )
         self.spent.tokens[PREFILL] += sum(map(len, own))
-        self.spent.tokens[ANSWERS] += sum(map(len, said))
+        self.spent.tokens[ANSWERS] += sum(map(len, new_ids))
         return [
             reply_of(self.processor, new, ends=limit.stops, prompt_tokens=encoded.length_of(ids))
-            for new, limit, ids in zip(said, limits, rows, strict=True)
+            for new, limit, ids in zip(new_ids, limits, rows, strict=True)
         ]
 
 
 def _check(model: ViCA) -> None:
-    """Raise InputError for a model whose layers are not all here, or do not see all of a prefix."""
+    """Raise InputError for a model on several devices, or with windowed attention."""
     if len({*getattr(model, "hf_device_map", {"": model.device}).values()}) > 1:
-        raise InputError("a predictor runs a model on one device: load it without device_map")
+        raise InputError("a predictor needs its model on one device: load it without device_map")
     if {*getattr(model.config, "layer_types", ())} - {"full_attention"}:
-        raise InputError("a predictor needs layers that see the whole prefix, without a window")
+        raise InputError("a predictor needs full attention in every layer, without a window")
 
 
 def _limit(asked: Prompt, greedy: Greedy) -> Limit:
     own = asked.max_new_tokens
     if own is not None and (own < 1 or not greedy.own_limits):
         raise InputError(
-            "a prompt's max_new_tokens is 1 or more"
+            "a prompt's max_new_tokens must be 1 or more"
             if own < 1
-            else "a prompt cannot have max_new_tokens of its own beside forced_eos_token_id"
+            else "a prompt cannot set max_new_tokens when forced_eos_token_id is set"
         )
     return Limit(
         max_new_tokens=greedy.max_new_tokens if own is None else own,
@@ -404,10 +433,8 @@ def _limit(asked: Prompt, greedy: Greedy) -> Limit:
 
 
 def compile_parts(model: ViCA) -> None:
-    """Compile the encoders, and what each layer computes besides attention.
-
-    Whole layers would be compiled again for each place in the cache. Lengths are dynamic.
-    """
+    """Compile the encoders, and each layer's MLP and norms, with dynamic lengths."""
+    # Whole layers would be recompiled for every position in the cache.
     for name, part in model.model.named_children():
         if name.endswith("_tower"):
             part.compile()
@@ -417,5 +444,5 @@ def compile_parts(model: ViCA) -> None:
 
 
 def _from(start: int, observe: Observer) -> Observer:
-    """The observer of a group that begins at the prompt `start`."""
+    """An observer for a group whose first prompt has the index `start`."""
     return lambda index, step, logits_V: observe(start + index, step, logits_V)

@@ -1,4 +1,4 @@
-"""From uint8 RGB to the pixels each encoder expects, bit for bit as the originals do."""
+"""Turning uint8 RGB into the pixels each encoder expects, bit for bit as the original code."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def siglip_pixels(frames: Iterable[NDArray[np.uint8] | Image.Image], side: int) -> torch.Tensor:
-    """[F, 3, side, side] float32 in [-1, 1] from frames [H, W, 3] uint8 or RGB images."""
+    """SigLIP's pixels [F, 3, side, side], float32 in [-1, 1], from uint8 [H, W, 3] or images."""
     squares = [_bicubic(frame, side) for frame in frames]
     return torch.from_numpy(np.ascontiguousarray(np.stack(squares)))
 
 
 def siglip_levels(frames: Iterable[NDArray[np.uint8] | Image.Image], side: int) -> torch.Tensor:
-    """The same as uint8 grey levels [F, 3, side, side], of which `siglip_values` makes pixels."""
+    """SigLIP's pixels as uint8 levels [F, 3, side, side], for `siglip_values` to convert."""
     squares = [np.asarray(_squashed(frame, side)).transpose(2, 0, 1) for frame in frames]
     return torch.from_numpy(np.ascontiguousarray(np.stack(squares)))
 
 
 def siglip_values(levels_FCHW: torch.Tensor) -> torch.Tensor:
-    """The pixels of `siglip_pixels` from grey levels, on their device: float32, bit for bit."""
+    """The float32 pixels of `siglip_pixels`, bit for bit, from levels on any device."""
     unit = (np.arange(256) * (1 / 255)).astype(np.float32)
     values = torch.from_numpy((unit - SIGLIP_MEAN) / SIGLIP_STD).to(levels_FCHW.device)
     return values[levels_FCHW.int()]
 
 
 def hiera_pixels(frames_FHWC: NDArray[np.uint8], side: int) -> torch.Tensor:
-    """[F, 3, side, side] float32 with ImageNet's mean and deviation, from uint8 frames."""
+    """Hiera's pixels [F, 3, side, side], float32, normalised with ImageNet's mean and deviation."""
     squares = [_bilinear(torch.tensor(frame_HWC), side) for frame_HWC in frames_FHWC]
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return torch.stack(squares).sub_(mean).div_(std)
@@ -47,7 +47,7 @@ def hiera_pixels(frames_FHWC: NDArray[np.uint8], side: int) -> torch.Tensor:
 
 def _bicubic(frame: NDArray[np.uint8] | Image.Image, side: int) -> NDArray[np.float32]:
     small_HWC = np.asarray(_squashed(frame, side))
-    unit_HWC = (small_HWC * (1 / 255)).astype(np.float32)  # scaled in double, as the original
+    unit_HWC = (small_HWC * (1 / 255)).astype(np.float32)  # scaled in float64, as in the original
     pixels_CHW: NDArray[np.float32] = ((unit_HWC - SIGLIP_MEAN) / SIGLIP_STD).transpose(2, 0, 1)
     return pixels_CHW
 
@@ -58,10 +58,10 @@ def _squashed(frame: NDArray[np.uint8] | Image.Image, side: int) -> Image.Image:
 
 
 def interpolated(unit_FCHW: torch.Tensor, side: int) -> torch.Tensor:
-    """Frames [F, 3, side, side], bilinear without antialiasing.
+    """Frames resized to [F, 3, side, side], bilinear without antialiasing.
 
-    Every colour is handed over as a picture of its own: given all three, torch picks another
-    kernel on a CPU when it has one thread, and the last bits depend on the machine.
+    Each colour is resized as a separate picture: for all three together, torch picks another
+    kernel on a CPU with one thread, and the last bits would depend on the machine.
     """
     colours = unit_FCHW.flatten(0, 1)[:, None]
     squares = functional.interpolate(colours, size=(side, side), mode="bilinear")
@@ -74,20 +74,20 @@ def _bilinear(frame_HWC: torch.Tensor, side: int) -> torch.Tensor:
 
 
 PRECISION_BITS = 22
-"""Pillow's weights are whole multiples of 2 to the minus this (`Resample.c`, 8 bits a channel)."""
+"""Pillow's weights are multiples of 2 ** -PRECISION_BITS (`Resample.c`, 8 bits per channel)."""
 CUBIC = -0.5
-"""Pillow's parameter in the cubic of Keys (1981), doi:10.1109/TASSP.1981.1163711."""
+"""Pillow's parameter of the cubic kernel of Keys (1981), doi:10.1109/TASSP.1981.1163711."""
 FRAMES_AT_ONCE = 8
-"""As floats, at full size: 59 MB in float64 at 640x480."""
+"""Frames held as floats at full size: 59 MB in float64 at 640x480."""
 
 
 def can_preprocess(device: torch.device) -> bool:
-    """Whether this is a GPU that computes in float64, as the exact resizing asks."""
+    """Whether this is a GPU with float64, which exact resizing needs."""
     return device.type == "cuda"
 
 
 def siglip_pixels_on_device(frames_FHWC: Tensor, side: int) -> Tensor:
-    """[F, 3, side, side] float32 in [-1, 1] from uint8 frames, on their device."""
+    """`siglip_pixels` of uint8 frames [F, H, W, 3], computed on their device."""
     device = frames_FHWC.device
     across_SW, down_SH = (_weights(size, side).to(device) for size in frames_FHWC.shape[2:0:-1])
     pixels = []
@@ -99,7 +99,7 @@ def siglip_pixels_on_device(frames_FHWC: Tensor, side: int) -> Tensor:
 
 
 def hiera_pixels_on_device(frames_FHWC: Tensor, side: int) -> Tensor:
-    """[F, 3, side, side] float32 with ImageNet's mean and deviation, from uint8 frames."""
+    """`hiera_pixels` of uint8 frames [F, H, W, 3], computed on their device."""
     parts = [part_FHWC.movedim(-1, 1) for part_FHWC in frames_FHWC.split(FRAMES_AT_ONCE)]
     squares = torch.cat([interpolated(p.contiguous().float().div_(255), side) for p in parts])
     mean, std = (squares.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
@@ -115,7 +115,7 @@ def _resized(levels: Tensor, weights: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _weights(size: int, side: int) -> Tensor:
-    """Pillow's bicubic weights [side, size]: whole numbers in float64."""
+    """Pillow's bicubic weights [side, size], as whole numbers in float64."""
     scale = size / side
     stretch = max(scale, 1.0)  # shrinking widens the cubic, against aliasing
     weights = np.zeros((side, size))
@@ -125,7 +125,7 @@ def _weights(size: int, side: int) -> Tensor:
         last = min(int(center + 2 * stretch + 0.5), size)
         places = np.arange(first, last, dtype=np.float64)
         taps = _cubic((places - center + 0.5) * (1 / stretch))
-        # Summed one after another, as Pillow does: np.sum rounds otherwise.
+        # Summed sequentially, as Pillow does: np.sum sums in pairs and rounds differently.
         weights[place, first:last] = taps * (1 / np.add.accumulate(taps)[-1])
     fixed = weights * 2**PRECISION_BITS
     return torch.from_numpy(np.trunc(fixed + np.copysign(0.5, fixed)))

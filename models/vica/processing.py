@@ -1,4 +1,4 @@
-"""Text, videos and images to tensors: what `AutoProcessor` gives for these checkpoints.
+"""Turning text, videos and images into tensors: the checkpoints' `AutoProcessor`.
 
 Shapes: F frames, H and W pixels, C = 3 colours, B samples, S ids.
 """
@@ -33,18 +33,18 @@ from vica.preprocessing import (
 )
 
 FLOAT = 4
-"""Bytes of a pixel's colour once it is preprocessed."""
+"""Bytes per colour channel of a preprocessed pixel (float32)."""
 Frames = NDArray[np.uint8]
 """A video: frames [F, H, W, 3], uint8 RGB."""
 Picture = NDArray[np.uint8] | Image.Image
-"""An image: [H, W, 3] uint8 RGB, or one of Pillow's."""
+"""An image: [H, W, 3] uint8 RGB, or a Pillow image."""
 
 
 class ViCAProcessor(ProcessorMixin):
-    """The tokenizer, and the preprocessing that the model's configuration asks for.
+    """The tokenizer, and the preprocessing set by the model's configuration.
 
-    `processor(text=..., videos=frames)` gives the tensors that `model(**inputs)` and
-    `model.generate(**inputs)` take. The text holds `<image>` where a video or image belongs.
+    `processor(text=..., videos=frames)` returns the tensors that `model(**inputs)` and
+    `model.generate(**inputs)` take. `<image>` in the text stands for a video or image.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -58,16 +58,17 @@ class ViCAProcessor(ProcessorMixin):
 
     @classmethod
     def get_attributes(cls) -> list[str]:
-        """What transformers saves and loads by itself."""
+        """The attributes that transformers saves and loads by itself."""
         return ["tokenizer"]
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # a part of their arguments
+    def from_pretrained(  # type: ignore[override]  # fewer arguments than theirs
         cls, spec: str | Path, **options: Any
     ) -> Self:
-        """The processor of a checkpoint in a folder or on the hub; weights are not downloaded.
+        """Load the processor of a folder or hub id, without downloading weights.
 
-        Raises CheckpointError as a model's `from_pretrained` does.
+        Raises:
+            CheckpointError: As for a model's `from_pretrained`.
         """
         hub = {name: options[name] for name in HUB_OPTIONS if options.get(name) is not None}
         folder = fetch(spec, weights=False, **hub)
@@ -76,12 +77,12 @@ class ViCAProcessor(ProcessorMixin):
             config, _ = configured(folder)
         return cls(read_tokenizer(folder), config)
 
-    def save_pretrained(  # type: ignore[override]  # a part of their arguments
+    def save_pretrained(  # type: ignore[override]  # fewer arguments than theirs
         self,
         folder: str | Path,
         **options: Any,  # noqa: ARG002
     ) -> None:
-        """Write the tokenizer; the rest is in the model's `config.json`."""
+        """Write the tokenizer; all other settings are in the model's `config.json`."""
         self.tokenizer.save_pretrained(folder)
 
     def __call__(
@@ -93,17 +94,21 @@ class ViCAProcessor(ProcessorMixin):
         return_tensors: str = "pt",
         padding_side: str = "left",
     ) -> BatchFeature:
-        """Tensors of one text or of several, whose `<image>` stand for the videos or the images.
+        """Turn one or several texts, and the videos or images in them, into tensors.
 
-        Gives `input_ids` [B, S] with -200 for each `<image>` and `attention_mask`, and with
-        visuals `pixel_values`, `visual_sizes` and, for ViCA2, `hiera_pixel_values`. Raises
-        InputError when texts and visuals do not fit together; videos and images in one call are
-        not supported.
+        Returns:
+            `input_ids` [B, S] with -200 for each `<image>`, and `attention_mask` [B, S]; with
+            videos or images also `pixel_values`, `visual_sizes` and, for ViCA2,
+            `hiera_pixel_values`.
+
+        Raises:
+            InputError: The texts and the videos or images do not fit together, or both videos
+                and images are given.
         """
         if return_tensors != "pt":
-            raise InputError(f"return_tensors={return_tensors!r}: only 'pt' is there")
+            raise InputError(f"return_tensors={return_tensors!r}: only 'pt' is supported")
         if videos is not None and images is not None:
-            raise InputError("give videos or images, not both: their order would not be known")
+            raise InputError("pass videos or images, not both: their order would be unknown")
         texts = [text] if isinstance(text, str) else list(text)
         visuals = [
             *map(self.video, _each(videos, dimensions=4)),
@@ -119,7 +124,7 @@ class ViCAProcessor(ProcessorMixin):
         return BatchFeature({**self.tokens(texts, padding_side), **stacked(visuals)})
 
     def tokens(self, texts: Sequence[str], side: str = "left") -> dict[str, torch.Tensor]:
-        """`input_ids` [B, S], -200 for each `<image>`, and `attention_mask`, padded on a side."""
+        """`input_ids` [B, S], -200 for each `<image>`, and `attention_mask`, padded on `side`."""
         rows = [token_ids(text, self.tokenizer) for text in texts]
         longest = max(map(len, rows))
         pad = self.tokenizer.pad_token_id or 0
@@ -138,18 +143,19 @@ class ViCAProcessor(ProcessorMixin):
         *,
         levels: bool = False,
     ) -> Visual:
-        """A video's pixels: all frames for SigLIP, the configured share of them for Hiera.
+        """Preprocess a video: all frames for SigLIP, the configured share of them for Hiera.
 
-        With `levels` both are uint8, a fraction of the bytes, and the model makes the same pixels
-        of them where it computes: for what is sent from one process to another.
-
-        For a `device` that is a GPU, the uint8 frames go there once and become pixels there (113
-        MB for SigLIP at 64 frames, 13 MB a frame for Hiera); otherwise all of it stays on the CPU.
-        SigLIP's pixels are the same either way, Hiera's to within 0.05 of a grey level.
+        Args:
+            frames_FHWC: uint8 RGB frames [F, H, W, 3].
+            device: If a GPU, the uint8 frames are copied there once and preprocessed there (113 MB
+                for SigLIP at 64 frames, 13 MB a frame for Hiera); otherwise on the CPU. SigLIP's
+                pixels are equal either way, Hiera's to within 0.05 of a grey level.
+            levels: Return uint8, a fraction of the bytes, to send to another process; the model
+                computes the same pixels from them on its device.
         """
         frames_FHWC = _checked(frames_FHWC, dimensions=4)
         if device is not None and can_preprocess(torch.device(device)):
-            # From pinned memory, so that nobody waits for the copy but what needs the pixels.
+            # Only a copy from pinned memory is asynchronous.
             pinned_FHWC = torch.tensor(frames_FHWC).pin_memory()
             return self.video_on_device(pinned_FHWC.to(device, non_blocking=True))
         indices = self.config.layout.spatial_indices(len(frames_FHWC))
@@ -160,9 +166,9 @@ class ViCAProcessor(ProcessorMixin):
         )
 
     def video_on_device(self, frames_FHWC: torch.Tensor) -> Visual:
-        """The same of uint8 frames [F, H, W, 3] that are on a device, computed there in torch.
+        """Preprocess uint8 frames [F, H, W, 3] that are on a device, there, in torch.
 
-        The device must compute in float64; the CPU does as well, but Pillow is faster there.
+        The device must support float64. The CPU works too, but Pillow is faster there.
         """
         config, hiera = self.config, None
         if isinstance(config, ViCA2Config):
@@ -172,9 +178,9 @@ class ViCAProcessor(ProcessorMixin):
         return Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=hiera)
 
     def image(self, picture: Picture, *, levels: bool = False) -> Visual:
-        """An image's pixels: the whole and its tiles for SigLIP, the whole for Hiera.
+        """Preprocess an image: the whole and its tiles for SigLIP, the whole for Hiera.
 
-        `levels` as for a video.
+        `levels` is as in `video`.
         """
         if isinstance(picture, Image.Image):
             image = picture.convert("RGB")
@@ -192,7 +198,7 @@ class ViCAProcessor(ProcessorMixin):
         if not isinstance(self.config, ViCA2Config):
             return None
         made = 3 * FLOAT * self.config.hiera_size**2
-        if levels and frames_FHWC[:1].nbytes <= made:  # else the pixels are the smaller
+        if levels and frames_FHWC[:1].nbytes <= made:  # for larger frames the pixels are smaller
             return torch.tensor(frames_FHWC).movedim(-1, 1)
         return hiera_pixels(frames_FHWC, self.config.hiera_size)
 
@@ -207,15 +213,15 @@ CHAT_TEMPLATE = (
     "{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-"""`vica.chat.conversation` for `processor.apply_chat_template`."""
+"""`vica.chat.conversation` as a template, for `processor.apply_chat_template`."""
 
 
-def _each(given: Any, *, dimensions: int) -> list[Any]:
+def _each(visuals: Any, *, dimensions: int) -> list[Any]:
     """One video or image, or several, as a list."""
-    if given is None:
+    if visuals is None:
         return []
-    one = isinstance(given, Image.Image) or getattr(given, "ndim", 0) == dimensions
-    return [given] if one else list(given)
+    one = isinstance(visuals, Image.Image) or getattr(visuals, "ndim", 0) == dimensions
+    return [visuals] if one else list(visuals)
 
 
 def _checked(pixels: NDArray[np.uint8], *, dimensions: int) -> NDArray[np.uint8]:
@@ -225,7 +231,7 @@ def _checked(pixels: NDArray[np.uint8], *, dimensions: int) -> NDArray[np.uint8]
     if not good or not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
         names = "[frames, height, width, 3]" if dimensions == 4 else "[height, width, 3]"
         kind = getattr(pixels, "dtype", type(pixels).__name__)
-        raise InputError(f"pixels are a numpy array {names} of uint8, not {kind} {list(shape)}")
+        raise InputError(f"pixels must be a numpy array {names} of uint8, not {kind} {list(shape)}")
     return pixels
 
 

@@ -1,7 +1,8 @@
-"""Making transformers know our models as soon as it is there, without importing it for that.
+"""Registering our models with transformers without importing it.
 
-transformers has no entry point for models of other packages, and importing it takes seconds
-that a decoding process should not pay. So registration waits for its import.
+The meta-path hook is needed because transformers has no entry point for other packages' models,
+its `register` functions take classes whose modules import torch, and `import vica` must stay
+light for decoding processes: so our classes are registered right after transformers is imported.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ OURS = ("vica.modeling", "vica.processing")
 
 
 def register_with_transformers() -> None:
-    """Register our classes now if transformers is imported, or else once it is."""
+    """Register our classes now if transformers is imported, otherwise after its import."""
     if LIBRARY in sys.modules:
         import_ours()
     else:
@@ -27,13 +28,13 @@ def register_with_transformers() -> None:
 
 
 def import_ours() -> None:
-    """Import what registers our classes."""
+    """Import the modules that register our classes."""
     for name in OURS:
         import_module(name)
 
 
-def _import_ours_unless_that_is_going_on() -> None:
-    """If it is one of our modules that imports transformers, ours cannot be imported yet."""
+def _import_ours_unless_in_progress() -> None:
+    """Skip if one of our modules is importing transformers: it would be imported in a circle."""
     if not any(
         name.startswith("vica.") and getattr(module.__spec__, "_initializing", False)
         for name, module in sys.modules.items()
@@ -42,7 +43,7 @@ def _import_ours_unless_that_is_going_on() -> None:
 
 
 class _AfterImport(MetaPathFinder):
-    """Lets transformers be found as always, and our classes be registered after its import."""
+    """Finds transformers as usual, and registers our classes after its import."""
 
     def find_spec(
         self,
@@ -50,7 +51,7 @@ class _AfterImport(MetaPathFinder):
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,  # noqa: ARG002  (their protocol)
     ) -> ModuleSpec | None:
-        """The spec of transformers, once; nothing for other modules."""
+        """The spec of transformers, once; None for other modules."""
         if fullname != LIBRARY:
             return None
         sys.meta_path.remove(self)
@@ -60,7 +61,7 @@ class _AfterImport(MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 run(module)
-                _import_ours_unless_that_is_going_on()
+                _import_ours_unless_in_progress()
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

@@ -1,9 +1,9 @@
-"""One prefix, many continuations in one sequence: who is where, and who sees whom.
+"""Positions and visibility of one prefix and many continuations in one sequence.
 
-Every token carries a segment id. The shared prefix (a video and what stands around it) is segment
+Every token carries a segment id. The shared prefix (a video and the text around it) is segment
 0, continuation k (a question, a conversation) is segment k, padding is -1. A token sees the tokens
 before it in segment 0 and in its own segment, so each continuation computes exactly what it would
-compute alone after the prefix. There is no model in here.
+compute alone after the prefix.
 
 Shapes: L tokens, K continuations; a leading ... is any number of batch dimensions.
 """
@@ -20,17 +20,17 @@ PREFIX, PADDING = 0, -1
 
 
 def segment_ids(prefix: int, continuations: Sequence[int], padding: int = 0) -> Tensor:
-    """Segment ids, int64 [L]: a prefix, continuations of these lengths, padding at the end."""
+    """Segment ids, int64 [L], of a prefix, continuations of these lengths, then padding."""
     ids = torch.arange(PREFIX, len(continuations) + 1)
     lengths = torch.tensor([prefix, *continuations])
     return torch.cat([ids.repeat_interleave(lengths), torch.full((padding,), PADDING)])
 
 
 def positions(segments_L: Tensor) -> Tensor:
-    """The position of each token, int64 [..., L]: how many tokens before it it sees.
+    """The position of each token, int64 [..., L]: how many earlier tokens it sees.
 
-    `segments_L` is int64 [..., L], the prefix first and each segment in one piece, as
-    `segment_ids` gives them. Each continuation goes on where the prefix ends. Padding gets 0.
+    `segments_L` is int64 [..., L] with the prefix first and each segment contiguous, as from
+    `segment_ids`. Each continuation's positions start where the prefix ends. Padding gets 0.
     """
     index_L = torch.arange(segments_L.shape[-1], device=segments_L.device).expand_as(segments_L)
     starts_L = torch.ones_like(segments_L, dtype=torch.bool)
@@ -44,8 +44,8 @@ def positions(segments_L: Tensor) -> Tensor:
 def visible(segments_L: Tensor, *, start: int = 0) -> Tensor:
     """Whether the token of a row sees the token of a column: bool [..., L - start, L], for SDPA.
 
-    The rows are the tokens from `start` on. Padding sees padding, lest its softmax be over nothing,
-    and is seen by nothing else.
+    The rows are the tokens from `start` on. Padding sees only padding, so that its softmax has
+    keys, and only padding sees it.
     """
     index_L = torch.arange(segments_L.shape[-1], device=segments_L.device)
     query, key = segments_L[..., start:, None], segments_L[..., None, :]
@@ -53,9 +53,9 @@ def visible(segments_L: Tensor, *, start: int = 0) -> Tensor:
 
 
 def block_mask(segments_BL: Tensor, *, block: int = 128) -> BlockMask:
-    """The same rule for FlexAttention, which skips blocks where nothing is visible.
+    """`visible` for FlexAttention, which skips blocks without visible tokens.
 
-    Building it takes L x L bytes for a moment.
+    Building the mask temporarily takes L x L bytes.
     """
     samples, length = segments_BL.shape
 

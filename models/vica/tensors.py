@@ -1,4 +1,4 @@
-"""Names and shapes of the tensors in safetensors files, read without the weights."""
+"""Names and shapes of the tensors in safetensors files, read without loading the weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HIERA = (
     (".mlp.layers.0.", ".mlp.proj_in."),
     (".mlp.layers.1.", ".mlp.proj_out."),
 )
-"""Published and ours; no other part of the models has names like these."""
+"""Published names and ours; no other part of the models has such names."""
 
 _PREFIXES = (
     ("model.vision_tower.vision_tower.vision_model.", "model.vision_tower."),
@@ -31,11 +31,11 @@ TO_OURS: dict[str, str] = {
     **{"^" + re.escape(published): ours for published, ours in _PREFIXES},
     **{re.escape(published): ours for published, ours in _HIERA},
 }
-"""From published names to ours, as patterns to replace in turn; our own names stay as they are."""
+"""Patterns that, replaced in order, turn published names into ours; ours stay unchanged."""
 
 
 def our_name(published: str) -> str:
-    """Our name of a tensor in a published checkpoint, or in one of ours."""
+    """Our name of a tensor, from its published name or ours."""
     for pattern, replacement in TO_OURS.items():
         published = re.sub(pattern, replacement, published, count=1)
     return published
@@ -55,8 +55,8 @@ def published_name(ours: str) -> str:
 def hiera_alone(name: str) -> str | None:
     """Our name of a tensor in a checkpoint of Hiera alone or of SAM 2; None if it is not Hiera's.
 
-    Hiera's own repositories prefix it `hiera.` or nothing, SAM 2.1 `image_encoder.trunk.`, and
-    transformers' conversion of SAM 2.1 `vision_encoder.backbone.`.
+    Its prefix is `hiera.` or none in Hiera's repositories, `image_encoder.trunk.` in SAM 2.1, and
+    `vision_encoder.backbone.` in transformers' conversion of SAM 2.1.
     """
     trunk = _HIERA_ALONE.sub("", name)
     if not trunk.startswith(("pos_embed", "patch_embed.", "blocks.")):
@@ -74,22 +74,23 @@ SHOWN = 5
 def shapes(folder: Path) -> dict[str, Shape]:
     """The shape of every tensor of a checkpoint, by name.
 
-    Raises CheckpointError when a file is missing or damaged, holds whole numbers, or what the index
-    places elsewhere; and when there are no safetensors: pickled weights can run code and are not
-    read.
+    Raises:
+        CheckpointError: A file is missing or damaged, or holds whole numbers; the index lists
+            tensors that no file has; or there are no safetensors files (pickled weights can run
+            code and are not read).
     """
-    found: dict[str, Shape] = {}
+    stored: dict[str, Shape] = {}
     for path in files(folder):
-        found |= {name: shape for name, (shape, _) in _header(path)}
+        stored |= {name: shape for name, (shape, _) in _header(path)}
     refuse_whole_numbers(folder, integers(folder))
-    lost = sorted(set(_index(folder)) - set(found)) if not _is_file(folder / SINGLE) else []
+    lost = sorted(set(_index(folder)) - set(stored)) if not _is_file(folder / SINGLE) else []
     if lost:
-        raise CheckpointError(f"{folder}: {INDEX} lists tensors no file has: {listed(lost)}")
-    return found
+        raise CheckpointError(f"{folder}: {INDEX} lists tensors that no file has: {listed(lost)}")
+    return stored
 
 
 def integers(folder: Path) -> list[str]:
-    """The names of the tensors that are stored as whole numbers; CheckpointError as `shapes`."""
+    """The names of the tensors stored as whole numbers; raises CheckpointError as `shapes` does."""
     return [
         name
         for path in files(folder)
@@ -99,22 +100,27 @@ def integers(folder: Path) -> list[str]:
 
 
 def refuse_whole_numbers(folder: Path, names: list[str]) -> None:
-    """CheckpointError if there are any: loaded as weights they would be rounded in silence."""
+    """Raise CheckpointError if there are names: such weights would load as silently rounded."""
     if names:
         raise CheckpointError(
-            f"{folder}: weights stored as whole numbers, whose fractions are lost: {len(names):,}, "
-            f"{listed(names)}. Convert the checkpoint again, in bfloat16 or float32"
+            f"{folder}: holds weights stored as whole numbers, whose fractions are lost: "
+            f"{len(names):,}, {listed(names)}. Convert the checkpoint again, in bfloat16 or float32"
         )
 
 
 def files(folder: Path) -> list[Path]:
-    """The safetensors files that make up the checkpoint in a folder, all of them there.
+    """The safetensors files of the checkpoint in a folder.
 
-    As transformers does: the single file if there is one, else those of the index.
+    As in transformers: the single file if it exists, otherwise the files of the index.
+
+    Raises:
+        CheckpointError: A file is missing, or the index names files outside the folder.
     """
     index = {} if _is_file(folder / SINGLE) else _index(folder)
     if outside := [name for name in index.values() if Path(name).name != name]:
-        raise CheckpointError(f"{folder}: {INDEX} leads out of its folder: {listed(outside)}")
+        raise CheckpointError(
+            f"{folder}: {INDEX} names files outside its folder: {listed(outside)}"
+        )
     paths = [folder / name for name in sorted(set(index.values()))] or [folder / SINGLE]
     missing = [path.name for path in paths if not _is_file(path)]
     if index and missing:
@@ -130,16 +136,22 @@ def files(folder: Path) -> list[Path]:
 
 
 def compare(
-    found: Mapping[str, Shape], wanted: Mapping[str, Shape], where: str, spell: Callable[[str], str]
+    stored: Mapping[str, Shape],
+    wanted: Mapping[str, Shape],
+    where: str,
+    spell: Callable[[str], str],
 ) -> None:
-    """Raise CheckpointError unless names and shapes are the same; `spell` writes the names."""
+    """Raise CheckpointError unless names and shapes are equal.
+
+    The message shows each name as `spell` returns it.
+    """
     problems = []
-    missing = [spell(name) for name in wanted if name not in found]
-    extra = [spell(name) for name in found if name not in wanted]
+    missing = [spell(name) for name in wanted if name not in stored]
+    extra = [spell(name) for name in stored if name not in wanted]
     misshapen = [
-        f"{spell(name)} is {list(found[name])}, not {list(shape)}"
+        f"{spell(name)} is {list(stored[name])}, not {list(shape)}"
         for name, shape in wanted.items()
-        if name in found and found[name] != shape
+        if name in stored and stored[name] != shape
     ]
     for kind, names in (("missing", missing), ("unexpected", extra), ("misshapen", misshapen)):
         if names:
@@ -149,13 +161,13 @@ def compare(
 
 
 def listed(names: list[str]) -> str:
-    """The first few of many names."""
+    """The first few names, and how many more there are."""
     rest = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is there; a name that no file can have is not."""
+    """Whether the file exists; False for a name that is not valid for a file."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -163,7 +175,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _index(folder: Path) -> dict[str, str]:
-    """The file of every tensor of a sharded checkpoint; empty for one of a single file."""
+    """The file of every tensor of a sharded checkpoint; empty if it has no index."""
     path = folder / INDEX
     if not path.is_file():
         return {}
@@ -176,7 +188,7 @@ def _index(folder: Path) -> dict[str, str]:
 
 
 def _header(path: Path) -> Iterator[tuple[str, tuple[Shape, str]]]:
-    """Name, shape and kind (`BF16`) of each tensor of a file."""
+    """Name, shape and dtype (such as `BF16`) of each tensor of a file."""
     try:
         with safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118  (not a dict)

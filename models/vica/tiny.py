@@ -1,6 +1,6 @@
-"""A whole checkpoint of a tiny model with random weights, in the published layout.
+"""Writing a complete checkpoint of a tiny model with random weights, in the published layout.
 
-For tests, for the demonstration, and for trying out what takes a checkpoint.
+It serves tests, the demonstration, and trying out whatever needs a checkpoint.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ def write_tiny_checkpoint(
 ) -> Path:
     """Write a tiny ViCA or ViCA2 (`family` is `vica` or `vica2`) to a folder, and return it.
 
-    The weights depend on `seed` alone. Raises CheckpointError if a checkpoint is already there.
+    The weights depend on `seed` alone.
+
+    Raises:
+        CheckpointError: The folder already holds a checkpoint, or `family` is unknown.
     """
     folder = Path(folder)
     if (folder / "config.json").exists():
         raise CheckpointError(f"{folder}: already holds a checkpoint; choose another folder")
     if family not in FAMILY_NAMES:
-        raise CheckpointError(f"no family {family!r}: choose one of {', '.join(FAMILY_NAMES)}")
+        raise CheckpointError(f"unknown family {family!r}: choose one of {', '.join(FAMILY_NAMES)}")
     tokenizer = byte_tokenizer()
     build = SIZES["tiny"][FAMILY_NAMES.index(family)]
     model = random_model(build(**ids_of(tokenizer)), seed)
@@ -44,7 +47,7 @@ def write_tiny_checkpoint(
 
 
 def random_model(config: ViCAConfig, seed: int) -> ViCA:
-    """A float32 model with the random weights that `seed` gives; other random numbers go on."""
+    """A float32 model with random weights from `seed`; the global generator is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MODELS[config.model_type](config)
@@ -53,7 +56,7 @@ def random_model(config: ViCAConfig, seed: int) -> ViCA:
 
 
 def ids_of(tokenizer: Qwen2Tokenizer) -> dict[str, int]:
-    """What a configuration has to know of its tokenizer."""
+    """The configuration fields that depend on the tokenizer."""
     text_end, turn_end = (tokenizer.get_vocab()[token] for token in (END_OF_TEXT, END))
     return {
         "bos_token_id": text_end,
@@ -64,9 +67,9 @@ def ids_of(tokenizer: Qwen2Tokenizer) -> dict[str, int]:
 
 
 def phrase_tokenizer(phrases: Sequence[str]) -> Qwen2Tokenizer:
-    """`byte_tokenizer` that knows some phrases as one id each, after all others.
+    """A `byte_tokenizer` with additional phrases, each with one id, after all other ids.
 
-    Where several fit the longest is taken. It is saved and read as any other tokenizer.
+    If several phrases match, the longest is used. It is saved and read like any other tokenizer.
     """
     tokenizer = byte_tokenizer()
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
@@ -74,9 +77,9 @@ def phrase_tokenizer(phrases: Sequence[str]) -> Qwen2Tokenizer:
 
 
 def byte_tokenizer() -> Qwen2Tokenizer:
-    """Qwen2's tokenizer without anything learned: an id a byte, and the chat's special tokens.
+    """Qwen2's tokenizer without merges: an id per byte, and the chat's special tokens.
 
-    As in Qwen2, a newline is 198 and the special tokens come last.
+    As in Qwen2, a newline is id 198 and the special tokens come last.
     """
     words = [*sorted(ByteLevel.alphabet()), END_OF_TEXT, START, END]
     return Qwen2Tokenizer(

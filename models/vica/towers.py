@@ -23,7 +23,7 @@ from vica.preprocessing import hiera_pixels_on_device, siglip_values
 
 
 class HieraTower(Sam2HieraDetModel):
-    """Hiera's trunk, without the neck that SAM 2 puts on top of it."""
+    """Hiera's trunk, without SAM 2's neck."""
 
     def stages(self, pixels_FCHW: torch.Tensor, last: int = 4) -> list[torch.Tensor]:
         """The maps [F, H, W, D] after stages 1 to `last`; later blocks are not computed."""
@@ -39,25 +39,25 @@ class HieraTower(Sam2HieraDetModel):
         return maps
 
     def forward(self, pixels_FCHW: torch.Tensor, stage: int = 4) -> torch.Tensor:
-        """Features [F, L, D] of one stage, row by row, in the encoder's own dtype."""
+        """Features [F, L, D] of one stage, row by row, in the encoder's dtype."""
         return self.stages(pixels_FCHW, stage)[-1].flatten(1, 2)
 
 
 class SiglipTower(SiglipVisionModel):
-    """SigLIP as the published models use it: what its last layer puts out, not normalised.
+    """SigLIP as the published models use it: its last layer's output, not normalised.
 
     The published checkpoints hold 26 of 27 layers and a `post_layernorm` that is never applied.
     """
 
     def forward(self, pixels_FCHW: torch.Tensor) -> torch.Tensor:
-        """Features [F, L, D] in row-major order of the patches, in the encoder's own dtype."""
+        """Features [F, L, D] in row-major order of the patches, in the encoder's dtype."""
         embeds_FLD = self.embeddings(pixels_FCHW)
         features_FLD: torch.Tensor = self.encoder(inputs_embeds=embeds_FLD).last_hidden_state
         return features_FLD
 
 
 SHRINK_ABOVE = 1.1
-"""Maps are shrunk to the area of `max_tiles` tiles when their side is this much too long."""
+"""Maps are shrunk to the area of `max_tiles` tiles if their side exceeds it by this factor."""
 
 
 def projector(width_in: int, width_out: int) -> nn.Sequential:
@@ -66,12 +66,12 @@ def projector(width_in: int, width_out: int) -> nn.Sequential:
 
 
 def pool(features_FLD: Tensor, branch: Branch) -> Tensor:
-    """Square maps of features, pooled as `branch` says: [F, pooled, pooled, D]."""
+    """Square maps of features, pooled as `branch` states: [F, pooled, pooled, D]."""
     frames, _, width = features_FLD.shape
     map_FHWD = features_FLD.view(frames, branch.side, branch.side, width)
     if branch.stride == 1:
         return map_FHWD
-    # Not made contiguous: torch's bilinear kernel for channels that lie together is the faster.
+    # Not made contiguous: torch's bilinear kernel for channels-last tensors is faster.
     map_FDHW = map_FHWD.permute(0, 3, 1, 2)
     if branch.mode == BILINEAR:
         size = (branch.pooled, branch.pooled)
@@ -84,7 +84,7 @@ def pool(features_FLD: Tensor, branch: Branch) -> Tensor:
 
 
 def rows(map_FHWD: Tensor, newline_D: Tensor) -> Tensor:
-    """Tokens [N, D] in the order frame, row, column, with the newline after each row."""
+    """Tokens [N, D] in the order frame, row, column, with a newline after each row."""
     frames, height, _, width = map_FHWD.shape
     newline_FHWD = newline_D.to(map_FHWD).expand(frames, height, 1, width)
     return torch.cat([map_FHWD, newline_FHWD], dim=2).flatten(0, 2)
@@ -98,11 +98,17 @@ def image_tokens(
     image_size: tuple[int, int],
     max_tiles: int,
 ) -> Tensor:
-    """Tokens [N, D] of an image: the whole in small, then its tiles as one map, row by row.
+    """Tokens [N, D] of an image: the whole image, then its tiles as one map, row by row.
 
-    `features_TLD` holds the whole image first, then `grid` = (rows, columns) tiles; `image_size`
-    is the original (height, width). The letterbox around the tiled image is cut away, and a map
-    larger than `max_tiles` tiles is shrunk. A lone first entry is followed by one newline.
+    The letterbox around the tiled image is cut away, and a map larger than `max_tiles` tiles is
+    shrunk. Without tiles, the whole image's tokens are followed by one newline.
+
+    Args:
+        features_TLD: The whole image's features, then its tiles'.
+        newline_D: The newline token.
+        grid: (rows, columns) of tiles.
+        image_size: The original (height, width).
+        max_tiles: Most tiles whose area the map may have.
     """
     base_LD, tiles_TLD = features_TLD[0], features_TLD[1:]
     if len(tiles_TLD) == 0:
@@ -121,19 +127,19 @@ def image_tokens(
 
 
 def _joined(tiles_TLD: Tensor, grid: tuple[int, int], side: int) -> Tensor:
-    """Tiles, in row-major order, as one map [rows x side, columns x side, D]."""
+    """Join tiles, in row-major order, into one map [rows x side, columns x side, D]."""
     down, across = grid
     tiles = tiles_TLD.view(down, across, side, side, -1)
     return tiles.permute(0, 2, 1, 3, 4).reshape(down * side, across * side, -1)
 
 
 FRAMES_AT_ONCE = 8
-"""Frames that an encoder sees in one go, which bounds its memory. Hiera base-plus attends in 1,024
-windows of 4 heads a frame, and CUDA's attention takes 65,535 of them at a time."""
+"""Frames that an encoder sees at once, which bounds its memory. Hiera base-plus attends in 1,024
+windows of 4 heads per frame, and CUDA's attention takes at most 65,535 of them."""
 
 
 class ViCAModel(Qwen2Model):
-    """SigLIP, its projector, the newline that ends each row of a map, and Qwen2's layers."""
+    """SigLIP, its projector, the newline after each row of a map, and Qwen2's layers."""
 
     config: ViCAConfig
     config_class = ViCAConfig
@@ -149,15 +155,15 @@ class ViCAModel(Qwen2Model):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, *args: Any, **options: Any) -> BaseModelOutputWithPast:
-        """Qwen2's own; raises BudgetError for more tokens than `eager` attention can take."""
+        """Qwen2's forward; raises BudgetError for more tokens than `eager` attention can take."""
         embeds_BLD = options.get("inputs_embeds")
         if embeds_BLD is not None:
             check_scores(self.config, *embeds_BLD.shape[:2])
-        found: BaseModelOutputWithPast = super().forward(*args, **options)
-        return found
+        output: BaseModelOutputWithPast = super().forward(*args, **options)
+        return output
 
     def encode(self, visual: Visual) -> Tensor:
-        """The tokens [N, D] that stand for a video or an image."""
+        """Encode a video or an image as tokens [N, D]."""
         features = [
             self.mm_projector(self.vision_tower(part))
             for part in self._parts(visual.pixels_FCHW, self.vision_tower, siglip_values)
@@ -175,17 +181,20 @@ class ViCAModel(Qwen2Model):
         )
 
     def _parts(
-        self, pixels_FCHW: Tensor, tower: nn.Module, made: Callable[[Tensor], Tensor]
+        self, pixels_FCHW: Tensor, tower: nn.Module, preprocess: Callable[[Tensor], Tensor]
     ) -> Iterator[Tensor]:
-        """Pixels in portions, where and as what the encoder computes; `made` of uint8."""
+        """Split pixels into portions on the encoder's device and in its dtype.
+
+        `preprocess` is applied to uint8 pixels.
+        """
         weight = next(tower.parameters())
         for part_FCHW in torch.split(pixels_FCHW.to(weight.device), self.frames_at_once):
-            ready = made(part_FCHW) if part_FCHW.dtype == torch.uint8 else part_FCHW
+            ready = preprocess(part_FCHW) if part_FCHW.dtype == torch.uint8 else part_FCHW
             yield ready.to(weight.dtype)
 
 
 class ViCA2Model(ViCAModel):
-    """ViCA and, after its tokens, those of Hiera through a projector of their own."""
+    """ViCA and, after its tokens, those of Hiera through a second projector."""
 
     config: ViCA2Config
     config_class = ViCA2Config
@@ -197,13 +206,15 @@ class ViCA2Model(ViCAModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def encode(self, visual: Visual) -> Tensor:
-        """The tokens [N, D]: all semantic ones, then all spatial ones."""
+        """Encode a video or an image as tokens [N, D]: semantic ones, then spatial ones."""
         return torch.cat([super().encode(visual), self.encode_spatial(visual)])
 
     def encode_spatial(self, visual: Visual) -> Tensor:
-        """Hiera's tokens; an image's are not pooled."""
+        """Encode a video or an image as Hiera's tokens; an image's map is not pooled."""
         if visual.hiera_pixels_FCHW is None:
-            raise InputError(f"ViCA2 needs {HIERA_PIXELS} too: pass all the processor gave")
+            raise InputError(
+                f"ViCA2 needs {HIERA_PIXELS} too: pass all that the processor returned"
+            )
         config = self.config
         features = [
             self.sam_projector(self.sam_tower(part, config.hiera_stage))

@@ -1,4 +1,4 @@
-"""Video to frames: which frames a model is shown, and the decoders that read them."""
+"""Sampling frames of a video and decoding them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ from vica.errors import counted
 from vica.pictures import Painter
 
 THREADS = 2
-"""Decoding threads a video: of more, 640x480 gains nothing, and several videos run side by side."""
+"""Decoding threads per video. More do not speed up 640x480, and several videos run at once."""
 
 Sample = Callable[[int], NDArray[np.int64]]
-"""Which frames are wanted of so many: their numbers in the order of showing, ascending."""
+"""Chooses frames from a total number of frames: their ascending numbers in display order."""
 Span = tuple[int, int]
-"""The first and the last of some consecutive packets."""
+"""The numbers of the first and the last of consecutive packets."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taken:
-    """The wanted frames, [T, H, W, 3] uint8 RGB, upright, and how many the video shows.
-
-    `warnings` say what else should be known about them.
-    """
+    """The sampled frames, [T, H, W, 3] uint8 RGB, upright, and how many the video has."""
 
     pixels_THWC: NDArray[np.uint8]
     total: int
@@ -39,30 +36,38 @@ class Taken:
 
 
 def decode(path: Path, facts: Facts, sample: Sample) -> Taken:
-    """The wanted frames by PyAV, decoding what they need only, where the file proves what that is.
+    """Decode the sampled frames with PyAV, skipping packets that the file proves unnecessary.
 
-    They equal those of `decode_in_order`, which takes over where they do not all come out.
-    Raises VideoError.
+    The result equals that of `decode_in_order`, which takes over if a frame cannot be decoded.
+
+    Raises:
+        VideoError: The video cannot be decoded.
     """
     return _by_packets(path, facts, sample) or _counted(path, facts, sample)
 
 
 def decode_in_order(path: Path, facts: Facts, sample: Sample) -> Taken:
-    """The wanted frames by PyAV, every frame up to them decoded. Raises VideoError."""
+    """Decode the sampled frames with PyAV, and every frame before them.
+
+    Raises:
+        VideoError: The video cannot be decoded.
+    """
     proving_nothing = replace(facts, starts=(), spare=frozenset())
     return decode(path, proving_nothing, sample)
 
 
 def decode_with_decord(path: Path, facts: Facts, sample: Sample) -> Taken:
-    """What decord gives for the wanted frames, with a warning where PyAV gives others.
+    """Decode the sampled frames with decord, with a warning if PyAV's pixels differ.
 
-    Raises VideoError, also where the two do not agree on how many frames there are, or their size.
+    Raises:
+        VideoError: The video cannot be decoded, or decord and PyAV disagree on the number of
+            frames or their size.
     """
     right = decode(path, facts, sample)
     pixels_THWC = decord_frames(path, right.total, sample(right.total))
     if pixels_THWC.shape != right.pixels_THWC.shape:
         raise VideoError(
-            f"{path}: decord gives frames of {_size(pixels_THWC)}, the file says "
+            f"{path}: decord decodes frames of {_size(pixels_THWC)}, but the file states "
             f"{_size(right.pixels_THWC)}"
         )
     warnings = (*right.warnings, *_differences(pixels_THWC, right.pixels_THWC))
@@ -70,26 +75,29 @@ def decode_with_decord(path: Path, facts: Facts, sample: Sample) -> Taken:
 
 
 def decord_frames(path: Path, total: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """What decord gives for `indices`, unchecked, [T, H, W, 3] uint8 RGB; raises VideoError."""
+    """The frames `indices` from decord, unchecked, [T, H, W, 3] uint8 RGB; raises VideoError."""
     decord = load_decord()
     try:
-        # The reader holds the file and its buffers until it is gone: it must not outlive the call.
+        # The reader holds the file and its buffers until it is deleted, and the traceback of an
+        # error raised below would keep it alive.
         reader = decord.VideoReader(url_of(path), num_threads=THREADS)
-        found = len(reader)
-        if found == total:
+        length = len(reader)
+        if length == total:
             frames_THWC: NDArray[np.uint8] = reader.get_batch(indices).asnumpy()
         del reader
-    except Exception as error:  # decord raises what it likes, AssertionError included
+    except Exception as error:  # decord raises many kinds, AssertionError included
         raise VideoError(f"{path}: decord fails: {reason(error)}") from error
-    if found != total:
-        raise VideoError(f"{path}: decord finds {counted(found, 'frame')}, the file has {total}")
+    if length != total:
+        raise VideoError(
+            f"{path}: decord finds {counted(length, 'frame')}, but the file has {total}"
+        )
     return frames_THWC
 
 
 def load_decord() -> Any:
-    """The decord module, made quiet; raises VideoError where it cannot be imported."""
+    """Import decord and silence its log; raises VideoError if it cannot be imported."""
     try:
-        import decord  # noqa: PLC0415  (not on every platform)
+        import decord  # noqa: PLC0415  (not available on every platform)
     except (ImportError, OSError, RuntimeError) as error:
         raise VideoError(f"decord cannot be imported here ({error})") from error
     decord.logging.set_level(decord.logging.QUIET)
@@ -97,7 +105,7 @@ def load_decord() -> Any:
 
 
 def _by_packets(path: Path, facts: Facts, sample: Sample) -> Taken | None:
-    """The wanted frames, where the packets say which they are; None where that does not hold."""
+    """The sampled frames, located by their packets; None if that is not possible."""
     if facts.order is None:
         return None
     packets = facts.order[sample(len(facts.order))]
@@ -110,7 +118,7 @@ def _by_packets(path: Path, facts: Facts, sample: Sample) -> Taken | None:
             if packet in wanted and not frame.is_corrupt:
                 images[packet] = painter.pixels(frame)
     except VideoError:
-        return None  # decoded in order it may do; and if not, that will say why
+        return None  # decoding in order may succeed, and otherwise reports why not
     if len(images) < len(wanted):
         return None
     return Taken(
@@ -120,9 +128,9 @@ def _by_packets(path: Path, facts: Facts, sample: Sample) -> Taken | None:
 
 
 def _counted(path: Path, facts: Facts, sample: Sample) -> Taken:
-    """The wanted frames of those that come out when all packets are decoded.
+    """The sampled frames among those that decoding all packets yields.
 
-    They are counted first, for only then is it known which are wanted.
+    Decodes twice: the first pass counts the frames, which determines the sample.
     """
     everything = [(facts.first, len(facts.times) - 1)]
     packets = [frame.pts for frame in _frames(path, everything)]
@@ -135,12 +143,12 @@ def _counted(path: Path, facts: Facts, sample: Sample) -> Taken:
     for place, frame in enumerate(_frames(path, everything)):
         if place in wanted:
             if frame.is_corrupt:
-                raise VideoError(f"{path}: is damaged: a frame can be decoded in part only")
+                raise VideoError(f"{path}: is damaged: a frame can only be decoded in part")
             images[place] = painter.pixels(frame)
         if len(images) == len(wanted):
             break
     if len(images) < len(wanted):
-        raise VideoError(f"{path}: is another file now")
+        raise VideoError(f"{path}: changed while it was read")
     return Taken(
         pixels_THWC=_stacked(path, [images[int(place)] for place in places]),
         total=len(packets),
@@ -149,9 +157,9 @@ def _counted(path: Path, facts: Facts, sample: Sample) -> Taken:
 
 
 def _showing(facts: Facts, packets: Sequence[int | None]) -> NDArray[np.int64]:
-    """The places of decoded frames in the order of showing.
+    """The positions of decoded frames in display order.
 
-    That is by their times, or as the decoder gives them where some have none, or the same.
+    Display order is by time, or the decoder's order if times are missing or repeated.
     """
     times = [None if packet is None else facts.times[packet] for packet in packets]
     known = [time for time in times if time is not None]
@@ -161,27 +169,28 @@ def _showing(facts: Facts, packets: Sequence[int | None]) -> NDArray[np.int64]:
 
 
 def _left_out(facts: Facts, packets: Sequence[int | None]) -> tuple[str, ...]:
-    """Warnings about packets of which no frame came, so that they are not counted."""
+    """Warnings about packets that yielded no frame and are not counted."""
     times = [None if packet is None else facts.times[packet] for packet in packets]
     begin = min((time for time in times if time is not None), default=0)
-    found = set(packets)
-    lost = [facts.times[packet] for packet in facts.shown if packet not in found]
+    decoded = set(packets)
+    lost = [facts.times[packet] for packet in facts.shown if packet not in decoded]
     leading = sum(time is not None and time < begin for time in lost)
     warnings = []
     if leading:
         warnings.append(
-            f"left out {counted(leading, 'frame')} at its start, which cannot be decoded, for it "
-            "begins in the middle of a group of pictures"
+            f"left out {counted(leading, 'frame')} at its start, which cannot be decoded because "
+            "the video begins in the middle of a group of pictures"
         )
     if other := len(facts.shown) - len(packets) - leading:
-        warnings.append(f"packets that give no frame: {other:,} of {len(facts.shown):,}")
+        warnings.append(f"packets that yield no frame: {other:,} of {len(facts.shown):,}")
     return tuple(warnings)
 
 
 def _spans(facts: Facts, wanted: Sequence[int]) -> list[Span]:
-    """The packets to decode for the `wanted` ones, from the last start that will do for each.
+    """The packets to decode for the `wanted` ones, from the last usable start before each.
 
-    That is one that is not shown after it: such a frame may need what lies before that start.
+    A start that is displayed after the wanted frame is not usable: that frame may depend on
+    packets before the start.
     """
     spans: list[Span] = []
     for packet in wanted:
@@ -193,7 +202,7 @@ def _spans(facts: Facts, wanted: Sequence[int]) -> list[Span]:
 
 
 def _start(facts: Facts, packet: int) -> int:
-    """Where to begin for this packet."""
+    """The packet at which decoding must begin to yield this one."""
     time = facts.times[packet]
     for start in reversed(facts.starts[: bisect_right(facts.starts, packet)]):
         begins = facts.times[start]
@@ -205,9 +214,9 @@ def _start(facts: Facts, packet: int) -> int:
 def _frames(
     path: Path, spans: Sequence[Span], spare: Set[int] = frozenset()
 ) -> Iterator[VideoFrame]:
-    """What decoding these packets gives, in the decoder's order; `pts` is the packet's number.
+    """Decode packets, in the decoder's order; each frame's `pts` is its packet's number.
 
-    Those that are `spare` are left out.
+    Packets in `spare` are skipped.
     """
     with opened(path) as (container, stream):
         stream.thread_type = "AUTO"
@@ -230,11 +239,11 @@ def _frames(
 
 
 def _stacked(path: Path, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The images as one array; raises VideoError where they are not all of one size."""
+    """The images as one array; raises VideoError if their sizes differ."""
     for image in images:
         if image.shape != images[0].shape:
             raise VideoError(
-                f"{path}: its frames change their size from {_size(images[0])} to {_size(image)}"
+                f"{path}: its frames change size from {_size(images[0])} to {_size(image)}"
             )
     return np.stack(images)
 
@@ -243,18 +252,18 @@ def _size(pixels: NDArray[np.uint8]) -> str:
     return f"{pixels.shape[-2]}x{pixels.shape[-3]}"
 
 
-def _differences(given_THWC: NDArray[np.uint8], right_THWC: NDArray[np.uint8]) -> tuple[str, ...]:
-    """A warning where decord gives other pixels; frame by frame, for memory's sake."""
+def _differences(decord_THWC: NDArray[np.uint8], right_THWC: NDArray[np.uint8]) -> tuple[str, ...]:
+    """A warning if decord's pixels differ; compared frame by frame to save memory."""
     levels = [
-        float(np.abs(given_HWC.astype(np.int16) - right_HWC).mean())
-        for given_HWC, right_HWC in zip(given_THWC, right_THWC, strict=True)
+        float(np.abs(decord_HWC.astype(np.int16) - right_HWC).mean())
+        for decord_HWC, right_HWC in zip(decord_THWC, right_THWC, strict=True)
     ]
     wrong = [level for level in levels if level]
     if not wrong:
         return ()
     return (
-        f"decord gives other pixels for {len(wrong)} of {counted(len(levels), 'frame')}, by up to "
-        f"{max(wrong):.1f} levels on average over a frame: compare --decoder auto",
+        f"decord's pixels differ in {len(wrong)} of {counted(len(levels), 'frame')}, by up to "
+        f"{max(wrong):.1f} levels on average over a frame: compare with --decoder auto",
     )
 
 
@@ -277,12 +286,18 @@ DECODERS: dict[str, Callable[[Path, Facts, Sample], Taken]] = {
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frames:
-    """Frames sampled from a video, in the order they are shown.
+    """Frames sampled from a video, in display order.
 
-    `pixels_THWC` is uint8 RGB, upright; `indices` are the T frame numbers, counted from 0, and
-    `seconds` their times, frame number over average rate, as the published models were told;
-    `duration` is `total` frames over `fps`. `decoder` is the one that was used (`pyav`, `decord`);
-    `warnings` are what should be known about these frames.
+    Attributes:
+        pixels_THWC: uint8 RGB, upright.
+        indices: The T frame numbers, counted from 0.
+        seconds: Their times, frame number / average rate, as the published models' prompts had
+            them.
+        duration: `total` / `fps`, in seconds.
+        total: How many frames the video has.
+        fps: Its average frame rate.
+        decoder: The decoder that was used, `pyav` or `decord`.
+        warnings: What a reader of these frames should know.
     """
 
     pixels_THWC: NDArray[np.uint8]
@@ -296,10 +311,13 @@ class Frames:
 
 
 def sample_indices(total: int, count: int) -> NDArray[np.int64]:
-    """The numbers of `count` frames spread evenly over `total`, the first and the last included.
+    """The numbers of `count` frames spread evenly over `total`, including the first and the last.
 
-    Rounded down; numbers repeat where the video has fewer than `count` frames. This is how the
-    published models were trained and evaluated. Raises VideoError when there is nothing to sample.
+    Numbers are rounded down, and repeat if the video has fewer than `count` frames. The published
+    models were trained and evaluated this way.
+
+    Raises:
+        VideoError: `total` or `count` is below 1.
     """
     if total < 1 or count < 1:
         raise VideoError(f"cannot sample {counted(count, 'frame')} from a video of {total}")
@@ -309,13 +327,19 @@ def sample_indices(total: int, count: int) -> NDArray[np.int64]:
 def read_frames(path: str | Path, count: int, *, decoder: str = AUTO) -> Frames:
     """Sample `count` frames of the video at `path`; memory is bounded by those frames.
 
-    `decoder` is `auto`: PyAV, which leaves out groups of pictures without a wanted frame where the
-    file proves that it can; `pyav`: the same frames, all decoded in order; or `decord`: what the
-    reference code is given, with a warning where that is not the same. Raises VideoError when the
-    file cannot give exactly these frames, and ValueError for a decoder that does not exist.
+    Args:
+        path: The video file.
+        count: How many frames to sample (`sample_indices`).
+        decoder: `auto` is PyAV, skipping groups of pictures without a sampled frame if the file
+            proves them unnecessary; `pyav` gives the same frames, decoding everything in order;
+            `decord` gives what the reference code sees, with a warning if that differs.
+
+    Raises:
+        VideoError: The file cannot yield exactly these frames.
+        ValueError: `decoder` does not exist.
     """
     if decoder not in DECODERS:
-        raise ValueError(f"no decoder {decoder!r}: choose {', '.join(DECODERS)}")
+        raise ValueError(f"unknown decoder {decoder!r}: choose {', '.join(DECODERS)}")
     path = Path(path)
     facts = inspect(path)
     taken = DECODERS[decoder](path, facts, lambda total: sample_indices(total, count))
@@ -333,7 +357,7 @@ def read_frames(path: str | Path, count: int, *, decoder: str = AUTO) -> Frames:
 
 
 def available_decoders() -> dict[str, str]:
-    """The version of each decoder that can be imported here, by name."""
+    """The version of each decoder that can be imported, by name."""
     versions = {"pyav": av.__version__}
     try:
         return {**versions, "decord": str(load_decord().__version__)}

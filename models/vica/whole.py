@@ -1,8 +1,8 @@
-"""Whether a file is all there, as far as its container tells.
+"""Checking whether a video file is whole, as far as its container shows.
 
-A broken download often still plays. Most containers state how long a part of them is; the parts
-are walked here, a few bytes each, and one that reaches beyond the end of the file was cut. Some
-containers state nothing, or end anywhere between two parts: of those `doubt` says so.
+A broken download often still plays. Most containers state the length of each of their parts: the
+walks here read a few bytes of each part, and one that reaches beyond the end of the file was cut.
+Some containers state no lengths, or may end between any two parts; `doubt` reports these.
 """
 
 from __future__ import annotations
@@ -13,46 +13,49 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-UNTOLD = "nothing in the file tells whether it is whole"
-"""What is said of a container that does not state its length."""
+UNKNOWN = "nothing in the file shows whether it is whole"
+"""The doubt about a container that does not state its length."""
 
 RIFF_UNSTATED = (0, 0xFFFFFFFF)
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 EBML_CLUSTER, EBML_SEGMENT = 0x1F43B675, 0x18538067
 TRANSPORT_PACKETS = ((188, 0), (192, 4))
-"""Sizes of packets of transport streams, and where in them the byte 0x47 is."""
+"""Packet sizes of transport streams, and the offset of the byte 0x47 in a packet."""
 PROGRAM_END = b"\0\0\1\xb9"
 LARGEST_INDEX = 1 << 24
 
 
 class CutError(Exception):
-    """The file ends before it should; the message says how that is known."""
+    """The file ends too early; the message states the evidence."""
 
 
 def doubt(path: Path, container: str) -> str | None:
-    """Why one cannot know whether this plain file is whole, None if it is.
+    """Why it is unknown whether this regular file is whole; None if it is whole.
 
-    `container` is FFmpeg's name of it. Raises CutError for a file that is known to be cut.
+    `container` is FFmpeg's name for its format.
+
+    Raises:
+        CutError: The file is known to be cut short.
     """
     walk = WALKS.get(container)
     if walk is None:
-        return UNTOLD
+        return UNKNOWN
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
-        return None if walk(file, size) else UNTOLD
+        return None if walk(file, size) else UNKNOWN
 
 
 def _within(end: int, size: int, what: str) -> int:
-    """`end`, where a part of the file is stated to end; raises CutError beyond the file's end."""
+    """Return `end`, the stated end of a part; raises CutError if the file ends before it."""
     if end > size:
-        raise CutError(f"its {what} reaches to byte {end}, the file ends at {size}")
+        raise CutError(f"its {what} reaches byte {end}, but the file ends at {size}")
     return end
 
 
 def _boxes(file: BinaryIO, size: int) -> bool:
-    """MP4 and QuickTime: boxes of stated sizes. Between two fragments a file can end anywhere."""
+    """MP4 and QuickTime: boxes of stated sizes. A fragmented file may end after any fragment."""
     names: list[bytes] = []
     position = indexed = 0
     while position + 8 <= size:
@@ -60,11 +63,11 @@ def _boxes(file: BinaryIO, size: int) -> bool:
         head = file.read(16)
         length, name = int.from_bytes(head[:4]), head[4:8]
         if length == 0:
-            return True  # to the end of the file, wherever that is
+            return True  # this box extends to the end of the file
         if length == 1:
             length = int.from_bytes(head[8:16])
         if length < 8:
-            return False  # no box: padding that others have written
+            return False  # not a box, but padding that some programs write
         position = _within(position + length, size, f"part {name.decode('latin-1')!r}")
         if name == b"sidx" and b"moof" not in names:
             file.seek(position - length)
@@ -77,8 +80,8 @@ def _boxes(file: BinaryIO, size: int) -> bool:
 
 
 def _listed(box: bytes, end: int) -> int:
-    """Where the last fragment ends that this index, which itself ends at `end`, lists."""
-    size = 8 if box[8:9] > b"\0" else 4  # of its numbers, by its version
+    """The end of the last fragment in this index, which itself ends at `end`."""
+    size = 8 if box[8:9] > b"\0" else 4  # bytes of its numbers, by its version
     place = 20 + size
     offset = int.from_bytes(box[place : place + size])
     count = int.from_bytes(box[place + size + 2 : place + size + 4])
@@ -94,7 +97,7 @@ def _riff(file: BinaryIO, size: int) -> bool:
         head = file.read(8)
         length = int.from_bytes(head[4:], "little")
         if head[:4] != b"RIFF":
-            return True  # what follows the last list does not belong to it
+            return True  # data after the last list is not part of the video
         if length in RIFF_UNSTATED:
             return False
         position = _within(position + 8 + length, size, "list of pictures")
@@ -102,7 +105,7 @@ def _riff(file: BinaryIO, size: int) -> bool:
 
 
 def _asf(file: BinaryIO, size: int) -> bool:
-    """Windows Media: its properties state the size of the file, but for what is broadcast."""
+    """Windows Media: its properties state the size of the file, except in broadcasts."""
     head = file.read(30)
     if head[:16] != ASF_HEADER:
         return False
@@ -119,7 +122,7 @@ def _asf(file: BinaryIO, size: int) -> bool:
 
 
 def _gif(file: BinaryIO, size: int) -> bool:
-    """Blocks up to a trailer, each with the lengths of what it is made of."""
+    """GIF: blocks with the lengths of their parts, up to a trailer."""
     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     position = 13 + _colours(data[10:11])
     while position < size:
@@ -139,12 +142,12 @@ def _gif(file: BinaryIO, size: int) -> bool:
 
 
 def _colours(flags: bytes) -> int:
-    """The bytes of a colour table that these flags announce."""
+    """The size in bytes of the colour table that these flags announce."""
     return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 
 def _matroska(file: BinaryIO, size: int) -> bool:
-    """Elements of stated sizes. A live recording states those of its smallest parts alone."""
+    """Matroska: elements of stated sizes. Live recordings state only their smallest parts'."""
     position, open_end = 0, False
     while position < size:
         file.seek(position)
@@ -152,20 +155,20 @@ def _matroska(file: BinaryIO, size: int) -> bool:
         id_bytes = _vint_bytes(head[:1])
         length_bytes = _vint_bytes(head[id_bytes : id_bytes + 1])
         if len(head) < id_bytes + length_bytes:
-            raise CutError(f"it ends in the middle of what begins at byte {position}")
+            raise CutError(f"it ends in the middle of the element at byte {position}")
         name = int.from_bytes(head[:id_bytes])
         unknown = (1 << 7 * length_bytes) - 1
         length = int.from_bytes(head[id_bytes : id_bytes + length_bytes]) & unknown
         position += id_bytes + length_bytes
         if length == unknown and name in (EBML_SEGMENT, EBML_CLUSTER):
-            open_end = True  # its parts follow, each with its own size
+            open_end = True  # its children follow, each with a stated size
         else:
             position = _within(position + length, size, "last part")
     return not open_end
 
 
 def _vint_bytes(first: bytes) -> int:
-    """How many bytes a number of variable length has, by its first byte."""
+    """How many bytes a variable-length number has, by its first byte."""
     return 9 - first[0].bit_length() if first and first[0] else 1
 
 
@@ -175,7 +178,7 @@ def _flv(file: BinaryIO, size: int) -> bool:
         file.seek(position)
         length = int.from_bytes(file.read(4)[1:])
         position = _within(position + 11 + length, size, "last part") + 4
-    return True  # its header states how many seconds it has, which is compared elsewhere
+    return True  # its header states its duration, which `vica.containers` compares
 
 
 def _transport(file: BinaryIO, size: int) -> bool:
@@ -192,7 +195,7 @@ def _program(file: BinaryIO, size: int) -> bool:
 
 
 def _ogg(file: BinaryIO, size: int) -> bool:
-    """Pages of stated sizes; the last one of a stream is marked."""
+    """Ogg: pages of stated sizes; a stream's last page is marked."""
     position, ended = 0, False
     while position + 27 <= size:
         file.seek(position)
@@ -216,4 +219,7 @@ WALKS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "mpeg": _program,
     "ogg": _ogg,
 }
-"""By FFmpeg's name of the container: whether the file is known to be whole, or raise CutError."""
+"""Checks, by FFmpeg's name of the container: whether the file is known to be whole.
+
+They raise CutError for a file that is cut short.
+"""

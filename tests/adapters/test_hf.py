@@ -202,7 +202,7 @@ def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> Non
     adapter = adapter_of(place / "llava_onevision")
     with torch.no_grad():
         adapter.reader.model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(ScoresError, match="not numbers"):
+    with pytest.raises(ScoresError, match="scores are NaN"):
         list(adapter.answer(video, QUESTIONS))
 
 

@@ -85,7 +85,7 @@ def show_no_frames(folder: Path) -> None:
             lose_a_weight,
             "InternVLForConditionalGeneration that are missing or of another shape: 1,",
         ),
-        (lead_elsewhere, "leads out of its folder: ../other.safetensors"),
+        (lead_elsewhere, "names files outside its folder: ../other.safetensors"),
         (round_weights, "weights stored as whole numbers, whose fractions are lost: 1,"),
         (
             lambda folder: (folder / "adapter_config.json").write_text("{}"),

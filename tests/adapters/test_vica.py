@@ -288,7 +288,7 @@ def test_scores_that_are_no_numbers_are_errors_and_not_answers(place: Path, tmp_
     assert done.returncode == 1, done.stderr
     assert settings(here / "r")["prompt"]["wording"] == "VSI-Bench's own"
     errors = {line["error"] for line in read_jsonl(here / "r" / "predictions.jsonl")}
-    assert all("not numbers (NaN)" in error for error in errors)
+    assert all("scores are NaN" in error for error in errors)
 
 
 def test_a_damaged_generation_config_is_refused_and_so_is_a_revision_of_a_folder(

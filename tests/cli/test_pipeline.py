@@ -161,9 +161,9 @@ def test_other_frames_of_decord_are_told_and_kept_with_the_run(
     for folder in ("r", "again"):  # decoded, and from the cache
         done = vicabench(*command, "--out", folder, "--decoder", "decord")
         assert done.returncode == 0, done.stderr
-        assert "clip0: decord gives other pixels for " in done.stderr
+        assert "clip0: decord's pixels differ in " in done.stderr
         kept = (tmp_path / folder / "errors.log").read_text(encoding="utf-8")
-        assert kept.startswith("clip0: decord gives other pixels for ")
+        assert kept.startswith("clip0: decord's pixels differ in ")
     record = json.loads((tmp_path / "r" / "config.json").read_text(encoding="utf-8"))
     assert record["starts"][0]["execution"]["decoder"] == "decord"
     refuses(vicabench(*command), "sampling", "as decord reads them")

@@ -54,7 +54,7 @@ def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
     row = row_of(done.stdout, "conversations")
     assert row.split()[1] == "2"
     assert "bad records left out: 1" in row
-    assert "gone.mp4' is not below videos" in done.stdout
+    assert "gone.mp4' does not exist below videos" in done.stdout
     assert "\x1b" not in done.stdout
     assert "the run would not start" in done.stdout
 

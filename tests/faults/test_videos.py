@@ -73,5 +73,5 @@ def test_a_group_that_memory_is_short_of_is_split_and_answered(
     )  # fmt: skip
     quiet(done)
     assert done.returncode == 0, done.stderr
-    assert "Memory is short of 48 questions at once: now 24" in done.stderr
+    assert "Memory is short for 48 questions at once: trying 24" in done.stderr
     assert len(installed.answers()) == len(read_jsonl(installed.file)) == 48

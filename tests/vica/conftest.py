@@ -1,4 +1,4 @@
-"""The golden checkpoints, loaded once, and small checkpoints of our own."""
+"""Fixtures: the golden checkpoints, loaded once, and small checkpoints of random weights."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def vica2() -> Golden:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny ViCA2 checkpoint in the published layout; not to be changed."""
+    """A tiny ViCA2 checkpoint in the published layout; tests must not change it."""
     return write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "tiny-vica2")

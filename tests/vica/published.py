@@ -1,4 +1,4 @@
-"""The golden checkpoints and what the original code computed with them."""
+"""The golden checkpoints and the original code's numbers for them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def towers(family: str) -> dict[str, Any]:
 
 
 class Golden:
-    """A golden checkpoint, loaded, beside the original's numbers."""
+    """A golden checkpoint, loaded, with the original's numbers."""
 
     def __init__(self, family: str) -> None:
         self.family = family
@@ -94,8 +94,8 @@ class Golden:
         return torch.from_numpy(self.fields[f"{case}__input_ids"])
 
     def far(self, case: str, field: str, ours: torch.Tensor | NDArray[Any]) -> float:
-        """The largest difference from what the original computed; shapes have to agree."""
+        """The largest difference from the original's values; shapes must be equal."""
         theirs = self.fields[f"{case}__{field}"]
-        found = ours.detach().numpy() if isinstance(ours, torch.Tensor) else ours
-        assert found.shape == theirs.shape
-        return float(np.abs(found - theirs).max())
+        values = ours.detach().numpy() if isinstance(ours, torch.Tensor) else ours
+        assert values.shape == theirs.shape
+        return float(np.abs(values - theirs).max())

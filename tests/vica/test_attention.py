@@ -1,4 +1,4 @@
-"""Attention in two parts, against one softmax over all keys."""
+"""Attention in two parts, compared with one softmax over all keys."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def random(*shape: int) -> Tensor:
 
 @pytest.fixture
 def whole() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Queries, keys and values [L, heads, E] of a packed sequence, and what SDPA makes of them."""
+    """Queries, keys and values [L, heads, E] of a packed sequence, and SDPA's result for them."""
     length = PREFIX + sum(LENGTHS)
     q, k, v = random(length, HEADS, WIDTH), random(length, KEY_HEADS, WIDTH), random(length, 2, 16)
     query, key, value = (x.transpose(0, 1)[None] for x in (q, k, v))
@@ -39,10 +39,10 @@ def test_both_parts_together_are_one_softmax(
         causal = torch.ones(1, length, length, dtype=torch.bool).tril()
         keys, values = (x[own].transpose(0, 1)[None] for x in (k, v))
         mine = attend_own(q[own][None], keys, values, causal)
-        found = combine(
+        actual = combine(
             attend_prefix(q[own], *prefix), Attended(values=mine.values[0], lse=mine.lse[0])
         )
-        torch.testing.assert_close(found, expected[own], rtol=0, atol=1e-13)
+        torch.testing.assert_close(actual, expected[own], rtol=0, atol=1e-13)
         start += length
 
 
@@ -58,13 +58,13 @@ def test_few_queries_at_a_time_give_the_same(
     monkeypatch.setattr("vica.attention.SCORES_AT_ONCE", 2 * HEADS * 9)
     in_parts = attend_own(*own)
     plain = attend_in_parts(rows, k.transpose(0, 1), v.transpose(0, 1))
-    for found, wanted in (
+    for actual, wanted in (
         (in_parts.values, at_once.values),
         (in_parts.lse, at_once.lse),
         (plain.values.transpose(0, 1), fused.values),
         (plain.lse.transpose(0, 1), fused.lse),
     ):
-        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-13)
+        torch.testing.assert_close(actual, wanted, rtol=0, atol=1e-13)
 
 
 def test_scores_that_would_overflow_do_not() -> None:
@@ -75,7 +75,7 @@ def test_scores_that_would_overflow_do_not() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_no_worse_than_in_sdpa_where_keys_are_large(dtype: torch.dtype) -> None:
+def test_half_precision_is_as_exact_as_sdpa_for_large_keys(dtype: torch.dtype) -> None:
     q, k, v = (random(*shape) for shape in ((1, 40, HEADS, WIDTH), (1, 2, 40, 16), (1, 2, 40, 16)))
     q, k, v = q.to(dtype), (k + 30).to(dtype), v.to(dtype)  # Qwen2's key biases are large
     causal = torch.ones(1, 40, 40, dtype=torch.bool).tril()
@@ -84,5 +84,5 @@ def test_half_precision_is_no_worse_than_in_sdpa_where_keys_are_large(dtype: tor
         q.transpose(1, 2), k, v, is_causal=True, enable_gqa=True
     ).transpose(1, 2)
     ours = attend_own(q, k, v, causal).values
-    error, theirs = ((found.double() - exact).square().mean().sqrt() for found in (ours, fused))
+    error, theirs = ((actual.double() - exact).square().mean().sqrt() for actual in (ours, fused))
     assert float(error) <= 1.2 * float(theirs)

@@ -1,4 +1,4 @@
-"""The token budget, and that models really make the tokens that it states."""
+"""The token budget, and models whose token counts must equal it."""
 
 import numpy as np
 import pytest
@@ -17,13 +17,13 @@ def test_the_published_ratio_is_154_to_100() -> None:
     assert vica_7b().layout.video(64).ratio is None
 
 
-def test_other_frame_counts_keep_the_share_of_the_spatial_encoder() -> None:
+def test_any_frame_count_keeps_the_spatial_share() -> None:
     layout = vica2_7b().layout
     assert layout.spatial_indices(5) == [0, 2, 4]
     assert [layout.video(f).total for f in (1, 5, 128)] == [210 + 272, 1050 + 816, 44288]
 
 
-def test_any_share_of_the_frames_can_be_shown_to_the_spatial_encoder() -> None:
+def test_the_spatial_encoder_can_see_any_share_of_frames() -> None:
     layout = vica2_7b(hiera_frames=24).layout
     assert len(layout.spatial_indices(64)) == 24
     assert layout.spatial_indices(8) == [0, 2, 5]
@@ -53,7 +53,7 @@ def test_an_overflow_says_by_how_much() -> None:
         ({"hiera_stage": 5}, "no stage 5"),
         ({"hiera_pool_stride": 0}, "leaves nothing"),
         ({"hiera_pool_mode": "max", "hiera_pool_stride": 33}, "leaves nothing"),
-        ({"hiera_pool_mode": "median"}, "no pooling 'median'"),
+        ({"hiera_pool_mode": "median"}, "unknown pooling 'median'"),
         ({"hiera_frames": 65}, "65 of 64 frames"),
         ({"mm_spatial_pool_stride": -1}, "leaves nothing"),
     ],

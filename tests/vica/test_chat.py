@@ -1,4 +1,4 @@
-"""Prompts, their ids and the labels of conversations, as the original makes them."""
+"""Prompts, their ids and labels, compared with the original code's."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ def test_a_finished_conversation_ends_each_turn() -> None:
 
 
 def turns_of(sample: dict[str, Any]) -> list[chat.Turn]:
-    """The turns of a training sample, from the text that the original made of it."""
+    """The turns of a training sample, parsed from the original's text."""
     text: str = sample["text"]
     turns: list[chat.Turn] = []
     for turn in text.removesuffix("<|im_end|>\n").split("<|im_end|>\n")[1:]:

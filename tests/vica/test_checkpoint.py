@@ -1,4 +1,4 @@
-"""Checkpoints on disk: round trips, shards, what the config leaves out, and what is refused."""
+"""Checkpoints on disk: round trips, shards, incomplete configurations and refusals."""
 
 from __future__ import annotations
 
@@ -58,21 +58,21 @@ def test_a_published_checkpoint_is_written_again_bit_for_bit(
     assert same(stored(tmp_path), stored(golden.folder))
     ours = json.loads((tmp_path / "config.json").read_text())
     theirs = json.loads((golden.folder / "config.json").read_text())
-    kept = {name: ours.get(name, "is not there") for name in theirs}
-    changed = {name for name, value in theirs.items() if kept[name] != value}
-    assert changed == {"sliding_window", "transformers_version"}  # None while it is not used
+    values = {name: ours.get(name, "is not there") for name in theirs}
+    changed = {name for name, value in theirs.items() if values[name] != value}
+    assert changed == {"sliding_window", "transformers_version"}  # None if it is not used
 
 
 @pytest.mark.parametrize("published", [True, False])
 def test_both_layouts_are_read_as_they_were_written(published: bool, tmp_path: Path) -> None:
     model = load_model(write_tiny_checkpoint(tmp_path / "first"), dtype=torch.bfloat16)
-    model.save_pretrained(tmp_path / "again", published=published)
-    again = ViCA2.from_pretrained(tmp_path / "again")
-    assert again.dtype == torch.bfloat16
-    assert same(dict(again.state_dict()), dict(model.state_dict()))
-    names = set(stored(tmp_path / "again"))
+    model.save_pretrained(tmp_path / "reloaded", published=published)
+    reloaded = ViCA2.from_pretrained(tmp_path / "reloaded")
+    assert reloaded.dtype == torch.bfloat16
+    assert same(dict(reloaded.state_dict()), dict(model.state_dict()))
+    names = set(stored(tmp_path / "reloaded"))
     assert names == {published_name(n) if published else n for n in model.state_dict()}
-    assert again.config.hiera.to_dict() == model.config.hiera.to_dict()
+    assert reloaded.config.hiera.to_dict() == model.config.hiera.to_dict()
 
 
 def test_shards_are_loaded_in_the_wanted_dtype(tmp_path: Path) -> None:
@@ -86,11 +86,11 @@ def test_shards_are_loaded_in_the_wanted_dtype(tmp_path: Path) -> None:
 
 
 def test_the_seed_alone_gives_the_weights_of_a_tiny_checkpoint(tmp_path: Path) -> None:
-    first, again, other = (
+    first, reloaded, other = (
         stored(write_tiny_checkpoint(tmp_path / str(number), family="vica", seed=seed))
         for number, seed in enumerate([1, 1, 2])
     )
-    assert same(first, again)
+    assert same(first, reloaded)
     assert not same(first, other)
     with pytest.raises(CheckpointError, match="already holds a checkpoint"):
         write_tiny_checkpoint(tmp_path / "0")
@@ -142,7 +142,7 @@ def pickle_only(folder: Path) -> None:
 NEWLINE, GATE = "model.image_newline", "model.layers.0.mlp.gate_proj.weight"
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing shard": (drop_shard, r"names missing files: model-00002-of"),
-    "index that lies": (lie_in_the_index, r"lists tensors no file has: .*image_old_line"),
+    "index that lies": (lie_in_the_index, r"lists tensors that no file has: .*image_old_line"),
     "truncated file": (cut, r"model.safetensors: is damaged or cut short"),
     "missing tensor": (rewrite(lambda t: t.pop(NEWLINE)), r"1 missing: model.image_newline"),
     "extra tensor": (
@@ -197,7 +197,10 @@ ASKED = [
     ({"mm_use_im_start_end": True}, "mm_use_im_start_end is True"),
     ({"tokenizer_padding_side": "both"}, "tokenizer_padding_side is 'both'"),
     ({"quantization_config": {"bits": 4}}, "quantization_config"),
-    ({"mm_spatial_pool_stride": 4}, "mm_spatial_pool_stride is 4, which the original writes"),
+    (
+        {"mm_spatial_pool_stride": 4},
+        "mm_spatial_pool_stride is 4, but the original code ignores it",
+    ),
     ({"mm_vision_tower": "openai/clip-vit-large-patch14-336"}, "mm_vision_tower is .*SigLIP"),
     ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling is {'type': 'linear'"),
     ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}}, "rope_parameters is"),
@@ -209,7 +212,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("stated", "message"), ASKED, ids=lambda v: str(v)[:40])
-def test_a_field_that_is_not_computed_is_refused_by_name(
+def test_an_unsupported_field_is_refused_by_name(
     stated: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     published = GOLDENS / "tiny-vica2"
@@ -219,13 +222,15 @@ def test_a_field_that_is_not_computed_is_refused_by_name(
             load(folder)
 
 
-def test_fields_that_a_published_config_lacks_count_as_the_originals(tmp_path: Path) -> None:
+def test_missing_fields_have_the_originals_defaults(tmp_path: Path) -> None:
     folder = copied(GOLDENS / "tiny-vica2", tmp_path / "lacks")
     path = folder / "config.json"
     stated = json.loads(path.read_text())
     del stated["mm_newline_position"]
     path.write_text(json.dumps(stated | {"mm_spatial_pool_mode": "average"}))
-    with pytest.raises(CheckpointError, match="'one_token', as the original takes it"):
+    with pytest.raises(
+        CheckpointError, match="'one_token', the original code's default, as it is missing"
+    ):
         load_config(folder)
     path.write_text(json.dumps(stated | {"mm_newline_position": "grid"}))
     pooled = copied(folder, tmp_path / "pooled", mm_spatial_pool_mode="average")
@@ -239,20 +244,23 @@ def test_fields_that_a_published_config_lacks_count_as_the_originals(tmp_path: P
 )
 def test_sizes_of_tiles_are_read_in_the_originals_spellings(stated: Any, tmp_path: Path) -> None:
     folder = copied(GOLDENS / "tiny-vica", tmp_path / "text", image_grid_pinpoints=stated)
-    found = load_config(folder).pinpoints
+    sizes = load_config(folder).pinpoints
     wanted = ViCAConfig().pinpoints if "..." in stated else [[384, 384], [768, 384]]
-    assert found == wanted
+    assert sizes == wanted
 
 
 @pytest.mark.parametrize("stated", ["(1x1),...,(9999x9999)", "six", [[384]], [[100, 384]], [], 3])
-def test_sizes_of_tiles_that_are_none_are_refused(stated: Any, tiny: Path, tmp_path: Path) -> None:
+def test_malformed_tile_sizes_are_refused(stated: Any, tiny: Path, tmp_path: Path) -> None:
     folder = copied(tiny, tmp_path / "bad", image_grid_pinpoints=stated)
     with pytest.raises(CheckpointError, match=r"config.json: image_grid_pinpoints"):
         load_model(folder)
 
 
 def test_a_checkpoint_of_the_other_family_is_refused(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"is a ViCA2 checkpoint \(vica_qwen\), asked for"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"is a ViCA2 checkpoint \(vica_qwen\), but ViCA \(llava_qwen\) was requested",
+    ):
         ViCA.from_pretrained(tiny)
     renamed = copied(tiny, tmp_path / "renamed", model_type="llava_qwen")
     with pytest.raises(CheckpointError, match=r"unexpected: model.sam_projector"):
@@ -264,7 +272,7 @@ def test_the_family_is_read_from_the_checkpoint(tmp_path: Path) -> None:
     assert type(load_model(folder)) is ViCA
 
 
-def test_heads_of_an_unpublished_encoder_have_to_be_stated() -> None:
+def test_heads_of_an_unpublished_encoder_must_be_stated() -> None:
     with pytest.raises(CheckpointError, match="add vision_config to config"):
         ViCA.from_pretrained(GOLDENS / "tiny-vica")
     half = {"vision_config": towers("vica2")["vision_config"]}
@@ -273,7 +281,7 @@ def test_heads_of_an_unpublished_encoder_have_to_be_stated() -> None:
         ViCA2.from_pretrained(GOLDENS / "tiny-vica2", config=stated)
 
 
-def test_what_the_published_config_leaves_out_is_read_from_the_shapes() -> None:
+def test_sizes_that_a_config_omits_come_from_the_shapes() -> None:
     shapes = {
         "model.embed_tokens.weight": (151647, 3584),
         "model.vision_tower.embeddings.patch_embedding.weight": (576, 3, 14, 14),
@@ -322,11 +330,11 @@ def test_the_token_ratio_is_changed_when_a_checkpoint_is_loaded(tiny: Path) -> N
     assert len(model.encode(video)) == budget.total
 
 
-def test_an_attention_that_is_not_there_is_refused(tiny: Path) -> None:
+def test_an_unknown_attention_is_refused(tiny: Path) -> None:
     if find_spec("flash_attn") is None:
         with pytest.raises(CheckpointError, match=r"pip install 'vicabench\[gpu\]'"):
             load_model(tiny, attention="flash_attention_2")
-    with pytest.raises(CheckpointError, match="no attention 'fast': choose sdpa"):
+    with pytest.raises(CheckpointError, match="unknown attention 'fast': choose sdpa"):
         load_model(tiny, attention="fast")
 
 
@@ -336,9 +344,7 @@ def test_eager_and_sdpa_attention_agree(tiny: Path) -> None:
     assert torch.allclose(eager, sdpa, atol=1e-5)
 
 
-def test_a_checkpoint_without_or_with_a_damaged_tokenizer_says_so(
-    tiny: Path, tmp_path: Path
-) -> None:
+def test_a_missing_or_damaged_tokenizer_is_reported(tiny: Path, tmp_path: Path) -> None:
     folder = copied(tiny, tmp_path / "damaged")
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(CheckpointError, match="its tokenizer cannot be read"):
@@ -353,9 +359,9 @@ def test_tied_embeddings_are_stored_once(tmp_path: Path) -> None:
     model = random_model(vica2_tiny(tie_word_embeddings=True), seed=0)
     model.save_pretrained(tmp_path)
     assert "lm_head.weight" not in stored(tmp_path)
-    again = load_model(tmp_path)
-    assert again.lm_head.weight is again.get_input_embeddings().weight
-    assert same(dict(again.state_dict()), dict(model.state_dict()))
+    reloaded = load_model(tmp_path)
+    assert reloaded.lm_head.weight is reloaded.get_input_embeddings().weight
+    assert same(dict(reloaded.state_dict()), dict(model.state_dict()))
 
 
 @torch.no_grad()

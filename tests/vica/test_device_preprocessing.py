@@ -1,4 +1,4 @@
-"""Preprocessing in torch against Pillow's and torch's own on single frames."""
+"""Preprocessing in torch, compared with Pillow's and with torch's on single frames."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ SIZES = [(480, 640), (97, 131), (385, 383), (640, 480), (384, 384), (701, 1503),
 
 
 def noise(height: int, width: int) -> NDArray[np.uint8]:
-    """Two frames: grey levels of every kind, and black and white alone, where cubics overshoot."""
+    """Two frames: one of all grey levels, one of black and white only, where cubics overshoot."""
     frames_FHWC = np.random.default_rng(height).integers(
         0, 256, (2, height, width, 3), dtype=np.uint8
     )
@@ -54,11 +54,11 @@ def test_both_encoders_get_the_same_frames_of_a_video(
 ) -> None:
     frames_FHWC = read_frames(write_clip(tmp_path / "clip.mp4"), count).pixels_THWC
     wanted = vica2.processor.video(frames_FHWC)
-    found = vica2.processor.video_on_device(torch.tensor(frames_FHWC))
+    visual = vica2.processor.video_on_device(torch.tensor(frames_FHWC))
     assert wanted.hiera_pixels_FCHW is not None
-    assert found.hiera_pixels_FCHW is not None
-    assert torch.equal(found.pixels_FCHW, wanted.pixels_FCHW)
-    assert torch.equal(found.hiera_pixels_FCHW, wanted.hiera_pixels_FCHW)
+    assert visual.hiera_pixels_FCHW is not None
+    assert torch.equal(visual.pixels_FCHW, wanted.pixels_FCHW)
+    assert torch.equal(visual.hiera_pixels_FCHW, wanted.hiera_pixels_FCHW)
 
 
 LITTLE = """
@@ -78,28 +78,31 @@ print(len(hiera_pixels_on_device(frames_FHWC, 32)))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
 def test_hieras_frames_are_never_all_floats_at_full_size() -> None:
-    """That would be 472 MB."""
+    """All frames as floats would be 472 MB."""
     done = subprocess.run(
         [sys.executable, "-c", LITTLE],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"},  # what is freed is given back
+        env={
+            **os.environ,
+            "MALLOC_MMAP_THRESHOLD_": "1000000",
+        },  # frees return memory to the system
     )
     assert done.stdout == "128\n"
 
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_pixels(vica2: Golden) -> None:
-    """Hiera's within 0.05 of a grey level: float32 rounds a position of 1503 by 6e-5 at most."""
+    """Hiera's pixels within 0.05 of a grey level: float32 rounds position 1503 by up to 6e-5."""
     if not torch.cuda.is_available():
         pytest.skip("no GPU that torch can use")
     frames_FHWC = noise(701, 1503)
     wanted = vica2.processor.video(frames_FHWC)
-    found = vica2.processor.video(frames_FHWC, "cuda")
+    visual = vica2.processor.video(frames_FHWC, "cuda")
     assert wanted.hiera_pixels_FCHW is not None
-    assert found.hiera_pixels_FCHW is not None
-    assert torch.equal(found.pixels_FCHW.cpu(), wanted.pixels_FCHW)
-    off = (found.hiera_pixels_FCHW.cpu() - wanted.hiera_pixels_FCHW).abs().max()
+    assert visual.hiera_pixels_FCHW is not None
+    assert torch.equal(visual.pixels_FCHW.cpu(), wanted.pixels_FCHW)
+    off = (visual.hiera_pixels_FCHW.cpu() - wanted.hiera_pixels_FCHW).abs().max()
     assert off < 0.05 / 255 / min(IMAGENET_STD)

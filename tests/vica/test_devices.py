@@ -40,8 +40,8 @@ def frames() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(0).integers(0, 256, (6, 90, 120, 3), dtype=np.uint8)
 
 
-def assert_near(found: torch.Tensor, wanted: torch.Tensor, dtype: torch.dtype) -> None:
-    torch.testing.assert_close(found.float().cpu(), wanted, rtol=0, atol=WITHIN[dtype])
+def assert_near(actual: torch.Tensor, wanted: torch.Tensor, dtype: torch.dtype) -> None:
+    torch.testing.assert_close(actual.float().cpu(), wanted, rtol=0, atol=WITHIN[dtype])
 
 
 @torch.no_grad()
@@ -56,8 +56,8 @@ def test_attention_gives_the_logits_of_eager_float32(
     model.set_attn_implementation({"": attention})
     ids = torch.arange(200)[None]
     mask = {"attention_mask": {"full_attention": None}} if attention == SHARED_PREFIX else {}
-    found = model(ids.to(device), **mask).logits
-    assert_near(found, load_model(tiny, attention="eager")(ids).logits, dtype)
+    actual = model(ids.to(device), **mask).logits
+    assert_near(actual, load_model(tiny, attention="eager")(ids).logits, dtype)
 
 
 @torch.no_grad()
@@ -79,5 +79,5 @@ def test_pooling_is_the_same_on_every_device(mode: str, dtype: torch.dtype, devi
         pytest.skip("no GPU that torch can use")
     features = torch.randn(2, 27 * 27, 16, generator=torch.Generator().manual_seed(0))
     branch = Branch(side=27, stride=2, mode=mode)
-    found = pool(features.to(device, dtype), branch)
-    assert_near(found, pool(features, branch), dtype)
+    actual = pool(features.to(device, dtype), branch)
+    assert_near(actual, pool(features, branch), dtype)

@@ -1,4 +1,4 @@
-"""The two encoders against the original, and Hiera's weights wherever they come from."""
+"""The two encoders compared with the original, and Hiera's weights from every source."""
 
 import json
 from pathlib import Path
@@ -44,14 +44,14 @@ def test_an_earlier_stage_is_computed_alone_and_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["hiera.", "image_encoder.trunk.", "vision_encoder.backbone."])
-def test_hiera_is_found_in_its_own_repository_and_in_sam(prefix: str, tmp_path: Path) -> None:
-    converted = prefix == "vision_encoder.backbone."  # by transformers, with its names
+def test_hiera_is_loaded_from_its_repository_and_from_sam(prefix: str, tmp_path: Path) -> None:
+    converted = prefix == "vision_encoder.backbone."  # by transformers, with other names
     stored = tower().state_dict() if converted else load_file(TENSORS)
     tensors = {prefix + name: tensor for name, tensor in stored.items()}
     tensors["sam_mask_decoder.iou_token.weight"] = torch.zeros(1, 8)
     save_file(tensors, tmp_path / "model.safetensors")
-    first, again = tower().state_dict(), tower(tmp_path).state_dict()
-    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    first, reloaded = tower().state_dict(), tower(tmp_path).state_dict()
+    assert all(torch.equal(reloaded[name], tensor) for name, tensor in first.items())
 
 
 def test_a_hiera_of_no_published_size_asks_for_its_configuration() -> None:
@@ -67,9 +67,7 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", ["video5", "image_anyres_big"])
 @torch.no_grad()
-def test_features_before_and_after_the_projectors_equal_the_original(
-    golden: Golden, case: str
-) -> None:
+def test_features_around_the_projectors_equal_the_original(golden: Golden, case: str) -> None:
     visual, model = golden.visual(case), golden.model.model
     features = {"siglip": model.vision_tower(visual.pixels_FCHW)}
     features["mmproj"] = model.mm_projector(features["siglip"])

@@ -1,4 +1,4 @@
-"""The models at their full size, built without memory: names, shapes and counts as published."""
+"""The full-size models on the meta device: names, shapes and counts as published."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def full_size(config: ViCAConfig) -> ViCA:
 
 
 def count(model: ViCA, *parts: str) -> int:
-    """The parameters of all, or of the parts with these names."""
+    """The number of all parameters, or of those whose names begin like this."""
     return sum(
         parameter.numel()
         for name, parameter in model.named_parameters()
@@ -37,7 +37,7 @@ def test_names_and_shapes_are_those_of_the_published_classes(
     assert {our_name(name) for name in tensors} == set(tensors)
 
 
-def test_the_parameters_are_as_many_as_the_paper_counts() -> None:
+def test_parameter_counts_equal_the_papers() -> None:
     model = full_size(vica2_7b())
     assert count(model) == 8_115_088_032
     assert count(model, "model.sam_projector.") == 16_063_488  # "16M", trained in stage 1
@@ -47,7 +47,7 @@ def test_the_parameters_are_as_many_as_the_paper_counts() -> None:
     assert count(full_size(vica_7b())) == 8_030_348_832
 
 
-def test_hiera_large_and_another_stage_change_the_spatial_projector_alone() -> None:
+def test_hiera_size_and_stage_change_only_its_projector() -> None:
     model = full_size(vica2_7b(hiera_config=hiera_large(), hiera_stage=3))
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     assert shapes["model.sam_projector.0.weight"] == [3584, 576]

@@ -1,4 +1,4 @@
-"""Pooling takes torch's fast kernel, and gives the bits of the original's slow one."""
+"""Pooling uses torch's fast kernel and gives the same bits as the original's slow one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vica.towers import pool
 
 
 class Resizes(TorchDispatchMode):
-    """Notes whether channels lie together in what is resized."""
+    """Records whether the resized tensors are channels-last."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What generation may answer, and that the checkpoint's own settings count."""
+"""The ids that generation may produce, and the checkpoint's settings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def embeds(model: ViCA, text: str = "abc") -> torch.Tensor:
-    found: torch.Tensor = model.get_input_embeddings()(torch.tensor([list(text.encode())]))
-    return found
+    output: torch.Tensor = model.get_input_embeddings()(torch.tensor([list(text.encode())]))
+    return output
 
 
 def test_ids_beyond_the_tokenizer_are_never_answered(folder: Path) -> None:
@@ -52,15 +52,15 @@ def test_answers_are_greedy_whatever_the_checkpoint_samples(folder: Path) -> Non
     sampling = load_model(settings(folder, do_sample=True, temperature=5.0, top_k=50, top_p=0.9))
     assert sampling.generation_config.temperature == 5.0
     for _ in range(2):
-        again = sampling.generate(inputs_embeds=embeds(sampling), max_new_tokens=8)
-        assert torch.equal(again, wanted)
+        output = sampling.generate(inputs_embeds=embeds(sampling), max_new_tokens=8)
+        assert torch.equal(output, wanted)
 
 
 def test_the_repetition_penalty_counts_new_tokens_only(folder: Path) -> None:
     model = load_model(settings(folder, repetition_penalty=1.7))
     embeds_BLD = embeds(model)
     new: list[int] = []
-    for _ in range(6):  # by hand: greedy, each id so far made less likely
+    for _ in range(6):  # by hand: greedy, with every id so far penalised
         with torch.no_grad():
             scores = model(inputs_embeds=embeds_BLD).logits[0, -1, :259]
         for token in set(new):
@@ -68,12 +68,12 @@ def test_the_repetition_penalty_counts_new_tokens_only(folder: Path) -> None:
         new.append(int(scores.argmax()))
         token_BLD = model.get_input_embeddings()(torch.tensor([[new[-1]]]))
         embeds_BLD = torch.cat([embeds_BLD, token_BLD], 1)
-    found = model.generate(inputs_embeds=embeds(model), max_new_tokens=6)
-    assert found[0].tolist() == new
+    output = model.generate(inputs_embeds=embeds(model), max_new_tokens=6)
+    assert output[0].tolist() == new
     padded = model.merge(torch.tensor([[1, 1, 1, 97, 98, 99]]), [], side="left")
     mask = torch.tensor([[0, 0, 0, 1, 1, 1]])
-    found = model.generate(inputs_embeds=padded.embeds_BLD, attention_mask=mask, max_new_tokens=6)
-    assert found[0].tolist() == new
+    output = model.generate(inputs_embeds=padded.embeds_BLD, attention_mask=mask, max_new_tokens=6)
+    assert output[0].tolist() == new
 
 
 def test_any_end_token_of_the_checkpoint_ends_an_answer(folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_any_end_token_of_the_checkpoint_ends_an_answer(folder: Path) -> None:
     assert new == free[: free.index(third) + 1]
 
 
-def test_the_prompts_of_a_video_are_answered_in_order_from_one_encoding(folder: Path) -> None:
+def test_prompts_are_answered_in_order_from_one_encoding(folder: Path) -> None:
     model, processor = load_model(folder), load_processor(folder)
     prompts = [prompt(vsi_bench_question(text)) for text in ("How many chairs?", "How large?")]
     replies = list(answer(model, processor, FRAMES, prompts, max_new_tokens=4))
@@ -114,7 +114,7 @@ def test_what_can_change_an_answer_is_described_in_json(folder: Path) -> None:
     assert describe(model) != describe(load_model(folder, attention="eager"))
 
 
-def test_a_video_that_overflows_the_context_is_refused_before_it_is_encoded(folder: Path) -> None:
+def test_an_overlong_video_is_refused_before_encoding(folder: Path) -> None:
     model, processor = load_model(folder), load_processor(folder)
     frames = np.zeros((1639, 2, 2, 3), np.uint8)
     with pytest.raises(BudgetError, match=r"1,639 frames make 32,780 tokens .* 12 more than"):

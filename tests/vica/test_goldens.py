@@ -1,4 +1,4 @@
-"""Merged embeddings, logits, answers and loss are those of the original code."""
+"""Merged embeddings, logits, answers and loss equal the original code's."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ def check(golden: Golden, case: str) -> torch.Tensor:
     block_ND = golden.model.encode(golden.visual(case))
     embeds_BLD = golden.model.merge(golden.ids(case), [block_ND]).embeds_BLD
     assert list(embeds_BLD.shape) == golden.fields[f"{case}__embeds_shape"].tolist()
-    kept = golden.fields.get(f"{case}__embeds_index", slice(None))
-    assert golden.far(case, "embeds", embeds_BLD[:, kept]) < FEATURES
+    index = golden.fields.get(f"{case}__embeds_index", slice(None))
+    assert golden.far(case, "embeds", embeds_BLD[:, index]) < FEATURES
     assert golden.far(case, "embeds_token_mean", embeds_BLD.mean(-1)) < FEATURES
     logits = golden.model(inputs_embeds=embeds_BLD, logits_to_keep=4).logits
     assert golden.far(case, "logits_last", logits) < LOGITS
@@ -49,8 +49,8 @@ def test_a_padded_training_batch_has_the_loss_of_the_original(golden: Golden) ->
         attention_mask=torch.from_numpy(golden.fields[f"{case}__attention_mask_in"]),
         labels=torch.from_numpy(golden.fields[f"{case}__labels_in"]),
     )
-    kept = golden.fields[f"{case}__embeds_index"]
-    assert golden.far(case, "embeds", merged.embeds_BLD[:, kept]) < FEATURES
+    index = golden.fields[f"{case}__embeds_index"]
+    assert golden.far(case, "embeds", merged.embeds_BLD[:, index]) < FEATURES
     assert merged.labels_BL is not None
     assert merged.attention_mask_BL is not None
     assert np.array_equal(merged.labels_BL, golden.fields[f"{case}__labels_out"])

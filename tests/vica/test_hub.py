@@ -42,10 +42,8 @@ def hub(content: dict[str, bytes]) -> Iterator[hubs.Hub]:
         yield hub
 
 
-def test_checkpoints_are_downloaded_and_loaded_by_their_ids_or_refused(
-    hub: hubs.Hub, tmp_path: Path
-) -> None:
-    """One process for all of it: torch takes its time to start."""
+def test_hub_ids_are_downloaded_and_loaded_or_refused(hub: hubs.Hub, tmp_path: Path) -> None:
+    """One process for all checks, because starting torch is slow."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT, REPO, "lab/other", "lab/none", "./none"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Running out of memory: real allocations that fail, in a process with little address space."""
+"""Running out of memory: real failed allocations in a process with little address space."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ else:
 
 
 def ask(checkpoint: Path, *numbers: int) -> subprocess.CompletedProcess[str]:
-    """Answer questions with little more memory than is in use, then again with no limit.
+    """Answer questions with little more memory than is in use, then again without a limit.
 
     The numbers are the spare bytes, how many questions, and the words of each.
     """
@@ -49,13 +49,13 @@ def ask(checkpoint: Path, *numbers: int) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_a_group_is_split_when_memory_is_short_and_the_replies_are_the_same(tiny: Path) -> None:
+def test_splitting_a_group_keeps_the_replies(tiny: Path) -> None:
     done = ask(tiny, 60_000_000, 48, 60)
     assert done.stdout.split() == ["True"], done.stdout
-    assert "Memory is short of 48 questions at once" in done.stderr
+    assert "Memory is short for 48 questions at once" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_no_memory_for_a_single_question_is_said(tiny: Path) -> None:
+def test_too_little_memory_for_one_question_is_an_error(tiny: Path) -> None:
     done = ask(tiny, 60_000_000, 2, 1000)
-    assert "MemoryShortError memory is short of a single question" in done.stdout
+    assert "MemoryShortError memory is too short for a single question" in done.stdout

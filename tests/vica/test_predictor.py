@@ -1,4 +1,4 @@
-"""Many questions from one prefill get the replies that each gets alone."""
+"""Questions answered from one prefill get the same replies as each alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vica.chat import (
 from tests.vica.published import Golden
 
 LOGITS = 1e-4
-"""The difference that float32 may make: logits are about 3, differences measured below 1e-5."""
+"""Tolerance for float32: logits are about 3, measured differences below 1e-5."""
 TIMES = time_instruction(4.0, (0.0, 1.0, 2.0, 3.0))
 QUESTIONS = [
     prompt(vsi_bench_question("How many chair(s) are in this room?")),
@@ -45,24 +45,24 @@ def alone(golden: Golden, prompts: Sequence[str] = QUESTIONS, **options: object)
     return list(answer(golden.model, golden.processor, frames, prompts, **options))
 
 
-def test_replies_are_those_of_one_question_at_a_time(golden: Golden, predictor: Predictor) -> None:
+def test_replies_equal_those_of_one_question_at_a_time(
+    golden: Golden, predictor: Predictor
+) -> None:
     encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=24)
-    assert found == alone(golden, QUESTIONS, max_new_tokens=24)
-    assert len({reply.text for reply in found}) > 1
+    replies = predictor.answer(encoded, QUESTIONS, max_new_tokens=24)
+    assert replies == alone(golden, QUESTIONS, max_new_tokens=24)
+    assert len({reply.text for reply in replies}) > 1
 
 
 def test_long_replies_are_the_same_too(vica2: Golden) -> None:
     predictor = Predictor(vica2.model, vica2.processor)
     encoded = predictor.encode(vica2.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS[:2], max_new_tokens=300)
-    assert max(reply.new_tokens for reply in found) == 300
-    assert found == alone(vica2, QUESTIONS[:2], max_new_tokens=300)
+    replies = predictor.answer(encoded, QUESTIONS[:2], max_new_tokens=300)
+    assert max(reply.new_tokens for reply in replies) == 300
+    assert replies == alone(vica2, QUESTIONS[:2], max_new_tokens=300)
 
 
-def test_logits_are_those_of_the_whole_prompt_read_at_once(
-    golden: Golden, predictor: Predictor
-) -> None:
+def test_logits_equal_those_of_the_whole_prompt(golden: Golden, predictor: Predictor) -> None:
     seen: dict[int, dict[int, Tensor]] = defaultdict(dict)
 
     def keep(index: int, step: int, logits_V: Tensor) -> None:
@@ -77,7 +77,7 @@ def test_logits_are_those_of_the_whole_prompt_read_at_once(
         assert list(seen[index]) == [0, 1, 2]
 
 
-def test_a_group_that_runs_out_of_memory_half_way_begins_again_in_parts(
+def test_a_group_out_of_memory_is_answered_in_parts(
     vica2: Golden, caplog: pytest.LogCaptureFixture
 ) -> None:
     predictor = Predictor(vica2.model, vica2.processor)
@@ -89,11 +89,11 @@ def test_a_group_that_runs_out_of_memory_half_way_begins_again_in_parts(
         if (index, step) == (3, 2) and steps[3].count(2) == 1:
             raise MemoryError
 
-    found = predictor.answer(encoded, QUESTIONS, observe=short_of_memory_once, max_new_tokens=4)
-    assert "Memory is short of 5 questions at once: now 2" in caplog.text
+    replies = predictor.answer(encoded, QUESTIONS, observe=short_of_memory_once, max_new_tokens=4)
+    assert "Memory is short for 5 questions at once: trying 2" in caplog.text
     assert steps[0] == [0, 1, 2, 0, 1, 2, 3]
     assert steps[4] == [0, 1, 0, 1, 2, 3]
-    assert found == predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
+    assert replies == predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
 
 
 def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> None:
@@ -104,14 +104,12 @@ def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> No
     for seed, size in ((0, 0), (1, 1), (2, 3)):
         random.Random(seed).shuffle(order)
         grouped = Predictor(golden.model, golden.processor, group_size=size)
-        found = grouped.answer(encoded, order, max_new_tokens=8)
-        assert found == [expected[text] for text in order]
+        replies = grouped.answer(encoded, order, max_new_tokens=8)
+        assert replies == [expected[text] for text in order]
     assert all(torch.equal(a, b) for a, b in zip(before, encoded.cache.keys, strict=True))
 
 
-def test_the_prefix_is_all_that_the_prompts_have_in_common(
-    golden: Golden, predictor: Predictor
-) -> None:
+def test_the_prefix_is_what_all_prompts_share(golden: Golden, predictor: Predictor) -> None:
     timed = [prompt(video_question(q, time_instruction=TIMES)) for q in ("Why?", "Where to?")]
     ids = [token_ids(text, golden.processor.tokenizer) for text in timed]
     first = next(i for i, (a, b) in enumerate(zip(*ids, strict=False)) if a != b)
@@ -124,9 +122,7 @@ def test_the_prefix_is_all_that_the_prompts_have_in_common(
     )
 
 
-def test_prompts_that_were_not_known_when_it_was_encoded_are_answered_too(
-    golden: Golden, predictor: Predictor
-) -> None:
+def test_prompts_unknown_at_encoding_are_answered_too(golden: Golden, predictor: Predictor) -> None:
     wanted = alone(golden, QUESTIONS, max_new_tokens=8)
     for known in ([], QUESTIONS[:1], QUESTIONS[:2]):
         encoded = predictor.encode(golden.frames(4), known)
@@ -151,11 +147,11 @@ def test_each_question_has_its_own_end(golden: Golden, predictor: Predictor) -> 
         Prompt(text=QUESTIONS[1], stop_ids=(third,)),
         *QUESTIONS[2:],
     ]
-    found = predictor.answer(encoded, prompts, max_new_tokens=12)
-    assert (found[0].new_tokens, found[0].stop) == (5, "length")
-    assert (found[1].new_tokens, found[1].stop) == (ends, "eos")
-    assert free[0].raw.startswith(found[0].raw)
-    assert found[2:] == free[2:]
+    replies = predictor.answer(encoded, prompts, max_new_tokens=12)
+    assert (replies[0].new_tokens, replies[0].stop) == (5, "length")
+    assert (replies[1].new_tokens, replies[1].stop) == (ends, "eos")
+    assert free[0].raw.startswith(replies[0].raw)
+    assert replies[2:] == free[2:]
 
 
 @pytest.mark.filterwarnings("ignore:Passing `no_repeat_ngram_size` with `inputs_embeds`")
@@ -183,26 +179,26 @@ def test_settings_of_generation_count_as_in_generate(
     options: dict[str, Any] = {
         n: lists.get(n, often) if v == "often" else v for n, v in settings.items()
     }
-    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=12, **options)
-    assert [r.ids for r in found] == [r.ids for r in alone(vica2, max_new_tokens=12, **options)]
-    assert found != free
+    replies = predictor.answer(encoded, QUESTIONS, max_new_tokens=12, **options)
+    assert [r.ids for r in replies] == [r.ids for r in alone(vica2, max_new_tokens=12, **options)]
+    assert replies != free
 
 
-def test_what_was_spent_is_added_up_by_stage(golden: Golden) -> None:
+def test_seconds_and_tokens_are_summed_by_stage(golden: Golden) -> None:
     predictor = Predictor(golden.model, golden.processor)
     encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    found = predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
+    replies = predictor.answer(encoded, QUESTIONS, max_new_tokens=4)
     spent = predictor.spent
     assert set(spent.seconds) == {"vision", "prefill", "answers"}
-    rest = sum(reply.prompt_tokens - encoded.length for reply in found)
+    rest = sum(reply.prompt_tokens - encoded.length for reply in replies)
     assert spent.tokens == {"prefill": encoded.length + rest, "answers": 20}
 
 
-def test_what_cannot_be_answered_is_refused(golden: Golden, predictor: Predictor) -> None:
+def test_unanswerable_prompts_are_refused(golden: Golden, predictor: Predictor) -> None:
     frames = golden.frames(4)
     encoded = predictor.encode(frames, QUESTIONS)
     other = conversation([("user", "no video at all")], reply=True)
-    with pytest.raises(InputError, match="does not begin as"):
+    with pytest.raises(InputError, match="does not begin like"):
         predictor.answer(encoded, [*QUESTIONS, other])
     with pytest.raises(InputError, match="more than one <image>"):
         predictor.answer(encoded, [prompt(video_question("And <image>?"))])

@@ -1,4 +1,4 @@
-"""Pixels as the original's processors give them, to the last bit."""
+"""Pixels equal to those of the original's processors, bit for bit."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CASES = ["a_2x97x131", "b_1x480x640", "c_1x1440x1920", "d_1x968x1296", "e_1x700x
 
 @pytest.fixture(params=[1, 2])
 def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    """So many of torch's threads: with one it has other kernels."""
+    """Run with this many torch threads: with one, torch uses other kernels."""
     before = torch.get_num_threads()
     torch.set_num_threads(int(request.param))
     yield
@@ -39,7 +39,7 @@ def test_both_preprocessors_give_the_original_pixels_bit_for_bit(case: str) -> N
 
 
 def test_tall_frames_are_resized_across_first_with_any_pillow() -> None:
-    """The digest is what one call of resize gives with Pillow 11.3; Pillow 13 gives another."""
+    """The digest is that of a single resize call in Pillow 11.3; Pillow 13 gives another."""
     frames_FHWC = np.random.default_rng(6).integers(0, 256, size=(1, 640, 480, 3), dtype=np.uint8)
     digest = hashlib.sha256(siglip_pixels(frames_FHWC, 384).numpy().tobytes()).hexdigest()
     assert digest == "817b3f9ffabeab068270e58053bad7ae5788debd56d3e7cf940b574f69410fd2"

@@ -1,4 +1,4 @@
-"""The comparison of both ways of answering finds agreement, and finds its absence."""
+"""The comparison of both ways of answering detects agreement and disagreement."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PROMPTS = [prompt(vsi_bench_question(f"How many {what}?")) for what in ("chairs"
 
 def test_in_float32_both_ways_agree(golden: Golden) -> None:
     predictor = Predictor(golden.model, golden.processor)
-    found = list(both_ways(predictor, golden.frames(4), PROMPTS, max_new_tokens=6))
-    assert [both.shared for both in found] == [both.alone for both in found]
-    assert all(0 < both.difference < 1e-4 and both.parted is None for both in found)
+    results = list(both_ways(predictor, golden.frames(4), PROMPTS, max_new_tokens=6))
+    assert [both.shared for both in results] == [both.alone for both in results]
+    assert all(0 < both.difference < 1e-4 and both.parted is None for both in results)
 
 
-def test_a_cache_that_is_off_is_found(vica2: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_cache_is_detected(vica2: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = Predictor(vica2.model, vica2.processor)
     right = predictor.encode
 
@@ -30,22 +30,22 @@ def test_a_cache_that_is_off_is_found(vica2: Golden, monkeypatch: pytest.MonkeyP
         return encoded
 
     monkeypatch.setattr(predictor, "encode", wrong)
-    found = list(both_ways(predictor, vica2.frames(4), PROMPTS, max_new_tokens=6))
-    assert max(both.difference for both in found) > 0.01
-    for both in found:
+    results = list(both_ways(predictor, vica2.frames(4), PROMPTS, max_new_tokens=6))
+    assert max(both.difference for both in results) > 0.01
+    for both in results:
         if both.parted is not None:
             assert both.shared.ids[: both.parted] == both.alone.ids[: both.parted]
             assert both.shared.ids != both.alone.ids
             assert both.margin is not None
             assert both.margin > 0
-    assert any(both.parted is not None for both in found)
+    assert any(both.parted is not None for both in results)
 
 
-def test_in_bfloat16_the_differences_are_told(vica2: Golden) -> None:
+def test_differences_in_bfloat16_are_reported(vica2: Golden) -> None:
     model = type(vica2.model).from_pretrained(
         vica2.folder, config=vica2.config, dtype=torch.bfloat16
     )
-    found = list(
+    results = list(
         both_ways(Predictor(model, vica2.processor), vica2.frames(2), PROMPTS, max_new_tokens=3)
     )
-    assert all(1e-4 < both.difference < 0.5 for both in found)
+    assert all(1e-4 < both.difference < 0.5 for both in results)

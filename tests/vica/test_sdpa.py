@@ -1,4 +1,4 @@
-"""Which attention PyTorch is asked for: on CUDA its kernels are chosen by dtype and key heads."""
+"""How PyTorch's attention is called: on CUDA it chooses kernels by dtype and key heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vica.training.loss import SHARED_PREFIX
 
 
 class Asked(TorchFunctionMode):
-    """Notes the heads of the queries and of the keys, and whether groups are left to the kernel."""
+    """Records the heads of queries and keys, and whether the kernel handles groups."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,9 +36,9 @@ def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) 
     plain = model(torch.arange(40)[None]).logits
     model.set_attn_implementation({"": attention})
     with Asked() as asked:
-        found = model(torch.arange(40)[None], attention_mask={"full_attention": None}).logits
+        logits = model(torch.arange(40)[None], attention_mask={"full_attention": None}).logits
     assert asked.calls == {(4, 4, False)}
-    assert torch.allclose(found, plain, atol=1e-5)
+    assert torch.allclose(logits, plain, atol=1e-5)
     with Asked() as asked, torch.autocast("cpu", torch.bfloat16):
         model(torch.arange(40)[None], attention_mask={"full_attention": None})
     assert asked.calls == {(4, 2, True)}
@@ -49,8 +49,8 @@ def test_keys_are_repeated_unless_in_half_precision(attention: str, tiny: Path) 
 
 
 @torch.no_grad()
-def test_eager_attention_is_refused_where_its_scores_do_not_fit(tiny: Path) -> None:
+def test_eager_attention_is_refused_if_its_scores_do_not_fit(tiny: Path) -> None:
     model = load_model(tiny, attention="eager")
     embeds_BLD = torch.zeros(1, 40_000, 64)
-    with pytest.raises(BudgetError, match=r"pairs of 40,000 tokens, 24 GiB a layer.*'sdpa'"):
+    with pytest.raises(BudgetError, match=r"pairs of 40,000 tokens, 24 GiB per layer.*'sdpa'"):
         model(inputs_embeds=embeds_BLD)

@@ -1,4 +1,4 @@
-"""Segments against their definition, and against one continuation at a time."""
+"""Segments compared with their definition, and with one continuation at a time."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ layouts = st.tuples(lengths, st.lists(lengths, max_size=5), lengths).filter(
 
 @settings(deadline=None, max_examples=60)
 @given(layouts)
-def test_a_token_sees_what_comes_before_it_in_the_prefix_and_in_its_own_segment(
+def test_tokens_see_the_prefix_and_their_own_segment(
     layout: tuple[int, list[int], int],
 ) -> None:
     segments = segment_ids(*layout).tolist()
@@ -37,7 +37,7 @@ def test_a_position_counts_the_tokens_seen_before(layout: tuple[int, list[int], 
     assert positions(segments).tolist() == counted.tolist()
 
 
-def test_continuations_go_on_where_the_prefix_ends() -> None:
+def test_continuations_start_where_the_prefix_ends() -> None:
     assert segment_ids(3, [2, 1], padding=1).tolist() == [0, 0, 0, 1, 1, 2, -1]
     assert positions(segment_ids(3, [2, 1], padding=1)).tolist() == [0, 1, 2, 3, 4, 3, 0]
 
@@ -51,15 +51,15 @@ def test_samples_of_a_batch_have_their_own_segments() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(layouts)
-def test_flex_attention_is_given_the_same_rule_and_skips_what_nobody_sees(
+def test_flex_attention_skips_invisible_blocks(
     layout: tuple[int, list[int], int],
 ) -> None:
     segments = segment_ids(*layout)
     mask = block_mask(segments[None], block=4)
-    kept = mask.to_dense()[0, 0].bool().tolist()
+    computed = mask.to_dense()[0, 0].bool().tolist()
     seen = visible(segments)
     parts = [[part.any().item() for part in rows.split(4, 1)] for rows in seen.split(4)]
-    assert kept == parts
+    assert computed == parts
 
 
 def qkv(length: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,5 +85,5 @@ def test_flex_attention_computes_what_sdpa_computes() -> None:
     segments = segment_ids(100, [30, 60, 10], padding=5)
     q, k, v = (x.float() for x in qkv(len(segments)))
     expected = scaled_dot_product_attention(q, k, v, attn_mask=visible(segments))
-    found = flex_attention(q, k, v, block_mask=block_mask(segments[None]))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    actual = flex_attention(q, k, v, block_mask=block_mask(segments[None]))
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)

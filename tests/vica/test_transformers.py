@@ -1,4 +1,4 @@
-"""Used the way transformers' users expect, after `import vica`."""
+"""Using the models through transformers, after `import vica`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(text: str) -> str:
     return prompt(video_question(text))
 
 
-def test_a_module_of_ours_may_be_the_first_to_import_transformers() -> None:
+def test_vica_may_be_the_first_to_import_transformers() -> None:
     script = (
         "import vica.config\n"
         "from vica import ViCA2, ViCA2Config\n"
@@ -47,7 +47,7 @@ def test_a_module_of_ours_may_be_the_first_to_import_transformers() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
-def test_the_names_of_the_package_are_all_there() -> None:
+def test_the_package_has_all_its_names() -> None:
     assert all(hasattr(vica, name) for name in vica.__all__)
 
 
@@ -63,9 +63,9 @@ def test_the_tensors_of_a_processor_go_into_the_model(
     new = model.generate(**inputs, max_new_tokens=3)
     block_ND = model.encode_video(inputs["pixel_values"], inputs["hiera_pixel_values"])
     merged = model.merge(inputs["input_ids"], [block_ND])
-    again = model.generate(inputs_embeds=merged.embeds_BLD, max_new_tokens=3)
+    from_embeds = model.generate(inputs_embeds=merged.embeds_BLD, max_new_tokens=3)
     assert new.shape == (1, 3)
-    assert torch.equal(new, again)
+    assert torch.equal(new, from_embeds)
 
 
 @torch.no_grad()
@@ -108,7 +108,7 @@ def test_labels_give_a_loss_that_reaches_every_trained_part(
     assert unused == {f"model.vision_tower.post_layernorm.{n}" for n in ("weight", "bias")}
 
 
-def test_what_does_not_fit_together_is_refused(model: ViCA2, processor: ViCAProcessor) -> None:
+def test_mismatched_inputs_are_refused(model: ViCA2, processor: ViCAProcessor) -> None:
     with pytest.raises(vica.InputError, match="the text has 0 <image> for 1 video or image:"):
         processor(text=prompt("How many?"), videos=NOISE)
     with pytest.raises(vica.InputError, match=r"not float64 \[6, 48, 64, 3\]"):
@@ -122,7 +122,9 @@ def test_what_does_not_fit_together_is_refused(model: ViCA2, processor: ViCAProc
             pixel_values=inputs["pixel_values"],
             visual_sizes=torch.tensor([[6, 0, 0, 0]]),
         )
-    with pytest.raises(vica.InputError, match="the text has 1 <image>, but 0 visuals"):
+    with pytest.raises(
+        vica.InputError, match="the text has 1 <image>, but the input has 0 videos or images"
+    ):
         model.generate(input_ids=inputs["input_ids"])
 
 
@@ -147,6 +149,6 @@ def test_a_processor_is_saved_beside_its_model(
 ) -> None:
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
-    again = AutoProcessor.from_pretrained(tmp_path)
-    assert again.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
+    reloaded = AutoProcessor.from_pretrained(tmp_path)
+    assert reloaded.tokenizer.get_vocab() == processor.tokenizer.get_vocab()
     assert AutoConfig.from_pretrained(tmp_path).layout == processor.config.layout

@@ -87,13 +87,15 @@ MATRICES: dict[str, tuple[tuple[int, int, int, int], Callable[[Image], Image]]] 
 
 
 @pytest.mark.parametrize("row", json.loads(REFERENCE.read_text()), ids=lambda row: row["total"])
-def test_samples_the_frames_that_the_published_models_were_run_on(row: dict[str, Any]) -> None:
+def test_sampled_frames_equal_the_published_ones(row: dict[str, Any]) -> None:
     assert sample_indices(row["total"], row["count"]).tolist() == row["indices"]
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("settings", CLIPS.values(), ids=CLIPS)
-def test_gives_the_frames_it_says(tmp_path: Path, decoder: str, settings: dict[str, Any]) -> None:
+def test_decoders_give_the_frames_they_state(
+    tmp_path: Path, decoder: str, settings: dict[str, Any]
+) -> None:
     clip = videos.write_clip(tmp_path / "clip.mp4", **settings)
 
     frames = read_frames(clip, 13, decoder=decoder)
@@ -124,7 +126,7 @@ def shown(clip: Path, count: int, decoder: str) -> list[int]:
 
 
 def decord_says(clip: Path, count: int) -> tuple[Frames | None, str]:
-    """What decord gives, if it does, and what is said of that; it must not be wrong in silence."""
+    """decord's frames, if any, with their warnings: wrong frames must have one."""
     try:
         frames = read_frames(clip, count, decoder="decord")
     except VideoError as error:
@@ -133,21 +135,19 @@ def decord_says(clip: Path, count: int) -> tuple[Frames | None, str]:
 
 
 @pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
-def test_every_kind_of_file_gives_the_frames_wanted(
-    tmp_path: Path, settings: dict[str, Any]
-) -> None:
+def test_every_container_gives_the_sampled_frames(tmp_path: Path, settings: dict[str, Any]) -> None:
     clip = videos.write_clip(tmp_path / "clip", frames=80, size=(160, 128), **settings)
 
-    for count in (3, 16):  # of three some are far from each other, and groups between them
+    for count in (3, 16):  # three frames are far apart, with groups between them
         exact, every = (read_frames(clip, count, decoder=decoder) for decoder in EXACT)
         wanted = sample_indices(80, count).tolist()
         assert exact.total == 80
         assert [videos.index_of(image) for image in exact.pixels_THWC] == wanted
         np.testing.assert_array_equal(exact.pixels_THWC, every.pixels_THWC)
     if len(DECODERS) == 2:
-        frames, said = decord_says(clip, 16)
+        frames, warning = decord_says(clip, 16)
         if frames is not None and not np.array_equal(frames.pixels_THWC, exact.pixels_THWC):
-            assert "decord gives other pixels for" in said
+            assert "decord's pixels differ in" in warning
 
 
 @BOTH
@@ -163,7 +163,7 @@ def test_colours_are_converted_as_decord_does(tmp_path: Path, kind: str) -> None
 
 @pytest.mark.parametrize(("numbers", "upright"), MATRICES.values(), ids=MATRICES)
 @pytest.mark.parametrize("decoder", EXACT)
-def test_frames_are_turned_and_mirrored_as_players_are_told(
+def test_frames_follow_the_display_matrix(
     tmp_path: Path,
     numbers: tuple[int, int, int, int],
     upright: Callable[[Image], Image],
@@ -181,21 +181,24 @@ def test_frames_are_turned_and_mirrored_as_players_are_told(
 
 
 @BOTH
-def test_where_decord_does_not_mirror_it_is_said(tmp_path: Path) -> None:
+def test_decords_missing_mirroring_is_a_warning(tmp_path: Path) -> None:
     matrix = (-ONE, 0, 0, 0, ONE, 0, 0, 0, TURN)
-    frames, said = decord_says(videos.write_clip(tmp_path / "clip.mp4", matrix=matrix), 3)
+    frames, warning = decord_says(videos.write_clip(tmp_path / "clip.mp4", matrix=matrix), 3)
 
     assert frames is not None
     assert frames.decoder == "decord"
-    assert "decord gives other pixels for 3 of 3 frames" in said
+    assert "decord's pixels differ in 3 of 3 frames" in warning
 
 
 @pytest.mark.parametrize("decoder", ["auto", *DECODERS])
 @pytest.mark.parametrize(
     ("matrix", "reason"),
     [
-        ((46341, 46341, 0, -46341, 46341, 0, 0, 0, TURN), "to be turned by 45 degrees"),
-        ((0,) * 9, "to shrink it to nothing"),
+        (
+            (46341, 46341, 0, -46341, 46341, 0, 0, 0, TURN),
+            "its display matrix rotates it by 45 degrees",
+        ),
+        ((0,) * 9, "its display matrix shrinks it to nothing"),
     ],
 )
 def test_other_matrices_are_refused(
@@ -211,7 +214,7 @@ def test_other_matrices_are_refused(
 def test_frames_that_change_their_size_are_refused(tmp_path: Path, decoder: str) -> None:
     clip = videos.write_growing(tmp_path / "clip.ts")
 
-    with pytest.raises(VideoError, match="change their size from 128x96 to 160x128"):
+    with pytest.raises(VideoError, match="change size from 128x96 to 160x128"):
         read_frames(clip, 8, decoder=decoder)
 
 
@@ -225,7 +228,7 @@ def test_frames_that_change_their_size_are_refused(tmp_path: Path, decoder: str)
         ("MPEG-4, AVI", "matroska", 12),
     ],
 )
-def test_a_stream_that_begins_within_a_group_begins_with_the_next(
+def test_a_stream_cut_at_its_start_begins_at_the_next_group(
     tmp_path: Path, kind: str, container: str, first: int
 ) -> None:
     whole = videos.write_clip(tmp_path / "whole", frames=80, **KINDS[kind])
@@ -241,7 +244,7 @@ def test_a_stream_that_begins_within_a_group_begins_with_the_next(
         assert "decord finds" in decord_says(clip, 9)[1]
 
 
-def test_groups_without_a_wanted_frame_are_not_decoded(tmp_path: Path) -> None:
+def test_groups_without_a_sampled_frame_are_not_decoded(tmp_path: Path) -> None:
     whole = videos.write_clip(tmp_path / "whole.mp4", frames=96, gop=8, faststart=True)
     holed = videos.blank(whole, tmp_path / "holed.mp4", start=0.6, stop=0.8)
 
@@ -298,10 +301,10 @@ def matroska(folder: Path) -> Path:
 CUT = {
     "H.264, AVI": "is cut short",
     "MJPEG, AVI": "is cut short",
-    "Windows Media": "its stated length reaches to byte",
+    "Windows Media": "its stated length reaches byte",
     "GIF": "its end mark is missing",
     "H.264, Flash": "is cut short",
-    "H.264, transport stream": "its last packet reaches to byte",
+    "H.264, transport stream": "its last packet reaches byte",
     "MPEG-2": "is cut short",
 }
 
@@ -328,7 +331,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "folder": (lambda folder: folder, "is a folder"),
     "empty": (empty, "is empty"),
     "text": (text, "is not a video"),
-    "codec unknown": (codec_unknown, "a codec that is unknown here"),
+    "codec unknown": (codec_unknown, "a codec that this FFmpeg cannot decode"),
     "Git-LFS pointer": (pointer, "git lfs pull"),
     "sound only": (lambda folder: videos.write_sound(folder / "sound.mp4"), "no video stream"),
     "index missing": (
@@ -339,18 +342,18 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "pictures missing": (
         lambda folder: videos.cut(faststart(folder), folder / "cut.mp4", keep=0.8),
-        "is cut short: its frames reach to byte",
+        "is cut short: its frames reach byte",
     ),
     "cut between two frames": (
         lambda folder: videos.cut_between_frames(faststart(folder), folder / "c.mp4", frames=60),
-        "is cut short: its frames reach to byte",
+        "is cut short: its frames reach byte",
     ),
     "Matroska, cut": (
         lambda folder: videos.cut(matroska(folder), folder / "cut.mkv", keep=0.6),
         "is cut short: it ends after",
     ),
     **{f"cut, {kind}": (half_of(kind), reason) for kind, reason in CUT.items()},
-    "Matroska, live, cut": (streamed("matroska", live="1"), "its last part reaches to byte"),
+    "Matroska, live, cut": (streamed("matroska", live="1"), "its last part reaches byte"),
     "fragments, cut": (
         streamed("mp4", movflags="frag_keyframe+empty_moov"),
         "is cut short: its (frames|part '....') reach",
@@ -394,12 +397,10 @@ def test_a_file_that_is_not_whole_is_refused(
     ],
     ids=["no container", "transport stream", "Matroska, live", "fragments"],
 )
-def test_where_nobody_can_know_whether_a_file_is_whole_it_is_said(
-    tmp_path: Path, make: Callable[[Path], Path]
-) -> None:
+def test_files_that_may_be_cut_give_a_warning(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     frames = read_frames(make(tmp_path), 4)
 
-    assert frames.warnings == ("nothing in the file tells whether it is whole",)
+    assert frames.warnings == ("nothing in the file shows whether it is whole",)
 
 
 @pytest.mark.parametrize("settings", [{}, HEVC], ids=["H.264", "HEVC"])
@@ -421,12 +422,14 @@ def test_a_decoder_that_would_make_up_frames_is_refused(tmp_path: Path) -> None:
     whole = videos.write_clip(tmp_path / "whole.mp4", frames=30, gop=1000)
     trimmed = videos.remux(whole, tmp_path / "trimmed.mp4", hide=10)
 
-    with pytest.raises(VideoError, match="decord finds 30 frames, the file has 20"):
+    with pytest.raises(VideoError, match="decord finds 30 frames, but the file has 20"):
         read_frames(trimmed, 20, decoder="decord")
 
 
 def test_without_decord_pyav_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "decord", None)  # as Python marks what cannot be imported
+    monkeypatch.setitem(
+        sys.modules, "decord", None
+    )  # how Python marks a module that cannot be imported
     clip = videos.write_clip(tmp_path / "clip.mp4")
 
     assert read_frames(clip, 4).decoder == "pyav"
@@ -436,7 +439,7 @@ def test_without_decord_pyav_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_a_folder_with_a_colon_in_its_name_is_no_protocol(
+def test_a_folder_with_a_colon_is_not_a_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoder: str
 ) -> None:
     (tmp_path / "run:1").mkdir()
@@ -460,17 +463,17 @@ def test_a_list_of_other_files_is_not_followed(tmp_path: Path, name: str) -> Non
     (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data" / name).write_text(LISTS[name], encoding="utf-8")
     for decoder in DECODERS:
-        with pytest.raises(VideoError, match="lists others, which are not read"):
+        with pytest.raises(VideoError, match="is a list of others, which are not read"):
             read_frames(tmp_path / "data" / name, 4, decoder=decoder)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads take their stack from this limit")
-def test_want_of_threads_is_no_damage_of_the_video(tmp_path: Path) -> None:
+def test_lack_of_threads_is_not_reported_as_damage(tmp_path: Path) -> None:
     clip = videos.write_clip(tmp_path / "q.mp4", frames=12)
     script = f"from vica.video import read_frames; read_frames({str(clip)!r}, 4, decoder='pyav')"
     command = f'ulimit -s 100000000000 && exec "{sys.executable}" -c "{script}"'
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
-    assert "q.mp4: cannot be decoded now, for want of threads" in done.stderr
+    assert "q.mp4: cannot be decoded now: too few threads" in done.stderr
 
 
 def test_names_that_are_not_utf8_cost_no_frame(tmp_path: Path) -> None:

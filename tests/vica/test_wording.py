@@ -8,7 +8,7 @@ from vicabench.errors import an, counted
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("text", "wanted"),
     [
         (counted(0, "video"), "0 videos"),
         (counted(1, "video"), "1 video"),
@@ -24,8 +24,8 @@ from vicabench.errors import an, counted
         (counted(12345678.0, "token"), "12,345,678 tokens"),
     ],
 )
-def test_a_count_has_the_form_of_its_noun(said: str, wanted: str) -> None:
-    assert said == wanted
+def test_a_count_has_the_form_of_its_noun(text: str, wanted: str) -> None:
+    assert text == wanted
 
 
 @pytest.mark.parametrize(

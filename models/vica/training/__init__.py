@@ -1,6 +1,6 @@
-"""Training of the ViCA family: recipes, data, packing, the engine, checkpoints on the way.
+"""Training of the ViCA family: recipes, data, packing, the training loop and its checkpoints.
 
-A recipe (`recipes`) is a function that returns a `TrainingConfig` (`config`); `mixture` turns its
-data into conversations; the rest trains. Recipes, data and the dry run need no torch to be
-imported; nothing is imported here.
+A recipe (`recipes`) is a function that returns a `TrainingConfig` (`config`); `index` turns its
+data into conversations; `run` trains. This package imports nothing itself, and recipes and data
+do not import torch.
 """

@@ -1,4 +1,4 @@
-"""`python -m vica.training CONFIG.json`: one process of a run, as `torchrun` starts it."""
+"""`python -m vica.training CONFIG.json`: one process of a run, started by `torchrun`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from typing import NoReturn
 from torch import distributed
 
 from vica.errors import TrainingError, VicaError
-from vica.training.launching import is_told, read_config, tell
+from vica.training.launching import is_reported, read_config, report
 from vica.training.run import train
 
 
 def main() -> int:
-    """Train as the file says; an error that a user can put right is a line and exit code 2.
+    """Train as the file states; an error that a user can fix is one line and exit code 2.
 
-    With several processes one of them says it, and those that fail for its sake say nothing.
+    Of several processes, only the first to fail reports its error.
     """
     parser = argparse.ArgumentParser(prog="python -m vica.training", description=__doc__)
-    parser.add_argument("config", type=Path, help="a configuration, as a run's folder holds it")
+    parser.add_argument("config", type=Path, help="configuration file, as in a run's folder")
     parser.add_argument("--resume", help="last, or the name of one of the run's checkpoints")
     arguments = parser.parse_args()
     try:
         train(read_config(arguments.config), resume=arguments.resume)
     except VicaError as error:
-        tell(error)
+        report(error)
         return 2
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
-        tell(TrainingError(f"{place}{error.strerror or error}"))
+        report(TrainingError(f"{place}{error.strerror or error}"))
         return 2
     except KeyboardInterrupt:
         return 130
     except Exception:
-        if is_told():
+        if is_reported():
             return 2
         traceback.print_exc()
         return 1
@@ -47,11 +47,11 @@ def main() -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process as multiprocessing ends its own: all that Python runs at exit, then no more.
+    """Run all exit handlers, then end this process without finalising the interpreter.
 
-    Threads of gloo release tensors, which takes the interpreter; at one that is being taken apart
-    they abort the process. They live as long as a reference to their process group does, and
-    DeepSpeed keeps some in its modules.
+    multiprocessing ends its processes the same way. Gloo's threads release tensors, which needs
+    the interpreter, and abort the process while that is finalised. They live as long as their
+    process group is referenced, and DeepSpeed's modules keep references.
     """
     if code == 0 and distributed.is_initialized():  # after a failure it would wait for the others
         distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: identity, complete saving on the way, and resuming from one."""
+"""A run's checkpoints: what identifies a run, saving them atomically, and resuming from them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,16 @@ from vica.training.sources import located
 
 
 def pinned(config: TrainingConfig, before: Mapping[str, Any] | None = None) -> TrainingConfig:
-    """The configuration with a commit for each hub id, downloaded if it is not here.
+    """The configuration with a commit for each hub id, which is downloaded if necessary.
 
-    `before` is the recipe of the checkpoint that a run goes on from: hub ids that it names are
-    taken at its commits. A folder has none. Raises RecipeError for a folder with a commit, and
-    CheckpointError or DataError for what cannot be had.
+    Args:
+        config: The configuration of the run.
+        before: The recipe of the checkpoint to resume from; its hub ids are used at its commits.
+
+    Raises:
+        RecipeError: `base` is a folder, but `base_revision` is set.
+        CheckpointError: The base could not be downloaded.
+        DataError: A source of data could not be downloaded.
     """
     before = before or {}
     base = config.base_revision
@@ -44,7 +49,9 @@ def pinned(config: TrainingConfig, before: Mapping[str, Any] | None = None) -> T
         base = before.get("base_revision")
     if Path(config.base).is_dir():
         if config.base_revision is not None:
-            raise RecipeError(f"base={config.base} is a folder: it has no base_revision")
+            raise RecipeError(
+                f"base={config.base} is a folder, which has no commits: leave out base_revision"
+            )
         base = None
     else:
         base = commit_of(fetch(config.base, revision=base)) or base
@@ -54,22 +61,22 @@ def pinned(config: TrainingConfig, before: Mapping[str, Any] | None = None) -> T
 
 
 def _pinned(source: Source, before: Mapping[str, Any]) -> Source:
-    """A source at a commit; what is here as a file or folder stays as it is."""
+    """The source with the commit of its hub id; a local file or folder is unchanged."""
     if source.revision is None and before.get("path") == source.path:
         source = replace(source, revision=before.get("revision"))
     return replace(source, revision=commit_of(located(source)) or source.revision)
 
 
 def commit_of(folder: Path) -> str | None:
-    """The commit of a folder in the hub's cache; None for any other."""
-    found = re.fullmatch(r"[0-9a-f]{40}", folder.name) and folder.parent.name == "snapshots"
-    return folder.name if found else None
+    """The commit of a folder in the hub's cache; None for any other folder."""
+    cached = re.fullmatch(r"[0-9a-f]{40}", folder.name) and folder.parent.name == "snapshots"
+    return folder.name if cached else None
 
 
 def content_of(folder: Path) -> str:
-    """`sha256:` and a hash of a checkpoint's files and their names, wherever the folder is.
+    """`sha256:` and a hash of the names and contents of a checkpoint's files.
 
-    All of them are read, about as long as loading them takes.
+    All files are read, which takes about as long as loading them.
     """
     state = hashlib.sha256()
     for path in sorted({p for pattern in (*SMALL_FILES, *WEIGHTS) for p in folder.glob(pattern)}):
@@ -82,7 +89,7 @@ def content_of(folder: Path) -> str:
 RECORD = "training.json"
 STATES = "resume"
 PARTIAL, OLD, DROPPED = ".partial", ".old", ".dropped"
-"""Endings of hidden folders: half written, whole but about to be replaced, half removed."""
+"""Suffixes of hidden folders: being written, being replaced (still whole), being removed."""
 SHARE = r"(-[0-9.]+p)?"
 DTYPES: dict[Precision, torch.dtype] = {
     "bf16": torch.bfloat16,
@@ -93,10 +100,10 @@ PACKAGES = ("torch", "transformers", "accelerate")
 
 
 def milestones(name: str, steps: int, saving: Saving) -> dict[int, str]:
-    """After which step which checkpoint is saved; the last is `name` itself.
+    """The names of the checkpoints by the step after which they are saved; the last is `name`.
 
-    A run of fewer steps than shares has fewer checkpoints: of the shares that end with the same
-    step there is the one that is nearest to it, the first of two.
+    If several shares round to the same step, only the share nearest to it is saved, or the first
+    of two equally near.
     """
     named: dict[int, float] = {}
     for number in range(1, shares(saving)):
@@ -109,12 +116,12 @@ def milestones(name: str, steps: int, saving: Saving) -> dict[int, str]:
 
 
 def shares(saving: Saving) -> int:
-    """How many checkpoints are asked for, the last one too."""
+    """How many checkpoints are configured, including the last."""
     return math.ceil(1 / saving.every - 1e-9)
 
 
 def partial(target: Path) -> Path:
-    """An empty folder beside `target`, in which it is written."""
+    """Create an empty hidden folder beside `target`, in which its content is written."""
     folder = target.with_name(f".{target.name}{PARTIAL}")
     plain.remove(folder)
     folder.mkdir(parents=True)
@@ -123,7 +130,7 @@ def partial(target: Path) -> Path:
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """An empty folder to write in, which appears as `target` when all is in it, or not at all."""
+    """Yield an empty folder that becomes `target` if the block succeeds, and is removed if not."""
     folder = partial(target)
     with explained(target, folder):
         yield folder
@@ -132,20 +139,20 @@ def whole(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def explained(target: Path, folder: Path) -> Iterator[None]:
-    """Raise TrainingError when `folder`, which was to be `target`, cannot be written; remove it."""
+    """Remove `folder` and raise TrainingError naming `target` if it cannot be written."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError) as error:  # the last of them is torch.save's
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch.save raises RuntimeError
         shutil.rmtree(folder, ignore_errors=True)
         reason = getattr(error, "strerror", None) or (str(error).splitlines() or ["?"])[0]
         raise TrainingError(
-            f"{target} could not be written ({reason}). The checkpoints before are whole; put "
-            "that right, and go on with --resume last"
+            f"{target} could not be written ({reason}). The earlier checkpoints are whole: fix "
+            "that, and continue with --resume last"
         ) from error
 
 
 def publish(folder: Path, target: Path) -> None:
-    """Make a folder that was written whole appear under its name, all of it on the disk."""
+    """Sync a completely written folder to disk, and rename it to `target`."""
     for path in sorted(folder.rglob("*"), reverse=True):
         _sync(path)
     _sync(folder)
@@ -161,9 +168,9 @@ def publish(folder: Path, target: Path) -> None:
 
 
 def tidy(output: Path, name: str) -> None:
-    """Remove what a killed run left half written, or put back what it was about to replace.
+    """Remove what a killed run left partly written, and restore what it was replacing.
 
-    A state whose checkpoint was never finished goes as well: nothing can go on from it.
+    A state without a finished checkpoint is removed too: a run cannot resume from it.
     """
     for folder in (output, output / STATES):
         for path in _of_run(folder, rf"\.{re.escape(name)}{SHARE}({PARTIAL}|{OLD}|{DROPPED})"):
@@ -178,7 +185,7 @@ def tidy(output: Path, name: str) -> None:
 
 
 def _of_run(folder: Path, pattern: str) -> list[Path]:
-    """What is in a folder by names of this pattern; nothing if there is no such folder."""
+    """The entries of a folder whose names match; empty if the folder does not exist."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return [path for path in inside if re.fullmatch(pattern, path.name)]
 
@@ -200,12 +207,18 @@ def write_checkpoint(
     precision: Precision,
     record: Mapping[str, Any],
 ) -> None:
-    """Model, tokenizer and `training.json` in the published layout, weights as they are trained.
+    """Write model, tokenizer and `training.json` in the published layout.
 
-    `tensors` are the model's, whole, under our names.
+    Args:
+        folder: Where they are written.
+        model: The model.
+        processor: Its processor.
+        tensors: The model's whole tensors, under our names.
+        precision: The precision in which the weights are saved.
+        record: The content of `training.json`.
     """
     dtype = DTYPES[precision]
-    # A second copy of the weights is for the host: a device may have no room for it.
+    # The converted copy is made on the host, because the device may have no room for it.
     whole = {k: v.detach().to(device="cpu", dtype=dtype) for k, v in tensors.items()}
     model.save_pretrained(folder, state_dict=whole)
     config = type(model.config)(**{**model.config.to_dict(), "dtype": dtype})
@@ -215,7 +228,7 @@ def write_checkpoint(
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write `training.json`, which says that a folder is whole, and what it is."""
+    """Write `training.json`, which marks a folder as complete and describes it."""
     versions = {package: version(package) for package in PACKAGES}
     text = json.dumps({**record, "versions": versions}, indent=2)
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
@@ -224,8 +237,8 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 def drop_later(output: Path, name: str, step: int) -> None:
     """Remove states beyond this step, which was just saved.
 
-    They are of a run that this one, going on from an earlier checkpoint, has taken the place of:
-    `--resume last` is not to go on with them.
+    They are stale: this run resumed from an earlier checkpoint, and `--resume last` must not
+    continue from them.
     """
     for state in newest_last(output / STATES, name):
         if _step_of(state) > step:
@@ -233,24 +246,24 @@ def drop_later(output: Path, name: str, step: int) -> None:
 
 
 def drop_old(output: Path, name: str, saving: Saving, *, step: int, finished: bool) -> None:
-    """Remove checkpoints before the newest `saving.keep`, and states that are not to be kept.
+    """Remove all but the newest `saving.keep` checkpoints, and states that are no longer needed.
 
-    Checkpoints beyond `step` do not count: they are of a run that this one took the place of.
+    Checkpoints beyond `step` do not count: they are stale since this run resumed before them.
     """
     states = newest_last(output / STATES, name)
     if saving.optimizer == "last":
-        kept = [] if finished else states[-1:]
+        needed = [] if finished else states[-1:]
         for state in states:
-            if state not in kept:
+            if state not in needed:
                 _remove(state)
     if saving.keep is not None:
-        there = [path for path in newest_last(output, name) if _step_of(path) <= step]
-        for folder in there[: -saving.keep]:
+        saved = [path for path in newest_last(output, name) if _step_of(path) <= step]
+        for folder in saved[: -saving.keep]:
             _remove(folder)
 
 
 def _remove(folder: Path) -> None:
-    """Take a folder away as a whole: a kill leaves no part of it under its name."""
+    """Remove a folder, renaming it first: a kill then leaves no part of it under its name."""
     dropped = folder.with_name(f".{folder.name}{DROPPED}")
     plain.remove(dropped)
     folder.rename(dropped)
@@ -258,10 +271,10 @@ def _remove(folder: Path) -> None:
 
 
 def newest_last(folder: Path, name: str) -> list[Path]:
-    """The whole checkpoints or states of a run in a folder, by how far they are trained."""
-    found = _of_run(folder, re.escape(name) + SHARE)
-    whole = [path for path in found if (path / RECORD).is_file()]
-    return sorted(whole, key=_step_of)
+    """The complete checkpoints or states of a run in a folder, sorted by their step."""
+    candidates = _of_run(folder, re.escape(name) + SHARE)
+    complete = [path for path in candidates if (path / RECORD).is_file()]
+    return sorted(complete, key=_step_of)
 
 
 def _step_of(folder: Path) -> int:
@@ -269,7 +282,7 @@ def _step_of(folder: Path) -> int:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What `training.json` says; raises TrainingError where that is not what a run writes."""
+    """Read a `training.json`; raises TrainingError if it was not written by a run."""
     try:
         with plain.opened(path, "r") as file:
             record = json.load(file)
@@ -281,11 +294,11 @@ def read_record(path: Path) -> dict[str, Any]:
 
 LAST = "last"
 NAMES_OF_CONTENT = ("base", "base_revision", "mixture.*", "hardware.device", "hardware.attention")
-"""Settings that name something, which is compared itself."""
+"""Settings that are names; the content behind them is compared instead."""
 MEANING = {
     "base": "the content of the base",
     "device": "the kind of device",
-    "attention": "the attention that was chosen",
+    "attention": "the chosen attention",
     "data": "the content of the data",
     "plan": "the order and packing of the data",
 }
@@ -293,7 +306,7 @@ MEANING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A checkpoint, the state that belongs to it, and what its `training.json` says."""
+    """A checkpoint to resume from, its state, and the content of its `training.json`."""
 
     checkpoint: Path
     state: Path
@@ -301,57 +314,63 @@ class Start:
 
 
 def start_of(config: TrainingConfig, resume: str | None) -> Start | None:
-    """Where a run starts: None at its beginning, else after the checkpoint that `resume` names.
+    """The checkpoint that a run resumes from, or None if it starts at the beginning.
 
-    `resume` is `last`, the name of a checkpoint of the run, or its folder. Raises TrainingError
-    when there is no such checkpoint or its state was not kept, and, without `resume`, when the
-    output already holds checkpoints of this name. What a killed run left half done is tidied.
+    First cleans up what a killed run left half done.
+
+    Args:
+        config: The configuration of the run.
+        resume: `last`, the name of a checkpoint of the run or its folder; None for a new run.
+
+    Raises:
+        TrainingError: The checkpoint does not exist or has no state, or a new run's output
+            already holds checkpoints of its name.
     """
     output = Path(config.output)
     tidy(output, config.name)
-    there = newest_last(output, config.name)
+    saved = newest_last(output, config.name)
     if resume is None:
-        if there:
+        if saved:
             raise TrainingError(
-                f"{output} already holds {there[-1].name}: go on with --resume last, or choose "
+                f"{output} already holds {saved[-1].name}: continue with --resume last, or choose "
                 "another output"
             )
         return None
-    if not there:
-        raise TrainingError(f"{output} holds no checkpoint of {config.name} to go on from")
+    if not saved:
+        raise TrainingError(f"{output} holds no checkpoint of {config.name} to resume from")
     if resume == LAST:
-        resumable = [path for path in there if (output / STATES / path.name / RECORD).is_file()]
-        checkpoint = (resumable or there)[-1]
+        resumable = [path for path in saved if (output / STATES / path.name / RECORD).is_file()]
+        checkpoint = (resumable or saved)[-1]
     else:
         checkpoint = output / Path(resume).name
-    return _start(checkpoint, there)
+    return _start(checkpoint, saved)
 
 
-def _start(checkpoint: Path, there: list[Path]) -> Start:
-    if checkpoint not in there:
-        known = ", ".join(path.name for path in there)
-        raise TrainingError(f"{checkpoint} is no checkpoint of this run: there are {known}")
+def _start(checkpoint: Path, saved: list[Path]) -> Start:
+    if checkpoint not in saved:
+        known = ", ".join(path.name for path in saved)
+        raise TrainingError(f"{checkpoint} is not a checkpoint of this run: choose one of {known}")
     state = checkpoint.parent / STATES / checkpoint.name
     record = read_record(checkpoint / RECORD)
     if missing := sorted({"recipe", "steps", "unreadable", *MEANING} - record.keys()):
         raise TrainingError(
             f"{checkpoint / RECORD}: was written by another version (it lacks "
-            f"{', '.join(missing)}): go on with the version that wrote it"
+            f"{', '.join(missing)}): resume with the version that wrote it"
         )
-    if not _is_told(record):
+    if not _is_well_typed(record):
         raise TrainingError(f"{checkpoint / RECORD}: was not written by a training run")
     if record["step"] == record["steps"]:
-        raise TrainingError(f"{checkpoint} is the end of its run: there is nothing to go on with")
+        raise TrainingError(f"{checkpoint} is the end of its run: nothing remains to be trained")
     if not (state / RECORD).is_file():
         raise TrainingError(
-            f"{checkpoint.name} has no optimizer state any more: only the last one is kept unless "
-            "saving.optimizer is all"
+            f"the optimizer state of {checkpoint.name} was removed: only the last one is kept "
+            "unless saving.optimizer is all"
         )
     return Start(checkpoint=checkpoint, state=state, record=record)
 
 
-def _is_told(record: Mapping[str, Any]) -> bool:
-    """Whether the fields that a run goes on with are of the right kinds."""
+def _is_well_typed(record: Mapping[str, Any]) -> bool:
+    """Whether the fields that a resumed run needs have the right types."""
     numbers = [record[name] for name in ("step", "steps", "unreadable")]
     recipe = record["recipe"]
     if not (all(type(each) is int for each in numbers) and isinstance(recipe, dict)):
@@ -361,26 +380,34 @@ def _is_told(record: Mapping[str, Any]) -> bool:
     return isinstance(sources, list) and all(isinstance(each, dict) for each in sources)
 
 
-def check_same(config: TrainingConfig, found: Mapping[str, str], record: Mapping[str, Any]) -> None:
-    """Raise TrainingError unless going on computes what the checkpoint's run would have computed.
+def check_same(
+    config: TrainingConfig, identity: Mapping[str, str], record: Mapping[str, Any]
+) -> None:
+    """Check that resuming computes what the checkpoint's run would have computed.
 
-    `found` is what this run is about, wherever it lies and whatever was left to be chosen: hashes
-    of `base`, `data` and `plan`, the kind of `device`, the `attention`; `record` has the same of
-    the checkpoint. Settings that change no weight may differ, and so may what names the same
-    content. The message names each field that differs, with both values.
+    Settings that change no weight may differ, and so may names of the same content.
+
+    Args:
+        config: The configuration of this run.
+        identity: What this run computes: hashes of `base`, `data` and `plan`, the kind of
+            `device`, and the `attention`.
+        record: The checkpoint's `training.json`, which holds the same fields.
+
+    Raises:
+        TrainingError: Names each field that differs, with both values.
     """
     old, new = flat(record["recipe"]), flat(config.resolved())
     names = [n for n in {**old, **new} if old.get(n) != new.get(n) and not is_harmless(n)]
     differ = [n for n in names if not any(fnmatchcase(n, pattern) for pattern in NAMES_OF_CONTENT)]
     lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
-    facts = [name for name in ("base", "device", "attention") if record[name] != found[name]]
-    if not lines and record["plan"] != found["plan"]:
-        other = record["data"] != found["data"]
+    facts = [name for name in ("base", "device", "attention") if record[name] != identity[name]]
+    if not lines and record["plan"] != identity["plan"]:
+        other = record["data"] != identity["data"]
         differ = [name for name in names if other and name.startswith("mixture.")]
         lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]
         facts.append("data" if other else "plan")
-    lines += [f"{MEANING[name]} was {record[name]} and is {found[name]}" for name in facts]
+    lines += [f"{MEANING[name]} was {record[name]} and is {identity[name]}" for name in facts]
     if lines:
         raise TrainingError(
-            "going on would compute something else than this run did: " + "; ".join(lines)
+            "the resumed run would compute something else than this one did: " + "; ".join(lines)
         )

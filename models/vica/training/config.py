@@ -1,8 +1,9 @@
-"""All that a training run needs to know, as one frozen value.
+"""The configuration of a training run, as one frozen value.
 
-What a published recipe says is in `recipes`; the defaults here are what all of them share.
-Values are checked by hand: pydantic's messages would have to be worded again, and it takes longer
-to import than all of this.
+The published recipes are in `recipes`; the defaults here are what all of them share.
+
+Values are checked by hand: messages from pydantic would have to be reworded, and importing it
+takes longer than importing all of this.
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ from vica.training.onevision import SUBSETS
 from vica.training.settings import digest_of, flat, is_harmless
 
 Format = Literal["conversations", "vica", "vica-base", "llava-cc3m", "llava-onevision"]
-"""How a source is laid out: see `vica.training.sources`."""
+"""The layout of a source: see `vica.training.sources`."""
 Precision = Literal["bf16", "fp16", "fp32"]
 Offload = Literal["none", "optimizer", "all"]
-"""What DeepSpeed keeps in CPU memory: nothing, the optimizer's state, or parameters too."""
+"""What DeepSpeed keeps in CPU memory: nothing, the optimizer's state, or also the parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One part of the data.
 
-    `path` is a file or folder, or the hub id of a published set; `sampling` is `all`, `first:N`,
-    `end:N` or `random:N`, N a number or a percentage such as `10%`. `media` is the folder that
-    videos and images are relative to; None is the data's own folder. `published` are the
-    conversations and `visuals` the videos or images that its authors count in what `published_of`
-    draws, None where they do not: for plans made before the data is there. `revision` is the
-    commit of a hub id, or that a folder was fetched at; a run writes down the one it took.
-    `subsets` is the name of a list in `vica.training.onevision`, whose folders alone are drawn
-    from; None is every folder.
+    Attributes:
+        path: A file or folder, or the hub id of a published data set.
+        format: Its layout.
+        sampling: `all`, `first:N`, `end:N` or `random:N`, with N a number or a percentage (`10%`).
+        media: The folder that videos and images are relative to; None is the data's folder.
+        published: How many conversations its authors count in the sample `published_of`, or None;
+            used to plan a run without the data.
+        visuals: How many videos or images they count in it, or None.
+        published_of: The `sampling` that `published` and `visuals` refer to.
+        revision: The commit of a hub id, or at which a folder was fetched; a run records it.
+        subsets: The name of a list of folders in `vica.training.onevision`; None is every folder.
     """
 
     path: str
@@ -58,10 +62,9 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
-    """The data: its sources one after another. `seed` decides what `random:N` draws.
+    """The data: its sources, concatenated. `seed` determines what `random:N` draws.
 
-    More than the share `max_bad` of bad records stops the run before it starts; up to that they
-    are counted and left out.
+    Bad records are counted and left out; if their share exceeds `max_bad`, the run does not start.
     """
 
     sources: tuple[Source, ...]
@@ -70,15 +73,15 @@ class Mixture:
 
     def __post_init__(self) -> None:
         _require(bool(self.sources), "a mixture needs at least one source of data")
-        _require(0 <= self.max_bad <= 1, f"mixture.max_bad={self.max_bad} is no share of 0 to 1")
+        _require(0 <= self.max_bad <= 1, f"mixture.max_bad={self.max_bad}: give 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRates:
     """The peak learning rate of each part; None freezes it. Hiera is always frozen.
 
-    As published, the language model's part holds its embeddings, layers, norms and head and
-    `image_newline`. A ViCA has no `spatial_projector`: it is ignored there.
+    As published, the language model's part includes its embeddings, layers, norms, head and
+    `image_newline`. For ViCA, which has no spatial projector, `spatial_projector` is ignored.
     """
 
     language_model: float | None
@@ -88,17 +91,20 @@ class LearningRates:
 
     def __post_init__(self) -> None:
         rates = [rate for rate in asdict(self).values() if rate is not None]
-        _require(bool(rates), "every learning rate is null: nothing would be trained")
-        _require(all(rate > 0 for rate in rates), "learning rates are above 0, or null to freeze")
+        _require(bool(rates), "every learning rate is null: set at least one to train anything")
+        _require(
+            all(rate > 0 for rate in rates),
+            "learning rates must be above 0, or null to freeze a part",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
-    """AdamW under a cosine to zero after a linear warm-up over the share `warmup` of the steps.
+    """AdamW with a linear warm-up over the share `warmup` of the steps, then a cosine to zero.
 
-    With `muon`, which no published training has, the matrices of layers and projectors are Muon's,
-    at so many times the rate of their part; all else is still AdamW's. Each layer of the language
-    model learns at `layer_decay` times the rate of the next one, and the embeddings slowest of all.
+    With `muon`, which no published training uses, Muon optimizes the matrices of layers and
+    projectors at `muon` times the rate of their part, and AdamW everything else. Each layer of the
+    language model learns at `layer_decay` times the rate of the next, the embeddings slowest.
     """
 
     beta1: float = 0.9
@@ -125,7 +131,7 @@ class Optimizer:
         )
         _require(
             0 < self.layer_decay <= 1,
-            f"optimizer.layer_decay={self.layer_decay}: give more than 0 and 1 at most",
+            f"optimizer.layer_decay={self.layer_decay}: give more than 0 and at most 1",
         )
 
 
@@ -134,12 +140,12 @@ class Batch:
     """How conversations become optimizer steps.
 
     A pack is one sequence: a video and up to `pack` of its conversations, at most `max_tokens`
-    positions in all. A step is `packs_per_device` x `accumulation` packs on each device. 1 in
-    `pack` is as published: a sequence for each conversation.
+    positions in all. `pack` 1 is as published: a sequence per conversation. A step is
+    `packs_per_device` x `accumulation` packs on each device.
 
-    A step's loss is the mean over its groups of `loss_group` conversations of the mean over a
-    group's tokens: as published, where a group was what a device was given at once (1 in ViCA2's
-    stages 2 and 3, 8 in stage 1, 2 for ViCA). 0 is the mean over all tokens of a step.
+    A step's loss is the mean over groups of `loss_group` conversations of the mean over each
+    group's tokens. As published, a group is a device's batch (1 in ViCA2's stages 2 and 3, 8 in
+    stage 1, 2 for ViCA). 0 is the mean over all tokens of a step.
     """
 
     packs_per_device: int = 1
@@ -157,10 +163,11 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """Where and in which arithmetic it is computed.
+    """The devices, precision and memory options of a run.
 
-    `devices` are processes with a GPU each, `zero` the stage of DeepSpeed (0 is without
-    DeepSpeed), `offload` what is kept in CPU memory. `device` is `auto`, `cuda` or `cpu`.
+    `device` is `auto`, `cuda` or `cpu`; `devices` is the number of processes, with a GPU each.
+    `zero` is the stage of DeepSpeed (0 is without DeepSpeed), and `offload` what DeepSpeed keeps in
+    CPU memory. `workers` is the number of processes per device that read the data.
     """
 
     device: str = "auto"
@@ -189,10 +196,10 @@ class Hardware:
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:
-    """Checkpoints after every share `every` of the data, the newest `keep` of them (None: all).
+    """Checkpoints after every share `every` of the data; the newest `keep` stay (None: all).
 
-    What is needed to go on training from a checkpoint, the optimizer's state above all, is kept
-    for the `last` one or for `all`.
+    The state that resuming needs, mainly the optimizer's, is kept for the `last` checkpoint or for
+    `all`.
     """
 
     every: float = 0.05
@@ -201,13 +208,13 @@ class Saving:
 
     def __post_init__(self) -> None:
         _one_of("saving.optimizer", self.optimizer, ("last", "all"))
-        _require(0 < self.every <= 1, f"saving.every={self.every} is no share of 0 to 1")
+        _require(0 < self.every <= 1, f"saving.every={self.every}: give more than 0 and at most 1")
         _require(self.keep is None or self.keep >= 1, f"saving.keep={self.keep}: give 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Logging:
-    """Loss and learning rate are written every `steps` steps."""
+    """Loss and learning rate are logged every `steps` steps."""
 
     steps: int = 1
     tensorboard: bool = True
@@ -219,10 +226,10 @@ class Logging:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When a run stops by itself: a loss that is no number, or that explodes.
+    """When a run stops by itself because its loss explodes.
 
-    A loss explodes when it is above `explosion` times the running median of the last `window`
-    steps, `patience` steps in a row.
+    A loss explodes if it exceeds `explosion` times the median of the last `window` steps in
+    `patience` consecutive steps. A loss that is NaN or infinite always stops the run.
     """
 
     explosion: float = 10.0
@@ -238,13 +245,18 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One run: `name` of its checkpoints, what it starts from, its data, and how it is trained.
+    """One training run.
 
-    `base` is a folder or the hub id of a checkpoint, `base_revision` the commit of a hub id: a run
-    writes down the one it took. `shape` is the name of its size in `vica.config` (`vica2-7b`), from
-    which a plan is made while the checkpoint is not there.
-    Checkpoints go to the folder `output`. `frames` of each video are shown, with the time of
-    each in the text if `time_instruction`.
+    Attributes:
+        name: The name of its checkpoints.
+        base: The checkpoint it starts from, a folder or hub id.
+        base_revision: The commit of a hub id; a run records the one it used.
+        shape: The name of the model's size in `vica.config` (`vica2-7b`), used to plan a run
+            without the checkpoint.
+        mixture: The data.
+        output: The folder of its checkpoints.
+        frames: How many frames of each video the model sees.
+        time_instruction: Whether the text states the time of each frame.
     """
 
     name: str
@@ -271,12 +283,12 @@ class TrainingConfig:
         _require(self.seed >= 0, f"seed={self.seed}: give 0 or more")
         _require(
             self.optimizer.muon is None or self.hardware.zero == 0,
-            "optimizer.muon needs whole matrices, which DeepSpeed takes apart: set hardware.zero=0 "
+            "optimizer.muon needs whole matrices, but DeepSpeed splits them: set hardware.zero=0 "
             "and hardware.offload=none, or optimizer.muon=null",
         )
 
     def resolved(self) -> dict[str, Any]:
-        """Every setting, as values that JSON knows; dotted names are those of `--set`."""
+        """Every setting as JSON values; `--set` uses their dotted names."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return values
 

@@ -1,4 +1,4 @@
-"""What a run needs: the model counted without its weights, device memory, disk, and workers."""
+"""What a run needs: parameters by part, device memory, disk space and shared memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vica.predictor import is_memory_error
 from vica.processing import FLOAT
 from vica.tiny import FAMILY_NAMES
 from vica.training.config import Hardware, LearningRates, Saving, TrainingConfig
-from vica.training.data_estimate import Shown
+from vica.training.data_estimate import VisualSize
 from vica.training.flops import PackShape, head_width
 from vica.training.optimizer import PARTS, learning_rate, part_of
 from vica.training.sources import HUB_ID
@@ -28,7 +28,7 @@ from vica.training.sources import HUB_ID
 
 @dataclass(frozen=True, kw_only=True)
 class PartCount:
-    """Parameters of a part of the model, and its peak learning rate, None if it is frozen."""
+    """The parameters of a part of the model, and its peak learning rate (None if frozen)."""
 
     part: str
     parameters: int
@@ -36,19 +36,20 @@ class PartCount:
 
     @property
     def trained(self) -> int:
-        """How many of them are trained."""
+        """The number of trained parameters."""
         return 0 if self.rate is None else self.parameters
 
 
 def checkpoint_folder(config: TrainingConfig) -> Path | None:
-    """The folder of `config.base` if it is on this machine; nothing is asked of the hub.
+    """The folder of `config.base` if it is on this machine, without asking the hub; else None.
 
-    Raises RecipeError for what is neither a folder here nor a hub id.
+    Raises:
+        RecipeError: `config.base` is neither an existing folder nor a hub id.
     """
     if Path(config.base).is_dir():
         return Path(config.base)
     if not HUB_ID.fullmatch(config.base):
-        raise RecipeError(f"base={config.base}: is no folder here, and no hub id (OWNER/NAME)")
+        raise RecipeError(f"base={config.base}: is neither a folder nor a hub id (OWNER/NAME)")
     try:
         revision = config.base_revision
         return fetch(config.base, weights=False, revision=revision, local_files_only=True)
@@ -57,9 +58,10 @@ def checkpoint_folder(config: TrainingConfig) -> Path | None:
 
 
 def architecture(config: TrainingConfig) -> ViCAConfig:
-    """The model's configuration: the checkpoint's if it is here, else that of `config.shape`.
+    """The model's configuration: the checkpoint's if it is here, otherwise `config.shape`'s.
 
-    Raises RecipeError for a shape that is none.
+    Raises:
+        RecipeError: `config.shape` does not exist.
     """
     folder = checkpoint_folder(config)
     if folder is not None:
@@ -67,37 +69,37 @@ def architecture(config: TrainingConfig) -> ViCAConfig:
     family, _, size = config.shape.partition("-")
     if size not in SIZES or family not in FAMILY_NAMES:
         known = [f"{family}-{size}" for size in SIZES for family in FAMILY_NAMES]
-        raise RecipeError(f"there is no shape {config.shape!r}: choose {', '.join(known)}")
+        raise RecipeError(f"unknown shape {config.shape!r}: choose {', '.join(known)}")
     return SIZES[size][FAMILY_NAMES.index(family)]()
 
 
 def skeleton(architecture: ViCAConfig) -> ViCA:
-    """The model without memory for its weights."""
+    """The model on the meta device, without memory for its weights."""
     with torch.device("meta"):
         return MODELS[architecture.model_type](architecture)
 
 
 def counts(model: ViCA, rates: LearningRates) -> list[PartCount]:
-    """The parameters of each part that the model has."""
-    found = Counter[str]()
+    """The parameter counts of the model's parts."""
+    sizes = Counter[str]()
     for name, parameter in model.named_parameters():
-        # ZeRO-3 leaves an empty tensor where a parameter was, and its size beside it.
-        found[part_of(name)] += int(getattr(parameter, "ds_numel", parameter.numel()))
+        # ZeRO-3 replaces a parameter by an empty tensor that holds its size in `ds_numel`.
+        sizes[part_of(name)] += int(getattr(parameter, "ds_numel", parameter.numel()))
     return [
-        PartCount(part=part, parameters=found[part], rate=learning_rate(rates, part))
+        PartCount(part=part, parameters=sizes[part], rate=learning_rate(rates, part))
         for part in PARTS
-        if found[part]
+        if sizes[part]
     ]
 
 
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 LIVE = 1_000_000_000
-"""Parameters that ZeRO-3 holds gathered at most, as the published DeepSpeed file says."""
+"""Most parameters that ZeRO-3 gathers at a time, from the published DeepSpeed file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """So many bytes of a device, or of its host, for `what`, by `formula`."""
+    """Bytes that `what` takes on a device or its host, computed by `formula`."""
 
     what: str
     device: float
@@ -113,7 +115,7 @@ def held(
     shape: PackShape,
     packs: int,
 ) -> list[Held]:
-    """All that is held for one device that computes `packs` packs at a time."""
+    """The memory held for one device that computes `packs` packs at a time."""
     activations = [_layers, _projectors]
     if shape.predicted:
         activations.append(_logits)
@@ -126,7 +128,7 @@ def held(
 
 
 def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
-    """Weights, gradients and the state of AdamW; each shared by the devices as ZeRO does."""
+    """Weights, gradients and AdamW's state, split over the devices by the stage of ZeRO."""
     every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
     size = BYTES[hardware.precision] if hardware.zero else 4
     master = bool(hardware.zero) and size == 2
@@ -143,7 +145,9 @@ def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
             away,
         ),
     ]
-    if not hardware.zero and BYTES[hardware.precision] == 2:  # of autocast
+    if (
+        not hardware.zero and BYTES[hardware.precision] == 2
+    ):  # autocast caches half-precision copies
         lines.append(_held("weights in half", 2 * trained, f"2 B x {trained:,} trained"))
     if hardware.zero < 3:
         return [_held("weights", size * every, f"{size} B x {every:,}"), *lines]
@@ -158,11 +162,14 @@ def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
 
 
 def _layers(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
-    """Norms keep input, output and an fp32 copy; attention q, k, v, output; the MLP four maps."""
+    """Activations of the layers.
+
+    Norms store input, output and an fp32 copy; attention q, k, v and output; the MLP four maps.
+    """
     width = config.hidden_size
     keys = (config.num_key_value_heads or config.num_attention_heads) * head_width(config)
     inside = 11 * width + 2 * keys + 4 * config.intermediate_size
-    values, formula = _kept(config.num_hidden_layers, width, inside, hardware)
+    values, formula = _stored(config.num_hidden_layers, width, inside, hardware)
     count, size = shape.positions * packs, BYTES[hardware.precision]
     return _held(
         "activations: layers",
@@ -172,17 +179,17 @@ def _layers(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int
 
 
 def _logits(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
-    """Logits are computed where something is predicted alone: as they are, in fp32, gradients."""
+    """Logits, computed at predicted positions only: as computed, in fp32, and their gradients."""
     each, count = BYTES[hardware.precision] + 8, shape.predicted * packs
     formula = f"{each} B x {count:,.0f} predicted positions x {config.vocab_size:,}"
     return _held("logits", each * count * config.vocab_size, formula)
 
 
 def _siglip(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
-    """As a layer of the language model, with an MLP of two maps."""
+    """Activations of SigLIP, like the language model's layers, but with an MLP of two maps."""
     siglip, size = config.siglip, BYTES[hardware.precision]
     inside = 8 * siglip.hidden_size + 2 * siglip.intermediate_size
-    values, formula = _kept(siglip.num_hidden_layers, siglip.hidden_size, inside, hardware)
+    values, formula = _stored(siglip.num_hidden_layers, siglip.hidden_size, inside, hardware)
     count = shape.semantic_inputs * config.siglip_side**2 * packs
     return _held(
         "activations: SigLIP", size * count * values, f"{size} B x {count:,.0f} patches x {formula}"
@@ -190,7 +197,7 @@ def _siglip(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int
 
 
 def _projectors(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs: int) -> Held:
-    """Each keeps its input, both sides of its activation and its output, before pooling."""
+    """Activations of the projectors: input, both sides of the GELU and output, before pooling."""
     size, width = BYTES[hardware.precision], config.hidden_size
     semantic = shape.semantic_inputs * config.siglip_side**2 * packs
     values = semantic * (config.siglip.hidden_size + 3 * width)
@@ -202,8 +209,8 @@ def _projectors(config: ViCAConfig, hardware: Hardware, shape: PackShape, packs:
     return _held("activations: projectors", size * values, formula + ")")
 
 
-def _kept(layers: int, width: int, inside: int, hardware: Hardware) -> tuple[float, str]:
-    """Values kept a position: all, or with checkpointing each layer's input and one layer's all."""
+def _stored(layers: int, width: int, inside: int, hardware: Hardware) -> tuple[float, str]:
+    """Values stored per position: all, or with checkpointing every layer's input and one layer."""
     if hardware.gradient_checkpointing:
         return layers * width + inside, f"({layers} x {width} + {inside} in one layer)"
     return layers * inside, f"{layers} x {inside}"
@@ -214,12 +221,12 @@ def _held(what: str, size: float, formula: str, away: bool = False) -> Held:
 
 
 SMALL = 50_000_000
-"""More than a tokenizer, logs and configuration take."""
+"""Upper bound on the bytes of a tokenizer, logs and configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Bytes of a checkpoint, and of the state from which a run goes on, of all processes."""
+    """Bytes of a checkpoint, and of the state of all processes that resuming needs."""
 
     checkpoint: int
     state: int
@@ -232,17 +239,17 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a run will have on its disk: `most` at a time, and `last` when it is finished."""
+    """Bytes that a run has on its disk: `most` at a time, and `last` when it is finished."""
 
     most: int
     last: int
 
 
 def sizes(parts: Sequence[PartCount], hardware: Hardware) -> Sizes:
-    """What is written at a time.
+    """The sizes of one checkpoint and its state.
 
-    A state holds what is trained in fp32 with AdamW's two moments, and with DeepSpeed at most the
-    weights that it computes with as well (measured with ZeRO-3: a part of those).
+    A state holds the trained weights in fp32 and AdamW's two moments, and with DeepSpeed at most
+    the computing weights too (measured with ZeRO-3: a part of those).
     """
     every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
     size = BYTES[hardware.precision]
@@ -252,9 +259,9 @@ def sizes(parts: Sequence[PartCount], hardware: Hardware) -> Sizes:
 
 
 def load(size: Sizes, saves: int, saving: Saving) -> Load:
-    """What `saves` checkpoints come to, the last of which needs no state.
+    """The disk space of `saves` checkpoints, the last of which has no state.
 
-    What is replaced goes when what replaces it is there, so that the newest is never the only one.
+    An old checkpoint is removed only after the new one is written, so both count for a moment.
     """
     checkpoints = states = most = 0
     for number in range(saves):
@@ -267,42 +274,42 @@ def load(size: Sizes, saves: int, saving: Saving) -> Load:
 
 
 def free(folder: Path) -> int:
-    """The bytes that are free where a folder is, or will be."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free
+    """The free bytes on the disk of a folder, which need not exist yet."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free
 
 
 def check_room(target: Path, wanted: int) -> None:
-    """Raise TrainingError if the disk has no room for `wanted` bytes of a checkpoint."""
+    """Raise TrainingError if the disk lacks room for a checkpoint of `wanted` bytes."""
     left = free(target.parent)
     if left < wanted + SMALL:
         raise TrainingError(
-            f"{target.name} was not saved: it needs {gigabytes(wanted + SMALL)} with what is "
-            f"needed to go on from it, and the disk of {target.parent} has {gigabytes(left)} free. "
-            "The checkpoints before are whole; make room, and go on with --resume last"
+            f"{target.name} was not saved: it needs {gigabytes(wanted + SMALL)}, including the "
+            f"state to resume from, but the disk of {target.parent} has {gigabytes(left)} free. "
+            "The earlier checkpoints are whole: free some space, and continue with --resume last"
         )
 
 
 def gigabytes(count: float) -> str:
-    """Bytes in decimal gigabytes, megabytes where there are few."""
+    """The bytes in decimal gigabytes, or megabytes below 1 GB."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
 
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is looked at)
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is read)
 AHEAD = 2
-"""Batches that each worker has ready at most; torch's default."""
+"""Most batches that each worker prepares ahead; torch's default."""
 ADVICE = (
-    "Give it more (docker run --shm-size=..., or `medium: Memory` in a pod), or take fewer workers "
-    "(hardware.workers; 0 reads in the training process itself)"
+    "Increase it (docker run --shm-size=..., or `medium: Memory` in a pod), or use fewer workers "
+    "(hardware.workers; 0 reads in the training process)"
 )
 MEMORY = (
-    "If it was killed, the machine was probably short of memory: take fewer workers "
+    "If it was killed, the machine was probably short of memory: use fewer workers "
     "(hardware.workers)"
 )
 
 
-def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
-    """The most bytes that a visual takes on its way: SigLIP's grey levels, and Hiera's frames."""
+def pixels(config: ViCAConfig, shown: VisualSize | PackShape) -> int:
+    """Most bytes that a visual takes in a batch: SigLIP's grey levels and Hiera's frames."""
     count = 3.0 * shown.semantic_inputs * config.siglip_size**2
     if isinstance(config, ViCA2Config):
         count += 3 * FLOAT * shown.spatial_inputs * config.hiera_size**2
@@ -310,10 +317,10 @@ def pixels(config: ViCAConfig, shown: Shown | PackShape) -> int:
 
 
 def shared_bytes(config: TrainingConfig, pack: int) -> int:
-    """The most shared memory that all processes of a machine use, with packs of so many bytes.
+    """Most shared memory that all processes of a machine use, with packs of `pack` bytes.
 
-    Each holds what its workers have ready, the batches of a step, and the one that is looked at
-    to know whether it is the last.
+    Each process holds its workers' prepared batches, the batches of a step, and one more, which
+    the loader fetches to know whether the previous one was the last.
     """
     hardware, batch = config.hardware, config.batch
     held = hardware.workers * AHEAD + batch.accumulation + 1 if hardware.workers else 0
@@ -321,7 +328,7 @@ def shared_bytes(config: TrainingConfig, pack: int) -> int:
 
 
 def check_shared_memory(config: TrainingConfig, pack: int) -> None:
-    """Raise TrainingError if the workers would run out of it; `pack` are the bytes of one."""
+    """Raise TrainingError if shared memory is too small for packs of `pack` bytes."""
     wanted = shared_bytes(config, pack)
     if wanted and SHARED_MEMORY.is_dir():
         left = shutil.disk_usage(SHARED_MEMORY).free
@@ -329,25 +336,25 @@ def check_shared_memory(config: TrainingConfig, pack: int) -> None:
             hardware = config.hardware
             raise TrainingError(
                 f"hardware.workers={hardware.workers} on {counted(hardware.devices, 'device')} "
-                f"can take up to {gigabytes(wanted)} of shared memory, and {SHARED_MEMORY} has "
+                f"can take up to {gigabytes(wanted)} of shared memory, but {SHARED_MEMORY} has "
                 f"{gigabytes(left)} free. {ADVICE}"
             )
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Say what ended a worker, or what it could not read, without the traceback torch adds."""
+    """Turn a worker's failure into a short error, without the traceback that torch adds."""
     try:
         yield
-    except VicaError as error:  # torch puts a worker's traceback before what it says
-        said = str(error).rpartition(f"{type(error).__name__}: ")[2]
-        raise type(error)(said.strip()) from error
+    except VicaError as error:  # torch prepends the worker's traceback to the message
+        message = str(error).rpartition(f"{type(error).__name__}: ")[2]
+        raise type(error)(message.strip()) from error
     except (RuntimeError, MemoryError) as error:
         reason = str(error)
         if is_memory_error(error):
             last = (reason.splitlines() or [type(error).__name__])[-1]
             raise TrainingError(
-                f"memory was short when data was read: {last}. Take fewer workers "
+                f"memory ran out while the data was read: {last}. Use fewer workers "
                 "(hardware.workers)"
             ) from error
         short = "shared memory" in f"{reason} {error.__cause__}"
@@ -355,6 +362,4 @@ def explained() -> Iterator[None]:
             raise
         advice = f"Shared memory was probably too small. {ADVICE}" if short else MEMORY
         first = reason.splitlines()[0]
-        raise TrainingError(
-            f"a process that reads the data has ended: {first}. {advice}"
-        ) from error
+        raise TrainingError(f"a process that reads the data ended: {first}. {advice}") from error

@@ -1,7 +1,7 @@
-"""How many conversations, packs and tokens a run will see, from its data or from what is published.
+"""Estimating how many conversations, packs and tokens a run will see.
 
-Data that is on this machine is counted; lengths are means over an even sample of it. Where there
-is none, the published numbers are taken, and what cannot be known is left out and said so.
+Data on this machine is counted, and lengths are means over an evenly spread sample. Without the
+data, the published numbers are used, and `notes` state what is left out.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from vica.training.records import GPT, HUMAN, IMAGE, TEXT, VIDEO, Conversation, 
 from vica.training.sources import drawn
 
 SAMPLE = 256
-"""Conversations, and packs, whose lengths are averaged."""
+"""How many conversations, and how many packs, have their lengths averaged."""
 ASSUMED_IMAGE: Size = (480, 640)
-"""Height and width where no image can be looked at."""
+"""Height and width of an image that cannot be read."""
 SHOWN = 3
-"""How many bad records are named."""
+"""How many bad records are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """The data of a run: `packs` of an epoch, and the mean one of them.
+    """The data of a run: the number of `packs` in an epoch, and the mean pack's `shape`.
 
-    `text_counted` says whether its positions include the text. `problems` are the first of the
-    `bad` records; `notes` say what was counted, what is published and what is assumed.
+    `text_counted` says whether the shape includes the text. `problems` describe the first of the
+    `bad` records. `notes` state what was counted, published or assumed.
     """
 
     conversations: int
@@ -59,8 +59,8 @@ class Survey:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """What stands for a visual: its tokens, and what the two encoders see of it."""
+class VisualSize:
+    """The size of a visual: its tokens, and the frames or crops that each encoder sees."""
 
     tokens: float
     semantic_inputs: float
@@ -69,7 +69,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """Ids of a conversation: shared by all about its visual, and its own; labelled ones of each."""
+    """Token counts of a conversation: shared by all about its visual, its own, and labelled."""
 
     shared: float = 0
     own: float = 0
@@ -84,11 +84,13 @@ def survey(
     *,
     progress: Progress | None = None,
 ) -> Survey:
-    """Look at the data if all of it is here, or else at its published numbers.
+    """Estimate from the data if all of it is here, otherwise from its published numbers.
 
-    Raises DataError where there is neither, and RecipeError where a video alone overflows a pack.
+    Raises:
+        DataError: There is neither.
+        RecipeError: A video alone overflows a pack.
     """
-    video = shown(architecture, VIDEO, config.frames)
+    video = visual_size(architecture, VIDEO, config.frames)
     if video.tokens > config.batch.max_tokens:
         raise RecipeError(
             f"{counted(config.frames, 'frame makes', 'frames make')} "
@@ -102,13 +104,15 @@ def survey(
     return _published(config, architecture)
 
 
-def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAGE) -> Shown:
-    """What stands for a video of so many frames, for an image of this height and width, or none."""
+def visual_size(
+    config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAGE
+) -> VisualSize:
+    """The size of a video of so many frames, of an image of this (height, width), or of text."""
     if kind == TEXT:
-        return Shown(tokens=0, semantic_inputs=0, spatial_inputs=0)
+        return VisualSize(tokens=0, semantic_inputs=0, spatial_inputs=0)
     if kind == VIDEO:
         budget = config.layout.video(frames)
-        return Shown(
+        return VisualSize(
             tokens=budget.total, semantic_inputs=frames, spatial_inputs=budget.spatial_frames
         )
     grid = grid_of(size, config.pinpoints, config.siglip_size)
@@ -117,21 +121,21 @@ def shown(config: ViCAConfig, kind: Kind, frames: int, size: Size = ASSUMED_IMAG
     row = image_tokens(crops, newline, grid=grid, image_size=size, max_tiles=config.max_tiles)
     spatial = isinstance(config, ViCA2Config)
     side = config.hiera_side if isinstance(config, ViCA2Config) else 0
-    return Shown(
+    return VisualSize(
         tokens=len(row) + side * (side + 1), semantic_inputs=len(crops), spatial_inputs=spatial
     )
 
 
-def largest(architecture: ViCAConfig, data: Conversations, frames: int) -> Shown:
-    """The largest of what some conversations show, evenly spread over the data."""
-    seen = [_look(architecture, data[i], frames) for i in _evenly(len(data))]
+def largest(architecture: ViCAConfig, data: Conversations, frames: int) -> VisualSize:
+    """The largest visual of an evenly spread sample of conversations."""
+    seen = [_visual_size_of(architecture, data[i], frames) for i in _evenly(len(data))]
     return max(seen, key=lambda shown: shown.semantic_inputs + shown.spatial_inputs)
 
 
 def _counted(
     config: TrainingConfig, architecture: ViCAConfig, tokenizer: Any | None, data: Conversations
 ) -> Survey:
-    """The data that is here, with as many bad records as there are."""
+    """The estimate from data that is here, with any number of bad records."""
     if not len(data):
         raise DataError(
             f"{counted(len(data.problems), 'record')}, all bad; the first: {data.problems[0]}"
@@ -140,23 +144,24 @@ def _counted(
     text = _text(config, picked, tokenizer) if tokenizer else Text()
     most = config.batch.pack
     if text.own:
-        longest = max(shown(architecture, c.kind, config.frames).tokens for c in picked)
+        longest = max(visual_size(architecture, c.kind, config.frames).tokens for c in picked)
         room = config.batch.max_tokens - longest - text.shared
         most = max(1, min(most, int(room // text.own)))
     of_group = -(-data.by_visual.sizes // most)
     ends = np.cumsum(of_group)
     chosen = [data.by_visual[int(np.searchsorted(ends, p, "right"))] for p in _evenly(ends[-1])]
-    seen = [_look(architecture, data[int(group[0])], config.frames) for group in chosen]
+    seen = [_visual_size_of(architecture, data[int(group[0])], config.frames) for group in chosen]
     notes = ["conversations and packs are counted in the data"]
     if most < config.batch.pack:
-        notes = [f"conversations are counted; packs are estimated, as about {most} fit into one"]
+        each = counted(most, "conversation")
+        notes = [f"conversations are counted; packs are estimated, with about {each} in a pack"]
     if texts := int(data.about_nothing.sum()):
         notes.append(f"conversations about text alone: {texts:,}")
     notes.append(
         f"lengths are means over {counted(len(picked), 'conversation')} and "
         f"{counted(len(seen), 'pack')}"
         if tokenizer
-        else "text and logits are left out: the checkpoint and its tokenizer are not here"
+        else "text and logits are left out, because the checkpoint and its tokenizer are not here"
     )
     return Survey(
         conversations=len(data),
@@ -172,22 +177,22 @@ def _counted(
 
 
 def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
-    """What the authors count; conversations spread evenly over their videos."""
+    """The estimate from the authors' numbers, with conversations spread evenly over visuals."""
     sources, most = config.mixture.sources, config.batch.pack
     totals = [_published_number(source) for source in sources]
     packs = [_spread(source, total, most) for source, total in zip(sources, totals, strict=True)]
     kinds: list[Kind] = [IMAGE if s.format.startswith("llava") else VIDEO for s in sources]
-    seen = [shown(architecture, kind, config.frames) for kind in kinds]
+    seen = [visual_size(architecture, kind, config.frames) for kind in kinds]
     visuals = [s.visuals if s.sampling == s.published_of else None for s in sources]
     notes = [
         "the data is not here: its numbers are the published ones",
-        "text is left out, and with it the logits",
+        "text and logits are left out",
     ]
     if most > 1:
         notes.append("packs are estimated: conversations spread evenly over the visuals")
     if IMAGE in kinds:
         height, width = ASSUMED_IMAGE
-        notes.append(f"every image is taken to be {width} x {height}, and every record to have one")
+        notes.append(f"every record is assumed to have an image of {width} x {height}")
     return Survey(
         conversations=sum(totals),
         visuals=None if None in visuals else sum(v or 0 for v in visuals),
@@ -199,26 +204,24 @@ def _published(config: TrainingConfig, architecture: ViCAConfig) -> Survey:
 
 
 def _published_number(source: Source) -> int:
-    """The conversations that are drawn from a source, as far as its authors' count says it."""
+    """How many conversations are drawn from a source, by its authors' count."""
     if source.published is not None and source.sampling == source.published_of:
         return source.published
     if source.published is not None and source.published_of == "all":
         return len(drawn(source.sampling, source.published, 0, 0))
     what = "" if source.published is None else f" for sampling {source.sampling}"
-    raise DataError(
-        f"{source.path}: there is no such file or folder, and no published number{what}"
-    )
+    raise DataError(f"{source.path}: does not exist, and no number is published{what}")
 
 
 def _spread(source: Source, total: int, most: int) -> int:
-    """The packs of a source; each conversation has a visual of its own where that is not known."""
+    """The number of packs of a source; if unknown, each conversation has a different visual."""
     visuals = min(source.visuals or total, total)
     each, more = divmod(total, visuals)
     return more * math.ceil((each + 1) / most) + (visuals - more) * math.ceil(each / most)
 
 
-def _shape(seen: Sequence[tuple[Shown, float]], text: Text, per_pack: float) -> PackShape:
-    """The mean pack; a placeholder's id makes room for its tokens."""
+def _shape(seen: Sequence[tuple[VisualSize, float]], text: Text, per_pack: float) -> PackShape:
+    """The mean pack; a visual's tokens replace its placeholder's id."""
     weight = sum(w for _, w in seen)
     tokens, semantic, spatial = (
         sum(getattr(s, name) * w for s, w in seen) / weight
@@ -234,15 +237,17 @@ def _shape(seen: Sequence[tuple[Shown, float]], text: Text, per_pack: float) -> 
     )
 
 
-def _look(architecture: ViCAConfig, conversation: Conversation, frames: int) -> Shown:
-    """What a conversation shows; an image's size is read, the assumed one if it cannot be."""
+def _visual_size_of(
+    architecture: ViCAConfig, conversation: Conversation, frames: int
+) -> VisualSize:
+    """The size of a conversation's visual; an unreadable image has the assumed size."""
     size = ASSUMED_IMAGE
     if conversation.kind == IMAGE and conversation.visual is not None:
         try:
             size = _image_size(conversation.visual)
         except (OSError, ValueError, SyntaxError, DataError, Image.DecompressionBombError):
             size = ASSUMED_IMAGE
-    return shown(architecture, conversation.kind, frames, size)
+    return visual_size(architecture, conversation.kind, frames, size)
 
 
 def _image_size(path: Path) -> Size:
@@ -254,21 +259,21 @@ def _image_size(path: Path) -> Size:
 
 
 def _text(config: TrainingConfig, picked: Sequence[Conversation], tokenizer: Any) -> Text:
-    """The mean lengths of some conversations; frames are taken to be a second apart."""
+    """The mean lengths of some conversations, assuming a second between frames."""
     timed = ""
     if config.time_instruction:
         timed = time_instruction(float(config.frames), [float(s) for s in range(config.frames)])
-    found = [_lengths(conversation, tokenizer, timed) for conversation in picked]
+    lengths = [_lengths(conversation, tokenizer, timed) for conversation in picked]
     return Text(
-        shared=fmean(t.shared for t in found),
-        own=fmean(t.own for t in found),
-        shared_labels=fmean(t.shared_labels for t in found),
-        own_labels=fmean(t.own_labels for t in found),
+        shared=fmean(t.shared for t in lengths),
+        own=fmean(t.own for t in lengths),
+        shared_labels=fmean(t.shared_labels for t in lengths),
+        own_labels=fmean(t.own_labels for t in lengths),
     )
 
 
 def _lengths(conversation: Conversation, tokenizer: Any, timed: str) -> Text:
-    """Shared is what another conversation, whose text begins otherwise, has in common."""
+    """The token counts of a conversation; shared is its common prefix with a different text."""
     start = f"{PLACEHOLDER}\n" if conversation.visual else ""
     other = replace(conversation, turns=((HUMAN, f"{start}\0"), (GPT, "\0")))
     ids, labels = labelled(conversation, tokenizer, time_instruction=timed)
@@ -288,5 +293,5 @@ def _labelled(labels: Iterable[int]) -> int:
 
 
 def _evenly(count: int) -> list[int]:
-    """At most `SAMPLE` numbers below `count`, evenly spread."""
+    """At most `SAMPLE` indices below `count`, evenly spread."""
     return [int(n) for n in np.linspace(0, count - 1, min(SAMPLE, int(count)))]

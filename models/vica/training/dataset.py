@@ -1,4 +1,4 @@
-"""From conversations to batches: labels, frames, one sequence for one video, and the dataset."""
+"""Turning conversations into batches: labels, frames, one sequence per pack, and the dataset."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from vica.training.records import HUMAN, VIDEO, Conversation
 from vica.video import VideoError, read_frames
 
 NOISE = "QA_GT_caption_based_noisy"
-"""A mark in some of the LLaVA data, which the original removes wherever it stands."""
+"""A mark in some of the LLaVA data, which the original code removes everywhere."""
 
 
 def training_turns(conversation: Conversation, *, time_instruction: str = "") -> list[chat.Turn]:
-    """The turns as they are trained on, `<image>` at the start of the first if there is a visual.
+    """The turns for training, with `<image>` at the start of the first if there is a visual.
 
-    `time_instruction` (`vica.chat.time_instruction`) goes into videos only.
+    `time_instruction` (`vica.chat.time_instruction`) is added for videos only.
     """
     turns = [
         (chat.USER if role == HUMAN else chat.ASSISTANT, text) for role, text in conversation.turns
@@ -53,47 +53,51 @@ def training_turns(conversation: Conversation, *, time_instruction: str = "") ->
 def labelled(
     conversation: Conversation, tokenizer: Any, *, time_instruction: str = ""
 ) -> tuple[list[int], list[int]]:
-    """Ids, -200 for the visual, and labels, -100 where there is no loss, of one conversation.
+    """One conversation's ids, -200 for the visual, and labels, -100 for no loss.
 
-    The model's turns carry loss on all their tokens; so do, in every turn, the tokens that start
-    and end a turn and lone newlines.
+    All tokens of the model's turns carry loss; in every turn, so do the tokens that start or end
+    a turn, and lone newlines.
     """
     turns = training_turns(conversation, time_instruction=time_instruction)
     return chat.labelled(turns, tokenizer)
 
 
 class UnreadableError(VicaError):
-    """A video or an image that is there but cannot be read."""
+    """A video or an image that exists but cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Seen:
-    """A video or image in uint8, as the model takes it, None for text alone.
+class VisualInput:
+    """A video or image in uint8, for the model to preprocess; None for text alone.
 
-    `time_instruction` says when each frame is; it is empty for all but videos.
+    `time_instruction` states the frames' times; it is empty except for videos.
     """
 
     visual: Visual | None
     time_instruction: str = ""
 
 
-def see(conversation: Conversation, processor: ViCAProcessor, *, frames: int, timed: bool) -> Seen:
-    """What a conversation shows: `frames` frames of a video spread evenly, or an image's tiles.
+def read_visual(
+    conversation: Conversation, processor: ViCAProcessor, *, frames: int, timed: bool
+) -> VisualInput:
+    """Read a conversation's visual: `frames` evenly spread frames of a video, or an image's tiles.
 
-    With `timed` the text is told the times of the frames, as in the published training. Raises
-    UnreadableError naming the record and the file.
+    With `timed`, the text states the times of the frames, as in the published training.
+
+    Raises:
+        UnreadableError: The visual cannot be read; names the record and the file.
     """
     path = conversation.visual
     if path is None:
-        return Seen(visual=None)
+        return VisualInput(visual=None)
     try:
         if conversation.kind == VIDEO:
             shown = read_frames(path, frames)
             times = time_instruction(shown.duration, shown.seconds) if timed else ""
-            return Seen(
+            return VisualInput(
                 visual=processor.video(shown.pixels_THWC, levels=True), time_instruction=times
             )
-        return Seen(visual=processor.image(read_image(path), levels=True))
+        return VisualInput(visual=processor.image(read_image(path), levels=True))
     except (VideoError, DataError, OSError, ValueError, SyntaxError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnreadableError(
@@ -102,9 +106,11 @@ def see(conversation: Conversation, processor: ViCAProcessor, *, frames: int, ti
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image in RGB, from a file of its own or a row of a parquet file.
+    """Read an image in RGB, from an image file or a row of a parquet file.
 
-    Raises OSError, ValueError or SyntaxError, as Pillow does, for what is no image.
+    Raises:
+        OSError: The file is not an image, or the image is too large. Pillow may also raise
+            ValueError or SyntaxError.
     """
     try:
         if files.is_row(path):
@@ -117,7 +123,7 @@ def read_image(path: Path) -> Image.Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A conversation's ids, -200 where its visual stands, and their labels, -100 without loss."""
+    """A conversation's ids, -200 for its visual, and their labels, -100 for no loss."""
 
     ids: Sequence[int]
     labels: Sequence[int]
@@ -125,9 +131,9 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The id that the position after index `source` of a pack's ids should have been given.
+    """The `id` that index `source` of a pack's ids must predict.
 
-    `sample` is the conversation, counted within its pack, whose loss it belongs to.
+    `sample` is the index within the pack of the conversation whose loss it belongs to.
     """
 
     source: int
@@ -137,9 +143,9 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Sequenced:
-    """One pack: ids and segments [S], its targets, and the visual that the placeholder is for.
+    """One pack: ids and segments [S], its targets, and the visual of its placeholder.
 
-    `faults` say what could not be read, and `lost` how many conversations are missing for it.
+    `faults` describe what could not be read; `lost` counts the conversations missing for it.
     """
 
     ids: Sequence[int]
@@ -152,13 +158,17 @@ class Sequenced:
 
 
 def sequence(samples: Sequence[Sample], visual: Visual | None = None) -> Sequenced:
-    """Samples about one visual, or about none, in one sequence.
+    """Join samples about one visual, or about none, into one sequence.
 
-    Raises InputError when a sample does not show what the others show.
+    Raises:
+        InputError: A sample does not have the placeholder that the visual needs, or differs from
+            the others before it.
     """
     for sample in samples:
         if list(sample.ids).count(PLACEHOLDER_ID) != (visual is not None):
-            raise InputError("each conversation of a pack has one <image> if there is a visual")
+            raise InputError(
+                "each conversation of a pack needs one <image> for a visual, and none without"
+            )
     prefix = common_prefix([sample.ids for sample in samples])
     if visual is not None and samples and PLACEHOLDER_ID not in samples[0].ids[:prefix]:
         raise InputError("the conversations of a pack differ before their <image>")
@@ -179,10 +189,11 @@ def sequence(samples: Sequence[Sample], visual: Visual | None = None) -> Sequenc
 
 
 def common_prefix(rows: Sequence[Sequence[int]]) -> int:
-    """How many ids all rows begin with in common; all of them if there is one row."""
+    """The length of the common prefix of all rows; the whole length of a single row."""
     if not rows:
         return 0
-    first, last = min(map(list, rows)), max(map(list, rows))  # the others lie between these two
+    # All rows share what the smallest and the largest share.
+    first, last = min(map(list, rows)), max(map(list, rows))
     for index, (one, other) in enumerate(zip(first, last, strict=False)):
         if one != other:
             return index
@@ -190,7 +201,7 @@ def common_prefix(rows: Sequence[Sequence[int]]) -> int:
 
 
 def _targets(sample: Sample, number: int, prefix: int, start: int) -> Iterator[Target]:
-    """What a sample's ids after its first are to be predicted from, in its pack."""
+    """The targets of a sample, with their sources as indices into the pack."""
     for index, label in enumerate(sample.labels):
         if index and label != IGNORED:
             before = index - 1
@@ -199,12 +210,19 @@ def _targets(sample: Sample, number: int, prefix: int, start: int) -> Iterator[T
 
 
 def collate(sequences: Sequence[Sequenced], *, loss_group: int, pad: int) -> dict[str, Any]:
-    """The tensors of B packs.
+    """Collate B packs into tensors.
 
-    `input_ids` and `segments` [B, S]; `sources` [U], indices into their B x S ids; for each
-    target its id `targets` [T], its source among the U `source_of` [T], and `sizes` [T]: how
-    many targets there are in its group of `loss_group` consecutive conversations, or 1 each if
-    that is 0. `groups` is the number of groups. The rest is what `vica.merging.stacked` gives.
+    Args:
+        sequences: The packs.
+        loss_group: How many consecutive conversations form a group, whose targets are averaged;
+            0 makes every target a group.
+        pad: The id for padding.
+
+    Returns:
+        `input_ids` and `segments` [B, S]; `sources` [U], indices into the B x S ids; for each
+        target its id `targets` [T], the index of its source `source_of` [T] and the number of
+        targets in its group `sizes` [T]; the number of `groups`; and the tensors of
+        `vica.merging.stacked`.
     """
     longest = max(1, *(len(one.ids) for one in sequences))
     ids_BS = torch.full((len(sequences), longest), pad)
@@ -234,7 +252,7 @@ def collate(sequences: Sequence[Sequenced], *, loss_group: int, pad: int) -> dic
 def _flat(
     sequences: Sequence[Sequenced], longest: int, loss_group: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Of all targets of B packs: index of the source, id, and number of the group; int64 [T]."""
+    """For all targets of B packs the source's index, the id and the group's number; int64 [T]."""
     rows: list[tuple[int, int, int]] = []
     before = 0
     for row, one in enumerate(sequences):
@@ -247,13 +265,13 @@ def _flat(
 
 
 TIME_INSTRUCTION, FRAME_TIME = 200, 12
-"""More ids than the time instruction has without its times, and than one time has ("1234.56s,")."""
+"""Upper bounds on the ids of the time instruction without times, and of one time ("1234.56s,")."""
 FIXED_TEXT = 64
-"""More ids than stand around a visual in every conversation: the system turn, the user's role."""
+"""Upper bound on the ids around a visual in every conversation: system turn and user's role."""
 
 
 class PackDataset(Dataset[Sequenced]):
-    """`[i]` is the i-th pack of a plan; a visual that cannot be read makes it an empty one."""
+    """The packs of a plan by index; a pack whose visual cannot be read is empty."""
 
     def __init__(
         self,
@@ -274,12 +292,12 @@ class PackDataset(Dataset[Sequenced]):
         return len(self.packs)
 
     def __getitem__(self, index: int) -> Sequenced:
-        """Decode and tokenise a pack; what cannot be read is named in its `faults`."""
+        """Decode and tokenise a pack; its `faults` name a visual that cannot be read."""
         members = [self.conversations[number] for number in self.packs[index]]
         if not members:
             return sequence([])
         try:
-            seen = see(members[0], self.processor, frames=self.frames, timed=self.timed)
+            seen = read_visual(members[0], self.processor, frames=self.frames, timed=self.timed)
         except UnreadableError as error:
             return replace(sequence([]), faults=(str(error),), lost=len(members))
         room = self._room(seen.visual)
@@ -292,14 +310,14 @@ class PackDataset(Dataset[Sequenced]):
         return sequence(samples, seen.visual)
 
     def _room(self, visual: Visual | None) -> int:
-        """How many ids fit: what is longer is cut at its end, as in the published training."""
+        """How many ids fit; longer samples are cut at their end, as in the published training."""
         config = self.processor.config
         taken = visual_tokens(visual, config) - 1 if visual else 0
         return config.tokenizer_model_max_length - taken
 
 
 def visual_tokens(visual: Visual, config: ViCAConfig) -> int:
-    """How many tokens `ViCA.encode` makes of a video or an image."""
+    """How many tokens `ViCA.encode` returns for a video or an image."""
     layout = config.layout
     if visual.image_size is None:
         return layout.video(len(visual.pixels_FCHW)).total
@@ -315,7 +333,7 @@ def visual_tokens(visual: Visual, config: ViCAConfig) -> int:
 
 
 class Bounds:
-    """What conversations take at most, for planning packs before anything is decoded."""
+    """Upper bounds on the lengths of conversations, to plan packs before decoding anything."""
 
     def __init__(self, processor: ViCAProcessor, *, frames: int, timed: bool) -> None:
         self.tokenizer = processor.tokenizer
@@ -324,7 +342,7 @@ class Bounds:
         self.timed = timed
 
     def shared(self, conversation: Conversation) -> int:
-        """Positions of a visual, and of the text before each conversation's own."""
+        """Bound on the positions of a visual and of the text that its conversations share."""
         if conversation.visual is None:
             return 0
         if conversation.kind != VIDEO:
@@ -333,19 +351,22 @@ class Bounds:
         return FIXED_TEXT + times + self.config.layout.video(self.frames).total
 
     def own(self, conversation: Conversation) -> int:
-        """Ids of a conversation without a time instruction."""
+        """The ids of a conversation without a time instruction."""
         return len(labelled(conversation, self.tokenizer)[0])
 
     def check(self) -> None:
-        """Raise BudgetError when a video with its fixed text leaves no room for a conversation."""
+        """Raise BudgetError if a video with its fixed text leaves no room for a conversation."""
         budget = self.config.layout.video(self.frames)
         fixed = FIXED_TEXT + (TIME_INSTRUCTION + FRAME_TIME * self.frames if self.timed else 0)
         if budget.total + fixed >= budget.context:
             budget.check(fixed)
-            raise BudgetError(f"no room for text with {counted(self.frames, 'frame')}: use fewer")
+            raise BudgetError(
+                f"{counted(self.frames, 'frame leaves', 'frames leave')} no room for text: use "
+                "fewer"
+            )
 
     def _image(self) -> int:
-        """The most that an image's map, with a newline a row, and its whole can be."""
+        """Bound on the tokens of an image: the whole, and its map with a newline per row."""
         side, config = self.config.siglip_side, self.config
         area = config.max_tiles * SHRINK_ABOVE**2 * side**2
         rows = max(height for _, height in config.pinpoints)

@@ -1,4 +1,4 @@
-"""What a run would do and cost, at full size, without weights, GPU, or even the data."""
+"""Planning what a run would do and cost at full size, without weights, GPU or even the data."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ from vica.training.index import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun:
-    """The plan of `config`: its model by parts, its data, its steps and what they cost.
+    """The plan of a run: its model by parts, its data, its steps and their cost.
 
-    `flops_per_pack` are by part of the model; `held` is for one device. `at_hand` says whether
-    the checkpoint is on this machine or its shape was taken instead. `sizes` are what a checkpoint
-    takes on the disk, and `shared` the bytes of shared memory that reading ahead takes.
+    Attributes:
+        at_hand: Whether the checkpoint is on this machine; otherwise `config.shape` was used.
+        flops_per_pack: Operations by part of the model.
+        held: Memory of one device.
+        sizes: Disk space of a checkpoint and its state.
+        shared: Bytes of shared memory for reading ahead.
     """
 
     config: TrainingConfig
@@ -50,7 +53,7 @@ class DryRun:
 
     @property
     def packs_per_step(self) -> int:
-        """Packs that one optimizer step averages over, on all devices."""
+        """Packs of one optimizer step on all devices."""
         batch = self.config.batch
         return batch.packs_per_device * batch.accumulation * self.config.hardware.devices
 
@@ -61,22 +64,22 @@ class DryRun:
 
     @property
     def checkpoints(self) -> dict[int, str]:
-        """After which step which checkpoint is saved."""
+        """The names of the checkpoints by the step after which they are saved."""
         return milestones(self.config.name, self.steps, self.config.saving)
 
     @property
     def on_disk(self) -> Load:
-        """What they come to."""
+        """The disk space that the checkpoints take."""
         return load(self.sizes, len(self.checkpoints), self.config.saving)
 
     @property
     def trained(self) -> int:
-        """Parameters that are trained."""
+        """The number of trained parameters."""
         return sum(part.trained for part in self.parts)
 
     @property
     def parameters(self) -> int:
-        """All parameters."""
+        """The number of all parameters."""
         return sum(part.parameters for part in self.parts)
 
     @property
@@ -86,10 +89,12 @@ class DryRun:
 
 
 def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryRun:
-    """Plan a run without doing any of it; the checkpoint and the data are used if they are here.
+    """Plan a run without starting it; the checkpoint and the data are used if they are here.
 
-    `progress` is that of `vica.training.index.conversations`.
-    Raises RecipeError, DataError, CheckpointError or BudgetError for what could not be run.
+    `progress` is as for `vica.training.index.conversations`.
+
+    Raises:
+        VicaError: The run could not start: RecipeError, DataError, CheckpointError or BudgetError.
     """
     shape = architecture(config)
     folder = checkpoint_folder(config)

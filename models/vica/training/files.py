@@ -1,4 +1,4 @@
-"""Records of JSON, JSON Lines and parquet files, and their images."""
+"""Reading records of JSON, JSON Lines and parquet files, and their images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vica.errors import DataError, counted, pointer
 from vica.training.records import FIELDS, IMAGE, TURNS, RecordError, is_media
 
 PROGRAMS = frozenset({"EPS", "WMF"})
-"""Formats that are programs, which Pillow has Ghostscript or Windows run."""
+"""Formats that are programs, which Pillow passes to Ghostscript or Windows to run."""
 
 
 def opened(source: Path | IO[bytes]) -> Image.Image:
-    """The image in a file or stream; OSError if it is none that Pillow itself decodes."""
+    """Open the image in a file or stream; raises OSError if Pillow itself cannot decode it."""
     return Image.open(source, formats=_formats())
 
 
@@ -36,12 +36,12 @@ def _formats() -> tuple[str, ...]:
 
 PORTION = 1 << 20
 LONGEST = 64 << 20
-"""Characters of one record at most: beyond that the file is no list of conversations."""
+"""Most characters of a record: a file with longer ones is not a list of conversations."""
 BLANK = " \t\r\n"
 
 
 class Scanned(NamedTuple):
-    """A record where it lies: `size` bytes at `place`, `raw`; `record` says what they spell."""
+    """A record and its location: `size` bytes at offset `place`, the `raw` bytes, their value."""
 
     place: int
     size: int
@@ -50,10 +50,12 @@ class Scanned(NamedTuple):
 
 
 def scan_json(path: Path) -> Iterator[Scanned]:
-    """The records of a `.json` list or a `.jsonl` file, in its order.
+    """The records of a `.json` list or a `.jsonl` file, in order.
 
-    A line that is no JSON is a RecordError in its place; in a list nothing after it could be found,
-    so that DataError is raised, as it is when the file cannot be read or holds no list.
+    A line of a `.jsonl` that is not JSON yields a RecordError in its place.
+
+    Raises:
+        DataError: The file cannot be read, or a `.json` is not a valid list of records.
     """
     try:
         with path.open("rb") as file:
@@ -63,7 +65,7 @@ def scan_json(path: Path) -> Iterator[Scanned]:
 
 
 def read_json(path: Path, place: int, size: int) -> object:
-    """The record that `scan_json` found there; raises RecordError if there is none any more."""
+    """Read a record that `scan_json` located; raises RecordError if it is no longer there."""
     try:
         with path.open("rb") as file:
             file.seek(place)
@@ -107,7 +109,7 @@ def _list(path: Path, file: IO[bytes]) -> Iterator[Scanned]:
 
 
 class _Window:
-    """The part of a file that is being parsed, and the byte at which it is."""
+    """The part of a file that is being parsed, and its byte offset."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path, self.file = path, file
@@ -118,7 +120,7 @@ class _Window:
         self._skip(self.text.startswith("\ufeff"))
 
     def next(self) -> str:
-        """The next character that is not blank; nothing at the end of the file."""
+        """The next non-blank character; an empty string at the end of the file."""
         while True:
             while self.at < len(self.text) and self.text[self.at] in BLANK:
                 self._skip(1)
@@ -126,13 +128,13 @@ class _Window:
                 return self.text[self.at : self.at + 1]
 
     def take(self, wanted: str) -> None:
-        """Go over a character of the list, or raise DataError if another stands there."""
+        """Skip an expected character; raises DataError if the next one differs."""
         if self.next() != wanted:
             raise self.error(f"is no JSON list of records ({wanted!r} expected)")
         self._skip(1)
 
     def record(self) -> Scanned:
-        """The value that begins at the next character."""
+        """Parse the value that begins at the next character."""
         self.next()
         while True:
             problem = "is too long for a record"
@@ -148,7 +150,7 @@ class _Window:
             self._fill()
 
     def error(self, problem: str) -> DataError:
-        """What to say about the place that was reached."""
+        """The error for a problem at the current position."""
         what = pointer(self.path) or f"{problem}, at byte {self.byte}; fetch or write it again"
         return DataError(f"{self.path}: {what}")
 
@@ -162,7 +164,7 @@ class _Window:
         self.at, self.byte = self.at + count, self.byte + len(passed.encode())
 
     def _fill(self) -> bool:
-        """Read a portion more; False at the end of the file."""
+        """Read the next portion; False at the end of the file."""
         if self.ended:
             return False
         content = self.file.read(PORTION)

@@ -1,4 +1,4 @@
-"""Floating point operations of a step: planned, measured, and as a share of the hardware (MFU)."""
+"""Counting a step's floating point operations: planned, measured, and as hardware share (MFU)."""
 
 from __future__ import annotations
 

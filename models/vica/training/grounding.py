@@ -1,4 +1,4 @@
-"""The stage before conversations: a small model learns to see and to name, from exact geometry."""
+"""Grounding, the stage before conversations: learning to see and name things from geometry."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from vica.towers import pool, rows
 from vica.video import VideoError, read_frames
 
 FEWEST_PIXELS = 3
-"""Of a thing in a square, for the square to show it."""
+"""How many pixels of a thing a square needs to show it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Squares:
-    """What is in each square: `shows` [F, Z, C] is 0 or 1, `where` [F, Z, C, 2] of the largest."""
+    """What each square shows.
+
+    `shows` [F, Z, C] is 0 or 1 for each word; `where` [F, Z, C, 2] locates its largest thing.
+    """
 
     shows: Tensor
     where: Tensor
@@ -35,7 +38,7 @@ class Squares:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lesson:
-    """A film as the encoders see it, and what there is to learn from it."""
+    """A film as the encoders see it, and the facts to learn from it."""
 
     visual: Visual
     things_FHW: NDArray[np.uint8]
@@ -46,7 +49,7 @@ class Lesson:
     scene_S: Tensor
 
     def squares(self, side: int, frames: Sequence[int]) -> Squares:
-        """The maps of some frames in `side` x `side` squares."""
+        """What the `side` x `side` squares of some frames show."""
         words = len(self.classes_CK)
         height, width = self.things_FHW.shape[1:]
         rows, columns = np.arange(height) * side // height, np.arange(width) * side // width
@@ -66,7 +69,7 @@ class Lesson:
 
 
 def read_lesson(file: Path, film: Path, processor: ViCAProcessor, frames: int) -> Lesson:
-    """One lesson and its film; raises DataError naming what cannot be read."""
+    """Read one lesson and its film; raises DataError if either cannot be read."""
     try:
         shown = read_frames(film, frames)
         with np.load(file) as stored:
@@ -81,22 +84,22 @@ def read_lesson(file: Path, film: Path, processor: ViCAProcessor, frames: int) -
             scene_S=torch.from_numpy(arrays["scene"].astype(np.float32)),
         )
     except (OSError, ValueError, KeyError, VideoError) as error:
-        raise DataError(f"{file} and {film}: no lesson can be read: {error}") from error
+        raise DataError(f"{file} and {film}: the lesson cannot be read: {error}") from error
 
 
 LAYERS = 3
-"""A word is answered after so many layers; what shows must be readable after all but the last."""
+"""Words are answered after this many layers; squares must be readable after all but the last."""
 LATEST = 24
-"""A word stands up to so many positions after the film, as in a question."""
+"""A word stands up to this many positions after the film, as in a question."""
 SHARPNESS = 1.5
-"""Scale of the sigmoids' logits: the smaller, the more alike tokens and words have to be."""
+"""Scale of the sigmoids' logits: the smaller, the more similar tokens and words must be."""
 CLASSES = 12
-"""More than any class that a film tells of a word."""
+"""Upper bound on the values of any class."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Maps:
-    """One encoder's tokens [B, F, Z, D] of some of the frames, and what is in the squares."""
+    """One encoder's tokens [B, F, Z, D] of some frames, and what the squares show."""
 
     tokens_BFZD: Tensor
     frames: Sequence[int]
@@ -109,13 +112,13 @@ class Maps:
 
     @property
     def where(self) -> Tensor:
-        """Where the largest thing of each word in a square is, [B, F, Z, C, 2]."""
+        """The place of each word's largest thing in each square, [B, F, Z, C, 2]."""
         return torch.stack([s.where for s in self.squares])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
-    """Ids: `opening_S` before a film, `words_C` that are asked about, `scene` for the whole."""
+    """Token ids: `opening_S` before a film, `words_C` to ask about, `scene` for the scene."""
 
     opening_S: Tensor
     words_C: Tensor
@@ -123,21 +126,21 @@ class Asked:
 
 
 class Grounding(nn.Module):
-    """The losses of the lessons, and the linear maps that read the model for them."""
+    """The losses of the lessons, and the linear probes that read the model."""
 
     directions_FD: Tensor
     ids: Tensor
 
     def __init__(self, model: ViCA2, asked: Asked, lesson: Lesson) -> None:
-        """`lesson` shows how much there is to tell."""
+        """Size the probes by `lesson`, whose arrays are like those of every lesson."""
         super().__init__()
         words, self.opening = asked.words_C, asked.opening_S
         width, count = model.config.hidden_size, len(words)
         classes, numbers = lesson.classes_CK.shape[1], lesson.numbers_CM.shape[1]
         self.register_buffer("ids", torch.cat([words, asked.scene.view(1)]))
         generator = torch.Generator().manual_seed(0)
-        given = torch.randn(width, model.config.video_frames, generator=generator)
-        self.register_buffer("directions_FD", torch.linalg.qr(given)[0].T.contiguous())
+        random = torch.randn(width, model.config.video_frames, generator=generator)
+        self.register_buffer("directions_FD", torch.linalg.qr(random)[0].T.contiguous())
         self.places = nn.ModuleList([nn.Linear(width, 2 * count) for _ in range(2)])
         self.classes = nn.ModuleList([nn.Linear(width, CLASSES) for _ in range(classes)])
         self.numbers = nn.Linear(width, numbers)
@@ -146,7 +149,7 @@ class Grounding(nn.Module):
 
     def forward(self, model: ViCA2, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
         """The weighted losses by name."""
-        maps, visual_BND, places = seen(model, lessons)
+        maps, visual_BND, places = encode_films(model, lessons)
         opening_SD = model.get_input_embeddings()(self.opening)
         opening_BSD = opening_SD.expand(len(lessons), -1, -1)
         film_BPD = torch.cat([opening_BSD, visual_BND], dim=1)
@@ -171,11 +174,11 @@ class Grounding(nn.Module):
         squares = [((h**2).mean(-1) / 4 - 1).relu().mean() for h in after]
         losses["length"] = 0.05 * torch.stack(squares).sum()
         losses["when"] = 0.3 * self._when(after[0], places)
-        losses |= self._told(after[-1][:, film:], lessons)
+        losses |= self._facts(after[-1][:, film:], lessons)
         return losses
 
     def _layers(self, model: ViCA2, film_BPD: Tensor) -> list[Tensor]:
-        """Hidden vectors [B, P + C + 1, D] after each layer; a word sees the film and itself."""
+        """Hidden states [B, P + C + 1, D] after each layer; a word sees the film and itself."""
         asked_CD = model.get_input_embeddings()(self.ids)
         hidden_BLD = torch.cat([film_BPD, asked_CD.expand(len(film_BPD), -1, -1)], dim=1)
         film, count = film_BPD.shape[1], len(self.ids)
@@ -203,8 +206,8 @@ class Grounding(nn.Module):
 
     def _where(self, read: nn.Module, maps: Maps) -> Tensor:
         shows = maps.shows[..., None]
-        said = read(maps.tokens_BFZD).unflatten(-1, (-1, 2))
-        off = ((said - maps.where).abs() * shows).sum()
+        predicted = read(maps.tokens_BFZD).unflatten(-1, (-1, 2))
+        off = ((predicted - maps.where).abs() * shows).sum()
         return off / (2 * shows.sum().clamp(min=1))  # type: ignore[no-any-return]
 
     def _when(self, hidden_BLD: Tensor, places: Places) -> Tensor:
@@ -213,8 +216,8 @@ class Grounding(nn.Module):
         frames_BP = places.frame_P.expand(len(logits), -1)
         return cross_entropy(logits.flatten(0, 1), frames_BP.flatten())
 
-    def _told(self, hidden_BCD: Tensor, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
-        """What is read off the words, and of the scene off the last of them."""
+    def _facts(self, hidden_BCD: Tensor, lessons: Sequence[Lesson]) -> dict[str, Tensor]:
+        """The losses of facts read from the words, and from the last one, the scene."""
         hidden_BCD = rms_norm(hidden_BCD, hidden_BCD.shape[-1:])
         classes_BCK = torch.stack([lesson.classes_CK for lesson in lessons])
         losses = {}
@@ -234,9 +237,9 @@ class Grounding(nn.Module):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Places:
-    """Where visual tokens stand in a film's block, and in which frame each is.
+    """The positions of visual tokens in a film's block, and the frame of each.
 
-    `semantic_FZ` are the squares of the semantic map alone; `visual_P` all, newlines too.
+    `semantic_FZ` are the semantic map's squares; `visual_P` are all tokens, including newlines.
     """
 
     semantic_FZ: Tensor
@@ -244,8 +247,8 @@ class Places:
     frame_P: Tensor
 
 
-def seen(model: ViCA2, lessons: Sequence[Lesson]) -> tuple[list[Maps], Tensor, Places]:
-    """The maps of both encoders, and the films as the language model is given them."""
+def encode_films(model: ViCA2, lessons: Sequence[Lesson]) -> tuple[list[Maps], Tensor, Places]:
+    """The maps of both encoders, and the films' tokens as the language model sees them."""
     config = model.config
     inner: Any = model.model
     layout, frames = config.layout, config.video_frames

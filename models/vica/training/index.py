@@ -1,4 +1,4 @@
-"""All data of a run as one sequence: opened, checked, sampled, counted, and read on demand."""
+"""All data of a run as one sequence: checked, sampled, counted, and read on demand."""
 
 from __future__ import annotations
 
@@ -21,51 +21,56 @@ from vica.training.sources import Part, drawn, parts
 
 ROWS_AT_ONCE = 4096
 SHOWN = 5
-"""How many bad records a message names."""
+"""How many bad records a message lists."""
 
 Progress = Callable[[Path, int], None]
-"""Called with the file that is being read, and how many of its records have been."""
+"""Called with the file that is being read, and how many of its records have been read."""
 
 
 def conversations(
     mixture: Mixture, *, media_needed: bool = True, progress: Progress | None = None
 ) -> Conversations:
-    """All good conversations of a mixture; its bad records are counted in `.problems`.
+    """Open all good conversations of a mixture; its bad records are listed in `.problems`.
 
-    Without `media_needed` nobody asks whether videos and images are there. Raises DataError when
-    data is missing or damaged, when there is none, or when the share of bad records is above
-    `mixture.max_bad`, naming the first of them.
+    Args:
+        mixture: The data.
+        media_needed: Treat a record whose video or image is missing as bad.
+        progress: Called while files are read.
+
+    Raises:
+        DataError: Data is missing, damaged or empty, or the share of bad records exceeds
+            `mixture.max_bad`; names the first of them.
     """
     files: list[File] = []
-    kept: list[NDArray[np.void]] = []
+    sampled: list[NDArray[np.void]] = []
     every = [part for source in mixture.sources for part in parts(source)]
     for number, part in enumerate(every):
         rows = _rows(part, len(files), media_needed, progress)
-        kept.append(rows[np.asarray(drawn(part.sampling, len(rows), mixture.seed, number), int)])
+        sampled.append(rows[np.asarray(drawn(part.sampling, len(rows), mixture.seed, number), int)])
         files += [File(path, part.media) for path in part.files]
-    found = Conversations(files, np.concatenate(kept), media=media_needed)
-    _check(found, mixture)
-    return found
+    data = Conversations(files, np.concatenate(sampled), media=media_needed)
+    _check(data, mixture)
+    return data
 
 
-def _check(found: Conversations, mixture: Mixture) -> None:
-    bad, total = len(found.problems), len(found) + len(found.problems)
+def _check(data: Conversations, mixture: Mixture) -> None:
+    bad, total = len(data.problems), len(data) + len(data.problems)
     if not total:
         paths = ", ".join(source.path for source in mixture.sources)
-        raise DataError(f"there is not one conversation in {paths}")
+        raise DataError(f"{paths}: no conversations were found")
     if bad > mixture.max_bad * total:
-        listed = "".join(f"\n  {problem}" for problem in found.problems[:SHOWN])
+        listed = "".join(f"\n  {problem}" for problem in data.problems[:SHOWN])
         raise DataError(
             f"cannot train on {bad:,} of {counted(total, 'record')}, more than the share of "
             f"{mixture.max_bad:.2%} that mixture.max_bad allows. The first are:{listed}\n"
-            "Correct them, or say where videos and images are (media), or raise mixture.max_bad"
+            "Correct them, set the folder of videos and images (media), or raise mixture.max_bad"
         )
 
 
 def _rows(
     part: Part, first_file: int, media_needed: bool, progress: Progress | None
 ) -> NDArray[np.void]:
-    """A row of the index for each record of a part."""
+    """An index row for each record of a part."""
     exists = lru_cache(1 << 16)(is_there) if media_needed else lambda _: True
     blocks: list[NDArray[np.void]] = []
     for number, path in enumerate(part.files, start=first_file):
@@ -81,14 +86,14 @@ def _rows(
 def _blocks(
     path: Path, number: int, media: Path, exists: Callable[[Path], bool]
 ) -> Iterator[NDArray[np.void]]:
-    """The rows of a file, some thousand at a time: tuples of Python are ten times as large."""
+    """The rows of a file, in blocks of arrays: Python tuples take ten times the memory."""
     scan = scan_parquet if path.suffix == SUFFIX else scan_json
     rows: list[tuple[int, int, int, int, int, int, bool]] = []
-    for index, found in enumerate(scan(path)):
-        visual = _visual(found.record, path, index, media, exists)
-        content = hashed(found.raw)
+    for index, scanned in enumerate(scan(path)):
+        visual = _visual(scanned.record, path, index, media, exists)
+        content = hashed(scanned.raw)
         bad = visual is None
-        rows.append((number, index, found.place, found.size, content, visual or 0, bad))
+        rows.append((number, index, scanned.place, scanned.size, content, visual or 0, bad))
         if len(rows) == ROWS_AT_ONCE:
             yield np.array(rows, ROW)
             rows.clear()
@@ -105,7 +110,7 @@ def _visual(
         seen = conversation(record, file=path, index=index, media=media, exists=exists).visual
     except RecordError:
         return None
-    # Never 0, and within 63 bits.
+    # Never 0, which means text alone, and within int64.
     return 0 if seen is None else (hashed(os.fsencode(seen)) >> 1) | 1
 
 
@@ -124,7 +129,7 @@ ROW = np.dtype(
 
 
 class File(NamedTuple):
-    """A file of records, and the folder that its videos and images are below."""
+    """A file of records, and the folder that contains its videos and images."""
 
     path: Path
     media: Path
@@ -132,7 +137,7 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """A record that is left out: where it is, and why."""
+    """A record that is left out: its location and the reason."""
 
     file: Path
     index: int
@@ -144,9 +149,9 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Groups(Sequence[NDArray[np.int64]]):
-    """The conversations about each video or image, in the order in which these come first.
+    """The conversations about each video or image, in order of their first conversations.
 
-    `[g]` are the indices of one group's conversations, ascending. Those of text alone are one
+    `[g]` are the ascending indices of one group's conversations. All those of text alone form one
     group.
     """
 
@@ -168,12 +173,12 @@ class Groups(Sequence[NDArray[np.int64]]):
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """How many conversations each group has."""
+        """The number of conversations of each group."""
         return np.diff(self.starts)
 
 
 class Problems(Sequence[Problem]):
-    """The records that are left out; each is judged again when it is asked why."""
+    """The records that are left out; a record is parsed again to state the reason."""
 
     def __init__(self, files: Sequence[File], rows: NDArray[np.void], *, media: bool) -> None:
         self._files, self._rows, self._media = files, rows, media
@@ -194,13 +199,13 @@ class Problems(Sequence[Problem]):
             _conversation(self._files, row, media=self._media)
         except RecordError as error:
             return Problem(path, index, str(error))
-        return Problem(path, index, "was bad when the data was opened, and is no more")
+        return Problem(path, index, "was bad when the data was opened, but no longer is")
 
 
 class Conversations(Sequence[Conversation]):
-    """All good conversations of a mixture, in its order; `[i]` reads one from its file.
+    """All good conversations of a mixture, in order; `[i]` reads one from its file.
 
-    It can be sent to other processes. `problems` are the records that were left out.
+    Instances can be pickled. `problems` are the records that were left out.
     """
 
     def __init__(self, files: Sequence[File], rows: NDArray[np.void], *, media: bool) -> None:
@@ -224,7 +229,7 @@ class Conversations(Sequence[Conversation]):
         except RecordError as error:
             path = self._files[row["file"]].path
             raise DataError(
-                f"{path}: has changed since the data was opened: record {row['index']} {error}"
+                f"{path}: changed since the data was opened: record {row['index']} {error}"
             ) from error
 
     def __iter__(self) -> Iterator[Conversation]:
@@ -232,25 +237,25 @@ class Conversations(Sequence[Conversation]):
 
     @property
     def memory(self) -> int:
-        """The bytes that are held for the good records."""
+        """The bytes of memory for the good records."""
         return int(self._rows.nbytes)
 
     @property
     def about_nothing(self) -> NDArray[np.bool_]:
-        """Of each conversation, whether it is text alone."""
+        """For each conversation, whether it is text alone."""
         alone: NDArray[np.bool_] = self._rows["visual"] == 0
         return alone
 
     @property
     def visuals(self) -> int:
-        """How many videos and images they are about."""
+        """The number of videos and images that the conversations are about."""
         return len(self.by_visual) - bool(self.about_nothing.any())
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` and a hash of all conversations in their order, wherever their files are.
+        """`sha256:` and a hash of all conversations in order, independent of their files' paths.
 
-        Videos and images are in it by their names, not by what they show.
+        It includes the names of videos and images, not their contents.
         """
         content = np.ascontiguousarray(self._rows["content"]).astype("<u8")
         return f"sha256:{hashlib.sha256(content.tobytes()).hexdigest()}"
@@ -267,7 +272,7 @@ class Conversations(Sequence[Conversation]):
 
 
 def hashed(content: bytes) -> int:
-    """64 bits that no other content has, for all that a data set holds."""
+    """A 64-bit hash: collisions are negligible among the records of a data set."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
@@ -287,5 +292,5 @@ def _conversation(files: Sequence[File], row: np.void, *, media: bool) -> Conver
 
 
 def is_there(visual: Path) -> bool:
-    """Whether a video or image is there; the images of a parquet file are in it."""
+    """Whether a video or image exists; images in a parquet file always do."""
     return is_row(visual) or visual.is_file()

@@ -1,4 +1,4 @@
-"""Start the processes of a run with torchrun, and let the first act for all."""
+"""Starting a run's processes with torchrun, and letting the first one act for all."""
 
 from __future__ import annotations
 
@@ -31,32 +31,35 @@ T = TypeVar("T")
 
 
 def from_first(compute: Callable[[], T]) -> T:
-    """What `compute` gives in the first process, in every process of the run.
+    """Call `compute` in the first process, and return its result in every process of the run.
 
-    It must be called in all of them, and only the first calls `compute`. Its VicaError is raised
-    there, and in all others as an EchoError, so that none waits for another that has stopped.
+    All processes must call this function.
+
+    Raises:
+        VicaError: In the first process, the error of `compute`.
+        EchoError: In the others, the same error, so that none waits for a process that stopped.
     """
     state = PartialState()
     if state.num_processes == 1:
         return compute()
-    told: list[tuple[T | None, str | None]] = [(None, None)]
+    message: list[tuple[T | None, str | None]] = [(None, None)]
     failed: VicaError | None = None
     if state.is_main_process:
         try:
-            told = [(compute(), None)]
+            message = [(compute(), None)]
         except VicaError as error:
-            failed, told = error, [(None, str(error))]
-    broadcast_object_list(told)
-    found, problem = told[0]
+            failed, message = error, [(None, str(error))]
+    broadcast_object_list(message)
+    result, problem = message[0]
     if failed is not None:
         raise failed
     if problem is not None:
         raise EchoError(problem)
-    return found  # type: ignore[return-value]  # None is what was computed, then
+    return result  # type: ignore[return-value]  # None only if `compute` returned it
 
 
 def main() -> int:
-    """Run `python -m vica.training` on each device; 0 if all of them end well."""
+    """Run `python -m vica.training` on each device; return 0 if all processes succeed."""
     devices, *arguments = sys.argv[1:]
     logging.disable()
     command = ["--standalone", f"--nproc-per-node={devices}", "-m", "vica.training", *arguments]
@@ -65,7 +68,7 @@ def main() -> int:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
-            tell(TrainingError(_ended(rank, -failure.exitcode)))
+            report(TrainingError(_ended(rank, -failure.exitcode)))
         return 1
     except (SignalException, KeyboardInterrupt):
         return 130
@@ -79,23 +82,19 @@ def _ended(rank: int, number: int) -> str:
     return f"process {rank} of the run was ended by {signal.Signals(number).name}{advice}"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 FILE = "config.json"
 ERROR_FILE = "VICA_TRAINING_ERROR"
-"""The variable that names the file in which the first process to fail says why."""
+"""The environment variable that names the file for the first failed process's error."""
 PATIENCE = 60
-"""Seconds in which processes that are told to end have to; torchrun kills its own after 30."""
+"""Seconds that processes have to end after SIGTERM; torchrun kills its own after 30."""
 
 
 class EchoError(VicaError):
-    """An error that the first process has, and tells; the others stop with it."""
+    """An error of the first process, with which the other processes stop."""
 
 
 def needs_processes(config: TrainingConfig) -> bool:
-    """Whether this process has to start others: DeepSpeed and several devices need a launcher."""
+    """Whether this process must start others: DeepSpeed and several devices need a launcher."""
     hardware = config.hardware
     return (hardware.devices > 1 or hardware.zero > 0) and "RANK" not in os.environ
 
@@ -103,7 +102,8 @@ def needs_processes(config: TrainingConfig) -> bool:
 def launch(config: TrainingConfig, resume: str | None) -> None:
     """Run `python -m vica.training` on each device of this machine.
 
-    Raises TrainingError with what the first process that failed says.
+    Raises:
+        TrainingError: A process failed; the message is that of the first one.
     """
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
@@ -112,23 +112,23 @@ def launch(config: TrainingConfig, resume: str | None) -> None:
     command = [sys.executable, "-P", "-m", "vica.training.launching", str(config.hardware.devices)]
     command += [str(file), *(["--resume", resume] if resume else [])]
     with TemporaryDirectory() as folder:
-        told = Path(folder) / "error"
-        # torchrun starts the others without -P: modules of the current folder are not to be run.
-        if _ended_words(command, {**os.environ, "PYTHONSAFEPATH": "1", ERROR_FILE: str(told)}):
+        error = Path(folder) / "error"
+        # torchrun does not pass -P on, and modules in the current folder must not be imported.
+        if _run(command, {**os.environ, "PYTHONSAFEPATH": "1", ERROR_FILE: str(error)}):
             raise TrainingError(
-                told.read_text(encoding="utf-8")
-                if told.exists()
-                else f"training failed in {counted(config.hardware.devices, 'process')}; what "
-                "went wrong is said above"
+                error.read_text(encoding="utf-8")
+                if error.exists()
+                else f"training failed in {counted(config.hardware.devices, 'process')}: see the "
+                "output above"
             )
 
 
-def _ended_words(command: list[str], environment: Mapping[str, str]) -> int:
-    """Run a command and return its exit status; when this process is to end, end it first."""
+def _run(command: list[str], environment: Mapping[str, str]) -> int:
+    """Run a command and return its exit status; if interrupted, end the command first."""
     with subprocess.Popen(command, env=environment) as process:  # noqa: S603  (our own)
         try:
             return process.wait()
-        except BaseException:
+        except BaseException:  # KeyboardInterrupt and SystemExit too
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE)
@@ -136,34 +136,37 @@ def _ended_words(command: list[str], environment: Mapping[str, str]) -> int:
             raise
 
 
-def tell(error: VicaError) -> None:
-    """Hand an error to the process that started this one, or print it if no such process waits.
+def report(error: VicaError) -> None:
+    """Pass an error to the process that started this one, or print it if there is none.
 
-    Any of the processes may be the first to fail, and the others are then ended; what the first
-    one has told already, others keep to themselves.
+    Only the first process to fail reports its error: the others fail or are ended because of it.
     """
-    if named := os.environ.get(ERROR_FILE):
-        with suppress(FileExistsError), Path(named).open("x", encoding="utf-8") as file:
+    if path := os.environ.get(ERROR_FILE):
+        with suppress(FileExistsError), Path(path).open("x", encoding="utf-8") as file:
             file.write(str(error))
     elif not isinstance(error, EchoError):
         sys.stderr.write(f"error: {error}\n")
 
 
-def is_told() -> bool:
-    """Whether another process of the run has failed and said why: the rest follows from that."""
+def is_reported() -> bool:
+    """Whether a process of the run has reported an error, from which later failures follow."""
     return Path(os.environ.get(ERROR_FILE, "")).is_file()
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """The configuration that a file holds as `TrainingConfig.resolved` gives it."""
+    """Read a configuration that `TrainingConfig.resolved` wrote.
+
+    Raises:
+        TrainingError: The file is missing or does not hold a configuration.
+    """
     try:
         return built(TrainingConfig, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TrainingError(f"{path}: is no configuration of a run: {error}") from error
+        raise TrainingError(f"{path}: is not a configuration of a run: {error}") from error
 
 
 def built(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A dataclass from JSON values, those inside it too."""
+    """A dataclass, including nested ones, from JSON values."""
     hints = typing.get_type_hints(kind)
     names = [f.name for f in fields(cast(Any, kind))]
     return kind(**{name: _value(hints[name], values[name]) for name in names if name in values})
@@ -177,3 +180,7 @@ def _value(hint: Any, value: Any) -> Any:
     if is_dataclass(hint) and value is not None:
         return built(cast(type[Any], hint), value)
     return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

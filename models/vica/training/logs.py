@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a line of JSON a step, TensorBoard, and a progress bar."""
+"""What a run reports: a JSON line per logged step, TensorBoard, a progress bar, its failure."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from vica.training.flops import Cost, peak, seen
 LOG = "log.jsonl"
 BOARD = "tensorboard"
 FAULTS = "unreadable.txt"
-"""What could not be read, a line each, however often a run or another epoch comes to it."""
+"""Videos and images that could not be read, each listed once."""
 ENOUGH = 10
-"""Steps whose median says what is normal."""
+"""How many steps the median needs to be meaningful."""
 
 
 class Meter:
-    """Counts what was computed since it was last read."""
+    """Counts work since it was last read."""
 
     NAMES = ("conversations", "lost", "positions", "flops", "waited")
 
@@ -56,7 +56,7 @@ class Meter:
         )
 
     def read(self, totals: torch.Tensor, processes: int) -> dict[str, float]:
-        """Rates since the last reading, from the `counts` summed over all processes."""
+        """Rates since the last reading, from `counts` summed over all processes."""
         sums = dict(zip(self.NAMES, totals.tolist(), strict=True))
         seconds = time.perf_counter() - self.since
         self._clear()
@@ -73,9 +73,9 @@ class Meter:
 
 
 class Watch:
-    """Stops a run whose loss is no number, or far above what it was for several steps.
+    """Stops a run whose loss is not finite, or far above its median for several steps.
 
-    `names` are the checkpoints by their steps; `high` is for how many steps the loss has been.
+    `names` are the checkpoints by step; `high` counts consecutive steps with a high loss.
     """
 
     def __init__(self, limits: Limits, names: Mapping[int, str]) -> None:
@@ -85,17 +85,17 @@ class Watch:
         self.high = 0
 
     def check(self, loss: float, step: int) -> None:
-        """Raise TrainingError when this step's loss says that the run has failed."""
+        """Raise TrainingError if this step's loss shows that the run has failed."""
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss of step {step} is no number ({loss}). {self._advice(step)}"
+                f"the loss of step {step} is not finite ({loss}). {self._advice(step)}"
             )
         normal = statistics.median(self.recent) if len(self.recent) >= ENOUGH else None
         if normal is not None and loss > self.limits.explosion * normal:
             self.high += 1
             if self.high >= self.limits.patience:
                 raise TrainingError(
-                    f"the loss is {loss:.3g} at step {step}, and was above "
+                    f"the loss is {loss:.3g} at step {step} and was above "
                     f"{self.limits.explosion:g} times its median of {normal:.3g} for "
                     f"{counted(self.high, 'step')}. {self._advice(step + 1)}"
                 )
@@ -104,32 +104,33 @@ class Watch:
         self.recent.append(loss)
 
     def check_gradient(self, norm: float, step: int) -> None:
-        """Raise TrainingError for a gradient that would make weights no numbers, to be saved so.
+        """Raise TrainingError for a gradient that would make weights NaN before they are saved.
 
         DeepSpeed states -1 for the norm of such a gradient.
         """
         if not math.isfinite(norm) or norm < 0:
             raise TrainingError(
-                f"the gradient of step {step} is no number ({norm}). {self._advice(step)}"
+                f"the gradient of step {step} is not finite (its norm is {norm}). "
+                f"{self._advice(step)}"
             )
 
     def _advice(self, step: int) -> str:
-        """The last checkpoint from before the loss rose is the one to go on from.
+        """Advise the last checkpoint from before the loss rose.
 
-        Going on computes the same again, so it only helps if the machine was at fault.
+        Resuming computes the same steps again, so it only helps if the machine was at fault.
         """
         good = [name for at, name in self.names.items() if at < step - self.high]
         if not good:
-            return "Begin again; a lower learning rate or a longer warm-up may help"
+            return "Start again; a lower learning rate or a longer warm-up may help"
         return (
-            f"--resume {good[-1]} goes on from before that, to the same end unless the machine was "
-            "at fault. A lower learning rate or a longer warm-up takes a new run: --set "
+            f"--resume {good[-1]} continues from before that, but fails again unless the machine "
+            "was at fault. A lower learning rate or a longer warm-up needs a new run: --set "
             f"base=OUTPUT/{good[-1]} and another --out"
         )
 
 
 class Record(TrainerCallback):
-    """Writes what is logged to `log.jsonl` and to TensorBoard, in the process that writes."""
+    """Writes logged values to `log.jsonl` and TensorBoard, in the process that saves."""
 
     def __init__(self, output: Path, settings: Logging) -> None:
         self.output = output
@@ -143,7 +144,7 @@ class Record(TrainerCallback):
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Open the files; lines of steps that are trained again are removed."""
+        """Open the files, and remove the lines of steps that will be trained again."""
         if not args.should_save:
             return
         _keep_until(self.output / LOG, state.global_step)
@@ -182,7 +183,7 @@ class Record(TrainerCallback):
 
 
 class Progress(TrainerCallback):
-    """A bar on the terminal with the loss, the rate and the checkpoints."""
+    """A progress bar on the terminal with the loss and the rate."""
 
     def __init__(self) -> None:
         self.bar: tqdm[Any] | None = None
@@ -205,7 +206,7 @@ class Progress(TrainerCallback):
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Move on."""
+        """Advance the bar."""
         if self.bar is not None:
             self.bar.update(state.global_step - self.bar.n)
 
@@ -217,7 +218,7 @@ class Progress(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Show the loss, and conversations a second."""
+        """Show the loss and conversations per second."""
         if self.bar is not None and logs and "loss" in logs:
             speed = logs.get("conversations_per_second", 0.0)
             self.bar.set_postfix_str(f"loss {logs['loss']:.3f}, {speed:.1f} conversations/s")
@@ -229,13 +230,13 @@ class Progress(TrainerCallback):
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Leave the bar where it ended."""
+        """Close the bar, leaving its last line."""
         if self.bar is not None:
             self.bar.close()
 
 
-def note(path: Path, faults: Sequence[str]) -> None:
-    """Add the lines that a file does not have yet."""
+def add_faults(path: Path, faults: Sequence[str]) -> None:
+    """Append the faults that the file does not list yet."""
     if faults:
         known = _text(path).split("\n")
         with plain.opened(path, "a") as file:
@@ -243,18 +244,18 @@ def note(path: Path, faults: Sequence[str]) -> None:
 
 
 def _keep_until(path: Path, step: int) -> None:
-    """Drop the lines of later steps, and a line that was cut off."""
+    """Remove the lines of later steps, and malformed lines, as a kill may leave."""
     if not os.path.lexists(path):
         return
-    kept = []
+    lines = []
     for line in _text(path).splitlines():
         try:
             good = json.loads(line)["step"] <= step
         except (ValueError, LookupError, TypeError, RecursionError):
             good = False
         if good:
-            kept.append(line + "\n")
-    plain.write(path, "".join(kept))
+            lines.append(line + "\n")
+    plain.write(path, "".join(lines))
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Attention over packs, the forward pass, and exactly the loss of the conversations one by one."""
+"""The forward pass of packs, with attention and loss equal to the conversations' one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vica.attention import sdpa
 from vica.chat import PLACEHOLDER_ID
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import TrainingError
-from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Visual, parted
+from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Visual, split_visuals
 from vica.modeling import ViCA
 from vica.segments import PADDING, PREFIX, block_mask, positions, visible
 from vica.towers import ViCA2Model, ViCAModel
@@ -26,11 +26,14 @@ FLASH, SDPA = "flash_attention_2", "sdpa"
 
 
 def attention_of(hardware: Hardware, batch: Batch, device: torch.device) -> str:
-    """The attention that computes packs; raises TrainingError for one that cannot.
+    """The attention implementation that computes the packs.
 
-    For packs of several conversations it is `shared_prefix`, which needs no kernel but PyTorch's
-    own. FlexAttention compiles one, and SDPA takes a mask of all pairs of positions, which costs
-    several times as much. FlashAttention takes no mask, so it is for packs of one, and no fp32.
+    `auto` chooses `shared_prefix` for packs of several conversations: it uses PyTorch's kernels,
+    whereas FlexAttention compiles one, and SDPA with a mask of all pairs of positions takes
+    several times as long. FlashAttention has no masks and no fp32, so it is for packs of one.
+
+    Raises:
+        TrainingError: The configured attention cannot compute these packs.
     """
     packed, on_cpu = batch.pack > 1, device.type == "cpu"
     flash = not (packed or on_cpu or hardware.precision == "fp32")
@@ -53,14 +56,14 @@ SHARED_PREFIX = "shared_prefix"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PrefixMask:
-    """For each pack how long its prefix is, and bool [L - P, L]: what the tokens behind it see."""
+    """Each pack's prefix length P, and which tokens those after it see: bool [L - P, L]."""
 
     prefixes: Sequence[int]
     visible: Sequence[Tensor]
 
     @classmethod
     def of(cls, segments_BL: Tensor) -> PrefixMask:
-        """That of packs with these segments (`vica.segments`)."""
+        """The mask of packs with these segments (`vica.segments`)."""
         prefixes = (segments_BL == PREFIX).sum(-1).tolist()
         rows = zip(segments_BL, prefixes, strict=True)
         return cls(prefixes=prefixes, visible=[visible(row_L, start=n) for row_L, n in rows])
@@ -74,9 +77,9 @@ def shared_prefix_attention(
     attention_mask: PrefixMask | None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """What `transformers` calls in a layer: values [B, L, H, E].
+    """The attention function that transformers calls in a layer; returns values [B, L, H, E].
 
-    Without a mask nothing is packed, and it is plain causal attention.
+    Without a mask, nothing is packed, and this is plain causal attention.
     """
     qkv = (query_BHLE, key_BJLE, value_BJLE)
     if attention_mask is None:
@@ -93,7 +96,7 @@ def _of_a_pack(
     visible_OL: Tensor,
     **options: Any,
 ) -> Tensor:
-    """[1, L, H, E] from [1, ., L, E], each part where it has any tokens."""
+    """Attend in one pack: [1, L, H, E] from [1, ., L, E]; skips parts without tokens."""
     query, key, value = qkv
     parts = []
     if prefix:
@@ -110,14 +113,14 @@ AttentionInterface.register(SHARED_PREFIX, shared_prefix_attention)
 
 FLEX = "flex_attention"
 BLOCK = 128
-"""FlexAttention works in blocks of so many positions."""
+"""The block size of FlexAttention, in positions."""
 
 
 class PackLoss(nn.Module):
-    """A model together with its loss, so that what wraps modules wraps both.
+    """A model together with its loss, so that distributed wrappers include both.
 
-    `in_step` is for ZeRO-3, whose processes wait for each other at every call of a module: all
-    of them then make the same calls.
+    `in_step` is for ZeRO-3, whose processes wait for each other at every module call: it makes
+    all of them call the same modules.
     """
 
     def __init__(self, model: ViCA, *, in_step: bool = False) -> None:
@@ -128,16 +131,21 @@ class PackLoss(nn.Module):
         if in_step:
             from deepspeed import zero  # noqa: PLC0415  (an extra)
 
-            # Else it is gathered where it is first used, which depends on what a process is shown.
+            # Otherwise it is gathered at its first use, which differs between processes.
             zero.register_external_parameter(self, model.model.image_newline)
 
     def forward(self, batch: Mapping[str, Any], groups: float | Tensor) -> dict[str, Tensor]:
-        """`loss`, the mean over groups of the mean cross-entropy within each; `segments` [B, L].
+        """Compute the loss of a batch: the mean over groups of their mean cross-entropies.
 
-        `batch` is what `collate` gives, and `groups` how many groups the mean is over: those of
-        the whole step, of which this batch may be a part. A pack without a visual has a blank one
-        encoded to no effect, and a batch without targets gives a loss of 0: in a distributed run
-        each process has to do what the others do.
+        In a distributed run every process must call the same modules. So for a pack without a
+        visual a blank one is encoded without effect, and a batch without targets has a loss of 0.
+
+        Args:
+            batch: The result of `collate`.
+            groups: The number of groups to average over: those of the whole step.
+
+        Returns:
+            `loss`, a scalar, and `segments` [B, L].
         """
         blocks, anchor = self._encoded(batch)
         ids_BS, segments_BS = batch["input_ids"], batch["segments"]
@@ -160,18 +168,18 @@ class PackLoss(nn.Module):
         return BLOCK if self.config._attn_implementation == FLEX else 1
 
     def _encoded(self, batch: Mapping[str, Any]) -> tuple[list[Tensor], Tensor]:
-        """The blocks [N, D] of the batch's visuals, and a sum over what is encoded to no effect.
+        """The blocks [N, D] of the batch's visuals, and a sum of what is encoded without effect.
 
-        First all through the one encoder, then all through the other, each called as often as in
-        the process that calls it most.
+        All visuals go through one encoder, then through the other. Each encoder is called as often
+        as in the process that calls it most.
         """
-        visuals = parted({name: batch.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES)})
+        visuals = split_visuals({name: batch.get(name) for name in (PIXELS, HIERA_PIXELS, SIZES)})
         count = len(visuals)
         visuals += [_blank(self.config)] * (len(batch["input_ids"]) - count)
         inner = self.model.model
         shown = [v.hiera_pixels_FCHW for v in visuals if v.hiera_pixels_FCHW is not None]
         more, more_spatial = self._missing([v.pixels_FCHW for v in visuals], shown)
-        blocks = [ViCAModel.encode(inner, visual) for visual in visuals]  # SigLIP's, of ViCA2 too
+        blocks = [ViCAModel.encode(inner, visual) for visual in visuals]  # SigLIP's only
         extra = [
             inner.mm_projector(inner.vision_tower(self._grey(self.config.siglip_size)))
             for _ in range(more)
@@ -189,9 +197,9 @@ class PackLoss(nn.Module):
         return blocks[:count], anchor
 
     def _missing(self, *pixels: Sequence[Tensor]) -> list[int]:
-        """How many more calls of each encoder another process makes, as it has more frames.
+        """How many more calls of each encoder the process with the most frames makes.
 
-        Asked before the first of them: processes have to exchange everything in the same order.
+        Computed before the first call, because all processes must communicate in the same order.
         """
         if not self.in_step:
             return [0] * len(pixels)
@@ -206,9 +214,9 @@ class PackLoss(nn.Module):
         return torch.zeros(1, 3, size, size, device=self.model.device, dtype=self.model.dtype)
 
     def _mask(self, segments_BL: Tensor, *, packed: bool) -> Any:
-        """What the attention of the configured kind takes; None is plain causal attention.
+        """The mask for the configured attention; None for plain causal attention.
 
-        Where nothing is packed padding only follows, and causal attention never sees it.
+        Without packing, padding only follows the tokens, so causal attention never sees it.
         """
         if self._multiple == BLOCK:
             return block_mask(segments_BL, block=BLOCK)
@@ -220,7 +228,7 @@ class PackLoss(nn.Module):
 
 
 def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tensor) -> Tensor:
-    """The cross-entropies, each over the size of its group and `groups`; in float32 at least."""
+    """The sum of cross-entropies, each divided by its group's size and `groups`, in float32."""
     logits_UV = logits_UV.to(torch.promote_types(logits_UV.dtype, torch.float32))
     source_of_T = batch["source_of"]
     norms_T = torch.logsumexp(logits_UV, -1)[source_of_T]
@@ -232,7 +240,7 @@ def _averaged(logits_UV: Tensor, batch: Mapping[str, Any], groups: float | Tenso
 def expanded(
     ids_BS: Tensor, segments_BS: Tensor, blocks: Sequence[Tensor], multiple: int = 1
 ) -> Tensor:
-    """Segments [B, L] once each placeholder is its block, padded to a multiple of `multiple`."""
+    """Segments [B, L] with a block per placeholder, padded to a multiple of `multiple`."""
     left = iter(blocks)
     rows = []
     for ids_S, segments_S in zip(ids_BS, segments_BS, strict=True):
@@ -248,8 +256,8 @@ def expanded(
 def placed(ids_BS: Tensor, embeds_BSD: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:
     """Embeddings [B, `length`, D] with each placeholder's replaced by its block.
 
-    `vica.merging` does the same, and embeds each piece of text by itself: as often as there are
-    pieces, which would have to be the same in all processes of ZeRO-3.
+    `vica.merging` embeds each piece of text separately, so its number of calls would differ
+    between the processes of ZeRO-3.
     """
     left = iter(blocks)
     rows = []
@@ -262,9 +270,9 @@ def placed(ids_BS: Tensor, embeds_BSD: Tensor, blocks: Sequence[Tensor], length:
 
 
 def moved(ids_BS: Tensor, sources_U: Tensor, blocks: Sequence[Tensor], length: int) -> Tensor:
-    """Where indices into the B x S ids are among B x `length` positions; int64 [U].
+    """Map indices into the B x S ids to indices into B x `length` positions; int64 [U].
 
-    A placeholder is at its block's last token, which predicts the id after it.
+    A placeholder maps to its block's last token, which predicts the id after it.
     """
     samples, ids = ids_BS.shape
     sizes_BS = torch.zeros_like(ids_BS)

@@ -1,6 +1,6 @@
-"""Which subsets of LLaVA-OneVision-Data a training draws from, by the names of their folders.
+"""Lists of subsets of LLaVA-OneVision-Data to train on, by the names of their folders.
 
-The repository holds more than any published training took, text without images among it.
+The repository holds more than any published training used, including text without images.
 """
 
 from __future__ import annotations
@@ -89,4 +89,4 @@ SUBSETS: dict[str, tuple[str, ...]] = {
         "websight(cauldron)",
     ),
 }
-"""By the names that a source's `subsets` takes."""
+"""The lists by the names that a source's `subsets` takes."""

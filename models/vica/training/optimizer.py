@@ -1,4 +1,4 @@
-"""What is trained, how fast and by what: parts, groups, AdamW, Muon and ZeRO."""
+"""Which parameters are trained, at which rates and by which optimizer: AdamW, Muon, ZeRO."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PREFIXES = {
     HIERA: "model.sam_tower.",
     "spatial_projector": "model.sam_projector.",
 }
-"""How our names of a part's parameters begin; all others are the language model's."""
+"""Prefixes of the parameter names of each part; all others are the language model's."""
 PARTS = (LANGUAGE_MODEL, *PREFIXES)
 
 
 def part_of(parameter: str) -> str:
-    """The part that the parameter of this name belongs to, one of `PARTS`."""
+    """The part of the parameter with this name, one of `PARTS`."""
     return next((p for p, start in PREFIXES.items() if parameter.startswith(start)), LANGUAGE_MODEL)
 
 
@@ -45,7 +45,7 @@ ITERATIONS = 5
 
 
 def orthogonal(matrices_KNM: Tensor) -> Tensor:
-    """Near each matrix one with singular values of about 1 (0.7 to 1.2), float32 [K, N, M]."""
+    """Orthogonalise matrices approximately (singular values 0.7 to 1.2), float32 [K, N, M]."""
     tall = matrices_KNM.shape[1] > matrices_KNM.shape[2]
     x = matrices_KNM.float()
     x = x.mT if tall else x
@@ -54,15 +54,15 @@ def orthogonal(matrices_KNM: Tensor) -> Tensor:
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = first * x + (second * gram + third * gram @ gram) @ x
-    found: Tensor = x.mT if tall else x
-    return found
+    result: Tensor = x.mT if tall else x
+    return result
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Groups with `muon=True` hold matrices; all others are AdamW's.
+    """Muon for groups with `muon=True`, which hold matrices, and AdamW for all others.
 
-    A Muon group's `lr` is the size of an update, which is scaled by the square root of rows over
-    columns where there are more rows. `momentum` is Nesterov's; `betas` and `eps` are AdamW's.
+    A Muon group's `lr` is the size of an update, scaled by sqrt(rows / columns) for matrices with
+    more rows than columns. `momentum` is Nesterov's; `betas` and `eps` are AdamW's.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Change the parameters by one step."""
+        """Update the parameters by one step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -111,7 +111,7 @@ class MuonAdamW(torch.optim.Optimizer):
                 parameter.add_(update.to(parameter.dtype), alpha=-size)
 
     def _momentum(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        """Nesterov's: the gradient, moved towards its running mean."""
+        """Nesterov's momentum: the gradient, moved towards its running mean."""
         state = self.state[parameter]
         if not state:
             state["mean"] = torch.zeros_like(parameter)
@@ -140,11 +140,11 @@ class MuonAdamW(torch.optim.Optimizer):
 
 BILLION = 1_000_000_000
 OLDEST = "0.19.2"
-"""Older ones round buffers to the precision of the weights: the frequencies of rotary positions."""
+"""Older versions round buffers, such as rotary frequencies, to the weights' precision."""
 
 
 def deepspeed_config(hardware: Hardware, *, pinned: bool) -> dict[str, Any] | None:
-    """What the Trainer is given; None without DeepSpeed. `pinned` memory is for GPUs."""
+    """DeepSpeed's configuration for the Trainer, or None. `pinned` memory is for GPUs."""
     if not hardware.zero:
         return None
     in_memory = {"device": "cpu", "pin_memory": pinned}
@@ -182,19 +182,19 @@ def deepspeed_config(hardware: Hardware, *, pinned: bool) -> dict[str, Any] | No
 
 
 def check_version() -> None:
-    """Raise TrainingError for a DeepSpeed that rounds buffers."""
-    found = version("deepspeed")
-    if Version(found) < Version(OLDEST):
+    """Raise TrainingError if the installed DeepSpeed rounds buffers."""
+    installed = version("deepspeed")
+    if Version(installed) < Version(OLDEST):
         raise TrainingError(
-            f"deepspeed {found} rounds the frequencies of rotary positions to bfloat16, which puts "
-            f"a video's last tokens 25 rad off: pip install 'deepspeed>={OLDEST}'"
+            f"deepspeed {installed} rounds the rotary frequencies to bfloat16, which rotates a "
+            f"video's last tokens by 25 rad too far: pip install 'deepspeed>={OLDEST}'"
         )
 
 
 def check_buffers(model: nn.Module) -> None:
     """Raise TrainingError unless the buffers of a model that is ready to train are float32.
 
-    A position of 22,000 times a frequency that was rounded to bfloat16 is another angle.
+    At a position of 22,000, a rotary frequency rounded to bfloat16 gives a wrong angle.
     """
     rounded = [
         f"{name} is {str(buffer.dtype).removeprefix('torch.')}"
@@ -203,42 +203,42 @@ def check_buffers(model: nn.Module) -> None:
     ]
     if rounded:
         raise TrainingError(
-            f"what divides or wraps the model has rounded its buffers ({rounded[0]}): positions in "
-            f"a long video would be wrong. Update deepspeed (>= {OLDEST}) and accelerate"
+            f"wrapping the model rounded its buffers ({rounded[0]}), so positions in a long video "
+            f"would be wrong. Update deepspeed (>= {OLDEST}) and accelerate"
         )
 
 
-def join(hardware: Hardware) -> None:
-    """Let DeepSpeed know the other processes: ZeRO-3 divides a model while it is being read."""
+def init_distributed(hardware: Hardware) -> None:
+    """Connect DeepSpeed's processes before the model is loaded, because ZeRO-3 splits it then."""
     if hardware.zero:
         import deepspeed  # noqa: PLC0415  (an extra, and slow)
 
-        # DeepSpeed's to change; said again and again, it would bury the progress of a run.
+        # DeepSpeed repeats this warning so often that it would hide the run's progress.
         warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
 
         deepspeed.init_distributed()
 
 
 UNUSED = "model.vision_tower.post_layernorm."
-"""Published, but never applied: it gets no gradient, and waiting for one would stop a run."""
+"""Published but never applied: it has no gradient, and waiting for one would block a run."""
 WITHOUT_DECAY = ("bias", "norm")
-"""In names of parameters that weight decay leaves alone, as in the published code."""
+"""Parts of names of parameters without weight decay, as in the published code."""
 
 
 LAYER = re.compile(r"model\.layers\.(\d+)\.")
 TABLES = ("embed", "lm_head")
-"""In names of matrices that are looked up, or that score the vocabulary."""
+"""Parts of names of embedding tables and of the head, which Muon does not train."""
 
 
 def freeze(model: ViCA, rates: LearningRates) -> None:
-    """Let exactly the parts that have a learning rate be trained."""
+    """Freeze all parameters except those of parts with a learning rate."""
     for name, parameter in model.named_parameters():
         trained = learning_rate(rates, part_of(name)) is not None
         parameter.requires_grad_(trained and not name.startswith(UNUSED))
 
 
-def rest(model: ViCA) -> None:
-    """Put Hiera, which is never trained, in evaluation mode, where it always computes the same."""
+def keep_hiera_in_eval(model: ViCA) -> None:
+    """Put Hiera, which is never trained, in evaluation mode, where it is deterministic."""
     hiera = getattr(model.model, "sam_tower", None)
     if hiera is not None:
         hiera.train(False)
@@ -247,10 +247,10 @@ def rest(model: ViCA) -> None:
 def parameter_groups(
     model: ViCA, rates: LearningRates, optimizer: Optimizer
 ) -> list[dict[str, Any]]:
-    """The optimizer's groups: one for each part that is trained, those without weight decay apart.
+    """The optimizer's groups: for each trained part one with and one without weight decay.
 
-    With `optimizer.muon` Muon's matrices are apart too, marked by `muon`, and with
-    `optimizer.layer_decay` the language model's layers.
+    With `optimizer.muon`, Muon's matrices form separate groups, marked by `muon`; with
+    `optimizer.layer_decay`, so do the language model's layers.
     """
     layers = model.config.num_hidden_layers
     groups: dict[tuple[str, bool, bool, int], list[nn.Parameter]] = defaultdict(list)
@@ -260,7 +260,7 @@ def parameter_groups(
             matrix = optimizer.muon is not None and is_inner_matrix(name, parameter)
             below = layers_above(name, layers) if optimizer.layer_decay != 1 else 0
             groups[part_of(name), decays, matrix, below].append(parameter)
-    found = []
+    result = []
     for (part, decays, matrix, below), parameters in sorted(groups.items()):
         rate = (learning_rate(rates, part) or 0.0) * optimizer.layer_decay**below
         group: dict[str, Any] = {
@@ -269,12 +269,12 @@ def parameter_groups(
             "weight_decay": optimizer.weight_decay if decays else 0.0,
             "name": part,
         }
-        found.append({**group, "muon": True} if matrix else group)
-    return found
+        result.append({**group, "muon": True} if matrix else group)
+    return result
 
 
 def layers_above(name: str, layers: int) -> int:
-    """How many of the language model's layers come after what this parameter belongs to."""
+    """How many of the language model's layers come after the one of this parameter."""
     match = LAYER.match(name)
     if match:
         return layers - 1 - int(match[1])
@@ -282,11 +282,11 @@ def layers_above(name: str, layers: int) -> int:
 
 
 def is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether this maps hidden vectors to hidden vectors: no embedding, no head, no convolution."""
+    """Whether this is a matrix between hidden states, not an embedding, head or convolution."""
     return parameter.ndim == 2 and not any(word in name for word in TABLES)
 
 
 def main_rate(rates: LearningRates) -> float:
-    """The rate that is logged: the language model's, or the only one there is."""
+    """The logged learning rate: the language model's, or that of the first trained part."""
     parts = ("language_model", "semantic_projector", "spatial_projector", "semantic_encoder")
     return next(rate for part in parts if (rate := learning_rate(rates, part)) is not None)

@@ -1,9 +1,9 @@
-"""Which conversations share a sequence, and in which order the sequences are trained on.
+"""Planning which conversations share a sequence, and the order of the sequences.
 
 A pack is one video, image or nothing, and up to `batch.pack` of the conversations about it. The
-order of a whole run is decided before it begins, from the seed and the data alone: it is the same
-for any number of processes and workers, and a run that was stopped goes on where it was. No torch
-is needed to plan.
+order of a whole run is fixed before it starts, from the seed and the data alone: it is the same
+for any number of processes and workers, and a stopped run resumes where it was. Planning needs no
+torch.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from vica.training.index import Conversations
 from vica.training.records import Conversation
 
 Pack = tuple[int, ...]
-"""The indices of the conversations in one sequence; none in those that fill up the last step."""
+"""The indices of the conversations in one sequence; empty packs fill up the last step."""
 TURN_MARKS = 16
-"""More than the ids around a turn, its start, role and end and the newlines, if bytes are ids."""
+"""Upper bound on the ids around a turn (start, role, end, newlines), even with an id per byte."""
 Length = Callable[[Conversation], int]
-"""How many positions something about a conversation takes, at most."""
+"""An upper bound on a number of positions of a conversation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The packs of a run in their order, whole steps of them; `digest` is over data and order."""
+    """The packs of a run in order, filling whole steps; `digest` covers the data and the order."""
 
     packs: tuple[Pack, ...]
     packs_per_step: int
@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def conversations(self) -> int:
-        """How many conversations are trained on, those of later epochs counted again."""
+        """How many conversations are trained on, counted in every epoch."""
         return sum(map(len, self.packs))
 
 
@@ -54,11 +54,14 @@ def make_plan(
     own: Length,
     progress: Callable[[int], object] | None = None,
 ) -> Plan:
-    """The plan of a run over `conversations`; each epoch packs and orders afresh.
+    """Plan a run over `conversations`; each epoch is packed and shuffled anew.
 
-    `shared(conversation)` bounds the positions of its visual and of what all conversations about
-    it have in common; `own` counts those of its own text. `progress` is called with how many
-    conversations have just been packed.
+    Args:
+        conversations: The data.
+        config: The configuration of the run.
+        shared: Bounds the positions that all conversations about a visual share.
+        own: Counts the positions of a conversation's own text.
+        progress: Called with the number of conversations that were just packed.
     """
     batch, packs = config.batch, list[Pack]()
     lengths = _Lengths(conversations, shared, own)
@@ -79,12 +82,12 @@ def make_plan(
 
 
 def text_bound(conversation: Conversation) -> int:
-    """More ids than a conversation's turns can take: a token of bytes is a byte at least."""
+    """Upper bound on the ids of a conversation's turns: every token has at least one byte."""
     return sum(len(text.encode()) + TURN_MARKS for _, text in conversation.turns)
 
 
 class _Lengths:
-    """Positions of conversations; a text is tokenised only where the bound on it is too much."""
+    """Lengths of conversations; texts are tokenised only if their bounds do not fit."""
 
     def __init__(self, conversations: Conversations, shared: Length, own: Length) -> None:
         self.conversations = conversations
@@ -92,9 +95,9 @@ class _Lengths:
         self.own = own
 
     def fitting(self, indices: Sequence[int], limit: int) -> int:
-        """How many of these, from the first on, may be one sequence; one if none is short enough.
+        """How many of these, from the first on, fit into one sequence; at least one.
 
-        Each is read and tokenised once at most: there are hundreds of thousands of them.
+        Each is read and tokenised at most once, because there are hundreds of thousands.
         """
         if len(indices) == 1:
             return 1
@@ -107,7 +110,7 @@ class _Lengths:
 
 
 def _groups(conversations: Conversations, generator: random.Random) -> Iterator[list[int]]:
-    """Indices of the conversations about each visual, and of all about none, shuffled."""
+    """Shuffled indices of the conversations about each visual, then of those of text alone."""
     alone = conversations.about_nothing
     shown = [group.tolist() for group in conversations.by_visual if not alone[group[0]]]
     for group in [*shown, alone.nonzero()[0].tolist()]:
@@ -116,7 +119,7 @@ def _groups(conversations: Conversations, generator: random.Random) -> Iterator[
 
 
 def _cut(group: Sequence[int], batch: Batch, lengths: _Lengths) -> Iterator[Pack]:
-    """A group as packs of at most `batch.pack` that fit `batch.max_tokens`."""
+    """Split a group into packs of at most `batch.pack` that fit `batch.max_tokens`."""
     start = 0
     while start < len(group):
         wanted = group[start : start + batch.pack]

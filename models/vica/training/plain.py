@@ -1,6 +1,6 @@
-"""Files of an output, opened as nothing but plain files, and folders of it removed.
+"""Opening files of an output only if they are regular files, and removing its folders.
 
-A link in an output could lead anywhere, and a pipe would be waited for without end.
+A link in an output could lead anywhere, and opening a pipe would block forever.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ PLAIN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLO
 
 
 def opened(path: Path, mode: Literal["r", "a", "w"]) -> TextIO:
-    """The text file at `path`, to read, append to or write anew.
+    """Open the text file at `path` to read, append or overwrite.
 
-    Raises FileNotFoundError if there is none to read, and TrainingError where it cannot be opened
-    or is a link, a pipe or a device.
+    Raises:
+        FileNotFoundError: There is no file to read.
+        TrainingError: It cannot be opened, or is a link, a pipe or a device.
     """
     try:
         descriptor = os.open(path, FLAGS[mode] | PLAIN, 0o666)
@@ -44,13 +45,13 @@ def opened(path: Path, mode: Literal["r", "a", "w"]) -> TextIO:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file anew; raises as `opened`."""
+    """Overwrite a text file; raises the same errors as `opened`."""
     with opened(path, "w") as file:
         file.write(text)
 
 
 def remove(path: Path) -> None:
-    """Remove a folder, or the link or file in its place; nothing if there is none."""
+    """Remove a folder, or a link or file in its place, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

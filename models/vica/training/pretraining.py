@@ -1,4 +1,4 @@
-"""A small ViCA2 made from nothing, and the stage that grounds it."""
+"""Creating a small ViCA2 from scratch, and the training stage that grounds it."""
 
 from __future__ import annotations
 
@@ -35,20 +35,23 @@ GAINS = {
     "lm_head": 0.3,
     "patch_embed": 1.5,
 }
-"""By a word in a matrix's name; 1 for all others."""
+"""Gains of the initial weights by a part of a matrix's name; 1 for all others."""
 NEARNESS, FAST = 6.0, 5
-"""The score of a token itself in a head that looks near, and how many frequencies it is made of."""
+"""The score of a token for itself in a head that looks near, and its number of frequencies."""
 TABLES = {"embed_tokens": 0.7, "newline": 0.7, "position_embedding": 0.3, "pos_embed": 0.3}
-"""Deviations of what is looked up, by a word in its name."""
+"""Standard deviations of embedding tables by a part of their name."""
 
 
 def write_start(folder: Path, phrases: Sequence[str], *, seed: int = 0) -> Path:
-    """Write the checkpoint to start from, its tokenizer knowing `phrases`; returns the folder.
+    """Write an untrained checkpoint whose tokenizer knows `phrases`, and return its folder.
 
-    The weights depend on `seed` alone. Raises CheckpointError if something is already there.
+    The weights depend on `seed` alone.
+
+    Raises:
+        CheckpointError: The folder is not empty.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise CheckpointError(f"{folder}: already holds something; choose another folder")
+        raise CheckpointError(f"{folder}: is not empty; choose another folder")
     tokenizer = phrase_tokenizer(phrases)
     model = ViCA2(vica2_rooms(vocab_size=len(tokenizer), **ids_of(tokenizer)))
     initialise(model, seed)
@@ -60,7 +63,7 @@ def write_start(folder: Path, phrases: Sequence[str], *, seed: int = 0) -> Path:
 
 @torch.no_grad()
 def initialise(model: ViCA2, seed: int) -> None:
-    """Give a model the random weights that `seed` alone decides."""
+    """Initialise a model with random weights that depend on `seed` alone."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         table = next((d for word, d in TABLES.items() if word in name), None)
@@ -85,7 +88,10 @@ def initialise(model: ViCA2, seed: int) -> None:
 
 
 def _look_near(attention: Any, head_D: slice) -> None:
-    """Make a head look at what stands close before: equal biases, turned apart by the distance."""
+    """Make a head attend to nearby tokens.
+
+    Equal query and key biases score highest at distance 0, as rotary positions turn them apart.
+    """
     width = head_D.stop - head_D.start
     bias_D = torch.zeros(width)
     bias_D[:FAST] = math.sqrt(NEARNESS * math.sqrt(width) / FAST)
@@ -96,16 +102,16 @@ def _look_near(attention: Any, head_D: slice) -> None:
 
 FILMS, LESSONS, ASKED = "films", "lessons", "asked.json"
 Progress = Callable[[int, int, Mapping[str, float]], None]
-"""Told the step, how many there are, and the losses."""
+"""Called with the step, the number of steps, and the losses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
-    """One run: `steps` steps of `films` films each, at rates that fall along a cosine.
+    """One grounding run: `steps` steps of `films` films each, with rates that follow a cosine.
 
-    `data` holds `films/NAME.mp4`, `lessons/NAME.npz` and `asked.json`: the `words` in their order,
-    and the question that stands for the `scene`. `muon` is the rate of matrices, `rate` of all
-    else.
+    `data` holds `films/NAME.mp4`, `lessons/NAME.npz` and `asked.json`, which lists the `words` in
+    order and the question that stands for the `scene`. `muon` is the learning rate of matrices,
+    `rate` that of all other parameters.
     """
 
     base: str
@@ -122,14 +128,15 @@ class Pretraining:
 
 
 def pretrain(config: Pretraining, progress: Progress | None = None) -> Path:
-    """Train everything on lessons, and return the folder of the checkpoint.
+    """Train all parameters on lessons, and return the folder of the checkpoint.
 
-    Raises DataError where there are none, and TrainingError for a loss that is no number or an
-    output that is taken.
+    Raises:
+        DataError: There are no lessons.
+        TrainingError: The output is not empty, or the loss is not finite.
     """
     output = Path(config.output)
     if output.exists() and any(output.iterdir()):
-        raise TrainingError(f"{output}: already holds something; choose another output")
+        raise TrainingError(f"{output}: is not empty; choose another output")
     torch.manual_seed(config.seed)
     processor = load_processor(config.base)
     model = ViCA2.from_pretrained(config.base, dtype=torch.float32, attn_implementation="sdpa")
@@ -144,7 +151,7 @@ def pretrain(config: Pretraining, progress: Progress | None = None) -> Path:
         losses = grounding(model, batch)
         loss = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(loss):
-            raise TrainingError(f"the loss of step {step} is no number")
+            raise TrainingError(f"the loss of step {step} is not finite")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -163,12 +170,12 @@ def pretrain(config: Pretraining, progress: Progress | None = None) -> Path:
 
 
 def asked(file: Path, processor: ViCAProcessor) -> Asked:
-    """The ids of the words and of the question about the scene; each has to be one id."""
+    """Read the ids of the words and of the question about the scene; each must be one id."""
     content = json.loads(file.read_text(encoding="utf-8"))
     tokenizer = processor.tokenizer
     ids = [tokenizer(word).input_ids for word in content["words"]]
     if any(len(each) != 1 for each in ids):
-        raise DataError(f"{file}: each word has to be one id of the tokenizer")
+        raise DataError(f"{file}: each word must be one id of the tokenizer")
     opening = prompt(PLACEHOLDER).split(PLACEHOLDER)[0]
     return Asked(
         opening_S=torch.tensor(token_ids(opening, tokenizer)),
@@ -178,10 +185,10 @@ def asked(file: Path, processor: ViCAProcessor) -> Asked:
 
 
 def _lessons(config: Pretraining, processor: ViCAProcessor) -> Iterator[list[Lesson]]:
-    """Batches without end, each film once before any comes again."""
+    """Endless batches in which every film appears once before any is repeated."""
     files = sorted((Path(config.data) / LESSONS).glob("*.npz"))
     if not files:
-        raise DataError(f"{config.data}: there are no lessons in {LESSONS}")
+        raise DataError(f"{config.data}: has no lessons in {LESSONS}")
     generator, frames = random.Random(config.seed), processor.config.video_frames
     order: list[Path] = []
     while True:
@@ -210,6 +217,6 @@ def _optimizer(config: Pretraining, model: ViCA2, grounding: Grounding) -> MuonA
 
 
 def _share(config: Pretraining, step: int) -> float:
-    """Of the peak rate, after a linear warm-up along half a cosine."""
+    """The share of the peak rate: a linear warm-up, then half a cosine."""
     fallen = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.steps)))
     return min(1.0, (step + 1) / config.warmup) * (config.least + (1 - config.least) * fallen)

@@ -1,4 +1,8 @@
-"""The published trainings, and Rooms: functions that return the configuration of a run."""
+"""The recipes: the published trainings, and Rooms, as functions that return a configuration.
+
+Sources of the numbers: [S] the training scripts in the authors' repository (github.com/nkkbr/ViCA,
+scripts/), [R] its README, [V] the ViCA report (arXiv 2505.12312).
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,12 @@ from vica.training.config import (
 
 ROOMS_RATE = 4e-3
 ROOMS_VISION_RATE = 4e-4
-"""A tenth: what lessons have taught is to be kept."""
+"""A tenth, so that the encoders keep what they learned from lessons."""
 NAME, BASE = "ViCA2-Rooms", "ViCA2-Rooms-base"
 DATA = "rooms-train"
 EXERCISE_EPOCHS = 2.0
 CONVERSATIONS, FILMS = 60_880, 3_200
-"""Of the rooms that `vicabench data training-rooms` makes unless it is told otherwise."""
+"""What `vicabench data training-rooms` makes by default."""
 
 
 def rooms_exercises(
@@ -52,7 +56,7 @@ def rooms(
 ) -> TrainingConfig:
     """Rooms, a ViCA2 of 1.8M parameters on a CPU: the benchmark's kinds of questions.
 
-    Four films a step, `data` as `vicabench data training-rooms` makes it.
+    A step has four films; `data` is a folder from `vicabench data training-rooms`.
     """
     rooms_to_train_on = Source(
         path=data, format="vica-base", published=CONVERSATIONS, visuals=FILMS
@@ -109,7 +113,7 @@ VICA_322K = Source(  # [V] 4,495 videos of ARKitScenes, 1,425 of ScanNet, 854 of
     path="nkkbr/ViCA-322K", format="vica", published=322_003, visuals=6_774
 )
 VICA_281K = replace(VICA_322K, format="vica-base", published=281_359)  # [V] Figure 4
-VICA_THINKING = Source(  # [R] 2,680 examples, each about a video of its own
+VICA_THINKING = Source(  # [R] 2,680 examples, each about a different video
     path="nkkbr/ViCA-thinking-2.68k", published=2_680, visuals=2_680
 )
 
@@ -117,8 +121,8 @@ VICA_THINKING = Source(  # [R] 2,680 examples, each about a video of its own
 def vica2_stage1() -> TrainingConfig:
     """ViCA2 stage 1: the new spatial projector alone, on captions of CC3M.
 
-    [S] 4 GPUs of 8 sequences twice, 1e-3, ZeRO-2 with offload (its file is not published), the
-    newest 2 checkpoints kept (every 2,000 steps there).
+    [S] 4 GPUs with 2 x 8 sequences each, 1e-3, ZeRO-2 with offload (its file is not published),
+    a checkpoint every 2,000 steps, of which the newest 2 are kept.
     """
     return TrainingConfig(
         name="ViCA2-stage1",
@@ -141,8 +145,8 @@ def vica2_stage1() -> TrainingConfig:
 def vica2_stage2() -> TrainingConfig:
     """ViCA2 stage 2: everything but Hiera, on a tenth of 79 subsets of LLaVA-OneVision.
 
-    [S] 4 GPUs of 1 sequence twice, 1e-5, ZeRO-3 with optimizer and parameters offloaded, the
-    newest 2 checkpoints kept (every 2,000 steps there).
+    [S] 4 GPUs with 2 x 1 sequences each, 1e-5, ZeRO-3 with optimizer and parameters offloaded,
+    a checkpoint every 2,000 steps, of which the newest 2 are kept.
     """
     return TrainingConfig(
         name="ViCA2-stage2",
@@ -160,7 +164,7 @@ def vica2_stage2() -> TrainingConfig:
 def vica2_stage3() -> TrainingConfig:
     """ViCA2 stage 3: everything but Hiera, on ViCA-322K; a checkpoint every 5% of it.
 
-    [S] as stage 2; a checkpoint each 2,056 of about 40,250 steps, the newest 22 kept.
+    [S] as stage 2, with a checkpoint every 2,056 of about 40,250 steps, the newest 22 kept.
     """
     return replace(
         vica2_stage2(),
@@ -175,8 +179,8 @@ def vica2_stage3() -> TrainingConfig:
 def vica2_thinking() -> TrainingConfig:
     """ViCA2 Thinking: everything but Hiera, on ViCA-Thinking-2.68K.
 
-    [R] 1e-5, one epoch, ZeRO-3. No script is published: batch and rates of the parts are taken
-    from stage 3.
+    [R] 1e-5, one epoch, ZeRO-3. No script is published: the batch and the parts' rates are those
+    of stage 3.
     """
     return replace(
         vica2_stage3(),
@@ -190,8 +194,8 @@ def vica2_thinking() -> TrainingConfig:
 def vica() -> TrainingConfig:
     """ViCA: everything, on ViCA-322K; a checkpoint every 5% of it.
 
-    [S] 8 GPUs of 2 sequences twice, 1e-5, ZeRO-3 with offload, a checkpoint each 515 of about
-    10,062 steps, the newest 22 kept. [V] 55 hours on 8 H100.
+    [S] 8 GPUs with 2 x 2 sequences each, 1e-5, ZeRO-3 with offload, a checkpoint every 515 of
+    about 10,062 steps, the newest 22 kept. [V] 55 hours on 8 H100.
     """
     return replace(
         vica2_stage3(),
@@ -208,7 +212,7 @@ def vica() -> TrainingConfig:
 def vica_base_only() -> TrainingConfig:
     """ViCA without the complex reasoning data: the 281,359 conversations of `base` alone.
 
-    [V] the "Base" curve of Figure 4; all else as ViCA.
+    [V] the "Base" curve of Figure 4. All other settings are ViCA's.
     """
     return replace(
         vica(),
@@ -221,7 +225,7 @@ def vica_base_only() -> TrainingConfig:
 def vica_thinking() -> TrainingConfig:
     """ViCA Thinking: ViCA trained on ViCA-Thinking-2.68K, with checkpoints every 5%.
 
-    [V] one epoch. No script is published: batch and rates are those of ViCA.
+    [V] one epoch. No script is published: the batch and rates are those of ViCA.
     """
     return replace(
         vica(),
@@ -233,7 +237,10 @@ def vica_thinking() -> TrainingConfig:
 
 
 def one_rate(build: Callable[[], TrainingConfig]) -> Callable[[], TrainingConfig]:
-    """The twin of a recipe in which SigLIP learns at the rate of everything else."""
+    """A variant of a recipe in which SigLIP learns at the rate of all other parts.
+
+    The scripts state a lower rate for SigLIP, which probably had no effect.
+    """
 
     def twin() -> TrainingConfig:
         config = build()
@@ -261,14 +268,14 @@ RECIPES: dict[str, Recipe] = {
     **{f"{name}-one-rate": one_rate(build) for name, build in _TWO_RATES.items()},
     "vica2-rooms": rooms,
 }
-"""By the names that `vicabench train` takes."""
+"""The recipes by the names that `vicabench train` takes."""
 
 
 def recipe(name: str) -> TrainingConfig:
-    """The configuration of a recipe; raises RecipeError for a name that is none."""
+    """The configuration of a recipe; raises RecipeError for an unknown name."""
     if name not in RECIPES:
         near = get_close_matches(name, RECIPES, n=3, cutoff=0.4) or list(RECIPES)
-        raise RecipeError(f"there is no recipe {name!r}; near are {', '.join(near)}")
+        raise RecipeError(f"unknown recipe {name!r}; similar names: {', '.join(near)}")
     return RECIPES[name]()
 
 

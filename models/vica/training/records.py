@@ -1,4 +1,4 @@
-"""One record of a data file: a `Conversation`, or why it cannot be trained on."""
+"""Turning one record of a data file into a `Conversation`, or stating why it cannot be used."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ IMAGE: Kind = "image"
 TEXT: Kind = "text"
 
 HUMAN, GPT = "human", "gpt"
-"""Who speaks, as the files spell it."""
+"""The roles as the files spell them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """A record of the training data as it stands in its file.
+    """A record of the training data.
 
-    `turns` are (`human` or `gpt`, text) and alternate, a human first; the first text holds one
-    `<image>` if there is a `visual`, the file of the video or image, and no text holds another.
-    `file` and `index` (counted from 0) say where the record is from.
+    Attributes:
+        id: Its id, or the file's name and the index.
+        turns: (`human` or `gpt`, text), alternating, a human first. The first text holds one
+            `<image>` if there is a visual; no other text holds any.
+        visual: The file of the video or image, or None.
+        kind: What the conversation is about.
+        file: The file of the record.
+        index: Its number in that file, from 0.
     """
 
     id: str
@@ -39,7 +44,7 @@ class Conversation:
 
 Turns = tuple[tuple[str, str], ...]
 Media = tuple[Kind, Any]
-"""A kind and the file as the record states it."""
+"""A kind and the file, as stated in the record."""
 
 VIDEO_MARK = "<video>"
 FIELDS: dict[str, Kind] = {
@@ -56,22 +61,25 @@ MEDIA_FILE = re.compile(
 FOREIGN_TOKEN = re.compile(
     r"<\|?(?:video|image|img|audio|vision|im_patch|vid_patch)[a-z0-9_]{0,20}(?: \d+)?\|?>", re.I
 )
-"""How other models' templates mark the place of media."""
+"""Marks of media in other models' templates."""
 
 
 class RecordError(VicaError):
-    """Why a record cannot be trained on; where it is from is said by whoever counts it."""
+    """Why a record cannot be trained on; the caller adds its location."""
 
 
 def conversation(
     record: object, *, file: Path, index: int, media: Path, exists: Callable[[Path], bool]
 ) -> Conversation:
-    """The conversation of a record whose videos and images are below `media`; raises RecordError.
+    """The conversation of a record whose videos and images are below `media`.
 
-    A turn of the model's before the first human one is left out, as the original does.
+    A model's turn before the first human turn is left out, as in the original code.
+
+    Raises:
+        RecordError: The record cannot be trained on.
     """
     if not isinstance(record, Mapping):
-        raise RecordError(f"is not an object but {type(record).__name__}")
+        raise RecordError(f"is {type(record).__name__}, not an object")
     turns, shown = turns_of(record)
     name, kind = visual_of(record, shown)
     turns = with_placeholder(turns, kind)
@@ -79,7 +87,7 @@ def conversation(
     check_encodable(identity, name or "", *(text for _, text in turns))
     visual = None if name is None else inside(media, name)
     if visual is not None and not exists(visual):
-        raise RecordError(f"{kind} {name!r} is not below {media}")
+        raise RecordError(f"{kind} {name!r} does not exist below {media}")
     return Conversation(
         id=identity,
         turns=turns,
@@ -91,26 +99,28 @@ def conversation(
 
 
 def visual_of(record: Mapping[str, Any], shown: Sequence[Media] = ()) -> tuple[str | None, Kind]:
-    """The name of a record's video or image as it is stated, and which of the two it is.
+    """The stated name of a record's video or image, and its kind; (None, `text`) without one.
 
-    `shown` are those among its turns. Raises RecordError for any other than one file, and for
-    media stated where they are not read.
+    `shown` are the media in its turns.
+
+    Raises:
+        RecordError: The record states several files, or media in fields that are not read.
     """
     stated = [(kind, record[name]) for name, kind in FIELDS.items() if record.get(name) is not None]
-    found = {(_file_of(kind, value), kind) for kind, value in [*stated, *shown]}
-    if not found:
+    media = {(_file_of(kind, value), kind) for kind, value in [*stated, *shown]}
+    if not media:
         if unread := next((n for n, v in record.items() if is_media(n, v)), None):
             raise RecordError(
-                f"has a field {unread!r}, from which nothing is shown: name its file in 'video' or "
-                "'image', or leave the field out of a conversation about text alone"
+                f"has a field {unread!r}, which is not read: name its file in 'video' or 'image', "
+                "or leave the field out of a conversation about text alone"
             )
         return None, TEXT
-    if len({kind for _, kind in found}) > 1:
+    if len({kind for _, kind in media}) > 1:
         raise RecordError("has a video and an image")
-    if len(found) > 1:
-        names = ", ".join(sorted(repr(name) for name, _ in found))
-        raise RecordError(f"names {counted(len(found), 'file')} ({names}), and one can be shown")
-    return found.pop()
+    if len(media) > 1:
+        names = ", ".join(sorted(repr(name) for name, _ in media))
+        raise RecordError(f"names {counted(len(media), 'file')} ({names}), but only one is allowed")
+    return media.pop()
 
 
 def is_media(name: str, value: object) -> bool:
@@ -121,9 +131,10 @@ def is_media(name: str, value: object) -> bool:
 
 
 def turns_of(record: Mapping[str, Any]) -> tuple[Turns, list[Media]]:
-    """Who says what, and the media among it.
+    """The turns of a record, and the media in them.
 
-    Raises RecordError unless human and model take turns and the model ends.
+    Raises:
+        RecordError: Human and model do not alternate, or the model does not come last.
     """
     stated = [record[name] for name in TURNS if record.get(name) is not None]
     if len(stated) > 1:
@@ -140,14 +151,15 @@ def turns_of(record: Mapping[str, Any]) -> tuple[Turns, list[Media]]:
         turns = turns[1:]
     roles = [role for role, _ in turns]
     if not roles or roles != [HUMAN, GPT] * (len(roles) // 2):
-        raise RecordError(f"its turns are {roles}, not {HUMAN!r} and {GPT!r} in turn")
+        raise RecordError(f"its turns are {roles}, not {HUMAN!r} and {GPT!r} alternating")
     return turns, media
 
 
 def with_placeholder(turns: Turns, kind: Kind) -> Turns:
-    """The turns with `<image>` where the visual belongs, however a record marks it.
+    """The turns with `<image>` as the mark of the visual.
 
-    Raises RecordError unless a visual has one mark, in the first turn, and text has none.
+    Raises:
+        RecordError: A visual does not have exactly one mark, in the first turn, or text has one.
     """
     tokens = (PLACEHOLDER, VIDEO_MARK)
     counts = [sum(map(text.count, tokens)) for _, text in turns]
@@ -155,8 +167,8 @@ def with_placeholder(turns: Turns, kind: Kind) -> Turns:
     first = turns[0][1]
     token = VIDEO_MARK if VIDEO_MARK in first else PLACEHOLDER
     if later is not None:
-        found = next(token for token in tokens if token in turns[later][1])
-        raise RecordError(f"has {found} in turn {later}, and it belongs into turn 0")
+        mark = next(token for token in tokens if token in turns[later][1])
+        raise RecordError(f"has {mark} in turn {later}, but it belongs in turn 0")
     if counts[0] != (kind != TEXT):
         what = "neither video nor image" if kind == TEXT else f"one {kind}"
         raise RecordError(f"has {counts[0]} {token} in its first turn and {what}")
@@ -165,13 +177,13 @@ def with_placeholder(turns: Turns, kind: Kind) -> Turns:
     foreign = next((m for _, text in turns if (m := FOREIGN_TOKEN.search(text))), None)
     if kind == TEXT and foreign is not None:
         raise RecordError(
-            f"has {foreign[0]} and neither video nor image: {PLACEHOLDER} is the place of either"
+            f"has {foreign[0]} and neither video nor image: mark either with {PLACEHOLDER}"
         )
     return ((turns[0][0], re.sub(f"{VIDEO_MARK}\n?", f"{PLACEHOLDER}\n", first)), *turns[1:])
 
 
 def check_encodable(*texts: str) -> None:
-    """Raise RecordError for half of a surrogate pair: JSON can spell it, no tokenizer takes it."""
+    """Raise RecordError for half of a surrogate pair, which JSON allows but tokenizers do not."""
     for text in texts:
         try:
             text.encode()
@@ -181,14 +193,14 @@ def check_encodable(*texts: str) -> None:
 
 
 def inside(media: Path, name: str) -> Path:
-    """The file `name` below `media`; raises RecordError if it would lead out of it."""
+    """The file `name` below `media`; raises RecordError for a URL or a path outside `media`."""
     if re.match(r"[a-z]{2,}:/|data:", name, re.I):
-        raise RecordError(f"its file {name[:60]!r} is a URL: download it, and name the file")
+        raise RecordError(f"its file {name[:60]!r} is a URL: download it and name the file")
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() and parts.is_relative_to(media.absolute().as_posix()):
         parts = parts.relative_to(media.absolute().as_posix())
     if parts.is_absolute() or ".." in parts.parts or "\0" in name:
-        raise RecordError(f"its file {name!r} leads out of the folder of the data")
+        raise RecordError(f"its file {name!r} is outside the folder of the data")
     return media / parts
 
 
@@ -206,23 +218,23 @@ def _turn(turn: object, media: list[Media]) -> tuple[str, str]:
 
 
 def _part(part: object, media: list[Media]) -> str:
-    """The text of one part of a content; a video or image becomes its token."""
+    """The text of one part of a turn's content; a video or image becomes its mark."""
     stated = part if isinstance(part, Mapping) else {}
-    # A table gives every part all columns, null where they do not apply.
-    kind, given = stated.get("type"), {k: v for k, v in stated.items() if v is not None}
-    if kind == "text" and isinstance(given.get("text"), str):
-        return str(given["text"])
-    if kind in {VIDEO, IMAGE} and kind in given:
-        media.append((kind, given[kind]))
+    # In parquet, every part has all fields, null if they do not apply.
+    kind, fields = stated.get("type"), {k: v for k, v in stated.items() if v is not None}
+    if kind == "text" and isinstance(fields.get("text"), str):
+        return str(fields["text"])
+    if kind in {VIDEO, IMAGE} and kind in fields:
+        media.append((kind, fields[kind]))
         return VIDEO_MARK if kind == VIDEO else f"{PLACEHOLDER}\n"
     raise RecordError(
-        f"has a part of type {kind!r} in a turn: text, video and image are read, each in the field "
-        "of its name"
+        f"has a part of type {kind!r} in a turn: only text, video and image are read, each from "
+        "the field of that name"
     )
 
 
 def _file_of(kind: Kind, stated: Any) -> str:
-    """The one path that a field states."""
+    """The path that a field states; raises RecordError unless it is exactly one."""
     name: Any = stated
     if isinstance(name, list) and len(name) == 1:
         name = name[0]
@@ -232,11 +244,11 @@ def _file_of(kind: Kind, stated: Any) -> str:
         return str(PurePosixPath(name))
     many = isinstance(stated, list) and len(stated) > 1
     what = f"{len(stated)} of them" if many else type(stated).__name__ if stated else "it is empty"
-    raise RecordError(f"its {kind!r} is not the path of one file ({what})")
+    raise RecordError(f"its {kind!r} must be the path of one file ({what})")
 
 
 def _texts(value: object) -> Iterator[str]:
-    """The texts in a value, however deep."""
+    """All texts in a value, at any depth."""
     left = [value]
     while left:
         one = left.pop()

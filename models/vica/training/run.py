@@ -1,4 +1,4 @@
-"""`train(config)`: from a configuration to a folder of checkpoints."""
+"""Running a training: `train(config)` turns a configuration into a folder of checkpoints."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.utils.logging import disable_progress_bar
 
 from vica.checkpoint import configured
-from vica.errors import TrainingError
+from vica.errors import TrainingError, counted
 from vica.hub import family, fetch
 from vica.loading import load_processor
 from vica.modeling import MODELS, ViCA
@@ -36,7 +36,13 @@ from vica.training.index import Conversations, conversations
 from vica.training.launching import ERROR_FILE, from_first, launch, needs_processes
 from vica.training.logs import Progress, Record
 from vica.training.loss import SDPA, PackLoss, attention_of
-from vica.training.optimizer import check_version, deepspeed_config, freeze, join, main_rate
+from vica.training.optimizer import (
+    check_version,
+    deepspeed_config,
+    freeze,
+    init_distributed,
+    main_rate,
+)
 from vica.training.packing import Plan, make_plan
 from vica.training.states import check_whole, no_code, unpickling_data
 from vica.training.trainer import PackTrainer
@@ -45,11 +51,14 @@ LOCK = ".lock"
 
 
 @contextmanager
-def alone(output: Path) -> Iterator[None]:
-    """Hold the lock of an output; raises TrainingError if another process of this machine does.
+def output_lock(output: Path) -> Iterator[None]:
+    """Hold the lock of an output, so that only one run of this machine writes to it.
 
-    Of the processes of one run it is held by the one that starts the others, or by the first. A
-    folder in which nothing was written is not left behind.
+    Among the processes of a run, the launcher holds it, or without one, the first process. A new
+    folder that stays empty is removed.
+
+    Raises:
+        TrainingError: Another process holds the lock, or the output cannot be written.
     """
     if ERROR_FILE in os.environ or int(os.environ.get("RANK", "0")):
         yield
@@ -60,7 +69,8 @@ def alone(output: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise TrainingError(
-            f"another process trains into {output}: wait for it to finish, or choose another output"
+            f"another process is training into {output}: wait for it to finish, or choose another "
+            "output"
         ) from None
     except OSError as error:
         raise TrainingError(f"{output} cannot be written: {error.strerror or error}") from error
@@ -69,39 +79,40 @@ def alone(output: Path) -> Iterator[None]:
     finally:
         lock.release()
         if new:
-            with suppress(OSError):  # what was written stays
+            with suppress(OSError):  # fails if something was written, which stays
                 output.rmdir()
 
 
 PATIENCE = 2
-"""Seconds after which it is shown how far something is."""
+"""Seconds after which a progress bar appears."""
 BAD = "left-out.txt"
-"""Records that were left out when the data was opened, a line each with the reason."""
+"""The file that lists the records left out when the data was opened, with the reasons."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A run that can begin: `config` with the commits behind its hub ids, its data and plan.
+    """A run that is ready to start.
 
-    `found` is what the run is about, as `check_same` takes it; `start` where it goes on from.
+    `config` states the commits of its hub ids. `identity` is what the run computes, for
+    `check_same`. `start` is the checkpoint to resume from, if any.
     """
 
     config: TrainingConfig
     data: Conversations
     plan: Plan
-    found: dict[str, str]
+    identity: dict[str, str]
     start: Start | None
 
 
 def prepare(config: TrainingConfig, resume: str | None, device: torch.device) -> Prepared:
-    """Find out everything; raises a VicaError for what keeps the run from beginning."""
+    """Load and check everything that a run needs; raises a VicaError if it cannot start."""
     start = start_of(config, resume)
     config = pinned(config, start.record["recipe"] if start else None)
     folder = fetch(config.base, revision=config.base_revision)
-    data = opened(config)
+    data = open_data(config)
     list_bad(data, Path(config.output))
     plan = plan_of(config, data, load_processor(folder))
-    found = {
+    identity = {
         "base": content_of(folder),
         "device": device.type,
         "attention": attention_of(config.hardware, config.batch, device),
@@ -109,28 +120,28 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
         "plan": plan.digest,
     }
     if start:
-        check_same(config, found, start.record)
+        check_same(config, identity, start.record)
         check_whole(start)
     architecture = configured(folder)[0]
     check_shared_memory(config, pixels(architecture, largest(architecture, data, config.frames)))
-    return Prepared(config=config, data=data, plan=plan, found=found, start=start)
+    return Prepared(config=config, data=data, plan=plan, identity=identity, start=start)
 
 
-def opened(config: TrainingConfig) -> Conversations:
-    """The data of a run; how far reading it is, is shown if it takes a while."""
+def open_data(config: TrainingConfig) -> Conversations:
+    """Open the data of a run, with a progress bar if it takes long."""
     read = dict[Path, int]()
 
-    def tell(path: Path, count: int) -> None:
+    def update(path: Path, count: int) -> None:
         bar.set_postfix_str(path.name, refresh=False)
         bar.update(count - read.get(path, 0))
         read[path] = count
 
     with tqdm(desc="reading the data", unit=" records", delay=PATIENCE, leave=False) as bar:
-        return conversations(config.mixture, progress=tell)
+        return conversations(config.mixture, progress=update)
 
 
 def list_bad(data: Conversations, output: Path) -> None:
-    """Name every record that is left out in a file of the output, and say how many there are."""
+    """List every record that is left out in a file of the output, and log their number."""
     if bad := len(data.problems):
         output.mkdir(parents=True, exist_ok=True)
         lines = "".join(f"{problem}\n" for problem in data.problems)
@@ -142,7 +153,7 @@ def list_bad(data: Conversations, output: Path) -> None:
 
 
 def plan_of(config: TrainingConfig, data: Conversations, processor: ViCAProcessor) -> Plan:
-    """What is trained on together and in which order; raises BudgetError if nothing would fit."""
+    """Plan the packs of a run and their order; raises BudgetError if nothing would fit."""
     bounds = Bounds(processor, frames=config.frames, timed=config.time_instruction)
     bounds.check()
     total = len(data) * math.ceil(config.epochs)
@@ -153,7 +164,7 @@ def plan_of(config: TrainingConfig, data: Conversations, processor: ViCAProcesso
 
 
 SMALLER = (
-    "With hardware.gradient_checkpointing=true the run can go on; a new one can have a smaller "
+    "With hardware.gradient_checkpointing=true the run can be resumed; a new run can use a smaller "
     "batch.pack, batch.max_tokens or batch.packs_per_device, or hardware.zero=3"
 )
 
@@ -161,13 +172,18 @@ SMALLER = (
 def train(config: TrainingConfig, *, resume: str | None = None) -> Path:
     """Train, and return the folder of the last checkpoint.
 
-    `resume` goes on from a checkpoint of the run: `last`, or its name. With several devices or
-    DeepSpeed the processes are started from here, unless this is one of them. Raises a VicaError
-    for what a user can put right: missing data, an output that is taken, settings that differ
-    from those of the checkpoint, a loss that is no number.
+    With several devices or DeepSpeed, this starts the processes, unless it runs in one of them.
+
+    Args:
+        config: The configuration of the run.
+        resume: The checkpoint of the run to resume from, `last` or its name; None for a new run.
+
+    Raises:
+        VicaError: A user can fix it: missing data, an output in use, settings that differ from
+            those of the checkpoint, a loss that is NaN.
     """
     _check_extras(config)
-    with alone(Path(config.output)), _reporting(config):
+    with output_lock(Path(config.output)), _reporting(config):
         return _train(config, resume)
 
 
@@ -175,21 +191,21 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
     if needs_processes(config):
         _check_devices(config.hardware)
         start = start_of(config, resume)
-        # Downloaded, or missed, before there are many processes to do so.
+        # Downloads happen, or fail, once, before there are many processes.
         launch(pinned(config, start.record["recipe"] if start else None), resume)
         return Path(config.output) / config.name
     set_seed(config.seed)
-    disable_progress_bar()  # of weights read and written, amid ours
+    disable_progress_bar()  # for reading and writing weights: it would disturb ours
     arguments = _arguments(config)
     if arguments.world_size != config.hardware.devices:
         raise TrainingError(
-            f"hardware.devices={config.hardware.devices} needs as many processes, and "
+            f"hardware.devices={config.hardware.devices} needs as many processes, but "
             f"{arguments.world_size} started"
         )
-    join(config.hardware)
+    init_distributed(config.hardware)
     ready = from_first(lambda: prepare(config, resume, arguments.device))
     start = ready.start
-    with _memory("the model", "Take hardware.zero=3 on more devices, or hardware.offload"):
+    with _memory("the model", "Use hardware.zero=3 on more devices, or hardware.offload"):
         trainer = _trainer(ready, arguments, _model(ready))
     trainer.meter.lost = start.record["unreadable"] if start else 0
     from_first(lambda: trainer.look_at_disk(start.record["step"] if start else 0))
@@ -202,7 +218,7 @@ def _train(config: TrainingConfig, resume: str | None) -> Path:
 
 @contextmanager
 def _memory(what: str, advice: str) -> Iterator[None]:
-    """TrainingError with the advice where memory is short."""
+    """Turn a memory error into a TrainingError with advice."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -214,7 +230,7 @@ def _memory(what: str, advice: str) -> Iterator[None]:
 
 @contextmanager
 def _reporting(config: TrainingConfig) -> Iterator[None]:
-    """W&B writes into the output, unless its own variable names another folder."""
+    """Let W&B write into the output, unless its environment variable names another folder."""
     name = "WANDB_DIR"
     ours = config.logging.wandb and name not in os.environ
     if ours:
@@ -248,26 +264,26 @@ def _check_extras(config: TrainingConfig) -> None:
 
 
 def _check_devices(hardware: Hardware) -> None:
-    found = torch.cuda.device_count()
-    if not _on_cpu(hardware) and hardware.devices > found:
+    available = torch.cuda.device_count()
+    if not _on_cpu(hardware) and hardware.devices > available:
         raise TrainingError(
-            f"hardware.devices={hardware.devices}, but torch finds {found} GPUs here: choose as "
-            "many with --devices"
+            f"hardware.devices={hardware.devices}, but torch finds {counted(available, 'GPU')}: "
+            "choose as many with --devices"
         )
 
 
 def _arguments(config: TrainingConfig) -> TrainingArguments:
-    """The Trainer's own settings. Saving, logging and the order of the data are ours."""
+    """The Trainer's settings. Saving, logging and the order of the data are done here instead."""
     try:
-        arguments = _trainers_own(config)
-    except ValueError as error:  # for a GPU without bf16 or tf32, say
-        raise TrainingError(f"hardware.* cannot be had here: {error}") from error
-    # Else one process would divide each batch among all GPUs that it sees (DataParallel).
+        arguments = _training_arguments(config)
+    except ValueError as error:  # such as for a GPU without bf16 or tf32
+        raise TrainingError(f"hardware.* is not supported on this machine: {error}") from error
+    # Otherwise one process would split each batch over all GPUs that it sees (DataParallel).
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
-def _trainers_own(config: TrainingConfig) -> TrainingArguments:
+def _training_arguments(config: TrainingConfig) -> TrainingArguments:
     hardware, optimizer, on_cpu = config.hardware, config.optimizer, _on_cpu(config.hardware)
     return TrainingArguments(
         output_dir=config.output,
@@ -303,15 +319,15 @@ def _trainers_own(config: TrainingConfig) -> TrainingArguments:
 
 def _on_cpu(hardware: Hardware) -> bool:
     if hardware.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("hardware.device=cuda, but torch finds no GPU here")
+        raise TrainingError("hardware.device=cuda, but torch finds no GPU on this machine")
     return hardware.device == "cpu" or not torch.cuda.is_available()
 
 
 def _model(ready: Prepared) -> ViCA:
-    """The model that training starts from, its frozen parts frozen; a state has what was trained.
+    """The base model with its frozen parts frozen; a resumed run then loads its trained weights.
 
-    Without DeepSpeed, which keeps a copy of its own, the weights are in float32: a step of 1e-5
-    is lost in bfloat16.
+    Without DeepSpeed, which keeps its own float32 copy, the weights are float32, because a step
+    of 1e-5 would be lost in bfloat16.
     """
     config, hardware = ready.config, ready.config.hardware
     folder = fetch(config.base, revision=config.base_revision)
@@ -321,7 +337,7 @@ def _model(ready: Prepared) -> ViCA:
         dtype=torch.bfloat16 if half else torch.float32,
         attn_implementation=SDPA,
     )
-    model.set_attn_implementation({"": ready.found["attention"]})
+    model.set_attn_implementation({"": ready.identity["attention"]})
     freeze(model, config.learning_rates)
     if hardware.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
@@ -340,7 +356,7 @@ def _trainer(ready: Prepared, arguments: TrainingArguments, model: ViCA) -> Pack
     trainer = PackTrainer(
         config=config,
         plan=ready.plan,
-        found=ready.found,
+        identity=ready.identity,
         model=PackLoss(model, in_step=config.hardware.zero == 3),
         args=arguments,
         train_dataset=dataset,

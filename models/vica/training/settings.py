@@ -1,4 +1,4 @@
-"""Settings by dotted name, and `--set batch.pack=16`: changed and checked by type."""
+"""Settings by dotted name: changing them with `--set batch.pack=16`, checked by type."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ HARMLESS = (
     "mixture.sources.*.visuals",
     "mixture.sources.*.published_of",
 )
-"""Settings, by patterns of their dotted names, that change no weight."""
+"""Patterns of dotted names of settings that change no weight."""
 
 
 def is_harmless(name: str) -> bool:
-    """Whether the setting of this dotted name changes no weight."""
+    """Whether the setting with this dotted name changes no weight."""
     return any(fnmatchcase(name, pattern) for pattern in HARMLESS)
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that JSON knows, those inside each other too, by dotted names: `batch.pack`."""
+    """Flatten nested JSON values: values by dotted names such as `batch.pack`."""
     return dict(pair for key, value in values.items() for pair in _pairs(key, value))
 
 
@@ -51,22 +51,24 @@ def _pairs(name: str, value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def digest_of(values: Mapping[str, Any]) -> str:
-    """`sha256:` and the hash of values that JSON knows, whatever their order."""
+    """`sha256:` and a hash of JSON values, independent of their order."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 T = TypeVar("T")
 NULLS = ("", "~", "null", "Null", "NULL")
-"""How YAML writes nothing."""
+"""How YAML writes null."""
 
 
 def changed(config: T, settings: Iterable[str]) -> T:
-    """The configuration with all `name=value` settings applied at once; of two, the later counts.
+    """The configuration with all `name=value` settings applied at once; later ones win.
 
-    Values are YAML: `16`, `1e-5`, `null`, `true`; a text is what it is, `2026-11-23` too. A part
-    of a tuple goes by its number: `mixture.sources.0.media=/data`. Raises RecipeError naming a
-    setting that does not exist, with those whose names are near, or a value of the wrong type.
+    Values are YAML (`16`, `1e-5`, `null`, `true`), except for settings that take text, which is
+    used literally (`2026-11-23`). Members of tuples go by number: `mixture.sources.0.media=/data`.
+
+    Raises:
+        RecipeError: A setting does not exist (lists similar names), or a value has a wrong type.
     """
     tree: dict[str, Any] = {}
     for setting in settings:
@@ -96,7 +98,7 @@ def names(config: object, prefix: str = "") -> list[str]:
 
 
 def _members(config: object) -> list[tuple[str, Any, Any]]:
-    """Name, value and type of what a dataclass or a tuple holds."""
+    """Name, value and type of each member of a dataclass or tuple."""
     if isinstance(config, tuple):
         return [(str(number), value, type(value)) for number, value in enumerate(config)]
     hints = typing.get_type_hints(type(config))
@@ -104,7 +106,7 @@ def _members(config: object) -> list[tuple[str, Any, Any]]:
 
 
 def _rebuilt(config: Any, tree: Mapping[str, Any], prefix: str, root: object) -> Any:
-    """A dataclass or tuple with the members that `tree` names changed, all in one step."""
+    """A dataclass or tuple with the members in `tree` replaced, all in one step."""
     known = {key: (value, hint) for key, value, hint in _members(config)}
     new: dict[str, Any] = {}
     for key, branch in tree.items():
@@ -132,7 +134,7 @@ def _unknown(name: str, root: object) -> str:
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     near += [endings[e] for e in get_close_matches(name.rpartition(".")[2], endings, n=2)]
     listed = ", ".join(dict.fromkeys(near)) or ", ".join(known)
-    return f"there is no setting {name!r}; near are {listed}"
+    return f"unknown setting {name!r}; similar names: {listed}"
 
 
 def _typed(name: str, text: str, hint: Any) -> Any:
@@ -143,8 +145,8 @@ def _typed(name: str, text: str, hint: Any) -> Any:
         return text.strip()
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2026-99-99
-        raise RecipeError(f"{name}={text}: is no YAML: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: date 2026-99-99
+        raise RecipeError(f"{name}={text}: is not valid YAML: {error}") from error
     for option in options:
         good, converted = _as(option, value)
         if good:
@@ -157,7 +159,7 @@ def _is_union(hint: Any) -> bool:
 
 
 def _as(hint: Any, value: Any) -> tuple[bool, Any]:
-    """Whether a value is of a type, and the value in that type."""
+    """Whether a value has a type, and the value in that type."""
     if typing.get_origin(hint) is typing.Literal:
         return value in typing.get_args(hint) and not isinstance(value, bool), value
     if hint is type(None):
@@ -170,7 +172,7 @@ def _as(hint: Any, value: Any) -> tuple[bool, Any]:
 
 
 def _number(value: Any) -> tuple[bool, float]:
-    """A number; YAML 1.1 takes `1e-5`, which lacks a point, for a text."""
+    """Whether a value is a finite number, and the number; YAML 1.1 reads `1e-5` as text."""
     if isinstance(value, bool):
         return False, 0.0
     try:

@@ -1,12 +1,12 @@
-"""Where the records of a source lie: its files, and which of them are drawn from together.
+"""Finding the files of a source of data, and drawing from their records.
 
-| format | a folder of it holds |
+| format | contents of its folder |
 | --- | --- |
-| `conversations` | any `.json` lists and `.jsonl` files, or `path` is one, or `dir/{a,b}.json` |
+| `conversations` | `.json` lists and `.jsonl` files; `path` may also be one, or `dir/{a,b}.json` |
 | `vica` | ViCA-322K: `<source>/base/<task>.json` and `<source>/complex/<task>.json` |
-| `vica-base` | the same without its `complex` part |
+| `vica-base` | the same without the `complex` part |
 | `llava-cc3m` | `chat.json`, and its images in `images/` |
-| `llava-onevision` | folders of parquet files or a `data.json`, each drawn from by itself |
+| `llava-onevision` | folders of parquet files or a `data.json`, each drawn from separately |
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from vica.training.onevision import SUBSETS
 FOLDERS = {"vica": ("base", "complex"), "vica-base": ("base",)}
 """The parts of ViCA-322K that a format reads."""
 TEXTS = ("*.json", "*.jsonl")
-"""Wherever they lie below a folder or in a repository, whose patterns match whole names."""
+"""Patterns for files at any depth of a folder or repository."""
 HUB_ID = re.compile(r"[\w-]+/[\w.-]+")
 SAMPLING = re.compile(r"all|(first|end|random):(\d+)(%?)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Files whose records are drawn from together, and the folder of their videos and images."""
+    """Files that are sampled together, and the folder of their videos and images."""
 
     files: tuple[Path, ...]
     media: Path
@@ -41,10 +41,13 @@ class Part:
 
 
 def parts(source: Source) -> list[Part]:
-    """What a source is made of, in an order of its own that is always the same.
+    """The parts of a source, in a fixed order.
 
-    A hub id whose folder is not here is downloaded into the hub's cache. Raises DataError saying
-    what is missing, and RecipeError for a `sampling` that does not exist.
+    A hub id that is not a local folder is downloaded into the hub's cache.
+
+    Raises:
+        DataError: Files are missing.
+        RecipeError: `sampling` does not exist.
     """
     drawn(source.sampling, 0, 0, 0)
     place = located(source)
@@ -60,12 +63,12 @@ def parts(source: Source) -> list[Part]:
 
 
 def located(source: Source) -> Path:
-    """The file or folder of a source; raises DataError if it is nowhere."""
+    """The file or folder of a source, downloaded if it is a hub id; else raises DataError."""
     path = Path(source.path)
     if path.exists() or "{" in path.name:
         return path
     if not HUB_ID.fullmatch(source.path):
-        raise DataError(f"{path}: there is no such file or folder of training data")
+        raise DataError(f"{path}: no such file or folder of training data")
     patterns: tuple[str, ...] = (*TEXTS, "*.parquet")
     if source.subsets is not None:
         patterns = tuple(f"{name}/*" for name in SUBSETS[source.subsets])
@@ -73,13 +76,17 @@ def located(source: Source) -> Path:
         options = {"repo_type": "dataset", "revision": source.revision}
         return download(source.path, patterns, options)
     except CheckpointError as error:
-        raise DataError(f"{error}. Name a folder of it instead, if there is one") from error
+        raise DataError(f"{error}. If you have the data in a folder, name that instead") from error
 
 
 def read_mixture(file: Path) -> Mixture:
-    """The mixture of a YAML of the original: `datasets`, each a `json_path`, `sampling_strategy`.
+    """Read a mixture from a YAML of the original code.
 
-    Paths are relative to the YAML's folder. Raises DataError where the file is not like that.
+    It lists `datasets`, each with a `json_path`, relative to the YAML's folder, and a
+    `sampling_strategy`.
+
+    Raises:
+        DataError: The file cannot be read or has another format.
     """
     import yaml  # noqa: PLC0415
 
@@ -92,7 +99,7 @@ def read_mixture(file: Path) -> Mixture:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError) as error:
         raise DataError(
-            f"{file}: is no mixture of data ({error!r}): write `datasets:` and a list of "
+            f"{file}: is not a mixture of data ({error!r}): write `datasets:` and a list of "
             "`json_path` and `sampling_strategy`"
         ) from error
     sources = [
@@ -103,17 +110,19 @@ def read_mixture(file: Path) -> Mixture:
 
 
 def _plain(value: object) -> str:
-    """A text or a number as text; aliases in a YAML can make a list too long to write down."""
-    if isinstance(value, list | dict):
+    """A text or a number as text."""
+    if isinstance(value, list | dict):  # YAML aliases can make its text endlessly long
         raise TypeError(f"{an(type(value).__name__)} in place of a text")
     return str(value)
 
 
 def drawn(sampling: str, count: int, seed: int, number: int) -> range | list[int]:
-    """Which of `count` records are taken, in their order; a percentage is rounded up.
+    """The indices of the sampled records among `count`, ascending; percentages are rounded up.
 
-    `random` draws by `seed` and the `number` of the part alone: the same in every process. Raises
-    RecipeError for a way of sampling that does not exist.
+    `random` depends on `seed` and the `number` of the part alone, so that all processes agree.
+
+    Raises:
+        RecipeError: `sampling` does not exist.
     """
     match = SAMPLING.fullmatch(sampling)
     if match is None:
@@ -137,34 +146,34 @@ def _media(place: Path, form: str) -> Path:
 
 
 def _files(place: Path, source: Source) -> list[Path]:
-    """The files of a source that is drawn from as a whole."""
+    """The files of a source that is sampled as a whole."""
     if not place.is_dir():
         return _named(place)
     if source.format == "llava-cc3m":
         return _named(place / "chat.json")
     if source.format in FOLDERS:
-        found = [f for part in FOLDERS[source.format] for f in place.glob(f"*/{part}/*.json")]
-        return sorted(found) or _nothing(place, "no <source>/base/<task>.json")
-    found = [path for pattern in TEXTS for path in place.rglob(pattern)]
-    found += place.rglob("*.parquet")
-    visible = [p for p in found if not any(n.startswith(".") for n in p.relative_to(place).parts)]
+        paths = [f for part in FOLDERS[source.format] for f in place.glob(f"*/{part}/*.json")]
+        return sorted(paths) or _nothing(place, "no <source>/base/<task>.json")
+    paths = [path for pattern in TEXTS for path in place.rglob(pattern)]
+    paths += place.rglob("*.parquet")
+    visible = [p for p in paths if not any(n.startswith(".") for n in p.relative_to(place).parts)]
     return sorted(visible) or _nothing(place, "no .json, .jsonl or .parquet file")
 
 
 def _named(path: Path) -> list[Path]:
-    """One file, or those of `dir/{a,b}.json`."""
+    """One file, or the files of `dir/{a,b}.json`; raises DataError if one is missing."""
     match = re.fullmatch(r"(.*)\{(.*)\}(.*)", path.name)
     names = [path.name]
     if match:
         names = [f"{match[1]}{name.strip()}{match[3]}" for name in match[2].split(",")]
     for name in names:
         if not (path.parent / name).is_file():
-            raise DataError(f"{path.parent / name}: there is no such file of training data")
+            raise DataError(f"{path.parent / name}: no such file of training data")
     return [path.parent / name for name in names]
 
 
 def _folders(place: Path, source: Source) -> list[Path]:
-    """The folders that a source draws from; raises DataError for a listed one that is missing."""
+    """The folders that a source samples; raises DataError if a listed one is missing."""
     if source.subsets is None:
         return sorted(folder for folder in place.iterdir() if folder.is_dir())
     listed = [place / name for name in SUBSETS[source.subsets]]
@@ -172,8 +181,8 @@ def _folders(place: Path, source: Source) -> list[Path]:
     if missing:
         raise DataError(
             f"{place}: has no data of {len(missing)} of the {counted(len(listed), 'subset')} of "
-            f"{source.subsets}, of {missing[0]} for one: fetch them, or set "
-            "mixture.sources.0.subsets=null to draw from every folder that is there"
+            f"{source.subsets}, such as {missing[0]}: fetch them, or set "
+            "mixture.sources.0.subsets=null to draw from every existing folder"
         )
     return listed
 
@@ -186,6 +195,6 @@ def _subset(folder: Path) -> list[Path]:
 
 def _nothing(place: Path, what: str) -> list[Any]:
     raise DataError(
-        f"{place}: has {what}. The `format` of a source says how its folder is laid out "
+        f"{place}: has {what}. Check the source's `format`, which states the layout of its folder "
         "(mixture.sources.0.format)"
     )

@@ -1,9 +1,9 @@
-"""States to resume from: files with known digests, loaded without running what they hold.
+"""States to resume from: checking their files by digests, and loading them without running code.
 
-A state is written by torch and DeepSpeed as pickles, which can run any code when they are loaded
-carelessly. `unpickling_data` keeps torch to tensors and plain values whoever calls it, DeepSpeed
-included. The digests tell a damaged file from a whole one before anything is loaded; whoever can
-write a state can write its digests, too, so nothing rests on them but the message.
+torch and DeepSpeed write states as pickles, which can run any code when they are loaded
+carelessly. `unpickling_data` restricts torch to tensors and plain values, even when DeepSpeed
+calls it. The digests reveal a damaged file before anything is loaded. They are no protection:
+whoever can write a state can write its digests too.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from vica.predictor import is_memory_error
 from vica.training.checkpoints import RECORD, Start, newest_last, read_record
 
 FILES = "files"
-"""The field of a state's record that holds the digest of every other file in it."""
+"""The field of a state's record with the digests of all other files of the state."""
 SCRIPTS = "zero_to_*.py"
-"""Programs that DeepSpeed copies into a state; a state is data."""
+"""Programs that DeepSpeed copies into a state; they are removed, because a state is data."""
 FORCE, FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 HASHERS = 8
-"""Threads that read files at once: a state of several devices has two files for each."""
+"""Threads that read files in parallel: a state has two files per device."""
 
 
 def sealed(folder: Path) -> dict[str, str]:
-    """The digests of a state that was just written, from which DeepSpeed's programs are removed."""
+    """Remove DeepSpeed's programs from a state that was just written; return its digests."""
     for script in folder.glob(SCRIPTS):
         script.unlink()
     return _digests(folder)
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file in a state but its record, by its path in the folder."""
+    """The SHA-256 of every file of a state except its record, by its path in the folder."""
     paths = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
     paths = [path for path in paths if path != folder / RECORD]
     with ThreadPoolExecutor(HASHERS) as threads:
@@ -57,7 +57,7 @@ def _digest(path: Path) -> str:
 
 
 def check_whole(start: Start) -> None:
-    """Raise TrainingError naming the damaged files of a state, and the state to take instead."""
+    """Raise TrainingError if a state is damaged; names the files, and a state to use instead."""
     if bad := _damage(start.state):
         raise TrainingError(f"{start.state}: {bad}. {_otherwise(start.state)}")
     with loading(start.state):
@@ -65,54 +65,56 @@ def check_whole(start: Start) -> None:
 
 
 def _check_progress(start: Start) -> None:
-    """Raise ValueError or TypeError unless the Trainer can go on from its own record of a state."""
-    found = TrainerState.load_from_json(str(start.state / TRAINER_STATE_NAME))
-    if found.global_step != start.record["step"]:
+    """Raise ValueError or TypeError unless the Trainer can resume from its record of a state."""
+    progress = TrainerState.load_from_json(str(start.state / TRAINER_STATE_NAME))
+    if progress.global_step != start.record["step"]:
         raise ValueError(f"{TRAINER_STATE_NAME} is of another step")
     for name, wanted in vars(TrainerState(epoch=0.0, train_batch_size=0)).items():
-        value = getattr(found, name)
+        value = getattr(progress, name)
         kinds = (int, float) if type(wanted) in (int, float) else (type(wanted),)
         if type(value) not in kinds or (isinstance(value, int | float) and value < 0):
             raise TypeError(f"{TRAINER_STATE_NAME}: {name} is {str(value)[:40]}")
-    if found.logging_steps <= 0:
-        raise ValueError(f"{TRAINER_STATE_NAME}: logging_steps is {found.logging_steps}")
+    if progress.logging_steps <= 0:
+        raise ValueError(f"{TRAINER_STATE_NAME}: logging_steps is {progress.logging_steps}")
 
 
 def _damage(state: Path) -> str | None:
-    """What is wrong with the files of a state; None if they are as the run wrote them."""
+    """A description of a state's damaged files; None if they are as the run wrote them."""
     wanted = read_record(state / RECORD).get(FILES)
     if not isinstance(wanted, Mapping):
-        return f"{RECORD} does not say which files belong to it"
+        return f"{RECORD} does not list the files of the state"
     try:
-        found = _digests(state)
+        stored = _digests(state)
     except OSError as error:
         return f"{Path(str(error.filename)).name} cannot be read ({error.strerror})"
-    said = {
-        "missing": sorted(wanted.keys() - found.keys()),
-        "not of this run": sorted(found.keys() - wanted.keys()),
-        "damaged": sorted(n for n in found.keys() & wanted.keys() if found[n] != wanted[n]),
+    faults = {
+        "missing": sorted(wanted.keys() - stored.keys()),
+        "not of this run": sorted(stored.keys() - wanted.keys()),
+        "damaged": sorted(n for n in stored.keys() & wanted.keys() if stored[n] != wanted[n]),
     }
-    return "; ".join(f"{', '.join(names)} {what}" for what, names in said.items() if names) or None
+    return (
+        "; ".join(f"{', '.join(names)} {what}" for what, names in faults.items() if names) or None
+    )
 
 
 def _otherwise(state: Path) -> str:
-    """What to do about a state that cannot be used."""
+    """Advice about a state that cannot be used."""
     name = read_record(state / RECORD).get("name", "")
-    there = newest_last(state.parent, str(name))
-    earlier = there[: there.index(state)] if state in there else []
+    states = newest_last(state.parent, str(name))
+    earlier = states[: states.index(state)] if state in states else []
     for other in reversed(earlier):
         if not _damage(other):
-            return f"{other.name} is whole: go on with --resume {other.name}"
+            return f"{other.name} is whole: continue with --resume {other.name}"
     return "No earlier state is whole: restore the files, or train into another output"
 
 
 @contextmanager
 def unpickling_data() -> Iterator[None]:
-    """Inside, `torch.load` builds tensors and plain values only, even if told otherwise.
+    """Restrict `torch.load` inside the block to tensors and plain values, whatever its arguments.
 
-    Of DeepSpeed's classes those that its states hold are let in: they keep values and run nothing.
+    The DeepSpeed classes that its states contain are allowed: they hold values and run nothing.
     """
-    # A user's variable may say the opposite, which torch does not take beside this one.
+    # torch refuses both variables together, and the user may have set the opposite one.
     before = {name: os.environ.pop(name, None) for name in (FORCE, FORCE_NOT)}
     os.environ[FORCE] = "1"
     try:
@@ -124,7 +126,7 @@ def unpickling_data() -> Iterator[None]:
 
 
 def _inert() -> list[Any]:
-    """The classes of DeepSpeed that its states hold, where DeepSpeed is in use."""
+    """The DeepSpeed classes that its states contain, if DeepSpeed is in use."""
     if "deepspeed" not in sys.modules:
         return []
     from deepspeed.runtime.fp16.loss_scaler import (  # noqa: PLC0415  (an extra)
@@ -139,7 +141,7 @@ def _inert() -> list[Any]:
 
 @contextmanager
 def no_code(state: str | Path | None) -> Iterator[None]:
-    """Raise TrainingError where `unpickling_data` refused what a state holds."""
+    """Raise TrainingError if `unpickling_data` refuses the content of a state."""
     try:
         yield
     except pickle.UnpicklingError as error:
@@ -148,7 +150,7 @@ def no_code(state: str | Path | None) -> Iterator[None]:
 
 @contextmanager
 def loading(state: str | Path | None) -> Iterator[None]:
-    """Raise TrainingError where a state has the right digests but cannot be loaded."""
+    """Raise TrainingError if a state with correct digests cannot be loaded."""
     try:
         with no_code(state):
             yield

@@ -1,4 +1,4 @@
-"""A tiny training run on a CPU: two videos, an image, texts, and a model of random weights."""
+"""A tiny training run on a CPU: two videos, an image, texts, and a model with random weights."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def make(root: Path) -> Make:
 
 @pytest.fixture(scope="session")
 def finished(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    """A run that was not disturbed."""
+    """An undisturbed run."""
     config = make(tmp_path_factory.mktemp("finished") / "out")
     train(replace(config, logging=replace(config.logging, tensorboard=True)))
     return config
@@ -99,6 +99,6 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def logged(output: str | Path, field: str = "loss") -> list[float]:
-    """What `log.jsonl` says of each step."""
+    """The values in `log.jsonl`, by step."""
     lines = (Path(output) / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)[field] for line in lines]

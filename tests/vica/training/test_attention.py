@@ -15,7 +15,7 @@ def chosen(attention: str, pack: int, device: torch.device, precision: Precision
 
 
 @pytest.mark.parametrize("device", [CPU, GPU])
-def test_packs_need_no_mask_of_all_pairs_unless_it_is_asked_for(device: torch.device) -> None:
+def test_packs_use_no_full_mask_by_default(device: torch.device) -> None:
     assert chosen("auto", 16, device) == "shared_prefix"
     assert chosen("sdpa", 16, device) == "sdpa"
 
@@ -29,9 +29,9 @@ def test_packs_need_no_mask_of_all_pairs_unless_it_is_asked_for(device: torch.de
         ("fast", 1, GPU, "bf16", "shared_prefix, sdpa, flex_attention, flash_attention_2 or auto"),
     ],
 )
-def test_one_that_cannot_is_refused_with_those_that_can(
+def test_unusable_attention_is_refused_with_alternatives(
     attention: str, pack: int, device: torch.device, precision: Precision, known: str
 ) -> None:
-    said = f"packs of {pack} on {device} in {precision}: choose {known}"
-    with pytest.raises(TrainingError, match=said):
+    message = f"packs of {pack} on {device} in {precision}: choose {known}"
+    with pytest.raises(TrainingError, match=message):
         chosen(attention, pack, device, precision)

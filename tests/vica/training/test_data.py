@@ -1,4 +1,4 @@
-"""Training data from files as they are published: what is read, drawn, refused and counted."""
+"""Training data in the published formats: reading, sampling, refusing and counting it."""
 
 import io
 import json
@@ -18,10 +18,17 @@ import torch
 from PIL import Image
 from vica.errors import DataError
 from vica.loading import load_model, load_processor
-from vica.merging import HIERA_PIXELS, PIXELS, parted
+from vica.merging import HIERA_PIXELS, PIXELS, split_visuals
 from vica.tiny import write_tiny_checkpoint
 from vica.training.config import Format, Mixture, Source
-from vica.training.dataset import PackDataset, UnreadableError, collate, labelled, read_image, see
+from vica.training.dataset import (
+    PackDataset,
+    UnreadableError,
+    collate,
+    labelled,
+    read_image,
+    read_visual,
+)
 from vica.training.index import Conversations, conversations
 from vica.training.onevision import SUBSETS
 from vica.training.recipes import recipe
@@ -76,13 +83,13 @@ def test_a_record_becomes_the_ids_and_labels_of_the_original(
         stated[kind] = "seen"
     made = conversation(stated, file=tmp_path, index=0, media=tmp_path, exists=lambda _: True)
     start, end = sample["text"].find("The video lasts"), "related to this video."
-    told = sample["text"][start : sample["text"].find(end) + len(end)] if start >= 0 else ""
-    for _ in range(2):  # the original tells the time once more at each visit
-        ids, labels = labelled(made, vica2.processor.tokenizer, time_instruction=told)
+    times = sample["text"][start : sample["text"].find(end) + len(end)] if start >= 0 else ""
+    for _ in range(2):  # the original adds the time again at each access
+        ids, labels = labelled(made, vica2.processor.tokenizer, time_instruction=times)
         assert (ids, labels) == (sample["input_ids"], sample["labels"])
 
 
-def test_vica_322k_is_read_from_its_folders_with_or_without_the_complex_part(
+def test_vica_322k_is_read_with_and_without_complex(
     tmp_path: Path,
 ) -> None:
     for place in ("arkitscenes/a.mp4", "scannet/b.mp4"):
@@ -91,19 +98,17 @@ def test_vica_322k_is_read_from_its_folders_with_or_without_the_complex_part(
     write(tmp_path / "arkitscenes/base/count.json", [record("arkitscenes/a.mp4") for _ in "12"])
     write(tmp_path / "scannet/base/size.json", [record("scannet/b.mp4", id="x")])
     write(tmp_path / "arkitscenes/complex/tell.json", [record("arkitscenes/a.mp4")])
-    found = of(tmp_path, "vica")
-    assert [c.file.name for c in found] == ["count.json", "count.json", "tell.json", "size.json"]
-    assert found[3].id == "x"
-    assert found[3].visual == tmp_path / "scannet/b.mp4"
-    assert [list(group) for group in found.by_visual] == [[0, 1, 2], [3]]
+    data = of(tmp_path, "vica")
+    assert [c.file.name for c in data] == ["count.json", "count.json", "tell.json", "size.json"]
+    assert data[3].id == "x"
+    assert data[3].visual == tmp_path / "scannet/b.mp4"
+    assert [list(group) for group in data.by_visual] == [[0, 1, 2], [3]]
     assert len(of(tmp_path, "vica-base")) == 3
     with pytest.raises(DataError, match="no <source>/base"):
         of(tmp_path / "scannet", "vica")
 
 
-def test_cc3m_and_onevision_show_images_of_files_and_of_parquet_rows(
-    tmp_path: Path, vica2: Golden
-) -> None:
+def test_cc3m_and_onevision_read_files_and_parquet_rows(tmp_path: Path, vica2: Golden) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (140, 90), (200, 30, 30)).save(picture, "PNG")
     (tmp_path / "cc3m/images").mkdir(parents=True)
@@ -123,14 +128,14 @@ def test_cc3m_and_onevision_show_images_of_files_and_of_parquet_rows(
         Source(path=str(tmp_path / "cc3m"), format="llava-cc3m"),
         Source(path=str(tmp_path / "onevision"), format="llava-onevision", sampling="end:50%"),
     )
-    found = conversations(Mixture(sources=sources))
-    assert [c.kind for c in found] == ["image", "text", "image", "text"]
-    assert [c.id for c in found[1:]] == ["3", "4", "5"]
+    data = conversations(Mixture(sources=sources))
+    assert [c.kind for c in data] == ["image", "text", "image", "text"]
+    assert [c.id for c in data[1:]] == ["3", "4", "5"]
     for number in (0, 2):
-        seen = see(found[number], vica2.processor, frames=2, timed=True)
+        seen = read_visual(data[number], vica2.processor, frames=2, timed=True)
         assert seen.visual is not None
         assert (seen.visual.image_size, seen.time_instruction) == ((90, 140), "")
-    assert see(found[1], vica2.processor, frames=2, timed=True).visual is None
+    assert read_visual(data[1], vica2.processor, frames=2, timed=True).visual is None
 
 
 def test_stage_2_draws_from_the_79_subsets_of_the_original(tmp_path: Path) -> None:
@@ -141,10 +146,10 @@ def test_stage_2_draws_from_the_79_subsets_of_the_original(tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"1 of the 79 subsets of .*CLEVR-Math\(MathV360K\)"):
         conversations(Mixture(sources=(source,)))
     write(tmp_path / names[0] / "data.json", [text(n) for n in range(20)])
-    found = conversations(Mixture(sources=(source,)))
-    assert [c.file.parent.name for c in found[::2]] == list(names)
+    data = conversations(Mixture(sources=(source,)))
+    assert [c.file.parent.name for c in data[::2]] == list(names)
     every = conversations(Mixture(sources=(replace(source, subsets=None),)))
-    assert (len(found), len(every)) == (158, 160)
+    assert (len(data), len(every)) == (158, 160)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +168,12 @@ def test_a_share_of_a_file_is_the_originals(sampling: str, wanted: range, tmp_pa
     assert [c.id for c in of(path, sampling=sampling)] == [str(n) for n in wanted]
 
 
-def test_a_random_share_is_the_same_in_every_process_and_another_by_another_seed(
+def test_random_sampling_depends_on_the_seed_alone(
     tmp_path: Path,
 ) -> None:
     path = write(tmp_path / "many.jsonl", [text(n) for n in range(200)])
-    found = of(path, sampling="random:10%", seed=3)
-    assert len({c.id for c in found}) == 20
+    data = of(path, sampling="random:10%", seed=3)
+    assert len({c.id for c in data}) == 20
     script = (
         "from vica.training.config import *; from vica.training.index import conversations;"
         f"s = Source(path={str(path)!r}, sampling='random:10%');"
@@ -177,9 +182,9 @@ def test_a_random_share_is_the_same_in_every_process_and_another_by_another_seed
     other = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert other.stdout.split() == [c.id for c in found]
-    assert of(path, sampling="random:10%", seed=4).digest != found.digest
-    assert of(path, sampling="random:10%", seed=3).digest == found.digest
+    assert other.stdout.split() == [c.id for c in data]
+    assert of(path, sampling="random:10%", seed=4).digest != data.digest
+    assert of(path, sampling="random:10%", seed=3).digest == data.digest
 
 
 def test_a_mixture_in_yaml_names_its_files_and_shares(tmp_path: Path) -> None:
@@ -191,16 +196,16 @@ def test_a_mixture_in_yaml_names_its_files_and_shares(tmp_path: Path) -> None:
         "  - json_path: data/{a,b}.json\n    sampling_strategy: first:10%\n"
         "  - json_path: data/c.json\n    sampling_strategy: random:3\n"
     )
-    found = conversations(read_mixture(yaml))
-    assert [c.file.name for c in found] == ["a.json", "a.json", "c.json", "c.json", "c.json"]
+    data = conversations(read_mixture(yaml))
+    assert [c.file.name for c in data] == ["a.json", "a.json", "c.json", "c.json", "c.json"]
     yaml.write_text("datasets: 3\n")
     with pytest.raises(DataError, match="json_path"):
         read_mixture(yaml)
 
 
 BAD: list[tuple[object, str]] = [
-    (record("gone.mp4"), "'gone.mp4' is not below"),
-    (record("../a.mp4"), "leads out"),
+    (record("gone.mp4"), "'gone.mp4' does not exist below"),
+    (record("../a.mp4"), "is outside the folder of the data"),
     (record(question="How many?"), "0 <image> in its first turn and one video"),
     (record(question="<image>\nHow many <image>?"), "2 <image>"),
     (record(None), "1 <image> in its first turn and neither"),
@@ -209,13 +214,13 @@ BAD: list[tuple[object, str]] = [
     (record(conversations=[{"from": "human", "value": "<image>"}]), "not 'human' and 'gpt'"),
     (record(conversations=[{"from": "human", "value": 3}]), "'from' and a 'value'"),
     (record(image=["a.png", "b.png"], video=None), "2 of them"),
-    (["no record"], "not an object but list"),
+    (["no record"], "is list, not an object"),
     (
         record(None, "How many?") | {"video": []},
-        "its 'video' is not the path of one file (it is empty)",
+        "its 'video' must be the path of one file (it is empty)",
     ),
     (record(None, videos=["a.mp4", "b.mp4"]), "2 of them"),
-    (record(None, videos=[["a.png", "b.png"]]), "not the path of one file"),
+    (record(None, videos=[["a.png", "b.png"]]), "must be the path of one file"),
     (record(video_path="b.mp4"), "names 2 files ('a.mp4', 'b.mp4')"),
     (record(images=["a.png"]), "a video and an image"),
     (record("https://x.example/a.mp4"), "is a URL"),
@@ -254,9 +259,9 @@ for _kind, _question in {
 @pytest.mark.parametrize("name", GOOD)
 def test_one_video_is_read_however_it_is_spelled(name: str, tmp_path: Path, vica2: Golden) -> None:
     (tmp_path / "a.mp4").touch()
-    found = of(write(tmp_path / "one.json", [record(), GOOD[name]]))
-    assert (found.visuals, found[1].kind, found[1].visual) == (1, "video", tmp_path / "a.mp4")
-    ids, other = (labelled(c, vica2.processor.tokenizer, time_instruction="t") for c in found)
+    data = of(write(tmp_path / "one.json", [record(), GOOD[name]]))
+    assert (data.visuals, data[1].kind, data[1].visual) == (1, "video", tmp_path / "a.mp4")
+    ids, other = (labelled(c, vica2.processor.tokenizer, time_instruction="t") for c in data)
     assert ids[0].count(-200) == 1
     assert len(ids[0]) - len(other[0]) in {0, 1}  # a newline between two words of a question
 
@@ -274,10 +279,10 @@ def test_parquet_columns_of_any_media_are_shown_or_refused(tmp_path: Path) -> No
     ]
     table = pa.Table.from_pylist(rows)
     pq.write_table(table, tmp_path / "rows.parquet", row_group_size=3)
-    found = of(tmp_path / "rows.parquet", max_bad=1)
-    assert [c.kind for c in found] == ["image", "video"]
-    assert [c.visual for c in found] == [tmp_path / "rows.parquet/0", tmp_path / "a.mp4"]
-    assert [p.index for p in found.problems] == [2, 3]
+    data = of(tmp_path / "rows.parquet", max_bad=1)
+    assert [c.kind for c in data] == ["image", "video"]
+    assert [c.visual for c in data] == [tmp_path / "rows.parquet/0", tmp_path / "a.mp4"]
+    assert [p.index for p in data.problems] == [2, 3]
     assert read_image(tmp_path / "rows.parquet/0").size == (4, 3)
     bare = {**messages("What?", "4"), "video": b"film"}
     pq.write_table(pa.Table.from_pylist([bare]), tmp_path / "bare.parquet")
@@ -319,15 +324,13 @@ def test_a_file_that_grows_without_bound_is_refused(tmp_path: Path, place: str) 
 
 
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
-def test_bad_records_are_left_out_counted_and_named_with_the_reason(
-    suffix: str, tmp_path: Path
-) -> None:
+def test_bad_records_are_left_out_and_named_with_reasons(suffix: str, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     path = write(tmp_path / f"mixed{suffix}", [record(), *(bad for bad, _ in BAD), record()])
-    found = of(path, max_bad=0.95)
-    assert [c.index for c in found] == [0, len(BAD) + 1]
-    assert [p.index for p in found.problems] == list(range(1, len(BAD) + 1))
-    for problem, (_, reason) in zip(found.problems, BAD, strict=True):
+    data = of(path, max_bad=0.95)
+    assert [c.index for c in data] == [0, len(BAD) + 1]
+    assert [p.index for p in data.problems] == list(range(1, len(BAD) + 1))
+    for problem, (_, reason) in zip(data.problems, BAD, strict=True):
         assert reason in problem.reason
         assert f"mixed{suffix}, record {problem.index}" in str(problem)
     with pytest.raises(DataError, match=f"{len(BAD)} of {len(BAD) + 2} records") as stopped:
@@ -345,7 +348,7 @@ def test_bad_records_are_left_out_counted_and_named_with_the_reason(
         (b'["\xff"]', "UTF-8"),
     ],
 )
-def test_a_file_that_is_no_list_is_refused_saying_where(
+def test_a_file_without_a_list_is_refused_with_the_place(
     content: bytes, wrong: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "broken.json"
@@ -354,7 +357,7 @@ def test_a_file_that_is_no_list_is_refused_saying_where(
         of(path)
 
 
-def test_records_are_found_again_wherever_a_portion_ends(
+def test_records_are_read_back_wherever_a_portion_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [record(None, f"é {'x' * n} \u2019?", id=n) for n in range(60)]
@@ -366,7 +369,7 @@ def test_records_are_found_again_wherever_a_portion_ends(
     assert sent.memory == 37 * len(records)  # however long they are
 
 
-def test_the_data_keep_their_digest_when_they_move_and_lose_it_when_they_change(
+def test_the_digest_depends_on_content_not_on_place(
     tmp_path: Path,
 ) -> None:
     here = write(tmp_path / "here.json", [text(n) for n in range(9)])
@@ -375,18 +378,16 @@ def test_the_data_keep_their_digest_when_they_move_and_lose_it_when_they_change(
     assert of(here).digest == of(there).digest != of(other).digest
 
 
-def test_a_video_is_shown_with_its_times_and_a_broken_one_is_named(
-    tmp_path: Path, vica2: Golden
-) -> None:
+def test_videos_have_their_times_and_broken_ones_are_named(tmp_path: Path, vica2: Golden) -> None:
     write_clip(tmp_path / "a.mp4", frames=8)
     (tmp_path / "b.mp4").write_bytes(b"no video")
-    found = of(write(tmp_path / "two.json", [record(), record("b.mp4")]))
-    shown = see(found[0], vica2.processor, frames=4, timed=True)
+    data = of(write(tmp_path / "two.json", [record(), record("b.mp4")]))
+    shown = read_visual(data[0], vica2.processor, frames=4, timed=True)
     assert shown.visual is not None
     assert len(shown.visual.pixels_FCHW) == 4
     assert "and 4 frames are uniformly sampled" in shown.time_instruction
     with pytest.raises(UnreadableError, match=r"two\.json, record 1: .*b\.mp4"):
-        see(found[1], vica2.processor, frames=4, timed=True)
+        read_visual(data[1], vica2.processor, frames=4, timed=True)
 
 
 @torch.no_grad()
@@ -396,10 +397,10 @@ def test_workers_send_uint8_and_the_model_makes_the_same_pixels(
     write_clip(tmp_path / "a.mp4", frames=8)
     Image.effect_noise((140, 90), 90).convert("RGB").save(tmp_path / "c.png")
     records = [record(), record(None, "<image>\nWhat?", image="c.png")]
-    found = of(write(tmp_path / "two.json", records))
+    data = of(write(tmp_path / "two.json", records))
     model, processor = load_model(write_tiny_checkpoint(tmp_path / "tiny")), vica2.processor
     tiny = load_processor(tmp_path / "tiny")
-    packs = PackDataset(found, [(0,), (1,)], tiny, frames=4, timed=True)
+    packs = PackDataset(data, [(0,), (1,)], tiny, frames=4, timed=True)
     batch = collate([packs[0], packs[1]], loss_group=1, pad=0)
     sent = [batch[PIXELS], *batch[HIERA_PIXELS]]
     assert {one.dtype for one in sent} == {torch.uint8}
@@ -407,13 +408,13 @@ def test_workers_send_uint8_and_the_model_makes_the_same_pixels(
         tiny.video(read_frames(tmp_path / "a.mp4", 4).pixels_THWC),
         tiny.image(read_image(tmp_path / "c.png")),
     ]
-    for levels, pixels in zip(parted(batch), whole, strict=True):
+    for levels, pixels in zip(split_visuals(batch), whole, strict=True):
         assert pixels.pixels_FCHW.dtype == torch.float32
         assert torch.equal(model.encode(levels), model.encode(pixels))
     assert processor.config.hiera_size == 1024
     large = processor.video(np.zeros((2, 2160, 3840, 3), np.uint8), levels=True).hiera_pixels_FCHW
     assert large is not None
-    assert large.dtype == torch.float32  # which are fewer bytes than such a frame
+    assert large.dtype == torch.float32  # fewer bytes than the frame in uint8
 
 
 def test_an_image_that_is_a_program_is_not_run(

@@ -39,8 +39,8 @@ def loss_of(root: Path, attention: str, device: str, dtype: torch.dtype) -> tupl
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
         loss = PackLoss(model)(batch, batch["groups"])["loss"]
     loss.backward()
-    found = [p.grad.norm() for p in model.parameters() if p.grad is not None]
-    return float(loss.detach()), float(torch.stack(found).norm())
+    norms = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+    return float(loss.detach()), float(torch.stack(norms).norm())
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -53,8 +53,8 @@ def test_a_loss_and_its_gradient_are_those_of_float32(
         pytest.skip("no GPU that torch can use")
     if attention == FLEX and device == "cpu":
         pytest.skip("FlexAttention has no backward pass on a CPU")
-    found = loss_of(root, attention, device, dtype)
-    assert found == pytest.approx(loss_of(root, "sdpa", "cpu", torch.float32), rel=WITHIN[dtype])
+    loss = loss_of(root, attention, device, dtype)
+    assert loss == pytest.approx(loss_of(root, "sdpa", "cpu", torch.float32), rel=WITHIN[dtype])
 
 
 @pytest.mark.gpu

@@ -1,4 +1,4 @@
-"""Disks and shared memory that are too small: said before they are full, and nothing is lost."""
+"""Disks and shared memory that are too small: reported early, without losing anything."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Free = Callable[[Path], int]
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, free: Free) -> None:
-    """Have the system say that so many bytes are free where a path is."""
+    """Make the system report this many free bytes for a path."""
     real = shutil.disk_usage
     monkeypatch.setattr(shutil, "disk_usage", lambda at: real(at)._replace(free=free(Path(at))))
 
 
-def test_a_checkpoint_that_does_not_fit_the_disk_is_not_begun(
+def test_a_checkpoint_too_large_for_the_disk_is_not_started(
     finished: TrainingConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -40,15 +40,13 @@ def test_a_checkpoint_that_does_not_fit_the_disk_is_not_begun(
         pretend(patch, lambda _: 1_000_000 if first.exists() else SMALL + 5_000_000)
         with pytest.raises(TrainingError, match=r"t-50p was not saved: .* has 1 MB free"):
             train(config)
-    assert "The 4 checkpoints to come take up to" in caplog.text
+    assert "The 4 remaining checkpoints take up to" in caplog.text
     assert sorted(path.name for path in (tmp_path / "out").glob("*t-*")) == ["t-25p"]
     train(config, resume="last")
     assert logged(config.output) == logged(finished.output)
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(
-    make: Make, tmp_path: Path
-) -> None:
+def test_an_unwritable_checkpoint_leaves_nothing_behind(make: Make, tmp_path: Path) -> None:
     config = make(tmp_path / "out", epochs=1)
     with no_files_above(200_000), pytest.raises(TrainingError, match="t-25p could not be written"):
         train(config)
@@ -57,7 +55,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(
 
 @contextmanager
 def no_files_above(size: int) -> Iterator[None]:
-    """Have the system refuse to write more into a file, as it does on a full disk."""
+    """Make writes beyond this size fail, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -66,7 +64,7 @@ def no_files_above(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_is_asked_of_the_disk_is_what_is_written(make: Make, tmp_path: Path) -> None:
+def test_the_checked_disk_space_is_what_is_written(make: Make, tmp_path: Path) -> None:
     config = make(tmp_path / "out", epochs=1, saving=Saving(every=0.5, optimizer="all"))
     train(config)
     model = load_model(config.base, device="cpu")
@@ -84,13 +82,13 @@ def size_of(folder: Path) -> int:
 @pytest.mark.parametrize(
     ("saving", "most", "last"),
     [
-        # The last checkpoint has no state; another state is written before the old one goes.
+        # The last checkpoint has no state; a new state is written before the old one is removed.
         (Saving(), 19 * 10 + 2 * 100, 20 * 10),
         (Saving(optimizer="all"), 20 * 10 + 19 * 100, 20 * 10 + 19 * 100),
         (Saving(keep=2), 3 * 10 + 2 * 100, 2 * 10),
     ],
 )
-def test_a_runs_load_is_what_is_there_at_a_time(saving: Saving, most: int, last: int) -> None:
+def test_disk_load_counts_what_exists_at_a_time(saving: Saving, most: int, last: int) -> None:
     assert load(Sizes(checkpoint=10, state=100), 20, saving) == Load(most=most, last=last)
 
 

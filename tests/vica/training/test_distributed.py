@@ -1,4 +1,4 @@
-"""Two processes, also with their model divided by ZeRO, compute what one process does.
+"""Two processes, with and without ZeRO, compute what one process does.
 
 They add the same float32 numbers in another order: losses of order 6 agree to 1e-5. The norms of
 gradients, of order 5, are compared too: AdamW's steps would not show a wrong scale.
@@ -68,7 +68,7 @@ def test_two_processes_have_the_losses_of_one(
     assert not (tmp_path / "out" / "sprung").exists(), "modules of the current folder were run"
 
 
-def test_what_fails_in_the_processes_is_said_once(
+def test_an_error_in_the_processes_is_reported_once(
     make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     records = [record({}, 1), record({"video": "gone.mp4"}, 2)]
@@ -81,9 +81,30 @@ def test_what_fails_in_the_processes_is_said_once(
         train(two)
     printed = capfd.readouterr().err
     assert "Traceback" not in printed
-    assert "cannot be trained on" not in printed  # it is said by whoever catches the error
+    assert "cannot be trained on" not in printed  # the caller reports it
     with pytest.raises(CheckpointError, match=r"nowhere: is no folder"):
         train(replace(two, base="./nowhere"))
+
+
+KILL_SECOND = """
+import os, signal
+
+if os.environ.get("RANK") == "1":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Imported at the start of every Python: the second process of a run dies at once."""
+
+
+def test_a_killed_process_is_reported(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(KILL_SECOND, encoding="utf-8")
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    config = make(tmp_path / "out")
+    two = replace(config, hardware=replace(config.hardware, devices=2))
+    with pytest.raises(TrainingError, match="process 1 of the run was ended by SIGKILL; the mach"):
+        train(two)
 
 
 def test_a_run_that_is_interrupted_leaves_no_process_behind(
@@ -97,14 +118,14 @@ def test_a_run_that_is_interrupted_leaves_no_process_behind(
             time.sleep(0.05)
         assert len(processes_about(tmp_path)) >= 4  # this one, torchrun, and the two
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+        _, printed = process.communicate()
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in printed
     assert not processes_about(tmp_path)
 
 
-# Imported at the start of every Python: what is left until the interpreter is taken apart aborts,
-# as threads of gloo do, and what is still there when all else has run is written down.
+# Imported at the start of every Python: an object that survives until the interpreter is finalised
+# aborts, like gloo's threads; an exit handler records whether the process group still exists.
 SITE = """
 import atexit, os, sys
 from pathlib import Path
@@ -122,7 +143,7 @@ atexit.register(write_down)
 """
 
 
-def test_a_process_of_a_run_leaves_nothing_to_the_interpreter(make: Make, tmp_path: Path) -> None:
+def test_a_process_skips_interpreter_finalisation(make: Make, tmp_path: Path) -> None:
     config = make(tmp_path / "out", epochs=1, saving=Saving(every=1.0))
     (tmp_path / "config.json").write_text(json.dumps(config.resolved()), encoding="utf-8")
     (tmp_path / "sitecustomize.py").write_text(SITE, encoding="utf-8")
@@ -141,18 +162,18 @@ def test_a_process_of_a_run_leaves_nothing_to_the_interpreter(make: Make, tmp_pa
 
 
 def processes_about(folder: Path) -> list[str]:
-    """The commands that are running and name this folder."""
-    found = []
+    """The running commands that name this folder."""
+    commands = []
     for command in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has ended meanwhile
-            found.append(command.read_text())
-    return [command for command in found if str(folder) in command]
+        with suppress(OSError):  # the process has ended
+            commands.append(command.read_text())
+    return [command for command in commands if str(folder) in command]
 
 
 @pytest.mark.distributed
 @pytest.mark.parametrize("zero", [2, 3])
 @pytest.mark.parametrize("offload", ["none", "all"])
-def test_a_divided_model_has_the_losses_of_a_whole_one_and_is_resumed(
+def test_zero_has_the_losses_of_one_process_and_resumes(
     alone: TrainingConfig, tmp_path: Path, zero: int, offload: str
 ) -> None:
     config = on_two(alone, tmp_path / "out", zero=zero, offload=offload)

@@ -1,4 +1,4 @@
-"""Training end to end on a CPU: what it writes, and that a run that was killed goes on exactly."""
+"""Training end to end on a CPU: its files, and exact resumption after a kill."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from vica.training.run import train
 from tests.vica.training.conftest import Make, logged, record, weights
 
 
-def test_checkpoints_on_the_way_are_whole_and_load_at_once(finished: TrainingConfig) -> None:
+def test_intermediate_checkpoints_are_complete(finished: TrainingConfig) -> None:
     output = Path(finished.output)
     names = ["t-25p", "t-50p", "t-75p", "t"]
     assert all((output / name / "training.json").is_file() for name in names)
@@ -58,7 +58,7 @@ def test_the_loss_falls_and_is_logged_with_its_rates(finished: TrainingConfig) -
     assert list((Path(finished.output) / "tensorboard").iterdir())
 
 
-def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses_and_weights(
+def test_a_run_killed_while_saving_resumes_exactly(
     finished: TrainingConfig, tmp_path: Path
 ) -> None:
     config = replace(finished, output=str(tmp_path / "out"))
@@ -76,7 +76,7 @@ def test_a_run_killed_while_it_saves_goes_on_to_the_same_losses_and_weights(
 
 
 def kill_while_saving(config: Path, folder: Path) -> None:
-    """A training process that kills itself within a moment of beginning to write `folder`."""
+    """Run a training process that kills itself shortly after it starts writing `folder`."""
     command = [sys.executable, "-c", KILLED, str(folder), str(config)]
     done = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
     assert done.returncode == -signal.SIGKILL
@@ -96,9 +96,7 @@ runpy.run_module("vica.training", run_name="__main__", alter_sys=True)
 """
 
 
-def test_a_bf16_run_goes_on_from_unrounded_weights_whatever_the_workers(
-    make: Make, tmp_path: Path
-) -> None:
+def test_a_bf16_run_resumes_from_unrounded_weights(make: Make, tmp_path: Path) -> None:
     config = make(tmp_path / "out", epochs=1)
     config = replace(
         config,
@@ -114,25 +112,23 @@ def test_a_bf16_run_goes_on_from_unrounded_weights_whatever_the_workers(
     assert all(torch.equal(tensor, whole[name]) for name, tensor in weights(folder).items())
 
 
-def test_a_run_is_not_resumed_with_other_settings_nor_overwritten(
+def test_a_finished_run_is_not_resumed_or_overwritten(
     finished: TrainingConfig,
 ) -> None:
-    with pytest.raises(TrainingError, match="already holds t: go on with --resume last"):
+    with pytest.raises(TrainingError, match="already holds t: continue with --resume last"):
         train(finished)
-    with pytest.raises(TrainingError, match="no optimizer state any more"):
+    with pytest.raises(TrainingError, match="the optimizer state of t-25p was removed"):
         train(finished, resume="t-25p")
-    with pytest.raises(TrainingError, match="nothing to go on with"):
+    with pytest.raises(TrainingError, match="nothing remains to be trained"):
         train(finished, resume="t")
     with (
         FileLock(Path(finished.output) / ".lock"),
-        pytest.raises(TrainingError, match="another process trains into"),
+        pytest.raises(TrainingError, match="another process is training into"),
     ):
         train(finished, resume="last")
 
 
-def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
-    make: Make, tmp_path: Path
-) -> None:
+def test_too_many_unreadable_videos_stop_the_run(make: Make, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     records = [record({}, 1), record({}, 2), record({"video": "broken.mp4"}, 3)]
     (tmp_path / "data.json").write_text(json.dumps(records), encoding="utf-8")
@@ -149,7 +145,7 @@ def test_a_video_that_cannot_be_read_is_counted_and_too_many_stop_the_run(
     missing = make(tmp_path / "gone", epochs=1, mixture=Mixture(sources=sources, max_bad=0.5))
     train(missing)
     (left_out,) = (tmp_path / "gone" / "left-out.txt").read_text().splitlines()
-    assert left_out.endswith(f"data.json, record 3: video 'gone' is not below {tmp_path}")
+    assert left_out.endswith(f"data.json, record 3: video 'gone' does not exist below {tmp_path}")
 
     (tmp_path / "data.json").write_text(json.dumps(records))
     strict = make(tmp_path / "strict", epochs=1, mixture=Mixture(sources=sources, max_bad=0.1))
@@ -161,28 +157,26 @@ def test_checkpoints_are_named_by_their_share_of_the_steps() -> None:
     names = milestones("ViCA2", 40_250, Saving(every=0.05))
     assert list(names.values()) == [*(f"ViCA2-{p}p" for p in range(5, 100, 5)), "ViCA2"]
     assert [step for step, name in names.items() if name in {"ViCA2-5p", "ViCA2"}] == [2012, 40250]
-    few = milestones("few", 8, Saving(every=0.05))  # each the share that is nearest to its step
+    few = milestones("few", 8, Saving(every=0.05))  # each named by the share nearest to its step
     assert [few[step] for step in (1, 2, 4, 6, 8)] == [
         *("few-10p", "few-25p", "few-50p", "few-75p", "few")
     ]
     assert len(few) == 8
 
 
-def test_a_gradient_that_is_no_number_stops_before_it_is_saved(make: Make, tmp_path: Path) -> None:
+def test_a_nan_gradient_stops_before_it_is_saved(make: Make, tmp_path: Path) -> None:
     config = make(tmp_path / "out")
     model = load_model(config.base, device="cpu")
     with torch.no_grad():
-        model.lm_head.weight *= 1e25  # a loss of 1e25 or so: a number, as its square is not
+        model.lm_head.weight *= 1e25  # a loss of about 1e25 is finite, but its square is not
     model.save_pretrained(tmp_path / "steep")
     load_processor(config.base).save_pretrained(tmp_path / "steep")
-    with pytest.raises(TrainingError, match="the gradient of step 1 is no number"):
+    with pytest.raises(TrainingError, match="the gradient of step 1 is not finite"):
         train(replace(config, base=str(tmp_path / "steep")))
     assert not list((tmp_path / "out").glob("t*"))
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
-    make: Make, tmp_path: Path
-) -> None:
+def test_a_nan_loss_stops_the_run_and_keeps_checkpoints(make: Make, tmp_path: Path) -> None:
     config = make(
         tmp_path / "out",
         learning_rates=LearningRates(
@@ -194,29 +188,32 @@ def test_a_loss_that_is_no_number_stops_and_keeps_what_was_saved(
         optimizer=Optimizer(warmup=0.5),
         saving=replace(make(tmp_path).saving, every=0.13),
     )
-    with pytest.raises(TrainingError, match="is no number"):
+    with pytest.raises(TrainingError, match=r"the loss of step \d+ is not finite \(nan\)"):
         train(config)
     assert (tmp_path / "out" / "t-13p" / "training.json").is_file()
     assert not (tmp_path / "out" / "t").exists()
 
 
-def test_a_loss_that_explodes_stops_and_keeps_what_was_saved(make: Make, tmp_path: Path) -> None:
-    # Every loss is above half of the median, as soon as there are ten steps to have one.
+def test_an_exploding_loss_stops_and_keeps_checkpoints(make: Make, tmp_path: Path) -> None:
+    # Once ten steps give a median, every loss is above half of it.
     config = make(
         tmp_path / "out",
         epochs=3,
         limits=Limits(explosion=0.5, patience=2),
         saving=Saving(every=0.08),
     )
-    said = r"at step 12, and was above 0\.5 times its median.*--resume t-80p goes on"
-    with pytest.raises(TrainingError, match=said):
+    message = r"at step 12 and was above 0\.5 times its median.*--resume t-80p continues"
+    with pytest.raises(TrainingError, match=message):
         train(config)
-    kept = sorted(path.name for path in (tmp_path / "out" / "resume").iterdir())
-    assert kept == ["t-80p", "t-88p"]  # that of step 11, when the loss had risen, replaced none
+    states = sorted(path.name for path in (tmp_path / "out" / "resume").iterdir())
+    assert states == [
+        "t-80p",
+        "t-88p",
+    ]  # the checkpoint of step 11, after the loss rose, replaced none
 
 
-def test_what_a_run_has_gone_back_behind_is_not_gone_on_with(tmp_path: Path) -> None:
-    # It was trained to 20%, and went on from 10%: 15% is new, 20% of what it has left.
+def test_stale_states_after_a_resume_are_removed(tmp_path: Path) -> None:
+    # It was trained to 20% and resumed from 10%: 15% is new, 20% is stale.
     for step, name in ((10, "t-10p"), (20, "t-20p"), (15, "t-15p")):
         for folder in (tmp_path / name, tmp_path / "resume" / name):
             folder.mkdir(parents=True)
@@ -251,7 +248,7 @@ def test_links_and_pipes_in_an_output_are_not_followed(
 
 
 def test_a_deepspeed_that_rounds_buffers_is_refused(make: Make, tmp_path: Path) -> None:
-    """As DeepSpeed 0.18 did it: a run would see a video's positions 25 rad off."""
+    """As in DeepSpeed 0.18, where a video's positions would be 25 rad off."""
     old = tmp_path / "site" / "deepspeed-0.18.9.dist-info"
     old.mkdir(parents=True)
     (old / "METADATA").write_text("Metadata-Version: 2.1\nName: deepspeed\nVersion: 0.18.9\n")
@@ -268,12 +265,12 @@ def test_a_deepspeed_that_rounds_buffers_is_refused(make: Make, tmp_path: Path) 
         check=False,
         env={**os.environ, "PYTHONPATH": path},
     )
-    assert "deepspeed 0.18.9 rounds the frequencies of rotary positions" in done.stderr
+    assert "deepspeed 0.18.9 rounds the rotary frequencies" in done.stderr
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
-def test_rounded_buffers_are_found_before_the_first_step(root: Path) -> None:
+def test_rounded_buffers_are_detected_before_the_first_step(root: Path) -> None:
     model = load_model(root / "base", dtype=torch.bfloat16)
     check_buffers(model)  # weights may be in half precision
     torch.nn.Module.bfloat16(model)

@@ -1,4 +1,4 @@
-"""Lessons: a model that knows nothing learns what films show, and its checkpoint can be used."""
+"""Lessons: an untrained model learns what films show, and its checkpoint can be loaded."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def run(folder: Path, name: str, steps: int = STEPS) -> list[dict[str, float]]:
         films=2,
         warmup=2,
     )
-    pretrain(recipe, lambda _step, _steps, found: losses.append(dict(found)))
+    pretrain(recipe, lambda _step, _steps, values: losses.append(dict(values)))
     return losses
 
 
-def test_what_films_show_is_learnt_and_the_checkpoint_loads(folder: Path) -> None:
+def test_grounding_learns_and_its_checkpoint_loads(folder: Path) -> None:
     losses = run(folder, "one")
     for name in ("semantic shows", "spatial shows", "when"):
         assert losses[-1][name] < 0.9 * losses[0][name], name
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_losses(folder: Path) -> None:
     assert run(folder, "two", 3) == run(folder, "three", 3)
 
 
-def test_a_question_about_rooms_is_a_dozen_ids(folder: Path) -> None:
+def test_a_question_about_rooms_has_a_dozen_ids(folder: Path) -> None:
     tokenizer = load_processor(folder / "start").tokenizer
     text = vsi_bench_question(templates.ABS_DISTANCE.format(a="sofa", b="trash bin"))
     ids = token_ids(text, tokenizer)
@@ -63,10 +63,10 @@ def test_a_question_about_rooms_is_a_dozen_ids(folder: Path) -> None:
     assert tokenizer.decode(ids[1:]) == text.removeprefix("<image>")
 
 
-def test_what_is_missing_or_taken_is_said(folder: Path, tmp_path: Path) -> None:
+def test_missing_lessons_and_taken_folders_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no lessons"):
         pretrain(
             Pretraining(base=str(folder / "start"), data=str(tmp_path), output=str(tmp_path / "o"))
         )
-    with pytest.raises(CheckpointError, match="already holds"):
+    with pytest.raises(CheckpointError, match="is not empty"):
         write_start(folder / "start", phrases())

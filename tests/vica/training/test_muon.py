@@ -19,15 +19,15 @@ RATES = LearningRates(
 def test_an_update_is_nearly_orthogonal_whatever_the_shape() -> None:
     torch.manual_seed(0)
     for shape in ((3, 16, 48), (3, 48, 16), (1, 16, 16)):
-        # The quintic iteration is known to end between 0.68 and 1.14 (Jordan et al.), from any
-        # singular value that is not tiny beside the largest.
+        # The quintic iteration ends between 0.68 and 1.14 (Jordan et al.) for every singular
+        # value that is not tiny compared with the largest.
         wide = torch.randn(shape) + 2 * torch.eye(*shape[1:])
         singular = torch.linalg.svdvals(orthogonal(wide))
         assert singular.min() > 0.5
         assert singular.max() < 1.25
 
 
-def test_what_is_no_matrix_moves_exactly_as_torch_adamw_moves_it() -> None:
+def test_parameters_other_than_matrices_move_as_by_adamw() -> None:
     torch.manual_seed(0)
     ours, theirs = (nn.Parameter(torch.ones(7)) for _ in range(2))
     settings: dict[str, Any] = {"lr": 0.1, "betas": (0.9, 0.98), "weight_decay": 0.3}
@@ -41,7 +41,7 @@ def test_what_is_no_matrix_moves_exactly_as_torch_adamw_moves_it() -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)  # float32, five steps
 
 
-def test_groups_name_muons_matrices_and_each_layer_learns_slower_than_the_next() -> None:
+def test_groups_mark_muon_and_decay_rates_by_layer() -> None:
     with torch.device("meta"):
         model = ViCA2(vica2_tiny())
     groups = parameter_groups(model, RATES, Optimizer(muon=5.0, layer_decay=0.5))

@@ -14,7 +14,7 @@ from vica.training.packing import Plan, make_plan
 from vica.training.records import Conversation
 
 VISUAL, TOKENS = 100, 10
-"""Positions of every visual, and of every conversation's own text, in these tests."""
+"""The positions of every visual and of every conversation's text in these tests."""
 
 
 def config(*, batch: Batch | None = None, devices: int = 1, seed: int = 0) -> TrainingConfig:
@@ -75,7 +75,7 @@ def plan_of(settings: TrainingConfig, data: Conversations) -> Plan:
     return make_plan(data, settings, shared=lambda _: VISUAL, own=lambda _: TOKENS)
 
 
-def test_a_pack_shows_one_visual_and_an_epoch_has_each_conversation_once(
+def test_packs_have_one_visual_and_epochs_every_conversation(
     data: Conversations,
 ) -> None:
     plan = plan_of(config(), data)
@@ -93,7 +93,7 @@ def test_packs_keep_within_their_tokens(data: Conversations) -> None:
     assert max(map(len, alone.packs)) == 1
 
 
-def test_planning_counts_the_ids_of_a_text_once_and_of_one_more_a_pack(data: Conversations) -> None:
+def test_planning_tokenises_each_text_about_once(data: Conversations) -> None:
     counted: list[Conversation] = []
 
     def own(conversation: Conversation) -> int:
@@ -102,10 +102,12 @@ def test_planning_counts_the_ids_of_a_text_once_and_of_one_more_a_pack(data: Con
 
     settings = config(batch=Batch(pack=10, max_tokens=VISUAL + 3 * TOKENS))
     plan = make_plan(data, settings, shared=lambda _: VISUAL, own=own)
-    assert len(counted) <= 2 * len(data) + len(plan.packs)  # of two epochs, one is trained half
+    assert len(counted) <= 2 * len(data) + len(
+        plan.packs
+    )  # of the two epochs, the second is trained half
 
 
-def test_the_order_is_the_seeds_and_does_not_depend_on_how_a_step_is_divided(
+def test_the_order_depends_on_the_seed_alone(
     data: Conversations,
 ) -> None:
     one = plan_of(config(batch=Batch(pack=4, accumulation=4)), data)

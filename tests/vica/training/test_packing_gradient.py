@@ -1,4 +1,4 @@
-"""A packed step has the gradient of the same conversations one by one, and sees what they see.
+"""A packed step has the gradient of the same conversations one by one.
 
 In float64 the two differ by rounding alone: the bound is 1e-10 of gradients of order 1e-2 to 1.
 The reference is the model's own forward pass, a conversation at a time, and torch's cross-entropy.
@@ -63,7 +63,7 @@ About = tuple[list[Sample], Visual | None]
 
 
 def conversations(processor: ViCAProcessor) -> list[About]:
-    """Three about a video, one of them of two rounds; two about an image; two about nothing."""
+    """Three about a video, one of them with two rounds; two about an image; two about text."""
     about = f"<image>\n{INSTRUCTION}\n\n"
     of_video = [
         sample(processor, about + "How many chairs?", "4", "And tables?", "one\ntable"),
@@ -84,7 +84,7 @@ def conversations(processor: ViCAProcessor) -> list[About]:
 
 
 def token_losses(model: ViCA, one: Sample, visual: Visual | None) -> Tensor:
-    """The cross-entropy of each label of one conversation, from the model's own logits."""
+    """The cross-entropy of each label of one conversation, from the model's logits."""
     blocks = [] if visual is None else [model.encode(visual)]
     merged = model.merge(torch.tensor([one.ids]), blocks, labels=torch.tensor([one.labels]))
     assert merged.labels_BL is not None
@@ -103,7 +103,7 @@ def gradients(model: ViCA, loss: Tensor) -> dict[str, Tensor]:
 
 
 def published_loss(losses: Sequence[Tensor], group: int) -> Tensor:
-    """Means over the tokens of `group` conversations, as of a device's batch; the mean of those."""
+    """The mean over groups of `group` conversations of the mean over their tokens."""
     if group == 0:
         return torch.cat(list(losses)).mean()
     parts = [torch.cat(list(losses[i : i + group])) for i in range(0, len(losses), group)]
@@ -112,7 +112,7 @@ def published_loss(losses: Sequence[Tensor], group: int) -> Tensor:
 
 @pytest.mark.parametrize("attention", ["sdpa", SHARED_PREFIX])
 @pytest.mark.parametrize("group", [1, 2, 0])
-def test_packed_gradients_are_those_of_the_conversations_one_by_one(
+def test_packed_gradients_equal_those_one_by_one(
     model: ViCA, processor: ViCAProcessor, group: int, attention: str
 ) -> None:
     data = conversations(processor)
@@ -132,7 +132,7 @@ def test_packed_gradients_are_those_of_the_conversations_one_by_one(
 
 @pytest.mark.parametrize("size", [(90, 140), (700, 90), (112, 112)])
 @torch.no_grad()
-def test_the_tokens_of_a_visual_are_known_before_it_is_encoded(
+def test_visual_tokens_are_counted_before_encoding(
     model: ViCA, processor: ViCAProcessor, size: tuple[int, int]
 ) -> None:
     picture = processor.image(Image.new("RGB", size))

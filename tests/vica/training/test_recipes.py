@@ -1,4 +1,4 @@
-"""Recipes have the published numbers, settings change them by name, and plans count as papers do.
+"""Recipes have the published numbers, settings change them by name, and plans are exact.
 
 Expected figures are the authors' (scripts, README, reports) or torch's own counter.
 """
@@ -16,7 +16,7 @@ from vica.modeling import ViCA
 from vica.tiny import random_model, write_tiny_checkpoint
 from vica.training.config import Mixture, Source, TrainingConfig
 from vica.training.cost import held, skeleton
-from vica.training.data_estimate import shown, survey
+from vica.training.data_estimate import survey, visual_size
 from vica.training.dryrun import dry_run
 from vica.training.flops import Cost, PackShape, encoders, language_model, of_pack
 from vica.training.optimizer import freeze
@@ -38,7 +38,7 @@ SIGLIP, PROJECTOR = 397_747_744, 16_980_992
         ("vica", 8_030_348_832, 10_063, 32),
     ],
 )
-def test_a_recipe_trains_as_many_parameters_in_as_many_steps_as_published(
+def test_recipes_have_the_published_parameters_and_steps(
     name: str, trained: int, steps: int, in_a_step: int
 ) -> None:
     # Published: about 40,250 and 10,062 steps, the incomplete last one left out.
@@ -63,13 +63,13 @@ def test_a_recipe_trains_as_many_parameters_in_as_many_steps_as_published(
         ("vica-one-rate", 2),
     ],
 )
-def test_a_loss_is_the_mean_over_what_a_device_was_given_at_once(name: str, group: int) -> None:
+def test_a_loss_is_the_mean_over_device_batches(name: str, group: int) -> None:
     batch = recipe(name).batch
     assert batch.loss_group == batch.packs_per_device == group
     assert batch.pack == 1
 
 
-def test_the_stated_rate_of_the_vision_tower_and_the_one_in_force_are_both_there() -> None:
+def test_recipes_have_both_rates_of_the_vision_tower() -> None:
     stated, in_force = recipe("vica2-stage3"), recipe("vica2-stage3-one-rate")
     assert stated.learning_rates.semantic_encoder == 2e-6
     assert in_force.learning_rates.semantic_encoder == 1e-5
@@ -85,11 +85,11 @@ def test_packing_divides_the_packs_of_a_video() -> None:
         assert survey(config, vica2_7b(), None).packs == packs
 
 
-def test_a_published_number_is_taken_for_the_share_that_it_counts() -> None:
+def test_a_published_number_counts_for_its_sampling_only() -> None:
     share = ["mixture.sources.0.sampling=first:10%"]
     tenth = survey(changed(recipe("vica2-stage3"), share), vica2_7b(), None)
     assert tenth.conversations == 32_201
-    with pytest.raises(DataError, match="no published number for sampling first:10%"):
+    with pytest.raises(DataError, match="no number is published for sampling first:10%"):
         survey(changed(recipe("vica2-stage2"), share), vica2_7b(), None)
 
 
@@ -102,7 +102,7 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
             "optimizer.epsilon=1e-6",
             "mixture.sources.0.media=/data/videos",
             "hardware.zero=0",
-            "hardware.offload=none",  # only together with the one before
+            "hardware.offload=none",  # valid only together with the previous one
             "saving.keep=null",
             "output=2026-11-23",  # neither a date nor, below, a comment or an octal number
             "mixture.sources.0.path=runs #2",
@@ -127,13 +127,13 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("batch.pack=0", "1 or more"),
         ("hardware.precision=fp8", "bf16, fp16, fp32"),
         ("batch=3", "batch.pack"),
-        ("batch.pack.x=3", "no setting"),
+        ("batch.pack.x=3", "unknown setting"),
         ("mixture.sources.1.path=x", "mixture.sources.0.path"),
         ("hardware.zero=0", "hardware.offload to none"),
         ("epochs", "NAME=VALUE"),
         ("epochs=.inf", "a number"),
         ("optimizer.warmup=3", "less than 1"),
-        ("optimizer.muon=5", "which DeepSpeed takes apart"),
+        ("optimizer.muon=5", "but DeepSpeed splits them"),
         ("optimizer.layer_decay=0", "more than 0"),
         ("hardware.device=gpu", "auto, cuda, cpu"),
         ("limits.window=-1", "1 or more"),
@@ -141,12 +141,12 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("name=null", "takes text"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_explained(setting: str, words: str) -> None:
+def test_a_wrong_setting_is_explained(setting: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words.replace(".", r"\.")):
         changed(recipe("vica2-stage3"), [setting])
 
 
-def test_a_recipe_that_does_not_exist_names_those_that_are_near() -> None:
+def test_an_unknown_recipe_lists_similar_names() -> None:
     with pytest.raises(RecipeError, match="vica2-stage3"):
         recipe("vica2-stag3")
 
@@ -160,16 +160,16 @@ def test_the_digest_is_of_what_can_change_a_weight() -> None:
 @pytest.mark.parametrize(
     ("size", "crops", "tokens"), [((90, 140), 2, 1205 + 1056), ((1100, 1500), 13, 7284 + 1056)]
 )
-def test_images_take_as_many_tokens_as_the_original_gives_them(
+def test_images_have_as_many_tokens_as_in_the_original(
     size: tuple[int, int], crops: int, tokens: int
 ) -> None:
-    seen = shown(vica2_7b(), "image", 64, size)
+    seen = visual_size(vica2_7b(), "image", 64, size)
     assert (seen.semantic_inputs, seen.tokens) == (crops, tokens)
-    assert shown(vica_7b(), "image", 64, size).tokens == tokens - 1056
-    assert shown(vica2_7b(), "video", 64).tokens == 22_144
+    assert visual_size(vica_7b(), "image", 64, size).tokens == tokens - 1056
+    assert visual_size(vica2_7b(), "video", 64).tokens == 22_144
 
 
-def test_the_operations_of_the_language_model_are_those_that_torch_counts() -> None:
+def test_operations_equal_what_torch_counts() -> None:
     config = vica2_tiny()
     model = skeleton(config)
     length = 50
@@ -185,7 +185,7 @@ def test_the_operations_of_the_language_model_are_those_that_torch_counts() -> N
         predicted=length,
     )
     weights, attention = language_model(config, shape)
-    # torch counts the whole square of attention, the formula what a causal mask leaves of it.
+    # torch counts the whole square of attention, the formula only its causal half.
     square = attention * length**2 / shape.visible
     assert counter.get_total_flops() == pytest.approx(weights + square)
 
@@ -200,28 +200,28 @@ def test_a_meter_counts_the_operations_that_a_plan_estimates(name: str) -> None:
     counted = Cost.of(model).step(positions=4100, pairs=int(size.visible), rows=40, frames=8)
     planned = of_pack(model.config, encoders(model), size, rates, checkpointing=False)
     planned.pop("semantic_projector")
-    # The meter takes embeddings, norms and biases for matrices too: 0.1% of the weights.
+    # The meter counts embeddings, norms and biases as matrices: 0.1% of the weights.
     assert counted == pytest.approx(sum(planned.values()), rel=2e-3)
 
 
 def kept_by_autograd(model: ViCA, positions: int) -> int:
-    """The bytes that a forward pass of the layers keeps for its backward pass."""
+    """The bytes that a forward pass of the layers stores for its backward pass."""
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, torch.Tensor] = {}
+    stored: dict[int, torch.Tensor] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.untyped_storage().data_ptr() not in weights:
-            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            stored.setdefault(tensor.untyped_storage().data_ptr(), tensor)
         return tensor
 
     width = model.config.hidden_size
     embeds = torch.ones(1, positions, width, dtype=torch.bfloat16, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model.model(inputs_embeds=embeds, use_cache=False)
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return sum(tensor.untyped_storage().nbytes() for tensor in stored.values())
 
 
-def test_the_memory_of_the_layers_is_what_autograd_keeps() -> None:
+def test_the_memory_of_the_layers_is_what_autograd_stores() -> None:
     model = random_model(vica2_tiny(intermediate_size=256, num_hidden_layers=4), seed=0).bfloat16()
     config = recipe("vica2-stage3")
     shape = PackShape(
@@ -235,7 +235,7 @@ def test_the_memory_of_the_layers_is_what_autograd_keeps() -> None:
     hardware = replace(config.hardware, gradient_checkpointing=False)
     lines = held(model.config, [], hardware, config.learning_rates, shape, packs=1)
     estimate = next(line.device for line in lines if line.what == "activations: layers")
-    # Left out of the formula: the tables of the rotary embedding, the last norm.
+    # The formula leaves out the rotary tables and the last norm.
     assert kept_by_autograd(model, 512) == pytest.approx(estimate, rel=0.1)
 
 
@@ -253,7 +253,7 @@ def toy(folder: Path, write_checkpoint: Callable[..., Path]) -> TrainingConfig:
     )
 
 
-def test_data_and_checkpoint_that_are_here_are_counted(tmp_path: Path) -> None:
+def test_local_data_and_checkpoint_are_counted(tmp_path: Path) -> None:
     plan = dry_run(toy(tmp_path, write_tiny_checkpoint))
     data = plan.data
     assert plan.at_hand
@@ -267,12 +267,12 @@ def test_data_and_checkpoint_that_are_here_are_counted(tmp_path: Path) -> None:
     assert plan.steps == 2  # four packs, two a step
 
 
-def test_data_that_is_nowhere_and_uncounted_is_refused(tmp_path: Path) -> None:
+def test_data_without_files_or_numbers_is_refused(tmp_path: Path) -> None:
     config = recipe("vica2-stage3")
     gone = Mixture(sources=(Source(path=str(tmp_path / "gone.json")),))
     with pytest.raises(DataError, match=r"gone\.json"):
         dry_run(replace(config, mixture=gone))
-    with pytest.raises(RecipeError, match="no folder here"):
+    with pytest.raises(RecipeError, match="is neither a folder nor a hub id"):
         dry_run(replace(config, base="./typo"))
     with pytest.raises(RecipeError, match=r"more than batch\.max_tokens"):
         dry_run(changed(config, ["frames=128"]))

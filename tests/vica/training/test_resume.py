@@ -1,4 +1,4 @@
-"""What a run may go on with: all that computes the same, and nothing else."""
+"""Resuming: a run resumes whatever computes the same, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.vica.training.conftest import Make, logged, record, weights
 
 @pytest.fixture(scope="module")
 def half(make: Make, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    """A run of four steps that can go on from its second."""
+    """A run of four steps that can resume from its second."""
     config = make(tmp_path_factory.mktemp("half") / "out", epochs=1)
     config = replace(config, saving=replace(config.saving, optimizer="all"))
     train(config)
     return config
 
 
-def test_a_run_goes_on_when_everything_has_moved_and_is_read_otherwise(
+def test_a_run_resumes_after_its_files_have_moved(
     half: TrainingConfig, root: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(half.output, tmp_path / "out")
@@ -78,7 +78,7 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda c, _: replace(c, batch=replace(c.batch, pack=4)), "batch.pack was 2 and is 4"),
         (
@@ -87,7 +87,7 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
         ),
         (
             lambda c, _: replace(c, hardware=replace(c.hardware, attention="sdpa")),
-            "the attention that was chosen was shared_prefix and is sdpa",
+            "the chosen attention was shared_prefix and is sdpa",
         ),
         (other_base, "the content of the base was sha256:[0-9a-f]+ and is sha256:[0-9a-f]+"),
         (other_data, "mixture.sources.0.path was '.*' and is '.*'.*the content of the data was"),
@@ -95,14 +95,14 @@ def less_data(config: TrainingConfig, _: Path) -> TrainingConfig:
     ],
     ids=["pack", "precision", "attention", "base", "data", "sampling"],
 )
-def test_what_would_compute_something_else_is_named_with_both_values(
+def test_differing_settings_are_named_with_both_values(
     half: TrainingConfig,
     change: Callable[[TrainingConfig, Path], TrainingConfig],
-    said: str,
+    message: str,
     tmp_path: Path,
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path(half.output).rglob("*")}
-    with pytest.raises(TrainingError, match=said):
+    with pytest.raises(TrainingError, match=message):
         train(change(half, tmp_path), resume="t-50p")
     assert before == {path: path.stat().st_mtime_ns for path in Path(half.output).rglob("*")}
 
@@ -127,7 +127,7 @@ train(config, resume="t-50p")
 """
 
 
-def test_a_run_goes_on_with_the_commits_it_began_with(
+def test_a_resumed_run_uses_the_commits_of_its_start(
     half: TrainingConfig, root: Path, tmp_path: Path
 ) -> None:
     base = files_of(root / "base")
@@ -157,7 +157,7 @@ def test_a_run_goes_on_with_the_commits_it_began_with(
 
 
 class Command:
-    """A pickle of it leaves a file behind when it is loaded."""
+    """An object whose pickle creates a file when it is loaded."""
 
     def __init__(self, left: Path) -> None:
         self.left = left
@@ -167,7 +167,7 @@ class Command:
 
 
 def forge(state: Path, file: str, content: object) -> None:
-    """Replace a file of a state, by a pickle or a text, and its digest by the right one."""
+    """Replace a file of a state by a pickle or text, with a correct digest."""
     if isinstance(content, str):
         (state / file).write_text(content, encoding="utf-8")
     else:
@@ -178,7 +178,7 @@ def forge(state: Path, file: str, content: object) -> None:
 
 
 @pytest.mark.parametrize("file", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
-def test_a_damaged_state_is_named_beside_the_one_that_is_whole(
+def test_a_damaged_state_is_named_with_a_whole_one(
     half: TrainingConfig, tmp_path: Path, file: str
 ) -> None:
     out = Path(shutil.copytree(half.output, tmp_path / "out"))
@@ -186,8 +186,8 @@ def test_a_damaged_state_is_named_beside_the_one_that_is_whole(
     config = replace(half, output=str(out))
     whole = (out / "resume/t-75p" / file).read_bytes()
     (out / "resume/t-75p" / file).write_bytes(whole[:-9])
-    said = rf"t-75p: {file} damaged\. t-50p is whole: go on with --resume t-50p"
-    with pytest.raises(TrainingError, match=said):
+    message = rf"t-75p: {file} damaged\. t-50p is whole: continue with --resume t-50p"
+    with pytest.raises(TrainingError, match=message):
         train(config, resume="last")
     forge(out / "resume/t-75p", file, Command(tmp_path / "ran"))
     with pytest.raises(TrainingError, match=r"more than tensors and values.*--resume t-50p"):
@@ -195,26 +195,30 @@ def test_a_damaged_state_is_named_beside_the_one_that_is_whole(
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_a_state_says_of_its_progress_is_checked(half: TrainingConfig, tmp_path: Path) -> None:
+def test_the_progress_of_a_state_is_checked(half: TrainingConfig, tmp_path: Path) -> None:
     out = Path(shutil.copytree(half.output, tmp_path / "out"))
     shutil.rmtree(out / "t")
     config = replace(half, output=str(out))
     state = out / "resume/t-75p"
-    told = json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
-    for said, words in {
+    progress = json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))
+    for message, words in {
         "[" * 100_000: "t-75p: was not written by a run like this one",
         "5": "t-75p: was not written by a run like this one",
-        json.dumps(told | {"global_step": 1}): "trainer_state.json is of another step",
-        json.dumps(told | {"log_history": 5}): "log_history is 5",
-        json.dumps(told | {"logging_steps": 0}): "logging_steps is 0",
+        json.dumps(progress | {"global_step": 1}): "trainer_state.json is of another step",
+        json.dumps(progress | {"log_history": 5}): "log_history is 5",
+        json.dumps(progress | {"logging_steps": 0}): "logging_steps is 0",
     }.items():
-        forge(state, "trainer_state.json", said)
+        forge(state, "trainer_state.json", message)
         with pytest.raises(TrainingError, match=rf"{words}.*--resume t-50p"):
             train(config, resume="last")
     record = out / "t-75p/training.json"
-    told = json.loads(record.read_text(encoding="utf-8"))
-    bad = [told | {"recipe": 5}, told | {"recipe": {"mixture": 5}}, told | {"unreadable": "no"}]
-    for said in ("[" * 100_000, '{"step": Infinity}', '{"step": 3}', *map(json.dumps, bad)):
-        record.write_text(said, encoding="utf-8")
+    fields = json.loads(record.read_text(encoding="utf-8"))
+    bad = [
+        fields | {"recipe": 5},
+        fields | {"recipe": {"mixture": 5}},
+        fields | {"unreadable": "no"},
+    ]
+    for message in ("[" * 100_000, '{"step": Infinity}', '{"step": 3}', *map(json.dumps, bad)):
+        record.write_text(message, encoding="utf-8")
         with pytest.raises(TrainingError, match=r"was not written by a training run|lacks"):
             train(config, resume="last")
