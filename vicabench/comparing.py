@@ -13,8 +13,8 @@ from vicabench.reference import is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet
 from vicabench.reporting.scores import sheet_html
 from vicabench.results.frames import comparison_frame
-from vicabench.results.run import Run, load_runs, told_apart
-from vicabench.scoring.alike import check_pair, on_shared
+from vicabench.results.run import Run, load_runs, with_distinct_names
+from vicabench.scoring.alike import check_pair, restricted_to_shared
 from vicabench.scoring.compare import Comparison, compare_runs, same_truth
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def runs_of(given: Sequence[Run | str | Path]) -> list[Run]:
             "Rows and scores have a run: vicabench.score(rows).run."
         )
     read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)]))
-    return told_apart([each if isinstance(each, Run) else next(read) for each in given])
+    return with_distinct_names([each if isinstance(each, Run) else next(read) for each in given])
 
 
 def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
@@ -95,7 +95,7 @@ def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
         ConfigError: For no runs, or for other objects.
         DataError: For runs that share no question, or an id that stands for two questions.
     """
-    return on_shared(runs_of(runs))
+    return restricted_to_shared(runs_of(runs))
 
 
 def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:

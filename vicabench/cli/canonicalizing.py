@@ -18,7 +18,7 @@ from vicabench.errors import counted
 from vicabench.judging.canonical import NOTHING, canonicalize, refuse_derived
 from vicabench.judging.replies import Reply, ReplyCache
 from vicabench.results.predictions import Prediction
-from vicabench.results.run import BLAME, Run, load_run
+from vicabench.results.run import CANONICALIZER_ERROR, Run, load_run
 from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console
 from vicabench.types import ModelOptions
@@ -111,7 +111,7 @@ def _say_outcome(derived: Run, terminal: Console) -> None:
 
 def _outcome(prediction: Prediction) -> str:
     if prediction.response is None:
-        blamed = (prediction.answer.error or "").startswith(BLAME)
+        blamed = (prediction.answer.error or "").startswith(CANONICALIZER_ERROR)
         return BLAMED if blamed else FAILED
     if not prediction.response:
         return EMPTY

@@ -17,7 +17,7 @@ from vicabench.errors import ConfigError, DataError
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.output import save
 from vicabench.results.run import Run, load_runs
-from vicabench.scoring.alike import check_alike, on_shared
+from vicabench.scoring.alike import check_alike, restricted_to_shared
 from vicabench.screen import console
 
 AVERAGES = "averages"
@@ -81,7 +81,7 @@ def _runs(request: FigureRequest) -> list[Run]:
     """The runs, on the same questions; ConfigError for runs that cannot stand side by side."""
     runs = load_runs(request.paths)
     if request.shared:
-        runs = on_shared(runs)
+        runs = restricted_to_shared(runs)
     check_alike(runs, advice=SHARED)
     for run in runs:
         check_published(request.published, run.benchmark, run.questions)

@@ -15,7 +15,7 @@ from vicabench.errors import ConfigError
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.replies import Reply, ReplyCache, enclosed, harmless, replies
 from vicabench.results.predictions import Prediction
-from vicabench.results.run import BLAME, DERIVED, Run, is_derived
+from vicabench.results.run import CANONICALIZER_ERROR, DERIVED, Run, is_derived
 from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.types import NUMERIC, TASK_OF_TYPE, Question
 
@@ -175,7 +175,7 @@ def refuse_derived(run: Run) -> None:
 
 def _is_blamed(prediction: Prediction) -> bool:
     """Whether there is no answer because the language model failed, not the run."""
-    return (prediction.answer.error or "").startswith(BLAME)
+    return (prediction.answer.error or "").startswith(CANONICALIZER_ERROR)
 
 
 def _prompt(prediction: Prediction) -> str | None:
@@ -211,11 +211,11 @@ def _with(prediction: Prediction, reply: Reply) -> Prediction:
     response = error = None
     try:
         if reply.text is None:
-            error = f"{BLAME}{reply.error}"
+            error = f"{CANONICALIZER_ERROR}{reply.error}"
         else:
             response = canonical(reply.text, blind(prediction.question))
     except NotCanonicalError as problem:
-        error = f"{BLAME}{problem}"
+        error = f"{CANONICALIZER_ERROR}{problem}"
     answer = replace(prediction.answer, response=response, error=error, parts=parts)
     return replace(prediction, answer=answer)
 
