@@ -195,7 +195,7 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
     assert done.returncode == 1
     for words in (
         "p.jsonl, line 2",
-        "line 3: id 0-0 stands already",
+        "line 3: id 0-0 was already in",
         "line 5: usage must be",
         "line 11: it is not JSON",
     ):
