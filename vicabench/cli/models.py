@@ -63,7 +63,7 @@ def fetch(spec: SpecArgument) -> None:
         raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
     name, hub = located(spec)
     with interruptible(KEPT):
-        folder = fetch_checkpoint(name, hub.get("revision"), again=True)
+        folder = fetch_checkpoint(name, hub.get("revision"), recheck=True)
     echo(f"{name} at {folder.name} is in {folder}.")
 
 

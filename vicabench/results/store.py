@@ -264,7 +264,7 @@ class RunFolder:
             torn = torn_bytes(data)
             if torn:
                 self._folder.append(TORN, data[-torn:] + b"\n")
-                self._folder.cut(PREDICTIONS, len(data) - torn)
+                self._folder.truncate(PREDICTIONS, len(data) - torn)
             elif data and not data.endswith(b"\n"):  # complete: an editor dropped the newline
                 self._folder.append(PREDICTIONS, b"\n")
         except OSError as error:
