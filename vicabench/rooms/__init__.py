@@ -1,4 +1,4 @@
-"""Rooms: the embedded benchmark, procedural furnished rooms with exact 3D ground truth."""
+"""How is the embedded benchmark Rooms (procedural rooms, exact 3D ground truth) loaded?"""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ MOST_WORKERS = 4
 def load(
     *, scenes: int = DEFAULT_SCENES, seed: int = 0, progress: Progress | None = None
 ) -> Benchmark:
-    """Rooms as a benchmark, built into the user's cache when it is first asked for.
+    """Load Rooms as a benchmark; the first call builds it in the user's cache.
 
-    `progress` is told (scenes done, scenes in all) during a build only. Raises as `build` does.
+    `progress` is called with (scenes done, scenes in all) during a build only. Raises like
+    `build`.
     """
     name = f"generator{GENERATOR}-seed{seed}-scenes{scenes}"
     folder = cache_dir() / "rooms" / name
