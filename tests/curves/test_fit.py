@@ -1,4 +1,4 @@
-"""The saturating fit against curves whose parameters are known, and against scipy's."""
+"""The saturating fit against curves with known parameters, and against scipy."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_an_exact_curve_is_recovered_with_its_form() -> None:
         found = fit(PERCENT, score, score + SAME, 100)
         assert found is not None
         assert found.form == name
-        # Least squares has no minimum but this one; 1e-3 is what the search for c resolves.
+        # Least squares has only this minimum; 1e-3 is the resolution of the search for c.
         assert list(found.parameters.values()) == pytest.approx(truth, rel=1e-3)
         now, then = curve(np.array([100.0, 200.0]), *truth)
         assert found.doubled.value == pytest.approx(then - now, abs=1e-3)

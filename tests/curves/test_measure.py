@@ -22,7 +22,7 @@ QUESTIONS = rows_about(30)
 
 
 def replies(skill: float, *, seed: int = 0) -> list[Row]:
-    """Right where a question's own draw is below `skill`: what is known stays known."""
+    """Answers that are correct if a question's random draw is below `skill`, so they only grow."""
     draw = random.Random(seed)
     return [
         {**row, "response": row["ground_truth"] if draw.random() < skill else wrong(row)}

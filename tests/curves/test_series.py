@@ -1,4 +1,4 @@
-"""Which checkpoints a name, a pattern or a list of specs stands for."""
+"""The checkpoints that a name, a pattern or a list of specs denotes."""
 
 from pathlib import Path
 

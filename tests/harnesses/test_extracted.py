@@ -1,4 +1,4 @@
-"""The extracted protocol reads what a reply evidently means; nothing where that is not evident."""
+"""The extracted protocol reads what a reply evidently means, and nothing if it is unclear."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ OPTIONS = ("A. front-left", "B. front-right", "C. back-left", "D. left")
 
 
 def as_a_person(line: str) -> tuple[str, tuple[str, object]]:
-    """Whether a form of reply is read as the person who read it did, and what was read."""
+    """Whether a form of reply is read as by a person, and what was read."""
     form = json.loads(line)
     expected, options = form["expected"], form["options"]
     read: object

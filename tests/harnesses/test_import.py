@@ -30,7 +30,7 @@ def test_imported_lmms_eval_scores_equal_the_printed_ones(vicabench: Vicabench) 
     row = scored(vicabench, "run", "lmms-eval")
     theirs = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]["vsibench"]
     assert row["model"] == "example/Tiny-VL-1B"
-    # Both print rounded: they 6 decimals of a share, we 4 of a percentage.
+    # Both print rounded numbers: lmms-eval 6 decimals of a share, we 4 of a percentage.
     assert float(row["average"]) == pytest.approx(100 * theirs["vsibench_overall,none"], abs=2e-4)
     for task in TASKS:
         measure = "mra" if task.unit else "accuracy"

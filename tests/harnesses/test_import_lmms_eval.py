@@ -1,4 +1,4 @@
-"""Samples of lmms-eval: which subset they are about, and samples without scores or documents."""
+"""Samples of lmms-eval: their subset, and samples without scores or documents."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def own_questions(folder: Path) -> list[Row]:
 
 
 def without_documents(folder: Path) -> Path:
-    """Samples that have nothing but a number, a prompt, a truth and a reply."""
+    """Samples that have only a number, a prompt, a truth and a reply."""
     kept = ("doc_id", "target", "resps", "filtered_resps", "doc_hash", "input")
     rows = [{k: row[k] for k in kept if k in row} for row in read_jsonl(SAMPLES)]
     return write_jsonl(folder / f"{DATE}_samples_vsibench.jsonl", rows)

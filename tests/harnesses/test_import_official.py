@@ -1,4 +1,4 @@
-"""Logs of the benchmark authors' own harness grade to the scores printed in them."""
+"""Logs of the benchmark authors' harness get the scores that are printed in them."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Files that VLMEvalKit's own functions wrote: their replies, exactly, and their scores."""
+"""Files written by VLMEvalKit's functions: their exact replies and their scores."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from vicabench.harnesses.rows import is_cut, rows_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "vlmevalkit"
 NAME = "Tiny-VL_VSI-Bench_32frame"
-# As they were given to the writer; the last word of the long one is beyond a cell.
+# As given to the writer; the last word of the long reply does not fit in a cell.
 REPLIES = (
     "3", "N/A", "about 2.2 m", "None", "B\r\n", "N/A", "nan", "The answer is B.", "(C)",
     "A_x000D_", "=2+2", "4 m", "", "12", "<answer>B</answer>", "x" * 32760 + " Answer B ", "B",

@@ -1,4 +1,4 @@
-"""The official protocol, where the released code of VSI-Bench has its edges."""
+"""The official protocol at the edge cases of VSI-Bench's released code."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def grade_reply(task: str, reply: str | None, truth: str) -> Grade:
     ],
 )
 def test_thresholds_equal_the_floats_of_the_released_code(percent_off: int, score: float) -> None:
-    # Against a truth of 20: 45% and 20% miss their own threshold, all others make it.
+    # For a truth of 20: 45% and 20% miss their own threshold, all others meet it.
     assert mean_relative_accuracy(20 - percent_off / 5, 20) == pytest.approx(score)
 
 

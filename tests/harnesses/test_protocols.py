@@ -1,4 +1,4 @@
-"""Every published protocol gives what its own code gave; none can be kept busy by a reply."""
+"""Every published protocol gives the results of its original code, in linear time."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_vlmevalkit_reads_the_last_number(reply: str, read: float | None) -> Non
     assert find_protocol("vlmevalkit").read_number(reply, "m") == read
 
 
-# Each would take minutes if reading took the square of the length.
+# Each would take minutes if reading took quadratic time.
 LONG = [
     unit * (300_000 // len(unit))
     for unit in ("<answer>A", "<answer ", "answer   ", "<think>", "A*", "1,", "hundred ", "[", "{")

@@ -1,4 +1,4 @@
-"""Published results as data: every file is read, every figure has its source."""
+"""Published results as data: every file is read, and every score has its source."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_every_published_score_has_a_cited_source() -> None:
 
 
 def test_inconsistent_printed_averages_are_detected() -> None:
-    # The two that a reader with a pocket calculator finds.
+    # The two inconsistent rows, found with a pocket calculator.
     marked = {row.label for row in published_rows() if not row.consistent}
     assert marked == {"Chance (frequency)", "Spatial-MLLM-4B"}
     assert all(point.consistent for point in thinking_curve())

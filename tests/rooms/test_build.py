@@ -1,4 +1,4 @@
-"""A Rooms folder is built once, whole or not at all, and the same wherever it is built."""
+"""A Rooms folder is built once, completely or not at all, and identically everywhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the lock; of films only the names, since encoders may differ by a bit."""
+    """The content of every file but the lock; only the names of films, as encoders may differ."""
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != ".lock"]
     return {
         str(file.relative_to(folder)): b"" if file.suffix == ".mp4" else file.read_bytes()
@@ -93,7 +93,7 @@ def test_worker_processes_of_a_killed_build_end(tmp_path: Path) -> None:
 
 
 def kill_after_one_scene(folder: Path, at: Path, workers: int) -> None:
-    """Kills a build and waits for its workers: the pipe ends only when nobody can write to it."""
+    """Kill a build and wait for its workers: the pipe ends only when nobody can write to it."""
     script = at / "slow.py"
     script.write_text(SLOW)
     command = [sys.executable, str(script), str(folder), str(workers)]
@@ -191,7 +191,7 @@ def test_a_script_without_a_main_guard_gets_an_error(tmp_path: Path) -> None:
     command = [sys.executable, str(script), str(tmp_path / "out"), "2"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
-    assert 'put the call below `if __name__ == "__main__":`' in ended.stderr
+    assert 'Put the call below `if __name__ == "__main__":`' in ended.stderr
 
 
 def test_loading_rooms_first_builds_them_in_the_cache(

@@ -1,4 +1,4 @@
-"""Films are real H.264 files of what the renderer shows, whole or not there at all."""
+"""Films are valid H.264 files of what the renderer shows, complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions of Rooms are right, never close calls, and their answers cannot be guessed."""
+"""The questions of Rooms have correct, unambiguous answers that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def about(questions: tuple[Question, ...]) -> str:
 
 
 def dim(scene: Scene, views: Sightings, category: str, instances: int | None = None) -> Sightings:
-    """The sightings as if so many instances (default: all) hardly showed."""
+    """The sightings as if this many instances (default: all) were hardly visible."""
     members = [n for n, thing in enumerate(scene.things) if thing.category == category]
     pixels_TN = views.pixels_TN.copy()
     pixels_TN[:, members[:instances]] = np.minimum(pixels_TN[:, members[:instances]], 8)
@@ -193,7 +193,7 @@ def test_the_order_of_appearance_matches_the_film() -> None:
 
 
 def first_seconds(scene: Scene, category: str) -> float:
-    """When a category first covers enough of the frame, looked for in larger pictures, closer."""
+    """When a category first covers enough of the frame, from larger pictures at shorter steps."""
     members = [n for n, thing in enumerate(scene.things) if thing.category == category]
     for tenth in range(int(scene.walk.seconds * 10)):
         things_HW = sees(scene, pose_at(scene, tenth / 10), 208, 156)

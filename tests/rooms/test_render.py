@@ -29,7 +29,7 @@ def rays(pose: Pose) -> NDArray[np.float64]:
 
 
 def hits(eye: NDArray[np.float64], ways: NDArray[np.float64], corners: NDArray[np.float64]):  # type: ignore[no-untyped-def]
-    """Way along each ray to the nearest of some triangles (Moeller and Trumbore), or infinity."""
+    """The distance along each ray to the nearest triangle (Moeller and Trumbore), or infinity."""
     nearest = np.full(len(ways), np.inf)
     for a, b, c in corners:
         across, from_a = np.cross(ways, c - a), eye - a
@@ -61,7 +61,7 @@ def test_pixels_show_the_things_that_rays_hit(index: int) -> None:
         pose = pose_at(scene, share * scene.walk.seconds)
         image = sees(scene, pose, WIDTH, HEIGHT)
         assert image.dtype == np.int16
-        # Rays through the very edge of a face may go either way: at most 2 in 1,000.
+        # Rays through the edge of a face may count either way: at most 2 in 1,000.
         assert np.mean(image != cast(scene, pose)) <= 0.002
 
 

@@ -84,7 +84,7 @@ def test_training_frames_look_like_the_films(tmp_path: Path) -> None:
         plain = colours(scene, pose_at(scene, seconds), 160, 120, PLAIN)
         same = plain.reshape(40, 3, 160, 3)[:, :, :159].reshape(40, 3, 53, 3, 3)
         off = small.mean((1, 3)) - same.mean((1, 3))
-        # Shadows and the pictures on the walls differ; another room would be off by 40 and more.
+        # Shadows and pictures on the walls differ; another room would differ by 40 or more.
         assert np.abs(off).mean() < 12
 
 

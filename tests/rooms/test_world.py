@@ -1,4 +1,4 @@
-"""The scene generator: furnished rooms that are possible, varied and repeatable."""
+"""The scene generator: furnished rooms that are plausible, varied and reproducible."""
 
 from __future__ import annotations
 

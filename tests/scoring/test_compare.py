@@ -1,4 +1,4 @@
-"""Comparing two runs: what a difference is, and that its intervals and p-values keep their word."""
+"""Comparing two runs: the difference, the coverage of its intervals, and its p-values."""
 
 import math
 from dataclasses import replace
@@ -88,7 +88,7 @@ def test_holm_corrects_over_tasks_without_overall_scores() -> None:
             b.append(replace(question, score=0.3 + gain + 0.1 * (v % 2) * (1 if v < 4 else -1)))
     found = compared(a, b)
     # Counting gains on all 8 videos, so only the two extremes of 2^8 are as large; routes gain
-    # and lose alike.
+    # on as many as they lose.
     p = {name: d.p for name, d in found.tasks.items()}
     assert p == pytest.approx({"object_counting": 2 / 2**8, "route_planning": 1.0})
     holm = {name: d.p_holm for name, d in found.tasks.items()}
@@ -103,7 +103,7 @@ VIDEOS = 40
 
 @pytest.fixture(scope="module")
 def equal_runs() -> list[Comparison]:
-    """Comparisons of runs that are equally good in truth, however different they look."""
+    """Comparisons of runs whose true scores are equal, although their samples differ."""
     generator = np.random.default_rng(11)
     return [
         compare_runs(

@@ -40,7 +40,7 @@ def test_no_p_value_of_random_flips_is_zero() -> None:
 
 
 def test_holm_keeps_the_order_and_never_exceeds_one() -> None:
-    # By hand: 4 x 0.005, 3 x 0.01, then 2 x 0.03, then 0.04 raised to what came before it.
+    # By hand: 4 x 0.005, 3 x 0.01, then 2 x 0.03, then 0.04 raised to the previous value.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.5]) == [1.0, 1.0]
     assert holm([0.2]) == [0.2]

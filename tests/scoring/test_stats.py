@@ -108,7 +108,7 @@ def test_questions_of_one_video_are_not_independent() -> None:
 
 def test_95_percent_intervals_of_twelve_videos_cover_the_truth() -> None:
     # Two tasks whose scores share a video effect: the truth of each mean is 1/2. More videos, and
-    # differences of runs, are in test_paired.py.
+    # differences of runs, are in test_compare.py.
     generator = np.random.default_rng(7)
     trials, hits = 400, 0
     for _ in range(trials):

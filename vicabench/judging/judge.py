@@ -85,7 +85,7 @@ def scores_in(reply: str) -> dict[str, float]:
     try:
         scores = json.loads(_unfenced(text), object_pairs_hook=_once, parse_constant=_refused)
     except (ValueError, RecursionError):
-        raise NoJudgementError(f"the reply is not the JSON asked for: {text[:SHOWN]!r}") from None
+        raise NoJudgementError(f"the reply is not the requested JSON: {text[:SHOWN]!r}") from None
     if not isinstance(scores, dict) or scores.keys() != CRITERIA.keys():
         raise NoJudgementError(f"the reply does not score {', '.join(CRITERIA)}: {text[:SHOWN]!r}")
     return {name: _score(name, scores[name]) for name in CRITERIA}

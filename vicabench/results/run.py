@@ -337,7 +337,7 @@ def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> 
     places = [(path / PREDICTIONS if path.is_dir() else path).resolve() for path in paths]
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
-            raise ConfigError(f"{path} is given twice. Give each run once.")
+            raise ConfigError(f"{path} is named twice. Name each run once.")
     return with_distinct_names([load(path) for path in paths])
 
 

@@ -64,7 +64,7 @@ class RoomsFolder:
             )
         if differing:
             raise DataError(
-                f"{self.path} holds other rooms than asked for: {'; '.join(differing)}. "
+                f"{self.path} holds other rooms than requested: {'; '.join(differing)}. "
                 "Name another folder, or delete this one."
             )
 

@@ -241,7 +241,7 @@ def _furnish(rng: np.random.Generator, width: float, depth: float) -> tuple[Thin
     """Draw furniture until enough of it fits; small rooms may need several attempts."""
     for _ in range(_TRIES_TO_FURNISH):
         things: list[Thing] = []
-        for kind, size in _wanted(rng):
+        for kind, size in _draw_kinds(rng):
             box = _free_place(rng, kind, size, things, width, depth)
             if box is not None:
                 things.append(Thing(category=kind.name, box=box))
@@ -252,17 +252,17 @@ def _furnish(rng: np.random.Generator, width: float, depth: float) -> tuple[Thin
     raise RuntimeError(f"no furniture fits a room of {width} by {depth} m")
 
 
-def _wanted(rng: np.random.Generator) -> list[tuple[Kind, tuple[float, float, float]]]:
+def _draw_kinds(rng: np.random.Generator) -> list[tuple[Kind, tuple[float, float, float]]]:
     """Six to eight kinds, one or two of them several times, the largest footprints first."""
     picked = [KINDS[k] for k in rng.permutation(len(KINDS))[: rng.integers(6, 9)]]
     several = [kind for kind in picked if kind.several][: rng.integers(1, 3)]
     counts = [int(rng.integers(2, 6)) if kind in several else 1 for kind in picked]
-    wanted = [
+    drawn = [
         (kind, _size(rng, kind))
         for kind, count in zip(picked, counts, strict=True)
         for _ in range(count)
     ]
-    return sorted(wanted, key=lambda item: -item[1][0] * item[1][1])
+    return sorted(drawn, key=lambda item: -item[1][0] * item[1][1])
 
 
 def _size(rng: np.random.Generator, kind: Kind) -> tuple[float, float, float]:

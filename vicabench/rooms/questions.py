@@ -323,13 +323,13 @@ def _continue(
     if not turns:
         yield stops
         return
-    here = floor.at[stops[-1]]
+    position = floor.at[stops[-1]]
     ahead = _ahead(stops, facing, floor.at)
     low, high = TURNS[turns[0]]
     for name in draw.shuffled(floor.ways[stops[-1]]):
         if name in stops or name == facing:
             continue
-        if low <= turn(here, ahead, floor.at[name]) <= high:
+        if low <= turn(position, ahead, floor.at[name]) <= high:
             yield from _continue((*stops, name), facing, turns[1:], floor, draw)
 
 

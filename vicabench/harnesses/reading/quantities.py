@@ -199,7 +199,9 @@ def _aside(aside: re.Match[str], unit: str, outside: Sequence[Quantity]) -> list
 
 def _distinct(quantities: Sequence[Quantity], asked: Unit | None) -> list[Quantity]:
     distinct: list[Quantity] = []
-    for quantity in sorted(quantities, key=lambda q: q.unit != asked):  # the unit asked for first
+    for quantity in sorted(
+        quantities, key=lambda q: q.unit != asked
+    ):  # first those in the asked unit
         if quantity.spoilt or not any(same(other, quantity) for other in distinct):
             distinct.append(quantity)
         if len(distinct) > 1:
