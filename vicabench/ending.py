@@ -1,8 +1,9 @@
-"""Signals that ask a command to end: Ctrl-C, a cluster's SIGTERM, a closed terminal's SIGHUP.
+"""How does a command end on Ctrl-C, a cluster's SIGTERM or a closed terminal's SIGHUP?
 
-All do the same: the first one raises KeyboardInterrupt in the main thread, later ones do nothing,
-so that what is being kept is kept. Only a third Ctrl-C interrupts again, should that hang. Within
-`held` the exception waits for an `interruptible` block, so that nothing is lost between two steps.
+All three have the same effect: the first one raises KeyboardInterrupt in the main thread, later
+ones do nothing, so that results can be written. Only a third Ctrl-C interrupts once more, in case
+the writing hangs. Inside `held` the exception is deferred to the next `interruptible` block, so
+that nothing is lost between two steps.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ class _State:
 
 
 def install() -> None:
-    """Handle the signals from now on; one that is ignored (`nohup`, `&` in a script) stays so."""
+    """Handle the signals from now on, except those already ignored (`nohup`, `&` in a script)."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _asked)
+            signal.signal(number, _handle)
 
 
 def ignore(*, but: Collection[signal.Signals] = ()) -> None:
-    """Leave them to the process that started this one, with which this one ends."""
+    """Ignore the signals, except `but`: the parent process handles them and ends this one."""
     for number in SIGNALS:
         if number not in but:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _asked(number: int, _frame: FrameType | None) -> None:
+def _handle(number: int, _frame: FrameType | None) -> None:
     _State.asked = True
     _State.presses += number == signal.SIGINT
     forced = number == signal.SIGINT and _State.presses >= FORCED
@@ -47,14 +48,14 @@ def _asked(number: int, _frame: FrameType | None) -> None:
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if a signal came while it was held."""
+    """Raise KeyboardInterrupt if a signal arrived while signals were held."""
     if _State.asked and not _State.raised:
         _State.raised = True
         raise KeyboardInterrupt
 
 
 class _Block:
-    """Holds signals, or lets them through, within the block; in the main thread alone."""
+    """Holds signals, or lets them through, inside the block; has no effect in other threads."""
 
     def __init__(self, *, holding: bool) -> None:
         self._holding = holding
@@ -80,10 +81,10 @@ class _Block:
 
 
 def held() -> _Block:
-    """A block that no signal interrupts, but where it says `interruptible`, or at its end."""
+    """A block that signals interrupt only in `interruptible` parts, and at its end."""
     return _Block(holding=True)
 
 
 def interruptible() -> _Block:
-    """A part of a `held` block that signals interrupt: where it waits, or calls foreign code."""
+    """A part of a `held` block that signals may interrupt because it waits or runs other code."""
     return _Block(holding=False)

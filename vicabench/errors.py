@@ -1,4 +1,4 @@
-"""Errors that a user can fix, and the wording and escaping of text for people."""
+"""Which errors can a user fix, and how is text worded and escaped for display?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class UserError(Exception):
-    """Something the user can put right; the command line prints it without a traceback."""
+    """A problem that the user can fix; the command line prints it without a traceback."""
 
 
 class DataError(UserError):
@@ -41,14 +41,14 @@ class RunFolderError(UserError):
 
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a formula may begin; the last are the wide `=`, `+`, `-` and `@` of East Asian keyboards."""
+"""How formulas begin; the last four are full-width `=`, `+`, `-` and `@`."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LFS_POINTER = "version https://git-lfs.github.com/spec/"
-"""How the text begins that a clone without Git LFS has in place of a large file."""
+"""The beginning of the text that a clone without Git LFS has in place of a large file."""
 
 
 def is_unicode(text: str) -> bool:
-    """Whether it can be written as UTF-8; what else is typed comes as lone surrogates."""
+    """Whether the text can be encoded as UTF-8: undecodable arguments contain lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -57,18 +57,18 @@ def is_unicode(text: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """The text with control characters, which a terminal would obey, shown as `?`.
+    """The text with control characters, which a terminal would obey, replaced by `?`.
 
-    Newlines stay: they order a message, and cannot do more than that.
+    Newlines stay: they structure a message and are harmless.
     """
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """A table as CSV with its header, a line each; what a row lacks is left empty.
+    """A table as CSV with a header, one line per row; missing cells are empty.
 
-    A text that a spreadsheet would take for a formula, and run, has an apostrophe before it. pandas
-    would not do that, nor save a line here, and costs half a second at every start.
+    Text that a spreadsheet would execute as a formula gets a leading apostrophe. pandas does not do
+    that, would save no line here, and takes most of a second to import.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")

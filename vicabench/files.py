@@ -1,4 +1,4 @@
-"""Files in folders that may come from anywhere, opened as plain files, and one writer a folder."""
+"""How are files in untrusted folders read and written safely, by one writer per folder?"""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ _AT = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 
 
 def opened(path: Path, mode: str) -> BinaryIO:
-    """The plain file at `path`, opened to READ, APPEND, as a NEW one or to CHANGE it.
+    """Open the regular file at `path` in one of the modes READ, APPEND, NEW and CHANGE.
 
-    Raises OSError, also for a link, a pipe, a device or a folder.
+    Raises:
+        OSError: Opening failed, or it is a link, a pipe, a device or a folder.
     """
     return _opened(str(path), mode, path, None)
 
 
 def read(path: Path) -> bytes:
-    """The content of the plain file at `path`; OSError as `opened` raises."""
+    """The content of the regular file at `path`; raises OSError like `opened`."""
     with opened(path, READ) as file:
         return file.read()
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Put a plain file at `path` in one step, in place of a file that is there; raises OSError.
+    """Write a regular file atomically, replacing an existing one.
 
-    OSError too if a link, a pipe, a device or a folder is in that place.
+    Raises:
+        OSError: Writing failed, or a link, a pipe, a device or a folder is at `path`.
     """
     with suppress(FileNotFoundError):
         _refuse_other(path.lstat().st_mode, path)
@@ -56,7 +58,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def output(path: Path, content: str | bytes) -> None:
-    """`write`, for a place that the user named: `/dev/stdout` and other devices are good, too."""
+    """`write`, for a path that the user named: also to `/dev/stdout` and other devices."""
     if _is_stream(path):
         with path.open("wb") as file:
             file.write(_bytes(content))
@@ -65,9 +67,9 @@ def output(path: Path, content: str | bytes) -> None:
 
 
 class Folder:
-    """A folder held open: its files are found in it even if it is moved meanwhile.
+    """A folder that is held open, so that its files are reached even if it is moved meanwhile.
 
-    `close` lets go of it. Raises OSError.
+    All methods may raise OSError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,22 +78,22 @@ class Folder:
         self.descriptor = os.open(path, flags) if _AT else None
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the folder."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
     def opened(self, name: str, mode: str) -> BinaryIO:
-        """The file of this name, as the function `opened` opens it."""
+        """Open the file of this name like the function `opened`."""
         return _opened(self._place(name), mode, self.path / name, self.descriptor)
 
     def read(self, name: str) -> bytes:
-        """The content of a file; FileNotFoundError if it is not there."""
+        """The content of a file; raises FileNotFoundError if it does not exist."""
         with self.opened(name, READ) as file:
             return file.read()
 
     def append(self, name: str, content: bytes) -> None:
-        """Add to the end of a file and sync it; if that fails its content is what it was."""
+        """Append to a file and sync it; if that fails, restore its previous content."""
         with self.opened(name, APPEND) as file:
             descriptor = file.fileno()
             size = os.fstat(descriptor).st_size
@@ -101,18 +103,18 @@ class Folder:
                 os.ftruncate(descriptor, size)
                 raise
 
-    def cut(self, name: str, size: int) -> None:
-        """Keep the first `size` bytes of a file."""
+    def truncate(self, name: str, size: int) -> None:
+        """Keep only the first `size` bytes of a file."""
         with self.opened(name, CHANGE) as file:
             os.ftruncate(file.fileno(), size)
 
     def write(self, name: str, content: str) -> None:
-        """Put a whole file in the place of the one there, or of a link, by rename."""
+        """Write a file atomically, replacing an existing file or link by rename."""
         partial = self._place(f"{name}.partial")
         _put(content.encode(), partial, self._place(name), self.path / name, self.descriptor)
 
     def is_elsewhere(self) -> bool:
-        """Whether the path leads to this folder no more: it was moved, deleted or replaced."""
+        """Whether the path no longer leads to this folder: it was moved, deleted or replaced."""
         if self.descriptor is None:
             return not self.path.is_dir()
         try:
@@ -120,8 +122,8 @@ class Folder:
         except OSError:
             return True
 
-    def where(self) -> str | None:
-        """Where it is now; None where the system does not tell."""
+    def current_path(self) -> str | None:
+        """Where the folder is now; None if the system does not provide this."""
         with suppress(OSError):
             return str(Path(f"/proc/self/fd/{self.descriptor}").readlink())
         return None
@@ -153,7 +155,7 @@ def _refuse_other(mode: int, path: Path) -> None:
 
 def _put(content: bytes, partial: str, name: str, path: Path, folder: int | None) -> None:
     with suppress(FileNotFoundError):
-        os.unlink(partial, dir_fd=folder)  # what a killed process left, or a link
+        os.unlink(partial, dir_fd=folder)  # left by a killed process, or a planted link
     try:
         with _opened(partial, NEW, path, folder) as file:
             _written(file.fileno(), content)
@@ -167,7 +169,7 @@ def _put(content: bytes, partial: str, name: str, path: Path, folder: int | None
 
 
 def _written(descriptor: int, content: bytes) -> None:
-    """Write it all and sync it, or after a power cut a new name might have no content."""
+    """Write everything and sync: after a power cut, a renamed file might otherwise be empty."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
@@ -175,14 +177,14 @@ def _written(descriptor: int, content: bytes) -> None:
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether this is a device, or one of this process's own streams, under `/dev` or `/proc`."""
+    """Whether this is a device, or a stream of this process, under `/dev` or `/proc`."""
     if not str(path.absolute()).startswith(("/dev/", "/proc/")):
         return False
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            return not stat.S_ISDIR(found.st_mode)
-        return any(os.path.samestat(found, os.fstat(number)) for number in (1, 2))
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return not stat.S_ISDIR(status.st_mode)
+        return any(os.path.samestat(status, os.fstat(number)) for number in (1, 2))
     except OSError:
         return False
 
@@ -199,7 +201,11 @@ BUSY = {errno.EACCES, errno.EAGAIN}
 
 
 class FolderLock:
-    """The lock of a run folder, which is there; `folder` is that folder while it is held."""
+    """The lock of an existing run folder; `folder` is the open folder while it is held.
+
+    It locks the folder itself and a file in it: the first also survives the deletion of the file,
+    the second also works on network file systems that lock nothing but files.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -208,9 +214,11 @@ class FolderLock:
         self._sealed = False
 
     def acquire(self) -> None:
-        """Take the lock; RunFolderError if another process has it, or locks have no effect here.
+        """Take the lock.
 
-        Raises OSError if the folder cannot be written.
+        Raises:
+            RunFolderError: Another process holds it, or locks have no effect on this file system.
+            OSError: The folder cannot be written.
         """
         self.folder = Folder(self._path)
         try:
@@ -221,18 +229,22 @@ class FolderLock:
             raise
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock and close the folder."""
         self._file.release()
         self.folder.close()
 
     def check(self) -> None:
-        """RunFolderError if the folder is elsewhere by now, or its lock is another process's."""
+        """Check that the lock is still held.
+
+        Raises:
+            RunFolderError: The folder was moved, or its lock was taken by another process.
+        """
         if self.folder.is_elsewhere():
-            now = self.folder.where()
+            path = self.folder.current_path()
             raise RunFolderError(
                 f"The run folder {self._path} was moved or deleted while it was written"
-                + (f": it is {now} now" if now else "")
-                + ". What could be written is kept in it; name it with --out to continue."
+                + (f": it is {path} now" if path else "")
+                + ". All results so far are kept in it; give it with --out to continue."
             )
         if self._sealed or self._marked() == self._mark:
             return
@@ -243,32 +255,36 @@ class FolderLock:
         try:
             self._file.acquire(timeout=0)
         except Timeout:
-            raise self._busy(f" If none does any more, delete {self._path / LOCK}.") from None
-        except NotImplementedError as error:  # of some versions, for want of flock
+            raise self._busy(f" If no process does, delete {self._path / LOCK}.") from None
+        except NotImplementedError as error:  # raised by some versions of filelock without flock
             raise OSError(errno.ENOTSUP, str(error)) from None
         self._mark = self._marked()
         self._refuse_no_effect()
 
     def _refuse_no_effect(self) -> None:
-        """RunFolderError if the file that is locked now could be locked a second time."""
+        """Raise RunFolderError if the locked file can be locked a second time."""
         if sys.platform == "win32":
             return
-        with suppress(OSError), opened(self._path / LOCK, CHANGE) as again:
-            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError), opened(self._path / LOCK, CHANGE) as second:
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
             raise RunFolderError(
                 f"Locks have no effect on the file system of {self._path}: two runs could write "
-                "there at once. Choose a place on another with --out."
+                "there at the same time. Choose a folder on another file system with --out."
             )
 
     def _marked(self) -> tuple[int, int] | None:
-        """Which file is the lock now; None if there is none."""
+        """Device and inode of the current lock file; None if there is none."""
         with suppress(OSError):
-            found = (self._path / LOCK).lstat()
-            return found.st_dev, found.st_ino
+            status = (self._path / LOCK).lstat()
+            return status.st_dev, status.st_ino
         return None
 
     def _locks(self, descriptor: int | None) -> bool:
-        """Lock the folder itself; whether that is possible here. RunFolderError if it is locked."""
+        """Lock the folder itself; False if this system cannot.
+
+        Raises:
+            RunFolderError: Another process holds the lock.
+        """
         if sys.platform == "win32" or descriptor is None:
             return False
         try:
@@ -276,7 +292,7 @@ class FolderLock:
         except OSError as error:
             if error.errno in BUSY:
                 raise self._busy() from None
-            return False  # a network's file system may lock nothing but files
+            return False  # network file systems may support locks on files only
         return True
 
     def _busy(self, more: str = "") -> RunFolderError:

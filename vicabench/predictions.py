@@ -1,4 +1,4 @@
-"""Predictions as lines of JSON: what a run writes, and what `vicabench score` reads from anyone."""
+"""How are predictions written to and read from lines of JSON, ours and anyone's?"""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Quest
 
 Record = Mapping[str, Any]
 RUN_FILE = "predictions.jsonl"
-LARGEST = 2**53  # of tokens and seconds; also what any JSON reader keeps exactly
+LARGEST = 2**53  # tokens or seconds; the largest integer that every JSON reader keeps exactly
 BUDGET = "budget"
-"""What the error of a question begins with that was not asked, for the budget was spent."""
+"""The prefix of the error of a question that was not asked because the budget was spent."""
 BOM = b"\xef\xbb\xbf"
 TORN = re.compile(rb"(?:\{[ -~]*)?")
-"""Of the bytes of a record, which is ASCII without control characters, the first ones."""
+"""The beginning of a record, which is ASCII without control characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A question with what was answered to it."""
+    """A question with its answer."""
 
     question: Question
     answer: Answer
 
     @property
     def response(self) -> str | None:
-        """The text to grade; None for an error, whatever text came with it."""
+        """The text to grade; None for an error, even if text came with it."""
         return None if self.answer.error is not None else self.answer.response
 
     @property
@@ -69,38 +69,43 @@ def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
     """Read a predictions file, in its order, one prediction per id.
 
     A line needs `id`, `question_type`, `ground_truth`, `response`, and `video` or `dataset` with
-    `scene_name`; the rest of what a run writes is optional. A line may replace an earlier one of
-    the same id only if that one is an error (it was asked again). With `torn_ok` a last line that
-    a killed writer left unfinished is passed over. DataError naming file and line for anything
-    else.
+    `scene_name`; the rest of what a run writes is optional. A line may replace an earlier line of
+    the same id only if that is an error (the question was asked a second time).
+
+    Args:
+        file: The file to read.
+        torn_ok: Whether to skip a last line that a killed writer left unfinished.
+
+    Raises:
+        DataError: The file is unreadable or a line is malformed; the message names both.
     """
     return collected(str(file), "line", _records(file, torn_ok))
 
 
 def collected(source: str, unit: str, records: Iterable[tuple[int, Record]]) -> list[Prediction]:
-    """The predictions in numbered records, one per id; DataError as `read_predictions`.
+    """The predictions in numbered records, one per id; raises DataError as `read_predictions`.
 
-    `source` and `unit` say in messages where a record is: in a file, line 3.
+    `source` and `unit` locate a record in messages: "FILE, line 3".
     """
-    found: dict[str, tuple[int, Prediction]] = {}
+    by_id: dict[str, tuple[int, Prediction]] = {}
     for number, record in records:
         where = f"{source}, {unit} {number}"
         prediction = prediction_of(record, where)
         key = prediction.question.id
-        if key in found and found[key][1].answer.error is None:
+        if key in by_id and by_id[key][1].answer.error is None:
             raise DataError(
-                f"{where}: id {key} was answered already in {unit} {found[key][0]}. "
+                f"{where}: id {key} was already answered in {unit} {by_id[key][0]}. "
                 f"Remove one of the two {unit}s."
             )
-        found[key] = (number, prediction)
-    return [prediction for _, prediction in found.values()]
+        by_id[key] = (number, prediction)
+    return [prediction for _, prediction in by_id.values()]
 
 
 def torn_bytes(data: bytes) -> int:
-    """How many bytes at the end are a line that a killed writer did not write to its end.
+    """The size in bytes of an unfinished last line that a killed writer left; 0 if there is none.
 
-    That is the beginning of a record as `Prediction.to_json` writes it, which a power cut may
-    leave with zeros behind it. Anything else is none of it, and 0: it is whole, or damaged.
+    Such a line is the beginning of a record as `Prediction.to_json` writes it, followed by zeros
+    after some power cuts. Any other last line is complete or damaged, and not counted.
     """
     last = data[data.rfind(b"\n") + 1 :]
     written = last.rstrip(b"\0")
@@ -115,12 +120,13 @@ def torn_bytes(data: bytes) -> int:
 
 def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
     try:
-        # A run folder may come from anywhere; any other file was named by the user.
+        # A run folder may come from anywhere, so links and pipes in it are refused; any other
+        # file was named by the user.
         data = files.read(file) if file.name == RUN_FILE else file.read_bytes()
     except OSError as error:
         raise DataError(
-            f"{file} cannot be read: {error.strerror}. Name a run folder, or a file with one "
-            "prediction a line."
+            f"{file} cannot be read: {error.strerror}. Give a run folder, or a file with one "
+            "prediction per line."
         ) from None
     if torn_ok:
         data = data[: len(data) - torn_bytes(data)]
@@ -131,7 +137,7 @@ def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{file}, line {number} is not JSON ({error}). Mend or remove that line."
+                f"{file}, line {number} is not JSON ({error}). Fix or remove that line."
             ) from None
         if not isinstance(record, dict):
             raise DataError(f"{file}, line {number} is not a JSON object.")
@@ -139,7 +145,7 @@ def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
 
 
 def prediction_of(record: Record, where: str) -> Prediction:
-    """The prediction in one record of a file; DataError beginning with `where` for a bad one."""
+    """The prediction in one record; raises DataError, beginning with `where`, for a bad record."""
     missing = [k for k in ("id", "question_type", "ground_truth", "response") if k not in record]
     if missing:
         raise DataError(f"{where}: a prediction needs {', '.join(missing)}.")
@@ -164,7 +170,7 @@ def _question(record: Record, where: str) -> Question:
     task = record["question_type"]
     if not isinstance(task, str) or task not in (*TASK_OF_TYPE, DESCRIPTION):
         known = ", ".join(QUESTION_TYPES)
-        raise DataError(f"{where}: question_type {task!r} is none of {known}.")
+        raise DataError(f"{where}: question_type {task!r} is unknown. Known types: {known}.")
     options = _options(task, record.get("options"), where)
     return Question(
         id=_name(record, "id", where),
@@ -177,7 +183,7 @@ def _question(record: Record, where: str) -> Question:
 
 
 def _options(task: str, value: Any, where: str) -> tuple[str, ...]:
-    """The options as `A. text` ..., whatever their spelling."""
+    """The options, in any spelling, as `A. text` ..."""
     if task == DESCRIPTION:
         return ()
     try:
@@ -196,17 +202,17 @@ def _video(record: Record, where: str) -> str:
         return _name(record, "video", where)
     if record.get("dataset") is None or record.get("scene_name") is None:
         raise DataError(
-            f"{where}: a prediction needs its video, or dataset and scene_name: intervals are "
-            "computed over videos."
+            f"{where}: a prediction needs video, or dataset and scene_name, because intervals "
+            "are computed over videos."
         )
     return f"{_name(record, 'dataset', where)}/{_name(record, 'scene_name', where)}"
 
 
 def _name(record: Record, key: str, where: str) -> str:
-    """A text or a whole number as text: ids and scene names come as both."""
+    """A string or an integer as text: ids and scene names occur as both."""
     value = record[key]
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise DataError(f"{where}: {key} must be a text or a whole number, not {value!r}.")
+        raise DataError(f"{where}: {key} must be a string or an integer, not {value!r}.")
     return str(value)
 
 
@@ -216,17 +222,17 @@ def _truth(task: str, value: Any, options: tuple[str, ...], where: str) -> str:
         return ""
     if TASK_OF_TYPE[task].kind == NUMERIC:
         try:
-            good = math.isfinite(float(truth)) and float(truth) > 0
+            valid = math.isfinite(float(truth)) and float(truth) > 0
         except ValueError:
-            good = False
-        wanted = "a positive number"
+            valid = False
+        expected = "a positive number"
     else:
         letters = LETTERS[: len(options)] or LETTERS
-        good = len(truth) == 1 and truth.upper() in letters
-        wanted = f"an option's letter, {letters[0]} to {letters[-1]}"
-    if not good:
+        valid = len(truth) == 1 and truth.upper() in letters
+        expected = f"an option's letter, {letters[0]} to {letters[-1]}"
+    if not valid:
         raise DataError(
-            f"{where}: the ground truth of a question of type {task} is {wanted}, not {value!r}."
+            f"{where}: the ground truth of a question of type {task} is {expected}, not {value!r}."
         )
     return truth
 
@@ -235,7 +241,9 @@ def _amount(record: Record, key: str, where: str) -> Any:
     value = record.get(key)
     if value is None or (type(value) in (int, float) and 0 <= value <= LARGEST):
         return value
-    raise DataError(f"{where}: {key} must be a number from 0 on, or null, not {str(value)[:60]}.")
+    raise DataError(
+        f"{where}: {key} must be a number of at least 0, or null, not {str(value)[:60]}."
+    )
 
 
 def _parts(value: Any, where: str) -> dict[str, str] | None:
@@ -243,7 +251,7 @@ def _parts(value: Any, where: str) -> dict[str, str] | None:
         return None
     if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
         return value
-    raise DataError(f"{where}: parts must be an object of texts, or left out.")
+    raise DataError(f"{where}: parts must be an object with string values, or left out.")
 
 
 def _usage(value: Any, where: str) -> dict[str, str | float] | None:
@@ -251,7 +259,9 @@ def _usage(value: Any, where: str) -> dict[str, str | float] | None:
         return None
     if isinstance(value, dict) and all(map(_is_plain, value.values())):
         return value
-    raise DataError(f"{where}: usage must be an object of texts and finite numbers, or left out.")
+    raise DataError(
+        f"{where}: usage must be an object with string or finite number values, or left out."
+    )
 
 
 def _is_plain(value: Any) -> bool:
@@ -263,4 +273,4 @@ def _text(value: Any, name: str, where: str) -> str | None:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    raise DataError(f"{where}: {name} must be a text or null, not {type(value).__name__}.")
+    raise DataError(f"{where}: {name} must be a string or null, not {type(value).__name__}.")

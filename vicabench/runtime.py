@@ -1,8 +1,8 @@
-"""Time limits that count only the time in which this process ran.
+"""How do time limits count only the time in which this process ran?
 
-A process that was stopped (Ctrl-Z), a container that was paused and a machine that was asleep have
-not used up a limit. So time is counted in small steps, and a step that took far longer than it
-should have counts as a short one.
+Time in which a process is stopped (Ctrl-Z), a container is paused or a machine sleeps must not
+count. So time is measured in small steps, and a step that took far longer than it should counts
+as a short one.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from threading import Event, Thread
 from time import monotonic, process_time
 
 STEP = 0.25
-"""Seconds between two looks at the clock."""
+"""Seconds between two readings of the clock."""
 LONGEST = 2 * STEP
-"""What a step without any computing counts at most."""
+"""The most seconds that a step without computation counts."""
 
 
 class RunTime:
-    """Seconds in which this process ran since this was made; to be looked at every STEP."""
+    """A clock of the seconds in which this process ran; it has to be read every `STEP` seconds."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
         self._clock, self._computed = monotonic(), process_time()
 
     def look(self) -> float:
-        """The seconds up to now."""
+        """The seconds since this clock was created."""
         clock, computed = monotonic(), process_time()
-        # Code that keeps Python's lock delays the looks, but it computes: that counts.
+        # Code that holds the GIL delays the readings, but it computes: that time counts.
         longest = LONGEST + computed - self._computed
         self._seconds += min(clock - self._clock, longest)
         self._clock, self._computed = clock, computed
@@ -37,7 +37,7 @@ class RunTime:
 
 
 class Countdown:
-    """Calls `expire` in a thread after so many `seconds`, unless cancelled before."""
+    """Calls `expire` in a thread after this many `seconds`, unless cancelled before."""
 
     def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
         self._limit, self._expire = seconds, expire
@@ -45,11 +45,11 @@ class Countdown:
         self._thread = Thread(target=self._count, name="time limit", daemon=True)
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self._thread.start()
 
     def cancel(self) -> None:
-        """Stop counting; returns when `expire` has, if it was called."""
+        """Stop counting; if `expire` was called, wait until it has returned."""
         self._cancelled.set()
         self._thread.join()
 
@@ -63,7 +63,7 @@ class Countdown:
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """Raise TimeoutError when the block takes longer, as `asyncio.timeout` does."""
+    """Raise TimeoutError if the block takes longer than this many seconds of run time."""
     async with asyncio.timeout(None) as limit:
         counting = asyncio.create_task(_count(limit, seconds))
         try:

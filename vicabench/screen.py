@@ -1,7 +1,8 @@
-"""The one place that prints: whatever is shown passes here, and cannot command a terminal.
+"""How is text printed without control characters that a terminal would obey?
 
-Names of files and models, replies and errors come from anywhere. Control characters in them would
-move the cursor, set the title or hide lines; they are shown as `?`.
+All output passes through this module. Names of files and models, replies and errors come from
+anywhere. Control characters in them would move the cursor, set the title or hide lines, so they
+are shown as `?`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typer.core import TyperGroup
 
 from vicabench.errors import printable
 
-PIPE_WIDTH = 160  # without a terminal nothing needs to be squeezed
+PIPE_WIDTH = 160  # columns without a terminal, wide enough for every table
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -49,7 +50,7 @@ def saying(shown: bool) -> Callable[[str], None]:
 
 
 def as_text(show: Callable[[Console], None]) -> str:
-    """What `show` prints, as plain text."""
+    """The output of `show` as plain text."""
     page = Screen(file=io.StringIO(), width=PIPE_WIDTH, highlight=False, color_system=None)
     with page.capture() as text:
         show(page)
@@ -65,12 +66,12 @@ def print_trimmed(screen: Console, renderable: RenderableType) -> None:
 
 
 class Screen(Console):
-    """A console whose own escape sequences are the only ones that it prints."""
+    """A console that prints no escape sequences except those that it generates itself."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """The segments of anything that can be printed, their texts made printable."""
+        """The segments of a renderable, with their texts made printable."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -79,7 +80,7 @@ class Screen(Console):
 
 
 class Commands(TyperGroup):
-    """Commands whose complaints about what was typed are printable, too."""
+    """A command group whose messages about bad arguments are printable, too."""
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """As in click."""
@@ -94,7 +95,7 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _printable_errors() -> Iterator[None]:
-    """Make the message of an error of click printable, and raise it on."""
+    """Make the message of a click error printable and raise it further."""
     try:
         yield
     except Exception as error:
@@ -104,7 +105,7 @@ def _printable_errors() -> Iterator[None]:
 
 
 class Record(logging.LogRecord):
-    """What any library logs, made printable."""
+    """A log record of any library, made printable."""
 
     def getMessage(self) -> str:  # noqa: N802  (logging's name)
         """As in logging."""
@@ -112,7 +113,7 @@ class Record(logging.LogRecord):
 
 
 def clean_libraries() -> None:
-    """From here on what libraries log and warn of is printable."""
+    """Make the log records and warnings of all libraries printable from now on."""
     logging.setLogRecordFactory(Record)
     inner = warnings.formatwarning
 

@@ -1,7 +1,6 @@
-"""Checkpoints in the local cache of the Hugging Face hub: what is there, bringing more,
-and deleting it again.
+"""Which checkpoints are in the local hub cache, and how are they downloaded and deleted?
 
-Nothing of torch is needed here.
+This module does not import torch.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
 
 SMALL = ("*.json", "*.txt", "*.jinja")
 PATTERNS = ("*.safetensors", *SMALL)
-"""All that is ever read of a checkpoint: weights that can run code stay where they are."""
+"""The only files of a checkpoint that are read: pickled weights, which can run code, are not."""
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cached:
-    """A repository in the local cache: bytes on disk, and whether any revision has all weights."""
+    """A repository in the local cache: its bytes, and whether a revision has all its weights."""
 
     size: int
     whole: bool
@@ -51,19 +50,19 @@ def cached() -> Mapping[str, Cached]:
 
 
 def repository(spec: str) -> str | None:
-    """The repository of a spec such as `owner/name@revision`; None for what is not on the hub."""
+    """The repository of a spec such as `owner/name@revision`; None if it does not name one."""
     name = spec.partition("@")[0]
     hub = name.count("/") == 1 and ":" not in name and name[0] not in "./~"
     return name if hub and not Path(spec).is_dir() else None
 
 
 def revisions(repo: str) -> frozenset[str]:
-    """The commits of a model repository that are in the local cache, in whole or in part."""
+    """The commits of a model repository that are in the local cache, complete or not."""
     return frozenset(revision.commit_hash for revision in _cached_revisions(repo))
 
 
 def evict(repo: str, *, keep: Collection[str] = ()) -> int:
-    """Delete the cached commits of a repository other than those to `keep`; the bytes freed."""
+    """Delete all cached commits of a repository except those to `keep`; returns the freed bytes."""
     from huggingface_hub import scan_cache_dir  # noqa: PLC0415
 
     doomed = revisions(repo) - frozenset(keep)
@@ -75,8 +74,8 @@ def evict(repo: str, *, keep: Collection[str] = ()) -> int:
 
 
 def _cached_revisions(repo: str) -> Collection[CachedRevisionInfo]:
-    found = (one for one in _cached_repositories() if one.repo_type == "model")
-    return [revision for one in found if one.repo_id == repo for revision in one.revisions]
+    models = (one for one in _cached_repositories() if one.repo_type == "model")
+    return [revision for one in models if one.repo_id == repo for revision in one.revisions]
 
 
 def _cached_repositories() -> Collection[CachedRepoInfo]:
@@ -88,69 +87,70 @@ def _cached_repositories() -> Collection[CachedRepoInfo]:
     except CacheNotFound:
         return ()
     except ValueError as error:
-        raise ConfigError(f"{error}. Its place is set by HF_HUB_CACHE or HF_HOME.") from None
+        raise ConfigError(f"{error}. HF_HUB_CACHE or HF_HOME sets its place.") from None
 
 
 def fetch(
-    repo: str, revision: str | None = None, *, weights: bool = True, again: bool = False
+    repo: str, revision: str | None = None, *, weights: bool = True, recheck: bool = False
 ) -> Path:
-    """Download a checkpoint into the local cache and return its folder; continues what was begun.
+    """Download a checkpoint into the local cache, or continue, and return its folder.
 
-    Without `weights` only the small files. What is downloaded is checked against the SHA-256 that
-    the hub announces; with `again` what was there already is too. Raises ConfigError saying what
-    the hub answered, or that there is none, or what came damaged, and what to do.
+    Without `weights` only the small files. Checks what it downloads against the hub's hashes, with
+    `recheck` also what was cached. Raises ConfigError for a failure or a damaged file.
     """
     with _explained(repo):
-        from huggingface_hub import (  # noqa: PLC0415  (an address that is none fails here)
+        from huggingface_hub import (  # noqa: PLC0415  (the import fails for a bad HF_ENDPOINT)
             HfApi,
             snapshot_download,
             try_to_load_from_cache,
         )
 
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
-        wanted = {
+        announced = {
             file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id
             for file in info.siblings or ()
             if any(fnmatch(file.rfilename, p) for p in (PATTERNS if weights else SMALL))
         }
-        if weights and not any(name.endswith(".safetensors") for name in wanted):
+        if weights and not any(name.endswith(".safetensors") for name in announced):
             raise ConfigError(
-                f"{repo} has no safetensors files, and only those are read: pickled weights can "
-                "run code when they are loaded."
+                f"{repo} has no safetensors files. Only those are read, because pickled weights "
+                "can run code when they are loaded."
             )
         cached_at = partial(try_to_load_from_cache, repo, revision=info.sha)
-        there = {name for name in wanted if isinstance(cached_at(name), str)}
-        size = sum(file.size or UNKNOWN for file in info.siblings or () if file.rfilename in wanted)
+        present = {name for name in announced if isinstance(cached_at(name), str)}
+        size = sum(
+            file.size or UNKNOWN for file in info.siblings or () if file.rfilename in announced
+        )
         folder = Path(
             snapshot_download(
                 repo,
                 revision=info.sha,
-                allow_patterns=list(wanted),
+                allow_patterns=list(announced),
                 tqdm_class=bounded(repo, size, ConfigError),
             )
         )
-    _require(repo, folder, wanted)
-    _check(repo, folder, {n: h for n, h in wanted.items() if again or n not in there})
+    _require(repo, folder, announced)
+    _check(repo, folder, {n: h for n, h in announced.items() if recheck or n not in present})
     return folder
 
 
 def _require(repo: str, folder: Path, wanted: Collection[str]) -> None:
-    """ConfigError for files that did not come.
+    """Raise ConfigError for missing files.
 
-    Without a connection the hub's library gives what is there, and says nothing.
+    Without a connection the hub's library silently returns the files that are cached.
     """
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise ConfigError(
-            f"The connection to the hub broke: {', '.join(missing)} of {repo} did not come. Type "
-            "the same command again: what was downloaded is kept."
+            f"The connection to the hub broke: {', '.join(missing)} of {repo} could not be "
+            "downloaded. Repeat the same command: the files downloaded so far are kept."
         )
 
 
 def _check(repo: str, folder: Path, announced: Mapping[str, str | None]) -> None:
-    """Delete files whose content is not what was announced, and raise ConfigError naming them.
+    """Delete files whose content does not match the announced hash, and raise ConfigError.
 
-    Large files are announced by their SHA-256, small ones by git's hash.
+    The hub announces the SHA-256 of large files and git's hash of small ones.
     """
     damaged = []
     for name, known in announced.items():
@@ -161,13 +161,13 @@ def _check(repo: str, folder: Path, announced: Mapping[str, str | None]) -> None
         (folder / name).unlink(missing_ok=True)
     if damaged:
         raise ConfigError(
-            f"{', '.join(damaged)} of {repo} came damaged and was deleted: the content does not "
-            "have the checksum that the hub announced. Type the same command again."
+            f"{', '.join(damaged)} of {repo} arrived damaged and was deleted: the content does "
+            "not have the checksum that the hub announced. Repeat the same command."
         )
 
 
 def _hash(path: Path, known: str) -> str:
-    """The file's hash of the kind that is known: SHA-256, or that of git, which hashes a size."""
+    """The file's hash of the same kind as `known`: SHA-256, or git's, which includes the size."""
     with path.open("rb") as file:
         if len(known) == 64:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -177,7 +177,7 @@ def _hash(path: Path, known: str) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether all files of weights are there: those of the index, or the single one."""
+    """Whether all files of weights exist: those in the index, or the single one."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         return all((folder / name).is_file() for name in set(index["weight_map"].values()))
@@ -189,14 +189,16 @@ def _is_whole(folder: Path) -> bool:
 
 @contextmanager
 def _explained(repo: str) -> Iterator[None]:
-    """Turn every way in which a request to the hub fails into one that says what to do."""
+    """Turn every failure of a request to the hub into a ConfigError that says what to do."""
     from huggingface_hub import errors  # noqa: PLC0415
 
     transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
     try:
         yield
     except UnicodeEncodeError:
-        raise ConfigError("HF_TOKEN holds characters that no token has. Set it again.") from None
+        raise ConfigError(
+            "HF_TOKEN contains characters that do not occur in tokens. Set it again."
+        ) from None
     except errors.HFValidationError as error:
         raise ConfigError(f"{repo!r} is not the name of a repository: {error}") from None
     except errors.RevisionNotFoundError:
@@ -208,32 +210,32 @@ def _explained(repo: str) -> Iterator[None]:
     except (transport_error, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         raise ConfigError(
             f"The hub cannot be reached for {repo} ({str(error) or type(error).__name__}). Check "
-            "the network, proxy, HF_ENDPOINT and HF_HUB_OFFLINE and type the same command again: "
-            "what was downloaded is kept. A folder that was copied here works as well: --model "
-            "./folder"
+            "the network, proxy, HF_ENDPOINT and HF_HUB_OFFLINE and repeat the same command: the "
+            "files downloaded so far are kept. A folder copied from elsewhere works as well: "
+            "--model ./folder"
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError, ImportError) as error:
-        # A login page of the network, or a proxy of a kind that the HTTP client does not have.
+        # A login page of the network, or a proxy of a kind that the HTTP client does not support.
         raise ConfigError(
-            f"What answers for {repo} is not a hub ({str(error) or type(error).__name__}): a login "
-            "page of the network, perhaps, or a mirror that is out of order. Check the network, "
-            "proxy and HF_ENDPOINT."
+            f"The server that answers for {repo} is not a hub "
+            f"({str(error) or type(error).__name__}): it may be a login page of the network, or a "
+            "broken mirror. Check the network, proxy and HF_ENDPOINT."
         ) from None
 
 
 def _refusal(repo: str, error: HfHubHTTPError) -> str:
-    """What an HTTP status means; the hub answers 401 for what does not exist, too."""
+    """The message for an HTTP status; the hub also answers 401 for unknown repositories."""
     status = error.response.status_code
     page = f"https://huggingface.co/{repo}"
     if status in (401, 403):
         return (
-            f"The hub does not let you read {repo} (HTTP {status}): it needs a login, its terms "
+            f"The hub does not let you read {repo} (HTTP {status}): it requires a login, its terms "
             "have to be accepted, or there is no such repository. Check the name, accept its "
-            f"terms at {page}, and put a token that may read it into HF_TOKEN."
+            f"terms at {page}, and set HF_TOKEN to a token that may read it."
         )
     if status == 404:
         return f"There is no model {repo} on the hub (HTTP 404). Check its name: {page}"
     return (
-        f"The hub answered HTTP {status} for {repo}. Type the same command again later: what was "
-        "downloaded is kept."
+        f"The hub answered HTTP {status} for {repo}. Repeat the same command later: the files "
+        "downloaded so far are kept."
     )

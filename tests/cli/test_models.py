@@ -106,7 +106,7 @@ def test_files_that_come_damaged_are_no_success(
         hub.corrupt = {name}
         env = hub.environment(tmp_path)
         done = vicabench("models", "fetch", REPO, **env)
-        refuses(done, name, "came damaged")
+        refuses(done, name, "arrived damaged")
         hub.corrupt = set()
         assert vicabench("models", "fetch", REPO, **env).returncode == 0
 

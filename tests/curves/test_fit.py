@@ -1,4 +1,4 @@
-"""The saturating fit against curves whose parameters are known, and against scipy's."""
+"""The saturating fit against curves with known parameters, and against scipy."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ def power(x: Floats, a: float, b: float, c: float) -> Floats:
     return np.asarray(a - b * x**-c)
 
 
-def test_an_exact_curve_is_found_and_told_from_the_other_form() -> None:
+def test_an_exact_curve_is_recovered_with_its_form() -> None:
     for curve, name in ((exponential, "exponential"), (power, "power law")):
         truth = (60.0, 25.0, 30.0) if curve is exponential else (70.0, 60.0, 0.4)
         score = curve(PERCENT, *truth)
         found = fit(PERCENT, score, score + SAME, 100)
         assert found is not None
         assert found.form == name
-        # Least squares has no minimum but this one; 1e-3 is what the search for c resolves.
+        # Least squares has only this minimum; 1e-3 is the resolution of the search for c.
         assert list(found.parameters.values()) == pytest.approx(truth, rel=1e-3)
         now, then = curve(np.array([100.0, 200.0]), *truth)
         assert found.doubled.value == pytest.approx(then - now, abs=1e-3)
@@ -45,7 +45,7 @@ def test_noisy_scores_give_the_least_squares_of_scipy() -> None:
     assert found.rmse == pytest.approx(np.std(score - curve(PERCENT, *theirs)), rel=1e-3)
 
 
-def test_the_ceiling_holds_for_a_line_that_shows_no_end() -> None:
+def test_the_ceiling_bounds_a_straight_line() -> None:
     score = 20 + 0.7 * PERCENT
     found = fit(PERCENT, score, score + SAME, 100)
     assert found is not None
@@ -53,7 +53,7 @@ def test_the_ceiling_holds_for_a_line_that_shows_no_end() -> None:
     assert max(found.high_X) <= CEILING
 
 
-def test_the_interval_of_the_gain_is_as_wide_as_the_resamples_differ() -> None:
+def test_the_gain_interval_reflects_the_resamples() -> None:
     generator = np.random.default_rng(0)
     drawn_RP = exponential(PERCENT, 60, 25, 40) + generator.normal(0, 1, (500, len(PERCENT)))
     score = exponential(PERCENT, 60, 25, 40)
@@ -69,7 +69,7 @@ def test_the_interval_of_the_gain_is_as_wide_as_the_resamples_differ() -> None:
     assert found.doubled.low < found.doubled.value < found.doubled.high
 
 
-def test_too_few_points_are_not_fitted_and_a_point_before_training_is_none_of_the_curve() -> None:
+def test_too_few_points_and_untrained_points_are_not_fitted() -> None:
     score = exponential(PERCENT, 60, 25, 30)
     assert fit(PERCENT[:4], score[:4], score[:4] + SAME, 100) is None
     percent, score = np.append(0.0, PERCENT), np.append(5.0, score)
@@ -78,6 +78,6 @@ def test_too_few_points_are_not_fitted_and_a_point_before_training_is_none_of_th
     assert found.parameters["a"] == pytest.approx(60, rel=1e-3)
 
 
-def test_scores_that_fall_are_not_extended_by_curves_that_cannot() -> None:
+def test_falling_scores_have_no_fit() -> None:
     score = 60 - 0.1 * PERCENT
     assert fit(PERCENT, score, score + SAME, 100) is None

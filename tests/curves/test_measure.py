@@ -22,7 +22,7 @@ QUESTIONS = rows_about(30)
 
 
 def replies(skill: float, *, seed: int = 0) -> list[Row]:
-    """Right where a question's own draw is below `skill`: what is known stays known."""
+    """Answers that are correct if a question's random draw is below `skill`, so they only grow."""
     draw = random.Random(seed)
     return [
         {**row, "response": row["ground_truth"] if draw.random() < skill else wrong(row)}
@@ -41,7 +41,7 @@ def folders(place: Path, skills: dict[int, float]) -> list[Path]:
     ]
 
 
-def test_steps_are_paired_differences_with_the_intervals_of_a_comparison(tmp_path: Path) -> None:
+def test_steps_have_the_intervals_of_a_paired_comparison(tmp_path: Path) -> None:
     runs = [load_run(f) for f in folders(tmp_path, {50: 0.4, 100: 0.6})]
     series = measure("model", placed(runs)["model"], OFFICIAL)
     step = series.points[1].step
@@ -57,7 +57,7 @@ def test_steps_are_paired_differences_with_the_intervals_of_a_comparison(tmp_pat
     assert step.high - step.low < scores.high - scores.low
 
 
-def test_growth_is_the_slope_of_the_last_quarter_and_answers_the_question(tmp_path: Path) -> None:
+def test_growth_is_the_slope_of_the_last_quarter(tmp_path: Path) -> None:
     rising = {p: p / 125 for p in range(20, 101, 5)}
     series = measure(
         "model", placed([load_run(f) for f in folders(tmp_path / "a", rising)])["model"], OFFICIAL
@@ -75,7 +75,7 @@ def test_growth_is_the_slope_of_the_last_quarter_and_answers_the_question(tmp_pa
     assert (flat.tail.verdict, flat.best.percent) == (LEVEL, 60)
 
 
-def test_what_is_unfinished_or_unanswered_is_a_gap(tmp_path: Path) -> None:
+def test_unfinished_and_unanswered_runs_are_gaps(tmp_path: Path) -> None:
     whole, torn, dead = folders(tmp_path, {10: 0.2, 20: 0.3, 30: 0.4})
     file = torn / "predictions.jsonl"
     file.write_text(
@@ -96,7 +96,7 @@ def test_what_is_unfinished_or_unanswered_is_a_gap(tmp_path: Path) -> None:
     assert (list(frame.columns), list(frame.percent)) == (list(CURVE_COLUMNS), [10])
 
 
-def test_checkpoints_that_were_asked_different_questions_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_with_different_questions_are_refused(tmp_path: Path) -> None:
     (first,) = folders(tmp_path, {10: 0.2})
     second = write_run(tmp_path / "20", "lab/model-20p", replies(0.5)[:100])
     runs = placed([load_run(first), load_run(second)])["model"]
@@ -104,7 +104,7 @@ def test_checkpoints_that_were_asked_different_questions_are_refused(tmp_path: P
         measure("model", runs, OFFICIAL)
 
 
-def test_the_replies_of_a_thinking_series_are_counted_by_how_they_came_about(
+def test_thinking_replies_are_counted_as_direct_or_via_thoughts(
     tmp_path: Path,
 ) -> None:
     thinking = [50, 99]

@@ -1,4 +1,4 @@
-"""Which checkpoints a name, a pattern or a list of specs stands for."""
+"""The checkpoints that a name, a pattern or a list of specs denotes."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from vicabench.curves.series import checkpoint, expanded, grouped, named_series
 from vicabench.errors import ConfigError
 
 
-def test_a_published_series_is_its_checkpoints_in_the_zoo() -> None:
+def test_a_published_series_consists_of_zoo_checkpoints() -> None:
     points = named_series("vica2-7b")
     assert [p.percent for p in points] == list(range(5, 101, 5))
     assert [points[0].spec, points[-1].spec] == ["nkkbr/ViCA2-5p", "nkkbr/ViCA2"]
@@ -17,7 +17,7 @@ def test_a_published_series_is_its_checkpoints_in_the_zoo() -> None:
         named_series("ViCA3")
 
 
-def test_a_pattern_is_the_folders_that_match_and_the_final_one_without_its_ending(
+def test_a_pattern_matches_folders_and_the_final_checkpoint(
     tmp_path: Path,
 ) -> None:
     for name in ("tiny-7p", "tiny-40p", "tiny", "other-50p"):
@@ -46,18 +46,18 @@ def test_shares_need_not_be_whole_percents(tmp_path: Path) -> None:
         expanded(f"{tmp_path}/tiny-{{p}}p")
 
 
-def test_where_no_name_is_left_there_is_no_final_one(tmp_path: Path) -> None:
+def test_a_pattern_without_a_name_has_no_final_checkpoint(tmp_path: Path) -> None:
     for name in ("5p", "10p"):
         (tmp_path / name).mkdir()
     points = expanded(f"{tmp_path}/{{p}}p")
     assert [p.percent for p in points] == [5, 10]
 
 
-def test_a_pattern_of_a_hub_id_is_every_fifth_percent() -> None:
+def test_a_hub_pattern_gives_every_fifth_percent() -> None:
     points = expanded("lab/Model-{p}p")
     assert [points[0].spec, points[-1].spec, len(points)] == ["lab/Model-5p", "lab/Model", 20]
 
 
-def test_two_checkpoints_in_one_place_are_refused_by_name() -> None:
+def test_two_checkpoints_with_one_share_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"a/m-5p and b/m-5p are both m at 5%"):
         grouped([checkpoint("a/m-5p"), checkpoint("b/m-5p")])

@@ -41,7 +41,7 @@ def findings(text: str) -> dict[str, dict[str, Any]]:
     return {f"{f['section']} {f['name']}": f for f in json.loads(text)["findings"]}
 
 
-def test_a_healthy_machine_is_examined_without_a_word_about_secrets(
+def test_a_healthy_machine_passes_and_no_secret_is_shown(
     vicabench: Vicabench, hub: str, tmp_path: Path
 ) -> None:
     (tmp_path / "frames").mkdir()
@@ -70,7 +70,7 @@ def test_a_healthy_machine_is_examined_without_a_word_about_secrets(
 BREAKS = "import os\nos.write(2, b'driver on fire\\n')\nos.abort()\n"
 
 
-def test_what_is_broken_is_said_and_takes_nothing_else_down(
+def test_a_broken_part_is_named_and_does_not_affect_others(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     for name in ("torch", "decord"):
@@ -83,14 +83,14 @@ def test_what_is_broken_is_said_and_takes_nothing_else_down(
     assert "Traceback" not in done.stderr
     assert "password" not in done.stdout
     text = " ".join(done.stdout.split())
-    assert "torch is installed and does not work: driver on fire" in text
+    assert "torch is installed but does not work: driver on fire" in text
     assert "127.0.0.1:9 cannot be reached" in text
     assert "signal 6" in text
     assert "ok pyav" in text
     assert "Nothing that vicabench needs is broken." in text
 
 
-def test_versions_that_are_too_old_are_named_with_the_command_that_mends(
+def test_outdated_packages_are_named_with_the_command_to_upgrade(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     for name, version in (("av", "13.0.0"), ("typer", "0.12.0"), ("safetensors", "0.4.0")):
@@ -109,7 +109,7 @@ def test_versions_that_are_too_old_are_named_with_the_command_that_mends(
     assert "safetensors is 0.4.0 (needs >=" in models["text"]
 
 
-def test_without_any_decoder_it_is_ill(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_without_any_decoder_vicabench_is_broken(vicabench: Vicabench, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     worker = "import os, sys\nif 'decode_worker' in ' '.join(sys.orig_argv): os._exit(3)\n"
     (tmp_path / "broken" / "sitecustomize.py").write_text(worker, encoding="utf-8")
@@ -124,7 +124,7 @@ def test_without_any_decoder_it_is_ill(vicabench: Vicabench, tmp_path: Path) -> 
 SIZES = {"ViCA-7B": vica_7b, "ViCA2-7B": vica2_7b}
 
 
-def test_the_sizes_it_tells_are_those_of_the_published_models() -> None:
+def test_model_sizes_are_those_of_the_published_models() -> None:
     counted = {
         name: sum(p.numel() for p in skeleton(build()).parameters())
         for name, build in SIZES.items()
@@ -135,7 +135,7 @@ def test_the_sizes_it_tells_are_those_of_the_published_models() -> None:
     ]  # fmt: skip
 
 
-def test_the_times_it_tells_are_those_of_the_operations_at_the_measured_rate() -> None:
+def test_times_follow_from_operations_and_the_measured_rate() -> None:
     for name, build in SIZES.items():
         took = floor(build(), 64, shared=40, own=[60] * 18, new=4)
         assert OPERATIONS[name] == pytest.approx(took.total, rel=0.01)
@@ -150,9 +150,9 @@ def test_the_times_it_tells_are_those_of_the_operations_at_the_measured_rate() -
     assert "takes 46 minutes" in slow.text
     assert "VSI-Bench 9.2 days" in slow.text
     tiny = next(fit({**gpu, "free_bytes": 8e9, "operations_per_second": {"bfloat16": 1e14}}))
-    assert "do not fit; take a larger device" in tiny.text
+    assert "do not fit; use a larger device" in tiny.text
     unknown = next(fit({**gpu, "operations_per_second": {"bfloat16": None}}))
-    assert "how fast it is was not measured" in unknown.text
+    assert "its speed was not measured" in unknown.text
     assert [span(n) for n in (0.04, 89, 90, 5400, 129_600)] == [
         "0.0 seconds", "89 seconds", "1.5 minutes", "1.5 hours", "1.5 days"
     ]  # fmt: skip

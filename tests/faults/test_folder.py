@@ -70,7 +70,7 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "a line twice": (
         P,
         in_line(5, lambda line: line + line),
-        "line 6: id 0-4 was answered already",
+        "line 6: id 0-4 was already answered",
     ),
     "garbage": (P, in_line(5, lambda line: os.urandom(64).replace(b"\n", b"?") + line), "line 5"),
     "zeros": (P, in_line(5, lambda line: bytes(len(line) - 1) + b"\n"), "line 5 is not JSON"),

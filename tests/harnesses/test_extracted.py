@@ -1,4 +1,4 @@
-"""The extracted protocol reads what a reply evidently means; nothing where that is not evident."""
+"""The extracted protocol reads what a reply evidently means, and nothing if it is unclear."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ OPTIONS = ("A. front-left", "B. front-right", "C. back-left", "D. left")
 
 
 def as_a_person(line: str) -> tuple[str, tuple[str, object]]:
-    """Whether a form of reply is read as the person who read it did, and what was read."""
+    """Whether a form of reply is read as by a person, and what was read."""
     form = json.loads(line)
     expected, options = form["expected"], form["options"]
     read: object
@@ -27,7 +27,7 @@ def as_a_person(line: str) -> tuple[str, tuple[str, object]]:
 
 
 @pytest.mark.parametrize("name", ["replies.jsonl", "variants.jsonl"])
-def test_forms_of_reply_are_read_as_a_person_reads_them(name: str) -> None:
+def test_replies_are_read_as_a_person_reads_them(name: str) -> None:
     # Forms from public bug reports, and variants of each kind, each with a person's reading.
     lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
     found = [as_a_person(line) for line in lines]
@@ -75,9 +75,7 @@ def test_a_quantity_is_read_in_the_unit_of_the_question(
         ("front-left or left", None),
     ],
 )
-def test_an_option_is_read_by_letter_or_words_unless_they_conflict(
-    reply: str, read: str | None
-) -> None:
+def test_an_option_is_read_by_letter_or_wording(reply: str, read: str | None) -> None:
     assert read_choice(reply, OPTIONS) == read
 
 
@@ -103,13 +101,13 @@ def test_an_option_is_read_by_letter_or_words_unless_they_conflict(
         ("<|channel|>analysis<|message|>well", "well", "", False),
     ],
 )
-def test_thoughts_are_told_from_the_answer(
+def test_thoughts_are_separated_from_the_answer(
     reply: str, thoughts: str | None, rest: str, closed: bool
 ) -> None:
     found = reasoned(reply)
     assert (found.thoughts, found.rest, found.closed) == (thoughts, rest, closed)
 
 
-def test_a_tag_that_never_ends_takes_no_longer_than_it_is_long() -> None:
+def test_an_unclosed_tag_is_read_in_linear_time() -> None:
     # With time in the square of the length this would take half an hour.
     assert reasoned("<" + " " * 200_000 + "4").thoughts is None

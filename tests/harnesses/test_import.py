@@ -24,13 +24,13 @@ def scored(vicabench: Vicabench, run: str, protocol: str) -> dict[str, str]:
     return next(csv.DictReader(io.StringIO(done.stdout)))
 
 
-def test_lmms_eval_scores_are_those_that_lmms_eval_printed(vicabench: Vicabench) -> None:
+def test_imported_lmms_eval_scores_equal_the_printed_ones(vicabench: Vicabench) -> None:
     done = vicabench("import", "lmms-eval", LMMS_EVAL, "--out", "run")
     assert done.returncode == 0, done.stderr
     row = scored(vicabench, "run", "lmms-eval")
     theirs = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]["vsibench"]
     assert row["model"] == "example/Tiny-VL-1B"
-    # Both print rounded: they 6 decimals of a share, we 4 of a percentage.
+    # Both print rounded numbers: lmms-eval 6 decimals of a share, we 4 of a percentage.
     assert float(row["average"]) == pytest.approx(100 * theirs["vsibench_overall,none"], abs=2e-4)
     for task in TASKS:
         measure = "mra" if task.unit else "accuracy"
@@ -38,7 +38,7 @@ def test_lmms_eval_scores_are_those_that_lmms_eval_printed(vicabench: Vicabench)
         assert float(row[task.name]) == pytest.approx(theirs_too, abs=2e-4)
 
 
-def test_an_imported_run_keeps_raw_replies_and_says_where_they_come_from(
+def test_an_imported_run_keeps_raw_replies_and_their_origin(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     vicabench("import", "lmms-eval", SAMPLES, "--out", "run")
@@ -52,9 +52,7 @@ def test_an_imported_run_keeps_raw_replies_and_says_where_they_come_from(
     assert "imported from lmms-eval" in vicabench("score", "run").stdout
 
 
-def test_a_reply_that_lmms_eval_did_not_get_counts_as_wrong(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_a_missing_lmms_eval_reply_counts_as_wrong(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = read_jsonl(SAMPLES)
     rows[0]["resps"], rows[1]["resps"] = [[None]], []
     write_jsonl(tmp_path / SAMPLES.name, rows)
@@ -64,7 +62,7 @@ def test_a_reply_that_lmms_eval_did_not_get_counts_as_wrong(
     assert (row["unanswered"], row["average_questions"]) == ("2", str(len(rows)))
 
 
-def test_a_workbook_that_would_grow_without_bound_is_refused(
+def test_a_workbook_that_expands_without_bound_is_refused(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     book = Workbook()
@@ -125,7 +123,7 @@ def test_vlmevalkit_predictions_are_graded(
     assert float(row["object_counting"]) == 100
 
 
-def test_rows_of_vlmevalkit_that_no_list_or_cell_can_hold_are_lost_alone(
+def test_malformed_vlmevalkit_rows_do_not_affect_others(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     lines = in_vlmevalkit([{**row, "response": "1"} for row in rows_about(1)])
@@ -141,7 +139,7 @@ def test_rows_of_vlmevalkit_that_no_list_or_cell_can_hold_are_lost_alone(
     assert (config["benchmark"], config["subset"]) == ("vsi-bench", "debiased")
 
 
-def test_a_workbook_of_odd_parts_is_refused_by_name(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_a_workbook_with_malformed_parts_is_refused(vicabench: Vicabench, tmp_path: Path) -> None:
     write_sheet(tmp_path / "good.xlsx", [["id"], [1]])
     with ZipFile(tmp_path / "good.xlsx") as good, ZipFile(tmp_path / "odd.xlsx", "w") as odd:
         for name in good.namelist():
@@ -162,9 +160,7 @@ def write_sheet(file: Path, lines: list[list[object]]) -> None:
     book.save(file)
 
 
-def test_any_jsonl_is_read_by_its_columns_and_joined_with_a_benchmark(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_any_jsonl_is_read_by_columns_and_joined(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = rows_about(2)
     write_jsonl(tmp_path / "questions.jsonl", rows)
     theirs = [{"qid": row["id"], "output": {"text": row["ground_truth"]}} for row in rows[:15]]
@@ -181,9 +177,7 @@ def test_any_jsonl_is_read_by_its_columns_and_joined_with_a_benchmark(
     assert float(scored(vicabench, "run", "official")["average"]) == 100
 
 
-def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_bad_rows_are_named_and_counted_others_kept(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [{**row, "response": "1"} for row in rows_about(1)]
     rows[1]["ground_truth"] = "0"
     rows[2]["id"] = rows[0]["id"]
@@ -195,7 +189,7 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
     assert done.returncode == 1
     for words in (
         "p.jsonl, line 2",
-        "line 3: id 0-0 stands already",
+        "line 3: id 0-0 was already in",
         "line 5: usage must be",
         "line 11: it is not JSON",
     ):
@@ -221,7 +215,7 @@ def test_bad_rows_are_named_and_counted_and_the_others_are_kept(
         (("jsonl", "p.jsonl", "--subset", "pruned"), ("--benchmark",)),
     ],
 )
-def test_what_cannot_be_imported_is_explained(
+def test_files_that_cannot_be_imported_are_explained(
     vicabench: Vicabench, tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     write_jsonl(tmp_path / "p.jsonl", rows_about(1))
@@ -229,7 +223,7 @@ def test_what_cannot_be_imported_is_explained(
     refuses(vicabench("import", *arguments, "--out", "run"), *words)
 
 
-def test_a_row_that_contradicts_the_benchmark_is_not_graded_as_it(
+def test_a_row_that_contradicts_the_benchmark_is_not_graded(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     rows = rows_about(1)
@@ -240,16 +234,14 @@ def test_a_row_that_contradicts_the_benchmark_is_not_graded_as_it(
     refuses(done, "ground_truth", "'9'", "'1'", "0-0")
 
 
-def test_a_run_is_never_imported_over(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_an_import_never_overwrites_a_run(vicabench: Vicabench, tmp_path: Path) -> None:
     vicabench("import", "lmms-eval", SAMPLES, "--out", "run")
     before = (tmp_path / "run" / "predictions.jsonl").read_bytes()
     refuses(vicabench("import", "lmms-eval", SAMPLES, "--out", "run"), "--out")
     assert (tmp_path / "run" / "predictions.jsonl").read_bytes() == before
 
 
-def test_options_in_another_order_than_the_benchmark_are_not_joined(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_options_in_another_order_are_not_joined(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [row for row in rows_about(1) if row["options"]]
     write_jsonl(tmp_path / "questions.jsonl", rows)
     bare = [{**row, "options": ["Left", "right", "back"], "response": "A"} for row in rows]

@@ -1,4 +1,4 @@
-"""Samples of lmms-eval: which subset they are about, and samples without scores or documents."""
+"""Samples of lmms-eval: their subset, and samples without scores or documents."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def subset_of(run: Path) -> str:
         ("vsibench_pruned", "full"),  # as it really loads the questions
     ],
 )
-def test_the_subset_is_that_of_the_task(
+def test_the_task_determines_the_subset(
     vicabench: Vicabench, tmp_path: Path, task: str, subset: str
 ) -> None:
     file = samples(tmp_path, task)
@@ -52,7 +52,7 @@ def test_the_subset_is_that_of_the_task(
         (None, "full"),  # by the published ids: 0 to 29 are of both kinds
     ],
 )
-def test_the_questions_tell_whether_a_task_was_pruned(
+def test_questions_reveal_whether_a_task_was_pruned(
     vicabench: Vicabench, tmp_path: Path, pruned: list[bool] | None, subset: str
 ) -> None:
     file = samples(tmp_path, "vsibench_pruned", pruned=lambda d: pruned and pruned[d["id"]])
@@ -60,9 +60,7 @@ def test_the_questions_tell_whether_a_task_was_pruned(
     assert subset_of(tmp_path / "run") == subset
 
 
-def test_samples_of_another_subset_than_asked_for_are_refused(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_samples_of_another_subset_are_refused(vicabench: Vicabench, tmp_path: Path) -> None:
     row = read_jsonl(SAMPLES)[0]["vsibench_overall"]
     rows = [{**row, "id": place, "pruned": place < 2768} for place in range(5130)]
     write_jsonl(tmp_path / "test.jsonl", rows)
@@ -84,13 +82,13 @@ def own_questions(folder: Path) -> list[Row]:
 
 
 def without_documents(folder: Path) -> Path:
-    """Samples that have nothing but a number, a prompt, a truth and a reply."""
+    """Samples that have only a number, a prompt, a truth and a reply."""
     kept = ("doc_id", "target", "resps", "filtered_resps", "doc_hash", "input")
     rows = [{k: row[k] for k in kept if k in row} for row in read_jsonl(SAMPLES)]
     return write_jsonl(folder / f"{DATE}_samples_vsibench.jsonl", rows)
 
 
-def test_samples_without_documents_are_found_by_place_and_prompt(
+def test_samples_without_documents_match_by_position_and_prompt(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     rows = own_questions(tmp_path)
@@ -106,9 +104,7 @@ def test_samples_without_documents_are_found_by_place_and_prompt(
     refuses(other, "line 1", "in its order", "revision")
 
 
-def test_samples_without_scores_are_graded_all_the_same(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_samples_without_scores_are_graded(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = read_jsonl(SAMPLES)
     for row in rows:
         document = row.pop("vsibench_overall")
@@ -125,7 +121,7 @@ def test_samples_without_scores_are_graded_all_the_same(
     assert "30 answers" in done.stderr
 
 
-def test_its_own_scores_are_graded_again(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_scores_in_the_file_are_compared_with_ours(vicabench: Vicabench, tmp_path: Path) -> None:
     done = vicabench("import", "lmms-eval", SAMPLES, "--out", "run")
     assert "its own scores (30) are those of lmms-eval." in done.stderr
     assert "its own scores (30) are those of lmms-eval" in vicabench("score", "run").stdout

@@ -1,4 +1,4 @@
-"""Logs of the benchmark authors' own harness grade to the scores printed in them."""
+"""Logs of the benchmark authors' harness get the scores that are printed in them."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ def config_of(run: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("log", ["run", "made"])
-def test_scores_are_those_printed_beside_the_log(
+def test_scores_equal_those_printed_beside_the_log(
     vicabench: Vicabench, tmp_path: Path, log: str
 ) -> None:
     folder = FIXTURES / log
@@ -54,7 +54,7 @@ def test_model_frames_and_settings_come_from_the_log(vicabench: Vicabench, tmp_p
     assert adapter["prompts"]["na_post_prompt"].startswith("Do not response anything")
 
 
-def test_a_key_in_the_settings_is_not_copied(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_an_api_key_in_the_settings_is_not_copied(vicabench: Vicabench, tmp_path: Path) -> None:
     vicabench("import", "official", FIXTURES / "made", "--out", "run")
     assert config_of(tmp_path / "run")["model"] == "example/Tiny-VL-1B"
     written = (tmp_path / "run" / "config.json").read_text(encoding="utf-8")
@@ -62,7 +62,9 @@ def test_a_key_in_the_settings_is_not_copied(vicabench: Vicabench, tmp_path: Pat
     assert "secret" not in written
 
 
-def test_a_log_without_samples_says_what_writes_them(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_a_log_without_samples_explains_how_to_write_them(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
     for name in ("a", "b"):
         shutil.copytree(FIXTURES / "run", tmp_path / name)
     refuses(vicabench("import", "official", ".", "--out", "r"), "vsibench.json", "Name the file")

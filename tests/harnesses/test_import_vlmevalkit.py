@@ -1,4 +1,4 @@
-"""Files that VLMEvalKit's own functions wrote: their replies, exactly, and their scores."""
+"""Files written by VLMEvalKit's functions: their exact replies and their scores."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from vicabench.harnesses.rows import is_cut, rows_of
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "vlmevalkit"
 NAME = "Tiny-VL_VSI-Bench_32frame"
-# As they were given to the writer; the last word of the long one is beyond a cell.
+# As given to the writer; the last word of the long reply does not fit in a cell.
 REPLIES = (
     "3", "N/A", "about 2.2 m", "None", "B\r\n", "N/A", "nan", "The answer is B.", "(C)",
     "A_x000D_", "=2+2", "4 m", "", "12", "<answer>B</answer>", "x" * 32760 + " Answer B ", "B",
@@ -21,7 +21,7 @@ REPLIES = (
 
 
 @pytest.mark.parametrize("ending", [".xlsx", ".json"])
-def test_replies_come_out_as_the_model_wrote_them(
+def test_replies_are_imported_as_the_model_wrote_them(
     vicabench: Vicabench, tmp_path: Path, ending: str
 ) -> None:
     done = vicabench("import", "vlmevalkit", FIXTURES / f"{NAME}{ending}", "--out", "run")
@@ -37,7 +37,7 @@ def test_replies_come_out_as_the_model_wrote_them(
     assert (words in " ".join(vicabench("score", "run").stdout.split())) == (ending == ".xlsx")
 
 
-def test_the_scores_beside_the_replies_are_graded_again(vicabench: Vicabench) -> None:
+def test_scores_beside_the_replies_are_compared_with_ours(vicabench: Vicabench) -> None:
     # VLMEvalKit reads the D of `B_x000D_` as the answer; all else agrees.
     scored = FIXTURES / f"{NAME}_extract_matching.xlsx"
     done = vicabench("import", "vlmevalkit", scored, "--out", "run")
@@ -46,7 +46,7 @@ def test_the_scores_beside_the_replies_are_graded_again(vicabench: Vicabench) ->
     assert "vlmevalkit differs in 1," in done.stderr
 
 
-def test_what_pandas_reads_as_missing_is_no_answer() -> None:
+def test_values_that_pandas_reads_as_missing_are_not_answers() -> None:
     rule = find_protocol("vlmevalkit")
     for reply in ("N/A", "NA", "nan", "None", "null", "<NA>", "#N/A", "1.#IND", "-1.#QNAN", "NULL"):
         assert rule.read_choice(reply, ()) is None
@@ -54,7 +54,7 @@ def test_what_pandas_reads_as_missing_is_no_answer() -> None:
     assert rule.read_choice(" N/A", ()) == "A"  # as pandas and VLMEvalKit do
 
 
-def test_the_escapes_of_a_workbook_are_undone(tmp_path: Path) -> None:
+def test_escapes_of_a_workbook_are_decoded(tmp_path: Path) -> None:
     cells = {
         "B_x000D_\n": "B\r\n",
         "_x005F_x000D_": "_x000D_",

@@ -1,4 +1,4 @@
-"""The official protocol, where the released code of VSI-Bench has its edges."""
+"""The official protocol at the edge cases of VSI-Bench's released code."""
 
 import pytest
 
@@ -25,15 +25,13 @@ def grade_reply(task: str, reply: str | None, truth: str) -> Grade:
         (50, 0.1),
     ],
 )
-def test_the_thresholds_sit_where_the_floats_of_the_released_code_put_them(
-    percent_off: int, score: float
-) -> None:
-    # Against a truth of 20: 45% and 20% miss their own threshold, all others make it.
+def test_thresholds_equal_the_floats_of_the_released_code(percent_off: int, score: float) -> None:
+    # For a truth of 20: 45% and 20% miss their own threshold, all others meet it.
     assert mean_relative_accuracy(20 - percent_off / 5, 20) == pytest.approx(score)
 
 
 @pytest.mark.parametrize("reply", ["inf", "-inf", "nan", "-4", "four", "", " 4", "4m", "1e999"])
-def test_what_is_not_a_plain_number_scores_nothing(reply: str) -> None:
+def test_replies_that_are_not_plain_numbers_score_zero(reply: str) -> None:
     assert grade_reply("object_counting", reply, "4").score == 0.0
 
 
@@ -50,11 +48,11 @@ def test_a_letter_must_stand_alone(reply: str, score: float) -> None:
     assert grade_reply("object_rel_distance", reply, "B").score == score
 
 
-def test_no_reply_counts_as_wrong_and_is_marked_as_failed() -> None:
+def test_a_missing_reply_counts_as_wrong_and_failed() -> None:
     found = grade_reply("object_counting", None, "4")
     assert (found.score, found.read, found.failed) == (0.0, None, True)
 
 
-def test_a_ground_truth_of_zero_is_refused_instead_of_divided_by() -> None:
+def test_a_ground_truth_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="positive ground truth"):
         mean_relative_accuracy(1.0, 0.0)

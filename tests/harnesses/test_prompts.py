@@ -4,7 +4,7 @@ from vicabench.harnesses.prompts import vsi_bench
 from vicabench.types import Question
 
 
-def test_a_number_is_asked_for_as_vsi_bench_asks() -> None:
+def test_numeric_questions_are_worded_like_vsi_bench() -> None:
     question = Question(
         id="1",
         video="v",
@@ -19,7 +19,7 @@ def test_a_number_is_asked_for_as_vsi_bench_asks() -> None:
     )
 
 
-def test_a_choice_is_asked_for_as_vsi_bench_asks() -> None:
+def test_choice_questions_are_worded_like_vsi_bench() -> None:
     question = Question(
         id="1",
         video="v",

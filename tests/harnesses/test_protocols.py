@@ -1,4 +1,4 @@
-"""Every published protocol gives what its own code gave; none can be kept busy by a reply."""
+"""Every published protocol gives the results of its original code, in linear time."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_vlmevalkit_reads_the_last_number(reply: str, read: float | None) -> Non
     assert find_protocol("vlmevalkit").read_number(reply, "m") == read
 
 
-# Each would take minutes if reading took the square of the length.
+# Each would take minutes if reading took quadratic time.
 LONG = [
     unit * (300_000 // len(unit))
     for unit in ("<answer>A", "<answer ", "answer   ", "<think>", "A*", "1,", "hundred ", "[", "{")
@@ -78,7 +78,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_no_long_reply_keeps_a_protocol_busy(protocol: str) -> None:
+def test_long_replies_are_read_quickly(protocol: str) -> None:
     rule = find_protocol(protocol)
     for reply in LONG:
         rule.read_number(reply, "m")
@@ -95,7 +95,7 @@ def test_no_long_reply_keeps_a_protocol_busy(protocol: str) -> None:
         (None, None, "failed"),
     ],
 )
-def test_a_grade_tells_why_there_is_no_answer(
+def test_a_grade_records_why_there_is_no_answer(
     reply: str | None, stop: str | None, outcome: str
 ) -> None:
     grade = grade_reply("official", "route_planning", reply, "B", stop=stop)
@@ -103,7 +103,7 @@ def test_a_grade_tells_why_there_is_no_answer(
     assert (grade.read is None) == (outcome != "answered")
 
 
-def test_a_letter_that_is_no_option_is_no_answer() -> None:
+def test_a_letter_of_no_option_is_not_an_answer() -> None:
     options = ("A. left", "B. right")
     task = "object_rel_direction_easy"
     for reply, outcome in (("I think it is left", "unreadable"), ("b", "answered")):

@@ -1,4 +1,4 @@
-"""Published results as data: every file is read, every figure has its source."""
+"""Published results as data: every file is read, and every score has its source."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from vicabench.reporting.figures.bars import GROUPS
 from vicabench.types import Question
 
 
-def test_the_curves_of_the_papers_are_there_point_by_point() -> None:
+def test_published_curves_have_every_point() -> None:
     found = {curve.series: {p.percent: p.average for p in curve.points} for curve in curves()}
     assert all(list(points) == list(range(5, 101, 5)) for points in found.values())
     best = {series: max(points.values()) for series, points in found.items()}
@@ -28,7 +28,7 @@ def test_the_curves_of_the_papers_are_there_point_by_point() -> None:
     assert last.tasks["obj_appearance_order"] == 54.88
 
 
-def test_every_figure_has_a_source_that_has_a_citation() -> None:
+def test_every_published_score_has_a_cited_source() -> None:
     sources = {row.source for row in published_rows()}
     sources |= {p.source for c in curves() for p in c.points} | {p.source for p in thinking_curve()}
     assert all(cited.url.startswith("https://") for cited in citations(sources))
@@ -36,20 +36,20 @@ def test_every_figure_has_a_source_that_has_a_citation() -> None:
         citations(["someone said so"])
 
 
-def test_printed_averages_that_do_not_follow_from_their_columns_are_found() -> None:
-    # The two that a reader with a pocket calculator finds.
+def test_inconsistent_printed_averages_are_detected() -> None:
+    # The two inconsistent rows, found with a pocket calculator.
     marked = {row.label for row in published_rows() if not row.consistent}
     assert marked == {"Chance (frequency)", "Spatial-MLLM-4B"}
     assert all(point.consistent for point in thinking_curve())
 
 
-def test_every_group_of_rows_has_a_fill_of_its_own() -> None:
+def test_every_group_of_rows_has_a_distinct_fill() -> None:
     groups = {row.group for row in published_rows()}
     assert groups == GROUPS.keys() > {"human", "chance", "specialised"}
     assert len(set(GROUPS.values())) == len(GROUPS)
 
 
-def test_a_question_of_vsi_bench_is_known_by_id_scene_type_and_truth() -> None:
+def test_vsi_bench_questions_are_known_by_id_scene_type_truth() -> None:
     first = Question(
         id="0", video="arkitscenes/41069025", task="object_counting", text="", answer="4"
     )
@@ -65,7 +65,7 @@ def test_a_question_of_vsi_bench_is_known_by_id_scene_type_and_truth() -> None:
     assert not any(are_vsi_bench([first, other]) for other in others)
 
 
-def test_a_row_is_named_exactly_or_by_words_that_leave_one() -> None:
+def test_a_row_is_found_by_name_or_unique_words() -> None:
     assert find_published("vica-7b").overall == 60.6  # not ViCA-7B-Thinking
     assert find_published("frequency chance").label == "Chance (frequency)"
     assert find_published("InternVL2-8B CVPR").overall == 37.5

@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 def closest(a: Box, b: Box) -> float:
-    """Distance of two boxes: bounded least squares over where the two points lie in them."""
+    """The distance of two boxes, by bounded least squares over a point in each."""
     sizes = [np.array([box.length, box.width, box.height]) for box in (a, b)]
     (axes_a, centre_a), (axes_b, centre_b) = (_frame(a), _frame(b))
     matrix = np.hstack([axes_a * sizes[0], -axes_b * sizes[1]])
@@ -37,7 +37,7 @@ def _frame(box: Box) -> tuple[Any, Any]:
 
 
 def answer(row: Row, question: Row) -> str:
-    """The right answer to a row of `questions.jsonl`, as the benchmark spells it."""
+    """The correct answer to a row of `questions.jsonl`, in the benchmark's spelling."""
     text, room = question["question"], Room(row)
     kind = question["question_type"]
     if kind == "object_counting":
@@ -149,7 +149,7 @@ class Room:
 
 
 def _turn(left: float) -> str:
-    """The turn that an angle is, which has to be clearly that: straight on is no turn."""
+    """The turn at an angle, which has to be unambiguous: straight on is not a turn."""
     assert abs(left) >= 35 - 1e-9
     assert abs(abs(left) - 135) >= 10 - 1e-9
     if abs(left) > 135:

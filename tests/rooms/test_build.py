@@ -1,4 +1,4 @@
-"""A Rooms folder is built once, whole or not at all, and the same wherever it is built."""
+"""A Rooms folder is built once, completely or not at all, and identically everywhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if __name__ == "__main__":
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the lock; of films only the names, since encoders may differ by a bit."""
+    """The content of every file but the lock; only the names of films, as encoders may differ."""
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != ".lock"]
     return {
         str(file.relative_to(folder)): b"" if file.suffix == ".mp4" else file.read_bytes()
@@ -54,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_folder_holds_films_questions_and_the_truth_behind_them(whole: Path) -> None:
+def test_a_folder_holds_films_questions_and_ground_truth(whole: Path) -> None:
     scenes = [json.loads(line) for line in (whole / "scenes.jsonl").read_text().splitlines()]
     rows = [json.loads(line) for line in (whole / "questions.jsonl").read_text().splitlines()]
     assert [scene["name"] for scene in scenes] == ["s1-0000", "s1-0001"]
@@ -69,7 +69,7 @@ def test_a_folder_holds_films_questions_and_the_truth_behind_them(whole: Path) -
             assert answer(scene, row) == row["ground_truth"]
 
 
-def test_questions_are_read_back_as_those_of_the_films_beside_them(whole: Path) -> None:
+def test_questions_are_read_back_with_their_films(whole: Path) -> None:
     questions = read_questions(whole / "questions.jsonl")
     assert {question.video for question in questions} == {"rooms/s1-0000", "rooms/s1-0001"}
     assert len({question.id for question in questions}) == len(questions)
@@ -77,9 +77,7 @@ def test_questions_are_read_back_as_those_of_the_films_beside_them(whole: Path) 
     assert (manifest["scenes"], manifest["questions"]) == (2, len(questions))
 
 
-def test_a_killed_build_is_continued_and_ends_as_if_it_had_not_been(
-    whole: Path, tmp_path: Path
-) -> None:
+def test_a_killed_build_continues_to_the_same_result(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     kill_after_one_scene(folder, tmp_path, workers=1)
     assert not (folder / "questions.jsonl").exists()
@@ -90,12 +88,12 @@ def test_a_killed_build_is_continued_and_ends_as_if_it_had_not_been(
     assert contents(folder) == contents(whole)
 
 
-def test_the_processes_of_a_killed_build_end_too(tmp_path: Path) -> None:
+def test_worker_processes_of_a_killed_build_end(tmp_path: Path) -> None:
     kill_after_one_scene(tmp_path / "killed", tmp_path, workers=2)
 
 
 def kill_after_one_scene(folder: Path, at: Path, workers: int) -> None:
-    """Kills a build and waits for its workers: the pipe ends only when nobody can write to it."""
+    """Kill a build and wait for its workers: the pipe ends only when nobody can write to it."""
     script = at / "slow.py"
     script.write_text(SLOW)
     command = [sys.executable, str(script), str(folder), str(workers)]
@@ -106,9 +104,7 @@ def kill_after_one_scene(folder: Path, at: Path, workers: int) -> None:
         assert process.communicate(timeout=60)[0] == ""
 
 
-def test_scenes_can_be_added_and_lost_or_changed_files_are_made_again(
-    whole: Path, tmp_path: Path
-) -> None:
+def test_scenes_are_added_and_lost_files_are_rebuilt(whole: Path, tmp_path: Path) -> None:
     folder = tmp_path / "growing"
     tiny(folder, scenes=1, seed=1, workers=1)
     film = folder / "rooms" / "s1-0000.mp4"
@@ -122,7 +118,7 @@ def test_scenes_can_be_added_and_lost_or_changed_files_are_made_again(
     assert film.stat().st_mtime_ns == made
 
 
-def test_a_whole_folder_is_left_alone(whole: Path) -> None:
+def test_a_complete_folder_is_not_changed(whole: Path) -> None:
     before = {file: file.stat().st_mtime_ns for file in whole.rglob("*.*")}
     tiny(whole, scenes=2, seed=1, progress=lambda *_: pytest.fail("built again"))
     assert {file: file.stat().st_mtime_ns for file in whole.rglob("*.*")} == before
@@ -144,7 +140,7 @@ def test_a_folder_of_other_rooms_is_refused(whole: Path, change: dict[str, Any],
     assert contents(whole) == before
 
 
-def test_a_folder_in_use_for_something_else_is_refused_and_untouched(tmp_path: Path) -> None:
+def test_a_folder_with_other_content_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("three years of work")
     with pytest.raises(DataError, match="not empty and not a Rooms folder"):
         tiny(tmp_path, scenes=1, seed=0)
@@ -163,7 +159,7 @@ def test_a_folder_in_use_for_something_else_is_refused_and_untouched(tmp_path: P
         ({"width": 65}, "width must be even"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(
+def test_numbers_out_of_range_are_refused(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
@@ -171,7 +167,7 @@ def test_numbers_that_make_no_sense_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_builds_at_once_into_one_folder_wait_for_each_other(tmp_path: Path) -> None:
+def test_two_builds_of_one_folder_wait_for_each_other(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     context = multiprocessing.get_context("spawn")
     arguments = {"scenes": 1, "seed": 1, "width": 64, "height": 48, "fps": 4, "workers": 1}
@@ -189,16 +185,16 @@ def test_two_builds_at_once_into_one_folder_wait_for_each_other(tmp_path: Path) 
     }
 
 
-def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_gets_an_error(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text(SLOW.replace('if __name__ == "__main__":', "if True:"))
     command = [sys.executable, str(script), str(tmp_path / "out"), "2"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
-    assert 'put the call below `if __name__ == "__main__":`' in ended.stderr
+    assert 'Put the call below `if __name__ == "__main__":`' in ended.stderr
 
 
-def test_rooms_are_built_into_the_cache_when_first_loaded(
+def test_loading_rooms_first_builds_them_in_the_cache(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VICABENCH_CACHE", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Films are real H.264 files of what the renderer shows, whole or not there at all."""
+"""Films are valid H.264 files of what the renderer shows, complete or absent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_film_decodes_to_the_walk_as_it_is_rendered(path: Path) -> None:
+def test_a_film_decodes_to_the_rendered_walk(path: Path) -> None:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
@@ -38,7 +38,7 @@ def test_a_film_decodes_to_the_walk_as_it_is_rendered(path: Path) -> None:
         assert np.abs(frames[number].astype(float) - shown).mean() < 6
 
 
-def test_a_film_is_alone_in_its_folder_and_can_start_before_it_is_all_there(path: Path) -> None:
+def test_a_film_can_be_streamed_and_leaves_no_other_file(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["room.mp4"]
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")

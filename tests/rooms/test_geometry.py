@@ -42,7 +42,7 @@ def box(x: float = 0, y: float = 0, length: float = 1, width: float = 1, yaw: fl
 
 @given(boxes, boxes)
 @settings(max_examples=150, deadline=None)
-def test_distance_is_the_minimum_over_all_pairs_of_points(a: Box, b: Box) -> None:
+def test_distance_is_the_minimum_over_pairs_of_points(a: Box, b: Box) -> None:
     assert distance(a, b) == pytest.approx(closest(a, b), abs=1e-5)
 
 
@@ -74,7 +74,7 @@ def test_a_footprint_has_the_box_s_area_around_its_centre(a: Box) -> None:
 
 
 @given(boxes)
-def test_longest_side_is_in_whole_centimetres_and_does_not_depend_on_the_yaw(a: Box) -> None:
+def test_longest_side_is_in_centimetres_whatever_the_yaw(a: Box) -> None:
     assert abs(longest_side(a) - 100 * sorted([a.length, a.width, a.height])[2]) <= 0.5
 
 
@@ -98,12 +98,12 @@ def test_turn_is_counter_clockwise_from_the_faced_point(
     assert turn((1, 1), (1, 2), target) == pytest.approx(angle)
 
 
-def test_the_distance_from_a_boundary_goes_around_the_circle() -> None:
+def test_distance_from_a_boundary_wraps_around_the_circle() -> None:
     assert from_boundary(355, (0, 180)) == pytest.approx(5)
     assert from_boundary(100, (0, 135, 225)) == pytest.approx(35)
 
 
-def test_a_way_crosses_what_stands_between() -> None:
+def test_a_line_crosses_boxes_between_its_ends() -> None:
     assert crosses((-3, 0), (3, 0.4), box())
     assert not crosses((-3, 0), (3, 2), box())
     assert not crosses((-3, 0), (-1, 0), box())

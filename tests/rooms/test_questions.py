@@ -1,4 +1,4 @@
-"""The questions of Rooms are right, never close calls, and their answers cannot be guessed."""
+"""The questions of Rooms have correct, unambiguous answers that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def right_option(question: Question) -> str:
     return next(option for option in question.options if option[0] == question.answer)[3:]
 
 
-def test_every_answer_is_found_again_by_other_means() -> None:
+def test_every_answer_is_confirmed_independently() -> None:
     for index in range(40):
         scene, views = seen(0, index)
         truth = row_of(scene, views)
@@ -93,7 +93,7 @@ def test_every_answer_is_found_again_by_other_means() -> None:
             assert answer(truth, row) == question.answer, question
 
 
-def test_questions_and_answers_are_worded_as_in_the_benchmark() -> None:
+def test_questions_and_answers_are_worded_like_vsi_bench() -> None:
     assert {question.task for question in asked()} == {*QUESTION_TYPES} == {*WORDING}
     for question in asked():
         assert re.fullmatch(WORDING[question.task], question.text), question
@@ -117,7 +117,7 @@ def test_questions_and_answers_are_worded_as_in_the_benchmark() -> None:
         ("object_rel_direction_hard", 4, 0.36),
     ],
 )
-def test_no_letter_and_no_direction_is_right_much_more_often_than_chance(
+def test_letters_and_directions_are_correct_equally_often(
     task: str, choices: int, most: float
 ) -> None:
     questions = [question for question in asked() if question.task == task]
@@ -134,7 +134,7 @@ def test_no_letter_and_no_direction_is_right_much_more_often_than_chance(
 
 
 @pytest.mark.parametrize("task", ["object_rel_distance", "route_planning"])
-def test_no_option_is_right_much_more_often_than_others_when_offered(task: str) -> None:
+def test_options_are_correct_equally_often(task: str) -> None:
     questions = [question for question in asked() if question.task == task]
     right = Counter(right_option(question) for question in questions)
     offered = Counter(option[3:] for question in questions for option in question.options)
@@ -144,7 +144,7 @@ def test_no_option_is_right_much_more_often_than_others_when_offered(task: str) 
     assert max(rates.values()) < 0.42
 
 
-def test_a_scene_is_asked_the_same_every_time_and_more_questions_only_add() -> None:
+def test_questions_are_reproducible_and_a_larger_limit_only_adds() -> None:
     few, many = (questions_for(*seen(3, 5), limit=limit) for limit in (10, 30))
     assert len(few) == 10
     assert many[:10] == few
@@ -154,7 +154,7 @@ def test_a_scene_is_asked_the_same_every_time_and_more_questions_only_add() -> N
     assert questions_for(*seen(4, 5), limit=10) != few
 
 
-def test_what_is_not_seen_is_not_asked_about() -> None:
+def test_unseen_things_are_not_asked_about() -> None:
     for index in range(10):
         scene, views = seen(0, index)
         hidden = scene.things[0].category
@@ -162,7 +162,7 @@ def test_what_is_not_seen_is_not_asked_about() -> None:
         assert hidden not in about(questions_for(scene, dim(scene, views, hidden), limit=35))
 
 
-def test_a_category_is_only_counted_when_every_instance_is_seen() -> None:
+def test_a_category_is_counted_only_if_all_instances_are_seen() -> None:
     for index in range(10):
         scene, views = seen(0, index)
         counts = Counter(thing.category for thing in scene.things)
@@ -177,14 +177,14 @@ def about(questions: tuple[Question, ...]) -> str:
 
 
 def dim(scene: Scene, views: Sightings, category: str, instances: int | None = None) -> Sightings:
-    """The sightings as if so many instances (default: all) hardly showed."""
+    """The sightings as if this many instances (default: all) were hardly visible."""
     members = [n for n, thing in enumerate(scene.things) if thing.category == category]
     pixels_TN = views.pixels_TN.copy()
     pixels_TN[:, members[:instances]] = np.minimum(pixels_TN[:, members[:instances]], 8)
     return replace(views, pixels_TN=pixels_TN)
 
 
-def test_the_order_of_appearance_is_that_of_the_film() -> None:
+def test_the_order_of_appearance_matches_the_film() -> None:
     orders = [question for question in asked() if question.task == "obj_appearance_order"]
     for question in orders[::25]:
         scene = make_scene(0, int(question.video[-4:]))
@@ -193,7 +193,7 @@ def test_the_order_of_appearance_is_that_of_the_film() -> None:
 
 
 def first_seconds(scene: Scene, category: str) -> float:
-    """When a category first covers enough of the frame, looked for in larger pictures, closer."""
+    """When a category first covers enough of the frame, from larger pictures at shorter steps."""
     members = [n for n, thing in enumerate(scene.things) if thing.category == category]
     for tenth in range(int(scene.walk.seconds * 10)):
         things_HW = sees(scene, pose_at(scene, tenth / 10), 208, 156)

@@ -29,7 +29,7 @@ def rays(pose: Pose) -> NDArray[np.float64]:
 
 
 def hits(eye: NDArray[np.float64], ways: NDArray[np.float64], corners: NDArray[np.float64]):  # type: ignore[no-untyped-def]
-    """Way along each ray to the nearest of some triangles (Moeller and Trumbore), or infinity."""
+    """The distance along each ray to the nearest triangle (Moeller and Trumbore), or infinity."""
     nearest = np.full(len(ways), np.inf)
     for a, b, c in corners:
         across, from_a = np.cross(ways, c - a), eye - a
@@ -55,17 +55,17 @@ def cast(scene: Scene, pose: Pose) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("index", range(3))
-def test_things_are_where_rays_hit_them(index: int) -> None:
+def test_pixels_show_the_things_that_rays_hit(index: int) -> None:
     scene = make_scene(5, index)
     for share in (0.1, 0.6):
         pose = pose_at(scene, share * scene.walk.seconds)
         image = sees(scene, pose, WIDTH, HEIGHT)
         assert image.dtype == np.int16
-        # Rays through the very edge of a face may go either way: at most 2 in 1,000.
+        # Rays through the edge of a face may count either way: at most 2 in 1,000.
         assert np.mean(image != cast(scene, pose)) <= 0.002
 
 
-def test_a_thing_that_reaches_behind_the_camera_is_seen() -> None:
+def test_a_thing_that_reaches_behind_the_camera_is_visible() -> None:
     scene = make_scene(5, 0)
     thing = scene.things[0]
     beside = Pose(x=thing.box.x, y=thing.box.y, z=thing.box.height + 0.2, yaw=0.3, pitch=-0.6)
@@ -74,7 +74,7 @@ def test_a_thing_that_reaches_behind_the_camera_is_seen() -> None:
     assert np.mean(image != cast(scene, beside)) <= 0.002
 
 
-def test_colours_and_things_are_of_one_picture() -> None:
+def test_colours_and_things_agree() -> None:
     scene = make_scene(5, 1)
     sofa_blue = np.array([31, 95, 196])
     blues, others = [], []
@@ -91,7 +91,7 @@ def test_colours_and_things_are_of_one_picture() -> None:
     assert np.median(blues) < 0.15 < np.percentile(others, 5)
 
 
-def test_a_small_picture_shows_what_a_large_one_shows() -> None:
+def test_small_and_large_pictures_show_the_same() -> None:
     scene = make_scene(5, 1)
     pose = pose_at(scene, 5.0)
     large = render(scene, pose, 320, 240).rgb_HWC.astype(float)
@@ -100,7 +100,7 @@ def test_a_small_picture_shows_what_a_large_one_shows() -> None:
     assert np.abs(averaged - small).mean() < 6
 
 
-def test_sightings_count_the_pixels_of_every_thing_at_every_time() -> None:
+def test_sightings_count_the_pixels_of_every_thing() -> None:
     scene = make_scene(5, 1)
     seen = sightings(scene)
     assert seen.pixels_TN.shape == (len(seen.seconds), len(scene.things))

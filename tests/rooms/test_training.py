@@ -36,7 +36,7 @@ def records(folder: Path, kind: str) -> list[dict[str, object]]:
     return list(json.loads(file.read_text(encoding="utf-8")))
 
 
-def test_every_conversation_is_about_a_film_that_is_there(folder: Path) -> None:
+def test_every_conversation_has_its_film(folder: Path) -> None:
     films = {f"films/{path.name}" for path in (folder / "films").iterdir()}
     assert len(films) == 4
     kinds = [file.stem for file in folder.glob("rooms/base/*.json")]
@@ -47,7 +47,7 @@ def test_every_conversation_is_about_a_film_that_is_there(folder: Path) -> None:
         assert {record["video"] for record in records(folder, file.stem)} <= films
 
 
-def test_a_mirrored_walk_shows_the_mirrored_frames_and_turns_the_other_way(folder: Path) -> None:
+def test_a_mirrored_walk_has_mirrored_frames_and_turn(folder: Path) -> None:
     plain, mirror = (read_frames(folder / f"films/s3-0000-{n}.mp4", 12) for n in (0, 1))
     one, other = (np.load(folder / f"lessons/s3-0000-{n}.npz")["things"] for n in (0, 1))
     first = [np.flatnonzero((other == t[None, :, ::-1]).all((1, 2))) for t in one]
@@ -59,7 +59,7 @@ def test_a_mirrored_walk_shows_the_mirrored_frames_and_turns_the_other_way(folde
     assert set(turns) == {"left", "right"}
 
 
-def test_lessons_tell_what_the_conversations_answer(folder: Path) -> None:
+def test_lessons_agree_with_the_conversations(folder: Path) -> None:
     told = {}
     for file in (folder / "lessons").iterdir():
         with np.load(file) as lesson:
@@ -75,7 +75,7 @@ def test_lessons_tell_what_the_conversations_answer(folder: Path) -> None:
         assert np.exp(scene[0]) == pytest.approx(float(answer), abs=0.05)
 
 
-def test_training_frames_look_like_the_films_of_the_benchmark(tmp_path: Path) -> None:
+def test_training_frames_look_like_the_films(tmp_path: Path) -> None:
     scene = make_scene(3, 0)
     film(scene, tmp_path / "f.mp4", width=160, height=120, fps=1)
     shown = read_frames(tmp_path / "f.mp4", 3)
@@ -84,13 +84,13 @@ def test_training_frames_look_like_the_films_of_the_benchmark(tmp_path: Path) ->
         plain = colours(scene, pose_at(scene, seconds), 160, 120, PLAIN)
         same = plain.reshape(40, 3, 160, 3)[:, :, :159].reshape(40, 3, 53, 3, 3)
         off = small.mean((1, 3)) - same.mean((1, 3))
-        # Shadows and the pictures on the walls differ; another room would be off by 40 and more.
+        # Shadows and pictures on the walls differ; another room would differ by 40 or more.
         assert np.abs(off).mean() < 12
 
 
-def test_other_rooms_are_refused_and_the_same_are_kept(folder: Path) -> None:
+def test_other_training_rooms_are_refused_the_same_kept(folder: Path) -> None:
     before = (folder / "training.json").stat().st_mtime_ns
     build_training(folder, ROOMS, workers=1)
     assert (folder / "training.json").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="other training rooms"):
+    with pytest.raises(DataError, match="other training rooms than requested"):
         build_training(folder, TrainingRooms(seed=4, scenes=2), workers=1)

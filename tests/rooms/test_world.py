@@ -1,4 +1,4 @@
-"""The scene generator: furnished rooms that are possible, varied and repeatable."""
+"""The scene generator: furnished rooms that are plausible, varied and reproducible."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def footprint(box: Box) -> Polygon:
     return affinity.translate(turned, box.x, box.y)
 
 
-def test_a_scene_depends_on_its_seed_and_index_alone() -> None:
+def test_a_scene_depends_on_seed_and_index_only() -> None:
     assert make_scene(0, 7) == SCENES[7]
     assert len({scene.things for scene in SCENES}) == len(SCENES)
     assert len({scene.name for scene in SCENES}) == len(SCENES)
 
 
-def test_rooms_hold_enough_to_ask_about() -> None:
+def test_rooms_hold_enough_things_for_questions() -> None:
     for scene in SCENES:
         names = [thing.category for thing in scene.things]
         assert len(names) >= 6
@@ -39,7 +39,7 @@ def test_rooms_hold_enough_to_ask_about() -> None:
     assert {thing.category for scene in SCENES for thing in scene.things} == set(KIND_OF)
 
 
-def test_things_stand_in_the_room_at_a_distance_from_each_other() -> None:
+def test_things_are_in_the_room_and_apart() -> None:
     for scene in SCENES:
         room = rectangle(0, 0, scene.width, scene.depth)
         footprints = [footprint(thing.box) for thing in scene.things]
@@ -49,7 +49,7 @@ def test_things_stand_in_the_room_at_a_distance_from_each_other() -> None:
         assert all(thing.box.height < scene.height for thing in scene.things)
 
 
-def test_nothing_comes_close_to_the_camera() -> None:
+def test_nothing_is_close_to_the_camera() -> None:
     for scene in SCENES:
         seconds = np.linspace(0, scene.walk.seconds, 60)
         eyes = [pose_at(scene, float(at)) for at in seconds]
@@ -57,7 +57,7 @@ def test_nothing_comes_close_to_the_camera() -> None:
         assert all(footprint(thing.box).distance(way) > 0.3 for thing in scene.things)
 
 
-def test_the_camera_turns_once() -> None:
+def test_the_camera_makes_one_full_turn() -> None:
     for scene in SCENES:
         turned = pose_at(scene, scene.walk.seconds).yaw - pose_at(scene, 0).yaw
         assert turned == pytest.approx(scene.walk.turn * 2 * np.pi, abs=0.05)
@@ -79,6 +79,6 @@ def test_a_shape_touches_all_six_sides_of_its_box(kind) -> None:  # type: ignore
         assert (points[:, 2].min(), points[:, 2].max()) == pytest.approx((0, height))
 
 
-def test_nearly_everything_comes_into_sight() -> None:
+def test_nearly_everything_becomes_visible() -> None:
     seen = [sightings(scene).pixels_TN.max(axis=0) for scene in SCENES[:10]]
     assert np.mean(np.concatenate(seen) > 0) > 0.97

@@ -1,4 +1,4 @@
-"""Comparing two runs: what a difference is, and that its intervals and p-values keep their word."""
+"""Comparing two runs: the difference, the coverage of its intervals, and its p-values."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ def compared(a: list[Grade], b: list[Grade]) -> Comparison:
     return compare_runs(a, b, model_a="A", model_b="B")
 
 
-def test_a_difference_is_b_minus_a_by_task_by_macro_and_by_micro() -> None:
+def test_a_difference_is_b_minus_a_by_task_macro_and_micro() -> None:
     a = [graded("1", 0.2), graded("2", 0.6)]
     a += [graded("3", 0.0, task=EASY), graded("4", 1.0, task=EASY), graded("5", 0.0, task=HARD)]
     b = [replace(g, score=s) for g, s in zip(a, (0.4, 0.5, 1.0, 1.0, 0.0), strict=True)]
@@ -72,14 +72,14 @@ def test_runs_that_cannot_be_paired_are_refused() -> None:
         compared([graded("1", 0.0)] * 2, [graded("1", 0.0)])
 
 
-def test_the_same_run_twice_differs_by_nothing() -> None:
+def test_a_run_does_not_differ_from_itself() -> None:
     run = [graded(str(v), v % 2) for v in range(30)]
     found = compared(run, run)
     assert (found.overall.estimate.low, found.overall.estimate.high) == (0.0, 0.0)
     assert (found.overall.p, found.tasks["object_counting"].p_holm) == (1.0, 1.0)
 
 
-def test_the_tasks_are_one_family_for_holm_and_the_overall_scores_are_not_in_it() -> None:
+def test_holm_corrects_over_tasks_without_overall_scores() -> None:
     a, b = [], []
     for task, gain in (("object_counting", 0.5), ("route_planning", 0.0)):
         for v in range(8):
@@ -88,7 +88,7 @@ def test_the_tasks_are_one_family_for_holm_and_the_overall_scores_are_not_in_it(
             b.append(replace(question, score=0.3 + gain + 0.1 * (v % 2) * (1 if v < 4 else -1)))
     found = compared(a, b)
     # Counting gains on all 8 videos, so only the two extremes of 2^8 are as large; routes gain
-    # and lose alike.
+    # on as many as they lose.
     p = {name: d.p for name, d in found.tasks.items()}
     assert p == pytest.approx({"object_counting": 2 / 2**8, "route_planning": 1.0})
     holm = {name: d.p_holm for name, d in found.tasks.items()}
@@ -103,7 +103,7 @@ VIDEOS = 40
 
 @pytest.fixture(scope="module")
 def equal_runs() -> list[Comparison]:
-    """Comparisons of runs that are equally good in truth, however different they look."""
+    """Comparisons of runs whose true scores are equal, although their samples differ."""
     generator = np.random.default_rng(11)
     return [
         compare_runs(
@@ -129,7 +129,7 @@ def share_covering(truth: float, found: list[Estimate]) -> float:
     return fmean(estimate.low <= truth <= estimate.high for estimate in found)
 
 
-def test_95_percent_intervals_of_scores_and_differences_cover_the_truth(
+def test_95_percent_intervals_cover_the_truth(
     equal_runs: list[Comparison],
 ) -> None:
     # 400 trials of a true 95% scatter by 1.1 points, and less where several intervals of a trial
@@ -151,7 +151,7 @@ def test_p_values_of_equal_runs_are_uniform(equal_runs: list[Comparison]) -> Non
     assert all(0.05 - 0.033 <= share <= 0.05 + 0.033 for share in false)
 
 
-def test_pairing_makes_the_interval_narrower_than_that_of_two_scores_apart(
+def test_pairing_narrows_the_interval(
     equal_runs: list[Comparison],
 ) -> None:
     paired = fmean(width(c.overall.estimate) for c in equal_runs)
@@ -165,7 +165,7 @@ def width(estimate: Estimate) -> float:
     return estimate.high - estimate.low
 
 
-def test_a_real_gain_is_found() -> None:
+def test_a_real_gain_is_significant() -> None:
     generator = np.random.default_rng(5)
     found = [compared(*simulated_runs(generator, videos=VIDEOS, gain=0.2)) for _ in range(20)]
     assert fmean(c.overall.p < 0.01 for c in found) > 0.9

@@ -23,9 +23,7 @@ def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grad
     )
 
 
-def test_relative_direction_is_the_mean_of_its_three_types_and_overall_the_mean_of_the_tasks() -> (
-    None
-):
+def test_relative_direction_and_overall_are_unweighted_means() -> None:
     grades = [
         *[graded("object_rel_direction_easy", v, 1.0) for v in range(6)],
         *[graded("object_rel_direction_medium", v, 0.5) for v in range(2)],
@@ -60,7 +58,7 @@ def test_fewer_than_five_videos_have_no_interval(videos: int) -> None:
         assert [math.isnan(end) for end in ends] == [videos < 5] * 2
 
 
-def test_an_average_that_most_resamples_cannot_give_has_no_interval() -> None:
+def test_an_average_that_most_resamples_lack_has_no_interval() -> None:
     # Six types about two videos each: 6! S(12, 6) / 6^12 = 44% of the resamples hit all of them.
     types = [t for task in TASKS for t in task.types][:6]
     grades = [graded(types[v // 2], v, float(v % 2)) for v in range(12)]
@@ -69,7 +67,7 @@ def test_an_average_that_most_resamples_cannot_give_has_no_interval() -> None:
     assert not math.isnan(scores.micro.low)
 
 
-def test_the_interval_is_that_of_all_possible_resamples() -> None:
+def test_the_interval_equals_that_of_all_possible_resamples() -> None:
     # Six videos have 6^6 resamples: few enough to take them all. The expanded percentile interval
     # cuts off Phi(-sqrt(6/5) t) on each side, t = 2.5706 being Student's 97.5% point for 5.
     values = np.array([0.0, 0.1, 0.4, 0.6, 0.8, 1.0])
@@ -83,7 +81,7 @@ def test_the_interval_is_that_of_all_possible_resamples() -> None:
         assert estimate.high == pytest.approx(high, abs=2.5)
 
 
-def test_a_task_with_a_single_video_leaves_the_overall_score_without_an_interval() -> None:
+def test_a_task_with_one_video_leaves_overall_without_interval() -> None:
     grades = [graded("object_counting", v, float(v % 2)) for v in range(50)]
     grades.append(graded("route_planning", 0, 1.0))
     scores = score_run(grades, model="m")
@@ -92,7 +90,7 @@ def test_a_task_with_a_single_video_leaves_the_overall_score_without_an_interval
     assert scores.micro.low > 0
 
 
-def test_failures_are_counted_for_each_task_apart() -> None:
+def test_failures_are_counted_per_task() -> None:
     grades = [graded("object_counting", v, 0.0, failed=True) for v in range(3)]
     grades += [graded("route_planning", v, 1.0) for v in range(3)]
     scores = score_run(grades, model="m")
@@ -100,7 +98,7 @@ def test_failures_are_counted_for_each_task_apart() -> None:
     assert scores.tasks["route_planning"].failed == 0
 
 
-def test_questions_of_one_video_do_not_pass_for_independent_evidence() -> None:
+def test_questions_of_one_video_are_not_independent() -> None:
     once = [graded("object_counting", v, float(v % 2)) for v in range(20)]
     copied = [g for g in once for _ in range(50)]
     alone, repeated = score_run(once, model="m"), score_run(copied, model="m")
@@ -108,9 +106,9 @@ def test_questions_of_one_video_do_not_pass_for_independent_evidence() -> None:
     assert repeated.overall.high == pytest.approx(alone.overall.high)
 
 
-def test_95_percent_intervals_of_only_twelve_videos_cover_the_truth_about_as_often() -> None:
+def test_95_percent_intervals_of_twelve_videos_cover_the_truth() -> None:
     # Two tasks whose scores share a video effect: the truth of each mean is 1/2. More videos, and
-    # differences of runs, are in test_paired.py.
+    # differences of runs, are in test_compare.py.
     generator = np.random.default_rng(7)
     trials, hits = 400, 0
     for _ in range(trials):

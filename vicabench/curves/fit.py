@@ -1,17 +1,17 @@
-"""A saturating curve through the points of a series, and what twice the data would bring.
+"""Which saturating curve fits the points of a series, and what would twice the data gain?
 
 Two forms with three parameters each are fitted by least squares:
 
     exponential   s(x) = a - b exp(-x / c)
     power law     s(x) = a - b x^(-c)
 
-with 0 <= a <= 100 (the ceiling), b >= 0 (more data never hurts) and c within the bounds below;
-the form with the smaller sum of squared residuals is taken. As both have three parameters, AIC
-and BIC choose alike. For a given c the problem is linear in a and b, so c alone is searched: on
-a grid for the resamples, and from there to convergence for the curve itself. The interval comes
-from fitting every resample of the videos anew, the choice of the form included. It knows which
-questions were drawn, not how another training run would have gone, nor whether the form holds
-beyond the data.
+with 0 <= a <= 100 (the ceiling), b >= 0 (more data never hurts) and c within the bounds below.
+The form with the smaller sum of squared residuals is chosen; as both have three parameters, AIC
+and BIC choose the same. For a given c the problem is linear in a and b, so only c is searched:
+on a grid for the resamples, and from there to convergence for the curve itself. The interval
+comes from refitting every resample of the videos, including the choice of the form. It covers
+the sampling of the questions, but neither the variation between training runs nor whether the
+form holds beyond the data.
 
 Shapes: P points, R resamples, X places where the curve is evaluated.
 """
@@ -27,14 +27,14 @@ from scipy.optimize import minimize_scalar
 from vicabench.scoring.stats import Floats, interval_of
 
 FEWEST = 5
-"""Points that a fit of three parameters needs, to leave something to judge it by."""
+"""The fewest points for a fit: three parameters, and two degrees of freedom for the residuals."""
 CEILING = 100.0
 STEPS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """A family of curves: how `a - b * shape(x, c)` falls off, and the bounds of c."""
+    """A family of curves `a - b * shape(x, c)`, with the bounds of c."""
 
     name: str
     formula: str
@@ -43,7 +43,7 @@ class Form:
 
     @property
     def grid(self) -> Floats:
-        """Values of c, evenly spaced in their logarithm."""
+        """Values of c, evenly spaced on a logarithmic scale."""
         return np.geomspace(*self.bounds, STEPS)
 
 
@@ -94,9 +94,11 @@ class Fit:
 def fit(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> Fit | None:
     """Fit the curve to scores in [0, 100] and, for its intervals, to each resample of them.
 
-    `clusters` is the number of videos. A point at 0%, before any training, is no part of the
-    curve. None for fewer than `FEWEST` points, and where the best curve is level: the forms cannot
-    fall, so of scores that do they would promise a gain of 0 with an interval of no width.
+    `clusters` is the number of videos. A point at 0%, before any training, is not used.
+
+    Returns:
+        None for fewer than `FEWEST` points, or if the best curve is level: the forms cannot fall,
+        so for falling scores they would predict a gain of 0 with an interval of zero width.
     """
     trained = percent_P > 0
     percent_P, score_P, drawn_RP = percent_P[trained], score_P[trained], drawn_RP[:, trained]
@@ -106,14 +108,14 @@ def fit(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> 
     places_X = np.concatenate([np.linspace(percent_P[0], 2 * last, 79), [last]])
     places_X.sort()
     form, c, a, b = min(
-        (_converged(f, percent_P, score_P) for f in FORMS), key=lambda found: found[0]
+        (_converged(f, percent_P, score_P) for f in FORMS), key=lambda candidate: candidate[0]
     )[1]
     if b == 0:
         return None
     curve_X = a - b * form.shape(places_X, c)
     drawn_RX = _drawn(percent_P, drawn_RP, places_X)
-    here, there = int(np.searchsorted(places_X, last)), len(places_X) - 1
-    gains_R = drawn_RX[:, there] - drawn_RX[:, here]
+    at_last, at_double = int(np.searchsorted(places_X, last)), len(places_X) - 1
+    gains_R = drawn_RX[:, at_double] - drawn_RX[:, at_last]
     band = [interval_of(drawn_RX[:, x], clusters) for x in range(len(places_X))]
     low, high = interval_of(gains_R, clusters)
     residual_P = score_P - (a - b * form.shape(percent_P, c))
@@ -126,15 +128,15 @@ def fit(percent_P: Floats, score_P: Floats, drawn_RP: Floats, clusters: int) -> 
         score_X=tuple(curve_X.tolist()),
         low_X=tuple(bound[0] for bound in band),
         high_X=tuple(bound[1] for bound in band),
-        doubled=Bounded(value=float(curve_X[there] - curve_X[here]), low=low, high=high),
+        doubled=Bounded(value=float(curve_X[at_double] - curve_X[at_last]), low=low, high=high),
     )
 
 
-Found = tuple[float, tuple[Form, float, float, float]]
+Candidate = tuple[float, tuple[Form, float, float, float]]
 
 
-def _converged(form: Form, percent_P: Floats, score_P: Floats) -> Found:
-    """The sum of squared residuals of the best curve of a form, and its parameters c, a, b."""
+def _converged(form: Form, percent_P: Floats, score_P: Floats) -> Candidate:
+    """The sum of squared residuals of the best curve of a form; the form with its c, a, b."""
     score_1P = score_P[None, :]
 
     def residue(log_c: float) -> float:
@@ -143,15 +145,15 @@ def _converged(form: Form, percent_P: Floats, score_P: Floats) -> Found:
     grid = np.log(form.grid)
     best = int(np.argmin([residue(log_c) for log_c in grid]))
     around = (grid[max(best - 1, 0)], grid[min(best + 1, STEPS - 1)])
-    found = minimize_scalar(residue, bounds=around, method="bounded", options={"xatol": 1e-8})
-    log_c = min((found.x, grid[best]), key=residue)
+    result = minimize_scalar(residue, bounds=around, method="bounded", options={"xatol": 1e-8})
+    log_c = min((result.x, grid[best]), key=residue)  # the search may end beside the grid's best
     c = float(np.exp(log_c))
     squares_1, a_1, b_1 = _linear(form.shape(percent_P, c), score_1P)
     return float(squares_1[0]), (form, c, float(a_1[0]), float(b_1[0]))
 
 
 def _drawn(percent_P: Floats, drawn_RP: Floats, places_X: Floats) -> Floats:
-    """The fitted curve of every resample, at each place: [R, X]."""
+    """The fitted curve of every resample at every place, [R, X]."""
     best_R = np.full(len(drawn_RP), np.inf)
     curves_RX = np.empty((len(drawn_RP), len(places_X)))
     for form in FORMS:
@@ -165,9 +167,9 @@ def _drawn(percent_P: Floats, drawn_RP: Floats, places_X: Floats) -> Floats:
 
 
 def _linear(fall_P: Floats, score_RP: Floats) -> tuple[Floats, Floats, Floats]:
-    """Least squares of a - b * fall under the bounds of a and b: sums of squares, a and b, [R].
+    """Bounded least squares of a - b * fall: the sums of squares, a and b, [R] each.
 
-    Two parameters and two bounds: where the free solution leaves a bound, the best one lies on it.
+    The problem is convex, so if the free solution violates a bound, the best one lies on it.
     """
     centred_P = fall_P - fall_P.mean()
     spread = centred_P @ centred_P

@@ -1,4 +1,4 @@
-"""From the runs of a series to its curve, its thinking replies, and whether it has saturated."""
+"""What is the curve of a series of runs, how do they think, and has the score saturated?"""
 
 from __future__ import annotations
 
@@ -29,39 +29,40 @@ if TYPE_CHECKING:
 
 
 def saturation(name: str, tail: Tail | None, fit: Fit | None) -> str:
-    """A sentence about the last quarter and one about twice the data, as far as there are any."""
-    said = []
+    """One sentence about the last quarter of the data, if known, and one about doubling it."""
+    sentences = []
     if tail:
-        said.append(
+        sentences.append(
             f"{name}, growth over the last quarter of the data ({tail.start}–{tail.end}%, "
             f"{counted(tail.points, 'point')}): {points(tail.growth)}, {tail.verdict}."
         )
     if fit:
-        said.append(
-            f"{name}, twice the data would bring {points(fit.doubled)} by the fit "
-            f"{fit.formula} ({fit.form}), which knows other draws of questions, no other training."
+        sentences.append(
+            f"{name}, twice the data would bring {points(fit.doubled)} by the fit {fit.formula} "
+            f"({fit.form}); the interval covers other samples of questions, not other training "
+            "runs."
         )
     else:
-        said.append(f"{name}: no saturating fit, which needs {FEWEST} points that rise.")
-    return " ".join(said)
+        sentences.append(f"{name}: no saturating fit, which needs {FEWEST} rising points.")
+    return " ".join(sentences)
 
 
 def briefly(name: str, tail: Tail | None, fit: Fit | None) -> str:
-    """The same in half a line, for a figure of several series."""
-    said = [f"last quarter {points(tail.growth)}, {tail.verdict}"] if tail else []
-    said.append(f"twice the data {points(fit.doubled)} by {fit.form}" if fit else "no fit")
-    return f"{name}: {'; '.join(said)}."
+    """The content of `saturation` in half a line, for a figure of several series."""
+    parts = [f"last quarter {points(tail.growth)}, {tail.verdict}"] if tail else []
+    parts.append(f"twice the data {points(fit.doubled)} by {fit.form}" if fit else "no fit")
+    return f"{name}: {'; '.join(parts)}."
 
 
-def points(found: Bounded) -> str:
-    """`+0.5 [−1.1, +2.0] points`; `n/a` where too few videos give no interval."""
-    if math.isnan(found.low):
-        return f"{signed(found.value)} [n/a] points"
-    return f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}] points"
+def points(gain: Bounded) -> str:
+    """`+0.5 [−1.1, +2.0] points`; `n/a` if there are too few videos for an interval."""
+    if math.isnan(gain.low):
+        return f"{signed(gain.value)} [n/a] points"
+    return f"{signed(gain.value)} [{signed(gain.low)}, {signed(gain.high)}] points"
 
 
 def signed(value: float, decimals: int = 1) -> str:
-    """`+1.5` or `−0.3`, with a true minus; no sign for what rounds to zero."""
+    """`+1.5` or `−0.3`, with a typographic minus; no sign for values that round to zero."""
     text = f"{value:+.{decimals}f}"
     return text[1:] if not float(text) else text.replace("-", "−")
 
@@ -71,9 +72,9 @@ DIRECT, THOUGHT = "direct", "thought"
 
 @dataclass(frozen=True, kw_only=True)
 class Adoption:
-    """Of `questions` how many were answered directly and how many via thoughts.
+    """How many of the `questions` were answered directly and how many via thoughts.
 
-    The shares are in percent of all questions, with their intervals over videos.
+    The shares are in percent of all questions, with intervals over videos.
     """
 
     questions: int
@@ -85,12 +86,12 @@ class Adoption:
 
     @property
     def valid_outputs(self) -> int:
-        """Replies that the protocol could read."""
+        """The number of replies that the protocol could read."""
         return self.direct_answers + self.via_thoughts
 
 
 def adoption(run: Run, protocol: Protocol) -> Adoption | None:
-    """Count how a run's readable replies came about; None if no reply has thoughts."""
+    """Count the direct and the thought-out readable replies; None if no reply has thoughts."""
     thought = with_thoughts(run.predictions)
     if not thought:
         return None
@@ -108,11 +109,11 @@ def adoption(run: Run, protocol: Protocol) -> Adoption | None:
 
 
 FITTED = 2_000
-"""Resamples that are fitted: enough for an interval to one decimal."""
+"""How many resamples are fitted: enough for an interval to one decimal."""
 LAST = 0.75
-"""The last quarter begins at this share of the most data seen."""
+"""The last quarter begins at this share of the largest amount of data."""
 LITTLE = 1.0
-"""Points that a quarter of the data more has to bring, for it to be called growth."""
+"""The growth over the last quarter, in points, below which a curve counts as level."""
 AVERAGE, MICRO = "average", "micro"
 CURVE_COLUMNS = (
     "series", "percent", "model", "task", "score", "low", "high", "step", "step_low", "step_high",
@@ -125,7 +126,7 @@ RISING, LEVEL, UNDECIDED = "still rising", "levelled off", "undecided"
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A checkpoint: its scores, and how much the average changed since the point before."""
+    """A checkpoint: its scores, and the change of the average since the previous point."""
 
     percent: float
     model: str
@@ -149,7 +150,7 @@ class Tail:
 
     @property
     def verdict(self) -> str:
-        """The answer to: has it saturated?"""
+        """Whether the curve is still rising, has levelled off, or neither can be concluded."""
         if self.growth.low > 0:
             return RISING
         return LEVEL if self.growth.high < LITTLE else UNDECIDED
@@ -157,7 +158,7 @@ class Tail:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """The curve of one series; `gaps` says for a share of the data why there is no point."""
+    """The curve of one series; `gaps` has the reason for each share of the data without a point."""
 
     name: str
     points: tuple[Point, ...]
@@ -167,7 +168,7 @@ class Series:
 
     @property
     def best(self) -> Point:
-        """The point with the highest average, the one with the least data if several have it."""
+        """The point with the highest average; of equal ones, that with the least data."""
         return max(self.points, key=lambda point: point.scores.overall.mean)
 
     def rows(self) -> list[Row]:
@@ -197,10 +198,12 @@ def measure(
     protocol: Protocol,
     gaps: Mapping[float, str] | None = None,
 ) -> Series:
-    """The curve of a series from its runs by the percent of the data.
+    """The curve of a series from its runs, by percent of the data.
 
-    Runs that are not finished, or in which nothing was answered, become gaps. DataError if the
-    runs are not about the same questions, or none is left.
+    Unfinished runs, and runs that answered nothing, become gaps.
+
+    Raises:
+        DataError: The runs were asked different questions, or no run is usable.
     """
     left_out = {p: why for p, run in runs.items() if (why := _unusable(run, protocol))}
     used = {p: run for p, run in sorted(runs.items()) if p not in left_out}
@@ -233,7 +236,7 @@ def measure(
 
 
 def _unusable(run: Run, protocol: Protocol) -> str | None:
-    """Why a run gives no point; None if it gives one."""
+    """Why a run is not a point of the curve; None if it is."""
     if run.incomplete:
         return run.incomplete
     grades = run.grades(protocol)
@@ -249,16 +252,16 @@ def _refuse_other_questions(runs: Mapping[float, Run], protocol: Protocol) -> No
             raise DataError(
                 f"{runs[p].name} was asked {counted(len(questions), 'question')} and "
                 f"{runs[first].name} {len(asked[first])}, {len(questions & asked[first])} of them "
-                "the same: a curve needs the same questions everywhere. Run them alike, or leave "
-                "one out."
+                "the same. A curve needs the same questions at every point: run both on the same "
+                "questions, or leave one out."
             )
 
 
 def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
-    """The averages in [0, 100] of every point in every resample, and the videos they rest on.
+    """The averages in [0, 100] of every point in every resample, and the number of videos.
 
-    Resamples that hit no question of some type are left out; the number of videos is that of
-    the type with the fewest, which decides how wide intervals are.
+    Resamples without a question of some type are left out. The number of videos is that of the
+    type with the fewest, which determines the width of the intervals.
     """
     videos = {video: row for row, video in enumerate(sorted({g.video for g in graded[0]}))}
     kinds = [kind for kind in QUESTION_TYPES if any(g.task == kind for g in graded[0])]
@@ -288,7 +291,7 @@ def _average(means_BPK: Floats, columns: Mapping[str, int]) -> Floats:
 
 
 def _steps(score_P: Floats, drawn_RP: Floats, clusters: int) -> list[Bounded | None]:
-    """The change from each point to the next, paired; none before the first."""
+    """The paired change of each point from the previous one; None for the first."""
     changes = [
         interval_of(b - a, clusters) for a, b in zip(drawn_RP.T, drawn_RP.T[1:], strict=False)
     ]

@@ -1,7 +1,7 @@
-"""Which checkpoints make a series, and how much of the data each has seen.
+"""Which checkpoints form a series, and how much of the data has each seen?
 
-The share stands in the zoo, or at the end of a name: `tiny-45p` has seen 45%, and a name without
-such an ending is the final checkpoint, 100%.
+The share comes from the zoo, or from the end of the name: `tiny-45p` has seen 45%, and a name
+without such an ending is the final checkpoint, 100%.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _MARKS = re.compile(r" \(blind\)(?: \(canonicalized\))?$| \(canonicalized\)$")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What answers (`spec`, as `--model` takes it), its series, and its share of the data.
+    """A model (`spec`, as for `--model`), its series, and its share of the data.
 
-    A share of whole percents is an int: it is printed as one.
+    A share of whole percents is an int, so that it prints as one.
     """
 
     spec: str
@@ -39,36 +39,37 @@ class Checkpoint:
 
 
 def checkpoint(spec: str) -> Checkpoint:
-    """The checkpoint that a spec names: from the zoo, or by the ending of its name."""
+    """The checkpoint that a spec names, from the zoo or by the ending of its name."""
     name = _REVISION.sub("", spec)
     for model in model_zoo():
         if model.repo == name and model.percent is not None:
             return Checkpoint(spec=spec, series=model.series, percent=model.percent)
-    found = _ENDING.search(spec)
-    series = spec if found is None else spec[: found.start()] + spec[found.end() :]
+    ending = _ENDING.search(spec)
+    series = spec if ending is None else spec[: ending.start()] + spec[ending.end() :]
     return Checkpoint(
         spec=spec,
         series=Path(series).name or series,
-        percent=100 if found is None else _percent(found["share"]),
+        percent=100 if ending is None else _percent(ending["share"]),
     )
 
 
 def named_series(name: str) -> tuple[Checkpoint, ...]:
-    """The checkpoints of a series of the zoo, whatever the case of its name, least data first.
+    """The checkpoints of a series of the zoo (ignoring case), least data first.
 
-    ConfigError naming the series if there is none.
+    Raises:
+        ConfigError: There is no such series; the message lists the known ones.
     """
     models = [m for m in model_zoo() if m.series and m.percent is not None]
-    found = [m for m in models if m.series.casefold() == name.casefold()]
-    if not found:
+    members = [m for m in models if m.series.casefold() == name.casefold()]
+    if not members:
         known = ", ".join(dict.fromkeys(m.series for m in models))
         raise ConfigError(
-            f"The zoo has no series '{name}'. It has {known}; name others by their checkpoints: "
-            "--models ./mine-{p}p"
+            f"The zoo has no series '{name}'. It has {known}. Give the checkpoints of any other "
+            "series by name: --models ./mine-{p}p"
         )
     points = [
         Checkpoint(spec=m.repo, series=m.series, percent=m.percent)
-        for m in found
+        for m in members
         if m.percent is not None
     ]
     return tuple(sorted(points, key=lambda point: point.percent))
@@ -77,9 +78,12 @@ def named_series(name: str) -> tuple[Checkpoint, ...]:
 def expanded(spec: str) -> tuple[Checkpoint, ...]:
     """The checkpoints of a spec, or of a pattern with `{p}` for the share of the data.
 
-    Of folders those that are there, with any share; of hub ids every fifth percent. At 100 the
-    name has no ending: `./tiny-{p}p` ends with `./tiny`, unless there is a `./tiny-100p` or, as in
-    `./tiny/{p}p`, no name is left. ConfigError if a pattern for folders matches none.
+    A pattern for folders gives all that exist, with any share; one for hub ids every fifth
+    percent. The name at 100 has no ending: `./tiny-{p}p` includes `./tiny`, unless there is a
+    `./tiny-100p` or, as in `./tiny/{p}p`, no name would be left.
+
+    Raises:
+        ConfigError: A pattern for folders matches none.
     """
     if PLACE not in spec:
         return (checkpoint(spec),)
@@ -87,29 +91,29 @@ def expanded(spec: str) -> tuple[Checkpoint, ...]:
     final = re.sub(r"[-_.]?\{p\}\w*", "", spec)
     name = Path(final).name
     last = final if final.rpartition("/")[2] else spec.replace(PLACE, "100")
-    here = _folders(spec)
+    folders = _folders(spec)
     if Path(last).is_dir():
-        here.setdefault(100, last)
-    if not here and _is_path(spec):
+        folders.setdefault(100, last)
+    if not folders and _is_path(spec):
         raise ConfigError(f"No folder matches {spec}, with 0 to 100 for {PLACE}.")
-    specs = here or {p: last if p == 100 else spec.replace(PLACE, str(p)) for p in SHARES}
+    specs = folders or {p: last if p == 100 else spec.replace(PLACE, str(p)) for p in SHARES}
     return tuple(Checkpoint(spec=specs[p], series=name, percent=p) for p in sorted(specs))
 
 
 def _folders(pattern: str) -> dict[float, str]:
-    """The folders that match a pattern, by their shares; ConfigError for two of one share."""
+    """The folders that match a pattern, by share; raises ConfigError for two with one share."""
     first, *others = normpath(pattern).split(PLACE)
-    again = "(?P=share)".join(map(re.escape, others))
-    name = re.compile(re.escape(first) + _SHARE + again)
-    paths = glob("*".join(map(escape, (first, *others))))  # noqa: PTH207  # of texts, as `name` is
-    found: dict[float, str] = {}
+    rest = "(?P=share)".join(map(re.escape, others))
+    name = re.compile(re.escape(first) + _SHARE + rest)
+    paths = glob("*".join(map(escape, (first, *others))))  # noqa: PTH207  # strings, like `name`
+    folders: dict[float, str] = {}
     for match in map(name.fullmatch, map(normpath, sorted(paths))):
         if match and Path(match[0]).is_dir():
             folder = pattern.replace(PLACE, match["share"])
-            there = found.setdefault(_percent(match["share"]), folder)
-            if there != folder:
-                raise ConfigError(f"{there} and {folder} have the same share. Leave one out.")
-    return found
+            earlier = folders.setdefault(_percent(match["share"]), folder)
+            if earlier != folder:
+                raise ConfigError(f"{earlier} and {folder} have the same share. Leave one out.")
+    return folders
 
 
 def _percent(text: str) -> float:
@@ -118,46 +122,50 @@ def _percent(text: str) -> float:
 
 
 def grouped(points: Iterable[Checkpoint]) -> dict[str, tuple[Checkpoint, ...]]:
-    """The checkpoints by series, least data first; each once.
+    """The distinct checkpoints by series, least data first.
 
-    ConfigError if a series has two of the same share.
+    Raises:
+        ConfigError: A series has two checkpoints with the same share.
     """
-    found: dict[str, dict[float, Checkpoint]] = {}
+    series: dict[str, dict[float, Checkpoint]] = {}
     for point in points:
-        there = found.setdefault(point.series, {}).setdefault(point.percent, point)
-        if there.spec != point.spec:
+        earlier = series.setdefault(point.series, {}).setdefault(point.percent, point)
+        if earlier.spec != point.spec:
             raise ConfigError(
-                f"{there.spec} and {point.spec} are both {point.series} at {point.percent}%: a "
-                "curve has one checkpoint for each share of the data. Leave one out."
+                f"{earlier.spec} and {point.spec} are both {point.series} at {point.percent}%, but "
+                "a curve has one checkpoint for each share of the data. Leave one out."
             )
-    return {name: tuple(by[p] for p in sorted(by)) for name, by in found.items()}
+    return {name: tuple(by[p] for p in sorted(by)) for name, by in series.items()}
 
 
 def placed(runs: Sequence[Run]) -> dict[str, Mapping[float, Run]]:
-    """Runs by series and share of the data, as their models' names say.
+    """Runs by series and share of the data, according to the names of their models.
 
-    Grey-frame and canonicalized runs are series of their own. ConfigError naming both if two have
-    one place.
+    Runs on grey frames and canonicalized runs form separate series.
+
+    Raises:
+        ConfigError: Two runs have the same series and share; the message names both.
     """
-    found: dict[str, dict[float, Run]] = {}
+    series: dict[str, dict[float, Run]] = {}
     for run in runs:
         model, mark = _marked(run.name)
         point = checkpoint(model)
-        there = found.setdefault(point.series + mark, {}).setdefault(point.percent, run)
-        if there is not run:
+        earlier = series.setdefault(point.series + mark, {}).setdefault(point.percent, run)
+        if earlier is not run:
             raise ConfigError(
-                f"{there.path} and {run.path} are both {point.series}{mark} at "
-                f"{point.percent}%: a curve has one run for each share of the data. Leave one out."
+                f"{earlier.path} and {run.path} are both {point.series}{mark} at "
+                f"{point.percent}%, but a curve has one run for each share of the data. Leave one "
+                "out."
             )
-    return {name: {p: by[p] for p in sorted(by)} for name, by in found.items()}
+    return {name: {p: by[p] for p in sorted(by)} for name, by in series.items()}
 
 
 def _marked(name: str) -> tuple[str, str]:
-    """The model in the name of a run, and what marks how it was run or derived."""
-    found = _MARKS.search(name)
-    return (name[: found.start()], found[0]) if found else (name, "")
+    """The model in the name of a run, and the mark of how it was run or derived."""
+    mark = _MARKS.search(name)
+    return (name[: mark.start()], mark[0]) if mark else (name, "")
 
 
 def _is_path(spec: str) -> bool:
-    """Whether this is spelt as a path, and not as a hub id."""
+    """Whether this is written as a path, and not as a hub id."""
     return spec.startswith((".", "/", "~")) or spec.count("/") != 1

@@ -1,1 +1,1 @@
-"""What this machine has for vicabench, what it lacks, and how to get that: one file a subject."""
+"""What does this machine have for vicabench, what does it lack, and how can that be installed?"""

@@ -1,4 +1,4 @@
-"""Whether videos can be decoded: each decoder decodes a small film, in a process of its own."""
+"""Can each decoder decode a small video in a separate process?"""
 
 from __future__ import annotations
 
@@ -23,37 +23,41 @@ MODULES = {"pyav": "av", "decord": "decord"}
 
 
 def decoders() -> Iterator[Finding]:
-    """What each decoder makes of a film of sixteen grey frames."""
+    """Whether each decoder decodes a video of sixteen grey frames correctly."""
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
         try:
             _write(film)
         except (av.FFmpegError, OSError, ValueError) as error:
-            text = f"no film can be made to try the decoders with: {error}"
+            text = f"no video could be encoded to test the decoders: {error}"
             yield Finding(section=SECTION, name="encoder", text=text, state=WARNING)
             return
-        found = [_tried(film, name) for name in MODULES]
-    if found[0].state != OK:  # decord's frames are compared with its
+        findings = [_tried(film, name) for name in MODULES]
+    if findings[0].state != OK:  # PyAV is required, decord is optional
         remedy = "pip install --force-reinstall av"
-        found[0] = replace(found[0], state=BROKEN, remedy=remedy)
-    yield from found
+        findings[0] = replace(findings[0], state=BROKEN, remedy=remedy)
+    yield from findings
 
 
 def _tried(film: Path, name: str) -> Finding:
-    if find_spec(MODULES[name]) is None:  # looked for, not imported: it may crash
+    if find_spec(MODULES[name]) is None:  # no import in this process: a broken build may crash
         text = "not installed; only --decoder decord needs it"
         return Finding(section=SECTION, name=name, text=text, state=NOTE)
     try:
         frames = _decoded(film, name)
     except (VideoError, DecoderLostError) as error:
         return Finding(section=SECTION, name=name, text=str(error), state=WARNING)
-    right = frames.decoder == name and _levels(frames.pixels_THWC) == frames.indices.tolist()
-    said = f"decodes {SHOWN} frames of H.264, each the right one" if right else "shows other frames"
-    return Finding(section=SECTION, name=name, text=said, state=OK if right else WARNING)
+    correct = frames.decoder == name and _levels(frames.pixels_THWC) == frames.indices.tolist()
+    text = (
+        f"decodes {SHOWN} frames of H.264, all of them correct"
+        if correct
+        else "decodes other frames than requested"
+    )
+    return Finding(section=SECTION, name=name, text=text, state=OK if correct else WARNING)
 
 
 def _decoded(film: Path, name: str) -> Frames:
-    """A few frames from a process of its own. Raises VideoError and DecoderLostError."""
+    """A few frames, decoded in a separate process; raises VideoError and DecoderLostError."""
     process = DecoderProcess()
     try:
         process.wait_ready()
@@ -67,12 +71,12 @@ def _decoded(film: Path, name: str) -> Frames:
 
 
 def _levels(pixels_THWC: NDArray[np.uint8]) -> list[int]:
-    """The index that each frame's grey stands for."""
+    """The frame index that each frame's grey level encodes."""
     return [round((float(image.mean()) - 20) / 12) for image in pixels_THWC]
 
 
 def _write(film: Path) -> None:
-    """Frame k is of the grey 20 + 12 k."""
+    """Encode a video whose frame k has the grey level 20 + 12 k."""
     with av.open(str(film), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=8)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"

@@ -1,4 +1,4 @@
-"""The whole examination: slow parts side by side, findings in one order."""
+"""How do all parts of the examination run in parallel and report in a fixed order?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Part = Callable[[], Iterable[Finding]]
 
 
 def examine(frame_cache: Path | None = None) -> Iterator[Finding]:
-    """All findings, section by section; nothing that one part meets keeps the others from it."""
+    """All findings, section by section; an error in one part does not affect the others."""
     folders = [Path.cwd(), hub_cache(), cache_dir(), *([frame_cache] if frame_cache else [])]
     parts: dict[str, Part] = {
         "software": software,
@@ -29,14 +29,14 @@ def examine(frame_cache: Path | None = None) -> Iterator[Finding]:
         "extras": extras,
     }
     with ThreadPoolExecutor(len(parts)) as threads:
-        found = [threads.submit(_listed, name, part) for name, part in parts.items()]
-        for future in found:
+        futures = [threads.submit(_listed, name, part) for name, part in parts.items()]
+        for future in futures:
             yield from future.result()
 
 
 def _listed(name: str, part: Part) -> list[Finding]:
     try:
         return list(part())
-    except Exception as error:  # a sick machine is what this is for
+    except Exception as error:  # a broken machine can raise anything here
         text = f"could not be examined: {type(error).__name__}: {error}"
         return [Finding(section=name, name=name, text=text, state=WARNING)]

@@ -1,4 +1,4 @@
-"""What the doctor finds: a line each, with what to do about it."""
+"""What is a finding of the doctor?"""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OK, NOTE, WARNING, BROKEN = "ok", "note", "warning", "broken"
-"""A finding is as it should be; worth knowing; in somebody's way; or keeps vicabench from working.
-"""
+"""All is well; worth knowing; a problem for some uses; vicabench does not work at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: what it is like, and what to do about it if that is bad.
+    """One examined thing: its state, and a remedy if there is a problem.
 
-    `state` is one of those above, `facts` are the figures behind the text, in JSON values.
+    `state` is one of the constants above; `facts` are the data behind the text, as JSON values.
     """
 
     section: str
@@ -27,7 +26,7 @@ class Finding:
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that suits them, by powers of 1000 as disks are sold: `17.2 GB`."""
+    """Bytes in a suitable decimal unit, as disks are sold: `17.2 GB`."""
     number, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while number >= 999.5 and len(units) > 1:
         number /= 1000

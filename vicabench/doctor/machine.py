@@ -1,4 +1,4 @@
-"""Cores, memory, disks, caches, and whether the Hugging Face hub answers."""
+"""How many cores, how much memory and disk space are there, and does the hub answer?"""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from vicabench.doctor.findings import NOTE, OK, WARNING, Finding, size
 from vicabench.errors import ConfigError
 
 SECTION = "machine"
-CRAMPED = 1_000_000_000  # bytes free; the answers to VSI-Bench take some MB, its videos 5.7 GB
+CRAMPED = 1_000_000_000  # free bytes; the answers to VSI-Bench take some MB, its videos 5.7 GB
 CGROUPS = ("memory.max", "memory/memory.limit_in_bytes")
 
 
 def machine(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Cores, memory, and the free room where runs and caches are written."""
+    """Cores, memory, and the free disk space where runs and caches are written."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Finding(
         section=SECTION,
@@ -46,9 +46,9 @@ def machine(folders: Sequence[Path]) -> Iterator[Finding]:
 
 
 def memory() -> tuple[int | None, int | None]:
-    """Bytes of memory that this process may use, and that are available; None for unknown.
+    """The memory that this process may use and that is available, in bytes; None if unknown.
 
-    A container's limit counts, where it is smaller than the machine.
+    The limit of a container counts if it is smaller than the machine's memory.
     """
     total, free = _of_machine()
     for name in CGROUPS:
@@ -66,8 +66,8 @@ def _of_machine() -> tuple[int | None, int | None]:
         with suppress(OSError, ValueError, AttributeError):
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), None
         return None, None
-    found = {name: int(kilo) << 10 for name, kilo in re.findall(r"(\w+): +(\d+) kB", text)}
-    return found.get("MemTotal"), found.get("MemAvailable")
+    amounts = {name: int(kilo) << 10 for name, kilo in re.findall(r"(\w+): +(\d+) kB", text)}
+    return amounts.get("MemTotal"), amounts.get("MemAvailable")
 
 
 def _said(count: int | None) -> str:
@@ -75,7 +75,7 @@ def _said(count: int | None) -> str:
 
 
 def _disks(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Each disk once, by the first of the folders that is on it."""
+    """The free space of every disk that holds one of the folders."""
     seen: dict[int, str] = {}
     for folder in folders:
         place = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
@@ -88,25 +88,25 @@ def _disks(folders: Sequence[Path]) -> Iterator[Finding]:
             name="disk",
             text=f"{size(free)} free at {place}",
             state=WARNING if free < CRAMPED else NOTE,
-            remedy="Make room: a run that fills the disk stops." if free < CRAMPED else "",
+            remedy="Free some space: a run stops when the disk is full." if free < CRAMPED else "",
             facts={"folder": str(place), "free_bytes": free},
         )
 
 
 CACHES = "caches"
 CACHES_SECONDS = 2.0
-FRAME_CACHE = "decoded frames are kept where --frame-cache DIR says, and nowhere else"
+FRAME_CACHE = "decoded frames are cached only if --frame-cache DIR is given"
 
 
 def hub_cache() -> Path:
-    """Where huggingface_hub keeps downloads, without importing it (`HF_HUB_CACHE`, `HF_HOME`)."""
+    """The cache of huggingface_hub (`HF_HUB_CACHE`, `HF_HOME`), without importing it, for speed."""
     caches_of_user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{caches_of_user}/huggingface"
     return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE") or f"{home}/hub")).expanduser()
 
 
 def caches(frame_cache: Path | None) -> Iterator[Finding]:
-    """Each cache: its place, and the bytes in it."""
+    """The place and the size of each cache."""
     yield _cache("hub", hub_cache(), "HF_HOME or HF_HUB_CACHE moves it")
     yield _cache("vicabench", cache_dir(), "VICABENCH_CACHE moves it")
     if frame_cache is None:
@@ -117,24 +117,24 @@ def caches(frame_cache: Path | None) -> Iterator[Finding]:
 
 def _cache(name: str, folder: Path, how: str) -> Finding:
     count, whole = _bytes(folder)
-    said = "empty" if whole and not count else size(count) + ("" if whole else " and more")
+    amount = "empty" if whole and not count else size(count) + ("" if whole else " or more")
     return Finding(
         section=CACHES,
         name=name,
-        text=f"{said} in {folder} ({how})",
+        text=f"{amount} in {folder} ({how})",
         state=NOTE,
         facts={"folder": str(folder), "bytes": count, "counted_all": whole},
     )
 
 
 def _bytes(folder: Path) -> tuple[int, bool]:
-    """The bytes of the files in a folder, without links; False if there was no time for all."""
+    """The bytes of the files in a folder, not following links; False if time ran out."""
     total, end = 0, monotonic() + CACHES_SECONDS
     for place, _, names in os.walk(folder):
         for name in names:
             try:
                 total += (Path(place) / name).lstat().st_size
-            except OSError:  # gone meanwhile
+            except OSError:  # deleted meanwhile
                 continue
         if monotonic() > end:
             return total, False
@@ -144,11 +144,11 @@ def _bytes(folder: Path) -> tuple[int, bool]:
 HUB = "hub"
 HUB_SECONDS = 10.0
 PAGE = "api/models/nkkbr/ViCA2"
-OFFLINE = "Rooms, --model vica2-rooms and whatever is in the cache work without it."
+OFFLINE = "Rooms, --model vica2-rooms and everything in the cache work without it."
 
 
 def hub() -> Iterator[Finding]:
-    """Whether it can be reached within a few seconds, and whether a token is set."""
+    """Whether the hub can be reached within a few seconds, and whether a token is set."""
     try:
         check_endpoint()
     except ConfigError as error:
@@ -157,16 +157,16 @@ def hub() -> Iterator[Finding]:
     from huggingface_hub import constants, get_token  # noqa: PLC0415  (half a second)
 
     yield _offline() if constants.HF_HUB_OFFLINE else _reached(f"{constants.ENDPOINT}/{PAGE}")
-    there = get_token() is not None
-    text = "one is set" if there else "none is set; what is public needs none"
-    yield Finding(section=HUB, name="token", text=text, state=NOTE, facts={"set": there})
+    is_set = get_token() is not None
+    text = "set" if is_set else "not set; public repositories do not need one"
+    yield Finding(section=HUB, name="token", text=text, state=NOTE, facts={"set": is_set})
 
 
 def _offline() -> Finding:
     return Finding(
         section=HUB,
         name="address",
-        text=f"{host()} is not asked: HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set. {OFFLINE}",
+        text=f"{host()} was not tried: HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) is set. {OFFLINE}",
         state=NOTE,
         facts={"host": host(), "reached": None},
     )
@@ -175,11 +175,11 @@ def _offline() -> Finding:
 def _reached(url: str) -> Finding:
     try:
         status = _status(url)
-        problem = None if status < 400 else f"answers HTTP {status}, not as a hub does"
+        problem = None if status < 400 else f"answers HTTP {status}, which a hub does not"
     except LateError:
         problem = f"does not answer within {HUB_SECONDS:g} seconds"
-    except Exception as error:  # of the network, of a proxy, of certificates
-        # Its text may repeat the address, in which a password may stand.
+    except Exception as error:  # from the network, a proxy, certificates
+        # Only its type: the message may repeat the address, which may contain a password.
         problem = f"cannot be reached ({type(error).__name__})"
     return Finding(
         section=HUB,
@@ -192,17 +192,20 @@ def _reached(url: str) -> Finding:
 
 
 def _status(url: str) -> int:
-    """The status of the answer; looking up a name has no time limit of its own, so this has one."""
+    """The HTTP status of the answer; raises LateError after `HUB_SECONDS`.
+
+    The request runs in a thread because its own time limit does not cover name resolution.
+    """
     from huggingface_hub import get_session  # noqa: PLC0415
 
-    found: Future[int] = Future()
+    status: Future[int] = Future()
 
     def ask() -> None:
         try:
             session: Any = get_session()
-            found.set_result(session.head(url, timeout=HUB_SECONDS).status_code)
+            status.set_result(session.head(url, timeout=HUB_SECONDS).status_code)
         except Exception as error:
-            found.set_exception(error)
+            status.set_exception(error)
 
     Thread(target=ask, daemon=True).start()
-    return found.result(timeout=HUB_SECONDS + 1)
+    return status.result(timeout=HUB_SECONDS + 1)

@@ -1,4 +1,4 @@
-"""Versions, the packages that vicabench needs, and the extras that may be installed."""
+"""Which versions are installed, which required packages are missing, and which extras?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECTION = "software"
 EXTRAS = "extras"
 OLDEST = (3, 11)
 PURPOSES = {
-    "models": "ViCA, ViCA2 and other models that run here",
+    "models": "ViCA, ViCA2 and other local models",
     "gpu": "flash_attention_2 on NVIDIA GPUs",
     "train": "training on several GPUs",
     "cluster": "runs on many machines",
@@ -28,27 +28,31 @@ PURPOSES = {
 NOTES = {
     "models": "with the build of torch for your GPU",
     "video": "with the build of torchvision that fits your torch",
-    "gpu": "which compiles, for NVIDIA GPUs alone",
+    "gpu": "which compiles code, for NVIDIA GPUs only",
 }
-"""What else should be known before an extra is installed."""
+"""What to know before installing an extra."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """A package that is needed; what is installed of it, None for nothing; and if that will do."""
+    """A needed package.
+
+    `installed` is its installed version (None if missing), `required` the version specifier, and
+    `satisfied` whether the first meets the second.
+    """
 
     name: str
     installed: str | None
-    wanted: str
-    good: bool
+    required: str
+    satisfied: bool
 
     def __str__(self) -> str:
-        there = f"is {self.installed}" if self.installed else "is missing"
-        return f"{self.name} {there}" + (f" (needs {self.wanted})" if self.wanted else "")
+        state = f"is {self.installed}" if self.installed else "is missing"
+        return f"{self.name} {state}" + (f" (needs {self.required})" if self.required else "")
 
 
 def software() -> Iterator[Finding]:
-    """Python, vicabench and the packages that it cannot do without."""
+    """Python, vicabench and its required packages."""
     good = sys.version_info >= OLDEST
     yield Finding(
         section=SECTION,
@@ -74,26 +78,26 @@ def _required() -> Finding:
         return Finding(
             section=SECTION,
             name="packages",
-            text="vicabench runs from its source without being installed: what it needs is unknown",
+            text="vicabench runs from source without being installed: its requirements are unknown",
             state=WARNING,
             remedy="pip install -e .",
         )
-    bad = [need for need in needs if not need.good]
+    bad = [need for need in needs if not need.satisfied]
     return Finding(
         section=SECTION,
         name="packages",
-        text=", ".join(map(str, bad)) or f"all {len(needs)} that it needs",
+        text=", ".join(map(str, bad)) or f"all {len(needs)} required ones are installed",
         state=BROKEN if bad else OK,
-        remedy=_mended(bad) if bad else "",
+        remedy=_install_all(bad) if bad else "",
         facts={need.name: need.installed for need in needs},
     )
 
 
 def extras() -> Iterator[Finding]:
-    """Each optional extra: whether all of it is there, or the command that installs it."""
+    """Each optional extra: whether it is complete, or the command that installs it."""
     for extra in _extras():
         needs = _needs(extra)
-        missing = [need for need in needs if not need.good]
+        missing = [need for need in needs if not need.satisfied]
         purpose = PURPOSES.get(extra, "")
         versions = ", ".join(f"{need.name} {need.installed}" for need in needs)
         yield Finding(
@@ -106,13 +110,13 @@ def extras() -> Iterator[Finding]:
         )
 
 
-def _mended(bad: Iterable[Need]) -> str:
-    """The command that brings what is needed; naming vicabench would leave others as they are."""
-    return "pip install " + " ".join(f'"{need.name}{need.wanted}"' for need in bad)
+def _install_all(bad: Iterable[Need]) -> str:
+    """The command that installs the packages; `pip install vicabench` would not upgrade them."""
+    return "pip install " + " ".join(f'"{need.name}{need.required}"' for need in bad)
 
 
 def _state(bad: Sequence[Need]) -> str:
-    """An extra that is not installed is worth knowing; one that is too old is in the way."""
+    """The state of an extra: NOTE if packages are missing, WARNING if one is too old."""
     return WARNING if any(need.installed for need in bad) else NOTE if bad else OK
 
 
@@ -129,46 +133,51 @@ def _extras() -> list[str]:
 
 
 def _needs(extra: str | None) -> list[Need]:
-    """What the installed vicabench says it needs, for one extra or without any."""
+    """The requirements of the installed vicabench, for one extra or without any."""
     try:
         lines = requires("vicabench") or []
     except PackageNotFoundError:
         return []
-    found: dict[str, Need] = {}
+    needs: dict[str, Need] = {}
     for line in lines:
         try:
-            wanted = Requirement(line)
+            requirement = Requirement(line)
         except InvalidRequirement:
             continue
-        if _applies(wanted, extra):
-            for need in _needs_of(wanted):
-                found[need.name] = need
-    return list(found.values())
+        if _applies(requirement, extra):
+            for need in _needs_of(requirement):
+                needs[need.name] = need
+    return list(needs.values())
 
 
-def _applies(wanted: Requirement, extra: str | None) -> bool:
-    """Whether it is asked for by this extra alone, or without any."""
-    plainly = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+def _applies(requirement: Requirement, extra: str | None) -> bool:
+    """Whether a requirement belongs to this extra, or (for None) to vicabench without extras."""
+    unconditional = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
     if extra is None:
-        return plainly
-    return not plainly and wanted.marker is not None and wanted.marker.evaluate({"extra": extra})
+        return unconditional
+    return (
+        not unconditional
+        and requirement.marker is not None
+        and requirement.marker.evaluate({"extra": extra})
+    )
 
 
-def _needs_of(wanted: Requirement) -> Iterator[Need]:
-    """The package itself; or, where an extra names another of ours, what that one needs."""
-    if _plain(wanted.name) == "vicabench":
-        for extra in wanted.extras:
+def _needs_of(requirement: Requirement) -> Iterator[Need]:
+    """The package itself; or, for an extra that includes another of ours, the needs of that."""
+    if _plain(requirement.name) == "vicabench":
+        for extra in requirement.extras:
             yield from _needs(extra)
         return
     try:
-        installed = version(wanted.name)
+        installed = version(requirement.name)
     except PackageNotFoundError:
         installed = None
     yield Need(
-        name=wanted.name,
+        name=requirement.name,
         installed=installed,
-        wanted=str(wanted.specifier),
-        good=installed is not None and wanted.specifier.contains(installed, prereleases=True),
+        required=str(requirement.specifier),
+        satisfied=installed is not None
+        and requirement.specifier.contains(installed, prereleases=True),
     )
 
 

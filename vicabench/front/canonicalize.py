@@ -15,7 +15,7 @@ from vicabench.judging.canonical import NOTHING, refuse_derived
 from vicabench.judging.canonical import canonicalize as derive
 from vicabench.judging.replies import Reply, ReplyCache
 from vicabench.predictions import Prediction
-from vicabench.results.run import BLAME, Run, load_run
+from vicabench.results.run import CANONICALIZER_ERROR, Run, load_run
 from vicabench.results.store import PREDICTIONS
 from vicabench.screen import console, saying
 from vicabench.types import ModelOptions
@@ -125,7 +125,7 @@ def _beside(path: Path) -> Path:
 
 def _outcome(prediction: Prediction) -> str:
     if prediction.response is None:
-        blamed = (prediction.answer.error or "").startswith(BLAME)
+        blamed = (prediction.answer.error or "").startswith(CANONICALIZER_ERROR)
         return BLAMED if blamed else FAILED
     if not prediction.response:
         return EMPTY

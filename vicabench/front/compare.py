@@ -13,9 +13,9 @@ from vicabench.reference import Published, find_published, is_vsi_bench
 from vicabench.reporting.comparison import difference_text, paired_sheet
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import WHOLE
-from vicabench.results.alike import check_pair, on_shared
+from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.frames import comparison_frame
-from vicabench.results.run import Run, load_run, load_runs, told_apart
+from vicabench.results.run import Run, load_run, load_runs, with_distinct_names
 from vicabench.scoring.compare import Comparison, UnpairedComparison, compare_runs, same_truth
 from vicabench.scoring.compare import compare_published as subtract_published
 
@@ -119,7 +119,7 @@ def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = loa
             "Rows and scores have a run: vicabench.score(rows).run."
         )
     read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)], load))
-    return told_apart([each if isinstance(each, Run) else next(read) for each in given])
+    return with_distinct_names([each if isinstance(each, Run) else next(read) for each in given])
 
 
 def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
@@ -132,7 +132,7 @@ def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
         ConfigError: For no runs, or for other objects.
         DataError: For runs that share no question, or an id that stands for two questions.
     """
-    return on_shared(runs_of(runs))
+    return restricted_to_shared(runs_of(runs))
 
 
 def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:

@@ -14,7 +14,7 @@ from vicabench.front.compare import differing, runs_of
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.output import save
 from vicabench.reporting.writing import FIGURES, figure_formats
-from vicabench.results.alike import check_alike, check_published, on_shared
+from vicabench.results.alike import check_alike, check_published, restricted_to_shared
 from vicabench.results.run import Run
 from vicabench.screen import saying
 
@@ -91,7 +91,7 @@ def _loaded(runs: Sequence[Run | str | Path], *, published: bool, shared: bool) 
     """The runs, on the same questions; ConfigError for runs that cannot stand side by side."""
     loaded = runs_of(runs)
     if shared:
-        loaded = on_shared(loaded)
+        loaded = restricted_to_shared(loaded)
     check_alike(loaded, advice=SHARED)
     for run in loaded:
         check_published(published, run.benchmark, run.questions)

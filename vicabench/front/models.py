@@ -51,7 +51,7 @@ def fetch(spec: str) -> Path:
     if Path(spec).is_dir():
         raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
     name, hub = located(spec)
-    return fetch_checkpoint(name, hub.get("revision"), again=True)
+    return fetch_checkpoint(name, hub.get("revision"), recheck=True)
 
 
 def show(

@@ -1,1 +1,1 @@
-"""How others ask, grade and write: one file a harness, and what reads replies and rows."""
+"""How do other harnesses ask, grade and write results? One file per harness, plus the readers."""

@@ -1,8 +1,8 @@
-"""Our own protocol: what the model evidently meant, blind to the ground truth.
+"""What did the model evidently mean? Our own protocol, which never sees the ground truth.
 
-It exists to show how much of a score is formatting; its scores compare with no published ones.
-A reply is read by a small grammar: thoughts are cut off, characters and markup made plain, and the
-answer looked for in its likeliest place. Where two readings compete, nothing is read.
+It shows how much of a score is formatting; its scores are not comparable with published ones.
+A small grammar reads a reply: it removes thoughts, normalizes characters and markup, and looks for
+the answer in its likeliest place. If two readings compete, nothing is read.
 """
 
 from __future__ import annotations
@@ -29,95 +29,95 @@ from vicabench.harnesses.reading.thoughts import reasoned
 
 T = TypeVar("T")
 LONG_SENTENCE = 1_000
-"""Characters beyond which a sentence states nothing."""
+"""A longer sentence, in characters, is not read as a statement."""
 
 
 class Reader(Interface[T]):
-    """How one kind of answer is read: each method gives what it finds, each once."""
+    """How one kind of answer is read; every method returns distinct readings."""
 
     def whole(self, text: str) -> tuple[T, ...]:
-        """What a text says that is nothing but an answer."""
+        """The answer of a text that consists of nothing else."""
         ...
 
     def opening(self, sentence: str) -> tuple[T, ...]:
-        """The answer that a statement is, or begins with."""
+        """The answer that a statement consists of, or begins with."""
         ...
 
-    def said(self, sentence: str) -> tuple[T, ...]:
-        """What a statement says."""
+    def asserted(self, sentence: str) -> tuple[T, ...]:
+        """The answers in one statement."""
         ...
 
-    def over(self, text: str) -> tuple[T, ...]:
-        """What several statements say together."""
+    def combined(self, text: str) -> tuple[T, ...]:
+        """The answer that several statements give together."""
         ...
 
     def final(self, text: str) -> list[tuple[T, ...]]:
-        """What follows the phrases for a final answer."""
+        """The answers after phrases for a final answer."""
         ...
 
     def answers(self, text: str) -> list[tuple[T, ...]]:
-        """What follows the phrases for an answer."""
+        """The answers after phrases for an answer."""
         ...
 
     def subjects(self, text: str, sentences: Sequence[str]) -> list[tuple[T, ...]]:
-        """What is said of the thing asked for."""
+        """The answers in statements about the subject of the question."""
         ...
 
     def concluded(self, text: str) -> list[tuple[T, ...]]:
-        """What the last conclusion says."""
+        """The answers in the last conclusion."""
         ...
 
-    def goes_on(self, sentence: str) -> bool:
-        """Whether a statement adds to the one before."""
+    def continues(self, sentence: str) -> bool:
+        """Whether a statement continues the previous one."""
         ...
 
     def same(self, first: T, other: T) -> bool:
-        """Whether two readings are the same."""
+        """Whether two readings are equal."""
         ...
 
     def prepared(self, text: str) -> str:
-        """The text as it is to be read."""
+        """The text in the form in which it is read."""
         ...
 
 
 def read_number(reply: str, unit: str) -> float | None:
-    """The quantity that the answer states, in the question's unit; a range is its middle."""
-    found = _read(reply, Amounts(unit))
-    return in_unit(found[0], unit) if len(found) == 1 and not found[0].spoilt else None
+    """The quantity that the answer states, in the question's unit; for a range, its middle."""
+    amounts = _read(reply, Amounts(unit))
+    return in_unit(amounts[0], unit) if len(amounts) == 1 and not amounts[0].spoilt else None
 
 
 def read_choice(reply: str, options: Sequence[str]) -> str | None:
-    """The letter that the answer names: by itself, by its option's words, or by their order."""
+    """The letter of the option that the answer names, by letter, by wording or by position."""
     reader = Choosing(options)
-    found = _read(reply, reader)
-    return found[0] if len(found) == 1 and found[0] in reader.letters else None
+    letters = _read(reply, reader)
+    return letters[0] if len(letters) == 1 and letters[0] in reader.letters else None
 
 
 def _read(reply: str, reader: Reader[T]) -> tuple[T, ...]:
     text = plain(reasoned(reply).rest)
     first = until_next_question(text)
-    found = _at_marks(first, reader)
-    return found if found or first == text else _at_marks(text, reader)
+    readings = _at_marks(first, reader)
+    return readings if readings or first == text else _at_marks(text, reader)
 
 
 def _at_marks(text: str, reader: Reader[T]) -> tuple[T, ...]:
-    """What marked places say; what is said beside them must not differ."""
-    found = _merged((_in_prose(place, reader) for place in marked(text)), reader)
+    """The answers in marked places, merged with any that the text around them gives."""
+    readings = _merged((_in_prose(place, reader) for place in marked(text)), reader)
     bare = unmarked(text)
-    if not found:
+    if not readings:
         return _in_prose(bare, reader)
     beside = [*reader.final(bare), *reader.answers(after_marks(text))]
-    return _merged([found, *beside], reader)
+    return _merged([readings, *beside], reader)
 
 
 def _in_prose(text: str, reader: Reader[T]) -> tuple[T, ...]:
-    """What a text says; where it corrects itself, what it says since then."""
+    """The answers of a text; if it corrects itself, those after the correction."""
     text = reader.prepared(text)
     if len(text) > LONG:
         lines = text.split("\n")
         return _stressed(text, [lines[0], lines[-1]], reader)
-    if found := reader.whole(text):
-        return found
+    if readings := reader.whole(text):
+        return readings
     since = since_correction(text)
     if not since:
         return _stressed(text, sentences(text), reader) or _stated(text, reader)
@@ -130,36 +130,36 @@ def _in_prose(text: str, reader: Reader[T]) -> tuple[T, ...]:
 
 
 def _stressed(text: str, parts: Sequence[str], reader: Reader[T]) -> tuple[T, ...]:
-    """What a text says as its answer: after phrases, or alone in a statement."""
+    """The answers after phrases for an answer, or alone in a statement."""
     short = [part for part in parts if len(part) <= LONG_SENTENCE]
-    if found := _merged(reader.final(text), reader):
-        return _merged([found, *map(reader.whole, short[:1] + short[-1:])], reader)
-    alone = [] if any(map(reader.goes_on, short[1:])) else map(reader.opening, short)
+    if readings := _merged(reader.final(text), reader):
+        return _merged([readings, *map(reader.whole, short[:1] + short[-1:])], reader)
+    alone = [] if any(map(reader.continues, short[1:])) else map(reader.opening, short)
     return _merged([*reader.answers(text), *alone], reader)
 
 
 def _stated(text: str, reader: Reader[T]) -> tuple[T, ...]:
-    """What a text states: about its subject, in conclusion, or anywhere."""
-    if found := reader.over(text):
-        return found
+    """The answers in statements: about the subject, in a conclusion, or else anywhere."""
+    if readings := reader.combined(text):
+        return readings
     parts = [part for part in sentences(text) if len(part) <= LONG_SENTENCE]
-    if found := _merged(reader.subjects(text, parts), reader):
-        return found
-    if found := _merged(reader.concluded(text), reader):
-        return found
-    return _merged(map(reader.said, parts), reader)
+    if readings := _merged(reader.subjects(text, parts), reader):
+        return readings
+    if readings := _merged(reader.concluded(text), reader):
+        return readings
+    return _merged(map(reader.asserted, parts), reader)
 
 
 def _merged(readings: Iterable[tuple[T, ...]], reader: Reader[T]) -> tuple[T, ...]:
-    """All that is read, each once; two are enough to say that readings compete."""
-    kept: list[T] = []
+    """The distinct readings, at most two: that is enough to know that readings compete."""
+    distinct: list[T] = []
     for reading in readings:
         for one in reading:
-            if not any(reader.same(other, one) for other in kept):
-                kept.append(one)
-        if len(kept) > 1:
+            if not any(reader.same(other, one) for other in distinct):
+                distinct.append(one)
+        if len(distinct) > 1:
             break
-    return tuple(kept[:2])
+    return tuple(distinct[:2])
 
 
 PROTOCOL = Protocol(

@@ -1,4 +1,4 @@
-"""Any JSON Lines file, with a table of which of its columns is which of ours."""
+"""How is any JSON Lines file read, given which of its columns correspond to ours?"""
 
 from __future__ import annotations
 
@@ -17,23 +17,27 @@ COLUMNS = (
 
 
 def columns_from(pairs: Iterable[str]) -> dict[str, str]:
-    """`response=model.output` as a mapping from our column to theirs; ConfigError for other."""
-    found: dict[str, str] = {}
+    """Parse pairs like `response=model.output` into a mapping from our columns to theirs.
+
+    Raises:
+        ConfigError: A pair is malformed, or names an unknown column or one of ours twice.
+    """
+    columns: dict[str, str] = {}
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")
-        if not equals or ours not in COLUMNS or not theirs or ours in found:
+        if not equals or ours not in COLUMNS or not theirs or ours in columns:
             raise ConfigError(
-                f"--column {pair} is not OURS=THEIRS, each of ours once. Ours are "
+                f"--column {pair} is not OURS=THEIRS, or names one of OURS twice. OURS is one of "
                 f"{', '.join(COLUMNS)}."
             )
-        found[ours] = theirs
-    return found
+        columns[ours] = theirs
+    return columns
 
 
 def read(path: Path, columns: Mapping[str, str]) -> Source:
-    """Read a file; a column that `columns` does not name has our own name.
+    """Read a file; columns that `columns` does not map have our names.
 
-    A dot leads into an object: `model.output` is the member `output` of `model`.
+    A dot denotes a member: `model.output` is the member `output` of the object `model`.
     """
 
     def record(row: Record) -> Record:

@@ -1,10 +1,10 @@
-"""lmms-eval: how it grades, and the samples it logs.
+"""How does lmms-eval grade, and what do the samples that it logs contain?
 
 Reasoning between closed tags is removed, then the first number counts; letters are read as by the
-official protocol. Two corners are simpler than there, in text no model writes: tags that only
-appear once others are removed stay in, and numbers beyond any float are unreadable instead of an
-error. Samples lie in `DATE_samples_TASK.jsonl`, as `--log_samples` writes them; the model and the
-version stand in `DATE_results.json` beside the file.
+official protocol. Two cases, in text that no model writes, are simpler than in lmms-eval: tags
+that only appear once others are removed stay in, and numbers beyond any float are unreadable
+instead of an error. `--log_samples` writes samples to `DATE_samples_TASK.jsonl`; model and
+version are in `DATE_results.json` beside that file.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ def read_number(reply: str, _unit: str) -> float | None:
 
 
 def read_choice(reply: str, options: Sequence[str]) -> str | None:
-    """The first word of what is not reasoning, if it is a single letter."""
+    """The first word after the reasoning is removed, if it is a single letter."""
     return official.read_choice(without_reasoning(reply), options)
 
 
 def without_reasoning(reply: str) -> str:
-    """The reply without what stands between reasoning tags, stripped.
+    """The reply without the text between reasoning tags, stripped.
 
-    Where only a closing tag is there, because the prompt held the opening one, the text after
-    the last one; an opening tag that is never closed changes nothing.
+    If there is only a closing tag, because the prompt held the opening one, the text after the
+    last closing tag. An opening tag that is never closed changes nothing.
     """
     for opening, closing in TAGS:
-        kept, place = [], 0
+        outside, place = [], 0
         while (start := reply.find(opening, place)) >= 0:
             end = reply.find(closing, start)
             if end < 0:
                 break
-            kept.append(reply[place:start])
+            outside.append(reply[place:start])
             place = end + len(closing)
-        reply = "".join(kept) + reply[place:]
+        reply = "".join(outside) + reply[place:]
         if opening not in reply:
             reply = reply.rpartition(closing)[2]
     return reply.strip()
 
 
 def _first_words(text: str) -> tuple[int, list[str]]:
-    """Where the first run of number words starts, and the run; an `and` may stand within it."""
+    """The start and the words of the first run of number words, which may contain `and`."""
     start = -1
     run: list[str] = []
     for match in WORDS.finditer(text):
@@ -86,7 +86,7 @@ NAME = re.compile(r"(?P<date>.*)_samples_(?P<task>.*)\.jsonl")
 
 
 def read(path: Path) -> Source:
-    """Read a samples file, or the one samples file of VSI-Bench in a folder."""
+    """Read a samples file, or the only samples file of VSI-Bench in a folder."""
     file = only_file(path, FILES) if path.is_dir() else path
     name = NAME.fullmatch(file.name)
     task = name["task"] if name else ""
@@ -113,6 +113,6 @@ def read(path: Path) -> Source:
 
 
 def _version(results: Record) -> str | None:
-    """`BRANCH@COMMIT`; where lmms-eval is installed without git it calls itself unknown."""
+    """`BRANCH@COMMIT`; None if lmms-eval, installed without git, records "unknown"."""
     version = results.get("lmms_eval_version")
     return None if version is None or str(version).startswith("unknown") else str(version)

@@ -1,8 +1,9 @@
-"""The benchmark authors' own harness: how it grades, and the files it writes.
+"""How does the harness of the benchmark's authors grade, and what do its files contain?
 
-github vision-x-nyu/thinking-in-space @51e089c. Its grading is our headline protocol, bit for bit.
-With `--log_samples` it writes `vsibench.json`, one object: `args`, `model_configs`, `logs` (a
-sample a question, with its document) and `time`; `results.json` beside it names the commit.
+Source: github vision-x-nyu/thinking-in-space @51e089c. Its grading is our headline protocol, bit
+for bit. With `--log_samples` it writes `vsibench.json`, one object: `args`, `model_configs`,
+`logs` (one sample per question, with its document) and `time`; `results.json` beside it names the
+commit.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from vicabench.harnesses.samples import SUBSETS, documents_of, only_file, result
 
 
 def first_word(reply: str) -> str:
-    """What stands before the first space (a newline stays in), without trailing full stops."""
+    """The text before the first space (newlines do not end it), without trailing full stops."""
     return reply.split(" ", maxsplit=1)[0].rstrip(".").strip()
 
 
 def read_number(reply: str, _unit: str) -> float | None:
-    """The first word as Python's `float` reads it, or None where it does not."""
+    """The first word as Python's `float` reads it, else None."""
     try:
         return float(first_word(reply))
     except ValueError:
@@ -40,7 +41,7 @@ def read_number(reply: str, _unit: str) -> float | None:
 
 
 def read_choice(reply: str, _options: Sequence[str]) -> str | None:
-    """The first word if it is a single letter: nothing else can equal the ground truth."""
+    """The first word if it is a single letter; nothing else can equal the ground truth."""
     word = first_word(reply)
     return word if len(word) == 1 and word.isalpha() else None
 
@@ -55,24 +56,24 @@ PROTOCOL = Protocol(
 
 FILE = "vsibench.json"
 MODELS = ("pretrained", "model_version", "model", "model_name", "model_path")
-"""The arguments of its model classes that name a checkpoint."""
+"""Arguments of the harness's model classes that name a checkpoint."""
 SETTINGS = ("limit", "gen_kwargs", "batch_size", "num_fewshot", "system_instruction", "seed")
 
 
 def read(path: Path) -> Source:
-    """Read a `vsibench.json`, or the one in a folder."""
+    """Read a `vsibench.json`, or the only one in a folder."""
     file = only_file(path, FILE) if path.is_dir() else path
     content = _content(file)
     args, task = content["args"], content["model_configs"]
-    given = arguments_of(args.get("model_args"))
-    name = next((given[key] for key in MODELS if given.get(key)), args.get("model"))
+    model_args = arguments_of(args.get("model_args"))
+    name = next((model_args[key] for key in MODELS if model_args.get(key)), args.get("model"))
     return Source(
         harness="official",
         file=file,
         rows=each(_logs(content["logs"]), _record),
         model=name if isinstance(name, str) and name else None,
         subset=loaded if (loaded := task.get("dataset_name")) in SUBSETS.values() else "full",
-        frames=frames_in(given),
+        frames=frames_in(model_args),
         details={
             "version": None,
             "commit": results_in(file.with_name("results.json")).get("git_hash"),
@@ -94,10 +95,10 @@ def _content(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not JSON ({error}): was it written to its end?") from None
+        raise DataError(f"{file} is not JSON ({error}). Is it complete?") from None
     if not isinstance(content, dict) or not isinstance(content.get("logs"), list):
         raise DataError(
-            f"{file} has no list of logs. The harness writes them with --log_samples, into {FILE} "
+            f"{file} has no list of logs. With --log_samples the harness writes one, to {FILE} "
             "beside results.json."
         )
     parts = {key: content.get(key) for key in ("args", "model_configs")}
@@ -110,7 +111,7 @@ def _logs(logs: list[Any]) -> Iterator[Row]:
 
 
 def _record(log: Record) -> Record:
-    """A sample as lmms-eval has them; the reply is stripped, as the harness does to grade it."""
+    """A sample in lmms-eval's form, with the reply stripped as the harness does to grade it."""
     row = sample(log)
     reply, graded = row["response"], documents_of(log)[:1]
     if reply is None:
@@ -121,7 +122,7 @@ def _record(log: Record) -> Record:
 
 
 def _prompts(prompts: Any, model: Any) -> Any:
-    """The wording that the model was asked in: its own, or the default."""
+    """The wording of the prompts: the model's if it has one, else the default."""
     if not isinstance(prompts, Mapping):
         return None
     return prompts.get(model) or prompts.get("default")

@@ -1,4 +1,4 @@
-"""From a question to the text a model is asked, one function a published wording."""
+"""What text is a model asked? One function per published wording."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.types import Question
 
 NUMBER_ONLY = "Do not response anything other than a single number!"
-"""As the released code spells it, for GPT and Gemini."""
+"""Spelled as in the released code, for GPT and Gemini."""
 
 
 def vsi_bench(question: Question) -> str:
-    """The wording of VSI-Bench itself for open models (arXiv 2412.14171, released code).
+    """The wording of VSI-Bench for open models (arXiv 2412.14171, released code).
 
-    A request for a description is asked as it stands.
+    A request for a description is used unchanged.
     """
     return _vsi_bench(question, "Please answer the question using a single word or phrase.")
 
 
 def vsi_bench_api(question: Question) -> str:
-    """The same for GPT and Gemini, which are told to reply with a number and nothing else."""
+    """The wording of VSI-Bench for GPT and Gemini, which asks for a number and nothing else."""
     return _vsi_bench(question, NUMBER_ONLY)
 
 

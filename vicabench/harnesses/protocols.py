@@ -1,6 +1,6 @@
-"""A grading protocol is a value: how it reads a number and a letter, and where that is published.
+"""What is a grading protocol, and which ones are there?
 
-A new protocol is one file with a `PROTOCOL` in it and one line in `PROTOCOLS`.
+A new protocol is one file that defines `PROTOCOL` and one line in `PROTOCOLS`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from vicabench.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How a published rule reads a reply: both functions give None where it reads nothing.
+    """How a published rule reads a reply, without access to the ground truth.
 
-    `read_number` takes the raw reply and the unit that the question asks for (`TASKS` has them),
-    `read_choice` the raw reply and the options, none if unknown: neither sees the ground truth.
+    Attributes:
+        name: The name on the command line.
+        source: Where the rule is published.
+        read_number: Reads a number from the raw reply, given the unit that the question asks for
+            (see `TASKS`); None if it reads nothing.
+        read_choice: Reads a letter from the raw reply, given the options (empty if unknown); None
+            if it reads nothing.
     """
 
     name: str
@@ -35,7 +40,11 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of this name; ConfigError naming the known ones if there is none."""
+    """The protocol of this name.
+
+    Raises:
+        ConfigError: The name is unknown; the message lists the known ones.
+    """
     if name not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
         raise ConfigError(f"There is no grading protocol '{name}'. Known protocols: {known}.")
@@ -44,5 +53,5 @@ def find_protocol(name: str) -> Protocol:
 
 
 def find_protocols(names: str) -> list[Protocol]:
-    """The protocols in a comma-separated list, each once; ConfigError as `find_protocol`."""
+    """The protocols in a comma-separated list, without repetitions; raises as `find_protocol`."""
     return [find_protocol(name) for name in dict.fromkeys(n.strip() for n in names.split(","))]

@@ -1,8 +1,8 @@
-"""Samples as lmms-eval logs them, and the benchmark authors' harness, which is a fork of it.
+"""What is in the samples that lmms-eval logs, and the official harness, a fork of it?
 
-Since 0.4 the document of a sample stands under the names of the task's metrics, before that
-under `doc`; samples without either have the document's number, the prompt and the truth.
-`resps` holds the raw reply; it is left out where filters changed nothing.
+Since 0.4 a sample has its document under the names of the task's metrics, before that under
+`doc`; samples without either have the document's number, the prompt and the truth. `resps` holds
+the raw reply; it is missing where filters changed nothing.
 """
 
 from __future__ import annotations
@@ -29,30 +29,34 @@ DOCUMENT = (
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    """The one file below a folder that a pattern names; DataError naming what there is else."""
-    found = sorted(folder.rglob(pattern))
-    if len(found) != 1:
-        names = ", ".join(str(file) for file in found[:5]) or "none"
+    """The only file below a folder that matches a pattern.
+
+    Raises:
+        DataError: There is none, or several.
+    """
+    matches = sorted(folder.rglob(pattern))
+    if len(matches) != 1:
+        names = ", ".join(str(file) for file in matches[:5]) or "none"
         raise DataError(
             f"{folder} must hold one {pattern} (found: {names}). "
-            + ("Name the file." if found else "The harness writes it with --log_samples.")
+            + ("Name the file." if matches else "The harness writes it with --log_samples.")
         )
-    return found[0]
+    return matches[0]
 
 
 def results_in(file: Path) -> Record:
-    """The results beside the samples; nothing where they were not kept."""
+    """The results beside the samples; empty if the file does not exist."""
     if not file.exists():
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} is not the results of the harness ({error}).") from None
+        raise DataError(f"{file} is not a results file of the harness ({error}).") from None
     return as_object(content)
 
 
 def sample(row: Record) -> Record:
-    """One logged sample as a row; DataError where it is no sample of the task."""
+    """One logged sample as a row; raises DataError for a sample of another task."""
     counts = _only(row.get("token_counts"))
     tokens = counts if isinstance(counts, Mapping) else {}
     documents = documents_of(row)
@@ -69,21 +73,21 @@ def sample(row: Record) -> Record:
 
 
 def documents_of(row: Record) -> list[Record]:
-    """The question of a sample with its grade, wherever it stands, as often as it stands there."""
-    found = [row.get("doc"), *row.values()]
-    return [d for d in found if isinstance(d, Mapping) and "question_type" in d]
+    """Every copy of a sample's document (question with grade), under whichever key."""
+    values = [row.get("doc"), *row.values()]
+    return [d for d in values if isinstance(d, Mapping) and "question_type" in d]
 
 
 def _asked(row: Record) -> Record:
-    """What tells which question it was, in a sample that was logged without its document."""
+    """What identifies the question of a sample that was logged without its document."""
     number, prompt = row.get("doc_id"), row.get("input")
     if type(number) is not int or not isinstance(prompt, str):
-        raise DataError("no document with a question_type: was the task vsibench?")
+        raise DataError("it has no document with a question_type. Was the task vsibench?")
     return {"position": number, "prompt": prompt, "ground_truth": row.get("target")}
 
 
 def _reply(row: Record) -> str | None:
-    """The reply; None where it is null or none is listed: a failure, not a row to leave out."""
+    """The reply; None if it is null or the list is empty, which is a failure to be counted."""
     if not {"resps", "filtered_resps"} & row.keys():
         raise DataError("it must hold one reply in resps or filtered_resps.")
     reply = _only(row["resps"] if "resps" in row else row.get("filtered_resps"))
@@ -95,7 +99,7 @@ def _reply(row: Record) -> str | None:
 
 
 def _only(value: Any) -> Any:
-    """The one member of nested lists of one; anything else as it is."""
+    """The single member of (nested) lists of length one; any other value unchanged."""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value

@@ -1,16 +1,16 @@
-"""VLMEvalKit, which EASI reports too: how it grades, and its prediction files.
+"""How does VLMEvalKit (also behind EASI's numbers) grade, and what do its prediction files hold?
 
-It looks for the answer from its likeliest place. Written anew from what that code does, so that
-the time stays proportional to the text: every step reads the reply a fixed number of times. One
-corner differs: a reply that is a Python list of more than `LONGEST_LIST` characters is unreadable.
-(A ground truth of 0, which VLMEvalKit compares by absolute error, is refused when predictions are
-read.) Replies pass through a file that it reads with pandas, so that those in `MISSING` are none.
+It looks for the answer in a cascade of places, the likeliest first. This is a new implementation
+of that behaviour in linear time: every step reads the reply a fixed number of times. One case
+differs: a reply that is a Python list of more than `LONGEST_LIST` characters is unreadable. (A
+ground truth of 0, which VLMEvalKit compares by absolute error, is refused when predictions are
+read.) VLMEvalKit reads replies back with pandas, so those in `MISSING` count as missing.
 
-Predictions are `MODEL_DATASET.xlsx`, `.tsv` or `.json`, a row a question. Since December 2025 its
-VSI-Bench has `index` (the question's id), `video` (`scannet/scene.mp4`), `question_type`,
-`question`, `candidates`, `answer` and `prediction`; before that the dataset's folder stood in
-`prefix` and the type in `type`. The tables of scores that it writes beside them have `hit` or
-`MRA:.5:.95:.05` too. No version stands in the file.
+Predictions are `MODEL_DATASET.xlsx`, `.tsv` or `.json`, one row per question. Since December 2025
+its VSI-Bench has `index` (the question's id), `video` (`scannet/scene.mp4`), `question_type`,
+`question`, `candidates`, `answer` and `prediction`; before that, `prefix` held the dataset's
+folder and `type` the question type. The tables of scores that it writes beside them also have
+`hit` or `MRA:.5:.95:.05`. The files do not record a version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from vicabench.harnesses.protocols import Protocol
 from vicabench.harnesses.reading.numbers import TO_TWENTY
 from vicabench.harnesses.rows import CUT, MEASURES, Record, Source, each, is_cut, own_score, rows_of
 
-TAIL = 800  # characters at the end in which a conclusion is looked for
+TAIL = 800  # characters at the end that are searched for a conclusion
 TAIL_LINES = 6
 LONGEST_LIST = 10_000
 
@@ -67,7 +67,7 @@ WORD = re.compile(rf"\b(?:{'|'.join(TO_TWENTY)})\b", re.IGNORECASE)
 
 
 def read_choice(reply: str, _options: Sequence[str]) -> str | None:
-    """The letter A to F (to J in answer tags) at the first place of the cascade that has one."""
+    """The letter, A to F (to J in answer tags), from the first step of the cascade that has one."""
     if reply in MISSING:
         return None
     text = _clean(reply)
@@ -76,7 +76,7 @@ def read_choice(reply: str, _options: Sequence[str]) -> str | None:
 
 
 def read_number(reply: str, _unit: str) -> float | None:
-    """The number in answer tags, else the last after the reasoning, else the last of all."""
+    """The number in answer tags, else the last number after the reasoning, else the last one."""
     first = None if reply in MISSING else _first_of_list(reply)
     if first is None:
         return None
@@ -84,8 +84,8 @@ def read_number(reply: str, _unit: str) -> float | None:
     tagged = next(_tagged_numbers(text), None)
     if tagged is not None:
         return float(tagged)
-    found = _last(NUMBER, _after_thoughts(text)) or _last(NUMBER, text)
-    return float(found[0]) if found else None
+    number = _last(NUMBER, _after_thoughts(text)) or _last(NUMBER, text)
+    return float(number[0]) if number else None
 
 
 def _clean(text: str) -> str:
@@ -93,7 +93,7 @@ def _clean(text: str) -> str:
 
 
 def _first_of_list(text: str) -> str | None:
-    """The first member of a reply that is a Python list; None where it only looks like one."""
+    """The first member of a reply that is a Python list; None if it only looks like one."""
     bare = text.strip()
     if not (bare.startswith("[") and bare.endswith("]")):
         return text
@@ -101,20 +101,20 @@ def _first_of_list(text: str) -> str | None:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes and literals in what a model wrote
+            warnings.simplefilter("ignore")  # about escapes and literals in the model's text
             members = ast.literal_eval(text)
-        # Python reads longer numbers than it writes.
+        # `str` may raise: Python parses longer integers than it prints.
         return str(members[0]) if isinstance(members, list) and members else text
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
 
 def _answer_contents(text: str) -> Iterator[int]:
-    """Where the content of each opening answer tag begins; each place once."""
+    """The offsets at which the content of each opening answer tag begins."""
     end = -1
     for opening in OPEN_ANSWER.finditer(text):
         if opening.end() <= end:
-            continue  # this tag is within the last one, and ends where that ends
+            continue  # this tag is inside the previous one, and ends where that ends
         end = text.find(">", opening.end())
         if end < 0:
             return
@@ -139,12 +139,12 @@ def _tagged_numbers(text: str) -> Iterator[str]:
 
 
 def _before_closing_tag(text: str) -> str | None:
-    found = (pattern.search(text[-TAIL:]) for pattern in BEFORE_TAG)
-    return next((match[1] for match in found if match), None)
+    matches = (pattern.search(text[-TAIL:]) for pattern in BEFORE_TAG)
+    return next((match[1] for match in matches if match), None)
 
 
 def _after_thoughts(text: str) -> str:
-    """What follows the last closing tag of thoughts, or else the last opening one."""
+    """The text after the last closing tag of thoughts, else after the last opening one."""
     for tag in (CLOSE_THINK, OPEN_THINK):
         last = _last(tag, text)
         if last:
@@ -166,7 +166,7 @@ def _in_last_lines(text: str) -> str | None:
 
 
 def _of_line(line: str) -> str | None:
-    """The letter a line consists of, begins with as a label, or has as its only one."""
+    """The letter that a line consists of, begins with as a label, or contains as its only one."""
     if OPTION_LINE.match(line):
         return None
     bare = line.lstrip(MARKS + ">").lstrip()
@@ -200,12 +200,12 @@ PROTOCOL = Protocol(
 
 NAME = re.compile(r"(?P<model>.+?)_(?P<dataset>VSI-?Bench.*)", re.IGNORECASE)
 FRAMES = re.compile(r"_(\d{1,6})frame")
-FAILURE = "Failed to obtain answer"  # what it writes where an API gave none
-SUBSETS = ("debiased", "pruned")  # in the names of data sets; others are of all questions
+FAILURE = "Failed to obtain answer"  # written in place of a reply when an API gave none
+SUBSETS = ("debiased", "pruned")  # parts of data set names; other names mean the full set
 
 
 def read(path: Path) -> Source:
-    """Read a prediction file; the model is what stands before `_VSI-Bench` in its name."""
+    """Read a prediction file; its name up to `_VSI-Bench` is the model."""
     name = NAME.fullmatch(path.stem)
     in_cells = path.suffix.lower() == ".xlsx"
     return Source(
@@ -220,7 +220,7 @@ def read(path: Path) -> Source:
 
 
 def _subset(dataset: str) -> str:
-    """By the name of the data set: `VSI-Bench-Debiased_32frame` is of one, `VSI-Bench` whole."""
+    """The subset by the data set's name: `VSI-Bench-Debiased_32frame` is "debiased"."""
     return next((name for name in SUBSETS if name in dataset.lower()), "full")
 
 
@@ -245,16 +245,16 @@ def _record(cells: Record, *, in_cells: bool) -> Record:
 
 
 def _reply(cells: Record) -> str:
-    """The reply; pandas writes an empty one as an empty cell, and as `nan` beside its score."""
-    found = cells["prediction"]
-    if found is None or (isinstance(found, float) and math.isnan(found)):
+    """The reply; pandas writes an empty one as an empty cell, in tables of scores as `nan`."""
+    cell = cells["prediction"]
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     scored = any(name in cells for name in MEASURES)
-    return "" if scored and found == "nan" else str(found)
+    return "" if scored and cell == "nan" else str(cell)
 
 
 def _whole(value: Any) -> Any:
-    """An id as it was before pandas made it a float, for a column with empty cells."""
+    """An id as an integer again: pandas makes a column with empty cells float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

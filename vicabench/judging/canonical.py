@@ -1,4 +1,4 @@
-"""Final answers of Thinking models made numbers and letters by a language model."""
+"""How does a language model turn final answers of Thinking models into numbers and letters?"""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.replies import Reply, ReplyCache, enclosed, harmless, replies
 from vicabench.predictions import Prediction
 from vicabench.results.plan import plan_record
-from vicabench.results.run import BLAME, DERIVED, Run, is_derived
+from vicabench.results.run import CANONICALIZER_ERROR, DERIVED, Run, is_derived
 from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.types import NUMERIC, TASK_OF_TYPE, Question
 
 VERSION = "2"
-"""To be raised with every change of the wording."""
+"""Increase it with every change of the wording."""
 NOTHING = "NULL"
-"""What the model is to say of a text without an answer, as in the ViCA report."""
+"""The model's reply for a text without an answer, as in the ViCA report."""
 LONGEST = 8_000
-"""Characters of a final answer that are sent: its end, where an answer is."""
+"""How many characters of a final answer are sent: its end, which holds the answer."""
 
 _PROMPT = """\
 A model was asked a question about a video. Read its final answer and write down what it answers, \
@@ -49,7 +49,7 @@ No option, several of them, or one that is not listed: write {nothing}."""
 
 @dataclass(frozen=True, kw_only=True)
 class Blind:
-    """A question without its ground truth; `unit` is empty where the answer is an option."""
+    """A question without its ground truth; `unit` is empty if the answer is an option."""
 
     text: str
     options: tuple[str, ...]
@@ -57,19 +57,19 @@ class Blind:
 
 
 def blind(question: Question) -> Blind:
-    """All of a question but the truth."""
+    """The question without its ground truth."""
     task = TASK_OF_TYPE[question.task]
     unit = task.unit if task.kind == NUMERIC else ""
     return Blind(text=question.text, options=question.options, unit=unit)
 
 
 def final_answer(reply: str) -> str:
-    """What a reply answers once its thoughts are cut off; empty where it ends within them."""
+    """The reply without its thoughts; empty if it ended within them."""
     return reasoned(reply).rest
 
 
 def prompt_for(question: Blind, final: str) -> str:
-    """The whole prompt about a final answer, of which the last `LONGEST` characters are sent."""
+    """The whole prompt about the last `LONGEST` characters of a final answer."""
     options = "".join(f"\n{option}" for option in question.options)
     form = _NUMBER if question.unit else _LETTER
     return _PROMPT.format(
@@ -81,7 +81,7 @@ def prompt_for(question: Blind, final: str) -> str:
 
 
 def prompt_digest() -> str:
-    """SHA-256 of the prompts for an example of each kind of question, in hexadecimal."""
+    """SHA-256 of the prompts for one example of each kind of question, in hexadecimal."""
     examples = (
         Blind(text="{question}", options=(), unit="{unit}"),
         Blind(text="{question}", options=("A. {option}", "B. {option}"), unit=""),
@@ -96,23 +96,26 @@ SHOWN = 80
 
 
 class NotCanonicalError(Exception):
-    """A reply that is none of what was asked for; the text quotes it."""
+    """A reply in another form than requested; the message quotes it."""
 
 
 def canonical(reply: str, question: Blind) -> str:
-    """A number as it was written, an option's letter in upper case, or `NOTHING`.
+    """A number as written, an option's letter in upper case, or `NOTHING`.
 
-    Thoughts of the language model itself are cut off. Anything else is a NotCanonicalError: also a
-    letter that is no option, and an option's words after another letter.
+    Thoughts of the language model itself are removed first.
+
+    Raises:
+        NotCanonicalError: The reply is anything else, such as a letter that is not an option, or
+            an option's wording after another letter.
     """
     text = reasoned(reply).rest.strip("`'\"* \n")
     if text == NOTHING:
         return NOTHING
-    found = _number(text) if question.unit else _letter(text, question.options)
-    if found is None:
-        wanted = "a number" if question.unit else "an option's letter"
-        raise NotCanonicalError(f"the reply is neither {wanted} nor {NOTHING}: {text[:SHOWN]!r}")
-    return found
+    answer = _number(text) if question.unit else _letter(text, question.options)
+    if answer is None:
+        expected = "a number" if question.unit else "an option's letter"
+        raise NotCanonicalError(f"the reply is neither {expected} nor {NOTHING}: {text[:SHOWN]!r}")
+    return answer
 
 
 def _number(text: str) -> str | None:
@@ -120,7 +123,7 @@ def _number(text: str) -> str | None:
 
 
 def _letter(text: str, options: tuple[str, ...]) -> str | None:
-    """The letter alone, with a full stop, or with the words of its option."""
+    """The letter of a reply that is the letter alone, with a full stop, or the whole option."""
     if not options:
         letter = text.removesuffix(".")
         return letter.upper() if _LETTER_REPLY.fullmatch(letter) else None
@@ -144,42 +147,55 @@ def canonicalize(
     started: Callable[[int, int], None],
     answered: Callable[[Prediction, Reply | None], None],
 ) -> None:
-    """Write the derived run, or go on with it.
+    """Write the derived run, or continue it.
 
-    Replies without a final answer are not asked about: they stay failures, or become empty. Calls
-    `started` with the number of questions owed and of all, then `answered` with every new
-    prediction, once it is safe on disk, and the model's reply if one was needed. RunFolderError if
-    `folder` holds anything else; what asking raises.
+    Replies without a final answer are not sent: they stay failures, or become empty.
+
+    Args:
+        run: The run to derive from.
+        model: The language model.
+        folder: The folder of the derived run.
+        cache: Where the model's replies are kept.
+        max_new_tokens: The limit of a reply.
+        retry_errors: Whether to ask again where the language model failed.
+        started: Called with the number of questions owed and of all questions.
+        answered: Called with every new prediction, once it is on disk, and the model's reply
+            (None if none was needed).
+
+    Raises:
+        RunFolderError: `folder` holds anything else.
+        UserError: What asking the model raises.
     """
     with RunFolder(folder, _config(run, model)) as store:
         done = {p.question.id: p for p in store.predictions()}
-        again = {key for key, p in done.items() if retry_errors and _is_blamed(p)}
-        owed = [p for p in run.predictions if (key := p.question.id) in again or key not in done]
+        retried = {key for key, p in done.items() if retry_errors and _is_blamed(p)}
+        owed = [p for p in run.predictions if (key := p.question.id) in retried or key not in done]
         store.describe(_plan(run), provenance() | {"derived_by": "vicabench canonicalize"})
         started(len(owed), len(run.predictions))
         prompts = {p.question.id: prompt for p in owed if (prompt := _prompt(p)) is not None}
         _settle(store, [p for p in owed if p.question.id not in prompts], answered)
         asked = {p.question.id: p for p in owed}
-        found = replies(model, prompts, cache, max_new_tokens=max_new_tokens, fresh=again)
-        for key, reply in found:
+        for key, reply in replies(
+            model, prompts, cache, max_new_tokens=max_new_tokens, fresh=retried
+        ):
             prediction = _with(asked[key], reply)
             store.append([prediction])
             answered(prediction, reply)
 
 
 def refuse_derived(run: Run) -> None:
-    """ConfigError for a run that is canonicalized itself."""
+    """Raise ConfigError for a run that is already canonicalized."""
     if is_derived(run.config):
-        raise ConfigError(f"{run.path} is canonicalized already. Name the run it is made from.")
+        raise ConfigError(f"{run.path} is already canonicalized. Give the original run instead.")
 
 
 def _is_blamed(prediction: Prediction) -> bool:
-    """Whether there is no answer because the language model failed, not the run."""
-    return (prediction.answer.error or "").startswith(BLAME)
+    """Whether the answer is missing because the language model failed, not the run."""
+    return (prediction.answer.error or "").startswith(CANONICALIZER_ERROR)
 
 
 def _prompt(prediction: Prediction) -> str | None:
-    """What is asked about a prediction; None where it has no final answer."""
+    """The prompt about a prediction; None if it has no final answer."""
     final = final_answer(prediction.response or "")
     return prompt_for(blind(prediction.question), final) if final else None
 
@@ -187,7 +203,7 @@ def _prompt(prediction: Prediction) -> str | None:
 def _settle(
     store: RunFolder, unasked: list[Prediction], answered: Callable[[Prediction, None], None]
 ) -> None:
-    """Keep failures as they are, and make empty what has no final answer."""
+    """Store predictions that need no model: failures unchanged, others with an empty answer."""
     settled = [
         p
         if p.response is None
@@ -201,9 +217,9 @@ def _settle(
 
 
 def _with(prediction: Prediction, reply: Reply) -> Prediction:
-    """The prediction with the canonical answer, or with an error that blames who was asked.
+    """The prediction with the canonical answer, or with an error that blames the canonicalizer.
 
-    What the run's own model wrote, and the whole of what came back, are kept in `parts`.
+    `parts` keeps the reply of the run's model and that of the canonicalizer, both unabridged.
     """
     parts = _parts(prediction.response or "")
     if reply.text is not None:
@@ -211,25 +227,25 @@ def _with(prediction: Prediction, reply: Reply) -> Prediction:
     response = error = None
     try:
         if reply.text is None:
-            error = f"{BLAME}{reply.error}"
+            error = f"{CANONICALIZER_ERROR}{reply.error}"
         else:
             response = canonical(reply.text, blind(prediction.question))
     except NotCanonicalError as problem:
-        error = f"{BLAME}{problem}"
+        error = f"{CANONICALIZER_ERROR}{problem}"
     answer = replace(prediction.answer, response=response, error=error, parts=parts)
     return replace(prediction, answer=answer)
 
 
 def _parts(reply: str) -> dict[str, str]:
-    cut = reasoned(reply)
-    thoughts = {} if cut.thoughts is None else {"thoughts": cut.thoughts}
-    return {**thoughts, "final": cut.rest}
+    split = reasoned(reply)
+    thoughts = {} if split.thoughts is None else {"thoughts": split.thoughts}
+    return {**thoughts, "final": split.rest}
 
 
 def _config(run: Run, model: TextModel) -> RunConfig:
-    """The run's own configuration, with what was done to its answers in place of its adapter.
+    """The configuration of the original run, with the canonicalizer's settings as its adapter.
 
-    What is not known of a bare predictions file is said to be unknown.
+    For a bare predictions file, fields that it does not record are "unknown".
     """
     adapter = {
         DERIVED: run.identity,
@@ -253,7 +269,7 @@ def _config(run: Run, model: TextModel) -> RunConfig:
 
 
 def _plan(run: Run) -> Mapping[str, Any]:
-    """What the run planned: also its questions that were never asked count in the derived one."""
+    """The plan of the original run, so that its unasked questions count in the derived run, too."""
     if run.config is not None:
         plan: Mapping[str, Any] = run.config["plan"]
         return plan

@@ -1,4 +1,4 @@
-"""Descriptions of videos scored by a language model, after the ViCA2 report's Figure 3."""
+"""How does a language model score descriptions of videos, after the ViCA2 report's Figure 3?"""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 VERSION = "2"
-"""To be raised with every change of the wording."""
+"""Increase it with every change of the wording."""
 CRITERIA = {
     "informativeness": "Informativeness",
     "fluency": "Fluency",
     "spatial_relevance": "Spatial relevance",
 }
-"""What is scored, by the name in the judge's reply, with its title."""
+"""The titles of the criteria, by their names in the judge's reply."""
 LOWEST, HIGHEST = 0, 10
 LONGEST = 60_000
-"""Characters of a description that are judged, more than twice what 4,096 tokens of prose are."""
+"""How many characters of a description are judged: more than twice 4,096 tokens of prose."""
 
 _PROMPT = """\
 You judge a description of a video that shows the inside of a building. You do not see the video: \
@@ -53,17 +53,17 @@ Reply with one JSON object and nothing else:
 
 
 def description_in(reply: str) -> str:
-    """What a reply describes once its thoughts are cut off; empty where it ends within them."""
+    """The reply without its thoughts; empty if it ended within them."""
     return reasoned(reply).rest
 
 
 def prompt_for(description: str) -> str:
-    """The whole prompt about a description, of which the first `LONGEST` characters are judged."""
+    """The whole prompt about the first `LONGEST` characters of a description."""
     return _PROMPT.format(description=enclosed(description[:LONGEST], "description"))
 
 
 def prompt_digest() -> str:
-    """SHA-256 of the prompt about an example, in hexadecimal."""
+    """SHA-256 of the prompt for an example, in hexadecimal."""
     return hashlib.sha256(prompt_for("{description}").encode()).hexdigest()
 
 
@@ -72,28 +72,31 @@ SHOWN = 80
 
 
 class NoJudgementError(Exception):
-    """A reply that is none of what was asked for; the text says what is wrong with it."""
+    """A reply in another form than requested; the message says what is wrong with it."""
 
 
 def scores_in(reply: str) -> dict[str, float]:
     """The score of every criterion, in [0, 10].
 
-    The object may stand in a code fence, and thoughts of the judge before it are cut off. Anything
-    else is a NoJudgementError: another text around it, a name that is missing, twice or unknown, a
-    value that is no number or out of range. Nothing is ever clamped or guessed.
+    The object may be in a code fence, and the judge's thoughts before it are removed. No value is
+    clamped or guessed.
+
+    Raises:
+        NoJudgementError: There is other text around the object, a name is missing, repeated or
+            unknown, or a value is not a number or out of range.
     """
     text = reasoned(reply).rest
     try:
-        found = json.loads(_unfenced(text), object_pairs_hook=_once, parse_constant=_refused)
+        scores = json.loads(_unfenced(text), object_pairs_hook=_once, parse_constant=_refused)
     except (ValueError, RecursionError):
-        raise NoJudgementError(f"the reply is not the JSON asked for: {text[:SHOWN]!r}") from None
-    if not isinstance(found, dict) or found.keys() != CRITERIA.keys():
+        raise NoJudgementError(f"the reply is not the requested JSON: {text[:SHOWN]!r}") from None
+    if not isinstance(scores, dict) or scores.keys() != CRITERIA.keys():
         raise NoJudgementError(f"the reply does not score {', '.join(CRITERIA)}: {text[:SHOWN]!r}")
-    return {name: _score(name, found[name]) for name in CRITERIA}
+    return {name: _score(name, scores[name]) for name in CRITERIA}
 
 
 def _unfenced(text: str) -> str:
-    """What stands in a code fence that is all of the text; else the text."""
+    """The content of a code fence that encloses the whole text; without one, the text."""
     if len(text) > 2 * len(FENCE) and text.startswith(FENCE) and text.endswith(FENCE):
         return text.removeprefix(FENCE).removesuffix(FENCE).removeprefix("json")
     return text
@@ -107,27 +110,27 @@ def _score(name: str, value: Any) -> float:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name is repeated")
+    return members
 
 
 def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is no score")
+    raise ValueError(f"{constant} is not a score")
 
 
 OVERALL = "mean"
 COLUMNS = {**CRITERIA, OVERALL: "Mean of the three"}
-"""All that is reported of a run, by name, with its title."""
+"""The titles of all reported columns, by name."""
 FIELDS = ("model", "criterion", "mean", "low", "high", "videos", "undescribed", "unjudged", "cut")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
-    """A mean in [0, 10], or a difference of means, with its 95% interval over so many videos.
+    """A mean in [0, 10], or a difference of means, with its 95% interval over `videos` videos.
 
-    The ends are NaN where there are too few videos for an interval.
+    The ends are NaN if there are too few videos for an interval.
     """
 
     value: float
@@ -138,10 +141,16 @@ class Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A run after it was judged: `scores` of each video, `means` over them, by `COLUMNS`.
+    """The judged descriptions of a run.
 
-    `undescribed` videos have no description and count as 0. Of `unjudged` ones the judge gave no
-    score: they are in no mean. Of `cut` descriptions only the beginning was judged.
+    Attributes:
+        model: The name of the run.
+        scores: Scores by video and column.
+        means: Means over the videos, by column.
+        undescribed: The number of videos without a description, which count as 0.
+        unjudged: The number of videos that the judge failed to score, which are in no mean.
+        cut: The number of descriptions of which only the beginning was judged.
+        notes: What a reader of the scores has to know.
     """
 
     model: str
@@ -174,21 +183,21 @@ class Judged:
 
 
 def means_of(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Mean]:
-    """The mean of every column over the videos; NaN for no video."""
+    """The mean of every column over the videos; NaN without videos."""
     videos = list(scores)
-    found = {}
+    means = {}
     for name in COLUMNS:
         value, low, high = mean_of([scores[video][name] for video in videos], videos)
-        found[name] = Mean(value=value, low=low, high=high, videos=len(videos))
-    return found
+        means[name] = Mean(value=value, low=low, high=high, videos=len(videos))
+    return means
 
 
 def changes(before: Judged, after: Judged) -> dict[str, Mean]:
-    """How much better the second is, by video, on the videos that both have scores of."""
+    """The means of the paired differences, `after` minus `before`, on videos scored in both."""
     return means_of(
         {
-            video: {name: after.scores[video][name] - there[name] for name in COLUMNS}
-            for video, there in before.scores.items()
+            video: {name: after.scores[video][name] - earlier[name] for name in COLUMNS}
+            for video, earlier in before.scores.items()
             if video in after.scores
         }
     )
@@ -201,16 +210,21 @@ def with_overall(scores: Mapping[str, float]) -> dict[str, float]:
 
 UNDESCRIBED = "no description"
 Place = tuple[int, str]
-"""A run, by its place among those that are judged, and the id of one of its predictions."""
+"""The index of a run among the judged ones, and the id of one of its questions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What came of one description.
+    """The judgement of one description.
 
-    `scores` has every criterion, in [0, 10]; it is None where the judge failed, and `error` says
-    how. A video that was not described, or with nothing, scores 0 without being sent (`described`
-    is False). `cut` says that only the beginning was judged. `reply` is all that the judge wrote.
+    Attributes:
+        id: The id of the request for a description.
+        video: The described video.
+        scores: The score of every criterion, in [0, 10]; None if the judge failed.
+        described: False for a video without a description, which scores 0 without being sent.
+        cut: Whether only the beginning was judged.
+        error: How the judge failed.
+        reply: The judge's reply, unabridged.
     """
 
     id: str
@@ -223,16 +237,18 @@ class Judgement:
 
 
 def check(runs: Sequence[Run]) -> None:
-    """DataError naming the first run that holds anything but one description of each video."""
+    """Raise DataError for the first run that holds anything but one description per video."""
     for run in runs:
         kinds = {kind for asked in run.planned.values() for kind in asked.values()}
         if kinds | {p.question.task for p in run.predictions} != {DESCRIPTION}:
             raise DataError(
-                f"{run.path} holds answers to questions, which vicabench score grades. What is "
-                "judged are descriptions: vicabench describe --model SPEC"
+                f"{run.path} holds answers to questions. Grade them with vicabench score; only "
+                "descriptions are judged: vicabench describe --model SPEC"
             )
         if len({p.question.video for p in run.predictions}) < len(run.predictions):
-            raise DataError(f"{run.path} describes a video twice. Keep one description of each.")
+            raise DataError(
+                f"{run.path} describes a video twice. Keep one description of each video."
+            )
 
 
 def judge(
@@ -245,28 +261,40 @@ def judge(
     started: Callable[[int], None],
     judged: Callable[[Judgement, bool], None],
 ) -> list[list[Judgement]]:
-    """A judgement of every video that each run was to describe, in the order of the runs.
+    """Judge every video that each run was to describe.
 
-    Replies in the cache are not asked for again, but for those that cannot be read and
-    `retry_errors`. Calls `started` with the number of descriptions, then `judged` with each
-    judgement and whether its reply was in the cache. Raises what asking raises.
+    Args:
+        runs: Runs of descriptions.
+        model: The judge.
+        cache: Where its replies are kept; cached ones are not asked for again.
+        max_new_tokens: The limit of a reply.
+        retry_errors: Whether to ask again for cached replies that are unreadable.
+        started: Called with the number of descriptions.
+        judged: Called with each judgement and whether its reply was in the cache.
+
+    Returns:
+        The judgements of each run, in the order of the runs.
+
+    Raises:
+        UserError: What asking the judge raises.
     """
-    found: dict[Place, Judgement] = {}
-    told: dict[Place, tuple[Prediction, str]] = {}
+    results: dict[Place, Judgement] = {}
+    described: dict[Place, tuple[Prediction, str]] = {}
     for place, run in enumerate(runs):
         for p in run.predictions:
             description = description_in(p.response or "")
             if description:
-                told[place, p.question.id] = (p, description)
+                described[place, p.question.id] = (p, description)
             else:
-                found[place, p.question.id] = _undescribed(p.question.id, p.question.video)
-        found |= {(place, key): _undescribed(key, video) for key, video in _unasked(run)}
-    started(len(told))
-    prompts = {key: prompt_for(description) for key, (_, description) in told.items()}
+                results[place, p.question.id] = _undescribed(p.question.id, p.question.video)
+        results |= {(place, key): _undescribed(key, video) for key, video in _unasked(run)}
+    started(len(described))
+    prompts = {key: prompt_for(description) for key, (_, description) in described.items()}
     for key, reply in _replies(model, prompts, cache, max_new_tokens, retry=retry_errors):
-        found[key] = _judgement(*told[key], reply)
-        judged(found[key], reply.cached)
-    return [[found[key] for key in sorted(found) if key[0] == place] for place in range(len(runs))]
+        results[key] = _judgement(*described[key], reply)
+        judged(results[key], reply.cached)
+    keys = sorted(results)
+    return [[results[key] for key in keys if key[0] == place] for place in range(len(runs))]
 
 
 def _replies(
@@ -277,14 +305,14 @@ def _replies(
     *,
     retry: bool,
 ) -> Iterator[tuple[Place, Reply]]:
-    """The reply to each prompt; with `retry`, kept ones that cannot be read are asked for again."""
-    again: dict[Place, str] = {}
+    """The reply to each prompt; with `retry`, unreadable cached ones are asked for again."""
+    retried: dict[Place, str] = {}
     for place, reply in replies(model, prompts, cache, max_new_tokens=max_new_tokens):
         if retry and reply.cached and not _readable(reply):
-            again[place] = prompts[place]
+            retried[place] = prompts[place]
         else:
             yield place, reply
-    yield from replies(model, again, cache, max_new_tokens=max_new_tokens, fresh=again)
+    yield from replies(model, retried, cache, max_new_tokens=max_new_tokens, fresh=retried)
 
 
 def _readable(reply: Reply) -> bool:
@@ -320,7 +348,7 @@ def _undescribed(key: str, video: str) -> Judgement:
 
 
 def _unasked(run: Run) -> Iterator[tuple[str, str]]:
-    """The id and video of what was planned and never asked."""
+    """The ids and videos of the planned questions that were never asked."""
     done = {p.question.id for p in run.predictions}
     for video, asked in run.planned.items():
         yield from ((key, video) for key in asked if key not in done)

@@ -1,4 +1,4 @@
-"""Texts asked of a language model: each prompt once, and what it replied kept."""
+"""How is a language model asked each prompt once, with its replies kept in a cache?"""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from vicabench.errors import UserError
 from vicabench.files import digest_of
 
 _BRACKET = re.compile(r"(?<=[<\[‹«〈⟨])(?=\S)|(?=[|｜¦│])|(?<=[|｜¦│])")
-"""Where a space breaks `<end_of_turn>`, `</s>`, `[INST]`, `<<SYS>>`, `<|im_end|>`, `<｜User｜>`."""
+"""Where an inserted space breaks `<end_of_turn>`, `</s>`, `[INST]`, `<|im_end|>`, `<｜User｜>`."""
 
 
 def enclosed(text: str, name: str) -> str:
-    """The text between an opening and a closing mark of this name, each on a line of its own.
+    """The text between lines with an opening and a closing mark of this name.
 
-    The marks carry a digest of the text: to forge one, a text would have to hold its own digest.
+    The marks carry a digest of the text: to forge one, a text would have to contain its own digest.
     """
     clean = harmless(text)
     mark = f"{name} {hashlib.sha256(clean.encode()).hexdigest()[:32]}"
@@ -33,20 +33,20 @@ def enclosed(text: str, name: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """The text with a space in whatever could be a token, control characters made spaces.
+    """The text with spaces inside all possible special tokens and for control characters.
 
-    All such tokens are in brackets or bars, whatever they are called.
+    Special tokens of all models are enclosed in brackets or bars.
     """
-    seen = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
-    return _BRACKET.sub(" ", seen)
+    visible = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    return _BRACKET.sub(" ", visible)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """A model's reply to a prompt, or the `error` that says why there is none.
 
-    `stop` says what ended it, tokens are as the model counted them, `cost` is in the currency of
-    the user's price table: None where it is not known. `cached` replies were not asked for now.
+    `stop` says what ended it, tokens are counted by the model, `cost` is in the currency of the
+    user's price table; all None if unknown. `cached` replies came from the cache.
     """
 
     text: str | None = None
@@ -60,12 +60,12 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplyCache:
-    """The replies in a folder, which is made when the first is kept."""
+    """The replies in a folder, which is created with the first reply."""
 
     folder: Path
 
     def find(self, key: str) -> Reply | None:
-        """The reply kept under this key; None if there is none, or its file was damaged."""
+        """The reply cached under this key; None if there is none, or its file is damaged."""
         try:
             content = json.loads(files.read(self._file(key)))
             reply = Reply(**{**content["reply"], "cached": True})
@@ -75,7 +75,7 @@ class ReplyCache:
         return reply if whole else None
 
     def keep(self, key: str, reply: Reply) -> None:
-        """Write the reply to disk. Raises OSError where that is impossible."""
+        """Write the reply to disk; raises OSError."""
         file = self._file(key)
         file.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"key": key, "reply": asdict(reply)}, allow_nan=False)
@@ -104,11 +104,21 @@ def replies(
     max_new_tokens: int,
     fresh: Collection[K] = (),
 ) -> Iterator[tuple[K, Reply]]:
-    """Yield the reply to every prompt: first those in the cache, then the others as they come.
+    """Yield the reply to every prompt: first those in the cache, then the others as they arrive.
 
-    Prompts of one text are asked once; those in `fresh` are asked whatever is in the cache. What
-    the model replies is in the cache before it is yielded. Raises the UserError and OSError that
-    asking or keeping raised; any other exception is the error of its prompt.
+    Equal prompts are asked once. A reply is in the cache before it is yielded. An exception other
+    than those below becomes the `error` of its reply.
+
+    Args:
+        model: The language model.
+        prompts: The prompts by key.
+        cache: Where replies are looked up and kept.
+        max_new_tokens: The limit of a reply.
+        fresh: Keys of prompts to ask even if their replies are in the cache.
+
+    Raises:
+        UserError: Asking failed in a way that concerns all prompts.
+        OSError: A reply could not be written to the cache.
     """
     asked: dict[str, list[K]] = defaultdict(list)
     for name, prompt in prompts.items():
@@ -117,26 +127,26 @@ def replies(
     keys = {prompt: key_of(settings, prompt, max_new_tokens) for prompt in asked}
     owed: dict[str, str] = {}
     for prompt, key in keys.items():
-        again = any(name in fresh for name in asked[prompt])
-        found = None if again else cache.find(key)
-        if found is None:
+        is_fresh = any(name in fresh for name in asked[prompt])
+        cached = None if is_fresh else cache.find(key)
+        if cached is None:
             owed[prompt] = key
         else:
-            yield from ((name, found) for name in asked[prompt])
-    with_threads = _in_threads(model, owed, cache, max_new_tokens)
+            yield from ((name, cached) for name in asked[prompt])
+    arriving = _in_threads(model, owed, cache, max_new_tokens)
     try:
-        for prompt, reply in with_threads:
+        for prompt, reply in arriving:
             yield from ((name, reply) for name in asked[prompt])
     finally:
-        with_threads.close()
+        arriving.close()
 
 
 def _in_threads(
     model: TextModel, owed: Mapping[str, str], cache: ReplyCache, max_new_tokens: int
 ) -> Generator[tuple[str, Reply], None, None]:
-    """Ask with as many threads as the model takes; when this ends early they take no more.
+    """Ask with as many threads as the model allows; closing the generator stops further prompts.
 
-    They are daemons: an interrupted command does not wait for a server that hangs.
+    The threads are daemons, so that an interrupted command does not wait for a hanging server.
     """
     waiting: SimpleQueue[tuple[str, str]] = SimpleQueue()
     done: SimpleQueue[Result] = SimpleQueue()
@@ -156,10 +166,10 @@ def _in_threads(
         Thread(target=work, daemon=True).start()
     try:
         for _ in owed:
-            prompt, found = done.get()
-            if isinstance(found, Exception):
-                raise found
-            yield prompt, found
+            prompt, result = done.get()
+            if isinstance(result, Exception):
+                raise result
+            yield prompt, result
     finally:
         stopped.set()
 
@@ -167,19 +177,20 @@ def _in_threads(
 def _asked(
     model: TextModel, prompt: str, key: str, cache: ReplyCache, max_new_tokens: int
 ) -> Reply | Exception:
-    """The reply, kept; a failure as a reply with an error, or what has to stop the command."""
+    """The reply, which is now in the cache, or with an error; an exception stops the command."""
     try:
-        found = model.complete(prompt, max_new_tokens)
+        completion = model.complete(prompt, max_new_tokens)
     except UserError as error:
         return error
-    except BaseException as error:  # a failing prompt fails alone; a panic in Rust is no Exception
+    # A failing prompt fails alone; a panic in Rust is a BaseException, not an Exception.
+    except BaseException as error:
         return Reply(error=str(error) or type(error).__name__)
     reply = Reply(
-        text=found.text,
-        stop=found.stop or None,
-        prompt_tokens=found.usage.prompt_tokens,
-        new_tokens=found.usage.new_tokens,
-        cost=found.cost,
+        text=completion.text,
+        stop=completion.stop or None,
+        prompt_tokens=completion.usage.prompt_tokens,
+        new_tokens=completion.usage.new_tokens,
+        cost=completion.cost,
     )
     try:
         cache.keep(key, reply)

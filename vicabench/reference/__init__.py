@@ -1,8 +1,8 @@
-"""Published results as data, each row with its source and each source with its citation.
+"""Which results are published, each with its source and each source with its citation?
 
-Scores of models, chance levels and people (`published_rows`), curves over the share of the
-training data (`curves`, `thinking_curve`), the published checkpoints (`model_zoo`), and which
-questions are VSI-Bench's (`are_vsi_bench`).
+Scores of models, chance levels and humans (`published_rows`), curves over the share of the
+training data (`curves`, `thinking_curve`), the published checkpoints (`model_zoo`), and a test for
+questions of VSI-Bench (`are_vsi_bench`).
 """
 
 from vicabench.reference.curves import (

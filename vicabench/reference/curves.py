@@ -1,4 +1,4 @@
-"""Published curves over the share of the training data, and the authors' checkpoints."""
+"""Which curves over the share of the training data, and which checkpoints, are published?"""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SOURCE = "ViCA2 README"
 
 @dataclass(frozen=True, kw_only=True)
 class ZooModel:
-    """A published checkpoint. `percent` is the share of the data it was trained on, if stated.
+    """A published checkpoint; `percent` is its share of the training data, if stated.
 
-    `family` is what its page says; the architecture is what its config.json says.
+    `family` is quoted from its page; for the architecture see its config.json.
     """
 
     repo: str
@@ -26,7 +26,7 @@ class ZooModel:
 
 
 def model_zoo() -> tuple[ZooModel, ...]:
-    """Every published checkpoint of the family, in the order of their list."""
+    """Every published checkpoint of the family, in the order of the file."""
     return tuple(
         ZooModel(
             repo=record["repo_id"],
@@ -54,7 +54,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One series of checkpoints of a report, in ascending order of the data's share."""
+    """One series of checkpoints of a report, by ascending share of the data."""
 
     series: str
     dataset: str
@@ -65,8 +65,8 @@ class Curve:
 class ThinkingPoint:
     """A checkpoint of ViCA-7B-Thinking after `percent` of its data.
 
-    `valid_outputs` of 5,130 replies could be read; of these `direct_answers` came without
-    thoughts and `via_thoughts` after them. `overall` and `tasks` are percentages as printed.
+    `valid_outputs` of 5,130 replies were readable: `direct_answers` without thoughts and
+    `via_thoughts` after them. `overall` and `tasks` are percentages as printed.
     """
 
     model: str
@@ -96,13 +96,15 @@ def curves() -> tuple[Curve, ...]:
         )
         points.setdefault((record["series"], record["dataset"]), []).append(point)
     return tuple(
-        Curve(series=series, dataset=dataset, points=tuple(sorted(found, key=lambda p: p.percent)))
-        for (series, dataset), found in points.items()
+        Curve(
+            series=series, dataset=dataset, points=tuple(sorted(members, key=lambda p: p.percent))
+        )
+        for (series, dataset), members in points.items()
     )
 
 
 def thinking_curve() -> tuple[ThinkingPoint, ...]:
-    """The checkpoints of ViCA-7B-Thinking, in ascending order of the data's share."""
+    """The checkpoints of ViCA-7B-Thinking, by ascending share of the data."""
     rows = [_thinking(record) for record in records("thinking_curve.csv")]
     return tuple(sorted(rows, key=lambda row: row.percent))
 

@@ -1,7 +1,7 @@
-"""Which questions are VSI-Bench's own, wherever they are read from.
+"""Which questions are from VSI-Bench, whatever file they are read from?
 
-`vsibench_questions.bin` holds four bytes of a digest for each of its 5,130 questions, made from the
-id, the scene, the type and the ground truth: enough to recognise a question, and none of its words.
+`vsibench_questions.bin` holds four bytes of a digest for each of its 5,130 questions, computed from
+id, scene, type and ground truth: enough to recognise a question, without any of its text.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pathlib import PurePosixPath
 
 from vicabench.types import Question
 
-SIZE = 4  # bytes of a digest: a stranger passes for one of 5,130 once in 800,000
+SIZE = 4  # bytes of a digest: another question matches one of the 5,130 once in 800,000
 FILE = "vsibench_questions.bin"
 
 VSI_BENCH = "vsi-bench"
 
 
 def are_vsi_bench(questions: Iterable[Question]) -> bool:
-    """Whether there are questions, and all are VSI-Bench's by id, scene, type and ground truth."""
-    found = [digest_of(question) for question in questions]
-    return bool(found) and _known().issuperset(found)
+    """Whether all questions match VSI-Bench by id, scene, type and ground truth; False for none."""
+    digests = [digest_of(question) for question in questions]
+    return bool(digests) and _known().issuperset(digests)
 
 
 def is_vsi_bench(benchmark: str | None, questions: Iterable[Question]) -> bool:
-    """Whether a benchmark is VSI-Bench by its name or by its questions; True for no name."""
+    """Whether a benchmark is VSI-Bench by its name or its questions; True without a name."""
     return benchmark in (None, VSI_BENCH) or are_vsi_bench(questions)
 
 
 def digest_of(question: Question) -> bytes:
-    """What a question is recognised by; numbers count as numbers, and folders not at all."""
+    """The digest that identifies a question; numbers enter by value, folders of videos do not."""
     scene = PurePosixPath(question.video).name.removesuffix(".mp4")
     try:
         truth = f"{float(question.answer):g}"

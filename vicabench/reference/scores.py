@@ -1,4 +1,4 @@
-"""Published rows of the VSI-Bench table, each with its source and citation."""
+"""Which scores on VSI-Bench are published, and where?"""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from vicabench.types import TASKS
 
 
 def records(name: str) -> Iterator[Mapping[str, str]]:
-    """The rows of a file of published results, each cell as printed, empty where nothing is."""
+    """The rows of a file of published results; cells are as printed, empty if not printed."""
     text = resources.files("vicabench.reference").joinpath(name).read_text(encoding="utf-8")
     yield from csv.DictReader(text.splitlines())
 
 
 def tasks_of(record: Mapping[str, str]) -> dict[str, float]:
-    """The figure of every task that the row prints, in the order of the papers' columns."""
+    """The score of every task that the row prints, in the order of the papers' columns."""
     return {task.name: float(record[task.name]) for task in TASKS if record[task.name]}
 
 
 def decimals(record: Mapping[str, str]) -> int:
-    """How many decimals the row's scores are printed with (at most, where they differ)."""
+    """The number of decimals of the row's scores; the largest if they differ."""
     cells = [record["average"], *(record[task.name] for task in TASKS)]
     return max((len(cell.partition(".")[2]) for cell in cells), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Citation:
-    """A source: `name` as the rows begin their `source` with, the full reference, its address."""
+    """A source: its `name`, with which the `source` of a row begins, its reference and address."""
 
     name: str
     citation: str
@@ -39,9 +39,10 @@ class Citation:
 
 
 def citations(sources: Iterable[str]) -> tuple[Citation, ...]:
-    """The references that these sources name, each once, in the order of their list.
+    """The distinct references of these sources, in the order of the file.
 
-    KeyError for a source that names none: no figure is published here without its reference.
+    Raises:
+        KeyError: A source has no reference, without which no result may be shown.
     """
     known = [Citation(**record) for record in records("citations.csv")]
     cited = {_cited(source, known).name for source in sources}
@@ -65,7 +66,7 @@ QUESTIONS: Mapping[str, int] = {
     "route_planning": 194,
     "obj_appearance_order": 618,
 }
-"""Questions of each task in the whole of VSI-Bench (counted from its annotations)."""
+"""The number of questions of each task in VSI-Bench (counted from its annotations)."""
 
 
 def macro(tasks: Mapping[str, float]) -> float | None:
@@ -74,9 +75,9 @@ def macro(tasks: Mapping[str, float]) -> float | None:
 
 
 def micro(tasks: Mapping[str, float]) -> float | None:
-    """The mean weighted by the questions of VSI-Bench; None unless all eight are printed.
+    """The mean weighted by VSI-Bench's numbers of questions; None unless all eight are printed.
 
-    Relative direction enters as its printed score, the mean of its three types.
+    Relative direction enters with its printed score, the mean of its three types.
     """
     if len(tasks) != len(TASKS):
         return None
@@ -84,21 +85,21 @@ def micro(tasks: Mapping[str, float]) -> float | None:
 
 
 def agrees(printed: float, computed: float | None, decimals: int) -> bool:
-    """Whether rounding alone explains the difference; True where nothing can be computed."""
+    """Whether rounding alone explains the difference; True if nothing could be computed."""
     return computed is None or abs(printed - computed) <= 10.0**-decimals + 1e-9
 
 
 FILES = ("vsibench_scores.csv", "vsibench_scores_more.csv")
 WHOLE = "full"
-SHOWN = 5  # of the candidates for a name
+SHOWN = 5  # candidates that a message lists
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """A printed row: percentages per task name, without intervals because none were printed.
 
-    `on` says which questions it is about (`full`, or `tiny (400)` for the human subset),
-    `decimals` how finely the row was printed. `overall` is the printed average, if there is one.
+    `on` names the questions (`full`, or `tiny (400)` for the human subset), `decimals` is the
+    printed precision, and `overall` the printed average, if there is one.
     """
 
     model: str
@@ -111,52 +112,53 @@ class Published:
 
     @property
     def whole(self) -> bool:
-        """Whether the row is about the whole benchmark."""
+        """Whether the row covers the whole benchmark."""
         return self.on == WHOLE
 
     @property
     def label(self) -> str:
-        """The model, and what it was asked if that was not the whole benchmark."""
+        """The model, with the set of questions if it is not the whole benchmark."""
         return self.model if self.whole else f"{self.model}, {self.on}"
 
     @property
     def consistent(self) -> bool:
         """Whether the printed average is the unweighted mean of the printed tasks.
 
-        True also where an average or a task is not printed: then nothing speaks against it.
+        True also if an average or a task is not printed, so that this cannot be checked.
         """
         return self.overall is None or agrees(self.overall, macro(self.tasks), self.decimals)
 
 
 def published_rows() -> tuple[Published, ...]:
-    """Every published row, also those that print an average alone, in the order of the files."""
+    """Every published row, including those with only an average, in the order of the files."""
     return tuple(_row(record) for name in FILES for record in records(name))
 
 
 def matching(words: str, text: str) -> bool:
-    """Whether every word of `words` occurs in the text, whatever its case."""
+    """Whether every word of `words` occurs in the text, ignoring case."""
     return all(word in text.casefold() for word in words.casefold().split())
 
 
 def find_published(words: str) -> Published:
-    """The one row that is meant: its label or model exactly, else all words in label and source.
+    """The row whose label or model is `words`, else the one whose label and source contain them.
 
-    ConfigError naming the candidates if there are several, or how to list the rows if none.
+    Raises:
+        ConfigError: No row matches, or several do (the message lists the candidates).
     """
     rows = published_rows()
     exact = [r for r in rows if words.casefold() in (r.model.casefold(), r.label.casefold())]
-    found = exact or [r for r in rows if words.strip() and matching(words, _searched(r))]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    matches = exact or [r for r in rows if words.strip() and matching(words, _searched(r))]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise ConfigError(
             f"There is no published row '{words}'. `vicabench published` lists the rows."
         )
-    names = "; ".join(f"{row.label} ({row.source})" for row in found[:SHOWN])
-    more = "; ..." if len(found) > SHOWN else ""
+    names = "; ".join(f"{row.label} ({row.source})" for row in matches[:SHOWN])
+    more = "; ..." if len(matches) > SHOWN else ""
     raise ConfigError(
-        f"'{words}' names {counted(len(found), 'published row')}: {names}{more}. Add words of the "
-        "label or of the source until one is left."
+        f"'{words}' matches {counted(len(matches), 'published row')}: {names}{more}. Add words "
+        "from the label or the source until one is left."
     )
 
 

@@ -1,4 +1,4 @@
-"""Were runs asked the same questions, so that their scores may stand side by side?"""
+"""Were runs asked the same questions, so that their scores are comparable?"""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from vicabench.reference import is_vsi_bench
 from vicabench.results.run import Run
 from vicabench.types import Question
 
-SHARED = "Type the same command with --shared to compare them on what they share."
+SHARED = "Add --shared to the command to compare them on the questions they share."
 
 
 def check_alike(runs: Sequence[Run], *, advice: str = SHARED) -> None:
     """Check that every run is finished and was asked the questions of the first.
 
     Raises:
-        ConfigError: naming the run that is incomplete, or two runs and what only one was asked.
-        DataError: for runs that share no question, or an id that stands for two questions.
+        ConfigError: A run is incomplete, or two runs were asked different questions.
+        DataError: Two runs share no question, or use one id for two questions.
     """
     for run in runs:
         if run.incomplete:
@@ -27,7 +27,7 @@ def check_alike(runs: Sequence[Run], *, advice: str = SHARED) -> None:
 
 
 def check_pair(a: Run, b: Run, *, advice: str = SHARED) -> None:
-    """The same for two runs, on the questions that they were asked so far."""
+    """Check that two runs were asked the same questions so far; raises like `check_alike`."""
     ids_a, ids_b = _shared_with(a, b), b.asked()
     only_a, only_b = [k for k in ids_a if k not in ids_b], [k for k in ids_b if k not in ids_a]
     if only_a or only_b:
@@ -38,23 +38,23 @@ def check_pair(a: Run, b: Run, *, advice: str = SHARED) -> None:
         )
 
 
-def on_shared(runs: Sequence[Run]) -> list[Run]:
-    """The runs, each as if it had been asked only what all of them were asked.
+def restricted_to_shared(runs: Sequence[Run]) -> list[Run]:
+    """The runs, each restricted to the questions that all of them were asked.
 
     Raises:
-        DataError: for runs that share no question, or an id that stands for two questions.
+        DataError: The runs share no question, or use one id for two questions.
     """
     ids = set(runs[0].asked())
     for run in runs[1:]:
         _shared_with(runs[0], run)
         ids &= set(run.asked())
     if not ids:
-        raise DataError("No question was asked of all these runs.")
+        raise DataError("These runs have no question in common.")
     return [run.only(ids) for run in runs]
 
 
 def _shared_with(a: Run, b: Run) -> dict[str, tuple[str, str]]:
-    """What `a` was asked, checked to be the same questions as those of these ids in `b`."""
+    """The questions that `a` was asked; raises DataError if `b` has others under their ids."""
     asked_a, asked_b = a.asked(), b.asked()
     shared = [key for key in asked_a if key in asked_b]
     if not shared:
@@ -74,7 +74,7 @@ def _shared_with(a: Run, b: Run) -> dict[str, tuple[str, str]]:
 
 
 def _some(ids: Sequence[str]) -> str:
-    """How many, and the first few by name."""
+    """The number of ids, and the first three of them."""
     if not ids:
         return "none"
     named = ", ".join(ids[:3])

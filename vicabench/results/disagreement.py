@@ -1,4 +1,4 @@
-"""Where several protocols read the same replies differently, and what that does to the score."""
+"""Where do protocols read the same replies differently, and how does that change the score?"""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ COLUMNS = (
 class Difference:
     """One protocol minus another on the same replies.
 
-    `points` holds the differences of the scores, in [-100, 100], with their intervals over
-    videos; `read` counts by task the questions in which they read different answers.
+    Attributes:
+        protocol: The name of the other protocol.
+        points: The differences of the scores, in [-100, 100], with intervals over videos.
+        read: By task, the number of questions in which the two read different answers.
     """
 
     protocol: str
@@ -39,7 +41,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A reply that two protocols score differently; what each read, None for nothing."""
+    """A reply that protocols score differently, with what each read (None: nothing)."""
 
     id: str
     task: str
@@ -50,7 +52,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Disagreement:
-    """How the other protocols differ `against` the first, in one run, and a reply a task."""
+    """The differences of protocols to the first (`against`) in one run, with examples by task."""
 
     model: str
     against: str
@@ -101,7 +103,7 @@ def disagreement(run: Run, protocols: Sequence[Protocol]) -> Disagreement:
 
 
 def _difference(pairs: Sequence[Pair]) -> Difference:
-    """A mean of differences is a difference of means, so that both are estimated alike."""
+    """The other protocol minus the first: a mean of differences is a difference of means."""
     first, other = pairs[0]
     grades = [replace(b, score=b.score - a.score) for a, b in pairs]
     differing = (a for a, b in pairs if not _same(a, b))
@@ -113,14 +115,14 @@ def _difference(pairs: Sequence[Pair]) -> Difference:
 
 
 def _same(a: Grade, b: Grade) -> bool:
-    """Numbers are spelled alike by every protocol; letters differ in case."""
+    """Whether both read the same answer; protocols differ in the case of letters."""
     return a.read == b.read or (
         a.read is not None and b.read is not None and a.read.lower() == b.read.lower()
     )
 
 
 def _examples(run: Run, protocols: Sequence[Protocol]) -> Iterator[Example]:
-    """Of every task the first reply with the widest spread of scores, if there is any."""
+    """For every task the first reply with the widest spread of scores, if scores differ."""
     rows = list(zip(*[run.grades(protocol) for protocol in protocols], strict=True))
     best: dict[str, tuple[float, int]] = {}
     for place, row in enumerate(rows[: len(run.predictions)]):
@@ -129,11 +131,11 @@ def _examples(run: Run, protocols: Sequence[Protocol]) -> Iterator[Example]:
         if spread > best.get(task, (0.0, 0))[0]:
             best[task] = spread, place
     for task, (_, place) in sorted(best.items(), key=lambda item: item[1][1]):
-        asked = run.predictions[place]
+        prediction = run.predictions[place]
         yield Example(
-            id=asked.question.id,
+            id=prediction.question.id,
             task=task,
-            truth=asked.question.answer,
-            reply=asked.response or "",
+            truth=prediction.question.answer,
+            reply=prediction.response or "",
             read={g.protocol: g.read for g in rows[place]},
         )

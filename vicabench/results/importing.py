@@ -1,4 +1,4 @@
-"""From the rows of another harness, joined with a benchmark, to a run folder.
+"""How do the rows of another harness, joined with a benchmark, become a run folder?
 
 A new harness is one file with a `read(path) -> Source` and one line in `HARNESSES`.
 """
@@ -25,11 +25,11 @@ from vicabench.types import Benchmark, Question
 
 
 class OrderError(DataError):
-    """Rows that only say their place in the questions, of questions in another order."""
+    """Rows that refer to questions by position do not match the benchmark's order."""
 
 
 class Questions:
-    """The questions of a benchmark, found by what a row has: id, video and text, or position."""
+    """The questions of a benchmark, looked up by id, by video and text, or by position."""
 
     def __init__(self, benchmark: Benchmark) -> None:
         self._name = benchmark.name
@@ -41,10 +41,11 @@ class Questions:
         }
 
     def join(self, row: Record) -> dict[str, Any]:
-        """The row with all that the benchmark says of its question.
+        """The row, completed with what the benchmark knows about its question.
 
-        DataError if there is no such question, or if the row contradicts it; OrderError, which
-        concerns the whole file, for a position where another question stands.
+        Raises:
+            DataError: The benchmark has no such question, or the row contradicts it.
+            OrderError: Another question is at the row's position; this concerns the whole file.
         """
         question = self._find(row)
         ours = {
@@ -65,7 +66,7 @@ class Questions:
         return {**row, **ours}
 
     def _check_options(self, row: Record, question: Question) -> None:
-        """Refuse options in another order: the letters of the replies would mean others."""
+        """Refuse options in another order, in which the reply's letter means another option."""
         theirs = spelled(row.get("options")) if question.options else ()
         if theirs and [*map(_plain, theirs)] != [*map(_plain, question.options)]:
             raise DataError(
@@ -78,36 +79,36 @@ class Questions:
             return self._at(row)
         if row.get("id") is not None:
             question = self._by_id.get(str(row["id"]))
-            wanted = f"the id {row['id']}"
+            key = f"the id {row['id']}"
         else:
             question = self._by_text.get((_video(row), str(row.get("question"))))
-            wanted = "its video and question"
+            key = "its video and question"
         if question is None:
-            raise DataError(f"no question of {self._name} has {wanted}.")
+            raise DataError(f"no question of {self._name} has {key}.")
         return question
 
     def _at(self, row: Record) -> Question:
-        """The question at a row's position, if the row's prompt asks it."""
-        place = row["position"]
-        question = self._in_order[place] if 0 <= place < len(self._in_order) else None
-        asked = [] if question is None else [question.text, *question.options]
+        """The question at the row's position; raises OrderError if the prompt asks another."""
+        position = row["position"]
+        question = self._in_order[position] if 0 <= position < len(self._in_order) else None
+        texts = [] if question is None else [question.text, *question.options]
         truth = row.get("ground_truth")
-        if question is None or any(text not in row["prompt"] for text in asked):
+        if question is None or any(text not in row["prompt"] for text in texts):
             raise OrderError(
-                f"its prompt is not that of question {place} of {self._name}, in its order. "
-                "The rows have neither ids nor videos: choose the --subset and the revision "
+                f"its prompt does not ask question {position} of {self._name}, in its order. The "
+                "rows have neither ids nor videos, so choose the --subset and the revision "
                 "(--data) that the harness loaded."
             )
         if truth is not None and not _same(truth, question.answer):
             raise OrderError(
-                f"its truth is {str(truth)[:60]!r}, and {question.answer!r} in question {place} of "
-                f"{self._name}, in its order: the harness loaded another revision or subset."
+                f"its truth is {str(truth)[:60]!r}, and {question.answer!r} in question {position} "
+                f"of {self._name}, in its order: the harness loaded another revision or subset."
             )
         return question
 
 
 def _plain(option: str) -> str:
-    """The text of an option, for comparing."""
+    """The text of an option without its letter, normalized for comparison."""
     return " ".join(bare_texts([option])[0].split()).casefold()
 
 
@@ -118,7 +119,7 @@ def _video(row: Mapping[str, Any]) -> str:
 
 
 def _same(theirs: Any, ours: Any) -> bool:
-    """Texts but for their ends, numbers however they are spelled."""
+    """Whether two values are equal: texts up to white space at the ends, numbers by value."""
     if str(theirs).strip() == str(ours).strip():
         return True
     try:
@@ -127,19 +128,19 @@ def _same(theirs: Any, ours: Any) -> bool:
         return False
 
 
-ROUNDING = 1e-4  # of scores that were printed, not stored
+ROUNDING = 1e-4  # tolerance for scores that were rounded when they were printed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Regraded:
-    """How many answers came with a score, and how many of them each protocol grades otherwise."""
+    """How many answers came with a score, and how many of them each protocol grades differently."""
 
     count: int
     differing: Mapping[str, int]
 
     @property
     def note(self) -> str:
-        """Which protocols reproduce the scores, or that none does, as a clause."""
+        """A clause that names the protocols which reproduce the scores, or says that none does."""
         same = [name for name, count in self.differing.items() if not count]
         if same:
             return f"its own scores ({self.count}) are those of {', '.join(same)}"
@@ -152,7 +153,7 @@ class Regraded:
 
 
 def regraded(predictions: Sequence[Prediction], scores: Mapping[str, float]) -> Regraded | None:
-    """Grade the answers that have a score by every protocol; None if none has one."""
+    """Grade the answers that came with a score by every protocol; None if none did."""
     scored = [p for p in predictions if p.question.id in scores]
     if not scored:
         return None
@@ -166,11 +167,14 @@ def regraded(predictions: Sequence[Prediction], scores: Mapping[str, float]) -> 
 
 
 def judged_subset(named: str | None, rows: Iterable[Record], *, sure: bool) -> str | None:
-    """Return the subset that the questions of a file are from; `named` where they do not tell.
+    """Determine the subset of VSI-Bench from the questions of a file.
 
-    Questions of both kinds are the full set's. Where the rows have no column `pruned`, and the
-    name is not `sure`, the published ids tell the kinds apart. The questions of one kind alone
-    are that subset if it is named or whole, and otherwise a part of the full set.
+    A file with both pruned and debiased questions is of the full set. The column `pruned` tells
+    the two apart; without it, and unless the name is `sure`, the published ids do. Questions of
+    one kind alone are that subset if it is named or complete, otherwise a part of the full set.
+
+    Returns:
+        The subset; `named` if the questions do not tell.
     """
     kinds: dict[str, bool] = {}
     for row in rows:
@@ -189,15 +193,19 @@ def judged_subset(named: str | None, rows: Iterable[Record], *, sure: bool) -> s
     return "full" if named else None
 
 
-KEPT = 20  # problems that the run folder keeps; their number is kept in any case
+MAX_PROBLEMS = 20  # messages recorded in the run folder; the total number is always recorded
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What could be read of a file, and what was wrong with each of the other rows.
+    """The readable rows of a file, and the problem of each other row.
 
-    `model` is the name that the rows themselves give, `subset` the one of VSI-Bench that they are
-    from, None where nothing says so. `cut` counts the replies that a spreadsheet cut off.
+    Attributes:
+        predictions: The readable rows.
+        problems: One message per unreadable row.
+        model: The model named in the rows; None if they name none.
+        subset: The subset of VSI-Bench; None if it is unknown.
+        regraded: How the scores in the file compare with ours; None if it has none.
     """
 
     predictions: tuple[Prediction, ...]
@@ -208,29 +216,30 @@ class Imported:
 
     @property
     def cut(self) -> int:
-        """How many replies were cut off by a spreadsheet."""
+        """The number of replies that a spreadsheet cut off."""
         return sum(p.answer.stop == CUT for p in self.predictions)
 
 
 def collect(source: Source, benchmark: Benchmark | None) -> Imported:
     """Read every row, joined with the benchmark if there is one.
 
-    DataError, quoting the first problem, if there is no row that can be read, and for a file about
-    another subset than the benchmark's, of several models, or in another order.
+    Raises:
+        DataError: No row is readable (the message quotes the first problem), or the file is of
+            another subset than the benchmark, of several models, or in another order.
     """
     rows = list(source.rows)
     good = [row for _, row in rows if not isinstance(row, DataError)]
     subset = judged_subset(source.subset, good, sure=source.subset_sure)
     _refuse_other_subset(source, subset, benchmark)
-    found, problems = _read(source.file.name, rows, Questions(benchmark) if benchmark else None)
-    if not found:
+    readable, problems = _read(source.file.name, rows, Questions(benchmark) if benchmark else None)
+    if not readable:
         first = f" The first problem: {problems[0]}" if problems else ""
         raise DataError(
-            f"{source.file}: 0 of {counted(len(problems), 'row')} could be read.{first} What the "
-            "file does not hold can come from the benchmark: --benchmark vsi-bench."
+            f"{source.file}: 0 of {counted(len(problems), 'row')} could be read.{first} Add "
+            "--benchmark vsi-bench to take what the file lacks from the benchmark."
         )
-    predictions = tuple(prediction for prediction, _ in found)
-    scores = {p.question.id: row["score"] for p, row in found if row.get("score") is not None}
+    predictions = tuple(prediction for prediction, _ in readable)
+    scores = {p.question.id: row["score"] for p, row in readable if row.get("score") is not None}
     return Imported(
         predictions=predictions,
         problems=tuple(problems),
@@ -243,8 +252,8 @@ def collect(source: Source, benchmark: Benchmark | None) -> Imported:
 def _read(
     file: str, rows: Sequence[Row], questions: Questions | None
 ) -> tuple[list[tuple[Prediction, Record]], list[str]]:
-    """The predictions with the rows that they are from, and what is wrong with the other rows."""
-    found: list[tuple[Prediction, Record]] = []
+    """The predictions with their rows, and the problems of the other rows."""
+    readable: list[tuple[Prediction, Record]] = []
     places: dict[str, str] = {}
     problems: list[str] = []
     for place, row in rows:
@@ -261,20 +270,21 @@ def _read(
             continue
         key = prediction.question.id
         if key in places:
-            problems.append(f"{where}: id {key} stands already in {places[key]}.")
+            problems.append(f"{where}: id {key} was already in {places[key]}.")
         else:
             places[key] = place
-            found.append((prediction, row))
-    return found, problems
+            readable.append((prediction, row))
+    return readable, problems
 
 
 def _model(source: Source, rows: Sequence[Record]) -> str | None:
-    """The one model that the rows name; DataError if they name several."""
+    """The model that the rows name; raises DataError if they name several."""
     names = {row["model"] for row in rows if isinstance(row.get("model"), str) and row["model"]}
     if len(names) > 1:
         raise DataError(
             f"{source.file} holds the answers of {counted(len(names), 'model')} "
-            f"({', '.join(sorted(names)[:5])}): give each a file, and a run folder, by itself."
+            f"({', '.join(sorted(names)[:5])}). Split it into one file, and one run folder, per "
+            "model."
         )
     return next(iter(names), None)
 
@@ -287,10 +297,12 @@ def write_run(
     model: str,
     benchmark: Benchmark | None,
 ) -> None:
-    """Write the run folder, with all that is known about where the answers come from.
+    """Write the run folder, with all that is known about the origin of the answers.
 
-    What was planned is what the file answers: rows that cannot be read are no part of the run.
-    RunFolderError if the folder holds a run.
+    The plan consists of the questions that the file answers; unreadable rows are not part of it.
+
+    Raises:
+        RunFolderError: The folder already holds a run.
     """
     questions = [p.question for p in imported.predictions]
     rows = len(imported.predictions) + len(imported.problems)
@@ -299,17 +311,20 @@ def write_run(
         "file": source.file.name,
         "rows": rows,
         "unreadable": len(imported.problems),
-        "problems": list(imported.problems[:KEPT]),
+        "problems": list(imported.problems[:MAX_PROBLEMS]),
         **({"cut": imported.cut} if imported.cut else {}),
         **({"scores": imported.regraded.to_json()} if imported.regraded else {}),
     }
     with RunFolder(folder, _config(source, model, imported.subset, benchmark)) as store:
-        there = {p.question.id for p in store.predictions()}
-        news = [p for p in imported.predictions if p.question.id not in there]
-        if not news:
-            raise RunFolderError(f"{folder} holds these answers already. Choose another --out.")
+        stored = {p.question.id for p in store.predictions()}
+        # After an import that was killed, only the rest is new.
+        new = [p for p in imported.predictions if p.question.id not in stored]
+        if not new:
+            raise RunFolderError(
+                f"{folder} already holds these answers. Choose another folder with --out."
+            )
         store.describe(plan_record(questions), {**provenance(), "imported": origin})
-        store.append(news)  # the rest, after an import that was killed
+        store.append(new)
 
 
 def _refuse_other_subset(source: Source, subset: str | None, benchmark: Benchmark | None) -> None:
@@ -317,16 +332,16 @@ def _refuse_other_subset(source: Source, subset: str | None, benchmark: Benchmar
     if asked and subset and subset != asked:
         by = "its name" if subset == source.subset else "its questions"
         raise DataError(
-            f"{source.file} is about the subset {subset} of VSI-Bench by {by}, not "
-            f"{asked}: give --subset {subset}."
+            f"{source.file} is, by {by}, of the subset {subset} of VSI-Bench, not {asked}. "
+            f"Give --subset {subset}."
         )
 
 
 def _joined(row: Record, questions: Questions | None, where: str) -> Record:
     if questions is None and "position" in row:
         raise DataError(
-            f"{where}: it has no question, only the number and the prompt of one: name the "
-            "benchmark with --benchmark vsi-bench."
+            f"{where}: it has no question, only its number and prompt. Name the benchmark with "
+            "--benchmark vsi-bench."
         )
     if questions is None:
         return row
@@ -344,7 +359,7 @@ def _tool(source: Source) -> str:
 def _config(
     source: Source, model: str, subset: str | None, benchmark: Benchmark | None
 ) -> RunConfig:
-    """Frames are as many as the harness says, else 0; which ones and the seed it does not say."""
+    """The run's configuration, as far as known: frames are 0 if the harness records no number."""
     about_vsi_bench = source.harness != "jsonl"
     return RunConfig(
         model=model,

@@ -1,4 +1,4 @@
-"""A finished run as everything downstream needs it: what was answered, and its grades."""
+"""What did a run answer, how is it graded, and what must a reader of its scores know?"""
 
 from __future__ import annotations
 
@@ -31,15 +31,20 @@ DIRECT, THOUGHT, UNCLOSED = "direct", "via thoughts", "unclosed"
 
 
 def thinking_of(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Thinking | None:
-    """The shares of the ways over all graded questions; None if no reply has thoughts.
+    """The shares of direct, thought-out and unclosed replies among all graded questions.
 
-    `grades` are those of the predictions by any protocol, and may be of more questions.
+    Args:
+        predictions: The replies, in which thoughts are looked for.
+        grades: Their grades by any protocol; grades of further questions count as not answered.
+
+    Returns:
+        None if no reply has thoughts.
     """
-    cut = _cut(predictions)
-    thought = _thoughtful(cut)
+    replies = _split(predictions)
+    thought = _thoughtful(replies)
     if not thought:
         return None
-    unclosed = {key for key, reply in cut.items() if not reply.closed}
+    unclosed = {key for key, reply in replies.items() if not reply.closed}
     ways = ["" if g.outcome != ANSWERED else THOUGHT if g.id in thought else DIRECT for g in grades]
     ends = [UNCLOSED if g.id in unclosed else "" for g in grades]
     direct, via_thoughts = _shares(ways, grades, (DIRECT, THOUGHT))
@@ -55,15 +60,16 @@ def thinking_of(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> T
 
 def with_thoughts(predictions: Sequence[Prediction]) -> set[str]:
     """The ids of the questions whose replies have thoughts."""
-    return _thoughtful(_cut(predictions))
+    return _thoughtful(_split(predictions))
 
 
-def _cut(predictions: Sequence[Prediction]) -> dict[str, Reasoned]:
+def _split(predictions: Sequence[Prediction]) -> dict[str, Reasoned]:
+    """Every reply, by question id, split into thoughts and answer."""
     return {p.question.id: reasoned(p.response) for p in predictions if p.response is not None}
 
 
-def _thoughtful(cut: Mapping[str, Reasoned]) -> set[str]:
-    return {key for key, reply in cut.items() if reply.thoughts is not None}
+def _thoughtful(replies: Mapping[str, Reasoned]) -> set[str]:
+    return {key for key, reply in replies.items() if reply.thoughts is not None}
 
 
 def _shares(labels: Sequence[str], grades: Sequence[Grade], among: Sequence[str]) -> list[Estimate]:
@@ -75,9 +81,9 @@ def _shares(labels: Sequence[str], grades: Sequence[Grade], among: Sequence[str]
 
 
 DERIVED = "canonicalized_from"
-"""The field of a derived run's adapter settings by which it is known."""
-BLAME = "canonicalizer: "
-"""How an error begins that is no failure of the model, but of what was to read its answers."""
+"""The field of the adapter settings that marks a derived run."""
+CANONICALIZER_ERROR = "canonicalizer: "
+"""The prefix of errors for which the canonicalizer is responsible, not the model."""
 
 
 def is_derived(config: Mapping[str, Any] | None) -> bool:
@@ -86,7 +92,7 @@ def is_derived(config: Mapping[str, Any] | None) -> bool:
 
 
 def note_on(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> str:
-    """One line about a derived run: by what, from what, and what could not be read."""
+    """One line about a derived run: its canonicalizer, its source, and how many answers failed."""
     settings = config["config"]["adapter"]
     by = _of(settings, "canonicalizer", "model")
     version, digest = (_of(settings, "canonicalizer_prompt", key) for key in ("version", "sha256"))
@@ -95,24 +101,28 @@ def note_on(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> str
         f"derived: final answers made numbers and letters by {by}, prompt {version} "
         f"({digest[:12]}), from predictions {parent[:12]}"
     )
-    blamed = sum((p.answer.error or "").startswith(BLAME) for p in predictions)
+    blamed = sum((p.answer.error or "").startswith(CANONICALIZER_ERROR) for p in predictions)
     return note + (f"; {blamed} of the unanswered are failures of {by}" if blamed else "")
 
 
 def _of(settings: Mapping[str, Any], name: str, key: str) -> str:
-    """A value two levels down as a text; a file may have been edited, and is not trusted."""
-    found = settings.get(name)
-    return str(found.get(key)) if isinstance(found, Mapping) else "unknown"
+    """A value two levels down as text; "unknown" where an edited file no longer has it."""
+    section = settings.get(name)
+    return str(section.get(key)) if isinstance(section, Mapping) else "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """The predictions of one run, and what is known about it.
 
-    `name` is the model's, made printable. `config` is the content of `config.json`, None for a
-    bare predictions file. `planned` gives for each video the type of each question by its id,
-    empty where no plan is known, and `unasked` counts the planned questions without an answer.
-    `origin` says which files of other harnesses an imported run is from.
+    Attributes:
+        name: The model's name, made printable.
+        path: The run folder or predictions file.
+        config: The content of `config.json`; None for a bare predictions file.
+        predictions: The answers and errors so far, one per question.
+        planned: Question types by video and question id; empty if no plan is known.
+        unasked: How many planned questions have neither an answer nor an error.
+        origin: Notes on the files of other harnesses that an imported run comes from.
     """
 
     name: str
@@ -127,12 +137,12 @@ class Run:
 
     @property
     def never_asked(self) -> int:
-        """Questions that are planned, or would have been asked had the budget not been spent."""
+        """How many questions were not asked: still planned, or skipped when the budget ran out."""
         return self.unasked + sum(not p.asked for p in self.predictions)
 
     @property
     def incomplete(self) -> str | None:
-        """What to say of a run that is not finished, and has no score; None of one that is."""
+        """Why the run is unfinished and has no score; None if it is finished."""
         if not self.never_asked:
             return None
         answered = sum(p.response is not None for p in self.predictions)
@@ -145,17 +155,16 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of any score has to know."""
-        found = (self.part, self.incomplete)
-        return (*(note for note in found if note), *self.origin)
+        return (*(note for note in (self.part, self.incomplete) if note), *self.origin)
 
     @property
     def part(self) -> str | None:
-        """What to say of a part of a run (`--shard`); None of a whole one."""
+        """Which part of the whole this run is (`--shard`); None for a whole run."""
         return _part(self.config["plan"]) if self.config else None
 
     @property
     def identity(self) -> dict[str, str | None]:
-        """The run wherever it lies: its configuration's digest, and one of all that it replied."""
+        """The digests of the configuration and of all replies, which no move or rename changes."""
         replied = sorted(
             (p.question.id, p.response or "", p.answer.error or "") for p in self.predictions
         )
@@ -166,14 +175,13 @@ class Run:
 
     @property
     def benchmark(self) -> str | None:
-        """What the configuration names; None for a file without one."""
+        """The benchmark named in the configuration; None if there is no configuration."""
         return self.config["config"]["benchmark"] if self.config else None
 
     def grades(self, protocol: Protocol) -> list[Grade]:
-        """A grade of every prediction, in order, then of every planned question without one."""
+        """The grades of all predictions, in order, then of planned questions without one."""
         if protocol.name not in self._grades:
-            found = grade_run(self.predictions, protocol, self.planned)
-            self._grades[protocol.name] = found
+            self._grades[protocol.name] = grade_run(self.predictions, protocol, self.planned)
         return self._grades[protocol.name]
 
     @property
@@ -193,30 +201,33 @@ class Run:
         return [grade for grade in self.grades(protocol) if grade.id in asked]
 
     def only(self, ids: Collection[str]) -> Run:
-        """The run as if it had been asked these questions alone."""
-        kept = tuple(p for p in self.predictions if p.question.id in ids)
+        """This run restricted to the questions with these ids."""
+        predictions = tuple(p for p in self.predictions if p.question.id in ids)
         planned = {
             video: {key: task for key, task in asked.items() if key in ids}
             for video, asked in self.planned.items()
         }
-        found = {p.question.id for p in kept}
-        unasked = sum(key not in found for asked in planned.values() for key in asked)
-        return replace(self, predictions=kept, planned=planned, unasked=unasked)
+        answered = {p.question.id for p in predictions}
+        unasked = sum(key not in answered for asked in planned.values() for key in asked)
+        return replace(self, predictions=predictions, planned=planned, unasked=unasked)
 
     def scores(self, protocol: Protocol) -> Scores:
         """The estimates with their intervals over videos; all NaN for an incomplete run."""
         if protocol.name not in self._scores:
             grades = self.grades(protocol)
-            found = score_run(grades, model=self.name, notes=self.notes)
-            thinking = thinking_of(self.predictions, grades)
-            found = replace(found, thinking=thinking)
-            self._scores[protocol.name] = _unscored(found) if self.incomplete else found
+            scores = score_run(grades, model=self.name, notes=self.notes)
+            scores = replace(scores, thinking=thinking_of(self.predictions, grades))
+            self._scores[protocol.name] = _unscored(scores) if self.incomplete else scores
         return self._scores[protocol.name]
 
     def frame(self, protocol: str = "official") -> DataFrame:
-        """One row a question as a DataFrame, graded by the protocol of this name.
+        """One row per question, graded by the protocol of this name.
 
-        Columns: `vicabench.results.frames.RUN_COLUMNS`. ConfigError for an unknown protocol.
+        Returns:
+            A DataFrame with the columns `vicabench.results.frames.RUN_COLUMNS`.
+
+        Raises:
+            ConfigError: The protocol is unknown.
         """
         return run_frame(self.predictions, self.grades(find_protocol(protocol)))
 
@@ -237,20 +248,17 @@ class Run:
 def load_run(path: str | Path) -> Run:
     """Read a run folder, or any predictions file.
 
-    Args:
-        path: A run folder, or a `.jsonl` file of predictions.
-
     Raises:
-        DataError: If there is nothing to grade, also for descriptions, which no protocol can grade;
-            or naming the line that is wrong.
-        RunFolderError: For a damaged `config.json`.
+        DataError: There is nothing to grade, a line is malformed (the message names it), or the
+            run holds descriptions, which no protocol can grade.
+        RunFolderError: `config.json` is damaged.
     """
     path = Path(path)
     run = load_any(path)
     if _is_of_descriptions(run):
         raise DataError(
-            f"{path} holds descriptions of videos, which have no right answer to be graded by. "
-            f"Have them judged: vicabench judge {path} --model openai:NAME"
+            f"{path} holds descriptions of videos, which have no correct answer to grade. "
+            f"Have a model judge them: vicabench judge {path} --model openai:NAME"
         )
     return run
 
@@ -261,7 +269,7 @@ def _is_of_descriptions(run: Run) -> bool:
 
 
 def load_any(path: Path) -> Run:
-    """The same, of descriptions too."""
+    """Read a run folder or a predictions file, also one of descriptions; see `load_run`."""
     file = path / PREDICTIONS if path.is_dir() else path
     config = read_config(file.parent) if file.name == PREDICTIONS else None
     planned: Planned = config["plan"]["videos"] if config else {}
@@ -282,35 +290,35 @@ def load_any(path: Path) -> Run:
 
 
 def load_all(folder: str | Path) -> list[Run]:
-    """Read every run folder below a folder, sorted by path.
+    """Read every run folder below a folder, sorted by path, with distinct names.
 
-    Names that several runs share get the path added. Folders of descriptions, which no protocol
-    can grade, are passed over.
-
-    Args:
-        folder: The folder that is searched, with all below it.
+    Folders of descriptions, which no protocol can grade, are skipped.
 
     Raises:
-        DataError: If there is no run, or a damaged one.
-        RunFolderError: For a damaged `config.json`.
+        DataError: There is no run below the folder, or one is damaged.
     """
     files = sorted(Path(folder).rglob(PREDICTIONS))
     runs = [file.parent for file in files if not _is_of_descriptions(load_any(file.parent))]
     if not runs:
-        raise DataError(f"{folder} holds no run: no folder in it has a {PREDICTIONS}.")
+        raise DataError(f"{folder} holds no run: no folder below it has a {PREDICTIONS}.")
     return load_runs(runs)
 
 
 def run_of_rows(rows: Any, name: str) -> Run:
     """A run of predictions in memory: a list of dicts or a DataFrame.
 
-    ConfigError for something that is not rows; DataError naming the row that is wrong.
+    Raises:
+        ConfigError: `rows` is neither.
+        DataError: There are no rows, they are descriptions, or one is malformed (the message
+            names it).
     """
     predictions = collected(name, "row", enumerate(plain_rows(rows)))
     if not predictions:
         raise DataError(f"{name} holds no predictions.")
     if any(p.question.task == DESCRIPTION for p in predictions):
-        raise DataError(f"{name} holds descriptions of videos, which have no right answer.")
+        raise DataError(
+            f"{name} holds descriptions of videos, which have no correct answer to grade."
+        )
     return Run(
         name=_one_line(name),
         path=Path(name),
@@ -323,39 +331,40 @@ def run_of_rows(rows: Any, name: str) -> Run:
 
 
 def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
-    """Read several; names that some of them share get the path added, so that each is its own.
+    """Read several runs and give them distinct names.
 
-    ConfigError if two paths lead to the same predictions.
+    Raises:
+        ConfigError: Two paths lead to the same predictions.
     """
     places = [(path / PREDICTIONS if path.is_dir() else path).resolve() for path in paths]
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:
-            raise ConfigError(f"{path} is named twice: a run stands beside others, not itself.")
-    return told_apart([load(path) for path in paths])
+            raise ConfigError(f"{path} is named twice. Name each run once.")
+    return with_distinct_names([load(path) for path in paths])
 
 
-def told_apart(runs: Sequence[Run]) -> list[Run]:
-    """The runs; names that several share get the path added, or a number where that is the same."""
+def with_distinct_names(runs: Sequence[Run]) -> list[Run]:
+    """The runs, with the path (or, for equal paths, a number) added to names that several share."""
     names = Counter(run.name for run in runs)
     places = Counter((run.name, run.path) for run in runs)
-    found = []
+    renamed = []
     for number, run in enumerate(runs, start=1):
-        sign = run.path if places[run.name, run.path] == 1 else number
-        name = run.name if names[run.name] == 1 else _one_line(f"{run.name} ({sign})")
-        found.append(run if name == run.name else replace(run, name=name))
-    return found
+        suffix = run.path if places[run.name, run.path] == 1 else number
+        name = run.name if names[run.name] == 1 else _one_line(f"{run.name} ({suffix})")
+        renamed.append(run if name == run.name else replace(run, name=name))
+    return renamed
 
 
 def _unscored(scores: Scores) -> Scores:
-    """The counts alone: a mean over questions that were never asked says nothing of the model."""
+    """The counts alone: a mean that includes unasked questions says nothing about the model."""
 
-    def blank(found: Estimate) -> Estimate:
-        return replace(found, mean=math.nan, low=math.nan, high=math.nan)
+    def blank(estimate: Estimate) -> Estimate:
+        return replace(estimate, mean=math.nan, low=math.nan, high=math.nan)
 
     return replace(
         scores,
-        tasks={name: blank(found) for name, found in scores.tasks.items()},
-        types={name: blank(found) for name, found in scores.types.items()},
+        tasks={name: blank(estimate) for name, estimate in scores.tasks.items()},
+        types={name: blank(estimate) for name, estimate in scores.types.items()},
         overall=blank(scores.overall),
         micro=blank(scores.micro),
         valid=blank(scores.valid),
@@ -373,10 +382,10 @@ def _part(plan: Mapping[str, Any]) -> str | None:
 
 
 def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:
-    """What an imported run says about the file it came from, and a derived one about its making."""
+    """Notes on how a derived run was made and on the files that an imported run comes from."""
     derived = [printable(note_on(config, predictions))] if is_derived(config) else []
-    found = [start["imported"] for start in config["starts"] if "imported" in start]
-    return derived + [printable(_imported(origin)) for origin in found]
+    imports = [start["imported"] for start in config["starts"] if "imported" in start]
+    return derived + [printable(_imported(origin)) for origin in imports]
 
 
 def _imported(origin: Mapping[str, Any]) -> str:
@@ -394,7 +403,7 @@ def _imported(origin: Mapping[str, Any]) -> str:
 
 
 def _name(path: Path, config: Mapping[str, Any] | None) -> str:
-    """The model of a run; the name of a file or its folder where nothing says more."""
+    """The name of the run's model; without a configuration, of the file or its folder."""
     if config:
         blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
         derived = " (canonicalized)" if is_derived(config) else ""

@@ -1,4 +1,4 @@
-"""The run folder: what makes a run that run, what produced it, and one answer a line."""
+"""What is in a run folder, who may write it, and which configuration does it belong to?"""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from vicabench.types import QUESTION_TYPES
 class RunConfig:
     """Everything that can change an answer, and nothing else.
 
-    An answer counts as changed if it differs in exact arithmetic. Which questions are asked, and
-    how many together, is therefore no part of it, so a run of the first 20 videos may grow into a
-    run of all. In float32 the texts are equal too; in bfloat16 another grouping, or a resumed run,
-    may part a reply where two tokens are nearly as likely. What was asked together is recorded
-    with every start.
+    An answer counts as changed if it differs in exact arithmetic. The selection of questions and
+    their grouping are therefore not included, so a run of the first 20 videos may grow into a run
+    of all. In float32 the texts are equal, too; in bfloat16 another grouping, or a resumed run,
+    may change a reply from a token on that is nearly as likely as another. Every start records
+    which questions were asked together.
     """
 
     model: str
@@ -68,16 +68,16 @@ PACKAGES = (
 
 
 def provenance() -> dict[str, object]:
-    """Versions of what can matter, the platform, the source commit if there is one, and the time.
+    """Package versions, the platform, the source commit (if any) and the time.
 
-    Installed versions are read from metadata: nothing is imported for it.
+    Versions come from the installed metadata, so that no heavy package is imported.
     """
     return {
         "vicabench": vicabench.__version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: installed for name in PACKAGES if (installed := _version(name))},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -90,7 +90,7 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The git commit vicabench runs from, with `-dirty` for uncommitted changes."""
+    """The git commit of a source checkout, with `-dirty` for uncommitted changes."""
     root = Path(vicabench.__file__).parent.parent
     if not (root / ".git").exists():
         return None
@@ -103,7 +103,7 @@ def _commit() -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    # Without optional locks: a run that is killed just now must not leave the index locked.
+    # No optional locks: a run that is killed at this moment must not leave the index locked.
     command = ["git", "-C", str(root), "--no-optional-locks", *arguments]
     done = subprocess.run(  # noqa: S603
         command, capture_output=True, text=True, timeout=10, check=True
@@ -121,16 +121,22 @@ FIELDS: Mapping[type, Sequence[str]] = {
     int: ("frames", "seed"),
     dict: ("adapter",),
 }
-"""The fields of a configuration by their kinds in JSON."""
+"""The fields of a configuration by their types in JSON."""
 
 
 class RunFolder:
     """A run folder open for writing; a context manager that holds the folder's lock.
 
-    What it holds is judged before anything of it is changed. RunFolderError if another process
-    writes it, if it holds a run of another configuration (naming every field that differs), or if
-    it cannot be written; DataError naming the line if it was damaged. `torn` are the bytes of a
-    last line that a killed writer left unfinished: they were moved to `predictions.torn`.
+    Entering it checks the whole content before changing anything.
+
+    Attributes:
+        torn: The size in bytes of an unfinished last line that a killed writer left; it is moved
+            to `predictions.torn`.
+
+    Raises:
+        RunFolderError: Another process is writing the folder, it holds a run of another
+            configuration (the message names every field that differs), or it is not writable.
+        DataError: A line of the predictions is damaged; the message names it.
     """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
@@ -138,7 +144,7 @@ class RunFolder:
         self.config = config
         self.torn = 0
         self._lock = FolderLock(path)
-        self._found: list[Prediction] = []
+        self._earlier: list[Prediction] = []
 
     def __enter__(self) -> Self:
         try:
@@ -152,8 +158,9 @@ class RunFolder:
         try:
             self._refuse_other_config()
             file = self.path / PREDICTIONS
-            self._found = read_predictions(file, torn_ok=True) if os.path.lexists(file) else []
-            self.torn = self._end_last_line() if self._found or os.path.lexists(file) else 0
+            # Also a broken link, which `exists` would miss: the reader refuses it by name.
+            self._earlier = read_predictions(file, torn_ok=True) if os.path.lexists(file) else []
+            self.torn = self._end_last_line() if self._earlier or os.path.lexists(file) else 0
         except BaseException:
             self._lock.release()
             raise
@@ -174,15 +181,17 @@ class RunFolder:
     def describe(self, plan: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
         """Write `config.json` by rename: configuration, digest, planned questions, provenance.
 
-        The provenance of every start is kept, so that a resumed run shows all that made it.
-        RunFolderError if it cannot be written.
+        The provenance of earlier starts is kept, so that a resumed run lists all that made it.
+
+        Raises:
+            RunFolderError: The file cannot be written.
         """
-        there = read_config(self.path)
+        earlier = read_config(self.path)
         content = {
             "config": asdict(self.config),
             "digest": self.config.digest,
             "plan": plan,
-            "starts": [*(there["starts"] if there else []), provenance],
+            "starts": [*(earlier["starts"] if earlier else []), provenance],
         }
         try:
             self._folder.write(CONFIG, json.dumps(content, indent=2) + "\n")
@@ -190,19 +199,21 @@ class RunFolder:
             raise RunFolderError(_unwritten(error, self.path / CONFIG)) from None
 
     def planned(self) -> frozenset[str]:
-        """The ids of the questions that earlier starts were to ask."""
-        there = read_config(self.path)
-        return planned_ids(there["plan"]) if there else frozenset()
+        """The ids of the questions that earlier starts planned to ask."""
+        earlier = read_config(self.path)
+        return planned_ids(earlier["plan"]) if earlier else frozenset()
 
     def predictions(self) -> list[Prediction]:
-        """What the folder held when it was opened."""
-        return list(self._found)
+        """The predictions that the folder held when it was opened."""
+        return list(self._earlier)
 
     def append(self, predictions: Sequence[Prediction]) -> None:
         """Append the predictions in one write and sync them to disk.
 
-        RunFolderError when that fails (a full disk): what was written before stays whole. Also,
-        once they are written, if the folder was moved or its lock taken meanwhile.
+        Raises:
+            RunFolderError: The write failed (a full disk), and everything written before is
+                intact; or the write succeeded, and the folder was moved or its lock was taken
+                by another process meanwhile.
         """
         data = "".join(p.to_json() + "\n" for p in predictions).encode()
         try:
@@ -213,25 +224,25 @@ class RunFolder:
         self._lock.check()
 
     def note_timing(self, record: Mapping[str, Any]) -> None:
-        """Append a line to `timing.jsonl`: how a start spent its time. Raises OSError."""
+        """Append a line to `timing.jsonl`: how a start spent its time; raises OSError."""
         self.note(TIMING, json.dumps(record, allow_nan=False) + "\n")
 
     def note(self, name: str, text: str) -> None:
-        """Append to a file that holds no results. Raises OSError."""
+        """Append to a file that holds no results; raises OSError."""
         self._folder.append(name, text.encode("utf-8", "backslashreplace"))
 
     def _refuse_other_config(self) -> None:
-        there = read_config(self.path)
-        if there is None:
+        stored = read_config(self.path)
+        if stored is None:
             if os.path.lexists(self.path / PREDICTIONS):
                 raise RunFolderError(
-                    f"{self.path} holds a {PREDICTIONS} but no {CONFIG}, so it cannot be known "
-                    "what was run. Give this run another folder with --out."
+                    f"{self.path} holds a {PREDICTIONS} but no {CONFIG}, so its configuration is "
+                    "unknown. Give this run another folder with --out."
                 )
             return
-        if there["digest"] == self.config.digest:
+        if stored["digest"] == self.config.digest:
             return
-        lines = different_fields(there["config"], asdict(self.config))
+        lines = different_fields(stored["config"], asdict(self.config))
         raise RunFolderError(
             f"The run folder {self.path} holds a run of another configuration:\n"
             + "\n".join(lines)
@@ -240,14 +251,14 @@ class RunFolder:
         )
 
     def _end_last_line(self) -> int:
-        """Move what a killed writer left of its last line elsewhere; returns how many bytes."""
+        """Move an unfinished last line to `predictions.torn`; returns its size in bytes."""
         try:
             data = self._folder.read(PREDICTIONS)
             torn = torn_bytes(data)
             if torn:
                 self._folder.append(TORN, data[-torn:] + b"\n")
-                self._folder.cut(PREDICTIONS, len(data) - torn)
-            elif data and not data.endswith(b"\n"):  # whole, but an editor took the newline
+                self._folder.truncate(PREDICTIONS, len(data) - torn)
+            elif data and not data.endswith(b"\n"):  # complete: an editor dropped the newline
                 self._folder.append(PREDICTIONS, b"\n")
         except OSError as error:
             raise RunFolderError(_unwritten(error, error.filename)) from None
@@ -255,22 +266,23 @@ class RunFolder:
 
 
 def _unwritten(error: OSError, file: Path | str | None) -> str:
-    """What to do about a file of a run folder that cannot be written."""
+    """The message for a file of a run folder that cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    advice = "Make room" if full else "Put that right"
+    advice = "Free some space" if full else "Fix this"
     return (
-        f"{file} cannot be written: {error.strerror}. What was written before is kept. {advice} "
-        "and type the same command to continue."
+        f"{file} cannot be written: {error.strerror}. All earlier results are kept. {advice} and "
+        "repeat the same command to continue."
     )
 
 
 def different_fields(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """A line for every field in which two configurations differ, with both values."""
-    old, ours = _flat(there), _flat(now)
+    old, new = _flat(there), _flat(now)
     return [
-        f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(ours.get(name))} now"
-        for name in sorted({*ours, *old})
-        if json.loads(json.dumps(ours.get(name))) != old.get(name)
+        f"  {name}: {json.dumps(old.get(name))} there, {json.dumps(new.get(name))} now"
+        for name in sorted({*new, *old})
+        # A tuple equals the list that it becomes in JSON.
+        if json.loads(json.dumps(new.get(name))) != old.get(name)
     ]
 
 
@@ -281,9 +293,10 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
-    """The content of a run folder's `config.json`, None if there is none.
+    """The content of a run folder's `config.json`; None if the file does not exist.
 
-    RunFolderError if it is not what vicabench writes.
+    Raises:
+        RunFolderError: The file is unreadable, damaged or edited.
     """
     file = folder / CONFIG
     try:
@@ -298,7 +311,7 @@ def read_config(folder: Path) -> dict[str, Any] | None:
         pass
     raise RunFolderError(
         f"{file} is not the configuration of a vicabench run (damaged or edited?). Put the "
-        "original back, or start anew in another folder with --out."
+        "original back, or choose another folder with --out."
     )
 
 
@@ -308,7 +321,7 @@ def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _is_config(content: Mapping[str, Any]) -> bool:
-    """Whether this is a configuration, its fields of the right kinds, with its own digest."""
+    """Whether the fields of the configuration have the right types and match its digest."""
     config = vars(RunConfig(**content["config"]))
     return content["digest"] == digest_of(content["config"]) and all(
         isinstance(config[name], kind) for kind, names in FIELDS.items() for name in names
@@ -316,7 +329,7 @@ def _is_config(content: Mapping[str, Any]) -> bool:
 
 
 def _are_starts(starts: Any) -> bool:
-    """Whether these are records of starts; what an import says of its file has to be whole."""
+    """Whether these are records of starts; a record of an import has to be complete."""
     imports = [start["imported"] for start in starts if "imported" in start]
     return (
         isinstance(starts, list)
@@ -332,7 +345,7 @@ def _are_starts(starts: Any) -> bool:
 
 
 def _is_plan(plan: Mapping[str, Any]) -> bool:
-    """Whether this is the plan of a run: the id and type of every question about each video."""
+    """Whether this is the plan of a run: id and type of every question, by video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
     known = {*QUESTION_TYPES, DESCRIPTION}
     return (
@@ -344,7 +357,7 @@ def _is_plan(plan: Mapping[str, Any]) -> bool:
 
 
 def _is_part(part: Mapping[str, Any]) -> bool:
-    """Whether this says which parts of which whole a run is (`vicabench run --shard`)."""
+    """Whether this is the record of a shard: its parts and its whole (`vicabench run --shard`)."""
     of, numbers = part["of"], part["parts"]
     return (
         bool(numbers)

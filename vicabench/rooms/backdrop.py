@@ -1,8 +1,8 @@
-"""The bare room behind the furniture: which plane a ray meets, and its colour there.
+"""Which plane of the bare room does a ray hit, and what colour is it there?
 
-The room is convex, so the plane that a ray leaves through is the one with the largest inverse
-distance: no polygon is drawn. A texel is one 64-bit number with 16 bits for each of red, green
-and blue, so that bilinear weights apply to all three at once.
+The room is convex, so a ray leaves it through the plane with the largest inverse distance: no
+polygons are rasterized. A texel is one 64-bit number with 16 bits for each of red, green and blue,
+so that bilinear weights apply to all three at once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Packed = NDArray[np.uint64]
 Page = tuple[Packed, NDArray[np.int32], np.int32]
 
 RED, GREEN, BLUE = np.uint64(32), np.uint64(16), np.uint64(0)
-"""Where each colour begins in a packed number."""
+"""The first bit of each colour in a packed number."""
 
 BAND = 80
-"""Rows that are drawn at a time, so that what is made on the way stays in the processor's cache."""
+"""Rows drawn at a time, so that intermediate results stay in the processor's cache."""
 
 _STEPS = 16
 """Bilinear weights are sixteenths."""
@@ -35,13 +35,13 @@ _HALF = np.int32(_STEPS // 2)
 _BYTES = np.uint64(0x0000_00FF_00FF_00FF)
 
 _SHARPNESS = 0.5
-"""Below 1: texels somewhat smaller than what a pixel covers; sharper, at a little shimmer."""
+"""Below 1, texels are smaller than the area of a pixel: sharper, with a little shimmer."""
 
 _SAMPLES = np.array([(-0.125, -0.375), (0.375, -0.125), (-0.375, 0.125), (0.125, 0.375)])
 
 
 class Backdrop:
-    """The painted planes of one room, ready to be seen from anywhere inside it."""
+    """The painted planes of one room, which can be drawn from any pose inside it."""
 
     def __init__(self, scene: Scene, painted: list[Floats], finish: Finish = FULL) -> None:
         """`painted` are the six planes (V, U, C) in the order of `planes.planes`."""
@@ -61,10 +61,10 @@ class Backdrop:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Face:
-    """A plane as linear functions of (across, down, 1) in the image, and its texels.
+    """A plane as linear functions of (across, down, 1) in the image, with its texels.
 
-    `inverse` gives one over the depth; `along` over that gives u and v in sixteenths of a texel.
-    `area` times the depth cubed is what a pixel covers, in texels.
+    `inverse` is one over the depth; `along` divided by it is u and v in sixteenths of a texel.
+    `area` times the depth cubed is the area of a pixel, in texels.
     """
 
     inverse: Floats
@@ -75,11 +75,11 @@ class _Face:
     stride: np.int32
 
     def read(self, across: Single, down: Single, inverse: Single) -> Packed:
-        """Bilinear colours where rays meet the plane, given one over their depths."""
+        """Bilinear colours where rays hit the plane, given the inverse of their depths."""
         far = np.reciprocal(inverse)
         level = self._level(far)
-        # Fixed point, which a shift turns from texels of the finest level into those of another.
-        # The padding shifts every texel by one, and its centre lies half a texel further.
+        # Fixed point: a shift converts texels of the finest level to those of any other level.
+        # The padding moves every texel by one, and its centre is another half texel on.
         u, v = (
             ((_linear(slope, across, down) * far).astype(np.int32) >> level) + _HALF
             for slope in self.along
@@ -100,19 +100,19 @@ class _Face:
         return lower
 
     def _level(self, far: Single) -> NDArray[np.int32] | np.int32:
-        """The mip level whose texels are as large as a pixel; a single one where it fits all."""
+        """The mip level whose texels are as large as a pixel; a scalar if all are the same."""
         ends = np.array([far.min(), far.max()])
         first, last = self._logarithm(ends)
         return first if first == last else self._logarithm(far)
 
     def _logarithm(self, far: Single) -> NDArray[np.int32]:
-        # Half the logarithm in base 2, rounded down, is in the exponent of the float.
+        # The exponent of the float, shifted by one more bit, is half the logarithm to base 2.
         area = far * far * far * np.float32(2 * self.area)
         return ((area.view(np.int32) >> 24) - 63).clip(0, len(self.starts_L) - 1)
 
 
 def _project(plane: Plane, page: Page, pose: Pose, lens: float, finish: Finish) -> _Face:
-    """A plane of the room as a camera sees it."""
+    """A plane of the room as seen by a camera."""
     away = plane.distance(pose.position)
     inverse = pose.axes @ (-plane.inward / away)
     along_u, along_v = (
@@ -121,7 +121,7 @@ def _project(plane: Plane, page: Page, pose: Pose, lens: float, finish: Finish) 
         * (pose.axes @ axis + inverse * ((pose.position - plane.origin) @ axis))
         for axis in (plane.u_axis, plane.v_axis)
     )
-    # A pixel covers (depth / lens)^2 / cos of the plane, where cos is about away / depth.
+    # A pixel covers (depth / lens)^2 / cos of the plane, with cos approximately away / depth.
     area = (_SHARPNESS * finish.texels / lens) ** 2 / away
     texels, starts_L, stride = page
     return _Face(
@@ -143,7 +143,7 @@ class Sight:
     faces: list[_Face]
 
     def draw(self, width: int, height: int) -> Packed:
-        """The picture (height, width); the edges between planes are smooth."""
+        """The picture (height, width), with smooth edges between planes."""
         colour = np.empty((height, width), dtype=np.uint64)
         plane = np.empty((height, width), dtype=np.int8)
         x = np.arange(width, dtype=np.float32)[None]
@@ -160,7 +160,7 @@ class Sight:
         return colour
 
     def _look(self, x: Single, y: Single) -> tuple[Packed, NDArray[np.int8]]:
-        """Colour and plane at places of the image; x and y (2 axes) broadcast against each other.
+        """Colour and plane at points of the image; x and y (2 axes) broadcast against each other.
 
         A ray leaves the room through the plane with the largest inverse depth.
         """
@@ -190,7 +190,7 @@ class Sight:
     def _leave(
         self, possible: list[int], across: Single, down: Single
     ) -> tuple[Single, NDArray[np.int8]]:
-        """One over the depth at which each ray leaves the room, and the plane it leaves by."""
+        """The inverse of the depth at which each ray leaves the room, and the plane it hits."""
         best = _linear(self.faces[possible[0]].inverse, across, down)
         plane = np.full(best.shape, possible[0], dtype=np.int8)
         for index in possible[1:]:
@@ -201,18 +201,18 @@ class Sight:
 
 
 def _linear(slope: Floats, across: Single, down: Single) -> Single:
-    """A linear function of the image, from its slopes and its value in the middle."""
+    """A linear function over the image, given its slopes and its value in the middle."""
     first, second, third = (np.float32(part) for part in slope)
     return first * across + (second * down + third)
 
 
 def _columns(values: Single, part: tuple[slice, slice]) -> Single:
-    """Some columns, of an array that may have but one for all."""
+    """Some columns of an array, which may have a single column to broadcast."""
     return values[part] if values.shape[1] > 1 else values
 
 
 def _edges(plane: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Pixels with another plane beside, above or below them."""
+    """The pixels next to, above or below a pixel of another plane."""
     edge = np.zeros(plane.shape, dtype=bool)
     across, down = plane[:, 1:] != plane[:, :-1], plane[1:] != plane[:-1]
     edge[:, 1:] |= across
@@ -232,7 +232,7 @@ def _page(texels_VUC: Floats, count: int) -> Page:
 
 
 def _pyramid(texels_VUC: Floats, count: int) -> list[Floats]:
-    """The image and its halves, `count` in all, each the mean of 2 by 2 texels of the last."""
+    """The image and its halves, `count` in all; a texel is the mean of 2 by 2 of the last level."""
     levels = [texels_VUC]
     for _ in range(count - 1):
         last = levels[-1]
@@ -242,7 +242,7 @@ def _pyramid(texels_VUC: Floats, count: int) -> list[Floats]:
 
 
 def _pack(texels_VUC: Floats) -> Packed:
-    """Colours as packed numbers, with a texel more on all sides for the bilinear weights."""
+    """Colours as packed numbers, padded by a texel on all sides for bilinear interpolation."""
     padded = np.pad(texels_VUC, ((1, 1), (1, 1), (0, 0)), mode="edge")
     red, green, blue = np.moveaxis((padded * 255 + 0.5).astype(np.uint64), 2, 0)
     packed: Packed = red << RED | green << GREEN | blue << BLUE
@@ -250,7 +250,7 @@ def _pack(texels_VUC: Floats) -> Packed:
 
 
 def channels(colour: Packed) -> NDArray[np.uint8]:
-    """Packed colours as uint8 (..., 3), on a machine of either byte order."""
+    """Packed colours as uint8 (..., 3), on machines of either byte order."""
     picture = np.empty((*colour.shape, 3), dtype=np.uint8)
     for channel, place in enumerate((RED, GREEN, BLUE)):
         picture[..., channel] = colour >> place

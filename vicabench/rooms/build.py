@@ -1,4 +1,4 @@
-"""Build a Rooms folder: films, questions and ground truth of any number of scenes."""
+"""How is a Rooms folder built, in several processes and after interruptions?"""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ Folder = TypeVar("Folder")
 
 
 def check_not_importing_main() -> None:
-    """Raises ConfigError in a process that is only now importing the script that started it."""
-    # As multiprocessing itself checks; it would say so too, but not while we wait for our lock.
+    """Raise ConfigError in a child process that is still importing the script that started it."""
+    # The check of multiprocessing itself, which would come too late: we wait for our lock before.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigError(
-            "Rooms are built in new processes, which import the script that asked for them: put "
-            'the call below `if __name__ == "__main__":`, or build with workers=1.'
+            "Rooms are built in new processes, which import the calling script. Put the call below "
+            '`if __name__ == "__main__":`, or build with workers=1.'
         )
 
 
 def each(
     make: Callable[[Folder, int], None], folder: Folder, numbers: Sequence[int], workers: int
 ) -> Iterator[None]:
-    """Calls `make(folder, number)` for every number, and yields after each, in any order.
+    """Call `make(folder, number)` for every number and yield after each, in any order.
 
-    With one worker it is done here. Raises what `make` raises, and DataError when a process ends.
+    One worker means this process. Raises what `make` raises.
+
+    Raises:
+        DataError: A worker process died.
     """
     if workers == 1:
         for number in numbers:
@@ -54,8 +57,8 @@ def each(
             yield
     except (ProcessExpired, BrokenProcessPool) as error:
         raise DataError(
-            f"A process that makes scenes ended before its time ({error}), perhaps for want of "
-            "memory. Run the same command again to continue, with fewer workers."
+            f"A process that makes scenes died ({error}), possibly for lack of memory. Repeat the "
+            "same command with fewer workers to continue."
         ) from error
     finally:
         pool.stop()  # type: ignore[no-untyped-call]  # the one untyped function of pebble
@@ -63,8 +66,8 @@ def each(
 
 
 def _end_with_parent() -> None:
-    """Leaves interrupts to the parent, and ends this process when the parent is gone."""
-    ending.ignore(but=[signal.SIGTERM])  # by which the pool ends it
+    """Leave interrupts to the parent, and end this process when the parent dies."""
+    ending.ignore(but=[signal.SIGTERM])  # the pool ends its processes with SIGTERM
     threading.Thread(target=_await_parent, daemon=True).start()
 
 
@@ -90,17 +93,17 @@ def build(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> None:
-    """Makes `out` a folder of `scenes` scenes with up to `questions` questions each.
+    """Build a folder `out` of `scenes` scenes with up to `questions` questions each.
 
     Writes `rooms/<scene>.mp4`, `scenes.jsonl` (the exact ground truth), `questions.jsonl` (the
-    columns of VSI-Bench) and `rooms.json` (what the folder holds). Scenes that are already there
-    are kept, and more can be added later. The questions do not depend on `width`, `height` and
-    `fps` of the films. `progress` is told (scenes done, scenes in all). With two workers or more
+    columns of VSI-Bench) and `rooms.json` (the description of the folder). Existing scenes are
+    kept, and more can be added later. The questions do not depend on `width`, `height` and `fps`
+    of the films. `progress` is called with (scenes done, scenes in all). With two or more workers
     a script that calls this needs the usual `if __name__ == "__main__":`.
 
     Raises:
-        ConfigError: when a number makes no sense.
-        DataError: when the folder holds something else or cannot be written, or a scene fails.
+        ConfigError: A number is out of range.
+        DataError: The folder holds something else or cannot be written, or a scene fails.
     """
     check_least("scenes", scenes, 1)
     check_least("workers", workers, 1)
@@ -118,7 +121,7 @@ def build(
 def _build(folder: RoomsFolder, workers: int, progress: Progress | None) -> None:
     lock = folder.path / LOCK
     if not lock.exists():
-        folder.check()  # before a lock is put into a folder that is somebody else's
+        folder.check()  # do not create a lock in a folder that is used for something else
     folder.path.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         folder.check()
@@ -142,7 +145,7 @@ def _complete(folder: RoomsFolder, workers: int, progress: Progress) -> None:
 
 
 def _make(folder: RoomsFolder, index: int) -> None:
-    # The renderer and the video encoder are slow to import, and a whole folder needs neither.
+    # The renderer and the encoder are slow to import, and a complete folder needs neither.
     from vicabench.rooms.make import make  # noqa: PLC0415
 
     make(folder, index)

@@ -1,8 +1,8 @@
-"""The camera: a fixed lens, and where it is and looks at every moment of a walk.
+"""Where is the camera, and where does it look, at every moment of a walk?
 
-It circles the middle of the room on an ellipse of a tenth of the sides and looks across it, a
-little downwards: everything around comes into view once, and what stands near is seen from the
-far side of the ellipse rather than looked over.
+The camera has a fixed lens. It circles the middle of the room on an ellipse of a tenth of the
+sides and looks across it, slightly downwards: everything comes into view once, and things nearby
+are seen from the far side of the ellipse instead of being below the picture.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from vicabench.rooms.scene import Scene
 
 FIELD_OF_VIEW = np.deg2rad(70.0)
-"""Horizontal, in radians; the vertical one follows from square pixels."""
+"""Horizontal, in radians; the vertical field of view follows from square pixels."""
 
 EYE_HEIGHT = 1.5
 PITCH = np.deg2rad(-20.0)
 ELLIPSE = 0.10
-"""Semi-axes of the walk as shares of the sides of the room."""
+"""The semi-axes of the walk as shares of the sides of the room."""
 
 _STEPS_PER_SECOND = 1.7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
-    """Where the camera is, in metres, and where it looks, in radians.
+    """The position of the camera in metres, and its direction in radians.
 
     `yaw` is counter-clockwise from the x axis, `pitch` positive upwards; there is no roll.
     """
@@ -40,12 +40,12 @@ class Pose:
 
     @property
     def position(self) -> NDArray[np.float64]:
-        """The eye, (3,) in metres."""
+        """The position, (3,) in metres."""
         return np.array([self.x, self.y, self.z])
 
     @property
     def axes(self) -> NDArray[np.float64]:
-        """Right, down and forward as the rows of a rotation matrix (3, 3)."""
+        """The directions right, down and forward as the rows of a rotation matrix (3, 3)."""
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         level, rise = np.cos(self.pitch), np.sin(self.pitch)
         right = [sin, -cos, 0.0]
@@ -55,19 +55,19 @@ class Pose:
 
 
 def focal(width: int) -> float:
-    """The focal length in pixels of an image of this width."""
+    """The focal length, in pixels, for an image of this width."""
     return float(width / 2 / np.tan(FIELD_OF_VIEW / 2))
 
 
 def semi_axes(width: float, depth: float) -> tuple[float, float]:
-    """Half extents of the walk along x and y in a room of these sides, in metres."""
+    """The semi-axes of the walk along x and y, in metres, in a room of this size."""
     return ELLIPSE * width, ELLIPSE * depth
 
 
 def pose_at(scene: Scene, seconds: float) -> Pose:
-    """Where the camera is `seconds` after the start of the walk; one turn takes the whole walk.
+    """The pose of the camera `seconds` after the start of the walk, which is one full turn.
 
-    The pace, the heading and the height sway a little with the steps, as in a hand-held video.
+    Pace, heading and height sway a little with the steps, as in a hand-held video.
     """
     walk = scene.walk
     along = seconds / walk.seconds

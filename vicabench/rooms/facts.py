@@ -1,4 +1,4 @@
-"""What a film shows of its scene: only what was seen may be asked about."""
+"""What does a film show of its scene, so that questions may be asked about it?"""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vicabench.rooms.scene import Box, Scene
 
 WIDTH, HEIGHT = 160, 120
 RATE = 5.0
-"""Looks per second of the walk."""
+"""Samples per second of the walk."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sightings:
-    """Visible pixels of every thing along the walk, whatever size the film has.
+    """The visible pixels of every thing along the walk, independent of the film's size.
 
-    `seconds` float64 (T,) from the start of the walk, `pixels_TN` int64 (T, N things), out of
-    `pixels_per_frame`.
+    `seconds` is float64 (T,) from the start of the walk; `pixels_TN` int64 (T times, N things)
+    counts pixels, out of `pixels_per_frame`.
     """
 
     seconds: NDArray[np.float64]
@@ -32,7 +32,7 @@ class Sightings:
 
 
 def sightings(scene: Scene, rate: float = RATE) -> Sightings:
-    """Look around once, `rate` times a second; a millisecond of work each time."""
+    """Count the visible pixels along the walk, `rate` times per second; a millisecond each."""
     seconds = np.arange(0.0, scene.walk.seconds, 1 / rate)
     count = len(scene.things)
     pixels = [
@@ -47,23 +47,28 @@ def sightings(scene: Scene, rate: float = RATE) -> Sightings:
 
 
 VISIBLE_SHARE = 0.0025
-"""A thing is visible in a frame where it covers this share of it: 28x28 pixels of 640x480."""
+"""A thing is visible in a frame if it covers this share of it: 28x28 pixels of 640x480."""
 
 CLEAR_SHARE = 0.01
-"""An order of appearance must hold for things as they enter and as they fill this share."""
+"""An order of appearance must hold for both thresholds, `VISIBLE_SHARE` and this one."""
 
 SEEN_SECONDS = 1.0
-"""A thing is seen when it is visible for this long in all, so that sampled frames hold it."""
+"""A thing counts as seen if it is visible for this long in total, so that sampled frames show it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """The scene as far as its film shows it, categories in alphabetical order.
+    """The scene as far as its film shows it, with categories in alphabetical order.
 
-    `groups` are the categories all of whose instances are seen, `singles` those of one instance.
-    `first_visible` and `first_clear` give the seconds at which a category's pixels first reach
-    `VISIBLE_SHARE` and `CLEAR_SHARE`; categories that never do are absent. `step` is the time
-    between two looks, the accuracy of these times.
+    Attributes:
+        scene: The scene.
+        groups: The boxes of the categories of which all instances are seen.
+        singles: The boxes of the categories in `groups` with one instance.
+        first_visible: The second at which a category's pixels first reach `VISIBLE_SHARE`;
+            categories that never do are absent.
+        first_clear: The same for `CLEAR_SHARE`.
+        step: The time between two samples, which is the accuracy of these times.
     """
 
     scene: Scene
@@ -75,7 +80,11 @@ class Facts:
 
 
 def facts_of(scene: Scene, sightings: Sightings) -> Facts:
-    """Reads off the film what may be asked; ValueError when the sightings are of other things."""
+    """The facts that questions may be about.
+
+    Raises:
+        ValueError: The sightings are of another scene.
+    """
     shares_TN = _shares(scene, sightings)
     step = float(sightings.seconds[1] - sightings.seconds[0])
     seen_N = (shares_TN >= VISIBLE_SHARE).sum(axis=0) * step >= SEEN_SECONDS
@@ -97,7 +106,7 @@ def facts_of(scene: Scene, sightings: Sightings) -> Facts:
 
 
 def first_visible(scene: Scene, sightings: Sightings) -> list[float | None]:
-    """The second at which each thing is first visible, to 1 ms, None where it never is."""
+    """The second, rounded to 1 ms, at which each thing is first visible; None if it never is."""
     seen_NT = (_shares(scene, sightings) >= VISIBLE_SHARE).T
     return [
         round(float(sightings.seconds[row.argmax()]), 3) if row.any() else None for row in seen_NT

@@ -1,7 +1,7 @@
-"""A Rooms folder on disk: whose it is, what it still lacks, and how it becomes whole.
+"""What is in a Rooms folder, what does it still lack, and how is it completed?
 
-`rooms.json` is written last and only says what is there, so a folder without it is unfinished.
-Until then every finished scene leaves a part in `.parts`: its rows, written after its film.
+`rooms.json` describes the content and is written last, so a folder without it is unfinished.
+Until then every finished scene has a part in `.parts`: its rows, written after its film.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PARTS = ".parts"
 
 @dataclass(frozen=True, kw_only=True)
 class RoomsFolder:
-    """The folder `path` as it should be: `scenes` scenes made with `settings`."""
+    """The folder `path`, which is to hold `scenes` scenes made with `settings`."""
 
     path: Path
     settings: Settings
@@ -36,52 +36,54 @@ class RoomsFolder:
 
     @property
     def parts(self) -> Path:
-        """Where the rows of finished scenes and unfinished films are until all is done."""
+        """The folder of the rows of finished scenes and of unfinished films during a build."""
         return self.path / _PARTS
 
     def check(self) -> None:
-        """Raises DataError when the folder is in use for something else."""
+        """Raise DataError if the folder is used for something else."""
         if self.path.exists() and not self.path.is_dir():
-            raise DataError(f"{self.path} is a file, not a folder. Name another place for Rooms.")
-        found = self._found()
-        if found is not None:
-            self._check_same(found)
+            raise DataError(f"{self.path} is a file, not a folder. Name another folder for Rooms.")
+        manifest = self._manifest()
+        if manifest is not None:
+            self._check_same(manifest)
         elif any(entry.name not in {LOCK, _PARTS} for entry in self._entries()):
             raise DataError(
                 f"{self.path} is not empty and not a Rooms folder. Name a new or an empty folder."
             )
 
-    def _check_same(self, found: dict[str, Any]) -> None:
-        wanted = asdict(self.settings)
+    def _check_same(self, manifest: dict[str, Any]) -> None:
+        settings = asdict(self.settings)
         differing = [
-            f"{name} is {found.get(name)!r}, not {value!r}"
-            for name, value in wanted.items()
-            if found.get(name) != value
+            f"{name} is {manifest.get(name)!r}, not {value!r}"
+            for name, value in settings.items()
+            if manifest.get(name) != value
         ]
-        if found.get("scenes", 0) > self.scenes:
-            differing.append(f"it has {counted(found['scenes'], 'scene')}, more than {self.scenes}")
+        if manifest.get("scenes", 0) > self.scenes:
+            differing.append(
+                f"it has {counted(manifest['scenes'], 'scene')}, more than {self.scenes}"
+            )
         if differing:
             raise DataError(
-                f"{self.path} holds other rooms than asked for: {'; '.join(differing)}. "
+                f"{self.path} holds other rooms than requested: {'; '.join(differing)}. "
                 "Name another folder, or delete this one."
             )
 
     def _entries(self) -> Iterator[Path]:
         return self.path.iterdir() if self.path.exists() else iter(())
 
-    def _found(self) -> dict[str, Any] | None:
-        """What the folder says it holds or will hold; None when it says nothing readable."""
+    def _manifest(self) -> dict[str, Any] | None:
+        """The settings of the rooms that the folder holds or will hold; None if unreadable."""
         for file in (self.path / MANIFEST, self.parts / MANIFEST):
             try:
-                found = json.loads(files.read(file))
+                manifest = json.loads(files.read(file))
             except (OSError, ValueError):
                 continue
-            if isinstance(found, dict):
-                return found
+            if isinstance(manifest, dict):
+                return manifest
         return None
 
     def is_whole(self) -> bool:
-        """Whether everything is there, and the rows are the ones that were written."""
+        """Whether everything exists and the rows are unchanged since they were written."""
         try:
             manifest = json.loads(files.read(self.path / MANIFEST))
             digests = {name: digest(self.path / name) for name in (QUESTIONS, SCENES)}
@@ -93,21 +95,21 @@ class RoomsFolder:
         return all(self.film(json.loads(row)["name"]).exists() for row in rows)
 
     def begin(self) -> None:
-        """Marks the folder as this one, unfinished."""
+        """Mark the folder as an unfinished build with these settings."""
         self.parts.mkdir(exist_ok=True)
         write(self.parts / MANIFEST, json.dumps(asdict(self.settings)) + "\n")
         (self.path / "rooms").mkdir(exist_ok=True)
 
     def film(self, scene_name: str) -> Path:
-        """Where the film of a scene goes."""
+        """The path of a scene's film."""
         return self.path / "rooms" / f"{scene_name}.mp4"
 
     def part(self, index: int) -> Path:
-        """Where the rows of a scene wait for the others."""
+        """The path of a scene's rows until the folder is finished."""
         return self.parts / f"{index}.json"
 
     def owed(self) -> list[int]:
-        """The numbers of the scenes that are not finished."""
+        """The numbers of the unfinished scenes."""
         return [index for index in range(self.scenes) if not self._finished(index)]
 
     def _finished(self, index: int) -> bool:
@@ -115,7 +117,7 @@ class RoomsFolder:
         return part.exists() and self.film(_read(part)["scene"]["name"]).exists()
 
     def finish(self) -> None:
-        """Joins the parts, in order, into the files of a whole folder."""
+        """Join the parts, in order, into the files of a complete folder."""
         parts = [_read(self.part(index)) for index in range(self.scenes)]
         questions = [row for part in parts for row in part["questions"]]
         (self.path / MANIFEST).unlink(missing_ok=True)
@@ -137,20 +139,20 @@ def digest(file: Path) -> str:
 
 
 def write(file: Path, text: str) -> None:
-    """Writes a text file so that it is either there as a whole or not at all."""
+    """Write a text file atomically."""
     files.write(file, text)
 
 
 def publish(draft: Path, file: Path) -> None:
-    """Gives a finished file its name, once its bytes are safe on the disk."""
+    """Rename a finished file to its final name after syncing it to disk."""
     with draft.open("rb+") as content:
         os.fsync(content.fileno())
     draft.replace(file)
 
 
 def _read(part: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(files.read(part))
-    return found
+    content: dict[str, Any] = json.loads(files.read(part))
+    return content
 
 
 def _lines(rows: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of furniture, and rooms furnished from a seed."""
+"""Which kinds of furniture are there, and how is a room furnished from a seed?"""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Range = tuple[float, float]
 class Kind:
     """A category of furniture: ranges of its extents along x, y and z in metres.
 
-    `wall` is the chance that it stands with its back to a wall; `several` says that a room may
-    hold more than one of it; `round` that its width equals its length; `build` makes its shape
-    (see `shapes.py`).
+    `wall` is the probability that it stands with its back to a wall; `several` means that a room
+    may hold more than one, `round` that its width equals its length; `build` makes its shape (see
+    `shapes.py`).
     """
 
     name: str
@@ -190,9 +190,10 @@ KIND_OF: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 
 
 def shape(category: str, box: Box) -> Mesh:
-    """The mesh of a thing in the room; it touches all six sides of `box`.
+    """The mesh of a thing in the room, which touches all six sides of `box`.
 
-    Raises KeyError for a category that is not in `KINDS`.
+    Raises:
+        KeyError: The category is not in `KINDS`.
     """
     kind = KIND_OF[category]
     own = kind.build(box.length, box.width, box.height, kind.colour)
@@ -203,7 +204,7 @@ def shape(category: str, box: Box) -> Mesh:
 SIDE: Range = (3.0, 9.0)
 HEIGHT = 2.5
 GAP = 0.12
-"""Least distance between two things, in metres."""
+"""The least distance between two things, in metres."""
 
 _FEWEST_THINGS = 6
 _FEWEST_UNIQUE = 4
@@ -214,7 +215,7 @@ _FREE_YAW = 0.55
 
 
 def make_scene(seed: int, index: int) -> Scene:
-    """Scene number `index` of a seed; it does not depend on which other scenes are made."""
+    """Scene number `index` of a seed, independent of all other scenes."""
     rng = np.random.default_rng([seed, index])
     width, depth = (round(float(side), 2) for side in rng.uniform(*SIDE, size=2))
     things = _furnish(rng, width, depth)
@@ -237,10 +238,10 @@ def make_scene(seed: int, index: int) -> Scene:
 
 
 def _furnish(rng: np.random.Generator, width: float, depth: float) -> tuple[Thing, ...]:
-    """Draw furniture until enough of it fits; small rooms may need a few goes."""
+    """Draw furniture until enough of it fits; small rooms may need several attempts."""
     for _ in range(_TRIES_TO_FURNISH):
         things: list[Thing] = []
-        for kind, size in _wanted(rng):
+        for kind, size in _draw_kinds(rng):
             box = _free_place(rng, kind, size, things, width, depth)
             if box is not None:
                 things.append(Thing(category=kind.name, box=box))
@@ -251,17 +252,17 @@ def _furnish(rng: np.random.Generator, width: float, depth: float) -> tuple[Thin
     raise RuntimeError(f"no furniture fits a room of {width} by {depth} m")
 
 
-def _wanted(rng: np.random.Generator) -> list[tuple[Kind, tuple[float, float, float]]]:
+def _draw_kinds(rng: np.random.Generator) -> list[tuple[Kind, tuple[float, float, float]]]:
     """Six to eight kinds, one or two of them several times, the largest footprints first."""
     picked = [KINDS[k] for k in rng.permutation(len(KINDS))[: rng.integers(6, 9)]]
     several = [kind for kind in picked if kind.several][: rng.integers(1, 3)]
     counts = [int(rng.integers(2, 6)) if kind in several else 1 for kind in picked]
-    wanted = [
+    drawn = [
         (kind, _size(rng, kind))
         for kind, count in zip(picked, counts, strict=True)
         for _ in range(count)
     ]
-    return sorted(wanted, key=lambda item: -item[1][0] * item[1][1])
+    return sorted(drawn, key=lambda item: -item[1][0] * item[1][1])
 
 
 def _size(rng: np.random.Generator, kind: Kind) -> tuple[float, float, float]:
@@ -281,7 +282,7 @@ def _free_place(
     width: float,
     depth: float,
 ) -> Box | None:
-    """A place that is clear of the walls, the walk and the other things, or None."""
+    """A place clear of the walls, the walk and the other things; None if none was found."""
     for _ in range(_TRIES_TO_PLACE):
         against_wall = rng.random() < kind.wall
         box = (_at_wall if against_wall else _anywhere)(rng, size, width, depth)
@@ -295,7 +296,7 @@ def _free_place(
 def _at_wall(
     rng: np.random.Generator, size: tuple[float, float, float], width: float, depth: float
 ) -> Box | None:
-    """With its back (+y) to one of the four walls; None where the wall is too short."""
+    """A place with its back (+y) to one of the four walls; None if the wall is too short."""
     length, deep, _ = size
     side = int(rng.integers(4))
     along, reach = (width, depth) if side % 2 == 0 else (depth, width)
@@ -311,7 +312,7 @@ def _at_wall(
 def _anywhere(
     rng: np.random.Generator, size: tuple[float, float, float], width: float, depth: float
 ) -> Box | None:
-    """Somewhere on the floor, turned freely or square to the walls; None where it cannot fit."""
+    """A place on the floor, rotated freely or parallel to the walls; None if it does not fit."""
     free = rng.random() < _FREE_YAW
     yaw = rng.uniform(0, 2 * np.pi) if free else 0.5 * np.pi * rng.integers(4)
     reach = 0.5 * (np.abs(_axes(yaw)).T @ size[:2]) + 0.03
@@ -335,14 +336,14 @@ def _box(x: float, y: float, size: tuple[float, float, float], yaw: float) -> Bo
 
 
 def _axes(yaw: float) -> np.ndarray:
-    """The directions (2, 2) of length and width, one a row."""
+    """The directions of length and width as the rows of a matrix (2, 2)."""
     return np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
 
 
 def separation(one: Box, other: Box) -> float:
-    """A lower bound of the distance between two footprints, in metres; negative if they meet.
+    """A lower bound of the distance between two footprints, in metres; negative if they overlap.
 
-    It is the widest gap along an axis of either box, which is their distance unless two corners
+    It is the widest gap along an axis of either box, which equals the distance unless two corners
     face each other.
     """
     axes_42 = np.concatenate([_axes(one.yaw), _axes(other.yaw)])
@@ -353,7 +354,7 @@ def separation(one: Box, other: Box) -> float:
 
 
 def _clear_of_walk(box: Box, width: float, depth: float) -> bool:
-    """Whether the camera keeps away from the box on all its way: further from a higher one."""
+    """Whether the camera stays clear of the box on its whole path; more so of a high box."""
     clearance = 0.35 + 0.3 * box.height
     semi = np.array(semi_axes(width, depth)) + clearance
     offset = np.array([box.x - width / 2, box.y - depth / 2])

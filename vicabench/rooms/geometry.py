@@ -1,4 +1,4 @@
-"""Solid shapes as quadrilaterals, and exact geometry: every ground truth comes from here."""
+"""How are shapes built from quadrilaterals, and what are exact distances and angles?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Mesh:
-    """Faces with the colour of each and the direction that each corner is shaded for."""
+    """Faces with their colours, and the normal for shading at each corner."""
 
     quads_F43: Floats
     normals_F43: Floats
@@ -33,7 +33,7 @@ _FACES_64 = np.array(
 
 
 def flat(quads_F43: Floats, colour: Colour) -> Mesh:
-    """Faces that are shaded as the planes they are."""
+    """Faces that are shaded as planes."""
     across = np.cross(quads_F43[:, 2] - quads_F43[:, 0], quads_F43[:, 3] - quads_F43[:, 1])
     normals_F3 = across / np.linalg.norm(across, axis=1, keepdims=True)
     normals_F43 = np.repeat(normals_F3[:, None], 4, axis=1)
@@ -56,7 +56,7 @@ def prism(
     *,
     sides: int = 16,
 ) -> Mesh:
-    """A round column, smooth to the light; `low` and `high` are its half widths in x and y."""
+    """A round column with smooth shading; `low` and `high` are its half widths in x and y."""
     angle = np.arange(sides) * (2 * np.pi / sides)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     rims = [
@@ -78,7 +78,7 @@ def prism(
 
 
 def leaf(base: Floats, tip: Floats, side: Floats, c: Colour) -> Mesh:
-    """A pointed leaf, folded along its rib and seen from both sides."""
+    """A pointed leaf, folded along its rib and visible from both sides."""
     middle = base + 0.45 * (tip - base)
     halves = np.array([[base, middle + side, tip, tip], [base, tip, middle - side, middle - side]])
     both = np.concatenate([halves, halves[:, [0, 3, 2, 1]]])
@@ -140,7 +140,7 @@ def centre(box: Box) -> Point:
     return (box.x, box.y)
 
 
-@lru_cache(maxsize=256)  # a route asks for the same few boxes hundreds of times
+@lru_cache(maxsize=256)  # routes need the same few boxes hundreds of times
 def footprint(box: Box) -> Polygon:
     """The rectangle that the box covers on the floor."""
     cos, sin = math.cos(box.yaw), math.sin(box.yaw)
@@ -150,7 +150,7 @@ def footprint(box: Box) -> Polygon:
 
 
 def distance(a: Box, b: Box) -> float:
-    """Smallest distance between any two points of the boxes; 0 where they touch or overlap.
+    """The smallest distance between any two points of the boxes; 0 if they touch or overlap.
 
     An upright box is its footprint times an interval of heights, so the planar distance and the
     vertical gap are minimised independently and combine at a right angle.
@@ -159,12 +159,12 @@ def distance(a: Box, b: Box) -> float:
 
 
 def _gap(a: Box, b: Box) -> float:
-    """Empty height between the boxes, 0 where their heights overlap."""
+    """The vertical gap between the boxes; 0 if their heights overlap."""
     return max(0.0, a.bottom - (b.bottom + b.height), b.bottom - (a.bottom + a.height))
 
 
 def nearest_distance(box: Box, instances: Sequence[Box]) -> float:
-    """Smallest distance from `box` to any of the instances."""
+    """The smallest distance from `box` to any of the instances."""
     return min(distance(box, other) for other in instances)
 
 
@@ -174,18 +174,18 @@ def longest_side(box: Box) -> int:
 
 
 def turn(origin: Point, facing: Point, target: Point) -> float:
-    """Angle at `origin` from `facing` to `target`, counter-clockwise, in [0, 360)."""
+    """The angle at `origin` from `facing` to `target`, counter-clockwise, in [0, 360) degrees."""
     v_x, v_y = facing[0] - origin[0], facing[1] - origin[1]
     w_x, w_y = target[0] - origin[0], target[1] - origin[1]
     angle = math.degrees(math.atan2(v_x * w_y - v_y * w_x, v_x * w_x + v_y * w_y)) % 360.0
-    return angle if angle < 360.0 else 0.0  # a tiny negative angle rounds up to 360
+    return angle if angle < 360.0 else 0.0  # for a tiny negative angle, `%` rounds up to 360
 
 
 def from_boundary(angle: float, boundaries: Sequence[float]) -> float:
-    """How far the angle is from the nearest boundary, around the circle, in [0, 180]."""
+    """The distance of the angle to the nearest boundary, around the circle, in [0, 180] degrees."""
     return min(abs((angle - boundary + 180.0) % 360.0 - 180.0) for boundary in boundaries)
 
 
 def crosses(start: Point, end: Point, box: Box) -> bool:
-    """Whether the straight way from `start` to `end` passes over the box's footprint."""
+    """Whether the straight line from `start` to `end` crosses the box's footprint."""
     return bool(LineString([start, end]).intersects(footprint(box)))

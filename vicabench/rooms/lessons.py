@@ -1,4 +1,4 @@
-"""What training teaches before questions: what a film shows, and the steps towards an answer."""
+"""What does training teach beside the questions: what a film shows, and steps to an answer?"""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TURN = "Does the camera turn left or right?"
 SIDE = "What is the length of the longer side of this room (in meters)?"
 TEMPLATES = (MIDDLE, APART, CLOCK, FRAME, SOONER, NEARER, THERE, TURN, SIDE)
 REPLIES = ("left", "right", "yes", "no")
-"""What is answered besides numbers and the names of things."""
+"""The answers besides numbers and the names of things."""
 
 _ASKED_THERE = 2
 
@@ -42,7 +42,7 @@ _ASKED_THERE = 2
 def exercises(
     walked: Walked, facts: Facts, rng: np.random.Generator
 ) -> Iterator[tuple[str, Draft]]:
-    """All of them about one walk, each with the name of its kind."""
+    """All exercises about one walk, each with the name of its kind."""
     for name, box in facts.singles.items():
         metres, bearing = from_middle(walked, box)
         yield "distance_from_middle", _draft(MIDDLE, f"{metres:.1f}", name)
@@ -52,17 +52,19 @@ def exercises(
         metres = math.hypot(one.x - other.x, one.y - other.y)
         yield "apart", Draft(text=APART.format(x=x, y=y), answer=f"{metres:.1f}")
     yield from _compared(facts, rng)
-    there = {thing.category for thing in walked.scene.things}
-    names = [kind.name for kind in KINDS if kind.name in facts.groups or kind.name not in there]
+    categories = {thing.category for thing in walked.scene.things}
+    names = [
+        kind.name for kind in KINDS if kind.name in facts.groups or kind.name not in categories
+    ]
     for index in rng.permutation(len(names))[:_ASKED_THERE]:
-        reply = "yes" if names[index] in there else "no"
+        reply = "yes" if names[index] in categories else "no"
         yield "presence", _draft(THERE, reply, names[index])
     yield "camera_turn", _draft(TURN, "left" if walked.scene.walk.turn > 0 else "right")
     yield "longer_side", _draft(SIDE, f"{max(walked.scene.width, walked.scene.depth):.1f}")
 
 
 def _compared(facts: Facts, rng: np.random.Generator) -> Iterator[tuple[str, Draft]]:
-    """Two things: which is seen first, and which is nearer to a third."""
+    """Comparisons of two things: which is seen first, and which is nearer to a third."""
     for x, y in permutations(facts.first_visible, 2):
         sooner = facts.first_visible[y] - facts.first_visible[x]
         if sooner >= ORDER_SECONDS:
@@ -78,7 +80,7 @@ def _compared(facts: Facts, rng: np.random.Generator) -> Iterator[tuple[str, Dra
 def _either(
     kind: str, template: str, right: str, wrong: str, rng: np.random.Generator
 ) -> Iterator[tuple[str, Draft]]:
-    """Which of two it is, to be said by its name, and by a letter."""
+    """A choice between two things, once by name and once by letter."""
     for end in ("", "_by_letter"):
         place = int(rng.integers(2))
         x, y = (right, wrong) if place == 0 else (wrong, right)
@@ -94,19 +96,19 @@ def _draft(template: str, answer: str, name: str = "") -> Draft:
 
 
 def from_middle(walked: Walked, box: Box) -> tuple[float, float]:
-    """How far a thing is from the middle of the room in metres, and in which direction, radians."""
+    """The distance (metres) and direction (radians) of a thing from the middle of the room."""
     x, y = box.x - walked.scene.width / 2, box.y - walked.scene.depth / 2
     return math.hypot(x, y), math.atan2(y, x)
 
 
 def oclock(walked: Walked, bearing: float) -> int:
-    """12 is straight ahead at the beginning, 3 to the right."""
+    """The direction as on a clock: 12 is straight ahead at the beginning, 3 to the right."""
     clockwise = (float(walked.headings[0]) - bearing) / (2 * math.pi)
     return round(12 * clockwise) % 12 or 12
 
 
 def best_frame(walked: Walked, bearing: float) -> int:
-    """The frame, counted from 1, in whose middle the thing is most nearly."""
+    """The frame, counted from 1, in which the thing is nearest to the middle of the picture."""
     aside = np.abs((walked.headings - bearing + math.pi) % (2 * math.pi) - math.pi)
     return int(aside.argmin()) + 1
 
@@ -115,24 +117,25 @@ WIDTH, HEIGHT = 64, 48
 NOTHING = 255
 WORDS = tuple(kind.name for kind in KINDS)
 CLASSES = ("present", "count", "first_frame", "best_frame", "oclock")
-"""What is told of a word as a number from 0 on; -1 is not told."""
+"""The lessons about a word that are classes, numbered from 0; -1 means unknown."""
 NUMBERS = ("metres_from_middle", "longest_metres")
-"""What is told of a word as a logarithm; NaN is not told."""
+"""The lessons about a word that are logarithms; NaN means unknown."""
 SCENE_NUMBERS = ("square_metres", "longer_side_metres")
 MOST = 5
 
 
 def things_seen(scene: Scene, looks: Sequence[Pose]) -> NDArray[np.uint8]:
-    """Which thing each pixel shows, uint8 (T, 48, 64); `NOTHING` for the room itself."""
+    """The thing that each pixel shows, uint8 (T, 48, 64); `NOTHING` for the room itself."""
     things_THW = np.stack([sees(scene, look, WIDTH, HEIGHT) for look in looks])
     return np.where(things_THW < 0, NOTHING, things_THW).astype(np.uint8)
 
 
 def places(scene: Scene, looks: Sequence[Pose]) -> NDArray[np.float32]:
-    """Where each thing is in each frame, float32 (T, N, 2).
+    """The place of each thing in each frame, float32 (T, N, 2).
 
-    First the logarithm of its distance from the camera in metres along the floor, then the angle
-    of its middle from that of the picture, counter-clockwise, as a share of half the field of view.
+    The first number is the logarithm of its distance from the camera in metres along the floor;
+    the second is the counter-clockwise angle of its centre from the middle of the picture, as a
+    share of half the field of view.
     """
     where = [[_place(look, thing.box.x, thing.box.y) for thing in scene.things] for look in looks]
     return np.array(where, dtype=np.float32)
@@ -147,25 +150,36 @@ def save_lessons(
     *,
     mirror: bool,
 ) -> None:
-    """Write the lessons of a walk; maps and places are those of the unchanged walk's frames.
+    """Write the lessons of a walk as an npz file.
 
-    `things` and `where` as above, `category` uint8 (N,): each thing's, in `WORDS`; `classes` int8
-    (words, 5), `numbers` float32 (words, 2) and `scene` float32 (2,), see the constants above.
+    The file holds `things` (see `things_seen`), `where` (see `places`), `category` uint8 (N,), the
+    index in `WORDS` of each thing, `classes` int8 (words, 5), `numbers` float32 (words, 2) and
+    `scene` float32 (2,), see the constants above.
+
+    Args:
+        file: The file to write.
+        walked: The walk.
+        facts: What its film shows.
+        things_THW: `things_seen` of the frames of the unchanged walk.
+        where_TN2: `places` of the frames of the unchanged walk.
+        mirror: Whether the walk is mirrored.
     """
     category = np.array([WORDS.index(t.category) for t in walked.scene.things], dtype=np.uint8)
     things_THW, where_TN2 = things_THW[walked.order], where_TN2[walked.order]
     if mirror:
         things_THW = things_THW[:, :, ::-1]
         where_TN2 = where_TN2 * np.array([1, -1], dtype=np.float32)
-    told = [_word(name, walked, facts, things_THW, category) for name in WORDS]
+    lessons = [_word(name, walked, facts, things_THW, category) for name in WORDS]
     scene = walked.scene
     np.savez_compressed(
         file,
         things=things_THW,
         category=category,
         where=where_TN2,
-        classes=np.array([[t.get(k, -1) for k in CLASSES] for t in told], dtype=np.int8),
-        numbers=np.array([[t.get(k, math.nan) for k in NUMBERS] for t in told], dtype=np.float32),
+        classes=np.array([[t.get(k, -1) for k in CLASSES] for t in lessons], dtype=np.int8),
+        numbers=np.array(
+            [[t.get(k, math.nan) for k in NUMBERS] for t in lessons], dtype=np.float32
+        ),
         scene=np.log([scene.area, max(scene.width, scene.depth)]).astype(np.float32),
     )
 
@@ -177,24 +191,24 @@ def _word(
     things_THW: NDArray[np.uint8],
     category: NDArray[np.uint8],
 ) -> Mapping[str, Any]:
-    """What the film tells of a word."""
+    """The lessons about a word."""
     mine = np.flatnonzero(category == WORDS.index(name))
     if not len(mine):
         return {"present": 0, "count": 0}
     shares_T = np.isin(things_THW, mine).mean(axis=(1, 2))
-    found: dict[str, Any] = {}
+    lessons: dict[str, Any] = {}
     if (shares_T >= VISIBLE_SHARE).any():
-        found |= {"present": 1, "first_frame": int(np.argmax(shares_T >= VISIBLE_SHARE))}
+        lessons |= {"present": 1, "first_frame": int(np.argmax(shares_T >= VISIBLE_SHARE))}
     if name in facts.groups:
-        found["count"] = min(len(facts.groups[name]), MOST)
+        lessons["count"] = min(len(facts.groups[name]), MOST)
     if name in facts.singles:
         box = facts.singles[name]
         metres, bearing = from_middle(walked, box)
-        found["best_frame"] = best_frame(walked, bearing) - 1
-        found["oclock"] = oclock(walked, bearing) % 12
-        found["metres_from_middle"] = math.log(max(metres, 0.2))
-        found["longest_metres"] = math.log(longest_side(box) / 100)
-    return found
+        lessons["best_frame"] = best_frame(walked, bearing) - 1
+        lessons["oclock"] = oclock(walked, bearing) % 12
+        lessons["metres_from_middle"] = math.log(max(metres, 0.2))
+        lessons["longest_metres"] = math.log(longest_side(box) / 100)
+    return lessons
 
 
 def _place(look: Pose, x: float, y: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The planes that bound a room, and its light: lamps, a window, soft shadows, computed once."""
+"""Which planes bound a room, and how do lamps and a window light it, with soft shadows?"""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Plane:
     height: float
 
     def points(self, u: Floats, v: Floats) -> Floats:
-        """Places in the room, (P, 3), of plane coordinates."""
+        """The points in the room, (P, 3), at these plane coordinates."""
         result: Floats = self.origin + u[:, None] * self.u_axis + v[:, None] * self.v_axis
         return result
 
     def distance(self, point: Floats) -> float:
-        """How far a point is from the plane, positive inside the room."""
+        """The distance of a point from the plane, positive inside the room."""
         return float((point - self.origin) @ self.inward)
 
 
@@ -50,7 +50,7 @@ class Window:
 
     @property
     def inward(self) -> Floats:
-        """The direction the daylight goes."""
+        """The direction of the daylight."""
         return self.plane.inward
 
     def points(self) -> Floats:
@@ -81,7 +81,7 @@ def planes(scene: Scene) -> tuple[Plane, ...]:
 
 
 def window(scene: Scene) -> Window:
-    """The room's window: in a wall and at a place along it that the seed of the decor picks."""
+    """The room's window, whose wall and position the seed of the decor determines."""
     rng = np.random.default_rng([scene.decor, 1])
     wall = int(rng.choice(WALLS))
     plane = planes(scene)[wall]
@@ -94,8 +94,8 @@ def window(scene: Scene) -> Window:
 class Finish:
     """How finely a room is painted and lit.
 
-    `texels` and `light_texels` are per metre, `levels` the sizes that each texture is kept in.
-    Without `shadows` every lamp is one point and nothing stands in its way.
+    `texels` and `light_texels` are per metre, `levels` is the number of sizes of each texture.
+    Without `shadows` every lamp is one point and nothing blocks its light.
     """
 
     texels: int
@@ -105,10 +105,10 @@ class Finish:
 
 
 FULL = Finish(texels=96, light_texels=20, levels=6, shadows=True)
-"""What films are made with: half a second a scene."""
+"""For the films of the benchmark: half a second per scene."""
 
 PLAIN = Finish(texels=24, light_texels=4, levels=4, shadows=False)
-"""For pictures of some 64 pixels a side, of which training takes thousands: a 25th of the time."""
+"""For the thousands of small pictures (about 64 pixels per side) for training: 25 times faster."""
 
 _WARM = np.array([1.0, 0.93, 0.84])
 _COOL = np.array([0.86, 0.95, 1.0])
@@ -120,7 +120,7 @@ _LOW = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class Lights:
-    """Points that shine: place and facing (L, 3), power per colour (L, C)."""
+    """Point lights: position and direction (L, 3), power per colour (L, C)."""
 
     points_L3: Floats
     facing_L3: Floats
@@ -128,7 +128,7 @@ class Lights:
 
 
 def lights(scene: Scene, window: Window, *, points: bool = False) -> Lights:
-    """The lamps, one for every five metres or so, and the window, which is the cooler light.
+    """The lamps, about one every five metres, and the window, whose light is cooler.
 
     With `points` each of them is a single point of the same power.
     """
@@ -149,7 +149,7 @@ def lights(scene: Scene, window: Window, *, points: bool = False) -> Lights:
     panes = window.points()
     if points:
         panes = panes.mean(axis=0, keepdims=True)
-    # The walls of a small room are near its lamp.
+    # In a small room the walls are close to the lamp, so it needs less power.
     power = 0.95 + 0.35 * min(1.0, scene.area / 30)
     share = columns * rows * each / (0.75 * columns * rows + 0.25)
     return Lights(
@@ -167,19 +167,19 @@ def lights(scene: Scene, window: Window, *, points: bool = False) -> Lights:
 
 
 def direct(points_P3: Floats, normals_P3: Floats, lit: Lights) -> Floats:
-    """What reaches each point from each light if nothing is between: (L, P), before colour."""
+    """The light from each source at each point if nothing blocks it, (L, P), before colour."""
     ray_LP3 = lit.points_L3[:, None] - points_P3
     far_LP = np.sqrt(np.einsum("lpk,lpk->lp", ray_LP3, ray_LP3)) + 1e-6
     received_LP = np.einsum("lpk,pk->lp", ray_LP3, normals_P3) / far_LP
     sent_LP = -np.einsum("lpk,lk->lp", ray_LP3, lit.facing_L3) / far_LP
-    # Softer than the inverse square: the walls pass light on, which nothing else here does.
+    # Softer than the inverse square, in place of the indirect light that walls reflect.
     fade_LP = 1.7 / (1.0 + (far_LP / 2.6) ** 2)
     result: Floats = received_LP.clip(min=0) * (0.25 + 0.75 * sent_LP.clip(min=0)) * fade_LP
     return result
 
 
 def on_plane(plane: Plane, lit: Lights, quads_F43: Floats, finish: Finish) -> Floats:
-    """Irradiance (V, U, C) of a plane of the room, with the shadows of all faces on it."""
+    """The irradiance (V, U, C) of a plane of the room, with the shadows of all faces."""
     sides = (plane.length, plane.height)
     columns, rows = (max(8, round(side * finish.light_texels)) for side in sides)
     grid = ScanLines(width=columns, y_S=np.arange(float(rows)), x_S=np.zeros(rows), lines=1)
@@ -206,9 +206,9 @@ def on_faces(
     things: tuple[Thing, ...],
     lit: Lights,
 ) -> Floats:
-    """Irradiance (F, 4, C) at the corners of faces; `owner_F` is the thing each belongs to.
+    """The irradiance (F, 4, C) at the corners of faces; `owner_F` is the thing of each face.
 
-    `things` are those that throw shadows on others.
+    `things` are those that cast shadows on others.
     """
     points_P3, normals_P3 = quads_F43.reshape(-1, 3), normals_F43.reshape(-1, 3)
     shine_LP = direct(points_P3, normals_P3, lit)
@@ -217,7 +217,7 @@ def on_faces(
         other_P = np.flatnonzero(owner_P != index)
         blocked = _blocked(points_P3[other_P], lit.points_L3, thing.box)
         shine_LP[:, other_P] *= np.where(blocked, 0.0, 1.0)
-    # The floor returns less light than the ceiling, and least of all close above it.
+    # The floor reflects less light than the ceiling, least of all just above it.
     height_P = points_P3[:, 2]
     sky_P = 0.78 + 0.22 * normals_P3[:, 2] - 0.25 * np.exp(-height_P / 0.18)
     total_PC = shine_LP.T @ lit.power_LC + _AMBIENT * sky_P[:, None]
@@ -227,7 +227,7 @@ def on_faces(
 def _shadow(
     plane: Plane, light: Floats, quads_F43: Floats, scale: Floats, grid: ScanLines
 ) -> NDArray[np.int64]:
-    """The texels of a plane that a light does not reach: faces seen from it, drawn on the plane."""
+    """The texels of a plane in shadow: the faces as seen from the light, projected on the plane."""
     from_light = light - quads_F43
     w_F4 = from_light @ plane.inward
     far = float(plane.distance(light))
@@ -244,10 +244,10 @@ def _shadow(
 
 
 def _contact(quads_F43: Floats, scale: Floats, grid: ScanLines) -> Floats:
-    """How much of the room's own light reaches the floor (V, U): little under what stands low."""
+    """The share of ambient light that reaches the floor, (V, U): little under low furniture."""
     across = np.cross(quads_F43[:, 2] - quads_F43[:, 0], quads_F43[:, 3] - quads_F43[:, 1])
     low_F = (across[:, 2] < 0) & (quads_F43[..., 2].max(axis=1) < _LOW)
-    # Seen straight from below: no perspective, every depth is 1.
+    # An orthographic view from below: every depth is 1.
     seen_F43 = np.concatenate(
         [quads_F43[low_F, :, :2] * scale - 0.5, np.ones((int(low_F.sum()), 4, 1))], axis=2
     )
@@ -257,7 +257,7 @@ def _contact(quads_F43: Floats, scale: Floats, grid: ScanLines) -> Floats:
 
 
 def _soften(image_VU: Floats) -> Floats:
-    """The image blurred over some five texels: a point of light stands for a patch of it."""
+    """The image blurred over about five texels, because a point light represents an area."""
     for _ in range(2):
         wide = np.pad(image_VU, 1, mode="edge")
         rows = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) / 4
@@ -266,7 +266,7 @@ def _soften(image_VU: Floats) -> Floats:
 
 
 def _corner_shade(plane: Plane, u: Floats, v: Floats) -> Floats:
-    """How much of the room's own light reaches a texel: less near the edges of the plane."""
+    """The share of ambient light that reaches a texel: less near the edges of the plane."""
     shade = np.ones_like(u)
     for at, side in ((u, plane.length), (v, plane.height)):
         for near in (at, side - at):
@@ -275,7 +275,7 @@ def _corner_shade(plane: Plane, u: Floats, v: Floats) -> Floats:
 
 
 def _blocked(points_P3: Floats, lights_L3: Floats, box: Box) -> NDArray[np.bool_]:
-    """Whether a box cuts the way from each point to each light, (L, P)."""
+    """Whether a box blocks the line from each point to each light, (L, P)."""
     cos, sin = np.cos(box.yaw), np.sin(box.yaw)
     turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
     middle = np.array([box.x, box.y, box.bottom + box.height / 2])

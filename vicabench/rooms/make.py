@@ -1,4 +1,4 @@
-"""Make one scene of a Rooms folder: its film, its questions and its ground truth."""
+"""How are the film, the questions and the ground truth of one scene made?"""
 
 from __future__ import annotations
 
@@ -21,21 +21,24 @@ from vicabench.rooms.scene import FPS, Scene
 from vicabench.types import Question
 
 _ENCODER = {"preset": "superfast", "crf": "23", "threads": "1"}
-"""One thread, because several films are made side by side."""
+"""One thread, because several films are encoded in parallel."""
 
 _KEY_FRAME_SECONDS = 1.5
 
 
 def frame_count(scene: Scene, fps: int = FPS) -> int:
-    """How many frames the film of a scene has; frame k shows the time k / fps."""
+    """The number of frames of a scene's film; frame k shows the time k / fps."""
     return max(1, round(scene.walk.seconds * fps))
 
 
 def film(scene: Scene, path: Path, *, width: int = 640, height: int = 480, fps: int = FPS) -> None:
-    """Write the walk through a scene to `path` as H.264 (yuv420p, an even number of pixels a side).
+    """Write the walk through a scene to `path` as H.264 (yuv420p, so width and height are even).
 
-    The file appears under its name only when it is complete. Raises OSError where it cannot be
-    written, and av.FFmpegError where it cannot be encoded.
+    The file appears under its name only when it is complete.
+
+    Raises:
+        OSError: The file cannot be written.
+        av.FFmpegError: The film cannot be encoded.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     partial.unlink(missing_ok=True)
@@ -60,10 +63,13 @@ def _write(scene: Scene, path: Path, width: int, height: int, fps: int) -> None:
 
 
 def make(folder: RoomsFolder, index: int) -> None:
-    """Makes scene number `index`; a film that is already there is kept.
+    """Make scene number `index`; an existing film is kept.
 
-    The part is written last: where there is one, the scene is finished. Raises DataError when
-    no furniture fits or the film cannot be encoded, OSError when something cannot be written.
+    The part is written last, so a scene with a part is finished.
+
+    Raises:
+        DataError: No furniture fits, or the film cannot be encoded.
+        OSError: A file cannot be written.
     """
     try:
         _make(folder, index)
@@ -77,9 +83,9 @@ def make(folder: RoomsFolder, index: int) -> None:
 def _make(folder: RoomsFolder, index: int) -> None:
     scene = make_scene(folder.settings.seed, index)
     seen = sightings(scene)
-    asked = questions_for(scene, seen, limit=folder.settings.questions_per_scene)
+    questions = questions_for(scene, seen, limit=folder.settings.questions_per_scene)
     _make_film(folder, scene)
-    part = {"scene": _truth(scene, seen), "questions": [_row(scene, each) for each in asked]}
+    part = {"scene": _truth(scene, seen), "questions": [_row(scene, each) for each in questions]}
     write(folder.part(index), json.dumps(part, ensure_ascii=False))
 
 
@@ -87,13 +93,13 @@ def _make_film(folder: RoomsFolder, scene: Scene) -> None:
     file = folder.film(scene.name)
     if not file.exists():
         draft = folder.parts / f"{scene.name}.{os.getpid()}.mp4"
-        how = folder.settings
-        film(scene, draft, width=how.width, height=how.height, fps=how.fps)
+        settings = folder.settings
+        film(scene, draft, width=settings.width, height=settings.height, fps=settings.fps)
         publish(draft, file)
 
 
 def _truth(scene: Scene, seen: Sightings) -> dict[str, Any]:
-    """The scene as it is, with the second at which each thing is first visible in the film."""
+    """The ground truth of the scene, with the second at which each thing is first visible."""
     truth = {**asdict(scene), "area": scene.area}
     for thing, seconds in zip(truth["things"], first_visible(scene, seen), strict=True):
         thing["first_visible"] = seconds

@@ -1,4 +1,4 @@
-"""The questions about one scene: a fair mix of all ten types, the same for the same scene."""
+"""Which questions are asked about a scene? A balanced, reproducible mix of all ten types."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from vicabench.rooms.scene import Draft, Draw, Scene
 from vicabench.types import Question
 
 SMALLEST_DISTANCE = 0.2
-"""Metres; nearer pairs are not asked for."""
+"""In metres; there are no questions about closer pairs."""
 
 
 def counting(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """How many there are of a category with two or more instances, all of them seen."""
+    """The number of instances of a category with two or more, all of them seen."""
     several = [name for name, boxes in facts.groups.items() if len(boxes) > 1]
     for name in draw.shuffled(several):
         yield Draft(text=templates.COUNTING.format(x=name), answer=str(len(facts.groups[name])))
 
 
 def abs_distance(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """Metres between the closest points of two unique objects, one decimal."""
+    """The distance between the closest points of two unique objects, in metres, one decimal."""
     for pair in draw.shuffled(list(combinations(facts.singles, 2))):
         a, b = draw.shuffled(pair)
         metres = distance(facts.singles[a], facts.singles[b])
@@ -45,7 +45,7 @@ def abs_distance(facts: Facts, draw: Draw) -> Iterator[Draft]:
 
 
 def size(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """The longest side of a unique object, whole centimetres."""
+    """The longest side of a unique object, in whole centimetres."""
     for name in draw.shuffled(list(facts.singles)):
         answer = str(longest_side(facts.singles[name]))
         yield Draft(text=templates.SIZE.format(x=name), answer=answer)
@@ -57,10 +57,10 @@ def room(facts: Facts, _draw: Draw) -> Iterator[Draft]:
 
 
 MARGIN, LARGE_MARGIN, LARGE_ROOM = 0.15, 0.30, 40.0
-"""Any two of the four distances differ by this many metres, in rooms up to or over 40 m2."""
+"""Any two of the four distances differ by this many metres, in rooms up to and over 40 m2."""
 
 ORDER_SECONDS = 1.0
-"""Any two of the four first appearances are this far apart."""
+"""Any two of the four first appearances are at least this many seconds apart."""
 
 Four = tuple[str, str, str, str]
 
@@ -68,8 +68,8 @@ Four = tuple[str, str, str, str]
 def rel_distance(facts: Facts, draw: Draw) -> Iterator[Draft]:
     """Which of four categories has the instance that is nearest to a unique object.
 
-    The answer is drawn first, evenly among the categories that can be it, and then a question
-    with that answer: otherwise large furniture would be the answer more often than not.
+    The answer is drawn first, uniformly from the categories that can be it, and then a question
+    with that answer: otherwise large furniture would be the answer in most cases.
     """
     questions = _distance_questions(facts)
     rank = 0
@@ -80,25 +80,25 @@ def rel_distance(facts: Facts, draw: Draw) -> Iterator[Draft]:
         named = ", ".join(option.split(". ", 1)[1] for option in options)
         text = templates.REL_DISTANCE.format(options=named, x=x)
         yield Draft(text=text, answer=letter, options=options)
-        # Two questions about one object with nearly the same options would test the same thing.
+        # Two questions about one object with nearly the same options would be redundant.
         questions = [q for q in questions if q[0] != x or len({*q[1]} & {*four}) < 3]
         rank += 1
 
 
 def _distance_questions(facts: Facts) -> list[tuple[str, Four, str]]:
-    """All unambiguous (object, four categories, the nearest of them)."""
+    """All unambiguous questions: object, four categories, the nearest of them."""
     margin = LARGE_MARGIN if facts.scene.area > LARGE_ROOM else MARGIN
-    found = []
+    questions = []
     for x, box in facts.singles.items():
         others = {n: nearest_distance(box, group) for n, group in facts.groups.items() if n != x}
         for four in combinations(others, 4):
             if _apart(others, four, margin):
-                found.append((x, four, min(four, key=others.__getitem__)))
-    return found
+                questions.append((x, four, min(four, key=others.__getitem__)))
+    return questions
 
 
 def order(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """In which order four categories are first visible."""
+    """The order in which four categories are first visible."""
     for rank, four in enumerate(draw.shuffled(_order_questions(facts))):
         right = _ranked(facts.first_visible, four)
         wrong = draw.shuffled([p for p in permutations(right) if p != right])[:3]
@@ -108,8 +108,8 @@ def order(facts: Facts, draw: Draw) -> Iterator[Draft]:
 
 
 def _order_questions(facts: Facts) -> list[Four]:
-    """All sets of four whose order is clear, whether things count when small or when larger."""
-    margin = ORDER_SECONDS + facts.step  # the times are rounded up to the next look
+    """All sets of four categories with the same clear order for both thresholds of visibility."""
+    margin = ORDER_SECONDS + facts.step  # the times are rounded up to the next sample
     return [
         four
         for four in combinations(facts.first_clear, 4)
@@ -128,15 +128,15 @@ def _apart(values: Mapping[str, float], four: Four, margin: float) -> bool:
 
 
 ANGLE_MARGIN = 10.0
-"""Degrees; nearer to a boundary the direction is not asked for."""
+"""In degrees; there are no questions about directions closer to a boundary."""
 
 NEAR, FAR = 0.3, 5.0
-"""Metres; any two of the three objects are at least and at most so far apart, centre to centre."""
+"""The least and the largest distance between the centres of two of the three objects, in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """How finely the circle is cut: `classes[i]` lies counter-clockwise from `starts[i]` on."""
+    """A division of the circle: `classes[i]` begins at `starts[i]` degrees, counter-clockwise."""
 
     text: str
     starts: tuple[float, ...]
@@ -171,17 +171,17 @@ class Stand:
 
 
 def easy(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """To the left or to the right of the faced object."""
+    """Whether an object is to the left or to the right of the faced object."""
     return _questions(EASY, facts, draw)
 
 
 def medium(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """To my left, right, or back."""
+    """Whether an object is to my left, right, or back."""
     return _questions(MEDIUM, facts, draw)
 
 
 def hard(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """In which quadrant."""
+    """In which quadrant an object is."""
     return _questions(HARD, facts, draw)
 
 
@@ -189,11 +189,11 @@ def _questions(level: Level, facts: Facts, draw: Draw) -> Iterator[Draft]:
     stands = _open(_stands(level, facts), level)
     rank = 0
     while stands:
-        wanted = level.classes[draw.target(rank, len(level.classes))]
+        target = level.classes[draw.target(rank, len(level.classes))]
         a = draw.one(sorted({stand.a for stand in stands}))
-        stand = draw.one([s for s in stands if s.a == a and s.answer == wanted])
-        wrong = [name for name in level.classes if name != wanted]
-        options, letter = draw.lettered(rank, wanted, wrong)
+        stand = draw.one([s for s in stands if s.a == a and s.answer == target])
+        wrong = [name for name in level.classes if name != target]
+        options, letter = draw.lettered(rank, target, wrong)
         text = level.text.format(a=stand.a, b=stand.b, c=stand.c)
         yield Draft(text=text, answer=letter, options=options)
         used = {stand.b, stand.c}
@@ -202,10 +202,10 @@ def _questions(level: Level, facts: Facts, draw: Draw) -> Iterator[Draft]:
 
 
 def _open(stands: list[Stand], level: Level) -> list[Stand]:
-    """Those by objects that still allow every answer.
+    """The stands by objects that still allow every answer.
 
-    By a wall nothing is behind, and most furniture is by a wall: asked there too, "back" would
-    be the answer of one in 25, and the object alone would tell.
+    Most furniture stands at a wall, with nothing behind it. With questions from there, "back"
+    would be correct only once in 25, and the object alone would give the answer away.
     """
     answers: dict[str, set[str]] = {}
     for stand in stands:
@@ -214,35 +214,36 @@ def _open(stands: list[Stand], level: Level) -> list[Stand]:
 
 
 def _stands(level: Level, facts: Facts) -> list[Stand]:
-    """All unambiguous questions of a level."""
+    """All unambiguous stands of a level."""
     at = {name: centre(box) for name, box in facts.singles.items()}
     close = {(a, b) for a, b in permutations(at, 2) if NEAR <= math.dist(at[a], at[b]) <= FAR}
-    found = []
+    stands = []
     for a, b, c in permutations(at, 3):
         angle = turn(at[a], at[b], at[c])
         clear = from_boundary(angle, level.starts) >= ANGLE_MARGIN
         if clear and close.issuperset({(a, b), (a, c), (b, c)}):
-            found.append(Stand(a=a, b=b, c=c, answer=level.name(angle)))
-    return found
+            stands.append(Stand(a=a, b=b, c=c, answer=level.name(angle)))
+    return stands
 
 
 TURNS = {"Turn Left": (35.0, 125.0), "Turn Back": (145.0, 215.0), "Turn Right": (235.0, 325.0)}
-"""Counter-clockwise degrees that each turn may have; what lies between them is not asked for."""
+"""The counter-clockwise degrees of each turn; routes with turns between these ranges are not used.
+"""
 
 LENGTHS = (2, 2, 3)
-"""Turns a route: two thirds have two, one third three. VSI-Bench has 2 to 5."""
+"""Turns per route: two thirds of the routes have two, one third three. VSI-Bench has 2 to 5."""
 
 FEWEST_OPTIONS, MOST_OPTIONS = 3, 4
 
 SHORTEST_WALK = 0.5
-"""Metres between the closest points of two stops."""
+"""The least distance between the closest points of two stops, in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """Begin at `stops[0]` facing `facing`, then walk to the others, turning as `turns` says.
+    """A route from `stops[0]`, facing `facing`, to the other stops with these `turns`.
 
-    When the first stop to reach is what the robot faces there is no turn at the start.
+    If the robot faces its first stop, there is no turn at the start.
     """
 
     facing: str
@@ -252,59 +253,59 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class Floor:
-    """Where the unique objects are, and from each the ones one can walk straight to."""
+    """The positions of the unique objects, and the straight ways from each to others."""
 
     at: Mapping[str, Point]
     ways: Mapping[str, list[str]]
 
 
 def route(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """Routes of every kind: of the wanted length first, that begin with a walk or with a turn.
+    """Routes that begin with a walk or a turn; those of the drawn length come first.
 
-    All the options of a question are turns that some route of its kind in this room has, and the
-    right one is drawn among these: wrong options that no room allows would give it away.
+    The options of a question are turns of possible routes of the same kind in this room, one of
+    which is drawn as correct: impossible options would give the answer away.
     """
     floor = _floor(facts)
-    wanted = LENGTHS[draw.target(0, len(LENGTHS))]
+    target_length = LENGTHS[draw.target(0, len(LENGTHS))]
     kinds = draw.shuffled(list(product((True, False), sorted({*LENGTHS}))))
     rank = 0
-    for walk_first, length in sorted(kinds, key=lambda kind: kind[1] != wanted):
-        found = [_a_route(turns, walk_first, floor, draw) for turns in _sequences(length)]
-        routes = [route for route in found if route is not None]
+    for walk_first, length in sorted(kinds, key=lambda kind: kind[1] != target_length):
+        drawn = [_a_route(turns, walk_first, floor, draw) for turns in _sequences(length)]
+        routes = [route for route in drawn if route is not None]
         for each in draw.shuffled(routes) if len(routes) >= FEWEST_OPTIONS else ():
             yield _draft(each, [route.turns for route in routes], rank, draw)
             rank += 1
 
 
 def _sequences(length: int) -> list[tuple[str, ...]]:
-    """All sequences of turns that make sense: nobody turns back twice in a row."""
+    """All sequences of turns without two consecutive turns back."""
     back = "Turn Back"
     return [turns for turns in product(TURNS, repeat=length) if (back, back) not in pairwise(turns)]
 
 
-def _draft(found: Route, possible: list[tuple[str, ...]], rank: int, draw: Draw) -> Draft:
+def _draft(route: Route, possible: list[tuple[str, ...]], rank: int, draw: Draw) -> Draft:
     """The question, with up to three of the other possible turns as wrong options."""
-    others = [turns for turns in possible if turns != found.turns]
+    others = [turns for turns in possible if turns != route.turns]
     wrong = [", ".join(turns) for turns in draw.shuffled(others)[: MOST_OPTIONS - 1]]
-    options, letter = draw.lettered(rank, ", ".join(found.turns), wrong)
-    walks = [templates.ROUTE_WALK.format(x=name) for name in found.stops[1:]]
-    fills = [templates.ROUTE_TURN] * len(found.turns)
+    options, letter = draw.lettered(rank, ", ".join(route.turns), wrong)
+    walks = [templates.ROUTE_WALK.format(x=name) for name in route.stops[1:]]
+    fills = [templates.ROUTE_TURN] * len(route.turns)
     first, second = (walks, fills) if len(walks) > len(fills) else (fills, walks)
     actions = [action for pair in zip(first, second, strict=False) for action in pair]
     actions += first[len(second) :]
     text = templates.ROUTE.format(
-        a=found.stops[0],
-        b=found.facing,
-        c=found.stops[-1],
+        a=route.stops[0],
+        b=route.facing,
+        c=route.stops[-1],
         actions=templates.numbered(actions),
     )
     return Draft(text=text, answer=letter, options=options)
 
 
 def _a_route(turns: tuple[str, ...], walk_first: bool, floor: Floor, draw: Draw) -> Route | None:
-    """A random route with these turns, or None where the room allows none.
+    """A random route with these turns; None if the room allows none.
 
-    With `walk_first` the robot goes straight to what it faces, else it turns before it walks.
+    With `walk_first` the robot first walks to the object it faces, else it first turns.
     """
     for a, b in draw.shuffled(list(permutations(floor.at, 2))):
         if walk_first and b not in floor.ways[a]:
@@ -318,22 +319,22 @@ def _a_route(turns: tuple[str, ...], walk_first: bool, floor: Floor, draw: Draw)
 def _continue(
     stops: tuple[str, ...], facing: str, turns: tuple[str, ...], floor: Floor, draw: Draw
 ) -> Iterator[tuple[str, ...]]:
-    """Extends the stops by one walk for each turn, never to a place that was already named."""
+    """Extend the stops by one walk for each turn, never to an object already mentioned."""
     if not turns:
         yield stops
         return
-    here = floor.at[stops[-1]]
+    position = floor.at[stops[-1]]
     ahead = _ahead(stops, facing, floor.at)
     low, high = TURNS[turns[0]]
     for name in draw.shuffled(floor.ways[stops[-1]]):
         if name in stops or name == facing:
             continue
-        if low <= turn(here, ahead, floor.at[name]) <= high:
+        if low <= turn(position, ahead, floor.at[name]) <= high:
             yield from _continue((*stops, name), facing, turns[1:], floor, draw)
 
 
 def _ahead(stops: tuple[str, ...], facing: str, at: Mapping[str, Point]) -> Point:
-    """The point before the robot: what it faces at first, then straight on from its last walk."""
+    """The point ahead of the robot: what it faces at first, then the direction of its last walk."""
     if len(stops) == 1:
         return at[facing]
     (x0, y0), (x1, y1) = at[stops[-2]], at[stops[-1]]
@@ -347,7 +348,7 @@ def _floor(facts: Facts) -> Floor:
 
 
 def _walkable(facts: Facts, start: str, end: str) -> bool:
-    """Whether a robot can go straight from one object to another, some way and past nothing."""
+    """Whether a robot can walk straight from one object to another, far enough and unobstructed."""
     a, b = facts.singles[start], facts.singles[end]
     if distance(a, b) < SHORTEST_WALK:
         return False
@@ -369,7 +370,8 @@ ASKED: dict[str, Callable[[Facts, Draw], Iterator[Draft]]] = {
     "route_planning": route,
     "obj_appearance_order": order,
 }
-"""Who asks each question type. The order numbers the streams of chance: add at the end only."""
+"""The generator of each question type. Add at the end only: the order numbers the random streams.
+"""
 
 MIX = (
     "object_rel_direction_medium",
@@ -391,19 +393,23 @@ MIX = (
     "object_abs_distance",
     "object_size_estimation",
 )
-"""Whose turn it is, over and over until there are enough; who has nothing left is passed over."""
+"""The order of the types, repeated until there are enough questions; exhausted types are skipped.
+"""
 
 
 def questions_for(
     scene: Scene, sightings: Sightings, *, limit: int = DEFAULT_LIMIT
 ) -> tuple[Question, ...]:
-    """Up to `limit` questions about the scene, fewer only when it gives rise to no more.
+    """Up to `limit` questions about the scene; fewer only if it allows no more.
 
     The questions depend on the scene's seed and number alone, and a larger limit only adds to
-    those of a smaller one. Raises ConfigError for a limit below 1.
+    those of a smaller one.
+
+    Raises:
+        ConfigError: The limit is below 1.
     """
     if limit < 1:
-        raise ConfigError(f"At least one question a scene is needed; asked for {limit}.")
+        raise ConfigError(f"Rooms: each scene needs at least one question, not {limit}.")
     facts = facts_of(scene, sightings)
     number = int(scene.name.rsplit("-", 1)[1])
     askers = {
@@ -415,7 +421,7 @@ def questions_for(
 
 
 def _take(askers: dict[str, Iterator[Draft]], limit: int) -> list[tuple[str, Draft]]:
-    """Lets the types ask in turn, as `MIX` has it, until the limit is reached or all are done."""
+    """Take drafts from the types in the order of `MIX` until the limit, or all are exhausted."""
     taken: list[tuple[str, Draft]] = []
     done: set[str] = set()
     for task in cycle(MIX):

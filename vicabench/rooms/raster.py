@@ -1,10 +1,10 @@
-"""Which face is seen where: an exact z-buffer over convex quadrilaterals, in NumPy.
+"""Which face is visible where? An exact z-buffer over convex quadrilaterals, in NumPy.
 
-Every face is cut into horizontal spans, all faces at once, and the spans into fragments; a
-fragment is one 64-bit number, depth above face, so that one `maximum.at` settles visibility.
-A face is described by homogeneous half-planes (Olano and Greer, "Triangle Scan Conversion using
-2D Homogeneous Coordinates", 1997), which also hold for a face that reaches behind the eye:
-there is no near plane to clip against.
+All faces at once are cut into horizontal spans, and the spans into fragments. A fragment is one
+64-bit number, depth above face, so that one `maximum.at` determines visibility. A face is described
+by homogeneous half-planes (Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous
+Coordinates", 1997), which are also valid for a face that reaches behind the eye: no near plane is
+needed for clipping.
 
 Legend: F faces, S scan lines, W pixels a line; "homogeneous" is (x w, y w, w) in pixels, where
 w is the depth along the optical axis and the centre of the first pixel is (0, 0).
@@ -30,9 +30,9 @@ _BEHIND = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class ScanLines:
-    """Where an image is sampled: line k lies at y = `y_S[k]`, its samples at 0, 1, .. + `x_S[k]`.
+    """The samples of an image: line k is at y = `y_S[k]`, its samples at x = 0, 1, .. + `x_S[k]`.
 
-    `lines` is the number of lines in a pixel's height, all of the same pattern.
+    `lines` is the number of lines per row of pixels.
     """
 
     width: int
@@ -48,7 +48,7 @@ def centres(width: int, height: int) -> ScanLines:
 
 
 def four_a_pixel(width: int, height: int) -> ScanLines:
-    """Four samples a pixel on a rotated grid: steep and flat edges both get four steps."""
+    """Four samples per pixel on a rotated grid: steep and flat edges both get four steps."""
     y_S = (np.arange(4 * height) + 0.5) / 4 - 0.5
     x_S = np.tile(np.array([-0.125, 0.375, -0.375, 0.125]), height)
     return ScanLines(width=width, y_S=y_S, x_S=x_S, lines=4)
@@ -58,8 +58,8 @@ def four_a_pixel(width: int, height: int) -> ScanLines:
 class Spans:
     """Runs of samples that a face covers on a scan line, in the order of the lines.
 
-    `first` and `last` are the first sample and one past the last one; the inverse depth is
-    `start` at the first sample and changes by `slope` from each to the next.
+    `first` and `last` are the first sample and one past the last sample; the inverse depth is
+    `start` at the first sample and changes by `slope` from sample to sample.
     """
 
     face: NDArray[np.int64]
@@ -71,33 +71,36 @@ class Spans:
 
 
 def visible(quads_F43: Floats, scan: ScanLines) -> NDArray[np.int64]:
-    """What is nearest at every sample, (S, W), to be read with `face_of` and `inverse_of`.
+    """The nearest fragment at every sample, (S, W); read it with `face_of` and `inverse_of`.
 
-    `quads_F43` are homogeneous corners of faces that turn towards the eye, in the order that is
-    counter-clockwise seen from outside. Raises ValueError above 65,535 faces.
+    `quads_F43` are homogeneous corners of faces that face the eye, counter-clockwise as seen from
+    outside.
+
+    Raises:
+        ValueError: There are more than 65,535 faces.
     """
     return nearest(cut(quads_F43, scan), scan, 0, len(scan.y_S))
 
 
 def face_of(nearest_SW: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The number of the face, counted from 1; 0 where there is none."""
+    """The number of the face, counted from 1; 0 for no face."""
     return nearest_SW & _FACE_MASK
 
 
 def inverse_of(nearest_SW: NDArray[np.int64]) -> NDArray[np.float32]:
-    """One over the depth; 0 where there is no face."""
+    """The inverse depth; 0 for no face."""
     return (nearest_SW >> _FACE_BITS).astype(np.int32).view(np.float32)
 
 
 def nearest(spans: Spans, scan: ScanLines, top: int, bottom: int) -> NDArray[np.int64]:
-    """What is nearest on the scan lines from `top` to before `bottom`, as `visible` returns it."""
+    """The nearest fragments on the scan lines `top` to `bottom` (excluded), as from `visible`."""
     result = np.zeros((bottom - top) * scan.width, dtype=np.int64)
     part = slice(*np.searchsorted(spans.line, (top, bottom)))
     count = spans.last[part] - spans.first[part]
     step = _counting(count)
     inverse = np.repeat(spans.slope[part], count) * step.astype(np.float32)
     inverse += np.repeat(spans.start[part], count)
-    # The bits of a positive float order as the float does; none counts less than nothing at all.
+    # The bits of positive floats, read as integers, have the same order as the floats; 0 is free.
     key = inverse.view(np.int32).astype(np.int64)
     key <<= _FACE_BITS
     key |= np.repeat(spans.face[part] + 1, count)
@@ -107,7 +110,7 @@ def nearest(spans: Spans, scan: ScanLines, top: int, bottom: int) -> NDArray[np.
 
 
 def covered(quads_F43: Floats, scan: ScanLines) -> NDArray[np.int64]:
-    """The samples that any of the faces covers, by their index in the image; some repeatedly."""
+    """The indices in the image of the samples that any face covers; some are repeated."""
     spans = cut(quads_F43, scan)
     count = spans.last - spans.first
     return np.repeat(spans.line * scan.width + spans.first, count) + _counting(count)
@@ -117,7 +120,7 @@ def cut(quads_F43: Floats, scan: ScanLines) -> Spans:
     """All faces as spans; raises ValueError above 65,535 faces."""
     if len(quads_F43) > _FACE_MASK:
         raise ValueError(
-            f"{counted(len(quads_F43), 'face')} in view; at most {_FACE_MASK} can be told apart"
+            f"{counted(len(quads_F43), 'face')} in view; at most {_FACE_MASK} are supported"
         )
     face, line, first, last = _spans(quads_F43, scan)
     order = np.argsort(line, kind="stable")
@@ -136,14 +139,14 @@ def cut(quads_F43: Floats, scan: ScanLines) -> Spans:
 
 
 def _counting(count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, .. up to each count, one after another."""
+    """0, 1, .. below each count, concatenated."""
     return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
 
 
 def _spans(
     quads_F43: Floats, scan: ScanLines
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Non-empty spans of samples: face, scan line, first sample, one past the last sample."""
+    """The non-empty spans: face, scan line, first sample, one past the last sample."""
     top_F, bottom_F = _line_range(quads_F43, scan)
     rows_F = np.maximum(bottom_F - top_F, 0)
     face = np.repeat(np.arange(len(quads_F43)), rows_F)
@@ -154,15 +157,15 @@ def _spans(
         x = slope_F.take(face) * y
         np.maximum(low, x + least_F.take(face), out=low)
         np.minimum(high, x + most_F.take(face), out=high)
-    # Half open: a sample on the edge of two faces belongs to one of them.
+    # Half-open intervals: a sample on the edge of two faces belongs to only one of them.
     first = np.ceil(low - shift).astype(np.int64)
     last = np.ceil(np.maximum(high, low) - shift).clip(max=scan.width).astype(np.int64)
-    kept = last > first
-    return face[kept], line[kept], first[kept], last[kept]
+    nonempty = last > first
+    return face[nonempty], line[nonempty], first[nonempty], last[nonempty]
 
 
 def _line_range(quads_F43: Floats, scan: ScanLines) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and one past the last scan line that a face can touch; none for one out of sight."""
+    """The first and one past the last scan line that a face can touch; empty if it is invisible."""
     w_F4 = quads_F43[..., 2]
     ahead_F = (w_F4 > _BEHIND).all(axis=1)
     safe_F4 = np.where(w_F4 > _BEHIND, w_F4, 1.0)

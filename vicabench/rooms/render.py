@@ -1,8 +1,9 @@
-"""Pictures of a room: colours for people and models, and which thing every pixel shows.
+"""How is a room rendered: its colours, and the thing that every pixel shows?
 
 Visibility is an exact z-buffer over the faces of the furniture (`raster.py`) in front of the
-bare room (`backdrop.py`). Colours take four samples a pixel; `things_HW` is what the ray through
-the middle of the pixel meets.
+bare room (`backdrop.py`). Colours use four samples per pixel; `things_HW` is what the ray through
+the middle of the pixel hits. A renderer in NumPy needs no GPU or display, and gives the same
+pixels everywhere.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ from vicabench.rooms.raster import (
 from vicabench.rooms.scene import Scene
 
 NOTHING = -1
-"""The index that stands for the room itself in an image of things."""
+"""The index of the room itself in an image of things."""
 
 _FREE = np.uint64(48)
 _FIELD = np.uint64(0xFFFF)
 _NO_FACE = np.uint64(1) << _FREE
-"""What a sample without a face adds to a pixel: nothing but one more free sample."""
+"""The contribution of a sample without a face: no colour, and one more free sample."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +50,7 @@ class View:
 
 
 def render(scene: Scene, pose: Pose, width: int, height: int) -> View:
-    """What the camera sees, in any resolution from about 16 pixels a side."""
+    """The view of the camera, in any resolution from about 16 pixels per side."""
     return View(
         rgb_HWC=colours(scene, pose, width, height), things_HW=sees(scene, pose, width, height)
     )
@@ -63,7 +64,7 @@ def colours(
 
 
 def sees(scene: Scene, pose: Pose, width: int, height: int) -> NDArray[np.int16]:
-    """The thing at the middle of every pixel: int16 (height, width), -1 for the room."""
+    """The thing at the middle of every pixel, int16 (height, width); -1 for the room."""
     stage = _stage(scene)
     quads_F43, face_F = stage.facing(pose, width, height)
     nearest_HW = visible(quads_F43, centres(width, height))
@@ -72,7 +73,7 @@ def sees(scene: Scene, pose: Pose, width: int, height: int) -> NDArray[np.int16]
 
 
 class Stage:
-    """The furniture of a scene as one list of faces; `owner_F` is the thing each belongs to."""
+    """The furniture of a scene as one list of faces; `owner_F` is the thing of each face."""
 
     def __init__(self, scene: Scene) -> None:
         """Build the shape of every thing."""
@@ -90,7 +91,7 @@ class Stage:
         self._level_F = np.einsum("fk,fk->f", self._outward_F3, first)
 
     def facing(self, pose: Pose, width: int, height: int) -> tuple[Floats, NDArray[np.int64]]:
-        """The faces that turn towards the eye, homogeneous in pixels, and their numbers."""
+        """The faces that face the eye, in homogeneous pixel coordinates, and their numbers."""
         face_F = np.flatnonzero(self._outward_F3 @ pose.position > self._level_F)
         lens = focal(width)
         to_pixels = np.array([[lens, 0, (width - 1) / 2], [0, lens, (height - 1) / 2], [0, 0, 1]])
@@ -98,7 +99,7 @@ class Stage:
 
 
 class Painter:
-    """A scene with its light computed, ready to be drawn from any pose."""
+    """A scene with its light computed, which can be drawn from any pose."""
 
     def __init__(self, scene: Scene, finish: light.Finish = light.FULL) -> None:
         """Light the furniture, and paint and light the room."""
@@ -122,7 +123,7 @@ class Painter:
         quads_F43, face_F = self._stage.facing(pose, width, height)
         scan = four_a_pixel(width, height)
         spans = cut(quads_F43, scan)
-        # Number 0 is no face at all: black, and no share of the pixel.
+        # Number 0 means no face: black, with no share of the pixel.
         packed_F = np.concatenate([[_NO_FACE], self._packed_F[face_F]])
         plane_F4 = np.concatenate([np.zeros((1, 4), np.float32), self._light(pose, face_F)])
         lens = focal(width)
@@ -146,10 +147,10 @@ class Painter:
         return picture
 
     def _light(self, pose: Pose, face_F: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Light relative to the mean of each face: (F, 4), for `_shade`.
+        """The light relative to the mean of each face, (F, 4), for `_shade`.
 
-        At a point of depth d seen at (across, down, 1) it is d times the sum of the first three
-        numbers, weighted by these, plus the fourth.
+        At a point of depth d in the direction (across, down, 1) it is d times the dot product of
+        that direction and the first three numbers, plus the fourth.
         """
         slope_F3 = self._slope_F3[face_F]
         from_middle = pose.position - self._middle_F3[face_F]
@@ -160,17 +161,17 @@ class Painter:
 def _shade(
     plane_F4: NDArray[np.float32], key_P: NDArray[np.int64], across_P: Single, down_P: Single
 ) -> NDArray[np.float32]:
-    """Light on the nearest face of some pixels relative to the face's mean."""
+    """The light on the nearest face of some pixels, relative to the mean of the face."""
     light_P4 = plane_F4.take(face_of(key_P), axis=0)
     slope = light_P4[:, 0] * across_P + light_P4[:, 1] * down_P + light_P4[:, 2]
-    # Limits, since the middle of the pixel may lie beside the face, seen at a flat angle.
+    # Clipped because, at a flat angle, the middle of the pixel may lie outside the face.
     return (slope / inverse_of(key_P) + light_P4[:, 3]).clip(0.6, 1.5).astype(np.float32)
 
 
 def _over(
     sums_P: NDArray[np.uint64], shade_P: NDArray[np.float32], room_P: NDArray[np.uint64]
 ) -> NDArray[np.uint8]:
-    """Sums of four samples of furniture over the room, (P,) to uint8 (P, 3)."""
+    """Blend sums of four samples of furniture over the room: (P,) to uint8 (P, 3)."""
     picture = np.empty((len(sums_P), 3), dtype=np.uint8)
     share_P = shade_P * np.float32(0.25)
     partial = np.flatnonzero(sums_P >> _FREE)
@@ -194,7 +195,7 @@ def _painter(scene: Scene, finish: light.Finish) -> Painter:
 
 
 def _gradient(quads_F43: Floats, value_F4: Floats) -> tuple[Floats, Floats]:
-    """The slope (F, 3) of the plane that fits the corner values best, and the corners' mean."""
+    """The slope (F, 3) of the plane that best fits the corner values, and the mean corner."""
     one = (quads_F43[:, 1] + quads_F43[:, 2] - quads_F43[:, 0] - quads_F43[:, 3]) / 2
     two = (quads_F43[:, 2] + quads_F43[:, 3] - quads_F43[:, 0] - quads_F43[:, 1]) / 2
     rise_F2 = np.stack(

@@ -1,4 +1,4 @@
-"""What a room is, how rooms are asked for, and the seeded draws that make them."""
+"""What is a room, with which settings is it made, and how is chance seeded?"""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 from vicabench.errors import ConfigError
 
 GENERATOR = "1"
-"""Version of scenes, films and questions: raise it with any change to what a seed gives."""
+"""The version of scenes, films and questions: increase it with any change to the output of a seed.
+"""
 
 FPS = 20
-"""Frames a second: smooth to watch, and a sixth less to draw than the 24 of ScanNet's videos."""
+"""Frames per second: smooth to watch, and a sixth fewer to render than the 24 of ScanNet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides a scene's questions and film; one folder holds scenes of one kind only.
+    """The settings that determine questions and films; all scenes of a folder share them.
 
-    Raises ConfigError for numbers that make no sense.
+    Raises:
+        ConfigError: A number is out of range.
     """
 
     generator: str = GENERATOR
@@ -38,11 +40,11 @@ class Settings:
         for name, pixels in (("width", self.width), ("height", self.height)):
             check_least(name, pixels, 16)
             if pixels % 2:
-                raise ConfigError(f"Rooms: {name} must be even, as H.264 has it; it is {pixels}.")
+                raise ConfigError(f"Rooms: {name} must be even for H.264; it is {pixels}.")
 
 
 def check_least(name: str, value: int, least: int) -> None:
-    """Raises ConfigError when the value of an option is too small."""
+    """Raise ConfigError if the value of an option is too small."""
     if value < least:
         raise ConfigError(f"Rooms: {name} must be at least {least}; it is {value}.")
 
@@ -54,7 +56,7 @@ _LETTER, _TARGET, _FREE = range(3)
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A question before it has a name: its text, the right answer, and the options if any."""
+    """A question without an id: its text, the correct answer, and the options if any."""
 
     text: str
     answer: str
@@ -63,9 +65,9 @@ class Draft:
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """All chance for the questions of one type (`stream` is its number) about one scene.
+    """The random draws for the questions of one type (number `stream`) about one scene.
 
-    It depends on nothing but these three numbers: not on other scenes, nor on how many there are.
+    They depend on these three numbers alone, not on other scenes or their number.
     """
 
     seed: int
@@ -86,13 +88,13 @@ class Draw:
         return [items[int(n)] for n in self.rng.permutation(len(items))]
 
     def target(self, rank: int, count: int) -> int:
-        """The class that the scene's question number `rank` should have, of `count` classes."""
+        """The class, of `count`, that the scene's question number `rank` should have."""
         return self._even(_TARGET, rank, count)
 
     def lettered(self, rank: int, right: str, wrong: Sequence[str]) -> tuple[tuple[str, ...], str]:
-        """The options as `A. chair`, and the letter of the right one.
+        """The options as `A. chair`, and the letter of the correct one.
 
-        The letter is even over scenes, the wrong ones are in random order.
+        Over scenes, all letters are equally frequent; the wrong options are in random order.
         """
         place = self._even(_LETTER, rank, 1 + len(wrong))
         texts = self.shuffled(wrong)
@@ -102,7 +104,7 @@ class Draw:
         return options, letters[place]
 
     def _even(self, use: int, rank: int, count: int) -> int:
-        """Every `count` consecutive scenes get a shuffle of all values, each scene one of them."""
+        """One of `count` values: every `count` consecutive scenes get a permutation of all."""
         block, place = divmod(self.scene, count)
         rng = np.random.default_rng((self.seed, self.stream, use, rank, block))
         return int(rng.permutation(count)[place])
@@ -135,11 +137,11 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """The camera's way through the room: a small ellipse around its middle, walked once.
+    """The camera's path through the room: once around a small ellipse in its middle.
 
     The camera looks across the ellipse, so that it sees the whole room in one turn; `camera.py`
-    has the poses, these are the numbers that fix it. `start` is the first heading in radians,
-    `turn` +1 for counter-clockwise and -1 for clockwise; `seed` varies the rhythm of the steps.
+    computes the poses from these numbers. `start` is the first heading in radians, `turn` +1 for
+    counter-clockwise and -1 for clockwise; `seed` varies the rhythm of the steps.
     """
 
     start: float
@@ -153,7 +155,7 @@ class Scene:
     """A furnished room with everything needed to render it and to ask about it.
 
     `name` is unique among all seeds (`s0-0003`: the fourth scene of seed 0). `decor` is the seed
-    of what is only to be looked at: floor, walls, door, window and pictures.
+    of the decoration, which no question concerns: floor, walls, door, window and pictures.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What each kind of furniture looks like in a box of a given size."""
+"""What does each kind of furniture look like in a box of a given size?"""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DARK = (0.13, 0.13, 0.15)
 
 
 def shade(c: Colour, factor: float) -> Colour:
-    """The colour darker (below 1) or lighter (above 1), kept within [0, 1]."""
+    """The colour made darker (below 1) or lighter (above 1), clipped to [0, 1]."""
     red, green, blue = (min(1.0, part * factor) for part in c)
     return red, green, blue
 
 
 def mix(c: Colour, other: Colour, share: float) -> Colour:
-    """The colour with a share of another one."""
+    """The colour mixed with a share of another colour."""
     red, green, blue = ((1 - share) * a + share * b for a, b in zip(c, other, strict=True))
     return red, green, blue
 
@@ -203,7 +203,7 @@ def bookshelf(length: float, width: float, height: float, c: Colour) -> Mesh:
 def _books(
     inside: tuple[float, float], y: float, floor: float, room: float, salt: float
 ) -> list[Mesh]:
-    """A row of books on one shelf; the same shelf always holds the same books."""
+    """A row of books on one shelf, always the same for the same shelf."""
     rng = np.random.default_rng([round(1000 * floor), round(1000 * salt)])
     at = inside[0]
     row: list[Mesh] = []

@@ -1,4 +1,4 @@
-"""The wording of the questions: VSI-Bench's own templates (arXiv 2412.14171, appendix, Table 4)."""
+"""How are the questions worded? VSI-Bench's templates (arXiv 2412.14171, appendix, Table 4)."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ ORDER = (
 
 
 def numbered(actions: Sequence[str]) -> str:
-    """A route's actions as VSI-Bench lists them: `1. Go forward until the sofa 2. ...`."""
+    """A route's actions in VSI-Bench's form: `1. Go forward until the sofa 2. ...`."""
     return " ".join(f"{number}. {action}" for number, action in enumerate(actions, start=1))

@@ -1,7 +1,7 @@
-"""What the planes of a room look like: floor, walls, door, window and pictures, already lit.
+"""How are the planes of a room painted: floor, walls, door, window and pictures?
 
-Each plane is painted once per scene at a fixed number of texels a metre, multiplied by its
-light, and kept at several sizes (a mip pyramid), each level padded by a texel on all sides.
+Each plane is painted once per scene at a fixed number of texels per metre and multiplied by its
+light; `backdrop.py` stores it at several sizes (a mip pyramid).
 
 Legend: V rows (v upwards), U columns, C red, green and blue as sRGB in [0, 1].
 """
@@ -56,17 +56,17 @@ def paint(scene: Scene, lit: Lights, quads_F43: Floats, finish: Finish = FULL) -
 
 
 def expose(light: Floats) -> Floats:
-    """Irradiance as a factor on sRGB colours; bright light saturates softly."""
+    """The irradiance as a factor for sRGB colours; bright light saturates softly."""
     soft = light * (1 + light / 9.0) / (1 + light)
     result: Floats = (1.75 * soft) ** _GAMMA
     return result
 
 
 def resize(image_VUC: Floats, rows: int, columns: int) -> Floats:
-    """The image at another size, linear between the centres of its texels."""
-    for axis, wanted in ((0, rows), (1, columns)):
+    """The image in another size, interpolated linearly between the centres of its texels."""
+    for axis, size in ((0, rows), (1, columns)):
         count = image_VUC.shape[axis]
-        at = ((np.arange(wanted) + 0.5) * count / wanted - 0.5).clip(0, count - 1)
+        at = ((np.arange(size) + 0.5) * count / size - 0.5).clip(0, count - 1)
         low = at.astype(int).clip(max=max(count - 2, 0))
         share = np.expand_dims(at - low, (1, 2) if axis == 0 else (0, 2))
         near, far = (image_VUC.take(k, axis=axis) for k in (low, np.minimum(low + 1, count - 1)))
@@ -75,10 +75,10 @@ def resize(image_VUC: Floats, rows: int, columns: int) -> Floats:
 
 
 class Canvas:
-    """A plane to paint on in metres, with edges as sharp as the texels allow and no sharper."""
+    """A plane to paint on, in metres, with anti-aliased edges."""
 
     def __init__(self, plane: Plane, texels: int) -> None:
-        """Start from white, without anything that glows, `texels` a metre."""
+        """Start with white, without any glow, at `texels` per metre."""
         self.plane = plane
         rows, columns = (int(np.ceil(side * texels)) for side in (plane.height, plane.length))
         self.u = (np.arange(columns) + 0.5) / texels
@@ -122,7 +122,7 @@ def _cover(at: Floats, low: float, high: float) -> Floats:
 
 
 def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Boards, tiles or carpet, always with a rhythm of a metre or half a metre."""
+    """Boards, tiles or carpet, always with a period of a metre or half a metre."""
     style = int(rng.choice(3, p=[0.6, 0.25, 0.15]))
     if style == 0:
         _boards(canvas, np.array(_WOODS[int(rng.integers(len(_WOODS)))]), rng)
@@ -140,7 +140,7 @@ def _floor(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _boards(canvas: Canvas, colour: Floats, rng: np.random.Generator) -> None:
-    """Wooden boards a metre long and an eighth of a metre wide, half a metre out of step."""
+    """Wooden boards, a metre long and an eighth of a metre wide, in staggered rows."""
     wide, long = 0.125, 1.0
     row = (canvas.v // wide).astype(int)
     shift_V = (row * 3 % 4) * long / 4
@@ -164,7 +164,7 @@ def _wall(
     pane: Window,
     index: int,
 ) -> None:
-    """Paint with a faint joint every metre, skirting, and a door, a window or pictures."""
+    """Paint with a faint joint every metre, a skirting board, and a door, a window or a picture."""
     canvas.texels_VUC[:] = colour
     canvas.lines(np.arange(1.0, canvas.plane.length, 1.0), np.array([]), 0.014, 0.94)
     everything = (-1.0, canvas.plane.length + 1.0)
@@ -179,7 +179,7 @@ def _wall(
 
 
 def _door(canvas: Canvas, left: float) -> None:
-    """A white door of 0.9 by 2.03 m in its frame, with two panels and a handle."""
+    """A white door, 0.9 by 2.03 m, in its frame, with two panels and a handle."""
     right, grey = left + 1.0, np.array([0.80, 0.80, 0.78])
     canvas.fill((left, right), (0.0, 2.08), np.array([0.70, 0.69, 0.67]))
     canvas.fill((left + 0.05, right - 0.05), (0.0, 2.03), _WHITE)
@@ -207,7 +207,7 @@ def _pane(canvas: Canvas, pane: Window) -> None:
 
 
 def _picture(canvas: Canvas, rng: np.random.Generator) -> None:
-    """A framed picture: quiet fields of colour that no piece of furniture has."""
+    """A framed picture in muted colours that no piece of furniture has."""
     width, height = rng.uniform(0.5, 0.9), rng.uniform(0.4, 0.65)
     left = rng.uniform(0.3, canvas.plane.length - 0.3 - width)
     low = 1.62 - height / 2

@@ -1,4 +1,4 @@
-"""Rooms to train on: short films of many rooms, and conversations in the layout of ViCA-322K."""
+"""How are training rooms built: short films, and conversations in the layout of ViCA-322K?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OPTION = "{option}"
 
 
 def phrases() -> tuple[str, ...]:
-    """Everything in ViCA's prompts for Rooms that is always the same, and the names of things."""
+    """The constant parts of ViCA's prompts for Rooms, and the names of things."""
     return tuple(dict.fromkeys(phrase for phrase in _all() if len(phrase) > 1))
 
 
@@ -69,7 +69,7 @@ def _pieces(prompt: str) -> list[str]:
 
 
 def conversation(name: str, video: str, draft: Draft) -> dict[str, Any]:
-    """A record of ViCA-322K whose human turn is the prompt of ViCA's own evaluation."""
+    """A record of ViCA-322K whose human turn is the prompt of ViCA's evaluation."""
     return {
         "id": name,
         "video": video,
@@ -107,21 +107,21 @@ LIMITS: Mapping[str, int] = {
 
 GREY = 128
 RATE = 2.5
-"""Looks a second by which it is known what is seen: half of the benchmark's."""
+"""Samples per second that determine what is seen: half of the benchmark's."""
 
 MANIFEST, FILMS, LESSONS = "training.json", "films", "lessons"
 SOURCE, EXERCISES = "rooms/base", "exercises/rooms/base"
-"""Of the benchmark's kinds and of the exercises: a source of ViCA-322K each, apart."""
-PARTS, TOLD = ".parts", "asked.json"
+"""Separate sources in ViCA-322K's layout for the benchmark's kinds and for the exercises."""
+PARTS, LESSON_WORDS = ".parts", "asked.json"
 SCENE = vsi_bench_question(templates.ROOM).removeprefix(PLACEHOLDER)
-"""The question whose id stands for the whole scene in the lessons."""
+"""The question whose id denotes the whole scene in the lessons."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRooms:
-    """What decides a folder of training data: `walks` films a room, of `frames` frames each.
+    """The settings of a folder of training data: `walks` films per room, of `frames` frames each.
 
-    With `grey` the films show nothing: for a model that is trained blind.
+    With `grey` the films are uniformly grey, to train a blind model.
     """
 
     generator: str = GENERATOR
@@ -156,12 +156,14 @@ class _Folder:
 def build_training(
     out: Path, rooms: TrainingRooms, *, workers: int = 2, progress: Progress | None = None
 ) -> None:
-    """Makes `out` a folder of training data; an interrupted build is continued by the next.
+    """Build a folder `out` of training data; the next call continues an interrupted build.
 
-    Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (ViCA-322K's records), `lessons/<walk>.npz`
-    (what stands where in the frames, see `lessons`), `asked.json` (what lessons are about) and
-    `training.json`; `exercises/rooms/base/<kind>.json` are about the same films.
-    Raises DataError when the folder holds something else or cannot be written.
+    Writes `films/<walk>.mp4`, `rooms/base/<kind>.json` (records like ViCA-322K's),
+    `exercises/rooms/base/<kind>.json` (about the same films), `lessons/<walk>.npz` (what is where
+    in the frames, see `lessons`), `asked.json` (the words of the lessons) and `training.json`.
+
+    Raises:
+        DataError: The folder holds something else or cannot be written.
     """
     check_least("workers", workers, 1)
     check_not_importing_main()
@@ -178,15 +180,15 @@ def build_training(
 
 
 def _is_whole(folder: _Folder) -> bool:
-    """Whether the folder is finished; DataError when it is of other rooms."""
+    """Whether the folder is finished; raises DataError if it holds other rooms."""
     for place, whole in ((folder.path, True), (folder.path / PARTS, False)):
         try:
-            found = json.loads(files.read(place / MANIFEST))["rooms"]
+            rooms = json.loads(files.read(place / MANIFEST))["rooms"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if found != asdict(folder.rooms):
+        if rooms != asdict(folder.rooms):
             raise DataError(
-                f"{folder.path} holds other training rooms than asked for. Name another folder, "
+                f"{folder.path} holds other training rooms than requested. Name another folder, "
                 "or delete this one."
             )
         return whole
@@ -205,7 +207,8 @@ def _complete(folder: _Folder, workers: int, progress: Progress) -> None:
         done += 1
         progress(done, total)
     _join(folder)
-    write(folder.path / TOLD, json.dumps({"words": WORDS, "scene": SCENE}, indent=2) + "\n")
+    words = json.dumps({"words": WORDS, "scene": SCENE}, indent=2) + "\n"
+    write(folder.path / LESSON_WORDS, words)
     write(folder.path / MANIFEST, record)
     for part in (folder.path / PARTS).iterdir():
         part.unlink()
@@ -213,7 +216,7 @@ def _complete(folder: _Folder, workers: int, progress: Progress) -> None:
 
 
 def _join(folder: _Folder) -> None:
-    """The conversations of all scenes, a file for each kind."""
+    """Write the conversations of all scenes, one file per kind."""
     kinds: dict[str, list[Any]] = {kind: [] for kind in LIMITS}
     for number in range(folder.rooms.scenes):
         for kind, records in json.loads(files.read(folder.part(number))).items():
@@ -224,7 +227,7 @@ def _join(folder: _Folder) -> None:
 
 
 def _make(folder: _Folder, number: int) -> None:
-    """The films, maps and conversations of one room; its part is written last."""
+    """Make the films, lessons and conversations of one room; its part is written last."""
     try:
         write(folder.part(number), json.dumps(_part(folder, number), ensure_ascii=False))
     except (RuntimeError, av.FFmpegError) as error:
@@ -266,23 +269,23 @@ def _film(folder: _Folder, name: str, frames_THWC: NDArray[np.uint8]) -> None:
 
 
 def _drafts(walked: Walked, facts: Facts, number: int) -> Iterator[tuple[str, Draft]]:
-    """The questions about a walk, each with its kind, up to the limit of each."""
+    """The questions about a walk with their kinds, up to the limit of each kind."""
     seed = walked.scene.seed
     for stream, (kind, ask) in enumerate(ASKED.items()):
         draw = Draw(seed=seed, scene=number, stream=stream)
         for draft in islice(ask(facts, draw), LIMITS[kind]):
             yield kind, draft
     rng = np.random.default_rng([seed, number, 2])
-    found = list(exercises(walked, facts, rng))
+    drafts = list(exercises(walked, facts, rng))
     counts: dict[str, int] = {}
-    for index in rng.permutation(len(found)):
-        kind, draft = found[index]
+    for index in rng.permutation(len(drafts)):
+        kind, draft = drafts[index]
         counts[kind] = counts.get(kind, 0) + 1
         if counts[kind] <= LIMITS[kind]:
             yield kind, draft
 
 
 def digest_of(rooms: TrainingRooms) -> str:
-    """A short name for these rooms, the same for the same."""
+    """A short name that identifies the settings of these rooms."""
     text = json.dumps(asdict(rooms), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

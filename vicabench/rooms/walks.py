@@ -1,4 +1,4 @@
-"""A walk as a few frames, as a short clip, and the other walks that the same frames show."""
+"""How does a walk become a few frames and a clip, and which other walks do these frames show?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vicabench.rooms.scene import Scene
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """How a walk is changed: in a mirror, backwards, and begun `shift` frames later."""
+    """How a walk is changed: mirrored, reversed, and started `shift` frames later."""
 
     mirror: bool = False
     backwards: bool = False
@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Walked:
-    """A scene with what its frames show: `order` are their numbers, `headings` where each looks."""
+    """A scene with the content of its frames: their numbers in `order`, and their `headings`."""
 
     scene: Scene
     sightings: Sightings
@@ -36,12 +36,12 @@ class Walked:
 
 
 def poses(scene: Scene, frames: int) -> list[Pose]:
-    """Where the camera is at `frames` moments that divide its turn evenly."""
+    """The poses of the camera at `frames` evenly spaced moments of its turn."""
     return [pose_at(scene, scene.walk.seconds * number / frames) for number in range(frames)]
 
 
 def changes(count: int, frames: int, rng: np.random.Generator) -> list[Change]:
-    """The walk as it is, and others: one mirrored, one backwards, one both, and so on."""
+    """The unchanged walk and others: one mirrored, one reversed, one both, and so on."""
     others = [
         Change(
             mirror=number % 2 == 1, backwards=number // 2 % 2 == 1, shift=int(rng.integers(frames))
@@ -52,9 +52,9 @@ def changes(count: int, frames: int, rng: np.random.Generator) -> list[Change]:
 
 
 def changed(scene: Scene, seen: Sightings, looks: Sequence[Pose], change: Change) -> Walked:
-    """The walk that the frames of `looks` show once they are changed, its first frame at its end.
+    """The walk that the frames of `looks` show after a change, with its first frame repeated last.
 
-    A film of a walk that is sampled evenly ends with a frame like its first.
+    An evenly sampled film of a full turn ends with a frame like its first.
     """
     headings = np.array([look.yaw for look in looks])
     order, pixels_TN = np.arange(len(looks)), seen.pixels_TN
@@ -77,7 +77,7 @@ def changed(scene: Scene, seen: Sightings, looks: Sequence[Pose], change: Change
 
 
 def mirrored(scene: Scene) -> Scene:
-    """The room in a mirror along its y axis; furniture that has sides is its own mirror image."""
+    """The room mirrored along its y axis; the furniture itself is symmetric."""
     things = tuple(
         replace(
             thing, box=replace(thing.box, x=scene.width - thing.box.x, yaw=math.pi - thing.box.yaw)
@@ -92,9 +92,11 @@ _ENCODER = {"preset": "veryfast", "crf": "4", "threads": "1"}
 
 
 def clip(frames_THWC: NDArray[np.uint8], path: Path, *, fps: int = 1) -> None:
-    """Write uint8 RGB frames as H.264 without loss of colour resolution, every frame a key frame.
+    """Write uint8 RGB frames as H.264 in full colour resolution, every frame a key frame.
 
-    Raises OSError where it cannot be written, and av.FFmpegError where it cannot be encoded.
+    Raises:
+        OSError: The file cannot be written.
+        av.FFmpegError: The clip cannot be encoded.
     """
     with av.open(
         str(path.absolute()), "w", format="mp4", options={"movflags": "faststart"}

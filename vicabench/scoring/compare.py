@@ -1,4 +1,4 @@
-"""Is run B better than run A? Paired differences, permutation tests, and published rows."""
+"""Is run B better than run A, or than a published row, and how sure is that?"""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ from vicabench.types import FAILED, TASKS, Estimate, Grade, Question, Scores
 
 FLIPS = 10_000
 EXACT = 13
-"""Up to so many videos that differ, all 2^13 = 8,192 assignments of signs are gone through."""
+"""The most differing videos for which all 2^13 = 8,192 assignments of signs are enumerated."""
 SEED = 0
 BLOCK = 1_000
-ROUNDING = 1e-9  # of the largest possible difference: what floats lose, far below one answer
+ROUNDING = 1e-9  # relative to the largest possible difference: far below the effect of one answer
 Floats = NDArray[np.float64]
 
 
 def permutation_p(parts_VS: Floats, *, flips: int = FLIPS) -> Floats:
     """The two-sided p-value of each statistic, in (0, 1].
 
-    `parts_VS[v, s]` is what video v adds to difference s, so that a column sums to the difference.
-    Videos that add nothing say nothing. With at most 13 others p is exact; else it comes from
-    `flips` random assignments of signs, the same for all statistics, and is
-    (1 + those at least as large) / (1 + flips), which keeps the test valid (Phipson and Smyth,
-    "Permutation p-values should never be zero", 2010).
+    Videos that contribute nothing carry no information. If at most 13 videos contribute, p is
+    exact; otherwise it is (1 + count of draws at least as large) / (1 + flips), which keeps the
+    test valid (Phipson and Smyth, "Permutation p-values should never be zero", 2010).
+
+    Args:
+        parts_VS: The contribution of each of V videos to each of S differences; a column sums to
+            its difference.
+        flips: How many random assignments of signs to draw; all statistics share them.
     """
     p_S = _random(parts_VS, flips)
     for s, parts_V in enumerate(parts_VS.T):
-        told_V = parts_V[np.abs(parts_V) > ROUNDING * np.abs(parts_V).sum()]
-        if len(told_V) <= EXACT:
-            p_S[s] = _exact(told_V)
+        nonzero_V = parts_V[np.abs(parts_V) > ROUNDING * np.abs(parts_V).sum()]
+        if len(nonzero_V) <= EXACT:
+            p_S[s] = _exact(nonzero_V)
     return p_S
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values corrected for their number by Holm's step-down method (1979), in their order.
+    """The p-values corrected for multiple tests by Holm's step-down method (1979), in input order.
 
-    Rejecting those at most alpha keeps the chance of any false rejection at alpha, however the
-    tests depend on each other.
+    Rejecting all that are at most alpha bounds the chance of any false rejection by alpha, however
+    the tests depend on each other.
     """
     if not p_values:
         return []
@@ -64,7 +67,7 @@ def _exact(parts_V: Floats) -> float:
 def _random(parts_VS: Floats, flips: int) -> Floats:
     generator = np.random.default_rng(SEED)
     hits_S = np.zeros(parts_VS.shape[1])
-    for start in range(0, flips, BLOCK):  # blocks, so that many videos need little memory
+    for start in range(0, flips, BLOCK):  # blocks bound the memory for many videos
         shape = (min(BLOCK, flips - start), len(parts_VS))
         signs_BV = 1.0 - 2.0 * generator.integers(0, 2, size=shape)
         hits_S += _as_large(signs_BV @ parts_VS, parts_VS).sum(0)
@@ -72,10 +75,10 @@ def _random(parts_VS: Floats, flips: int) -> Floats:
 
 
 def _as_large(drawn_RS: Floats, parts_VS: Floats) -> NDArray[np.bool_]:
-    """Which drawn differences are at least as large as the observed one, rounding aside."""
+    """Which drawn differences are at least as large as the observed one, up to rounding."""
     slack_S = ROUNDING * np.abs(parts_VS).sum(0)
-    found: NDArray[np.bool_] = np.abs(drawn_RS) >= np.abs(parts_VS.sum(0)) - slack_S
-    return found
+    large_RS: NDArray[np.bool_] = np.abs(drawn_RS) >= np.abs(parts_VS.sum(0)) - slack_S
+    return large_RS
 
 
 OVERALL = "overall"
@@ -87,10 +90,13 @@ Pair = tuple[Grade, Grade]
 class Difference:
     """B minus A in points, in [-100, 100], with its 95% interval and its p-value.
 
-    `estimate.failed` counts the questions that either run left without a reply. `p_holm` is
-    corrected over the tasks; None for the overall scores, which are not in that family. `fixed`
-    are the ids of the questions on which B scores more than A, `broke` of those where it scores
-    less, in A's order.
+    Attributes:
+        estimate: The difference; `failed` counts the questions without a reply in either run.
+        p: The p-value of the permutation test.
+        p_holm: The p-value corrected over the tasks; None for the overall scores, which are not
+            in that family.
+        fixed: Ids of the questions on which B scores higher than A, in A's order.
+        broke: Ids of the questions on which B scores lower than A, in A's order.
     """
 
     estimate: Estimate
@@ -101,22 +107,29 @@ class Difference:
 
     @property
     def count(self) -> int:
-        """Questions that the difference rests on."""
+        """The number of compared questions."""
         return self.estimate.count
 
     @property
     def clusters(self) -> int:
-        """Videos that the difference rests on."""
+        """The number of videos of the compared questions."""
         return self.estimate.clusters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Run B against run A on the `shared` questions; `only_a` and `only_b` more were left out.
+    """Run B against run A on the questions they share.
 
-    `scores_a` and `scores_b` are about the shared questions alone. `tasks` has those that have
-    shared questions; `overall` is the difference of their unweighted means (macro), `micro` of
-    the means over questions.
+    Attributes:
+        scores_a: Scores of A on the shared questions alone.
+        scores_b: Scores of B on the shared questions alone.
+        tasks: The difference in each task that has shared questions.
+        overall: The difference of the unweighted means of these tasks (macro).
+        micro: The difference of the means over questions.
+        shared: The number of shared questions.
+        only_a: The number of questions left out because only A was asked them.
+        only_b: The number of questions left out because only B was asked them.
+        notes: What a reader of the comparison has to know.
     """
 
     scores_a: Scores
@@ -131,17 +144,17 @@ class Comparison:
 
     @property
     def model_a(self) -> str:
-        """The reference."""
+        """The name of the reference model."""
         return self.scores_a.model
 
     @property
     def model_b(self) -> str:
-        """What is compared with the reference."""
+        """The name of the model that is compared with the reference."""
         return self.scores_b.model
 
     @property
     def protocol(self) -> str:
-        """The grading protocol of both runs, or both where they differ."""
+        """The grading protocol of both runs, or both protocols if they differ."""
         a, b = self.scores_a.protocol, self.scores_b.protocol
         return a if a == b else f"{a} (A), {b} (B)"
 
@@ -158,9 +171,11 @@ def compare_runs(
 ) -> Comparison:
     """Compare two runs on the questions they share, by id.
 
-    The grades may be of two protocols, to see what the protocol alone does to one run. DataError
-    if they share no question, if an id comes twice in a run, or if an id stands for questions of
-    different videos or types.
+    The grades may come from two protocols, to see the effect of the protocol alone on one run.
+
+    Raises:
+        DataError: The runs share no question, a run has an id twice, or an id stands for
+            questions of different videos or types.
     """
     by_id_a, by_id_b = _by_id(grades_a, model_a), _by_id(grades_b, model_b)
     pairs = [(a, by_id_b[key]) for key, a in by_id_a.items() if key in by_id_b]
@@ -173,13 +188,13 @@ def compare_runs(
         _check_same(a, b, model_a, model_b)
     shared_a, shared_b = ([pair[side] for pair in pairs] for side in (0, 1))
     between = score_run([_minus(a, b) for a, b in pairs], model="", resamples=resamples)
-    found = _differences(pairs, between, flips)
+    differences = _differences(pairs, between, flips)
     return Comparison(
         scores_a=score_run(shared_a, model=model_a, resamples=resamples),
         scores_b=score_run(shared_b, model=model_b, resamples=resamples),
-        tasks={name: found[name] for name in between.tasks},
-        overall=found[OVERALL],
-        micro=found[MICRO],
+        tasks={name: differences[name] for name in between.tasks},
+        overall=differences[OVERALL],
+        micro=differences[MICRO],
         shared=len(pairs),
         only_a=len(by_id_a) - len(pairs),
         only_b=len(by_id_b) - len(pairs),
@@ -188,10 +203,10 @@ def compare_runs(
 
 
 def _by_id(grades: Sequence[Grade], model: str) -> dict[str, Grade]:
-    found = {grade.id: grade for grade in grades}
-    if len(found) != len(grades):
-        raise DataError(f"{model} holds grades of the same question twice: leave one of each.")
-    return found
+    by_id = {grade.id: grade for grade in grades}
+    if len(by_id) != len(grades):
+        raise DataError(f"{model} holds grades of the same question twice. Remove one of each.")
+    return by_id
 
 
 def _check_same(a: Grade, b: Grade, model_a: str, model_b: str) -> None:
@@ -204,7 +219,7 @@ def _check_same(a: Grade, b: Grade, model_a: str, model_b: str) -> None:
 
 
 def _minus(a: Grade, b: Grade) -> Grade:
-    """A question with the difference of its scores: means and resamples are linear in a score."""
+    """A grade whose score is B's minus A's: means and resamples are linear in the score."""
     outcome = FAILED if a.failed or b.failed else b.outcome
     return replace(b, score=b.score - a.score, outcome=outcome)
 
@@ -232,7 +247,7 @@ def _in(grade: Grade, types: Sequence[str] | None) -> bool:
 
 
 def _parts(pairs: Sequence[Pair]) -> Floats:
-    """What each video adds to each difference: the tasks in `TASKS`' order, macro and micro."""
+    """The contribution of each video to each difference: tasks in `TASKS`' order, macro, micro."""
     videos = {video: row for row, video in enumerate(sorted({a.video for a, _ in pairs}))}
     columns = {kind: column for column, kind in enumerate(sorted({a.task for a, _ in pairs}))}
     sums_VK = np.zeros((len(videos), len(columns)))
@@ -248,7 +263,7 @@ def _parts(pairs: Sequence[Pair]) -> Floats:
 
 
 def same_truth(one: Question, other: Question) -> bool:
-    """Whether two runs' questions have equal ground truths, numbers as numbers: `3` is `3.0`."""
+    """Whether the ground truths of two questions are equal; numbers by value: `3` is `3.0`."""
     try:
         return one.answer == other.answer or float(one.answer) == float(other.answer)
     except ValueError:
@@ -257,10 +272,10 @@ def same_truth(one: Question, other: Question) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class UnpairedComparison:
-    """Our run minus a published row in points, for the figures that both have.
+    """Our run minus a published row, in points, for the scores that both have.
 
-    The intervals are our run's, moved by the printed figure. `overall` is None where the row
-    prints no average or our run lacks a task.
+    The intervals are those of our run, shifted by the published score, which has none. `overall`
+    is None if the row has no published average or our run lacks a task.
     """
 
     scores: Scores
@@ -273,7 +288,7 @@ class UnpairedComparison:
 def compare_published(
     scores: Scores, published: Published, *, notes: Iterable[str] = ()
 ) -> UnpairedComparison:
-    """Subtract the printed figures of a published row from the estimates of a run."""
+    """Subtract the scores of a published row from the estimates of a run."""
     printed = None if scores.missing else published.overall
     return UnpairedComparison(
         scores=scores,

@@ -1,4 +1,4 @@
-"""From replies to grades: the two measures of VSI-Bench, one reply, and a whole run."""
+"""How is a reply, and a whole run, graded by the two metrics of VSI-Bench?"""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from vicabench.types import (
     Question,
 )
 
-# int((0.95 - 0.5) / 0.05 + 2) is 10 and not 11, because the float is 10.999...; the published
-# numbers rest on it, so the count is spelt out here instead of being computed again.
+# The released code computes the count as int((0.95 - 0.5) / 0.05 + 2), which is 10 and not 11
+# because the float is 10.999...; the published numbers depend on it, so it is a literal here.
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 TOLERANCES: tuple[float, ...] = tuple((1 - THRESHOLDS).tolist())
 
@@ -34,7 +34,10 @@ def mean_relative_accuracy(prediction: float, truth: float) -> float:
 
     The comparison is `<=` in float64, as in the released VSI-Bench code; the formula of the
     paper (arXiv 2412.14171, equation 1) has a strict `<`. NaN, infinite and negative predictions
-    score 0. `truth` must be positive: ValueError otherwise.
+    score 0.
+
+    Raises:
+        ValueError: `truth` is not positive and finite.
     """
     if not (math.isfinite(truth) and truth > 0):
         raise ValueError(f"mean relative accuracy needs a positive ground truth, not {truth}")
@@ -43,16 +46,16 @@ def mean_relative_accuracy(prediction: float, truth: float) -> float:
 
 
 def exact_match(letter: str, truth: str) -> float:
-    """1.0 if the two letters are equal whatever their case, else 0.0."""
+    """1.0 if the two letters are equal, ignoring case, else 0.0."""
     return float(letter.lower() == truth.lower())
 
 
-LIMIT = "length"  # what `stop` says of a reply that ended at the limit of new tokens
-LIMITS = (LIMIT, "cell")  # or that a spreadsheet's cell cut off
+LIMIT = "length"  # the `stop` of a reply that ended at the limit of new tokens
+LIMITS = (LIMIT, "cell")  # "cell": a reply cut off by the size limit of a spreadsheet's cell
 
 
 def grade(prediction: Prediction, protocol: Protocol) -> Grade:
-    """Grade the raw reply; where there is none the question counts as wrong and as failed."""
+    """Grade the raw reply; a question without a reply counts as wrong and as failed."""
     question, reply = prediction.question, prediction.response
     read, score = (None, 0.0) if reply is None else _read(question, reply, protocol)
     return Grade(
@@ -80,7 +83,7 @@ def _read(question: Question, reply: str, protocol: Protocol) -> tuple[str | Non
 
 
 def _choices(question: Question) -> set[str]:
-    """The letters that answer the question: the `I` of `I think` is none, whoever reads it."""
+    """The letters that can answer the question; `I`, read from `I think`, usually cannot."""
     known = string.ascii_uppercase[: len(question.options)] or LETTERS
     return {*known, question.answer.upper()}
 
@@ -101,9 +104,12 @@ Planned = Mapping[str, Mapping[str, str]]
 def grade_run(
     predictions: Sequence[Prediction], protocol: Protocol, planned: Planned | None = None
 ) -> list[Grade]:
-    """Grade every prediction; questions that were planned and have none yet count as wrong.
+    """Grade every prediction; planned questions without a prediction count as wrong.
 
-    `planned` gives for each video the type of each question by its id.
+    Args:
+        predictions: The predictions to grade.
+        protocol: How to read the replies.
+        planned: Question types by video and question id.
     """
     grades = [grade(p, protocol) for p in predictions]
     return grades + list(_never_asked(predictions, protocol, planned or {}))

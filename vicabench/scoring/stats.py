@@ -1,4 +1,4 @@
-"""Scores, means and shares with 95% intervals from a bootstrap over videos."""
+"""What are the scores, means and shares, and their 95% intervals from a bootstrap over videos?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.special import ndtr, stdtrit
 from vicabench.types import ANSWERED, OUTCOMES, QUESTION_TYPES, TASKS, Estimate, Grade, Scores
 
 FEWEST_VIDEOS = 5
-"""Videos that an interval needs."""
+"""The fewest videos for which an interval is computed."""
 RESAMPLES = 10_000
 SEED = 0
 BLOCK = 1_000
@@ -24,10 +24,12 @@ def score_run(
 ) -> Scores:
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
-    A task's score is the mean over its questions, relative direction the unweighted mean of its
-    three types, overall the unweighted mean of the tasks that have questions. Scores that are
-    differences of two runs give estimates of the differences, in [-100, 100]. ValueError for no
-    grades.
+    The score of a task is the mean over its questions, for relative direction the unweighted mean
+    of its three types; overall is the unweighted mean of the tasks that have questions. Grades
+    that hold differences of two runs give estimates of the differences, in [-100, 100].
+
+    Raises:
+        ValueError: There are no grades.
     """
     if not grades:
         raise ValueError("there is nothing to score: no grades")
@@ -52,7 +54,7 @@ def score_run(
 
 
 def _partial(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What to say of a task that lacks some of its types; other harnesses crash or differ there."""
+    """Notes on tasks that lack some of their types, where other harnesses crash or differ."""
     for task in TASKS:
         lacking = [kind for kind in task.types if kind not in groups.get(task.name, task.types)]
         if lacking:
@@ -64,7 +66,10 @@ def _partial(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 class _Table:
-    """Sums of scores and counts of questions per video and type, and R resamples of the videos."""
+    """Sums of scores and counts of questions, by video and type, with R resamples of the videos.
+
+    Shapes: V videos, K question types, R resamples.
+    """
 
     def __init__(self, grades: Sequence[Grade], resamples: int) -> None:
         videos = {video: row for row, video in enumerate(sorted({g.video for g in grades}))}
@@ -90,9 +95,9 @@ class _Table:
     def estimate(self, groups: Sequence[Sequence[str]]) -> Estimate:
         """The mean over groups of the mean over a group's question types.
 
-        Resamples that hit no question of one of the types are left out of the interval, which is
-        as wide as the type with the fewest videos demands. Where that leaves out most of them
-        there is none: those that are left are too much like the sample itself.
+        The interval is as wide as the type with the fewest videos requires. Resamples without a
+        question of one of the types are left out of it. If those are more than half, there is no
+        interval: the remaining ones are too similar to the sample itself.
         """
         point = self._macro(self.sums_VK.sum(0), self.counts_VK.sum(0), groups)
         drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups)
@@ -102,16 +107,16 @@ class _Table:
         return self._estimate(kinds, float(point), interval)
 
     def estimate_micro(self) -> Estimate:
-        """The mean over all questions, whatever their task."""
+        """The mean over all questions of all tasks."""
         return self._over_questions(self.sums_VK, self.sums_RK)
 
     def estimate_valid(self) -> Estimate:
         """The share of all questions that are answered, right or wrong."""
         return self._over_questions(self.valid_V1, self.valid_R1)
 
-    def _over_questions(self, given: Floats, drawn: Floats) -> Estimate:
-        point = given.sum() / self.counts_VK.sum()
-        drawn_R = drawn.sum(1) / self.counts_RK.sum(1)
+    def _over_questions(self, sums: Floats, drawn_sums: Floats) -> Estimate:
+        point = sums.sum() / self.counts_VK.sum()
+        drawn_R = drawn_sums.sum(1) / self.counts_RK.sum(1)
         interval = interval_of(drawn_R, len(self.counts_VK))
         return self._estimate(list(self.column), float(point), interval)
 
@@ -140,9 +145,9 @@ def _mean(values: Sequence[Floats]) -> Floats:
 
 
 def video_resamples(videos: int, resamples: int) -> Iterator[Floats]:
-    """How often each video is drawn in each resample, in blocks (B, V) with rows summing to V."""
+    """How often each video is drawn in each resample, in blocks (B, V) whose rows sum to V."""
     generator = np.random.default_rng(SEED)
-    for start in range(0, resamples, BLOCK):  # blocks, so that many videos need little memory
+    for start in range(0, resamples, BLOCK):  # blocks bound the memory for many videos
         size = min(BLOCK, resamples - start)
         cells_BV = generator.integers(0, videos, size=(size, videos))
         cells_BV += videos * np.arange(size)[:, None]
@@ -151,29 +156,32 @@ def video_resamples(videos: int, resamples: int) -> Iterator[Floats]:
 
 
 def whole_rows(drawn_RP: Floats) -> Floats:
-    """The resamples without NaN, if they are half of all at least; else none, [0, P]."""
+    """The resamples without NaN if they are at least half of all, else none: shape (0, P)."""
     whole_R = ~np.isnan(drawn_RP).any(axis=1)
     return drawn_RP[whole_R] if 2 * whole_R.sum() >= len(drawn_RP) else drawn_RP[:0]
 
 
 def interval_of(drawn_R: Floats, clusters: int) -> tuple[float, float]:
-    """The expanded percentile interval; NaN for no resamples, or fewer than `FEWEST_VIDEOS`."""
+    """The expanded percentile interval; NaN without resamples or below `FEWEST_VIDEOS` clusters."""
     if clusters < FEWEST_VIDEOS or not len(drawn_R):
         return float("nan"), float("nan")
+    # Hesterberg, "What Teachers Should Know About the Bootstrap" (2015): the plain percentiles
+    # are too narrow for few clusters, by the ratio of Student's t to the normal quantile and by
+    # the factor n / (n - 1) of the variance.
     t = stdtrit(clusters - 1, 0.975)
     tail = ndtr(-np.sqrt(clusters / (clusters - 1)) * t)
     low, high = np.quantile(drawn_R, [tail, 1 - tail])
     return float(low), float(high)
 
 
-OF_MEDIANS = 2_000
-"""Resamples of a median, each of which goes through all values."""
+MEDIAN_RESAMPLES = 2_000
+"""Fewer resamples than for means, because each resample of a median visits all values."""
 
 
 def median_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, float, float]:
-    """The (lower) median and its 95% interval; `videos` names the video of each value.
+    """The (lower) median and its 95% interval; NaN without values.
 
-    NaN for no values. Shapes: N values, V videos, B resamples in a block.
+    `videos` names the video of each value. Shapes: N values, V videos, B resamples in a block.
     """
     if not values:
         return float("nan"), float("nan"), float("nan")
@@ -182,7 +190,7 @@ def median_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, fl
     names = sorted(set(videos))
     index_N = np.searchsorted(names, np.asarray(videos)[order_N])
     drawn: list[Floats] = []
-    for w_BV in video_resamples(len(names), OF_MEDIANS):
+    for w_BV in video_resamples(len(names), MEDIAN_RESAMPLES):
         mass_BN = np.cumsum(w_BV[:, index_N], axis=1)
         place_B = (2 * mass_BN < mass_BN[:, -1:]).sum(axis=1)
         drawn.append(sorted_N[place_B])
@@ -191,9 +199,9 @@ def median_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, fl
 
 
 def mean_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, float, float]:
-    """The mean and its 95% interval; `videos` names the video of each value.
+    """The mean and its 95% interval; NaN without values.
 
-    NaN for no values. Shapes: V videos, R resamples.
+    `videos` names the video of each value. Shapes: N values, V videos, R resamples.
     """
     if not values:
         return float("nan"), float("nan"), float("nan")
@@ -209,9 +217,10 @@ def mean_of(values: Sequence[float], videos: Sequence[str]) -> tuple[float, floa
 def shares_of(
     labels: Sequence[str], videos: Sequence[str], among: Sequence[str]
 ) -> list[tuple[float, float, float]]:
-    """For each of `among` its share of the labels in percent, with its 95% interval.
+    """The share of each label of `among` in all labels, in percent, with its 95% interval.
 
-    Shapes: V videos, L of `among` and the rest, R resamples. NaN for no labels.
+    NaN without labels. Shapes: V videos, L labels (those of `among`, then all others together),
+    R resamples.
     """
     if not labels:
         return [(float("nan"),) * 3 for _ in among]

@@ -1,9 +1,9 @@
-"""What a reply says: its text, numbers, letters and thoughts. Here are the marks in plain text.
+"""What does a reply say: its text, numbers, letters and thoughts?
 
-They are private characters, which are taken out of every reply.
+The marks below are private-use characters, which are removed from every reply beforehand.
 """
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Around what a reply marks as its answer."""
+"""Enclose what a reply marks as its answer."""
 BAD = "\ue002"
-"""In place of what stands for a value that is not read, such as a formula."""
+"""Replaces a value that is not read, such as a formula."""

@@ -1,4 +1,4 @@
-"""What quantity a statement gives: alone, after a phrase, or about its subject."""
+"""Which quantity does a statement give: alone, after a phrase, or about its subject?"""
 
 from __future__ import annotations
 
@@ -74,22 +74,23 @@ _ESTIMATE = re.compile(rf"\b(?:estimate|estimation|guess|result|sum){_LINK}", re
 _OPENING = re.compile(r":\s|\s-\s(?!\d)|:$")  # 5 m - 3 m = 2 m opens with no answer
 _APART = re.compile(rf"(?<=\d)(?:\s\.\s?|\.\s)(?=\d{{1,3}}\s?{UNIT})", re.IGNORECASE)  # 2. 5 m
 
-Found = tuple[Quantity, ...]
+Quantities = tuple[Quantity, ...]
 
 
 class Amounts:
-    """How quantities in one unit are read from plain text; each method gives those it finds once.
+    """Reads quantities in one unit from plain text.
 
-    None where nothing is stated, several where statements compete.
+    Every method returns distinct quantities: none if nothing is stated, several if statements
+    compete.
     """
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
 
-    def whole(self, text: str) -> Found:
-        """The quantity of a text that is nothing but an answer, with a noun or a hedge at most."""
-        found = stated(text, self._unit)
-        if len(found) != 1 or found[0].spoilt:
+    def whole(self, text: str) -> Quantities:
+        """The quantity of a text that, but for a noun or a hedge, is nothing but an answer."""
+        quantities = stated(text, self._unit)
+        if len(quantities) != 1 or quantities[0].spoilt:
             return ()
         digits = in_digits(text)
         places = merged(_PARENTHESES.sub(_blank, digits))
@@ -100,14 +101,14 @@ class Amounts:
         if _APIECE.search(text) or "=" in digits or (begin and places[0].start > begin.end() + 1):
             return ()
         tail = _PARENTHESES.sub(" ", digits[places[-1].end :])
-        return tuple(found) if len(tail) <= _LONGEST_TAIL and _TAIL.fullmatch(tail) else ()
+        return tuple(quantities) if len(tail) <= _LONGEST_TAIL and _TAIL.fullmatch(tail) else ()
 
-    def opening(self, sentence: str) -> Found:
-        """The quantity that a statement begins with, before it goes on to explain it."""
+    def opening(self, sentence: str) -> Quantities:
+        """The quantity that a statement begins with, before an explanation."""
         return self.whole(sentence) or self.whole(_OPENING.split(sentence, maxsplit=1)[0])
 
-    def head(self, text: str) -> Found:
-        """The quantity that a phrase such as `the answer is` leads to."""
+    def head(self, text: str) -> Quantities:
+        """The quantity after a phrase such as `the answer is`."""
         clause = _BREAK.split(text, maxsplit=1)[0]
         first = next(iter(sentences_of(text)), "")
         if len(first) > len(clause) and _UNSURE.search(first, len(clause)):
@@ -115,61 +116,59 @@ class Amounts:
         sentence = next(iter(sentences_of(clause)), "")
         parts = re.split(r"(?<!\d),|,(?!\d)", sentence)
         for place, part in enumerate(parts):
-            found = stated(part, self._unit)
-            if found:
+            quantities = stated(part, self._unit)
+            if quantities:
                 more = place + 1 < len(parts) and _MORE.match(in_digits(parts[place + 1]))
-                return tuple(stated(sentence, self._unit) if more else found)
+                return tuple(stated(sentence, self._unit) if more else quantities)
         return ()
 
-    def said(self, sentence: str) -> Found:
-        """Every quantity that a statement gives, reasons and comparisons left out."""
+    def asserted(self, sentence: str) -> Quantities:
+        """The quantities that a statement asserts, without those in reasons and comparisons."""
         if _APIECE.search(sentence):
             return ()
         if _REASON.match(sentence) and "," in sentence:
             sentence = sentence.split(",", maxsplit=1)[1]
-        found = stated(_REASON.split(sentence, maxsplit=1)[0], self._unit)
-        return tuple(found or stated(sentence, self._unit))
+        quantities = stated(_REASON.split(sentence, maxsplit=1)[0], self._unit)
+        return tuple(quantities or stated(sentence, self._unit))
 
-    def final(self, text: str) -> list[Found]:
-        """What follows the phrases for a final answer."""
+    def final(self, text: str) -> list[Quantities]:
+        """The quantities after phrases for a final answer."""
         return [self.head(span) for span in after_final(text)]
 
-    def answers(self, text: str) -> list[Found]:
-        """What follows the phrases for an answer."""
+    def answers(self, text: str) -> list[Quantities]:
+        """The quantities after phrases for an answer."""
         return [self.head(span) for span in after_answer(text)]
 
-    def subjects(self, text: str, sentences: Sequence[str]) -> list[Found]:
-        """What is said of the thing asked for: the distance, the total, the area."""
+    def subjects(self, text: str, sentences: Sequence[str]) -> list[Quantities]:
+        """The quantities in statements about what is asked: the distance, the total, the area."""
         spans = after(_ESTIMATE, text) + after(_SUBJECTS[self._unit], text)
-        found = [self.said(sentences_of(span)[0]) for span in spans]
+        readings = [self.asserted(sentences_of(span)[0]) for span in spans]
         if self._unit == "objects":
             clauses = [
                 c for s in sentences if _AFTER_TOTAL.search(s) for c in re.split(r"[,;]\s", s)
             ]
-            found += [self.said(clause) for clause in clauses if _AFTER_TOTAL.search(clause)]
-        return found
+            readings += [self.asserted(clause) for clause in clauses if _AFTER_TOTAL.search(clause)]
+        return readings
 
-    def concluded(self, text: str) -> list[Found]:
-        """What the last conclusion says (`so`, `therefore`)."""
-        spans = [
-            found for span in after(CONCLUSION, text) if (found := self.said(sentences_of(span)[0]))
-        ]
-        return spans[-1:]
+    def concluded(self, text: str) -> list[Quantities]:
+        """The quantities in the last conclusion (`so`, `therefore`)."""
+        conclusions = [self.asserted(sentences_of(span)[0]) for span in after(CONCLUSION, text)]
+        return [quantities for quantities in conclusions if quantities][-1:]
 
-    def over(self, _text: str) -> Found:
-        """Nothing: no quantity goes over several statements."""
+    def combined(self, _text: str) -> Quantities:
+        """Nothing: statements do not give a quantity together."""
         return ()
 
-    def goes_on(self, sentence: str) -> bool:
-        """Whether a statement adds to the one before, so that this gives no answer alone."""
+    def continues(self, sentence: str) -> bool:
+        """Whether a statement adds to the previous one, which is then not an answer by itself."""
         return _ADDED.match(sentence) is not None and bool(stated(sentence, self._unit))
 
     def same(self, first: Quantity, other: Quantity) -> bool:
-        """Whether two quantities are the same."""
+        """Whether two quantities are equal."""
         return same(first, other)
 
     def prepared(self, text: str) -> str:
-        """The text with units behind their numbers, and numbers with a gap in them spoilt."""
+        """The text with units after their numbers, and numbers with a gap made unreadable."""
         return units_behind(_APART.sub(BAD, text))
 
 

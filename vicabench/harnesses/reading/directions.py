@@ -1,4 +1,4 @@
-"""Directions in words: left, right, front and back, and what lies between two of them."""
+"""Which directions does a text name: left, right, front, back, and those between two of them?"""
 
 from __future__ import annotations
 
@@ -36,40 +36,40 @@ Sides = frozenset[str]
 
 
 class Directions:
-    """Options that are directions, one each or one for every turn of a route."""
+    """Options that are directions: a single one, or one for every turn of a route."""
 
     def __init__(self, options: Mapping[str, tuple[Sides, ...]]) -> None:
         self._options = options
 
     def named(self, text: str) -> Iterator[tuple[str, int, int]]:
-        """Letter, start and end of every option of a single direction that is named.
+        """Letter, start and end of every mention of an option with a single direction.
 
         A direction between two that is not among the options has the letter `?`.
         """
         single = {sides[0]: letter for letter, sides in self._options.items() if len(sides) == 1}
-        for sides, start, end in _found(text):
+        for sides, start, end in _mentions(text):
             if sides in single:
                 yield single[sides], start, end
             elif len(sides) > 1 and single:
                 yield "?", start, end
 
     def turns(self, text: str) -> tuple[str, ...]:
-        """All directions of a text in their order, as the keys of a list of options has them."""
+        """All directions of a text, in order, in the form that `order` returns."""
         known = {side for order in self._options.values() for side in order}
-        found = (sides for sides, _, _ in _found(text, apart=True) if sides in known)
-        return tuple("".join(sorted(sides)) for sides in found)
+        turns = (sides for sides, _, _ in _mentions(text, apart=True) if sides in known)
+        return tuple("".join(sorted(sides)) for sides in turns)
 
     def order(self, letter: str) -> tuple[str, ...]:
-        """The directions of an option, as `turns` gives them."""
+        """The directions of an option, in the form that `turns` returns."""
         return tuple("".join(sorted(sides)) for sides in self._options[letter])
 
 
 def directions_of(named: Mapping[str, str]) -> Directions | None:
-    """The options as directions; None unless all of them say nothing else."""
+    """The options as directions; None unless all of them consist of nothing else."""
     read: dict[str, tuple[Sides, ...]] = {}
     for letter, words in named.items():
         parts = re.split(r"\s?,\s?|\s?→\s?", words)
-        sides = [[s for s, _, _ in _found(part)] for part in parts]
+        sides = [[s for s, _, _ in _mentions(part)] for part in parts]
         rest = _IGNORED.sub("", _WORD.sub("", words))
         if re.search(r"\w", rest) or any(len(one) != 1 for one in sides):
             return None
@@ -77,16 +77,16 @@ def directions_of(named: Mapping[str, str]) -> Directions | None:
     return Directions(read) if read else None
 
 
-def _found(text: str, *, apart: bool = False) -> list[tuple[Sides, int, int]]:
-    """The directions of a text; two side by side are one between them, unless `apart`."""
+def _mentions(text: str, *, apart: bool = False) -> list[tuple[Sides, int, int]]:
+    """The directions of a text; two adjacent ones are the direction between them unless `apart`."""
     text = _TALK.sub(lambda talk: " " * len(talk[0]), text)
-    found: list[tuple[Sides, int, int]] = []
+    mentions: list[tuple[Sides, int, int]] = []
     for word in _WORD.finditer(text):
         side = frozenset((word.lastgroup or "",))
-        if found and not apart and len(found[-1][0]) == 1 and side != found[-1][0]:
-            sides, start, end = found[-1]
+        if mentions and not apart and len(mentions[-1][0]) == 1 and side != mentions[-1][0]:
+            sides, start, end = mentions[-1]
             if _BETWEEN.fullmatch(text, end, word.start()):
-                found[-1] = (sides | side, start, word.end())
+                mentions[-1] = (sides | side, start, word.end())
                 continue
-        found.append((side, word.start(), word.end()))
-    return found
+        mentions.append((side, word.start(), word.end()))
+    return mentions

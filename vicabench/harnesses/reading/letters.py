@@ -1,4 +1,4 @@
-"""The option that a statement names: by its letter, by its words, or by an order of things."""
+"""Which option does a statement name: by letter, by wording, or by an order of things?"""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from vicabench.harnesses.reading import BAD
 from vicabench.harnesses.reading.directions import Directions, directions_of
 from vicabench.harnesses.reading.plain import characters
 
-LETTERS = "ABCDEF"  # of a question whose options are not known
+LETTERS = "ABCDEF"  # for a question whose options are unknown
 LONGEST = 200
-"""Characters of an option's words that are looked for within a text; longer ones stand alone."""
+"""Longer options, in characters, are matched against a whole text only, not searched in it."""
 
 _LABELLED = re.compile(r"\s*[(\[]?\s?([A-Za-z])\s?(?:[.):\]]\s?|-\s)\s*(.*)", re.DOTALL)
 _KEY = re.compile(r"[^\w/]+|_+")
@@ -107,11 +107,11 @@ class _Named:
 
 
 class Choices:
-    """The options of a question, in the forms that a reply can name them by.
+    """The options of a question, in all forms in which a reply can name them.
 
-    Options begin with their letters (`A. chair`, `(A) chair`), or have them by their place.
-    Without any only letters can be read. Methods take plain text (`plain`), give letters in upper
-    case, each once: none where nothing is named, several where names compete.
+    Options begin with their letters (`A. chair`, `(A) chair`), or get them by position. Without
+    options only letters are read. Methods take plain text (`plain`) and return distinct upper-case
+    letters: none if nothing is named, several if mentions compete.
     """
 
     def __init__(self, options: Sequence[str]) -> None:
@@ -137,7 +137,7 @@ class Choices:
             self._orders = {letter: self._directions.order(letter) for letter in self._orders}
 
     def whole(self, text: str) -> tuple[str, ...]:
-        """What a text says that is nothing but an answer: a letter, an option's words, or both."""
+        """The option of a text that is nothing but an answer: a letter, its wording, or both."""
         if BAD in text:
             return ()
         alone = _ALONE.fullmatch(text)
@@ -154,7 +154,7 @@ class Choices:
         return self._spelled(text) or (self._spelled(text[article.end() :]) if article else ())
 
     def _labelled(self, text: str, label: re.Match[str]) -> tuple[str, ...]:
-        """What begins with a letter as its label names, unless another option follows."""
+        """The option of a text that begins with a letter as a label, with others it mentions."""
         rest = text[label.end() :]
         also = _AND_LETTER.match(text, label.start(1) + 1)
         if also and also["other"] in self.letters and also["other"] != label[1]:
@@ -166,33 +166,33 @@ class Choices:
         if not named and label[0].endswith("-"):
             return ()  # C-shaped
         short = len(rest) <= LONGEST and not re.search(r"\s\w+\s\w+\s\w+", rest)
-        other = named or (self.said(rest) if short else ())
+        other = named or (self.asserted(rest) if short else ())
         if other and label[1] not in other:
             return (label[1], *other)
         return (label[1],) if named or not rest.strip() or "," not in label[0] else ()
 
     def _spelled(self, text: str) -> tuple[str, ...]:
         for key in (_key(text), _key(_core(text)), _key(_core(_core(text)))):
-            if found := self._keys.get(key):
-                return tuple(sorted(found))
+            if letters := self._keys.get(key):
+                return tuple(sorted(letters))
         return ()
 
     def head(self, text: str) -> tuple[str, ...]:
-        """What a text says that follows a phrase such as `the answer is`."""
+        """The option of a text that follows a phrase such as `the answer is`."""
         if whole := self.whole(text):
             return whole
         if BAD in text:
             return ()
-        found = _HEAD.match(text)
-        letter = found["letter"] if found else ""
-        if found and letter.upper() in self.letters and self._is_letter(text, found):
-            also = _AND_LETTER.match(text, found.end())
+        match = _HEAD.match(text)
+        letter = match["letter"] if match else ""
+        if match and letter.upper() in self.letters and self._is_letter(text, match):
+            also = _AND_LETTER.match(text, match.end())
             if also and also["other"] in self.letters:
                 return tuple(dict.fromkeys((letter.upper(), also["other"])))
-            if other := self._else(text[found.end() :], letter.upper()):
+            if other := self._else(text[match.end() :], letter.upper()):
                 return (letter.upper(), other)
             named = self._spelled(
-                _BREAK.split(text[found.end() :].lstrip(" .):],\"'-"), maxsplit=1)[0].split(",")[0]
+                _BREAK.split(text[match.end() :].lstrip(" .):],\"'-"), maxsplit=1)[0].split(",")[0]
             )
             return (
                 (letter.upper(),)
@@ -200,23 +200,23 @@ class Choices:
                 else (letter.upper(), *named)
             )
         clause = _BREAK.split(text, maxsplit=1)[0]
-        said = self._ordered(clause) or self.said(clause)
+        asserted = self._ordered(clause) or self.asserted(clause)
         aside = _ASIDE.match(text, len(clause))
-        other = aside[1] if said and aside and aside[1] in self.letters else ""
-        return (*said, other) if other and other not in said else said
+        other = aside[1] if asserted and aside and aside[1] in self.letters else ""
+        return (*asserted, other) if other and other not in asserted else asserted
 
     def _else(self, rest: str, letter: str) -> str:
-        """Another letter that a statement goes on to allow: `B or, less likely, A`."""
+        """Another letter that the rest of a statement allows: `B or, less likely, A`."""
         sentence = re.split(r"[.!?]\s|\n", rest, maxsplit=1)[0]
         turn = _OR_ELSE.search(sentence)
         named = self._named(sentence[turn.end() :]) if turn else ()
         return next((n.letter for n in named if n.letter != letter), "")
 
-    def _is_letter(self, text: str, found: re.Match[str]) -> bool:
-        rest = text[found.end() :]
-        if found["letter"].islower() or found["letter"] in "AI":
+    def _is_letter(self, text: str, match: re.Match[str]) -> bool:
+        rest = text[match.end() :]
+        if match["letter"].islower() or match["letter"] in "AI":
             words = self._spelled(_BREAK.split(rest.lstrip(" .):]"), maxsplit=1)[0])
-            if found["letter"].upper() in words:
+            if match["letter"].upper() in words:
                 return True
             return (
                 re.match(
@@ -227,8 +227,8 @@ class Choices:
             )
         return True
 
-    def said(self, sentence: str) -> tuple[str, ...]:
-        """What a statement asserts: what it denies, or only compares with, is left out."""
+    def asserted(self, sentence: str) -> tuple[str, ...]:
+        """The options that a statement asserts, without those it denies or compares with."""
         if BAD in sentence:
             return ()
         if ordered := self._ordered(sentence):
@@ -244,12 +244,12 @@ class Choices:
         asserted = dict.fromkeys(n.letter for n in self._asserted(sentence, named))
         return tuple(asserted)
 
-    def over(self, text: str) -> tuple[str, ...]:
-        """What all of a text says together: an order of things that goes over several lines."""
+    def combined(self, text: str) -> tuple[str, ...]:
+        """The option that a whole text gives: an order of things may span several lines."""
         return self._ordered(text)
 
     def without_options(self, text: str) -> str:
-        """The text without the lines that only repeat the options, which begin with letters."""
+        """The text without lines that repeat the options, each with its letter."""
         lines = text.split("\n")
         labels = [
             m[1] if (m := _LISTED.match(line)) and m[1] in self.letters else "" for line in lines
@@ -260,19 +260,19 @@ class Choices:
         return "\n".join(line for line, label in zip(lines, labels, strict=True) if not label)
 
     def answer_in(self, sentence: str) -> tuple[str, ...]:
-        """What is named in `B is the answer`, or `B is correct`."""
-        found = _IS_ANSWER.search(sentence)
-        if found is None or _NOT.search(sentence[max(0, found.start() - 12) : found.end()]):
+        """The option named in `B is the answer` or `B is correct`."""
+        match = _IS_ANSWER.search(sentence)
+        if match is None or _NOT.search(sentence[max(0, match.start() - 12) : match.end()]):
             return ()
-        subject = sentence[: found.start()]
-        return self.whole(subject) or self.said(re.split(r"[,;:]\s", subject)[-1])
+        subject = sentence[: match.start()]
+        return self.whole(subject) or self.asserted(re.split(r"[,;:]\s", subject)[-1])
 
     def _asserted(self, sentence: str, named: Sequence[_Named]) -> list[_Named]:
         dropped = _subordinate(sentence)
         cuts = sorted({0, *(cut.end() for cut in _CLAUSES.finditer(sentence)), len(sentence) + 1})
         following = len(sentence)
-        kept: list[_Named] = []
-        denied = False  # of the one that follows: `A and B are wrong`
+        asserted: list[_Named] = []
+        denied = False  # backwards, because a denial covers what it joins: `A and B are wrong`
         for one in reversed(named):
             start = max(cut for cut in cuts if cut <= one.start)
             end = min(following, *(cut for cut in cuts if cut > one.start))
@@ -284,13 +284,13 @@ class Choices:
                 or _NOT_AFTER.search(sentence, one.end, end) is not None
             )
             if not denied and not any(low <= one.start < high for low, high in dropped):
-                kept.append(one)
+                asserted.append(one)
             following = one.start
-        return kept[::-1]
+        return asserted[::-1]
 
     def _named(self, text: str) -> list[_Named]:
-        """Every naming of an option, in order; directions replace words where options are such."""
-        found = []
+        """All mentions of options, in order; options that are directions are read as directions."""
+        mentions = []
         for match in _LETTER.finditer(_PRONOUN.sub(lambda i: i[0].replace("I", "i"), text)):
             kind = match.lastgroup or ""
             letter = match[kind].upper()
@@ -299,9 +299,9 @@ class Choices:
                 and match[kind] in "ai"
                 and text[match.end() : match.end() + 2].strip().isalpha()
             ):
-                found.append(_Named(letter=letter, start=match.start(kind), end=match.end()))
-        found += self._by_direction(text) if self._directions else self._worded(text)
-        return _resolved(sorted(found, key=lambda n: (n.start, -n.end)), text)
+                mentions.append(_Named(letter=letter, start=match.start(kind), end=match.end()))
+        mentions += self._by_direction(text) if self._directions else self._worded(text)
+        return _resolved(sorted(mentions, key=lambda n: (n.start, -n.end)), text)
 
     def _by_direction(self, text: str) -> Iterator[_Named]:
         for letter, start, end in self._directions.named(text) if self._directions else ():
@@ -315,7 +315,7 @@ class Choices:
                 yield _Named(letter=letter, start=match.start(), end=match.end())
 
     def _ordered(self, text: str) -> tuple[str, ...]:
-        """The option whose order of things a text has; none unless it has a whole one."""
+        """The option whose complete order of things a text gives."""
         if not self._orders or self._thing is None:
             return ()
         first = self._thing.search(text)
@@ -327,21 +327,21 @@ class Choices:
 
 
 def _subordinate(sentence: str) -> list[tuple[int, int]]:
-    """Parts that assert nothing: one that opens a sentence ends at its first comma."""
-    found = []
+    """Spans of a sentence that assert nothing; one at its beginning ends at the first comma."""
+    spans = []
     for opening in _SUBORDINATE.finditer(sentence):
         first = not re.search(r"\w", sentence[: opening.start()])
         comma = sentence.find(",", opening.end()) if first else -1
         turn = re.search(r"\b(?:but|so|therefore)\b", sentence[opening.end() :])
         ends = [comma if comma >= 0 else len(sentence)]
         ends += [opening.end() + turn.start()] if turn else []
-        found.append((opening.start(), min(ends)))
-    return found
+        spans.append((opening.start(), min(ends)))
+    return spans
 
 
 def _resolved(named: Sequence[_Named], text: str) -> list[_Named]:
-    """Without the `A` of `A chair` where `chair` is named too: it is an article."""
-    kept = []
+    """The mentions without the article `A` of `A chair`, where `chair` is a mention, too."""
+    resolved = []
     for place, one in enumerate(named):
         following = named[place + 1] if place + 1 < len(named) else None
         article = text[one.start : one.end] == "A" and following is not None
@@ -352,8 +352,8 @@ def _resolved(named: Sequence[_Named], text: str) -> list[_Named]:
             and following.letter != "A"
         ):
             continue
-        kept.append(one)
-    return kept
+        resolved.append(one)
+    return resolved
 
 
 def _key(text: str) -> str:
@@ -361,7 +361,7 @@ def _key(text: str) -> str:
 
 
 def _core(text: str) -> str:
-    """The words of an option or a reply without an article, or the `turn` of `turn left`."""
+    """The wording of an option or a reply without an article, or the `turn` of `turn left`."""
     return _ARTICLE.sub("", f"{text} ").strip(" .,;:!\"'")
 
 
@@ -382,7 +382,7 @@ def _pattern(named: dict[str, str]) -> tuple[re.Pattern[str] | None, dict[str, s
 def _orders(
     named: dict[str, str],
 ) -> tuple[dict[str, tuple[str, ...]], re.Pattern[str] | None, dict[str, str]]:
-    """Of options that are lists their orders, and the pattern and the keys of their things."""
+    """The orders of options that are lists, with the pattern and the keys of their things."""
     lists = {letter: re.split(r"\s?(?:,|→|->|>)\s?", words) for letter, words in named.items()}
     if not named or any(len(things) < 2 for things in lists.values()):
         return {}, None, {}
@@ -395,5 +395,5 @@ def _orders(
 
 @lru_cache(maxsize=64)
 def choices(options: tuple[str, ...]) -> Choices:
-    """`Choices` of these options, kept for the next reply to a like question."""
+    """`Choices` of these options, cached for further replies to the same question."""
     return Choices(options)

@@ -1,4 +1,4 @@
-"""Numbers in words and digits, as different countries write them, and units of length and area."""
+"""What do number words, digits of different countries, and units of length and area mean?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMBER_WORDS = {
 
 def value_of_words(words: Iterable[str]) -> float:
     """The value of a run of lower-case number words: `three hundred twenty one` is 321."""
-    total = current = 0.0  # floats, so that a page of `hundred` is infinite and not endless
+    total = current = 0.0  # floats: a page of `hundred` becomes infinite, not a huge integer
     for word in words:
         value = NUMBER_WORDS[word]
         if value == 100:
@@ -85,13 +85,13 @@ UNIT = (
     + "|".join(f"(?P<u_{name}>{spelling})" for name, spelling in _SPELLINGS.items())
     + rf")(?P<squared>{_SQUARED})?|(?P<short>{'|'.join(_SHORT)})\.?)(?!\^|3(?!\d)|[{_LATIN}])"
 )
-"""A unit as a part of a larger pattern, to be read with `unit_of`."""
+"""A unit, as part of a larger pattern; `unit_of` reads the match."""
 _ALONE = re.compile(rf"{UNIT}\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A unit: its power of a length, and its size in metres to that power."""
+    """A unit: its power of length, and its size in metres to that power."""
 
     power: int
     scale: float
@@ -100,18 +100,18 @@ class Unit:
 METRE, FOOT, INCH = (Unit(power=1, scale=_METRES[name]) for name in ("m", "ft", "in"))
 
 
-def unit_of(found: re.Match[str]) -> Unit | None:
-    """The unit that a pattern with `UNIT` has found; None if it has found none."""
-    if found["short"]:
-        name, power = _SHORT[found["short"].lower()]
+def unit_of(match: re.Match[str]) -> Unit | None:
+    """The unit in a match of a pattern with `UNIT`; None if there is none."""
+    if match["short"]:
+        name, power = _SHORT[match["short"].lower()]
     else:
-        name = next((name for name in _METRES if found[f"u_{name}"]), "")
-        power = 2 if found["square"] or found["squared"] else 1
+        name = next((name for name in _METRES if match[f"u_{name}"]), "")
+        power = 2 if match["square"] or match["squared"] else 1
     return Unit(power=power, scale=_METRES[name] ** power) if name else None
 
 
 def is_unit(word: str) -> bool:
-    """Whether a word is the name or the sign of a unit."""
+    """Whether a word is the name or the symbol of a unit."""
     return bool(word) and len(word) <= 20 and _ALONE.fullmatch(word) is not None
 
 
@@ -119,7 +119,7 @@ _ONES = {word: value for word, value in NUMBER_WORDS.items() if 0 < value < 10}
 _TEENS = {word: value for word, value in NUMBER_WORDS.items() if 10 <= value < 20}
 _TENS_DIGITS = {word: value for word, value in NUMBER_WORDS.items() if 20 <= value < 100}
 
-# Two to twelve, where no word of another language here or of English is the same.
+# Two to twelve, except words that mean something else in another of these languages or English.
 _FOREIGN = {
     word: str(value)
     for words in (
@@ -186,10 +186,10 @@ _METRES_AND = re.compile(  # 1米2 is 1.2 m, and 1m20 is 1.20 m; 20m2 is an area
 
 
 def in_digits(text: str) -> str:
-    """The text with every number word replaced by digits, or by `BAD` where words make no number.
+    """The text with number words replaced by digits, or by `BAD` if they do not form a number.
 
-    Halves, dozens, couples, `a metre` and Chinese numerals too; `one` that only points does not
-    count, as in `the closest one`.
+    This includes halves, dozens, couples, `a metre` and Chinese numerals, but not `one` as a
+    pronoun, as in `the closest one`.
     """
     text = _FOREIGN_HALF.sub(" and 0.5", text)
     text = _PRONOUN.sub(" that ", text)
@@ -203,30 +203,30 @@ def in_digits(text: str) -> str:
     return _METRES_AND.sub(r"\g<metres>.\g<rest>\g<unit>", text)
 
 
-def _half(found: re.Match[str]) -> str:
-    if found["half"]:
-        return "6" if found["dozen"] else "half" if found[0].lower() == "half" else "0.5"
-    many = {"two": 2, "three": 3}.get(found["many"].lower(), 1)
-    return f"{many * _PARTS[found['part'].lower()]:.4g}"
+def _half(match: re.Match[str]) -> str:
+    if match["half"]:
+        return "6" if match["dozen"] else "half" if match[0].lower() == "half" else "0.5"
+    many = {"two": 2, "three": 3}.get(match["many"].lower(), 1)
+    return f"{many * _PARTS[match['part'].lower()]:.4g}"
 
 
-def _and_part(found: re.Match[str]) -> str:
-    part = found["part"].lower()
+def _and_part(match: re.Match[str]) -> str:
+    part = match["part"].lower()
     value = _PARTS[part] if part in _PARTS else float(part)
-    return f"{int(found['number']) + value:.4g}{found['unit'] or ''}"
+    return f"{int(match['number']) + value:.4g}{match['unit'] or ''}"
 
 
-def _twelve(found: re.Match[str]) -> str:
-    number = int(found["number"]) if found["number"].isdigit() else 1
-    return str(number * _SIZES[found["what"].lower()])
+def _twelve(match: re.Match[str]) -> str:
+    number = int(match["number"]) if match["number"].isdigit() else 1
+    return str(number * _SIZES[match["what"].lower()])
 
 
-def _han_half(found: re.Match[str]) -> str:
-    return f"{found['number']}.5{found['unit']}" if found["number"] else "0.5"
+def _han_half(match: re.Match[str]) -> str:
+    return f"{match['number']}.5{match['unit']}" if match["number"] else "0.5"
 
 
-def _run(found: re.Match[str]) -> str:
-    words = re.split(r"[\s-]+", found[0].lower())
+def _run(match: re.Match[str]) -> str:
+    words = re.split(r"[\s-]+", match[0].lower())
     whole, _, after = " ".join(words).partition("point")
     value = _cardinal([word for word in whole.split() if word != "and"])
     digits = [_digit(word) for word in after.split()]
@@ -240,7 +240,7 @@ def _digit(word: str) -> int | None:
 
 
 def _cardinal(words: list[str]) -> int | None:
-    """The value of number words in their order; None where they are several numbers or none."""
+    """The value of number words in their order; None unless they are exactly one number."""
     if words in (["zero"], []):
         return 0
     words = words[1:] if words[0] == "a" else words
@@ -268,10 +268,10 @@ def _below_hundred(words: list[str]) -> int | None:
     return known.get(words[0]) if len(words) == 1 else None
 
 
-def _han(found: re.Match[str]) -> str:
-    whole, _, after = found[0].replace("點", "点").partition("点")
+def _han(match: re.Match[str]) -> str:
+    whole, _, after = match[0].replace("點", "点").partition("点")
     value = _han_whole(whole)
-    if value is None or any(char not in _HAN for char in after) or found[0].endswith(("点", "點")):
+    if value is None or any(char not in _HAN for char in after) or match[0].endswith(("点", "點")):
         return BAD
     return f"{value}.{''.join(str(_HAN[char]) for char in after)}" if after else str(value)
 
@@ -307,27 +307,27 @@ NUMBER = (
     rf"(?P<above>\d{{1,4}}(?:\.\d{{1,6}})?)\s?/\s?(?P<below>\d{{1,4}}(?:\.\d{{1,6}})?)(?![\d/.])"
     rf"|(?P<decimal>(?:{_GROUPED}|\d++(?:[.,]\d++)?|\.\d++))(?:{_TEN})?))(?![.,]*\d|\s?\^|\s?/\s?\d|\s?{BAD})"
 )
-"""A number as a part of a larger pattern, to be read with `value_of`."""
+"""A number, as part of a larger pattern; `value_of` reads the match."""
 _PARTS_OF = (2, 3, 4, 5, 6, 8, 10, 16)
 
 
-def value_of(found: re.Match[str]) -> float | None:
-    """The value of a number that a pattern with `NUMBER` has found; None where it has no one."""
-    value = _fraction(found) if found["above"] else _decimal(found["decimal"])
+def value_of(match: re.Match[str]) -> float | None:
+    """The value in a match of a pattern with `NUMBER`; None if it is ambiguous or not finite."""
+    value = _fraction(match) if match["above"] else _decimal(match["decimal"])
     if value is None:
         return None
-    ten = found["e"] or found["ten"]
+    ten = match["e"] or match["ten"]
     value *= 10.0 ** max(-400, min(300, int(ten))) if ten else 1.0
     if ten and int(ten) > 300:
         return None
-    return (-value if found["sign"] == "-" else value) if math.isfinite(value) else None
+    return (-value if match["sign"] == "-" else value) if math.isfinite(value) else None
 
 
-def _fraction(found: re.Match[str]) -> float | None:
-    above, below = float(found["above"]), float(found["below"])
-    if below not in _PARTS_OF or above == below or (found["int"] and above >= below):
+def _fraction(match: re.Match[str]) -> float | None:
+    above, below = float(match["above"]), float(match["below"])
+    if below not in _PARTS_OF or above == below or (match["int"] and above >= below):
         return None
-    return float(found["int"] or 0) + above / below
+    return float(match["int"] or 0) + above / below
 
 
 def _decimal(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Where the answer of a reply stands: between marks, after a phrase, in a conclusion."""
+"""Where in a reply is the answer: between marks, after a phrase, in a conclusion?"""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vicabench.harnesses.reading.letters import choices
 from vicabench.harnesses.reading.numbers import UNIT
 
 LONG = 20_000
-"""Characters beyond which prose is not read: only marks, phrases, and the first and last line."""
+"""Of longer replies, in characters, only marks, phrases, the first and the last line are read."""
 SPAN = 600
 """The most characters that are read after a phrase."""
 MOST = 40
-"""Places of a kind that are read, from the end: more of them state no answer."""
+"""The most places of a kind that are read, counted from the end."""
 
 _AS_ANSWER = (
     r"(?:\s(?:to|for)\s[^.\n:]{1,60}?)?(?:\s(?:choice|option|letter|number|value|here))?"
@@ -73,19 +73,19 @@ _SENTENCE = re.compile(
 
 
 def marked(text: str) -> list[str]:
-    """What stands between marks of the answer, which may be open at one end; the last `MOST`."""
-    found: deque[str] = deque(maxlen=MOST)
-    opened, said = False, ""
+    """The texts between marks of the answer, of which one may be missing; the last `MOST`."""
+    places: deque[str] = deque(maxlen=MOST)
+    opened, content = False, ""
     for part in re.split(f"([{OPEN}{CLOSE}])", _UNIT_BESIDE.sub(rf" \g<unit>{CLOSE}", text)):
         if part in (OPEN, CLOSE):
-            if part == CLOSE and not opened and said:
-                found.append(said.rsplit("\n", maxsplit=1)[-1])
-            opened, said = part == OPEN, ""
+            if part == CLOSE and not opened and content:
+                places.append(content.rsplit("\n", maxsplit=1)[-1])
+            opened, content = part == OPEN, ""
         else:
-            said = part.strip(" \n:")
-            if opened and said:
-                found.append(said)
-    return list(found)
+            content = part.strip(" \n:")
+            if opened and content:
+                places.append(content)
+    return list(places)
 
 
 def unmarked(text: str) -> str:
@@ -94,32 +94,32 @@ def unmarked(text: str) -> str:
 
 
 def after_marks(text: str) -> str:
-    """What follows the last mark."""
+    """The text after the last mark."""
     return text[max(text.rfind(OPEN), text.rfind(CLOSE)) + 1 :] if CLOSE in text else ""
 
 
 def after_final(text: str) -> list[str]:
-    """What follows the phrases for a final answer."""
+    """The texts after phrases for a final answer."""
     return _after(_FINAL, text)
 
 
 def after_answer(text: str) -> list[str]:
-    """What follows the phrases for an answer."""
+    """The texts after phrases for an answer."""
     return _after(_ANSWER, text)
 
 
 def after(pattern: re.Pattern[str], text: str) -> list[str]:
-    """What follows each place of a pattern: the rest of its line, or the next line with words."""
+    """The text after each match of a pattern: the rest of its line, or the next line with words."""
     return _after(pattern, text)
 
 
 def _after(pattern: re.Pattern[str], text: str) -> list[str]:
-    found = (
-        f
-        for f in pattern.finditer(text)
-        if not _OTHER.search(text[max(0, f.start() - 20) : f.start()])
+    matches = (
+        match
+        for match in pattern.finditer(text)
+        if not _OTHER.search(text[max(0, match.start() - 20) : match.start()])
     )
-    places = deque((f.end() for f in found), maxlen=MOST)
+    places = deque((match.end() for match in matches), maxlen=MOST)
     return [span for place in places if (span := _line(text[place : place + SPAN]))]
 
 
@@ -128,19 +128,19 @@ def _line(text: str) -> str:
 
 
 def until_next_question(text: str) -> str:
-    """The text up to a further question that the model made up; all of it where there is none."""
-    found = _QUESTION.search(text)
-    return text[: found.start()] if found else text
+    """The text up to a further question that the model made up; the whole text if there is none."""
+    match = _QUESTION.search(text)
+    return text[: match.start()] if match else text
 
 
 def since_correction(text: str) -> str:
-    """What follows the last place where the text takes something back; empty where none does."""
-    found = deque(_CORRECTED.finditer(text), maxlen=1)
-    return text[found[0].end() :].strip() if found and found[0].start() > 0 else ""
+    """The text after its last correction of itself; empty if there is none."""
+    last = deque(_CORRECTED.finditer(text), maxlen=1)
+    return text[last[0].end() :].strip() if last and last[0].start() > 0 else ""
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences and lines, stripped, with a question mark where one stood."""
+    """The sentences and lines of a text, stripped, with their final question marks."""
     return list(_sentences(text))
 
 
@@ -175,68 +175,68 @@ _PLACED = re.compile(
 )
 _ASKED = re.compile(r"(?<=\?)\s{1,3}A\s?:\s")  # Q: which is it? A: B
 
-Found = tuple[str, ...]
+Letters = tuple[str, ...]
 
 
 class Choosing:
-    """How an option is read from plain text; each method gives the letters it finds once."""
+    """Reads options from plain text; every method returns distinct letters."""
 
     def __init__(self, options: Sequence[str]) -> None:
         self._choices = choices(tuple(options))
         self.letters = self._choices.letters
 
-    def whole(self, text: str) -> Found:
+    def whole(self, text: str) -> Letters:
         """The option of a text that is nothing but an answer."""
         return self._choices.whole(text)
 
-    def opening(self, sentence: str) -> Found:
-        """The option of a statement that says nothing else."""
+    def opening(self, sentence: str) -> Letters:
+        """The option of a statement that consists of nothing else."""
         return () if sentence.endswith("?") else self._choices.whole(sentence)
 
-    def said(self, sentence: str) -> Found:
-        """The options that a statement asserts; what is asked is not asserted."""
-        return () if sentence.endswith("?") else self._choices.said(sentence)
+    def asserted(self, sentence: str) -> Letters:
+        """The options that a statement asserts; questions assert nothing."""
+        return () if sentence.endswith("?") else self._choices.asserted(sentence)
 
-    def over(self, text: str) -> Found:
-        """The option whose order of things a text has."""
-        return self._choices.over(text)
+    def combined(self, text: str) -> Letters:
+        """The option whose order of things a text gives."""
+        return self._choices.combined(text)
 
-    def final(self, text: str) -> list[Found]:
-        """What follows the phrases for a final answer."""
+    def final(self, text: str) -> list[Letters]:
+        """The options after phrases for a final answer."""
         return [self._choices.head(span) for span in after_final(text)]
 
-    def answers(self, text: str) -> list[Found]:
-        """What follows the phrases for an answer or a choice, or stands before `is the answer`."""
+    def answers(self, text: str) -> list[Letters]:
+        """The options after phrases for an answer or a choice, or before `is the answer`."""
         spans = after_answer(text) + after(_CHOOSE, text)
-        found = [self._choices.head(span) for span in spans]
-        return found + [
+        readings = [self._choices.head(span) for span in spans]
+        return readings + [
             self._choices.answer_in(s[:600]) for s in _LETTER_SENTENCE.split(text)[-40:]
         ]
 
-    def subjects(self, text: str, _sentences: Sequence[str]) -> list[Found]:
-        """What the reply says that it thinks."""
+    def subjects(self, text: str, _sentences: Sequence[str]) -> list[Letters]:
+        """The options after `I think` and the like."""
         return [self._choices.head(_first(span)) for span in after(_THINK, text)]
 
-    def concluded(self, text: str) -> list[Found]:
-        """What the last conclusion says (`so`, `therefore`)."""
-        spans = [f for span in after(CONCLUSION, text) if (f := self._choices.head(_first(span)))]
-        return spans[-1:]
+    def concluded(self, text: str) -> list[Letters]:
+        """The options in the last conclusion (`so`, `therefore`)."""
+        conclusions = [self._choices.head(_first(span)) for span in after(CONCLUSION, text)]
+        return [letters for letters in conclusions if letters][-1:]
 
-    def goes_on(self, _sentence: str) -> bool:
-        """No: an option is not added to another."""
+    def continues(self, _sentence: str) -> bool:
+        """False: a statement never adds an option to that of the previous one."""
         return False
 
     def same(self, first: str, other: str) -> bool:
-        """Whether two letters are the same."""
+        """Whether two letters are equal."""
         return first == other
 
     def prepared(self, text: str) -> str:
-        """The text without the options that it repeats, and with letters for their places."""
+        """The text without the options that it repeats, with letters in place of positions."""
         text = self._choices.without_options(_ASKED.sub("\nAnswer: ", text))
         return _PLACED.sub(self._lettered, text)
 
     def _lettered(self, placed: re.Match[str]) -> str:
-        """`option B` for `second option` and `option 2`."""
+        """Replace `second option` and `option 2` by `option B`."""
         place = int(placed["digit"]) - 1 if placed["digit"] else _PLACES[placed["word"].lower()]
         return f"option {self.letters[place]}" if place < len(self.letters) else placed[0]
 

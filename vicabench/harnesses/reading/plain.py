@@ -1,4 +1,4 @@
-"""What a reply says once its spelling is gone: characters, tags, JSON, LaTeX and markup."""
+"""What is the plain text of a reply, without tags, JSON, LaTeX, markup and special characters?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vicabench.harnesses.reading import BAD, CLOSE, OPEN
 from vicabench.harnesses.reading.numbers import is_unit
 
 LONGEST = 20_000
-"""Characters of a reply in which JSON is looked for: an answer in JSON is short."""
+"""Longer replies, in characters, are not searched for JSON: an answer in JSON is short."""
 
 _OBJECT = re.compile(r"\{\s*[\"']\s?\w[^\"'\n]{0,60}[\"']\s*:")
 _STRINGS = (r'"(?:[^"\\]|\\.)*+"', r"'(?:[^'\\]|\\.)*+'")
@@ -42,31 +42,31 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 
 
 def unwrapped(text: str) -> str:
-    """The text with its JSON object replaced by the values that it answers with, marked as such.
+    """The text with its JSON object replaced by the answers in it, marked as such.
 
-    Values take their unit from a field `unit`, or from their name (`distance_m`).
+    Values take their unit from a field `unit`, or from their key (`distance_m`).
     """
     if len(text) > LONGEST:
         return text
-    found = _OBJECT.search(text)
-    if found is None:
+    match = _OBJECT.search(text)
+    if match is None:
         return text
     end = text.rfind("}") + 1
-    end = end if end > found.start() else len(text)
-    said = _answers(text[found.start() : end])
-    before = text[: found.start()]
-    return f"{before}\n{said}\n{text[end:]}" if said else text
+    end = end if end > match.start() else len(text)
+    answers = _answers(text[match.start() : end])
+    before = text[: match.start()]
+    return f"{before}\n{answers}\n{text[end:]}" if answers else text
 
 
 def _answers(text: str) -> str:
     pairs = [(pair[1], _value(pair[2])) for pair in _PAIR.finditer(text)]
     units = {value for key, value in pairs if _bare(key) in _UNIT_KEYS and value}
-    said = [(key, value) for key, value in pairs if _bare(key) in _ANSWER_KEYS]
-    if not said:
-        said = [(key, value) for key, value in pairs if _bare(key) not in _ASIDE]
-        if len(said) > 1:
-            return "\n".join(f"{key}: {_with_unit(key, value, units)}" for key, value in said)
-    return "\n".join(f"{OPEN}{_named(key, value, units)}{CLOSE}" for key, value in said)
+    answers = [(key, value) for key, value in pairs if _bare(key) in _ANSWER_KEYS]
+    if not answers:
+        answers = [(key, value) for key, value in pairs if _bare(key) not in _ASIDE]
+        if len(answers) > 1:
+            return "\n".join(f"{key}: {_with_unit(key, value, units)}" for key, value in answers)
+    return "\n".join(f"{OPEN}{_named(key, value, units)}{CLOSE}" for key, value in answers)
 
 
 def _named(key: str, value: str, units: set[str]) -> str:
@@ -95,7 +95,7 @@ def _value(text: str) -> str:
 def _unescaped(escape: re.Match[str]) -> str:
     if escape[1][0] == "u" and len(escape[1]) == 5:
         code = int(escape[1][1:], 16)
-        return "" if 0xD800 <= code <= 0xF8FF else chr(code)  # halves, and our marks
+        return "" if 0xD800 <= code <= 0xF8FF else chr(code)  # surrogates and our marks
     return _ESCAPES.get(escape[1], escape[0])
 
 
@@ -106,7 +106,7 @@ _FRACTION = re.compile(
 _GLUED = re.compile(r"\{([,.:])\}")  # 9{,}500
 _BARE_BOX = re.compile(r"(?<![\\A-Za-z])boxed\{")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s?\{[a-z]{1,20}\*?\}(?:\{[lcr|]{1,9}\})?")
-_LINE = re.compile(r"\\n(?![a-z])")  # a line's end that was escaped once too often
+_LINE = re.compile(r"\\n(?![a-z])")  # a newline that was escaped twice
 _PART = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}]", re.DOTALL)
 _BOXES = ("boxed", "fbox", "framebox")
 _SIGNS = {
@@ -137,7 +137,7 @@ _ESCAPED = {"\\": "\n", **{char: char for char in "%$#&_{}'\"`"}}
 
 
 def without_latex(text: str) -> str:
-    """The text without commands and braces; a formula that is not read has `BAD` in its place."""
+    """The text without LaTeX commands and braces; unknown commands become `BAD`."""
     if "\\" not in text and "{" not in text and "}" not in text:
         return text
     text = _BARE_BOX.sub(r"\\boxed{", text)
@@ -146,31 +146,31 @@ def without_latex(text: str) -> str:
     return "".join(_parts(_ENVIRONMENT.sub("\n", text)))
 
 
-def _fraction(found: re.Match[str]) -> str:
-    above, below = (part for part in found.groups() if part is not None)
+def _fraction(match: re.Match[str]) -> str:
+    above, below = (part for part in match.groups() if part is not None)
     return f" {above}/{below}"
 
 
 def _parts(text: str) -> list[str]:
-    found: list[str] = []
-    boxes: list[bool] = []  # of each brace that is open: whether it is that of a box
+    parts: list[str] = []
+    boxes: list[bool] = []  # for each open brace, whether it belongs to a box
     place, box = 0, False
     for part in _PART.finditer(text):
         between = text[place : part.start()]
         box = box and not between.strip()
-        found.append(between)
+        parts.append(between)
         place = part.end()
         if part[0] == "{":
             boxes.append(box)
-            found.append(
+            parts.append(
                 OPEN if box else " " if text[part.start() - 1 : part.start()] == "}" else ""
             )
         elif part[0] == "}":
-            found.append(CLOSE if boxes and boxes.pop() else "")
+            parts.append(CLOSE if boxes and boxes.pop() else "")
         else:
-            found.append(_command(part[0][1:].rstrip("*")))
+            parts.append(_command(part[0][1:].rstrip("*")))
         box = part[0][1:] in _BOXES
-    return [*found, text[place:]]
+    return [*parts, text[place:]]
 
 
 def _command(name: str) -> str:
@@ -181,7 +181,7 @@ def _command(name: str) -> str:
     return BAD if name.isalpha() and name.isascii() else _ESCAPED.get(name, " ")
 
 
-_GROWTH = 4  # characters that one may become: some ligatures of Arabic become eighteen
+_GROWTH = 4  # the most characters that one may become; some Arabic ligatures become eighteen
 _SPELT = {
     **dict.fromkeys("\u2018\u2019\u201b\u2032\u00b4\u02b9\u02bc", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
@@ -222,11 +222,11 @@ _KINDS = {"Zs": " ", "Pd": "-", **dict.fromkeys(("Cf", "Co", "Cs", "Cn", "Me"), 
 
 
 class _Plain(dict[int, str]):
-    """Of each character what it is written for: compatibility forms are undone one by one."""
+    """A lazily filled table for `str.translate` from characters to their plain spelling."""
 
     def __missing__(self, code: int) -> str:
-        self[code] = found = _spelt(chr(code))
-        return found
+        self[code] = spelling = _spelt(chr(code))
+        return spelling
 
 
 def _spelt(char: str) -> str:
@@ -312,16 +312,16 @@ _SPACES = re.compile(r"[^\S\n]+")
 
 
 def plain(text: str) -> str:
-    """The text in plain characters, line by line; what marks the answer are `OPEN` and `CLOSE`."""
+    """The text in plain characters, line by line, with `OPEN` and `CLOSE` around marked answers."""
     text = _characters(text)
-    text = _said(_BOX_END.sub(CLOSE, _BOX.sub(OPEN, text)))
+    text = _first_turn(_BOX_END.sub(CLOSE, _BOX.sub(OPEN, text)))
     text = _without_tags(without_latex(unwrapped(text)))
     text = _without_markdown(text)
     return "\n".join(line.strip() for line in _SPACES.sub(" ", text).split("\n")).strip()
 
 
 def characters(text: str) -> str:
-    """The text with every character as it is usually written: as options are compared."""
+    """The text with every character in its usual spelling, for comparing options."""
     return text if text.isascii() else text.translate(_TABLE)
 
 
@@ -333,18 +333,18 @@ def _characters(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
 
 
-def _raised(found: re.Match[str]) -> str:
-    return "^" + unicodedata.normalize("NFKC", found[0]).replace("\u2212", "-")
+def _raised(match: re.Match[str]) -> str:
+    return "^" + unicodedata.normalize("NFKC", match[0]).replace("\u2212", "-")
 
 
-def _said(text: str) -> str:
-    """What the model said first: without its role, and up to the token that ends its turn."""
+def _first_turn(text: str) -> str:
+    """The model's first turn with any text, without its role and up to the token that ends it."""
     for part in _STOP.split(text):
-        said = _TOKEN.sub(" ", part)
-        role = _ROLE.match(said)
-        said = said[role.end() :] if role else said
-        if any(char.isalnum() for char in said):
-            return said
+        turn = _TOKEN.sub(" ", part)
+        role = _ROLE.match(turn)
+        turn = turn[role.end() :] if role else turn
+        if any(char.isalnum() for char in turn):
+            return turn
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Numbers with their units in running text, in the unit that a question asks for."""
+"""Which quantities does running text state, in the unit that a question asks for?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vicabench.harnesses.reading.numbers import (
     value_of,
 )
 
-SAME = 0.05  # quantities in different units within 5% of each other say the same: 4 m (13 feet)
+SAME = 0.05  # quantities in different units are equal within 5%: 4 m (13 feet)
 
 ASKED = {
     "objects": None,
@@ -27,7 +27,7 @@ ASKED = {
     "cm": Unit(power=1, scale=0.01),
     "m²": Unit(power=2, scale=1.0),
 }
-"""Of each unit of a task: its power of a length and its size; None for a count."""
+"""The unit of each task, by its name; None for a count."""
 
 _TIME = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?::\d{2})?(?:\.\d{1,3})?(?![\d:])")
 _QUANTITY = re.compile(
@@ -117,9 +117,10 @@ _SIDES = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """A number where it stands; `unit` None without one, `plain` if nothing else is counted.
+    """A number at offsets `start` to `end` of a text; `unit` is None without one.
 
-    `factors` are those of a product (4 m x 5 m), `spoilt` is what has no one value.
+    `plain` means that no other noun follows which it could count, `folded` that it was joined from
+    several numbers, `spoilt` that it has no single value; `factors` are those of a product.
     """
 
     value: float
@@ -133,7 +134,7 @@ class Quantity:
 
 
 def same(first: Quantity, other: Quantity) -> bool:
-    """Whether two quantities are the same; in different units, about the same."""
+    """Whether two quantities are equal; in different units, approximately equal."""
     if first.spoilt or other.spoilt:
         return False
     if first.unit == other.unit or first.unit is None or other.unit is None:
@@ -142,23 +143,24 @@ def same(first: Quantity, other: Quantity) -> bool:
     return abs(a - b) <= SAME * abs(a)
 
 
-def in_unit(found: Quantity, unit: str) -> float:
-    """The value of a quantity that `stated` has given, in the unit that is asked for."""
-    asked = ASKED[unit]
-    return found.value * found.unit.scale / asked.scale if found.unit and asked else found.value
+def in_unit(quantity: Quantity, unit: str) -> float:
+    """The value of a quantity from `stated`, in the unit of the question."""
+    asked, own = ASKED[unit], quantity.unit
+    return quantity.value * own.scale / asked.scale if own and asked else quantity.value
 
 
 def units_behind(text: str) -> str:
-    """The text with units behind their numbers: `distance (cm): 250` becomes `distance 250 cm`."""
+    """The text with units after their numbers: `distance (cm): 250` becomes `distance 250 cm`."""
     return _UNIT_FIRST.sub(r": \g<about>\g<number> \g<name> ", text)
 
 
 def stated(text: str, unit: str) -> list[Quantity]:
-    """The quantities in a plain text that can answer a question for this unit, without repeats.
+    """The distinct quantities in a plain text that can answer a question in this unit.
 
-    Those without a unit count only where none has a fitting one. A range is its middle, a margin
-    is passed over; bounds (`less than 3`), negations, times and shares are left out. What stands
-    in parentheses counts only where nothing else does, or as the same in the unit asked for.
+    Quantities without a unit count only if none has a fitting one. A range counts as its middle,
+    a margin is ignored; bounds (`less than 3`), negations, times and shares are left out.
+    Quantities in parentheses count only if there are no others, or if they repeat one in the unit
+    of the question.
     """
     text = _TIME.sub(" ", text)
     results = _results(text)
@@ -179,39 +181,43 @@ def _read(text: str, unit: str) -> list[Quantity]:
     text = _UNIT_ASIDE.sub(r" \g<name>", _GLUED.sub(r"\1 ", text))
     text = _readable(text)
     outside = _PARENTHESES.sub(" ", text)
-    found = _fitting(outside, unit)
-    if found and outside != text:
-        found += [q for aside in _PARENTHESES.finditer(text) for q in _aside(aside, unit, found)]
-    return _distinct(found if found else _fitting(text, unit), ASKED[unit])
+    quantities = _fitting(outside, unit)
+    if quantities and outside != text:
+        quantities += [
+            q for aside in _PARENTHESES.finditer(text) for q in _aside(aside, unit, quantities)
+        ]
+    return _distinct(quantities if quantities else _fitting(text, unit), ASKED[unit])
 
 
 def _aside(aside: re.Match[str], unit: str, outside: Sequence[Quantity]) -> list[Quantity]:
     inner = aside[1] or aside[2]
-    found = _fitting(inner, unit)
+    quantities = _fitting(inner, unit)
     if _UNSURE.search(inner):
-        return found
-    return [q for q in found if q.unit == ASKED[unit] and q.unit and same(outside[0], q)]
+        return quantities
+    return [q for q in quantities if q.unit == ASKED[unit] and q.unit and same(outside[0], q)]
 
 
-def _distinct(found: Sequence[Quantity], asked: Unit | None) -> list[Quantity]:
-    kept: list[Quantity] = []
-    for quantity in sorted(found, key=lambda q: q.unit != asked):  # the unit asked for first
-        if quantity.spoilt or not any(same(other, quantity) for other in kept):
-            kept.append(quantity)
-        if len(kept) > 1:
-            break  # two say all: there is no one answer
-    return kept
+def _distinct(quantities: Sequence[Quantity], asked: Unit | None) -> list[Quantity]:
+    distinct: list[Quantity] = []
+    for quantity in sorted(
+        quantities, key=lambda q: q.unit != asked
+    ):  # first those in the asked unit
+        if quantity.spoilt or not any(same(other, quantity) for other in distinct):
+            distinct.append(quantity)
+        if len(distinct) > 1:
+            break  # two are enough: there is no single answer
+    return distinct
 
 
 def _readable(text: str) -> str:
-    """The text without the clauses that hold what is not read."""
+    """The text without the clauses that contain something unreadable."""
     if BAD not in text:
         return text
     return " ; ".join(clause for clause in _CLAUSE.split(text) if BAD not in clause)
 
 
 def _results(text: str) -> str:
-    """Of each clause with `=` or `≈` what stands after the last of them."""
+    """The text with each clause that has `=` or `≈` reduced to what follows the last of them."""
     if not _CHAIN.search(text):
         return text
     clauses = []
@@ -224,51 +230,52 @@ def _results(text: str) -> str:
 
 def _fitting(text: str, unit: str) -> list[Quantity]:
     asked = ASKED[unit]
-    found = [_valued(q, asked) for q in merged(text)]
+    quantities = [_valued(q, asked) for q in merged(text)]
     if asked is None:
-        return _total(text, [_counted(q, text) for q in found if q.unit is None])
-    fitting = [q for q in found if q.unit is not None and q.unit.power == asked.power]
+        return _total(text, [_counted(q, text) for q in quantities if q.unit is None])
+    fitting = [q for q in quantities if q.unit is not None and q.unit.power == asked.power]
     if unit == "cm" and len(fitting) > 1:
         fitting = _longest(text, fitting)
-    return fitting or [q for q in found if q.unit is None and q.plain]
+    return fitting or [q for q in quantities if q.unit is None and q.plain]
 
 
-def _total(text: str, found: list[Quantity]) -> list[Quantity]:
-    """Of a total and its parts, each with its place, the total; else all of them."""
-    for total, parts in ((found[:1], found[1:]), (found[-1:], found[:-1])):
+def _total(text: str, quantities: list[Quantity]) -> list[Quantity]:
+    """The total, if the text gives it with its parts and their places; else all quantities."""
+    for total, parts in ((quantities[:1], quantities[1:]), (quantities[-1:], quantities[:-1])):
         placed = len(parts) > 1 and all(_PART.match(text, part.end) for part in parts)
         if placed and sum(part.value for part in parts) == total[0].value:
             return total
-    return found
+    return quantities
 
 
 def _counted(quantity: Quantity, text: str) -> Quantity:
-    """A count: 2/3 and 3,4 are none, or two."""
+    """The quantity as a count, spoilt if it is not an integer (2/3) or two of them (3,4)."""
     part = text[quantity.start : quantity.end]
     odd = "/" in part or ("," in part and quantity.value % 1 != 0)
     return replace(quantity, spoilt=True) if odd else quantity
 
 
-def _longest(text: str, found: Sequence[Quantity]) -> list[Quantity]:
-    """The longest of what are length, width and height of one thing; else all of them."""
-    ends = [*[q.start for q in found[1:]], found[-1].end + 12]
+def _longest(text: str, quantities: Sequence[Quantity]) -> list[Quantity]:
+    """The longest, if the quantities are length, width and height of one thing; else all."""
+    ends = [*[q.start for q in quantities[1:]], quantities[-1].end + 12]
     after = [
-        _SIDES.search(text, q.end, min(q.end + 12, end)) for q, end in zip(found, ends, strict=True)
+        _SIDES.search(text, q.end, min(q.end + 12, end))
+        for q, end in zip(quantities, ends, strict=True)
     ]
-    starts = [0, *[q.end for q in found[:-1]]]
+    starts = [0, *[q.end for q in quantities[:-1]]]
     before = [
         _SIDES.search(text, max(q.start - 20, start), q.start)
-        for q, start in zip(found, starts, strict=True)
+        for q, start in zip(quantities, starts, strict=True)
     ]
     for labels in (after, before):
         kinds = {side.lastgroup for side in labels if side}
-        if None not in labels and len(kinds) == len(found):
-            return [max(found, key=lambda q: q.value * (q.unit.scale if q.unit else 1.0))]
-    return list(found)
+        if None not in labels and len(kinds) == len(quantities):
+            return [max(quantities, key=lambda q: q.value * (q.unit.scale if q.unit else 1.0))]
+    return list(quantities)
 
 
 def _valued(quantity: Quantity, asked: Unit | None) -> Quantity:
-    """A quantity, with a product valued: two lengths are an area, sides of a thing its longest."""
+    """The quantity with its product evaluated: as an area, or as the longest side of a thing."""
     factors = quantity.factors
     if not factors:
         return quantity
@@ -294,29 +301,29 @@ def _valued(quantity: Quantity, asked: Unit | None) -> Quantity:
 
 
 def merged(text: str) -> list[Quantity]:
-    """The quantities of a text, with mixed units, margins, ranges and products made one."""
-    found = _with_units(text, _folded(text, _quantities(text), _mixed))
+    """The quantities of a text; mixed units, margins, ranges and products are joined into one."""
+    quantities = _with_units(text, _folded(text, _quantities(text), _mixed))
     for join in (_margin, _range, _product):
-        found = _folded(text, found, join)
-    return found
+        quantities = _folded(text, quantities, join)
+    return quantities
 
 
 _Join = Callable[[str, Quantity, Quantity], Quantity | None]
 
 
-def _folded(text: str, found: Iterable[Quantity], join: _Join) -> list[Quantity]:
-    kept: list[Quantity] = []
-    for quantity in found:
-        made = join(text, kept[-1], quantity) if kept else None
-        if made is None:
-            kept.append(quantity)
+def _folded(text: str, quantities: Iterable[Quantity], join: _Join) -> list[Quantity]:
+    joined: list[Quantity] = []
+    for quantity in quantities:
+        one = join(text, joined[-1], quantity) if joined else None
+        if one is None:
+            joined.append(quantity)
         else:
-            kept[-1] = made
-    return kept
+            joined[-1] = one
+    return joined
 
 
 def _mixed(text: str, first: Quantity, second: Quantity) -> Quantity | None:
-    """5 ft 11 in, 5'11, 1 m 20 cm, 1 m 20."""
+    """Join lengths in two units: 5 ft 11 in, 5'11, 1 m 20 cm, 1 m 20."""
     gap = text[first.end : second.start]
     one, two = first.unit, second.unit
     if _BETWEEN.search(text[max(0, first.start - 30) : first.start]):
@@ -387,23 +394,23 @@ def _product(text: str, first: Quantity, second: Quantity) -> Quantity | None:
     return None
 
 
-def _with_units(text: str, found: Sequence[Quantity]) -> list[Quantity]:
-    """`2 or 3 metres` are two lengths: what has no unit gets that of its neighbour in a list."""
-    kept = list(found)
-    for place in reversed(range(len(kept) - 1)):
-        one, two = kept[place], kept[place + 1]
+def _with_units(text: str, quantities: Sequence[Quantity]) -> list[Quantity]:
+    """Give quantities without a unit that of their neighbour in a list: `2 or 3 metres`."""
+    known = list(quantities)
+    for place in reversed(range(len(known) - 1)):
+        one, two = known[place], known[place + 1]
         if (
             one.unit is None
             and one.plain
             and two.unit
             and _LIST.fullmatch(text, one.end, two.start)
         ):
-            kept[place] = replace(one, unit=two.unit)
-    for place, two in enumerate(kept[1:], start=1):
-        one = kept[place - 1]
+            known[place] = replace(one, unit=two.unit)
+    for place, two in enumerate(known[1:], start=1):
+        one = known[place - 1]
         if two.unit is None and two.plain and one.unit and _OR.fullmatch(text, one.end, two.start):
-            kept[place] = replace(two, unit=one.unit)
-    return kept
+            known[place] = replace(two, unit=one.unit)
+    return known
 
 
 def _quantities(text: str) -> list[Quantity]:
@@ -435,7 +442,7 @@ def _quantity(text: str, match: re.Match[str]) -> Quantity | None:
     elif match["inches"] and before[-1:] != match["inches"][0]:
         unit = INCH
     elif match["feet"] or match["inches"]:
-        end -= 1  # it closes a quotation
+        end -= 1  # a closing quotation mark, not a unit
     if unit is None and _LABEL.search(before):
         return None
     plain = unit is not None or glued in ("x", ":") or _OF_NUMBER.match(text, end) is not None

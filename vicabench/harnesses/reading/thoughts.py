@@ -1,4 +1,4 @@
-"""Reasoning and answer of a reply, told apart in every spelling that models use."""
+"""Which part of a reply is reasoning and which is the answer, in every spelling models use?"""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _BARE = re.compile(r"\s*+(?:analysis(?=[A-Z\n])|Here(?:'s| is) my thought process:)")
-"""Thoughts whose own opening mark was decoded away, or never was a mark."""
-_MARKS = re.compile(r"[<◁\n\[]|final|Here")  # without any of these there are no parts
+"""Thoughts whose opening mark was removed by decoding, or never was a token."""
+_MARKS = re.compile(r"[<◁\n\[]|final|Here")  # a reply without any of these has no parts
 _ANSWER = re.compile(r"<\s*(?:final[_-]?)?answer\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reasoned:
-    """A reply cut in two: its thoughts, None where it has none, and the rest.
+    """A reply split in two: its thoughts (None if it has none) and the rest.
 
-    `closed` is False where thoughts begin and no answer follows them: the reply ended within.
+    `closed` is False if the reply ended within its thoughts, so that no answer follows them.
     """
 
     thoughts: str | None
@@ -48,11 +48,11 @@ class Reasoned:
 
 
 def reasoned(reply: str) -> Reasoned:
-    """Cut a reply at the parts of ViCA-Thinking, or at tags such as `<think>`.
+    """Split a reply at the parts of ViCA-Thinking, or at tags such as `<think>`.
 
-    Known are the tags, tokens and channels that models open and close their thoughts with. Only a
-    closing one, as prompts leave it that open the thoughts themselves: all before it is thoughts.
-    Thoughts that are never closed end at an `<answer>` tag, or at the end.
+    Recognizes the tags, tokens and channels with which models open and close their thoughts. If
+    there is only a closing one, because the prompt opened the thoughts, everything before it is
+    thoughts. Thoughts that are never closed end at an `<answer>` tag, or at the end.
     """
     if not _MARKS.search(reply) and not _BARE.match(reply):
         return Reasoned(thoughts=None, rest=reply.strip())
