@@ -23,7 +23,7 @@ from vicabench.benchmarks import DEFAULT, Source, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
 from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
 from vicabench.engine.run import run as run_into
-from vicabench.engine.workers.local import Executor, Here
+from vicabench.engine.workers.local import Executor, InProcessExecutor
 from vicabench.errors import ConfigError, an, counted
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
@@ -222,7 +222,7 @@ def evaluate(
     check_abilities(name, adapter)
     refuse_unused(name, adapter, given.model)
     folder = Path(out) if out else _new_folder(asked.benchmark.name, name)
-    return _run(asked, name, folder, given, Here(adapter), **shared)
+    return _run(asked, name, folder, given, InProcessExecutor(adapter), **shared)
 
 
 @dataclass(frozen=True, kw_only=True)

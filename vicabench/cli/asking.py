@@ -16,7 +16,7 @@ from vicabench.adapters import build_adapter
 from vicabench.adapters.abilities import AnswersAbout, Ask
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.options import check_decoder
-from vicabench.engine.run import Telling, listening
+from vicabench.engine.run import LogBridge, log_handlers
 from vicabench.errors import ConfigError, DataError, counted, is_unicode
 from vicabench.screen import console, echo
 from vicabench.types import AdapterContext, Answer, Benchmark, ModelOptions, Video
@@ -44,7 +44,7 @@ def ask_all(request: Request) -> None:
     request.video.stat()  # before a large model is loaded; a missing file is an OSError
     adapter = _adapter(request)
     video, decoding = _decoded(request, terminal)
-    with listening(Telling(lambda text: _note(terminal, text))):
+    with log_handlers(LogBridge(lambda text: _note(terminal, text))):
         started = perf_counter()
         ask = adapter.about(video)
         _note(

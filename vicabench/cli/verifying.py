@@ -16,7 +16,7 @@ from vicabench.benchmarks import Source
 from vicabench.cli.loading import load
 from vicabench.cli.running import say
 from vicabench.engine.loop import Decoding
-from vicabench.engine.run import Telling, listening
+from vicabench.engine.run import LogBridge, log_handlers
 from vicabench.engine.verify import Verified, verifiable, verify
 from vicabench.errors import counted
 from vicabench.results.plan import by_video, select
@@ -59,7 +59,7 @@ def verify_model(request: Request) -> None:
         decoder="auto",
     )
     adapter = verifiable(benchmark, request.model, decoding, request.options)
-    with listening(Telling(lambda text: say(terminal, text))):
+    with log_handlers(LogBridge(lambda text: say(terminal, text))):
         found = list(
             track(
                 verify(benchmark, selected, adapter, decoding),

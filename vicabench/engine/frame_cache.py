@@ -251,7 +251,7 @@ def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -
     except OSError as error:
         warning = f"{cache.folder} cannot be read: {_reason(error)}"
     frames = read_frames(path, count, decoder=decoder)
-    return Reading(frames=frames, warning=_keep(cache, key, frames, path, decoder) or warning)
+    return Reading(frames=frames, warning=_store(cache, key, frames, path, decoder) or warning)
 
 
 def _key(path: Path, count: int, decoder: str) -> str | None:
@@ -262,7 +262,7 @@ def _key(path: Path, count: int, decoder: str) -> str | None:
         return None
 
 
-def _keep(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
+def _store(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
     """Write to the cache; what went wrong, if something did."""
     # Hashed again: the file may have become another one while it was being decoded.
     if key != _key(path, len(frames.indices), decoder):

@@ -35,11 +35,11 @@ from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 Number = TypeVar("Number", int, float)
 
 
-def checked(answer: Answer) -> Answer:
+def sanitize(answer: Answer) -> Answer:
     """The answer with plain Python values, or an error record that says what is wrong with it."""
     if answer.error is None and not isinstance(answer.response, str):
         kind = type(answer.response).__name__
-        return _refused(answer, f"the response is {kind}, not a text")
+        return _rejected(answer, f"the response is {kind}, not a text")
     try:
         return Answer(
             question_id=answer.question_id,
@@ -53,7 +53,7 @@ def checked(answer: Answer) -> Answer:
             error=None if answer.error is None else str(answer.error) or "unnamed",
         )
     except (TypeError, ValueError, OverflowError) as error:
-        return _refused(answer, f"a field of its answer cannot be kept: {error}")
+        return _rejected(answer, f"a field of its answer cannot be kept: {error}")
 
 
 def described(error: BaseException) -> str:
@@ -66,7 +66,7 @@ def described(error: BaseException) -> str:
 
 
 def _seconds(value: Any) -> float | None:
-    return None if value is None else _kept(_finite(value, "seconds"), "seconds")
+    return None if value is None else _in_range(_finite(value, "seconds"), "seconds")
 
 
 def _finite(value: Any, name: str) -> float:
@@ -102,17 +102,17 @@ def _plain(value: Any) -> str | float:
 
 def _count(value: Any) -> int | None:
     """Whole numbers of any library, NumPy and torch included."""
-    return None if value is None else _kept(operator.index(value), "a number of tokens")
+    return None if value is None else _in_range(operator.index(value), "a number of tokens")
 
 
-def _kept(value: Number, name: str) -> Number:
+def _in_range(value: Number, name: str) -> Number:
     """The number, if predictions that have it can be read again."""
     if not 0 <= value <= LARGEST:
         raise ValueError(f"{name} is {value}, not from 0 to {LARGEST}")
     return value
 
 
-def _refused(answer: Answer, reason: str) -> Answer:
+def _rejected(answer: Answer, reason: str) -> Answer:
     return Answer(question_id=answer.question_id, error=f"adapter: {reason}")
 
 
@@ -120,7 +120,7 @@ Overdue = Callable[[Sequence[Prediction]], NoReturn]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class AnswerTimeout:
     """The seconds of running that an adapter has for a video, None for any time.
 
     `overdue` gets the predictions of a video that took longer, in another thread while the adapter
@@ -131,8 +131,8 @@ class Patience:
     overdue: Overdue
 
     @contextmanager
-    def over(self, late: Callable[[], Sequence[Prediction]]) -> Iterator[None]:
-        """Give the block that time; `late` says what is there of the video when it is over.
+    def limit(self, so_far: Callable[[], Sequence[Prediction]]) -> Iterator[None]:
+        """Give the block that time; `so_far` says what is there of the video when it is over.
 
         A block that keeps Python's own lock while it hangs, as compiled code can, is not noticed.
         """
@@ -143,7 +143,7 @@ class Patience:
 
         def expire() -> None:
             if over.acquire(blocking=False):
-                self.overdue(late())
+                self.overdue(so_far())
 
         limit = Countdown(self.seconds, expire)
         limit.start()
@@ -241,7 +241,7 @@ def answer_videos(
     adapter: Adapter,
     decoding: Decoding | None,
     *,
-    patience: Patience,
+    timeout: AnswerTimeout,
     clock: Clock,
     warned: Callable[[str], None],
 ) -> Generator[list[Prediction], None, None]:
@@ -255,7 +255,7 @@ def answer_videos(
     if decoding is None:
         for name, path in left.items():
             with clock.answering():
-                predictions = answer_unseen(adapter, name, path, questions[name], patience)
+                predictions = answer_unseen(adapter, name, path, questions[name], timeout)
             yield predictions
         return
     with PrepareAhead(adapter) as preparing, decode_ahead(decoding) as ahead:
@@ -265,7 +265,7 @@ def answer_videos(
             if decoded.warning:
                 warned(decoded.warning)
             with clock.answering():
-                predictions = answer_decoded(adapter, decoded, questions[decoded.name], patience)
+                predictions = answer_decoded(adapter, decoded, questions[decoded.name], timeout)
             del decoded  # its memory is wanted for the next one
             yield predictions
     for name in left:
@@ -298,39 +298,39 @@ def decode_ahead(decoding: Decoding) -> DecodeAhead:
 
 
 def answer_decoded(
-    adapter: Adapter, decoded: Decoded, asked: Sequence[Question], patience: Patience
+    adapter: Adapter, decoded: Decoded, asked: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
     """The answers about a video that was decoded; errors where it could not be."""
     if decoded.frames is None:
         return failed(asked, decoded.error or "video: not decoded")
-    tell(decoded)
-    return _answer(adapter, decoded.video(), asked, patience)
+    warn_about_frames(decoded)
+    return _answer(adapter, decoded.video(), asked, timeout)
 
 
-def tell(decoded: Decoded) -> None:
+def warn_about_frames(decoded: Decoded) -> None:
     """Warn, in the run's log and where it is watched, of what is odd about a video's frames."""
     for text in decoded.frames.warnings if decoded.frames else ():
         LOG.warning("%s: %s", decoded.name, text)
 
 
 def answer_unseen(
-    adapter: Adapter, name: str, path: Path, asked: Sequence[Question], patience: Patience
+    adapter: Adapter, name: str, path: Path, asked: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
     """The answers about a video of which the adapter sees no frames."""
     nothing = np.zeros((0, 0, 0, 3), dtype=np.uint8)
     video = Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
-    return _answer(adapter, video, asked, patience)
+    return _answer(adapter, video, asked, timeout)
 
 
 def _answer(
-    adapter: Adapter, video: Video, questions: Sequence[Question], patience: Patience
+    adapter: Adapter, video: Video, questions: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
     """Ask the adapter; what it does not answer properly gets an error that says so."""
     answers: dict[str, Answer] = {}
     missing = "adapter: no answer"
-    slow = f"adapter: took longer than {counted(patience.seconds or 0, 'second')}"
+    slow = f"adapter: took longer than {counted(timeout.seconds or 0, 'second')}"
     try:
-        late = patience.over(lambda: _completed(questions, answers, slow))
+        late = timeout.limit(lambda: _completed(questions, answers, slow))
         with ending.interruptible(), late:
             _collect(adapter.answer(video, questions), {q.id for q in questions}, answers, video)
     except UserError:
@@ -348,17 +348,17 @@ def _collect(
     given: Iterable[Answer], asked: Set[str], answers: dict[str, Answer], video: Video
 ) -> None:
     """Take the first answer to each question, and warn of all others."""
-    strangers = again = 0
+    unasked = repeated = 0
     try:
         for answer in given:
             if answer.question_id not in asked:
-                strangers += 1
+                unasked += 1
             elif answer.question_id in answers:
-                again += 1
+                repeated += 1
             else:
-                answers[answer.question_id] = checked(answer)
+                answers[answer.question_id] = sanitize(answer)
     finally:
-        ignored = {"were not asked": strangers, "it had answered": again}
+        ignored = {"were not asked": unasked, "it had answered": repeated}
         for which, count in ignored.items():
             if count:
                 LOG.warning(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
-from vicabench.engine.workers.local import Executor, Here, LocalExecutor, devices_named
+from vicabench.engine.workers.local import Executor, InProcessExecutor, LocalExecutor, devices_named
 from vicabench.engine.workers.ray import RayExecutor
 from vicabench.errors import ConfigError
 from vicabench.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
@@ -142,7 +142,7 @@ class ExecutionOptions:
             return RayExecutor(
                 address=self.address, gpus=self.gpus_per_worker, replicas=self.replicas
             )
-        return self._local(options) if name == LOCAL else Here()
+        return self._local(options) if name == LOCAL else InProcessExecutor()
 
     def _local(self, options: ModelOptions) -> LocalExecutor:
         if self.devices is None:

@@ -16,7 +16,7 @@ from vicabench.engine.frame_cache import sampling_with
 from vicabench.engine.loop import Decoding, InterruptedVideo
 from vicabench.engine.shards import refuse_other_part
 from vicabench.engine.timing import Timing
-from vicabench.engine.workers.local import Executor, Here, Team
+from vicabench.engine.workers.local import Executor, InProcessExecutor, JobRunner
 from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
@@ -27,7 +27,7 @@ from vicabench.types import Benchmark, ModelOptions, Question
 LOGGERS = ("vicabench", "vica")
 
 
-class Telling(logging.Handler):
+class LogBridge(logging.Handler):
     """Passes on the text of warnings; errors are told with the answers that they cost."""
 
     def __init__(self, warned: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ class Telling(logging.Handler):
 
 
 @contextmanager
-def listening(*handlers: logging.Handler) -> Iterator[None]:
+def log_handlers(*handlers: logging.Handler) -> Iterator[None]:
     """Let these handlers have what is logged within the block."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     for logger, handler in product(loggers, handlers):
@@ -54,7 +54,7 @@ def listening(*handlers: logging.Handler) -> Iterator[None]:
 
 
 DEFAULTS = ModelOptions()
-HERE = Here()
+IN_PROCESS = InProcessExecutor()
 SPEED = ("group_size", "vision_batch", "compile")
 """Options that are about speed and memory; what a start was made with, beside its versions."""
 
@@ -88,7 +88,7 @@ def run(
     seed: int = 0,
     options: ModelOptions = DEFAULTS,
     retry_errors: bool = False,
-    executor: Executor = HERE,
+    executor: Executor = IN_PROCESS,
     part: Mapping[str, Any] | None = None,
     answer_seconds: float | None = None,
     display: Display,
@@ -112,25 +112,25 @@ def run(
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
     )
-    with executor.open(job, display.warned) as team, _opened(folder, job, team.built) as store:
+    with executor.open(job, display.warned) as runner, _opened(folder, job, runner.built) as store:
         refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
         start = provenance() | {
             "options": asdict(options),
-            "execution": {**_execution(team.built, job), **team.record},
+            "execution": {**_execution(runner.built, job), **runner.record},
             "asked": asked_record(selected, todo),
         }
         store.describe(plan_record(selected, part), start)
         display.started(todo, done, store.torn)
-        videos = team.answer(todo, partial(_overdue, store, display.given_up))
-        account = _accounted(store, team, str(start["started"]), display)
+        videos = runner.answer(todo, partial(_overdue, store, display.given_up))
+        account = _accounted(store, runner, str(start["started"]), display)
         with account, closing(videos), _log_to(store, display.warned):
-            _keep(store, videos, display.answered)
+            _write_predictions(store, videos, display.answered)
 
 
-def _keep(
+def _write_predictions(
     store: RunFolder,
     videos: Iterator[list[Prediction]],
     answered: Callable[[Sequence[Prediction]], None],
@@ -161,7 +161,7 @@ def _overdue(
     store: RunFolder, given_up: Callable[[str], NoReturn], predictions: Sequence[Prediction]
 ) -> NoReturn:
     """Keep what there is of a video that takes too long, and give up."""
-    said = (
+    reason = (
         f"The adapter took longer than --answer-timeout over {predictions[0].question.video}, and "
         "cannot be stopped: the run ends here. What it has answered is kept, the rest of this "
         "video is recorded as failed. The same command goes on with the next video, and with "
@@ -170,8 +170,8 @@ def _overdue(
     try:
         store.append(predictions)
     except Exception as error:  # whatever it is, the other thread hangs and the process must end
-        said = str(error)
-    given_up(said)
+        reason = str(error)
+    given_up(reason)
 
 
 class _Log(logging.Handler):
@@ -194,14 +194,14 @@ def _log_to(store: RunFolder, warned: Callable[[str], None]) -> Iterator[None]:
 
     Warnings are passed on to `warned` as well.
     """
-    with listening(_Log(store, warned), Telling(warned)):
+    with log_handlers(_Log(store, warned), LogBridge(warned)):
         yield
 
 
 @contextmanager
 def _accounted(
     store: RunFolder,
-    team: Team,
+    runner: JobRunner,
     started: str,
     display: Display,
 ) -> Iterator[None]:
@@ -209,7 +209,7 @@ def _accounted(
     try:
         yield
     finally:
-        timing = team.timing()
+        timing = runner.timing()
         if timing:
             try:
                 store.note_timing({"started": started, **asdict(timing), "other": timing.other})

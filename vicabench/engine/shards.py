@@ -115,7 +115,7 @@ class Shard:
     def parse(cls, text: str, environment: Mapping[str, str]) -> Self:
         """`2/8`, or `auto` for the rank that torchrun or srun has told; ConfigError for others."""
         if text == "auto":
-            text = _told(environment)
+            text = _rank_of(environment)
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
         index, count = (int(found[1]), int(found[2])) if found else (0, 0)
         if not 1 <= index <= count:
@@ -193,7 +193,7 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
     return shown[int(local)] if int(local) < len(shown) else None
 
 
-def _told(environment: Mapping[str, str]) -> str:
+def _rank_of(environment: Mapping[str, str]) -> str:
     for rank, count, _ in RANKS:
         if rank in environment and count in environment:
             try:
@@ -344,10 +344,10 @@ def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[str, Pre
     """RunFolderError naming the parts that are missing, and those that are not finished."""
     of = parts[0].record["of"]
     lines = [f"  part {number}/{of} is missing" for number in merged.missing]
-    told: set[str] = set()
-    for part in parts:  # last, if at all, what holds several, of which only the others are told
-        owed = planned_ids(part.content["plan"]) - joined.keys() - told
-        told |= owed
+    reported: set[str] = set()
+    for part in parts:  # last, if at all, what holds several, of which only the others are reported
+        owed = planned_ids(part.content["plan"]) - joined.keys() - reported
+        reported |= owed
         if owed:
             lines.append(
                 f"  part {named(part.record)} in {part.folder}: "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vicabench.adapters import build_adapter
 from vicabench.adapters.abilities import AnswersBothWays
 from vicabench.engine.decode import DecodeAhead
-from vicabench.engine.loop import Decoding, PrepareAhead, tell
+from vicabench.engine.loop import Decoding, PrepareAhead, warn_about_frames
 from vicabench.errors import ConfigError, UserError
 from vicabench.results.plan import by_video
 from vicabench.types import AdapterContext, Agreement, Benchmark, ModelOptions, Question
@@ -56,7 +56,7 @@ def verify(
     )
     with PrepareAhead(adapter) as preparing, ahead:
         for decoded in ahead.stream(files, preparing):
-            tell(decoded)
+            warn_about_frames(decoded)
             if decoded.frames is None:
                 yield Verified(video=decoded.name, error=decoded.error)
                 continue

@@ -62,7 +62,7 @@ UPLOAD = "upload"
 TRANSIENT_STATUS = frozenset({408, 409, 429})
 """Besides all from 500 on: what the providers' own clients send again."""
 UNAUTHORIZED = 401
-HOPELESS_STATUS = {UNAUTHORIZED: 1, 403: 3, 404: 1}
+GIVE_UP_AFTER = {UNAUTHORIZED: 1, 403: 3, 404: 1}
 """No key, not allowed, no such model: after so many calls, none of them answered, none will be.
 
 Some gateways answer 403 also to a single prompt that they do not like.
@@ -73,13 +73,17 @@ LONGEST_REASON = 500
 class CallError(Exception):
     """A call that brought no answer; as a text it begins with its `kind`: `budget: ...`.
 
-    `again` says that the same call may succeed later, not before `wait` seconds if the server
-    said so, and `adapted` that it will be put in another way then, which no limit of retries
-    forbids; `fatal` that no call will. After `hopeless` calls that failed so none will if none has
-    yet; 0 is for errors that say nothing about other calls. `final` says that it has come to that,
-    when it did; `busy` that the server only asks to be left alone for long. `usage` is what
-    the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
-    was sent.
+    Attributes:
+        retryable: The same call may succeed later, after `retry_after` seconds if the server
+            asked for a pause.
+        adapted: The next attempt is worded differently, so it counts against no limit of retries.
+        fatal: No call will succeed any more.
+        give_up_after: After so many calls failed this way and none was answered, the model is
+            given up; 0 for errors that say nothing about other calls.
+        final: The model was given up with this error.
+        busy: The server asked for a pause that is too long to wait for.
+        usage: What the failed reply took, if there was one; `cost` is its price.
+        attempts: How often the call was sent.
     """
 
     def __init__(
@@ -87,18 +91,19 @@ class CallError(Exception):
         kind: str,
         reason: str,
         *,
-        again: bool = False,
+        retryable: bool = False,
         fatal: bool = False,
-        hopeless: int = 0,
+        give_up_after: int = 0,
         adapted: bool = False,
-        wait: float | None = None,
+        retry_after: float | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, reason)
         self.busy = False
         self.kind, self.reason = kind, reason
-        self.again, self.fatal, self.hopeless = again, fatal, 1 if fatal else hopeless
-        self.adapted, self.wait, self.usage = adapted, wait, usage
+        self.retryable, self.fatal = retryable, fatal
+        self.give_up_after = 1 if fatal else give_up_after
+        self.adapted, self.retry_after, self.usage = adapted, retry_after, usage
         self.final = False
         self.cost: float | None = None
         self.attempts = 0
@@ -109,21 +114,21 @@ class CallError(Exception):
 
 
 def of_status(
-    status: int, reason: str, *, wait: float | None = None, spent: bool = False
+    status: int, reason: str, *, retry_after: float | None = None, spent: bool = False
 ) -> CallError:
     """The error that an HTTP status means.
 
-    `wait` is what Retry-After asks for, in seconds; `spent` says that it is a quota that no
-    waiting refills.
+    `retry_after` is what the server's Retry-After asks for, in seconds; `spent` marks a quota
+    that waiting does not refill.
     """
-    again = (status in TRANSIENT_STATUS or status >= 500) and not spent
+    retryable = (status in TRANSIENT_STATUS or status >= 500) and not spent
     return CallError(
         HTTP,
         f"{status}: {reason}",
-        again=again,
+        retryable=retryable,
         fatal=spent or status == UNAUTHORIZED,
-        hopeless=HOPELESS_STATUS.get(status, 0),
-        wait=wait,
+        give_up_after=GIVE_UP_AFTER.get(status, 0),
+        retry_after=retry_after,
     )
 
 
@@ -133,7 +138,7 @@ def shortened(text: str) -> str:
     return flat if len(flat) <= LONGEST_REASON else flat[: LONGEST_REASON - 3] + "..."
 
 
-HIDDEN = "[key]"
+REDACTED = "[key]"
 SHORTEST = 8
 """Shorter secrets are no keys, and hiding them would take words out of replies."""
 
@@ -155,7 +160,7 @@ def scrubbed(text: str, keys: Sequence[str]) -> str:
     """The text without the keys, should a server or a library have put one into it."""
     for key in keys:
         if len(key) >= SHORTEST:
-            text = text.replace(key, HIDDEN)
+            text = text.replace(key, REDACTED)
     return text
 
 
@@ -286,7 +291,7 @@ class Account:
     refused: int = 0
     stopped: CallError | None = None
 
-    def sending(self, *, again: bool, free: bool = False) -> None:
+    def sending(self, *, retry: bool, free: bool = False) -> None:
         """Count a request that is about to leave; CallError if the budget does not have it.
 
         A `free` one leaves whatever the budget says.
@@ -295,7 +300,7 @@ class Account:
         if over and not free:
             self._stop(f"--max-requests allows {counted(self.max_requests or 0, 'request')}")
         self.sent += 1
-        self.retried += again
+        self.retried += retry
 
     @property
     def must_wait(self) -> bool:
@@ -336,12 +341,12 @@ class Account:
             self.stopped = self.stopped or CallError(BUDGET, reason)
         return cost
 
-    def gave_up(self, error: CallError) -> None:
+    def call_failed(self, error: CallError) -> None:
         """A call ended without an answer."""
         self.unsent += not error.attempts
         self.failed += error.attempts > 0
-        self.refused += error.hopeless > 0
-        error.final = not self.answered and 0 < error.hopeless <= self.refused
+        self.refused += error.give_up_after > 0
+        error.final = not self.answered and 0 < error.give_up_after <= self.refused
         if error.fatal or error.final:
             self.stopped = self.stopped or error
 

@@ -47,11 +47,11 @@ from vicabench.runtime import within
 
 LONGEST_BACKOFF = 60.0
 """Seconds that a wait grows to by itself."""
-LONGEST_ASKED = 600.0
+LONGEST_RETRY_AFTER = 600.0
 """Seconds that a server may ask for; whoever wants more is not waited for at all."""
 
 
-def asked_wait(headers: Mapping[str, str]) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """The seconds that Retry-After asks for, a number or an HTTP date (RFC 9110, 10.2.3).
 
     None if it asks for nothing that can be understood; OpenAI's `retry-after-ms` goes first.
@@ -86,7 +86,7 @@ class Backoff(wait_base):
     def __call__(self, retry_state: RetryCallState) -> float:
         """Seconds until the next attempt."""
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = getattr(error, "wait", None) or 0.0
+        asked = getattr(error, "retry_after", None) or 0.0
         return max(float(asked), self._jitter(retry_state))
 
 
@@ -131,7 +131,7 @@ LARGEST = 32 << 20
 """Bytes of a reply's body: hundreds of times what the longest answer of a model has."""
 
 
-def only_to(address: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+def same_host_only(address: str) -> Callable[[httpx2.Request], Awaitable[None]]:
     """A hook for requests: CallError for one to another host than that of `address`.
 
     A server says itself where it wants a video to be sent.
@@ -150,12 +150,12 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-async def ask_plain(request: httpx2.Request) -> None:
+async def request_uncompressed(request: httpx2.Request) -> None:
     """A hook for requests: a compressed body could be a thousand times what came."""
     request.headers["Accept-Encoding"] = "identity"
 
 
-async def bounded(response: httpx2.Response) -> None:
+async def limit_body(response: httpx2.Response) -> None:
     """A hook for replies: CallError for one that is compressed, or as soon as it is too long."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -170,10 +170,10 @@ class _Bounded(httpx2.AsyncByteStream):
         self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        come = 0
+        received = 0
         async for chunk in self._stream:
-            come += len(chunk)
-            if come > LARGEST:
+            received += len(chunk)
+            if received > LARGEST:
                 raise CallError(MALFORMED, f"the reply is longer than {LARGEST:,} bytes")
             yield chunk
 
@@ -212,9 +212,9 @@ class Calls:
         self._background = Background()
         self._clients: list[httpx2.AsyncClient] = []
         # With a limit of cost, one at a time until it is known what a call costs.
-        self._kept = options.concurrency - 1 if options.max_cost is not None else 0
-        self._slots = asyncio.Semaphore(options.concurrency - self._kept)
-        self._ended = asyncio.Event()
+        self._held_slots = options.concurrency - 1 if options.max_cost is not None else 0
+        self._slots = asyncio.Semaphore(options.concurrency - self._held_slots)
+        self._call_ended = asyncio.Event()
         self._not_before = 0.0
 
     def http(self, address: str) -> httpx2.AsyncClient:
@@ -222,9 +222,9 @@ class Calls:
 
         It follows no redirect: keys and videos stay with the host that the user named.
         """
-        asking = [only_to(address), ask_plain, self._sending]
+        asking = [same_host_only(address), request_uncompressed, self._sending]
         client = httpx2.AsyncClient(
-            event_hooks={"request": asking, "response": [bounded]},
+            event_hooks={"request": asking, "response": [limit_body]},
             timeout=None,
             follow_redirects=False,
             # Else what waits for one of a hundred connections would count as sent.
@@ -241,7 +241,7 @@ class Calls:
         """The results of several, as they come; at most `concurrency` calls are made at once."""
         return self._background.each(works)
 
-    def told(self, text: str) -> str:
+    def safe_text(self, text: str) -> str:
         """What a server or a client said, without keys, on one line that is not too long."""
         return shortened(scrubbed(text, self._keys))  # in this order: half a key would be left
 
@@ -264,7 +264,7 @@ class Calls:
             nonlocal attempts, adapted
             await self._pause()
             while not free and self.account.must_wait:
-                await self._ended.wait()
+                await self._call_ended.wait()
             self.account.begin(free=free)
             try:
                 attempts += 1
@@ -276,13 +276,13 @@ class Calls:
                 raise
             finally:
                 self.account.end()
-                self._ended.set()  # all who wait look again
-                self._ended = asyncio.Event()
+                self._call_ended.set()  # all who wait look again
+                self._call_ended = asyncio.Event()
 
         retrying = AsyncRetrying(
             stop=lambda state: state.attempt_number > self.options.max_retries + adapted,
             wait=Backoff(self.options.retry_wait),
-            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again),
+            retry=retry_if_exception(_is_retryable),
             reraise=True,
         )
         async with self._slots:
@@ -304,8 +304,8 @@ class Calls:
         return replace(
             found,
             text=scrubbed(found.text, self._keys),
-            stop=self.told(found.stop),
-            served_by=found.served_by and self.told(found.served_by),
+            stop=self.safe_text(found.stop),
+            served_by=found.served_by and self.safe_text(found.served_by),
             attempts=attempts,
             seconds=perf_counter() - started,
         )
@@ -319,19 +319,19 @@ class Calls:
         except CallError as error:
             if error.usage is not None and error.usage != Usage():
                 error.cost = self._received(error.usage)
-            self._heed(error)
+            self._apply_retry_after(error)
             raise
         except TimeoutError:
             reason = f"no whole reply within {counted(seconds, 'second')} (--request-timeout)"
-            raise CallError(TIMEOUT, reason, again=True) from None
+            raise CallError(TIMEOUT, reason, retryable=True) from None
         except httpx2.TransportError as error:
-            raise CallError(CONNECTION, _named(error), again=True) from None
+            raise CallError(CONNECTION, _described(error), retryable=True) from None
         except Exception as error:  # a client may stumble over anything that a server sends
-            raise CallError(MALFORMED, _named(error)) from None
+            raise CallError(MALFORMED, _described(error)) from None
 
     def _received(self, usage: Usage) -> float | None:
-        while self._kept:
-            self._kept -= 1
+        while self._held_slots:
+            self._held_slots -= 1
             self._slots.release()
         return self.account.received(usage)
 
@@ -341,31 +341,35 @@ class Calls:
         while (seconds := self._not_before - loop.time()) > 0:
             await asyncio.sleep(seconds)
 
-    def _heed(self, error: CallError) -> None:
+    def _apply_retry_after(self, error: CallError) -> None:
         """Keep away for as long as the server asks, or for good if that is too long."""
-        if not error.again or error.wait is None:
+        if not error.retryable or error.retry_after is None:
             return
-        if error.wait > LONGEST_ASKED:
-            error.again, error.fatal, error.hopeless, error.busy = False, True, 1, True
-            error.reason = f"to be asked again in {error.wait:,.0f} seconds: {error.reason}"
+        if error.retry_after > LONGEST_RETRY_AFTER:
+            error.retryable, error.fatal, error.give_up_after, error.busy = False, True, 1, True
+            error.reason = f"to be asked again in {error.retry_after:,.0f} seconds: {error.reason}"
         else:
             now = asyncio.get_running_loop().time()
-            self._not_before = max(self._not_before, now + error.wait)
-            if error.wait >= NOTABLE:
-                LOG.warning("The server asks to be left alone for %.0f seconds", error.wait)
+            self._not_before = max(self._not_before, now + error.retry_after)
+            if error.retry_after >= NOTABLE:
+                LOG.warning("The server asks for a pause of %.0f seconds", error.retry_after)
 
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts
-        error.reason = self.told(error.reason)
-        self.account.gave_up(error)
+        error.reason = self.safe_text(error.reason)
+        self.account.call_failed(error)
         return error
 
     async def _sending(self, request: httpx2.Request) -> None:
         # What was stored at a provider is deleted whatever the budget says.
-        self.account.sending(again=ATTEMPT.get() > 1, free=request.method == "DELETE")
+        self.account.sending(retry=ATTEMPT.get() > 1, free=request.method == "DELETE")
 
 
-def _named(error: Exception) -> str:
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, CallError) and error.retryable
+
+
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -387,7 +391,7 @@ def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     if not error.final:
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
-    again = " What failed meanwhile is asked again with --retry-errors." * (error.hopeless > 1)
+    again = " What failed meanwhile is asked again with --retry-errors." * (error.give_up_after > 1)
     advice = "Check the key, the account and the name."
     if error.busy:
         advice = "Type the same command again when that time is over."

@@ -31,8 +31,8 @@ from vicabench.adapters.api.account import (
     of_status,
 )
 from vicabench.adapters.api.adapter import SHARED, ApiAdapter, Frames, Showing, settings_of
-from vicabench.adapters.api.calls import Calls, asked_wait
-from vicabench.adapters.api.openai import nothing
+from vicabench.adapters.api.calls import Calls, retry_after_seconds
+from vicabench.adapters.api.openai import empty_reason
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 from vicabench.runtime import within
@@ -90,7 +90,9 @@ class Files:
             raise CallError(UPLOAD, reason) from None
         if file.state != types.FileState.ACTIVE or not file.uri:
             why = file.error.message if file.error else file.state
-            raise CallError(UPLOAD, self._calls.told(f"Gemini cannot process the video: {why}"))
+            raise CallError(
+                UPLOAD, self._calls.safe_text(f"Gemini cannot process the video: {why}")
+            )
         return file
 
     async def _get(self, name: str | None) -> types.File:
@@ -126,7 +128,9 @@ async def end_failed_upload(response: httpx2.Response) -> None:
         text = (await response.aread()).decode(errors="replace")
         if response.is_success:
             raise CallError(MALFORMED, "the upload was answered without a status")
-        raise of_status(response.status_code, text, wait=asked_wait(response.headers))
+        raise of_status(
+            response.status_code, text, retry_after=retry_after_seconds(response.headers)
+        )
 
 
 OFFICIAL = "https://generativelanguage.googleapis.com"
@@ -196,10 +200,10 @@ def explain(error: errors.APIError) -> CallError:
     daily = any("PerDay" in str(d.get("violations")) for d in details)
     headers = getattr(error.response, "headers", {})
     status = 401 if "API_KEY_INVALID" in reasons else error.code
-    wait = asked_wait(headers)
+    wait = retry_after_seconds(headers)
     if wait is None and delays:  # of the form 34.5s
-        wait = asked_wait({"retry-after": delays[0].removesuffix("s")})
-    return of_status(status, str(error.message), wait=wait, spent=daily)
+        wait = retry_after_seconds({"retry-after": delays[0].removesuffix("s")})
+    return of_status(status, str(error.message), retry_after=wait, spent=daily)
 
 
 def _details(body: Any) -> Iterator[Mapping[str, Any]]:
@@ -216,7 +220,7 @@ def read_reply(reply: types.GenerateContentResponse) -> Completion:
     if reply.prompt_feedback and (reason := reply.prompt_feedback.block_reason):
         raise CallError(FILTERED, f"the prompt was blocked: {_name(reason)}", usage=unsaid)
     if not reply.candidates:
-        raise CallError(EMPTY, nothing(cut=False), usage=unsaid)
+        raise CallError(EMPTY, empty_reason(cut=False), usage=unsaid)
     candidate = reply.candidates[0]
     stop = _name(candidate.finish_reason)
     if stop not in STOPS:
@@ -225,7 +229,7 @@ def read_reply(reply: types.GenerateContentResponse) -> Completion:
     parts = (candidate.content and candidate.content.parts) or []
     text = "".join(part.text for part in parts if part.text and not part.thought)
     if not text.strip():
-        raise CallError(EMPTY, nothing(STOPS[stop] == "length"), usage=unsaid)
+        raise CallError(EMPTY, empty_reason(STOPS[stop] == "length"), usage=unsaid)
     return Completion(text=text, stop=STOPS[stop], usage=usage, served_by=reply.model_version)
 
 

@@ -25,7 +25,7 @@ from vicabench.adapters.api.account import (
     of_status,
 )
 from vicabench.adapters.api.adapter import ApiAdapter, Frames, settings_of
-from vicabench.adapters.api.calls import Calls, asked_wait
+from vicabench.adapters.api.calls import Calls, retry_after_seconds
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 from vicabench.types import AdapterContext
@@ -100,7 +100,7 @@ class ChatModel:
             if isinstance(cause, CallError):
                 raise cause from None
             reason = f"{type(cause).__name__}: {cause}"
-            raise CallError(CONNECTION, reason, again=True) from None
+            raise CallError(CONNECTION, reason, retryable=True) from None
         except (ValueError, RecursionError) as error:
             raise CallError(MALFORMED, f"the reply is not JSON: {error}") from None
         return read_chat(body, tuple(sorted(self._sampling.keys() - given.keys())))
@@ -119,13 +119,13 @@ class ChatModel:
             self._refused.add(name)
             endless = self._refused >= {*LIMITS}  # without any limit nothing is asked
             reason = f"{error.status_code}: {message}"
-            return CallError(HTTP, reason, again=not endless, adapted=True, fatal=endless)
+            return CallError(HTTP, reason, retryable=not endless, adapted=True, fatal=endless)
         if code in WITHHELD:
             return CallError(FILTERED, message)
         return of_status(
             error.status_code,
             message,
-            wait=asked_wait(error.response.headers),
+            retry_after=retry_after_seconds(error.response.headers),
             spent=code == "insufficient_quota",
         )
 
@@ -151,7 +151,7 @@ def read_chat(body: Any, without: tuple[str, ...] = ()) -> Completion:
     if text is not None and not isinstance(text, str):
         raise CallError(MALFORMED, f"the reply is {type(text).__name__}, not text", usage=usage)
     if not text or not text.strip():
-        raise CallError(EMPTY, nothing(stop == "length"), usage=usage)
+        raise CallError(EMPTY, empty_reason(stop == "length"), usage=usage)
     served = body.get("model")
     return Completion(
         text=text,
@@ -162,7 +162,7 @@ def read_chat(body: Any, without: tuple[str, ...] = ()) -> Completion:
     )
 
 
-def nothing(cut: bool) -> str:
+def empty_reason(cut: bool) -> str:
     """Why a reply without a word is no answer."""
     if cut:
         return "cut before its first word; a model that thinks needs more --max-new-tokens"

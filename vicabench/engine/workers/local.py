@@ -19,18 +19,18 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from vicabench.engine.decode import ending, search_path
-from vicabench.engine.loop import Overdue, Patience, answer_videos
+from vicabench.engine.loop import AnswerTimeout, Overdue, answer_videos
 from vicabench.engine.timing import Clock, Timing
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
-from vicabench.engine.workers.scheduler import Crew
-from vicabench.engine.workers.supervisor import Seat
+from vicabench.engine.workers.scheduler import Scheduler
+from vicabench.engine.workers.supervisor import Slot
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.results.plan import ByVideo
 from vicabench.types import Adapter
 
 
-class Team(Protocol):
+class JobRunner(Protocol):
     """Whoever answers a job's questions, ready to; `answer` is called once."""
 
     @property
@@ -55,22 +55,22 @@ class Team(Protocol):
 class Executor(Protocol):
     """Gives a team for a job."""
 
-    def open(self, job: Job, warned: Callable[[str], None]) -> AbstractContextManager[Team]:
+    def open(self, job: Job, warned: Callable[[str], None]) -> AbstractContextManager[JobRunner]:
         """A team, which ends with the block; `warned` is told what costs no answer."""
 
 
-class Here:
+class InProcessExecutor:
     """Gives a team of one: the adapter in this process, which is built unless it is given."""
 
     def __init__(self, adapter: Adapter | None = None) -> None:
         self._adapter = adapter
 
-    def open(self, job: Job, warned: Callable[[str], None]) -> Alone:
+    def open(self, job: Job, warned: Callable[[str], None]) -> InProcessRunner:
         """Build the adapter. Raises the kinds of UserError that adapters raise."""
-        return Alone(job, self._adapter or job.build(), warned)
+        return InProcessRunner(job, self._adapter or job.build(), warned)
 
 
-class Alone:
+class InProcessRunner:
     """The adapter of a job, in this process."""
 
     def __init__(self, job: Job, adapter: Adapter, warned: Callable[[str], None]) -> None:
@@ -93,14 +93,14 @@ class Alone:
     def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
         """Yield the predictions about one video after another, in order."""
         job = self._job
-        patience = Patience(seconds=job.answer_seconds, overdue=overdue)
+        timeout = AnswerTimeout(seconds=job.answer_seconds, overdue=overdue)
         self._clock = clock = job.clock(self._adapter, self._warned)
         videos = answer_videos(
             job.benchmark,
             todo,
             self._adapter,
             job.decoding,
-            patience=patience,
+            timeout=timeout,
             clock=clock,
             warned=self._warned,
         )
@@ -138,18 +138,18 @@ class LocalExecutor:
 
     devices: Sequence[Device]
 
-    def open(self, job: Job, warned: Callable[[str], None]) -> Crew:
+    def open(self, job: Job, warned: Callable[[str], None]) -> Scheduler:
         """The team for a job; `warned` is told of workers that were lost."""
         times: Counter[str] = Counter()
-        seats = []
+        slots = []
         for device in self.devices:
             times[device.name] += 1
             number = f" ({times[device.name]})" if times[device.name] > 1 else ""
             start = partial(ProcessWorker, job, device, self._environment(device))
-            seats.append(Seat(name=f"worker {device.name}{number}", start=start))
+            slots.append(Slot(name=f"worker {device.name}{number}", start=start))
         ahead = job.decoding.prefetch if job.decoding else 1
-        return Crew(
-            seats,
+        return Scheduler(
+            slots,
             record={"executor": "local", "devices": [device.name for device in self.devices]},
             ahead=ahead,
             warned=warned,
@@ -264,12 +264,12 @@ class ProcessWorker:
         try:
             found = pickle.load(self._replies)  # noqa: S301  (from our own process)
         except (EOFError, pickle.UnpicklingError):
-            raise self._lost() from None
+            raise self._loss() from None
         if isinstance(found, Refused):
             raise found.error()
         return found
 
-    def _lost(self) -> WorkerLostError:
+    def _loss(self) -> WorkerLostError:
         code = self._process.wait()
         self._last_words.seek(0)
         words = self._last_words.read().decode(errors="replace").strip().splitlines()

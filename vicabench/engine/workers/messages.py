@@ -98,7 +98,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class LogLine:
     """A line of a worker's log: the name of the logger, the level, and the text, trace included."""
 
     logger: str
@@ -115,7 +115,7 @@ class Reply:
     """The answers about one video, what was logged since the last ones, and all the time so far."""
 
     predictions: Sequence[Prediction]
-    told: Sequence[Told]
+    log_lines: Sequence[LogLine]
     timing: Timing | None
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from vicabench import ending
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
-from vicabench.engine.workers.scheduler import Crew
-from vicabench.engine.workers.supervisor import Seat
+from vicabench.engine.workers.scheduler import Scheduler
+from vicabench.engine.workers.supervisor import Slot
 from vicabench.engine.workers.worker import Answerer
 from vicabench.errors import ConfigError
 
@@ -38,7 +38,7 @@ class RayExecutor:
     replicas: int | None
 
     @contextmanager
-    def open(self, job: Job, warned: Callable[[str], None]) -> Iterator[Crew]:
+    def open(self, job: Job, warned: Callable[[str], None]) -> Iterator[Scheduler]:
         """The team for a job; `warned` is told of workers that were lost.
 
         ConfigError without Ray, without a cluster, or without a GPU there that was asked for.
@@ -51,19 +51,19 @@ class RayExecutor:
             actor = ray.remote(Answerer).options(**options)
             shared = ray.put(job)
             start = partial(RayWorker, ray, actor, shared, placed)
-            seats = [Seat(name=f"worker {n + 1}", start=start) for n in range(replicas)]
+            slots = [Slot(name=f"worker {n + 1}", start=start) for n in range(replicas)]
             waiting = (
                 f"No worker is ready yet: the model is being loaded, or the cluster has no room "
                 f"for a worker with {gpus:g} GPUs and 1 CPU."
             )
-            crew = Crew(
-                seats,
+            scheduler = Scheduler(
+                slots,
                 record={"executor": "ray", "gpus_per_worker": gpus, "replicas": replicas},
                 ahead=job.decoding.prefetch if job.decoding else 1,
                 warned=warned,
                 waiting=waiting,
             )
-            yield stack.enter_context(crew)
+            yield stack.enter_context(scheduler)
 
     def _size(self, ray: Any) -> tuple[float, int]:
         """GPUs of a worker, and the number of workers."""

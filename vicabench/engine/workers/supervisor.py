@@ -23,7 +23,7 @@ class Loss:
     final: bool
 
 
-class Board:
+class TaskQueue:
     """The videos of a run, handed out to workers; every method may be called by any thread.
 
     A worker holds several videos, so that the next ones are decoded while it answers the first.
@@ -64,7 +64,7 @@ class Board:
     def take(self, worker: str) -> Task | None:
         """A video for this worker, which waits for one if it holds none.
 
-        None if it shall go on with those that it holds, or if the board is closed.
+        None if it shall go on with those that it holds, or if the queue is closed.
         """
         with self._changed:
             held = self._held[worker]
@@ -124,10 +124,10 @@ JOIN_SECONDS = 10.0
 
 
 class Worker(Protocol):
-    """A worker as its keeper sees it.
+    """A worker as its supervisor sees it.
 
     `build`, `give` and `reply` raise WorkerLostError, and the kinds of UserError that adapters
-    raise. Only `kill` is called by another thread than the keeper's.
+    raise. Only `kill` is called by another thread than the supervisor's.
     """
 
     def build(self) -> Built:
@@ -147,7 +147,7 @@ class Worker(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
+class Slot:
     """A place for a worker: its name, and how one is started there (raises WorkerLostError)."""
 
     name: str
@@ -163,9 +163,9 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A reply of the `number`-th worker of a seat."""
+    """A reply of the `number`-th worker of a slot."""
 
-    seat: str
+    slot: str
     number: int
     reply: Reply
 
@@ -174,40 +174,40 @@ class Answered:
 class Lost:
     """A worker that had its model is gone, and another one is started."""
 
-    seat: str
+    slot: str
     error: WorkerLostError
     loss: Loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivenUp:
-    """A seat in which no worker can be started."""
+    """A slot in which no worker can be started."""
 
-    seat: str
+    slot: str
     error: WorkerLostError
 
 
 Event = Ready | Answered | Lost | GivenUp | BaseException
-"""What a keeper tells; an exception ends the run."""
+"""What a supervisor tells; an exception ends the run."""
 
 
-class Keeper:
-    """Keeps one seat, in a thread of its own, and tells all that happens by `tell`."""
+class Supervisor:
+    """Keeps one slot, in a thread of its own, and tells all that happens by `tell`."""
 
-    def __init__(self, seat: Seat, board: Board, tell: Callable[[Event], None]) -> None:
-        self._seat, self._board, self._tell = seat, board, tell
+    def __init__(self, slot: Slot, queue: TaskQueue, report: Callable[[Event], None]) -> None:
+        self._slot, self._queue, self._report = slot, queue, report
         self._lock = Lock()
         self._worker: Worker | None = None
         self._left = False
         self._number = 0
-        self._thread = Thread(target=self._keep, name=seat.name, daemon=True)
+        self._thread = Thread(target=self._supervise, name=slot.name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the worker at once; the thread ends too, once the board is closed."""
+        """End the worker at once; the thread ends too, once the queue is closed."""
         with self._lock:
             self._left = True
             if self._worker:
@@ -217,15 +217,15 @@ class Keeper:
         """Wait for the thread to end."""
         self._thread.join(JOIN_SECONDS)
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         failures = 0
         try:
             while failures < STARTS and not self._left:
-                failures = failures + 1 if self._employ(last=failures == STARTS - 1) else 0
+                failures = failures + 1 if self._run_worker(last=failures == STARTS - 1) else 0
         except Exception as error:  # a thread's own exceptions would be seen by nobody
-            self._tell(error)
+            self._report(error)
 
-    def _employ(self, *, last: bool) -> bool:
+    def _run_worker(self, *, last: bool) -> bool:
         """One worker, from its start to its end; returns whether it was lost before it was ready.
 
         If it is the `last` that is tried, its loss is told as giving up.
@@ -233,7 +233,7 @@ class Keeper:
         self._number += 1
         worker: Worker | None = None
         try:
-            worker = self._started()
+            worker = self._start_worker()
             built = worker.build()
         except WorkerLostError as error:
             self._give_up(error, last)
@@ -245,42 +245,42 @@ class Keeper:
             self._give_up(WorkerLostError(str(error)), last)
             return True
         else:
-            self._board.join(self._seat.name)
-            self._tell(Ready(built=built))
+            self._queue.join(self._slot.name)
+            self._report(Ready(built=built))
             self._serve(worker)
             return False
         finally:
-            self._dismiss(worker)
+            self._close_worker(worker)
 
     def _give_up(self, error: WorkerLostError, last: bool) -> None:
         if last and not self._left:
-            self._tell(GivenUp(seat=self._seat.name, error=error))
+            self._report(GivenUp(slot=self._slot.name, error=error))
 
     def _serve(self, worker: Worker) -> None:
         """Hand the worker videos and tell its replies, until it is lost or all is over."""
-        name = self._seat.name
+        name = self._slot.name
         try:
             while not self._left:
-                while task := self._board.take(name):
+                while task := self._queue.take(name):
                     worker.give(task)
                 if self._left:
                     break
                 reply = worker.reply()
-                self._board.done(name)
-                self._tell(Answered(seat=name, number=self._number, reply=reply))
+                self._queue.done(name)
+                self._report(Answered(slot=name, number=self._number, reply=reply))
         except WorkerLostError as error:
             if not self._left:
-                self._tell(Lost(seat=name, error=error, loss=self._board.leave(name)))
+                self._report(Lost(slot=name, error=error, loss=self._queue.leave(name)))
 
-    def _started(self) -> Worker:
-        worker = self._seat.start()
+    def _start_worker(self) -> Worker:
+        worker = self._slot.start()
         with self._lock:
             self._worker = worker
             if self._left:
                 worker.kill()
         return worker
 
-    def _dismiss(self, worker: Worker | None) -> None:
+    def _close_worker(self, worker: Worker | None) -> None:
         with self._lock:
             self._worker = None
         if worker:

@@ -19,14 +19,14 @@ from typing import Any, BinaryIO, NoReturn
 from vicabench import ending
 from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.loop import (
-    Patience,
+    AnswerTimeout,
     PrepareAhead,
     answer_decoded,
     answer_unseen,
     decode_ahead,
 )
 from vicabench.engine.timing import Clock
-from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, Told
+from vicabench.engine.workers.messages import Built, Job, LogLine, Refused, Reply, Task
 from vicabench.errors import UserError, counted
 from vicabench.predictions import Prediction
 from vicabench.types import Adapter
@@ -61,7 +61,7 @@ class Answerer:
         except UserError as error:
             return Refused.of(error)
         self._job = job
-        self._patience = Patience(seconds=job.answer_seconds, overdue=self._overdue)
+        self._timeout = AnswerTimeout(seconds=job.answer_seconds, overdue=self._overdue)
         self._ahead: DecodeAhead | None = decode_ahead(job.decoding) if job.decoding else None
         self._preparing = PrepareAhead(self._adapter)
         return Built.of(self._adapter)
@@ -86,7 +86,7 @@ class Answerer:
         except UserError as error:
             return Refused.of(error)
         clock.count(predictions)
-        return Reply(predictions=predictions, told=self._log.taken(), timing=clock.timing())
+        return Reply(predictions=predictions, log_lines=self._log.taken(), timing=clock.timing())
 
     def _answer(
         self, task: Task, decoding: Future[Decoded] | None, clock: Clock
@@ -94,14 +94,12 @@ class Answerer:
         if decoding is None:
             path = self._job.benchmark.files[task.video]
             with clock.answering():
-                return answer_unseen(
-                    self._adapter, task.video, path, task.questions, self._patience
-                )
+                return answer_unseen(self._adapter, task.video, path, task.questions, self._timeout)
         (decoded,) = clock.waited(map(Future.result, [decoding]))
         if decoded.warning:
             _warn(decoded.warning)
         with clock.answering():
-            return answer_decoded(self._adapter, decoded, task.questions, self._patience)
+            return answer_decoded(self._adapter, decoded, task.questions, self._timeout)
 
     def _overdue(self, predictions: Sequence[Prediction]) -> NoReturn:
         """End the process, which is as good as lost."""
@@ -120,14 +118,16 @@ class _Log(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._told: deque[Told] = deque()
+        self._lines: deque[LogLine] = deque()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._told.append(Told(logger=record.name, level=record.levelno, text=self.format(record)))
+        self._lines.append(
+            LogLine(logger=record.name, level=record.levelno, text=self.format(record))
+        )
 
-    def taken(self) -> list[Told]:
+    def taken(self) -> list[LogLine]:
         """What was logged since the last time."""
-        return [self._told.popleft() for _ in range(len(self._told))]
+        return [self._lines.popleft() for _ in range(len(self._lines))]
 
 
 def main() -> None:
