@@ -123,7 +123,7 @@ def test_what_an_adapter_measures_wrongly_costs_no_answer(
     done = vicabench(*asked(clips, "measured:nonsense", "--out", "r"), **extra)
     assert done.returncode == 0, done.stderr
     assert "answering " in done.stderr
-    assert done.stderr.count("the adapter's `spent` is no Spent: 'str' object") == 1
+    assert done.stderr.count("the adapter's `spent` is not a Spent: 'str' object") == 1
     assert "Traceback" not in done.stderr
 
 

@@ -1,8 +1,7 @@
-"""A team of workers elsewhere, as the driver of a run sees it.
+"""How does the driver of a run collect answers from workers in other processes?
 
-The supervisors of the workers tell what happens; only the driver writes. A worker that is lost is
-started again, and its video answered by another one; after `ATTEMPTS` losses the video has an
-error.
+One supervisor per worker reports events; only the driver writes predictions. A lost worker is
+started again and its video goes to another one; after `ATTEMPTS` losses the video gets an error.
 """
 
 from __future__ import annotations
@@ -37,15 +36,20 @@ from vicabench.results.plan import ByVideo
 
 LOG = logging.getLogger("vicabench")
 NO_WORKER_SECONDS = 60.0
+"""Time without a ready worker after which the user is warned."""
 POLL_SECONDS = 0.1
+"""How often the driver looks for a signal to end while it waits for events."""
 
 
 class Scheduler:
-    """Workers in their slots; a context manager that starts them, and ends them on leaving.
+    """Runs a job on workers; a context manager that starts them, and ends them on leaving.
 
-    `record` is what `config.json` keeps of them.
-    Each holds at most `ahead` videos beyond the one that it answers. `warned` is told of losses,
-    and `waiting` when no worker is ready for long.
+    Args:
+        slots: The places for workers, one each.
+        record: What `config.json` records about the workers.
+        ahead: How many videos a worker holds beyond the one that it answers.
+        warned: Receives a line for every lost worker, and `waiting`.
+        waiting: The warning after a minute without a ready worker.
     """
 
     def __init__(
@@ -87,9 +91,11 @@ class Scheduler:
 
     @property
     def built(self) -> Built:
-        """What the adapter is like, as soon as the first worker has one.
+        """What the adapter is like; waits for the first worker that has built it.
 
-        Raises the kinds of UserError that adapters raise, and ConfigError if no worker is left.
+        Raises:
+            UserError: For an adapter that cannot be built.
+            ConfigError: If no worker can be started.
         """
         while self._built is None:
             self._handle(self._next_event())
@@ -100,9 +106,11 @@ class Scheduler:
         todo: ByVideo,
         overdue: Overdue,  # noqa: ARG002  (a worker that takes too long is lost)
     ) -> Generator[list[Prediction], None, None]:
-        """Yield the predictions about one video after another, as they come.
+        """Yield the predictions of one video after another, as workers return them.
 
-        Raises the kinds of UserError that adapters raise, and ConfigError if no worker is left.
+        Raises:
+            UserError: As the adapters raise it.
+            ConfigError: If no worker can be started any more.
         """
         self._start = perf_counter()
         self._queue.put(Task(video=name, questions=tuple(todo[name])) for name in todo)
@@ -113,37 +121,37 @@ class Scheduler:
                 yield predictions
 
     def timing(self) -> Timing | None:
-        """The sums over all workers; None if no video is done."""
+        """The sums over all workers; None before the first video is done."""
         if self._start is None or not self._timings:
             return None
-        found = summed(
+        total = summed(
             list(self._timings.values()),
             wall=perf_counter() - self._start,
             processes=len({slot for slot, _ in self._timings}),
         )
-        return replace(found, videos=self._videos, questions=self._questions)
+        return replace(total, videos=self._videos, questions=self._questions)
 
     def _next_answer(self) -> Event:
-        """The next event; of a run that is to end all answers that are there by now."""
+        """Wait for an event; when the run is interrupted, pass on all answers that have arrived."""
         try:
             return self._next_event()
         except KeyboardInterrupt:
             raise InterruptedVideo(self._pending_predictions()) from None
 
     def _pending_predictions(self) -> list[Prediction]:
-        """The predictions of all that workers have told, and nobody has taken yet."""
-        found: list[Prediction] = []
+        """Take the predictions of all replies that are still in the event queue."""
+        predictions: list[Prediction] = []
         with suppress(Empty):
             while True:
                 event = self._events.get_nowait()
                 if isinstance(event, Answered):
-                    found += self._record_reply(event)
-        return found
+                    predictions += self._record_reply(event)
+        return predictions
 
     def _next_event(self) -> Event:
         waited = 0.0
         while True:
-            ending.check()  # not while waiting: what just came would be lost
+            ending.check()  # only here: an interrupted `get` could lose the event it has taken
             try:
                 return self._events.get(timeout=POLL_SECONDS)
             except Empty:
@@ -153,7 +161,7 @@ class Scheduler:
                 waited = 0.0
 
     def _handle(self, event: Event) -> list[Prediction]:
-        """Take note of an event; the predictions about a video if it settles one."""
+        """Record an event; return the predictions of a video if the event settles one."""
         if isinstance(event, Answered):
             return self._record_reply(event)
         if isinstance(event, Lost):
@@ -175,7 +183,11 @@ class Scheduler:
         return list(reply.predictions)
 
     def _accept_worker(self, built: Built) -> None:
-        """ConfigError if this worker would not answer as the first does."""
+        """Record what a worker has built.
+
+        Raises:
+            ConfigError: If it would not answer as the first worker does.
+        """
         first = self._built = self._built or built
         if built.version != first.version:
             raise ConfigError(
@@ -186,25 +198,26 @@ class Scheduler:
         differing = sorted(n for n in names if first.settings.get(n) != built.settings.get(n))
         if differing:
             raise ConfigError(
-                f"The workers on {first.machine} and {built.machine} would not answer alike: they "
-                f"differ in {', '.join(differing)}. Use the same checkpoint and kind of device."
+                f"The workers on {first.machine} and {built.machine} would give different "
+                f"answers: they differ in {', '.join(differing)}. Use the same checkpoint and "
+                "kind of device."
             )
 
     def _record_loss(self, event: Lost) -> list[Prediction]:
-        LOG.error("%s: %s\n%s", event.slot, event.error, event.error.words)
+        LOG.error("%s: %s\n%s", event.slot, event.error, event.error.output)
         task, final = event.loss.task, event.loss.final
         if task and final:
             return failed(task.questions, f"worker: {event.error}, in {ATTEMPTS} attempts")
-        again = f"{task.video} is asked again" if task else "it is started again"
-        self._warned(f"{event.slot}: {event.error}; {again}")
+        remedy = f"{task.video} is asked again" if task else "it is started again"
+        self._warned(f"{event.slot}: {event.error}; {remedy}")
         return []
 
     def _drop_slot(self, event: GivenUp) -> None:
-        LOG.error("%s: %s\n%s", event.slot, event.error, event.error.words)
+        LOG.error("%s: %s\n%s", event.slot, event.error, event.error.output)
         self._slots -= 1
         if not self._slots:
             raise ConfigError(
                 f"No worker can be started. {event.slot}: {event.error}. What was answered is "
                 "kept; the same command continues."
             )
-        self._warned(f"{event.slot}: {event.error}; the run goes on without it")
+        self._warned(f"{event.slot}: {event.error}; the run continues without it")

@@ -1,4 +1,4 @@
-"""A worker process: holds the model, decodes the videos it is given, and answers them."""
+"""What does a worker process do? It loads the model, decodes videos and answers about them."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from vicabench.types import Adapter
 
 LOG = logging.getLogger("vicabench")
 OVERDUE = 75
-"""Exit code of a worker whose adapter took too long over a video."""
+"""Exit code of a worker whose adapter exceeded the time limit for a video."""
 
 
 class Answerer:
-    """Built once; then it is given videos and asked for replies, which come in the same order.
+    """Answers the videos that it is given, in order.
 
-    A video is decoded, and prepared, from the moment it is given. There is nothing to close: the
-    decoding processes end with the process that this is in.
+    `build` is called once, before all else. A video is decoded and prepared in the background
+    from the call of `give` on. Nothing needs closing: the decoding processes end with this one.
     """
 
     def __init__(self) -> None:
         self._log = _Log()
         for name in ("vicabench", "vica"):
             logging.getLogger(name).addHandler(self._log)
-        self._given: deque[tuple[Task, Future[Decoded] | None]] = deque()
+        self._pending: deque[tuple[Task, Future[Decoded] | None]] = deque()
         self._clock: Clock | None = None
 
     def build(self, job: Job, placed: str | None) -> Built | Refused:
-        """Load the model, on the device `placed` if it knows devices."""
-        with suppress(OSError):  # another machine may lack that folder, and not need it
+        """Build the adapter, on the device `placed` if it knows devices."""
+        with suppress(OSError):  # another machine may not have this folder, nor need it
             os.chdir(job.folder)
         try:
             if job.decoding and job.decoding.cache:
@@ -67,20 +67,20 @@ class Answerer:
         return Built.of(self._adapter)
 
     def give(self, task: Task) -> None:
-        """Begin to decode a video."""
+        """Start decoding a video."""
         self._clock = self._clock or self._job.clock(self._adapter, _warn)
         path = self._job.benchmark.files[task.video]
         decoding = None
         if self._ahead:
             decoding = self._ahead.submit(task.video, path, self._preparing)
-        self._given.append((task, decoding))
+        self._pending.append((task, decoding))
 
     def reply(self) -> Reply | Refused:
-        """Answer the first of the given videos that is not answered yet."""
-        task, decoding = self._given.popleft()
+        """Answer the oldest video that is not answered yet."""
+        task, decoding = self._pending.popleft()
         clock = self._clock
         if clock is None:
-            raise RuntimeError("a reply was asked for before a video was given")
+            raise RuntimeError("reply() was called before give()")
         try:
             predictions = self._answer(task, decoding, clock)
         except UserError as error:
@@ -102,7 +102,7 @@ class Answerer:
             return answer_decoded(self._adapter, decoded, task.questions, self._timeout)
 
     def _overdue(self, predictions: Sequence[Prediction]) -> NoReturn:
-        """End the process, which is as good as lost."""
+        """End the process: the hanging adapter cannot be stopped in any other way."""
         seconds, video = self._job.answer_seconds, predictions[0].question.video
         text = f"took longer than {counted(seconds or 0, 'second')} over {video!r}"
         print(text, file=sys.stderr, flush=True)  # noqa: T201
@@ -114,7 +114,7 @@ def _warn(text: str) -> None:
 
 
 class _Log(logging.Handler):
-    """Collects what is logged, for the driver's log."""
+    """Collects log records for the driver's log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -126,23 +126,23 @@ class _Log(logging.Handler):
         )
 
     def taken(self) -> list[LogLine]:
-        """What was logged since the last time."""
+        """Take the lines logged since the last call."""
         return [self._lines.popleft() for _ in range(len(self._lines))]
 
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    ending.ignore()  # signals to end are for the one who started us
+    ending.ignore()  # the driver handles signals, and ends this process
     faulthandler.enable()
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get between the replies
+    os.dup2(2, 1)  # a library that prints must not corrupt the stream of replies
     requests: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(requests,), daemon=True).start()
     try:
         _serve(requests, replies)
     except BaseException:
         traceback.print_exc()
-        os._exit(1)  # not sys.exit, which would wait for what is being decoded
+        os._exit(1)  # sys.exit would wait for videos that are being decoded
 
 
 def _serve(requests: SimpleQueue[Any], replies: BinaryIO) -> None:
@@ -158,13 +158,13 @@ def _serve(requests: SimpleQueue[Any], replies: BinaryIO) -> None:
 
 
 def _receive(requests: SimpleQueue[Any]) -> None:
-    """Take in requests, even while one is worked on, to see at once when there is nobody left."""
+    """Read requests also while one is processed, to notice at once that the driver has ended."""
     while True:
         try:
-            requests.put(pickle.load(sys.stdin.buffer))  # noqa: S301  (from who started us)
+            requests.put(pickle.load(sys.stdin.buffer))  # noqa: S301  (from the driver)
         except EOFError:
-            os._exit(0)  # not sys.exit: the main thread may be anywhere inside a model
-        except Exception:  # half a request is what a killed driver leaves
+            os._exit(0)  # sys.exit would wait for the main thread, which may hang inside a model
+        except Exception:  # a killed driver leaves half a request
             traceback.print_exc()
             os._exit(1)
 
