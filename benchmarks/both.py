@@ -21,11 +21,11 @@ from vica.tiny import byte_tokenizer, ids_of
 from vica.video import read_frames
 
 from vicabench.adapters.vica import ViCAAdapter
-from vicabench.engine.loop import Decoding, Patience, answer_videos
+from vicabench.engine.loop import AnswerTimeout, Decoding, answer_videos
 from vicabench.engine.timing import Clock, Timing
 from vicabench.types import Benchmark, ModelOptions, Question
 
-ENDLESS = Patience(seconds=None, overdue=sys.exit)
+ENDLESS = AnswerTimeout(seconds=None, overdue=sys.exit)
 NEW = 4
 """Tokens of a reply: a number or a letter and the end take two to four."""
 
@@ -161,7 +161,7 @@ class Bench:
         clock = Clock(adapter, workers=workers, cache=False, warned=print)
         accounts = []
         for predictions in answer_videos(
-            benchmark, by_video, adapter, decoding, patience=ENDLESS, clock=clock, warned=print
+            benchmark, by_video, adapter, decoding, timeout=ENDLESS, clock=clock, warned=print
         ):
             clock.count(predictions)
             if failed := next((p.answer.error for p in predictions if p.answer.error), None):

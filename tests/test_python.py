@@ -166,7 +166,7 @@ def test_run_gives_what_the_command_writes(
 def test_misspelt_options_name_the_nearest(questions: Path) -> None:
     with pytest.raises(TypeError, match="Did you mean max_new_tokens"):
         vb.run("baseline:random", questions, max_new_token=3)
-    with pytest.raises(ConfigError, match="does not know --max-new-tokens"):
+    with pytest.raises(ConfigError, match="does not accept --max-new-tokens"):
         vb.evaluate(says_two, questions, max_new_tokens=3)
     with pytest.raises(ConfigError, match="type int cannot answer"):
         vb.evaluate(3, questions)  # type: ignore[arg-type]

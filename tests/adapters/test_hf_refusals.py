@@ -83,13 +83,13 @@ def show_no_frames(folder: Path) -> None:
         (pickle, "only those are read: pickled weights can run code"),
         (
             lose_a_weight,
-            "InternVLForConditionalGeneration that are missing or of another shape: 1,",
+            "InternVLForConditionalGeneration that are missing or have another shape: 1,",
         ),
         (lead_elsewhere, "names files outside its folder: ../other.safetensors"),
         (round_weights, "weights stored as whole numbers, whose fractions are lost: 1,"),
         (
             lambda folder: (folder / "adapter_config.json").write_text("{}"),
-            "holds an adapter for another model",
+            "contains an adapter for another model",
         ),
         (
             lambda folder: config(folder, transformers_weights="a/b"),
@@ -103,11 +103,11 @@ def show_no_frames(folder: Path) -> None:
             lambda folder: config(folder, model_type="internvl_chat", auto_map={"AutoModel": "x"}),
             "(auto_map) is never run. OpenGVLab publishes",
         ),
-        (lambda folder: config(folder, model_type="qwen2"), "for text alone"),
+        (lambda folder: config(folder, model_type="qwen2"), "for text only"),
         (lambda folder: config(folder, model_type="florence2"), "reads text with an encoder"),
         (
             lambda folder: config(folder, model_type="vica_qwen"),
-            "is a ViCA2, which has an adapter of its own: leave out hf:",
+            "is a ViCA2, which has its own adapter: leave out hf:",
         ),
         (
             lambda folder: config(folder, _attn_implementation="lab/kernel"),

@@ -238,7 +238,7 @@ def test_a_body_without_bound_is_not_read(api: Api) -> None:
     api.plan = {"(No. 0.)": [GZIP], "(No. 1.)": [long]}
     with calling("openai:tiny", base_url=api.address) as adapter:
         packed, endless, good = ask(adapter, 3)
-    assert packed.error == "malformed: the reply is compressed (gzip), which was not asked for"
+    assert packed.error == "malformed: the reply is compressed (gzip), which was not requested"
     assert endless.error == "malformed: the reply is longer than 33,554,432 bytes"
     assert good.response
     assert len(api.log) == 3
@@ -292,7 +292,7 @@ def test_a_server_that_wants_to_be_asked_tomorrow_is_asked_no_more_today(api: Ap
     with calling("openai:tiny", base_url=api.address) as adapter, pytest.raises(ConfigError) as no:
         ask(adapter, 1)
     assert "in 601 seconds" in str(no.value)
-    assert str(no.value).endswith("Type the same command again when that time is over.")
+    assert str(no.value).endswith("Type the same command again after that time.")
 
 
 def test_a_server_that_does_not_count_tokens_cannot_be_held_to_a_cost(
@@ -311,12 +311,16 @@ def test_what_cannot_be_run_is_refused_before_anything_is_sent(
 ) -> None:
     secret = api.address.replace("http://", f"http://user:{KEY}@")
     done = vicabench(*command(rooms, api, "--base-url", secret))
-    refuses(done, "no user, password")
+    refuses(done, "must not contain a user, password")
     assert KEY not in done.stderr
     prices, bad = str(rooms / "prices.json"), rooms / "bad.yaml"
     bad.write_text("tiny: [", encoding="utf-8")
     for words, spec, options in (
-        ("no user, password", "openai:tiny", {"base_url": f"{api.address}?key={KEY}"}),
+        (
+            "must not contain a user, password",
+            "openai:tiny",
+            {"base_url": f"{api.address}?key={KEY}"},
+        ),
         ("such as http://", "openai:tiny", {"base_url": "localhost:8000"}),
         ("--prices FILE", "openai:tiny", {"max_cost": 1.0}),
         ("no price for huge", "openai:huge", {"prices": prices}),

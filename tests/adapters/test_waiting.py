@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from vicabench.adapters.api.calls import asked_wait
+from vicabench.adapters.api.calls import retry_after_seconds
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ from vicabench.adapters.api.calls import asked_wait
 def test_what_a_server_asks_for_is_understood_or_left(
     headers: dict[str, str], seconds: float | None
 ) -> None:
-    assert asked_wait(headers) == seconds
+    assert retry_after_seconds(headers) == seconds
 
 
 def test_a_date_to_come_is_waited_for() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
     # Dates have whole seconds, and a little time has passed.
-    assert 280 < (asked_wait({"retry-after": date}) or 0) <= 300
+    assert 280 < (retry_after_seconds({"retry-after": date}) or 0) <= 300

@@ -202,4 +202,4 @@ def test_what_cannot_be_meant_is_explained(vicabench: Vicabench, derived: Derive
     command = ("canonicalize", derived.folder / "run", "--base-url", "http://127.0.0.1:9/v1")
     other = vicabench(*command, "--model", "openai:another")
     refuses(other, "adapter.canonicalizer", "--out")
-    refuses(vicabench(*command, "--model", "hf:./none"), "--base-url", "leave that out")
+    refuses(vicabench(*command, "--model", "hf:./none"), "--base-url", "leave it out")

@@ -112,7 +112,7 @@ def test_parts_of_different_runs_or_splits_are_refused(vicabench: Vicabench, her
     refuses(vicabench(*merge, "other-shard-2-of-4"), "different splits", "1/3", "2/4")
     refuses(vicabench(*merge, "other-shard-3-of-3"), "different splits", "of 70 questions", "of 50")
     refuses(vicabench(*merge, "whole"), "whole", "not a part")
-    refuses(vicabench("merge", part(1), "--partial", "--out", "whole"), "whole run already")
+    refuses(vicabench("merge", part(1), "--partial", "--out", "whole"), "already holds a whole run")
     refuses(vicabench("merge", part(1), "--partial", "--out", part(1)), "one of the parts")
     assert not (here / "m" / "predictions.jsonl").exists()
 

@@ -123,7 +123,7 @@ def test_what_an_adapter_measures_wrongly_costs_no_answer(
     done = vicabench(*asked(clips, "measured:nonsense", "--out", "r"), **extra)
     assert done.returncode == 0, done.stderr
     assert "answering " in done.stderr
-    assert done.stderr.count("the adapter's `spent` is no Spent: 'str' object") == 1
+    assert done.stderr.count("the adapter's `spent` is not a Spent: 'str' object") == 1
     assert "Traceback" not in done.stderr
 
 
@@ -217,7 +217,7 @@ def test_a_full_disk_under_the_frame_cache_is_said_once_and_costs_no_answer(
         (("--frame-cache-size", "5GB"), ("--frame-cache DIR",)),
         (("--frame-cache", "fc", "--frame-cache-size", "much"), ("'much'", "50GB")),
         (("--frame-cache", "/dev/null/fc"), ("/dev/null/fc", "cannot be written")),
-        (("--group-size", "4"), ("does not know --group-size",)),
+        (("--group-size", "4"), ("does not accept --group-size",)),
     ],
 )
 def test_options_of_the_pipeline_that_cannot_be_meant_are_explained(

@@ -221,7 +221,7 @@ def test_a_replay_of_other_questions_with_the_same_ids_is_not_taken_for_these(
     )  # fmt: skip
     assert done.returncode == 1
     errors = {r["error"] for r in read_jsonl(tmp_path / "r" / "predictions.jsonl")}
-    assert errors == {"replay: this id is another question there"}
+    assert errors == {"replay: the prediction with this id is about another question"}
 
 
 def test_models_whose_names_become_alike_get_folders_of_their_own(
@@ -247,4 +247,4 @@ def test_a_replay_gives_the_recorded_answers_and_says_what_is_missing(
     assert done.returncode == 1
     replayed = read_jsonl(tmp_path / "b" / "predictions.jsonl")
     assert replayed[:50] == read_jsonl(tmp_path / "a" / "predictions.jsonl")
-    assert {r["error"] for r in replayed[50:]} == {"replay: no prediction of this id"}
+    assert {r["error"] for r in replayed[50:]} == {"replay: no prediction with this id"}

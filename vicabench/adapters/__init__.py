@@ -1,10 +1,9 @@
-"""Ways to answer: one file an adapter, found by the name that `--model` begins with.
+"""Which adapter does `--model` name, and how is it built?
 
-`--model NAME:ARGUMENT` asks the module of that name for `build(argument, context)`. Adapters of
-other packages are found through the entry-point group `vicabench.adapters`; see
-docs/adapters.md. `./my.py:Name` is an adapter in a file. A folder, or a hub id of the form
-`owner/name`, is a checkpoint, whose configuration says whether it is ViCA's or any other model of
-transformers.
+`--model NAME:ARGUMENT` calls `build(argument, context)` of the adapter module of that name. Other
+packages add adapters through the entry-point group `vicabench.adapters` (docs/adapters.md).
+`./my.py:Name` is an adapter in a file. A folder, or a hub id of the form `owner/name`, is a
+checkpoint; its configuration says whether it is ViCA's or another model of transformers.
 """
 
 from __future__ import annotations
@@ -31,23 +30,26 @@ ADAPTERS = {
     "vica": "vicabench.adapters.vica",
 }
 CHECKPOINTS = "vicabench.adapters.family"
-"""What answers for a folder or a hub id without a name before it."""
+"""The adapter module for a folder or a hub id without a prefix."""
 SHIPPED = {
     name: Path(__file__).parent.parent / "checkpoints" / name
     for name in ("vica2-rooms", "vica2-rooms-base")
 }
-"""Checkpoints that come with the package: one that answers, and the one that training starts at."""
+"""Checkpoints in the package: one that answers, and one that training starts from."""
 GROUP = "vicabench.adapters"
 
 Build = Callable[[str, AdapterContext], Adapter]
 
 
 def build_adapter(spec: str, context: AdapterContext, *, placed: str | None = None) -> Adapter:
-    """The adapter that `spec` names, ready to answer.
+    """Build the adapter that `spec` names, ready to answer.
 
-    `placed` is the device for adapters that know devices; unlike the option, others may ignore it.
-    ConfigError naming the known adapters if there is none of that name, or saying why this one
-    cannot be built.
+    Args:
+        placed: The device for adapters that know devices; unlike the option `--device`, it is
+            ignored by others.
+
+    Raises:
+        ConfigError: For an unknown name, or an adapter that cannot be built.
     """
     build, argument = find_adapter(spec)
     try:
@@ -72,18 +74,19 @@ def _on(placed: str | None, context: AdapterContext) -> AdapterContext:
 
 
 def refuse_unused(spec: str, adapter: Adapter, options: ModelOptions) -> None:
-    """ConfigError for options that were given and the adapter does not have."""
+    """Raise a ConfigError for options that were given but the adapter does not accept."""
     accepted = adapter.accepts_options if isinstance(adapter, TakesOptions) else ()
     unused = [name for name in options.given() if name not in accepted]
     if unused:
         typed = ", ".join("--" + name.replace("_", "-") for name in unused)
-        raise ConfigError(f"--model {spec} does not know {typed}: leave that out.")
+        raise ConfigError(f"--model {spec} does not accept {typed}: leave it out.")
 
 
 def find_adapter(spec: str) -> tuple[Build, str]:
-    """The function that builds what `spec` names, and its argument.
+    """Find the function that builds the adapter of `spec`, and its argument.
 
-    ConfigError naming the known adapters if there is none.
+    Raises:
+        ConfigError: For an unknown adapter; the message names the known ones.
     """
     if spec in SHIPPED:
         spec = f"vica:{SHIPPED[spec]}"
@@ -100,16 +103,16 @@ def find_adapter(spec: str) -> tuple[Build, str]:
     else:
         known = ", ".join(f"{known}:..." for known in [*ADAPTERS, *sorted(installed)])
         raise ConfigError(
-            f"No adapter answers for --model {spec}. Known are {known}; a checkpoint is a folder "
-            "or a hub id such as nkkbr/ViCA2; ./my.py:Name is an adapter in a file of yours; other "
-            f"packages add theirs through the entry-point group '{GROUP}' (docs/adapters.md)."
+            f"There is no adapter for --model {spec}. Adapters are {known}; a checkpoint is a "
+            "folder or a hub id such as nkkbr/ViCA2; ./my.py:Name is an adapter in your own file; "
+            f"other packages add theirs through the entry-point group '{GROUP}' (docs/adapters.md)."
         )
     with explained():
         return importlib.import_module(module).build, argument
 
 
 def _is_checkpoint(spec: str) -> bool:
-    """Whether this is a folder, or has the form of a path or a hub id."""
+    """Whether `spec` is a folder, or has the form of a path or a hub id."""
     return Path(spec).is_dir() or ("/" in spec and ":" not in spec)
 
 

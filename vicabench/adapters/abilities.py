@@ -1,10 +1,10 @@
-"""What an adapter may offer beside `vicabench.types.Adapter`: each ability is a protocol.
+"""Which optional abilities may an adapter have besides `vicabench.types.Adapter`?
 
-An adapter offers an ability by having the method or the property; it inherits nothing. Whoever
-writes one reads this file, and docs/adapters.md for an example.
+Each ability is a protocol. An adapter has it if it has the method or property; it need not inherit
+from the protocol. docs/adapters.md has an example.
 
-All of it is called in the process that answers, and in the thread of `answer`, except `prepare`,
-which runs in a thread beside it: what both of them touch needs a lock.
+All methods and properties are used in the process that answers, in the thread of `answer`. Only
+`prepare` runs in another thread: what it shares with `answer` needs a lock.
 """
 
 from __future__ import annotations
@@ -19,57 +19,54 @@ from vicabench.types import Adapter, Agreement, Answer, Question, Spent, Video
 
 @runtime_checkable
 class Prepares(Protocol):
-    """Preprocesses the next videos while the present one is answered.
-
-    Preprocess and copy to the device here.
-    """
+    """Preprocesses the next videos, and copies them to the device, during `answer`."""
 
     def prepare(self, video: Video) -> Any:
         """Return what `answer` will find in `video.prepared`.
 
-        Called once a video, in order, in one thread beside that of `answer`, as soon as the
-        frames are decoded; `--prefetch` bounds how many videos are ahead. With `--no-video` it is
-        not called. An exception fails that video alone. None leaves the work to `answer`.
+        Called once per video, in order, in another thread than `answer`, as soon as the frames
+        are decoded; `--prefetch` bounds how many videos are ahead. Not called with `--no-video`.
+        An exception fails only that video. Return None to leave the work to `answer`.
         """
 
 
 @runtime_checkable
 class Measures(Protocol):
-    """Measures its stages, so that the run can print where the time went."""
+    """Measures its stages, so that a run can show where the time went."""
 
     @property
     def spent(self) -> Spent | None:
-        """Seconds and tokens by stage since the adapter was built; None if not known.
+        """Seconds and tokens by stage since the adapter was built; None if unknown.
 
-        Read in the thread of `answer`: before the first video, at the end of the run, and by a
-        worker after every video. A wrong value is warned of, and costs no answer.
+        Read in the thread of `answer`: before the first video and at the end of the run, in a
+        worker after every video. An invalid value causes a warning, and costs no answer.
         """
 
 
 @runtime_checkable
 class CountsCalls(Protocol):
-    """Calls an API, and counts the calls for the account at the end of a run."""
+    """Calls an API and counts the calls, which are shown at the end of a run."""
 
     @property
     def calls(self) -> Mapping[str, float | None] | None:
-        """Counts by name since the adapter was built, as `requests` or `cost`; None if unknown.
+        """Counts by name since the adapter was built, such as `cost`; None if unknown.
 
-        Read as `spent` is. Counts are summed over several workers, but for names that begin with
+        Read like `spent`. Counts of several workers are summed, except for names that begin with
         `price_`.
         """
 
 
 @runtime_checkable
 class Stops(Protocol):
-    """May decide to answer nothing more, for example when its budget is spent."""
+    """May stop answering, for example when its budget is spent."""
 
     @property
     def stopped(self) -> str | None:
-        """Why no further question is answered; None as long as there is no reason.
+        """Why no more questions are answered; None while there is no reason.
 
         Read in the thread of `answer` before a video is decoded, if the process of the run
-        answers. Once there is a text no more videos are decoded, and the text is the error of
-        their questions. Workers do not read it: `answer` has to give the errors there.
+        answers. Once it is a text, no more videos are decoded, and the text is the error of their
+        questions. Workers do not read it: there, `answer` has to return the errors.
         """
 
 
@@ -79,7 +76,7 @@ class NamesDevice(Protocol):
 
     @property
     def device_name(self) -> str | None:
-        """The device as its maker calls it (`NVIDIA H200`), kept in `config.json`.
+        """The product name of the device (`NVIDIA H200`), recorded in `config.json`.
 
         Read once, after the adapter is built.
         """
@@ -87,18 +84,18 @@ class NamesDevice(Protocol):
 
 @runtime_checkable
 class TakesOptions(Protocol):
-    """Takes options for models, such as `--device`; all others are refused when they are given."""
+    """Accepts options for models, such as `--device`; all others are refused."""
 
     @property
     def accepts_options(self) -> Collection[str]:
-        """Names of fields of `ModelOptions`, whose values are in `context.options`.
+        """Names of the accepted fields of `ModelOptions`; their values are in `context.options`.
 
-        Read once, after the adapter is built. A class attribute: `("device", "max_new_tokens")`.
+        Read once, after the adapter is built. Usually a class attribute: `("device", "dtype")`.
         """
 
 
 Ask = Callable[[Sequence[str]], Sequence[Answer]]
-"""Answers texts about one encoded video: one Answer a text, in their order."""
+"""Answers texts about one encoded video: one Answer per text, in their order."""
 
 
 @runtime_checkable
@@ -106,21 +103,21 @@ class AnswersAbout(Adapter, Protocol):
     """Answers any text about a video: `vicabench ask`."""
 
     def about(self, video: Video) -> Ask:
-        """Encode a video once, and return the function that answers texts about it.
+        """Encode a video and return a function that answers texts about it.
 
-        Called once; what it returns is called once with all the texts of the command line, or
-        once for every line that is typed.
+        Called once. The returned function is called once with all texts of the command line, or
+        once for every typed line.
         """
 
 
 @runtime_checkable
 class AnswersBothWays(Adapter, Protocol):
-    """Answers from a shared prefill and from each whole prompt alone: `vicabench verify`."""
+    """Answers from a shared prefill and from each whole prompt by itself: `vicabench verify`."""
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterable[Agreement]:
-        """Return one Agreement a question.
+        """Return one Agreement per question.
 
-        Called once a video; `answer` is not called. An exception fails that video alone.
+        Called once per video; `answer` is not called. An exception fails only that video.
         """
 
 
@@ -137,15 +134,15 @@ PROPERTIES = ("settings", "spent", "calls", "stopped", "device_name", "accepts_o
 def check_abilities(model: str, adapter: Adapter) -> None:
     """Refuse an adapter with an ability that could not be used.
 
-    Looks at definitions only: no property is evaluated but `accepts_options`.
+    Only definitions are checked: no property is evaluated but `accepts_options`.
 
     Raises:
-        ConfigError: For a method that does not take what it will be given, a method in place of a
-            property, or a single text as `accepts_options`.
+        ConfigError: For a method with the wrong parameters, a method in place of a property, or a
+            single text as `accepts_options`.
     """
-    for name, given in METHODS.items():
-        shape = f"{name}({', '.join(given)})"
-        if not _may_be_called(adapter, name, given):
+    for name, parameters in METHODS.items():
+        shape = f"{name}({', '.join(parameters)})"
+        if not _may_be_called(adapter, name, parameters):
             raise ConfigError(f"--model {model}: an adapter's {name} is a method {shape}. {_SEE}")
     for name in PROPERTIES:
         if callable(inspect.getattr_static(adapter, name, None)):
@@ -160,17 +157,17 @@ def check_abilities(model: str, adapter: Adapter) -> None:
         )
 
 
-def _may_be_called(adapter: Adapter, name: str, given: tuple[str, ...]) -> bool:
-    """Whether the adapter lacks a method, or has it and it takes so many arguments."""
+def _may_be_called(adapter: Adapter, name: str, parameters: tuple[str, ...]) -> bool:
+    """Whether the adapter lacks a method, or has one that takes these arguments."""
     if inspect.getattr_static(adapter, name, None) is None:
         return True
     method = getattr(adapter, name)
     if not callable(method):
         return False
     try:
-        inspect.signature(method).bind(*given)
+        inspect.signature(method).bind(*parameters)
     except TypeError:
         return False
-    except ValueError:  # written in C: nothing is known of its arguments
+    except ValueError:  # written in C, without a signature
         return True
     return True

@@ -1,13 +1,13 @@
-"""Answers without a model: chance levels to compare with, and an oracle to check the pipeline.
+"""How do baselines answer without a model?
 
-- `baseline:random` guesses, seeded: a letter of the options, or one of the benchmark's own
-  answers to questions of the same type.
-- `baseline:frequency` gives each question type its most frequent ground truth: the VSI-Bench
-  paper's row "Chance Level (Frequency)".
-- `baseline:best-constant` gives each type the one of its ground truths that scores best, the
-  most that can be had without looking at question or video.
-- `baseline:constant:X` always says X.
-- `baseline:oracle` gives the ground truth.
+- `baseline:random` guesses with a seed: a letter of the options, or one of the benchmark's ground
+  truths for questions of the same type.
+- `baseline:frequency` answers each question type with its most frequent ground truth: the row
+  "Chance Level (Frequency)" in the VSI-Bench paper.
+- `baseline:best-constant` answers each type with the ground truth that scores best, the highest
+  score without looking at question or video.
+- `baseline:constant:X` always answers X.
+- `baseline:oracle` answers the ground truth, to check the pipeline.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from vicabench.types import NUMERIC, TASK_OF_TYPE, AdapterContext, Answer, Quest
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """An adapter that never looks: `reply` maps a question to its answer."""
+    """An adapter that ignores the video: `reply` maps a question to its answer."""
 
     reply: Callable[[Question], str]
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs_video: bool = False
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
-        """One answer per question, whatever the video shows."""
+        """Return one answer per question, whatever the video shows."""
         return [Answer(question_id=q.id, response=self.reply(q), stop="eos") for q in questions]
 
 
 def build(argument: str, context: AdapterContext) -> Baseline:
-    """The baseline of this name; ConfigError listing the names if there is none."""
+    """Build the baseline that `argument` names; ConfigError for an unknown name."""
     name, _, value = argument.partition(":")
     if name == "constant":
         if not value:
@@ -57,7 +57,7 @@ def _random(context: AdapterContext) -> Baseline:
     pools = _answers(context)
 
     def guess(question: Question) -> str:
-        # Seeded by question, so that a resumed run guesses as an uninterrupted one does.
+        # Seeded by question, so that a resumed run makes the same guesses.
         generator = Random(f"{context.seed}/{question.id}")
         letters = [option[0] for option in question.options]
         return generator.choice(letters or pools[question.task])
@@ -80,7 +80,7 @@ def _per_type(replies: Mapping[str, str]) -> Baseline:
 def _answers(context: AdapterContext) -> dict[str, list[str]]:
     """The ground truths of the whole benchmark by question type, each list sorted.
 
-    All of it, also when a run asks only some questions: the fit must not depend on what is asked.
+    Also if a run asks only some questions: a baseline must not depend on the selection.
     """
     pools: dict[str, list[str]] = defaultdict(list)
     for question in context.benchmark.questions:
@@ -89,7 +89,7 @@ def _answers(context: AdapterContext) -> dict[str, list[str]]:
 
 
 def _most_frequent(pool: Sequence[str]) -> str:
-    """The most frequent answer; of several, the first in sorted order."""
+    """The most frequent answer; of equally frequent ones, the first in sorted order."""
     return Counter(pool).most_common(1)[0][0]
 
 

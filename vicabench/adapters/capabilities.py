@@ -1,6 +1,6 @@
-"""`python -m vicabench.adapters.capabilities`: what torch can do on each device here, as JSON.
+"""What can torch compute on each device? `python -m vicabench.adapters.capabilities` prints JSON.
 
-A process of its own, because a broken driver may take the one that loads it down.
+It runs in a separate process, because a broken driver may crash the process that loads it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 DTYPES = ("float32", "bfloat16", "float16")
 FLASH = "flash_attn"
 TIMED = ("float32", "bfloat16")
-"""What `--dtype auto` may choose."""
+"""The dtypes that `--dtype auto` chooses from."""
 SIDE, SIDE_ON_CPU = 4096, 512
 TIMED_SECONDS = 0.3
 
@@ -38,10 +38,10 @@ def main() -> None:
 
 def _gpus() -> Iterator[dict[str, Any]]:
     for number in range(torch.cuda.device_count()):
-        found = torch.cuda.get_device_properties(number)
+        properties = torch.cuda.get_device_properties(number)
         free, total = torch.cuda.mem_get_info(number)
-        yield _device(f"cuda:{number}", found.name) | {
-            "capability": f"{found.major}.{found.minor}",
+        yield _device(f"cuda:{number}", properties.name) | {
+            "capability": f"{properties.major}.{properties.minor}",
             "total_bytes": total,
             "free_bytes": free,
         }
@@ -50,41 +50,41 @@ def _gpus() -> Iterator[dict[str, Any]]:
 
 
 def _device(name: str, title: str) -> dict[str, Any]:
-    """Each dtype and attention: None if it computes, else what it says; and the dtypes' speed."""
-    tried = {dtype: _tried(name, dtype) for dtype in DTYPES}
+    """For each dtype and FlashAttention-2: None if it works, else the error; and dtypes' speed."""
+    failures = {dtype: _failure(name, dtype) for dtype in DTYPES}
     return {
         "device": name,
         "title": title,
-        "dtypes": tried,
+        "dtypes": failures,
         "operations_per_second": {
-            dtype: _rate(name, dtype) for dtype in TIMED if tried[dtype] is None
+            dtype: _rate(name, dtype) for dtype in TIMED if failures[dtype] is None
         },
         "flash_attention_2": _flash(name),
     }
 
 
-def _tried(device: str, dtype: str) -> str | None:
-    """Attention over a few vectors, as the models compute it."""
+def _failure(device: str, dtype: str) -> str | None:
+    """Compute attention over a few vectors, as the models do; return what is wrong, if anything."""
     try:
         vectors_BHLD = torch.ones(1, 2, 8, 16, device=device, dtype=getattr(torch, dtype))
         mixed_BHLD = scaled_dot_product_attention(vectors_BHLD, vectors_BHLD, vectors_BHLD)
         return None if bool((mixed_BHLD == 1).all()) else "computes wrong numbers"
-    except Exception as error:  # drivers say no in many ways
+    except Exception as error:  # drivers fail in many ways
         return _line(error)
 
 
 def _rate(device: str, dtype: str) -> float | None:
-    """Operations a second in products of large square matrices: the best in a short while."""
+    """The best rate, in operations per second, of products of large square matrices."""
     side = SIDE_ON_CPU if device == "cpu" else SIDE
     try:
         square = torch.ones(side, side, device=device, dtype=getattr(torch, dtype))
-        (square @ square)[0, 0].item()  # the first product also loads what the others use
+        (square @ square)[0, 0].item()  # warm-up: the first product also loads kernels
         best, end = 0.0, perf_counter() + TIMED_SECONDS
         while not best or perf_counter() < end:
             started = perf_counter()
-            (square @ square)[0, 0].item()  # which waits for the device
+            (square @ square)[0, 0].item()  # `item` waits for the device
             best = max(best, 2 * side**3 / (perf_counter() - started))
-    except Exception:  # memory may be taken by somebody else just now
+    except Exception:  # another process may use the memory
         return None
     return best
 

@@ -15,32 +15,38 @@ from vicabench import zoo
 from vicabench.errors import ConfigError
 
 OFFLINE = {"1", "ON", "YES", "TRUE"}
-"""As huggingface_hub reads HF_HUB_OFFLINE."""
+"""Values of HF_HUB_OFFLINE that huggingface_hub understands as true."""
 SMALL = ("*.json", "*.txt", "*.jinja")
 BLOCK = 4096
 HASHED = (
     f"names, sizes, all of {', '.join(SMALL)}, and of each *.safetensors its header and the first "
     f"and last {BLOCK} bytes of every tensor"
 )
-"""Reading all of 16 GB would take longer than loading it; training a tensor changes both ends."""
+"""Reading 16 GB would take longer than loading them; training changes both ends of a tensor."""
 
 
 def located(spec: str) -> tuple[str, dict[str, Any]]:
-    """A folder, or a hub id with the `revision` that may stand behind it: `owner/name@revision`."""
+    """Split `owner/name@revision` into the hub id and its revision; a folder has none."""
     name, at, revision = spec.rpartition("@")
     if Path(spec).is_dir() or not at:
         return spec, {}
     if Path(name).is_dir():
-        raise ConfigError(f"{name} is a folder, which has no revision {revision}: leave out @.")
+        raise ConfigError(
+            f"{name} is a folder, which has no revision {revision}: leave out @{revision}."
+        )
     return name, {"revision": revision}
 
 
 def local_folder(spec: str, *, weights: bool = True, commit: str | None = None) -> Path:
-    """The folder of a checkpoint; from the hub what is missing is downloaded and checked.
+    """The folder of a checkpoint; missing files are downloaded from the hub and checked.
 
-    Without `weights` only the small files; with a `commit` that one, whatever was pushed since.
-    Offline (HF_HUB_OFFLINE) the local cache is all there is. ConfigError or VicaError saying what
-    is wrong.
+    Args:
+        weights: Whether the weights are needed, or only the small files.
+        commit: The commit of the hub's repository; by default that of the revision in `spec`.
+
+    Raises:
+        ConfigError, VicaError: If the checkpoint does not exist, or is not in the local cache when
+            HF_HUB_OFFLINE is set.
     """
     name, hub = located(spec)
     if commit is not None:
@@ -50,12 +56,12 @@ def local_folder(spec: str, *, weights: bool = True, commit: str | None = None) 
     if os.environ.get("HF_HUB_OFFLINE", "0").upper() in OFFLINE:
         return hubs.fetch(name, weights=weights, **hub)
     if name.count("/") != 1:
-        return hubs.fetch(name, weights=False)  # which says what a name looks like
+        return hubs.fetch(name, weights=False)  # raises an error that says what a hub id looks like
     return zoo.fetch(name, hub.get("revision"), weights=weights)
 
 
 def identity(folder: Path) -> dict[str, str]:
-    """The commit of a folder in the hub's cache; else a SHA-256, and what it was made `of`."""
+    """The commit of a folder in the hub's cache; else a SHA-256, and what it is a digest `of`."""
     place = folder.resolve()
     if place.parent.name == "snapshots" and re.fullmatch(r"[0-9a-f]{40}", place.name):
         return {"commit": place.name}
@@ -72,7 +78,7 @@ def _digest(folder: Path) -> str:
 
 
 def _sample(path: Path) -> bytes:
-    """The header of a safetensors file that was loaded, and both ends of each of its tensors."""
+    """The header of a valid safetensors file, and both ends of each of its tensors."""
     with path.open("rb") as file:
         header = file.read(int.from_bytes(file.read(8), "little"))
         parts, start = [header], file.tell()

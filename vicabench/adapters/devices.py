@@ -18,12 +18,12 @@ DTYPES = {
 
 
 def device_of(name: str) -> torch.device:
-    """The device of this name, `auto` being a GPU if there is one; ConfigError if there is none."""
+    """The device of this name; `auto` is a GPU if there is one. ConfigError if it does not work."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.ones(1, device=device).item()  # which a device without memory cannot give
+        torch.ones(1, device=device).item()  # fails if the device has no memory left
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"--device {name} cannot be used here: {reason}") from error
@@ -31,17 +31,17 @@ def device_of(name: str) -> torch.device:
 
 
 def dtype_of(name: str) -> torch.dtype | None:
-    """The dtype of this name, None for `auto`; ConfigError if there is none."""
+    """The dtype of this name, None for `auto`; ConfigError for an unknown name."""
     if name not in DTYPES:
         raise ConfigError(f"There is no --dtype {name}. Choose one of {', '.join(DTYPES)}.")
     return DTYPES[name]
 
 
 def name_of(device: torch.device) -> str:
-    """The device as its maker calls it, or its type."""
+    """The product name of a GPU, or the type of another device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def shown(frames_THWC: NDArray[np.uint8], *, blind: bool) -> NDArray[np.uint8]:
-    """The frames themselves, or for `blind` grey ones of the same number and size."""
+    """The frames, or for `blind` grey ones of the same number and size."""
     return np.full_like(frames_THWC, GREY) if blind else frames_THWC

@@ -1,4 +1,4 @@
-"""What of the models' library a user can put right, said in vicabench's own kinds of error."""
+"""How do errors of the `vica` library, and missing packages, become a ConfigError?"""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from vicabench.errors import ConfigError
 LOCAL = ("accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml")
 EXTRAS = dict.fromkeys(LOCAL, "models")
 EXTRAS |= dict.fromkeys(("openai", "google", "httpx2", "tenacity"), "api")
-"""The extra that brings a package, by the name that is imported."""
+"""The extra that installs a package, by the name under which it is imported."""
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what `vica` refuses, and the lack of what it needs, into a ConfigError."""
+    """Turn a VicaError, or the lack of an optional package, into a ConfigError."""
     try:
         yield
     except VicaError as error:

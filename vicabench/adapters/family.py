@@ -1,4 +1,4 @@
-"""`--model FOLDER` or `--model OWNER/NAME`: whose checkpoint it is, as its configuration says."""
+"""Which adapter runs the checkpoint of `--model FOLDER` or `--model OWNER/NAME`?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vicabench.types import Adapter, AdapterContext
 
 
 def build(argument: str, context: AdapterContext) -> Adapter:
-    """The adapter for a checkpoint: ViCA's for ViCA and ViCA2, transformers' for all others."""
+    """Build the adapter for a checkpoint: ViCA's for ViCA and ViCA2, `hf` for all others."""
     kind = read_config(small_files(argument), argument).get("model_type")
     if kind in MODEL_TYPES:
         return vica.build(argument, context)

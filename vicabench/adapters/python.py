@@ -1,10 +1,11 @@
-"""Models in Python: an object, any callable, or `--model ./my.py:Name` from a file.
+"""How do an object, a callable, or `--model ./my.py:Name` become an adapter?
 
-A callable takes `(video, questions)` and gives one reply a question, in their order: texts, or
-`Answer`s. An object has the methods of `vicabench.types.Adapter`. A class in a file is built with
-nothing, the `AdapterContext`, or an empty argument and the context, by how many it takes.
+A callable takes `(video, questions)` and returns one reply per question, in their order: texts or
+`Answer`s. An object has the methods of `vicabench.types.Adapter`. A class in a file is called with
+no argument, with the `AdapterContext`, or with an empty text and the context, depending on how
+many parameters it has.
 
-A file's code runs with all the rights of the user: it is read only if `--model` names it.
+The code of a file runs with all rights of the user; it is read only if `--model` names it.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ from vicabench.types import Adapter, AdapterContext, Answer, Question, Video
 
 @runtime_checkable
 class Builder(Protocol):
-    """What makes an adapter once it is known what is asked."""
+    """Builds an adapter when the questions are known."""
 
     def build(self, context: AdapterContext) -> Adapter:
-        """The adapter, ready to answer."""
+        """Build the adapter, ready to answer."""
 
 
 Respond = Callable[[Video, Sequence[Question]], Iterable[str | Answer]]
-ENDING = ".py"
+SUFFIX = ".py"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallableAdapter:
-    """An adapter around a callable; `settings` say which one, for the run's configuration."""
+    """An adapter around a callable; `settings` identify it in the run's configuration."""
 
     respond: Respond
     settings: Mapping[str, Any]
@@ -45,18 +46,18 @@ class CallableAdapter:
     accepts_options: tuple[str, ...] = field(default=())
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
-        """One answer per question.
+        """Yield one answer per question.
 
         Raises:
             ValueError: If there are more or fewer replies than questions.
             TypeError: For a reply that is neither a text nor an Answer.
         """
-        given = self.respond(video, questions)
-        if isinstance(given, str | Mapping):
+        replies = self.respond(video, questions)
+        if isinstance(replies, str | Mapping):
             raise TypeError(
-                f"expected a list with a reply to each question, got {an(_kind(given))}"
+                f"expected a list with a reply to each question, got {an(_kind(replies))}"
             )
-        for question, reply in zip(questions, given, strict=True):
+        for question, reply in zip(questions, replies, strict=True):
             yield _answer(question, reply)
 
 
@@ -71,7 +72,7 @@ def _answer(question: Question, reply: object) -> Answer:
 def adapter_of(
     model: object, context: AdapterContext, settings: Mapping[str, Any] | None = None
 ) -> Adapter:
-    """The adapter that an object or a callable is, or makes when it has a `build(context)`.
+    """The adapter for an object or a callable; one with a `build` method builds it.
 
     Raises:
         ConfigError: For an object that cannot answer.
@@ -85,7 +86,7 @@ def adapter_of(
                 f"{named(model)} has no {' and no '.join(missing)}, which an adapter needs: "
                 "docs/adapters.md."
             )
-        return model  # type: ignore[return-value]  # it has all of an Adapter
+        return model  # type: ignore[return-value]  # it has all members of an Adapter
     if callable(model):
         stated = settings or {"family": "python", "name": named(model)}
         return CallableAdapter(respond=model, settings=stated)
@@ -96,7 +97,7 @@ def adapter_of(
 
 
 def named(model: object) -> str:
-    """What a model in memory is called: its `name`, or that of its function or class."""
+    """The name of a model in memory: its `name`, or that of its function or class."""
     name = getattr(model, "name", None) or getattr(model, "__name__", None)
     return str(name) if name else type(model).__name__
 
@@ -104,14 +105,14 @@ def named(model: object) -> str:
 def is_file(spec: str) -> bool:
     """Whether `--model` names something in a Python file."""
     path, colon, _ = spec.rpartition(":")
-    return bool(colon) and path.endswith(ENDING)
+    return bool(colon) and path.endswith(SUFFIX)
 
 
 def build(argument: str, context: AdapterContext) -> Adapter:
-    """The adapter that `FILE.py:NAME` names.
+    """Build the adapter that `FILE.py:NAME` names.
 
     Raises:
-        ConfigError: If the file cannot be read or run, or has nothing of that name.
+        ConfigError: If the file cannot be read or run, or does not define the name.
     """
     path, _, name = argument.rpartition(":")
     file = Path(path)
@@ -120,36 +121,36 @@ def build(argument: str, context: AdapterContext) -> Adapter:
     except OSError as error:
         raise ConfigError(
             f"--model {argument}: {file} cannot be read: {error.strerror}. Name a Python file and "
-            "what is in it: ./my.py:Name"
+            "an object in it: ./my.py:Name"
         ) from None
     module = _imported(file, argument)
     if not hasattr(module, name):
         offered = ", ".join(n for n in vars(module) if not n.startswith("_")) or "nothing"
         raise ConfigError(f"--model {argument}: {file} has no {name!r}. It has {offered}.")
-    made: Any = getattr(module, name)
-    if inspect.isclass(made):
-        made = _instance(made, context)
+    model: Any = getattr(module, name)
+    if inspect.isclass(model):
+        model = _instance(model, context)
     digest = hashlib.sha256(content).hexdigest()
     settings = {"family": "python", "name": name, "file_sha256": digest}
-    return adapter_of(made, context, settings)
+    return adapter_of(model, context, settings)
 
 
-def _instance(made: Callable[..., Any], context: AdapterContext) -> Any:
-    """An object of a class that takes nothing, the context, or `(argument, context)`."""
-    taken = len(inspect.signature(made).parameters)
-    return made(*("", context)[2 - min(taken, 2) :])
+def _instance(cls: Callable[..., Any], context: AdapterContext) -> Any:
+    """Call a class that takes nothing, the context, or `(argument, context)`."""
+    count = len(inspect.signature(cls).parameters)
+    return cls(*("", context)[2 - min(count, 2) :])
 
 
 def _imported(file: Path, argument: str) -> ModuleType:
-    """Run a file as a module of its own name, which stays importable for pickles of its classes."""
+    """Import a file as a module, which stays in `sys.modules` for pickles of its classes."""
     name = f"_vicabench_{file.stem}"
-    found = importlib.util.spec_from_file_location(name, file)
-    if found is None or found.loader is None:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
         raise ConfigError(f"--model {argument}: {file} cannot be imported.")
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise ConfigError(

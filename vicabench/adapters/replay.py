@@ -1,4 +1,4 @@
-"""`replay:FILE` answers from a predictions file: a run repeated or moved, without a model."""
+"""How does `replay:FILE` answer from a predictions file, without a model?"""
 
 from __future__ import annotations
 
@@ -15,28 +15,37 @@ from vicabench.types import AdapterContext, Answer, Question, Video
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """The recorded answers by question id; a question that is not among them fails."""
+    """Gives recorded answers by question id; a question without one fails."""
 
     predictions: Mapping[str, Prediction]
     settings: Mapping[str, Any]
     needs_video: bool = False
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
-        """The recorded answer of each question, errors included."""
+        """Yield the recorded answer to each question, errors included."""
         for question in questions:
-            found = self.predictions.get(question.id)
-            if found is None:
-                yield Answer(question_id=question.id, error="replay: no prediction of this id")
-            elif (found.question.video, found.question.task) != (question.video, question.task):
+            prediction = self.predictions.get(question.id)
+            if prediction is None:
+                yield Answer(question_id=question.id, error="replay: no prediction with this id")
+            elif not _is_same(prediction.question, question):
                 yield Answer(
-                    question_id=question.id, error="replay: this id is another question there"
+                    question_id=question.id,
+                    error="replay: the prediction with this id is about another question",
                 )
             else:
-                yield found.answer
+                yield prediction.answer
+
+
+def _is_same(recorded: Question, asked: Question) -> bool:
+    return (recorded.video, recorded.task) == (asked.video, asked.task)
 
 
 def build(argument: str, context: AdapterContext) -> Replay:  # noqa: ARG001
-    """Read the file that `argument` names; ConfigError or DataError if it cannot be."""
+    """Read the predictions file that `argument` names.
+
+    Raises:
+        ConfigError, DataError: If no file is named, or it cannot be read.
+    """
     if not argument:
         raise ConfigError("Say which file to replay: --model replay:runs/a/predictions.jsonl")
     file = Path(argument)

@@ -1,6 +1,6 @@
-"""Language models that complete a text, without any video: `openai:NAME`, `hf:ORG/NAME`.
+"""How do `openai:NAME` or `hf:ORG/NAME` open a language model that completes texts?
 
-They turn final answers into numbers and letters (`vicabench canonicalize`), and judge
+Such models turn final answers into numbers and letters (`vicabench canonicalize`) and judge
 descriptions (`vicabench judge`).
 """
 
@@ -17,58 +17,59 @@ from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, UserError
 from vicabench.types import ModelOptions
 
-CALLED = (
+API_OPTIONS = (
     *("base_url", "concurrency", "request_timeout", "max_retries", "retry_wait"),
     *("max_requests", "max_cost", "prices"),
 )
-LOADED = ("device", "dtype", "attention")
+LOCAL_OPTIONS = ("device", "dtype", "attention")
 
 
 class TextModel(Protocol):
-    """Completes prompts. `concurrency` calls of `complete` may run at once, in threads."""
+    """Completes prompts; `complete` may be called in `concurrency` threads at once."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that can change a reply besides the prompt, `model` its name; JSON values."""
+        """All that can change a reply besides the prompt, with the name as `model`; JSON values."""
 
     @property
     def concurrency(self) -> int:
-        """How many prompts it takes at once, 1 at least."""
+        """How many prompts it completes at once, at least 1."""
 
     @property
     def account(self) -> Account | None:
-        """What was sent so far and what it came to; None where nothing is sent."""
+        """The counts of all calls so far; None for a local model."""
 
     def complete(self, prompt: str, max_new_tokens: int) -> Completion:
-        """The reply to a prompt that is the user's whole turn.
+        """Return the reply to a prompt, which is the user's whole turn.
 
-        A UserError stops the command; any other exception is the failure of this prompt alone.
+        A UserError stops the command; any other exception is a failure of this prompt only.
         """
 
 
 @contextmanager
 def text_model(spec: str, options: ModelOptions, *, seed: int = 0) -> Iterator[TextModel]:
-    """The model that `spec` names, until the block ends.
+    """Open the model that `spec` names for the block.
 
-    ConfigError for another name, an option that would be ignored, a missing key or package, or a
-    checkpoint that cannot be loaded.
+    Raises:
+        ConfigError: For an unknown name, an option that would be ignored, a missing key or
+            package, or a checkpoint that cannot be loaded.
     """
     name, _, argument = spec.partition(":")
     if name not in MODELS or not argument:
         raise ConfigError(
-            f"--model {spec} names no language model. Known are openai:NAME (with --base-url, any "
-            "server that speaks its API), gemini:NAME, and hf:ORG/NAME or hf:./folder."
+            f"--model {spec} does not name a language model. Write openai:NAME (with --base-url, "
+            "for any server with its API), gemini:NAME, hf:ORG/NAME or hf:./folder."
         )
     open_model, accepted = MODELS[name]
     if unused := [option for option in options.given() if option not in accepted]:
         typed = ", ".join("--" + option.replace("_", "-") for option in unused)
-        raise ConfigError(f"--model {spec} does not know {typed}: leave that out.")
+        raise ConfigError(f"--model {spec} does not accept {typed}: leave it out.")
     try:
         with explained():
             model, close = open_model(spec, options, seed)
     except UserError:
         raise
-    except Exception as error:  # memory can be short, and libraries raise what they like
+    except Exception as error:  # libraries raise any exception, for example if memory is short
         raise ConfigError(
             f"--model {spec} cannot be opened: {type(error).__name__}: {error}."
         ) from error
@@ -81,15 +82,15 @@ def text_model(spec: str, options: ModelOptions, *, seed: int = 0) -> Iterator[T
 Opened = tuple[TextModel, Callable[[], None]]
 
 
-def _called(spec: str, options: ModelOptions, seed: int) -> Opened:
-    """A model behind an API, and what closes its connections."""
+def _open_api(spec: str, options: ModelOptions, seed: int) -> Opened:
+    """A model behind an API, and the function that closes its connections."""
     module = importlib.import_module("vicabench.adapters.api.text")
     model = module.text_model(spec, options=options, seed=seed)
     return model, model.close
 
 
-def _loaded(spec: str, options: ModelOptions, _seed: int) -> Opened:
-    """A checkpoint that runs here: one prompt at a time."""
+def _open_local(spec: str, options: ModelOptions, _seed: int) -> Opened:
+    """A checkpoint in this process."""
     module = importlib.import_module("vicabench.adapters.hf.text")
     model = module.text_model(spec.partition(":")[2], options)
     return Local(model=model, settings={"model": spec, **model.settings}), lambda: None
@@ -97,7 +98,7 @@ def _loaded(spec: str, options: ModelOptions, _seed: int) -> Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Local:
-    """A model in this process; its replies are greedy and sent nowhere."""
+    """A model in this process, decoded greedily, one prompt at a time."""
 
     model: Any
     settings: Mapping[str, Any]
@@ -105,14 +106,14 @@ class Local:
     account: None = None
 
     def complete(self, prompt: str, max_new_tokens: int) -> Completion:
-        """The reply; what the model raises is the failure of this prompt."""
+        """Return the reply; an exception of the model is a failure of this prompt."""
         text = self.model.complete(prompt, max_new_tokens)
         return Completion(text=text, stop="", usage=Usage())
 
 
 MODELS: Mapping[str, tuple[Callable[[str, ModelOptions, int], Opened], tuple[str, ...]]] = {
-    "openai": (_called, CALLED),
-    "gemini": (_called, CALLED),
-    "hf": (_loaded, LOADED),
+    "openai": (_open_api, API_OPTIONS),
+    "gemini": (_open_api, API_OPTIONS),
+    "hf": (_open_local, LOCAL_OPTIONS),
 }
-"""By the name that a spec begins with: what opens it, and the options that it knows."""
+"""By the prefix of a spec: the function that opens the model, and the options it accepts."""

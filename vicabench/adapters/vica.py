@@ -1,7 +1,7 @@
-"""ViCA and ViCA2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`, or either after `vica:`.
+"""How do ViCA and ViCA2 (`--model nkkbr/ViCA2-50p`, `--model ./checkpoint`) answer?
 
-A video is encoded and prefilled once, and all its questions are answered from that together,
-greedily, in the wording of the models' own VSI-Bench evaluation.
+A video is encoded and prefilled once. All its questions are answered from that together, greedily,
+in the wording of the models' own VSI-Bench evaluation.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EXAMPLES = tuple(
     Question(id="", video="", task="", text="{question}", answer="", options=options)
     for options in ((), ("A. {option}", "B. {option}"))
 )
-"""One of each kind, to identify and to measure a wording by."""
+"""One question of each kind; their prompts give a wording's digest and length."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +60,14 @@ class ViCAAdapter:
 
     @property
     def device_name(self) -> str:
-        """The device as its maker calls it, or its type."""
+        """The product name of a GPU, or the type of another device."""
         return name_of(self.predictor.model.device)
 
     def prepare(self, video: Video) -> Visual | None:
-        """The pixels of the frames, or of grey ones in their place, as the encoders take them.
+        """Preprocess the frames, or grey ones in their place, for the encoders.
 
-        None where memory is short while another video is answered: then it is done in its turn.
+        Returns:
+            None if memory is short while another video is answered; `answer` does it then.
         """
         try:
             return self._pixels(video)
@@ -83,28 +84,28 @@ class ViCAAdapter:
         return predictor.processor.video(frames_THWC, device=predictor.model.device)
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
-        """One answer per question; a failing question fails alone.
+        """Yield one answer per question; a failing question affects no other.
 
-        The video is encoded and prefilled once and its questions are answered together, so the
-        time that this took is shared out evenly among them.
+        The questions are answered together from one prefill, so each is given an equal share of
+        the time.
         """
         started = perf_counter()
         prompts = self._prompts(video, questions)
         encoded = self.predictor.encode(self._visual(video), prompts)
-        found = list(self._found(encoded, prompts, [question.id for question in questions]))
+        replies = list(self._replies(encoded, prompts, [question.id for question in questions]))
         share = (perf_counter() - started) / len(questions)
-        for question, fields_of in zip(questions, found, strict=True):
-            yield Answer(question_id=question.id, seconds=share, **fields_of)
+        for question, reply in zip(questions, replies, strict=True):
+            yield Answer(question_id=question.id, seconds=share, **reply)
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
-        """Each question answered from a shared prefill, and by its whole prompt alone."""
-        found = both_ways(
+        """Answer each question from a shared prefill, and from its whole prompt by itself."""
+        pairs = both_ways(
             self.predictor,
             self._visual(video),
             self._prompts(video, questions),
             max_new_tokens=self.options.max_new_tokens,
         )
-        for question, both in zip(questions, found, strict=True):
+        for question, both in zip(questions, pairs, strict=True):
             yield Agreement(
                 question_id=question.id,
                 shared=both.shared.text,
@@ -115,13 +116,15 @@ class ViCAAdapter:
             )
 
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
-        """Encode a video and give back what answers any texts about it, as often as it is asked.
+        """Encode a video and return a function that answers texts about it.
 
-        A text is asked as the models were trained on videos, not in a benchmark's wording.
-        ConfigError for a video that does not fit in the context or in memory.
+        Texts are asked in the form of the models' training on videos, not in a benchmark's wording.
+
+        Raises:
+            ConfigError: For a video that does not fit in the context or in memory.
         """
         times = self._times(video)
-        # Two texts with nothing in common: the prefix is what any two prompts share.
+        # Two texts with nothing in common, so that their shared prefix is that of all prompts.
         known = [prompt(video_question(text, time_instruction=times)) for text in ("A", "b")]
         with explained():
             encoded = self.predictor.encode(self._visual(video), known)
@@ -129,11 +132,11 @@ class ViCAAdapter:
         def ask(texts: Sequence[str]) -> list[Answer]:
             started = perf_counter()
             prompts = [prompt(video_question(text, time_instruction=times)) for text in texts]
-            found = list(self._found(encoded, prompts, texts))
+            replies = list(self._replies(encoded, prompts, texts))
             share = (perf_counter() - started) / max(len(texts), 1)
             return [
-                Answer(question_id=str(number), seconds=share, **fields_of)
-                for number, fields_of in enumerate(found)
+                Answer(question_id=str(number), seconds=share, **reply)
+                for number, reply in enumerate(replies)
             ]
 
         return ask
@@ -149,26 +152,30 @@ class ViCAAdapter:
         timed = self.options.time_instruction
         return time_instruction(video.duration, video.seconds) if timed else ""
 
-    def _found(
+    def _replies(
         self, encoded: EncodedVideo, prompts: Sequence[str], names: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
-        """The fields of each answer; if all together fail, each is asked alone."""
+        """Yield the fields of each answer; if the batch fails, ask each question by itself."""
         limit = self.options.max_new_tokens
         failed = False
         try:
             yield from map(_fields, self.predictor.answer(encoded, prompts, max_new_tokens=limit))
-        except Exception as error:  # whatever it is, questions that can be answered are
+        except Exception as error:  # other questions of the batch may be answered all the same
             failed = True
             if len(prompts) == 1:
                 LOG.exception("%s", names[0])
                 yield {"error": f"vica: {type(error).__name__}: {error}"}
         if failed and len(prompts) > 1:
             for text, name in zip(prompts, names, strict=True):
-                yield from self._found(encoded, [text], [name])
+                yield from self._replies(encoded, [text], [name])
 
 
 def build(argument: str, context: AdapterContext) -> ViCAAdapter:
-    """Load the checkpoint that `argument` names; ConfigError or VicaError if it cannot be."""
+    """Load the checkpoint that `argument` names.
+
+    Raises:
+        ConfigError, VicaError: If it cannot be loaded, or the frames do not fit in its context.
+    """
     if not argument:
         raise ConfigError("Say which checkpoint: --model nkkbr/ViCA2, or --model ./folder")
     options = context.options
@@ -177,7 +184,7 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         known = ", ".join(WORDINGS)
         raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.")
     if not sys.stderr.isatty():
-        disable_progress_bar()  # a log file has no use for it
+        disable_progress_bar()  # a progress bar would clutter a log file
     folder = _checked_folder(argument, context.frames)
     model = load_model(folder, device=device, dtype=dtype, attention=options.attention)
     processor = load_processor(folder, model.config)
@@ -200,19 +207,21 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
 
 
 def _refuse_other_decoding(model: ViCA, folder: Path, max_new_tokens: int) -> None:
-    """ConfigError if the checkpoint states settings that greedy decoding cannot honour."""
+    """Raise a ConfigError if the checkpoint has settings that contradict greedy decoding."""
     try:
         greedy_settings(model, {"max_new_tokens": max_new_tokens})
     except InputError as error:
         raise ConfigError(
-            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: leave that "
-            "setting out of the file."
+            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: remove that "
+            "setting from the file."
         ) from error
 
 
 def _checked_folder(spec: str, frames: int) -> Path:
-    """The folder of a checkpoint; another family, or a video that does not fit in its context, is
-    refused before the weights are downloaded.
+    """The folder of a checkpoint with its weights.
+
+    Before weights are downloaded, a checkpoint of another family is refused, and one whose context
+    is too short for the frames.
     """
     small = local_folder(spec, weights=False)
     if frames:
@@ -221,7 +230,7 @@ def _checked_folder(spec: str, frames: int) -> Path:
 
 
 def wording(question: Question, times: str, name: str) -> str:
-    """The whole prompt for a question; `times` is a time instruction, or nothing."""
+    """The whole prompt for a question; `times` is a time instruction, or empty."""
     if name == "vsi-bench" or stands_alone(question):
         return prompt(video_question(vsi_bench(question), time_instruction=times))
     return prompt(vsi_bench_question(question.text, question.options, time_instruction=times))
@@ -260,7 +269,7 @@ def _fields(reply: Reply) -> dict[str, Any]:
 
 
 def _parts(raw: str) -> dict[str, str] | None:
-    """The parts of a Thinking reply that are there; None for a reply of any other kind."""
+    """The existing parts of a reply by a Thinking model; None for any other reply."""
     thinking = split_reply(raw)
     if thinking is None:
         return None

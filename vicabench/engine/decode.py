@@ -1,4 +1,4 @@
-"""Decode the next videos in other processes while the present one is being answered."""
+"""How are the next videos decoded in other processes while the current one is answered?"""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ NEEDED = re.compile(
     r"PATH|HOME|USER|TMPDIR|TEMP|TMP|TZ|LANG|LANGUAGE|SYSTEMROOT|VIRTUAL_ENV"
     r"|(LC|LD|DYLD|OMP|KMP|GOMP|MKL|OPENBLAS|DECORD|FFMPEG|COV|COVERAGE)_.*|PYTHON.*"
 )
-"""Variables without which Python, its libraries and the decoders may not start or run as here."""
+"""Variables that Python, its libraries and the decoders may need to run as in this process."""
 
 
 def environment_of_decoders() -> dict[str, str]:
-    """What a process is told that reads files from anywhere: no keys and tokens, whatever named."""
-    kept = {name: value for name, value in os.environ.items() if NEEDED.fullmatch(name)}
-    return kept | {"PYTHONPATH": search_path()}
+    """The environment of a process that reads untrusted files: without any keys or tokens."""
+    allowed = {name: value for name, value in os.environ.items() if NEEDED.fullmatch(name)}
+    return allowed | {"PYTHONPATH": search_path()}
 
 
 def search_path() -> str:
-    """Where this process finds its packages, so that another finds the same ones (PYTHONPATH)."""
+    """The PYTHONPATH with which another process finds the same packages as this one."""
     return os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
 
 
 def ending(code: int) -> str:
-    """How a process with this return code ended: `signal 9, Killed` or `exit code 1`."""
+    """Describe a return code: `signal 9, Killed` or `exit code 1`."""
     return f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
 
 
@@ -59,30 +59,34 @@ if sys.platform == "linux":
 COMMAND = (sys.executable, "-P", "-m", "vicabench.engine.decode_worker")
 START_SECONDS = 60.0
 PIPE_BYTES = 1 << 20
-"""64 frames of 640x480 pass in 40 ms instead of 95 ms; no more is allowed without privileges."""
+"""The most that is allowed without privileges: 64 frames of 640x480 pass in 40 instead of 95 ms."""
 
 
 class DecoderLostError(Exception):
-    """The decoding process took too long and was killed, or ended on its own; says which."""
+    """The decoding process was killed for taking too long, or ended by itself; says which."""
 
 
 class DecoderProcess:
-    """A running decoding process. Raises DecoderLostError when it cannot be started."""
+    """A running decoding process.
+
+    Raises:
+        DecoderLostError: If it cannot be started.
+    """
 
     def __init__(self) -> None:
-        self._last_words = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         try:
-            # A session of its own keeps the terminal's Ctrl-C from it.
+            # In a new session it does not get the terminal's Ctrl-C.
             self._process = subprocess.Popen(  # noqa: S603
                 COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._last_words,
+                stderr=self._stderr,
                 start_new_session=True,
                 env=environment_of_decoders(),
             )
         except OSError as error:
-            self._last_words.close()
+            self._stderr.close()
             raise DecoderLostError(f"the decoding process does not start: {error}") from error
         self._jobs = cast("BufferedWriter", self._process.stdin)
         self._replies = cast("BufferedReader", self._process.stdout)
@@ -90,11 +94,15 @@ class DecoderProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be given another video."""
+        """Whether it can decode another video."""
         return self._process.poll() is None
 
     def wait_ready(self) -> None:
-        """Wait until it has loaded what it needs. Raises DecoderLostError when it does not."""
+        """Wait until it has loaded its libraries.
+
+        Raises:
+            DecoderLostError: If it ends before, or takes too long.
+        """
         try:
             with self._time_limit(START_SECONDS):
                 self._header()
@@ -110,14 +118,21 @@ class DecoderProcess:
         cache: FrameCache | None,
         limit_seconds: float,
     ) -> Reading:
-        """`vicabench.engine.frame_cache.read_video` over there.
+        """Call `vicabench.engine.frame_cache.read_video` in the process.
 
-        Raises VideoError, and DecoderLostError.
+        Raises:
+            VideoError: For a video that cannot be read.
+            DecoderLostError: If the process ends, or takes longer than `limit_seconds`.
         """
-        place = cache and {"folder": str(cache.folder), "limit_bytes": cache.limit_bytes}
-        job = {"path": str(path), "frames": frames, "decoder": decoder, "cache": place}
+        cache_settings = cache and {"folder": str(cache.folder), "limit_bytes": cache.limit_bytes}
+        job = {
+            "path": str(path),
+            "frames": frames,
+            "decoder": decoder,
+            "cache": cache_settings,
+        }
         with self._time_limit(limit_seconds):
-            with suppress(BrokenPipeError):  # it is gone: the missing reply will tell how
+            with suppress(BrokenPipeError):  # it has ended: the missing reply will say how
                 self._jobs.write(json.dumps(job).encode() + b"\n")
                 self._jobs.flush()
             header = self._header()
@@ -131,23 +146,23 @@ class DecoderProcess:
         )
 
     def kill(self) -> None:
-        """End it at once, whatever it is doing; whoever waits for its reply is told."""
+        """End it at once, whatever it is doing; a pending `decode` raises DecoderLostError."""
         self._process.kill()
 
     def close(self) -> None:
-        """Kill it and let go of its pipes, when nobody waits for a reply any more."""
+        """Kill it and close its pipes, when no reply is pending."""
         self.kill()
         self._process.wait()
         with suppress(BrokenPipeError):
             self._jobs.close()
         self._replies.close()
-        self._last_words.close()
+        self._stderr.close()
 
     def _pixels(self, shape: Sequence[int]) -> NDArray[np.uint8]:
         try:
             pixels_THWC = np.empty(shape, np.uint8)
         except MemoryError as error:
-            self.kill()  # what it is about to send has no place here
+            self.kill()  # the pixels in the pipe cannot be skipped cheaply
             self._process.wait()
             raise VideoError(f"no memory for frames of {shape}") from error
         if self._replies.readinto(pixels_THWC.reshape(-1).data) < pixels_THWC.size:
@@ -163,7 +178,7 @@ class DecoderProcess:
 
     @contextmanager
     def _time_limit(self, seconds: float) -> Iterator[None]:
-        """Kill the process when the block takes longer, which ends the block's reading."""
+        """Kill the process if the block takes longer, which ends the block's reading."""
         expired = Event()
 
         def expire() -> None:
@@ -185,13 +200,13 @@ class DecoderProcess:
 
     def _how_it_ended(self) -> str:
         code = self._process.wait()
-        self._last_words.seek(0)
-        words = self._last_words.read().decode(errors="replace").strip().splitlines()
-        return f"the decoding process ended ({ending(code)})" + (f": {words[-1]}" if words else "")
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return f"the decoding process ended ({ending(code)})" + (f": {lines[-1]}" if lines else "")
 
 
 def _widen(pipe: BufferedReader) -> None:
-    """Let more through at a time, where the system can."""
+    """Enlarge the pipe's buffer, where the system supports it."""
     if sys.platform == "linux":
         with suppress(OSError):
             fcntl(pipe.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
@@ -201,8 +216,12 @@ def _widen(pipe: BufferedReader) -> None:
 class Decoded:
     """A video's frames, or the `error` that says why there are none.
 
-    `seconds` is what that took, `cached` says that the frames came from the frame cache, and
-    `warning` what is wrong with that. `prepared` is what an adapter made of the frames ahead.
+    Attributes:
+        seconds: How long the decoding took.
+        cached: Whether the frames came from the frame cache.
+        warning: What is wrong with the frame cache, if anything.
+        prepared: What the adapter's `prepare` returned for the frames.
+        prepare_seconds: How long that took.
     """
 
     name: str
@@ -216,7 +235,7 @@ class Decoded:
     prepare_seconds: float = 0.0
 
     def video(self) -> Video:
-        """The video as adapters receive it; raises ValueError when there are no frames."""
+        """The video as adapters receive it; raises ValueError if there are no frames."""
         if self.frames is None:
             raise ValueError(f"{self.name} was not decoded: {self.error}")
         return Video(
@@ -230,19 +249,24 @@ class Decoded:
 
 
 Stage = Callable[[Future[Decoded]], Future[Decoded]]
-"""What is done to a video after it was decoded, in the background too."""
+"""A further step in the background after a video is decoded."""
 
 
 class DecodeAhead:
-    """Decodes videos in `workers` processes, at most `ahead` of them beyond the one in use.
+    """Decodes the next videos in other processes.
 
-    That bounds the memory: 64 frames of 640x480 are 59 MB.
+    A context manager: the processes start with the first video, and are killed on leaving,
+    whatever they are doing.
 
-    A context manager: the processes are started when there is something to decode and killed on
-    leaving, at once and whatever they are doing. `frames` are sampled from each video with
-    `decoder` (see `vica.video.read_frames`). A video may take `limit_seconds`: one that hangs or
-    crashes its decoder is an error. With a `cache`, frames that it has are read instead, and others
-    are kept there.
+    Args:
+        frames: How many frames to sample from each video (see `vica.video.read_frames`).
+        workers: The number of processes.
+        ahead: How many videos are decoded beyond the one in use. This bounds the memory: 64
+            frames of 640x480 are 59 MB.
+        limit_seconds: The time limit for a video; one that exceeds it, or crashes its decoder,
+            becomes an error.
+        decoder: The decoder (see `vica.video.read_frames`).
+        cache: Where frames are read from if they are there, and else stored.
     """
 
     def __init__(
@@ -257,13 +281,13 @@ class DecodeAhead:
     ) -> None:
         self._frames, self._decoder, self._cache = frames, decoder, cache
         self._ahead, self._limit_seconds = ahead, limit_seconds
-        # A thread for each process waits for its replies.
+        # One thread per process waits for its replies.
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self._own = local()
+        self._thread_local = local()
         self._lock = Lock()
         self._running: set[DecoderProcess] = set()
-        self._left = False
-        self._works = False
+        self._stopped = False
+        self._started_once = False
 
     def __enter__(self) -> Self:
         return self
@@ -275,7 +299,7 @@ class DecodeAhead:
         traceback: TracebackType | None,
     ) -> None:
         with self._lock:
-            self._left = True
+            self._stopped = True
             for process in self._running:
                 process.kill()
         self._threads.shutdown(cancel_futures=True)
@@ -287,8 +311,8 @@ class DecodeAhead:
     ) -> Iterator[Decoded]:
         """Yield one Decoded for every (name, path), in order, each after the stage `then`.
 
-        Raises UserError when not even the first decoding process can be started, and what `then`
-        raises.
+        Raises:
+            UserError: If not even the first decoding process can be started, and as `then` does.
         """
         waiting: deque[Future[Decoded]] = deque()
         for name, path in videos:
@@ -299,9 +323,9 @@ class DecodeAhead:
             yield waiting.popleft().result()
 
     def submit(self, name: str, path: Path, then: Stage | None = None) -> Future[Decoded]:
-        """Decode one video in its turn; who calls this bounds how many are there at a time.
+        """Queue one video for decoding; the caller bounds how many are in memory.
 
-        The result raises what `stream` does.
+        The future raises what `stream` raises.
         """
         decoding = self._threads.submit(self._decode, name, path)
         return then(decoding) if then else decoding
@@ -333,23 +357,23 @@ class DecodeAhead:
                 limit_seconds=self._limit_seconds,
             )
         except DecoderLostError as error:
-            if not self._works:
+            if not self._started_once:
                 raise UserError(str(error)) from error
             raise DecoderLostError(f"{path}: {error}") from error
 
     def _process(self) -> DecoderProcess:
-        """This thread's process, replaced when it is gone."""
-        process: DecoderProcess | None = getattr(self._own, "process", None)
+        """This thread's process, replaced if it has ended."""
+        process: DecoderProcess | None = getattr(self._thread_local, "process", None)
         if process is not None and process.alive:
             return process
         with self._lock:
-            if self._left:
+            if self._stopped:
                 raise DecoderLostError("decoding was stopped")
             if process is not None:
                 self._running.discard(process)
                 process.close()
-            self._own.process = process = DecoderProcess()
+            self._thread_local.process = process = DecoderProcess()
             self._running.add(process)
         process.wait_ready()
-        self._works = True
+        self._started_once = True
         return process

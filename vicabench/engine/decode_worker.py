@@ -1,8 +1,9 @@
-"""The decoding process: `python -m vicabench.engine.decode_worker`, started by `decoder_process`.
+"""What does a decoding process (`python -m vicabench.engine.decode_worker`) do?
 
-Reads one job a line from standard input, `{"path", "frames", "decoder", "cache"}`, and answers each
-on standard output with one line of JSON, followed by the raw pixels when there are any. It ends as
-soon as its standard input does, so also when the process that started it is killed.
+`DecoderProcess` starts it. It reads one job per line from standard input, `{"path", "frames",
+"decoder", "cache"}`, and answers each on standard output with one line of JSON, followed by the
+raw pixels if there are any. It ends when its standard input does, and therefore also when the
+process that started it is killed.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from vicabench.engine.frame_cache import FrameCache, header_of, read_video
 
 def main() -> None:
     """Answer jobs until standard input ends."""
-    ending.ignore()  # signals to end are for the one who started us
+    ending.ignore()  # the parent handles signals, and ends this process
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get between the replies
+    os.dup2(2, 1)  # a library that prints must not corrupt the stream of replies
     jobs: SimpleQueue[dict[str, Any]] = SimpleQueue()
     Thread(target=_receive, args=(jobs,), daemon=True).start()
     _reply(replies, {"ready": True})
@@ -36,10 +37,10 @@ def main() -> None:
 
 
 def _receive(jobs: SimpleQueue[dict[str, Any]]) -> None:
-    """Take in jobs, even while one is being worked on, to see at once when there is nobody left."""
+    """Read jobs also while one is processed, to notice at once that the parent has ended."""
     for line in sys.stdin.buffer:
         jobs.put(json.loads(line))
-    os._exit(0)  # not sys.exit: the main thread may hang inside a decoder
+    os._exit(0)  # sys.exit would wait for the main thread, which may hang inside a decoder
 
 
 def _answer(job: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
@@ -48,7 +49,7 @@ def _answer(job: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.uint8] | No
         reading = read_video(Path(job["path"]), job["frames"], job["decoder"], cache)
     except VideoError as error:
         return {"error": str(error)}, None
-    except Exception as error:  # a defect of a decoder is an error of this video alone
+    except Exception as error:  # a decoder that fails costs this video only
         return {"error": f"{job['path']}: {type(error).__name__}: {error}"}, None
     header = header_of(reading.frames) | {"cached": reading.cached, "warning": reading.warning}
     return header, np.ascontiguousarray(reading.frames.pixels_THWC)

@@ -1,4 +1,4 @@
-"""Decoded frames kept on disk across runs, and small pictures of them for reports."""
+"""How are decoded frames kept on disk across runs, and turned into small pictures for reports?"""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from vicabench.errors import ConfigError, counted
 from vicabench.files import digest_of
 
 SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
-"""Which frames `vica.video.read_frames` takes, as runs and cached frames are told apart by it."""
+"""Which frames `vica.video.read_frames` takes; part of a run's configuration and of cache keys."""
 
 
 def sampling_with(decoder: str) -> str:
-    """The same for a run that reads with `decoder`: all but decord give the same frames."""
+    """The sampling of a run that reads with `decoder`; all but decord give the same frames."""
     return f"{SAMPLING}, as decord reads them" if decoder == "decord" else SAMPLING
 
 
 def header_of(frames: Frames) -> dict[str, Any]:
-    """Everything but the pixels, as JSON values; floats survive JSON exactly."""
+    """All of `frames` but the pixels, as JSON values; JSON keeps floats exactly."""
     return {
         "shape": list(frames.pixels_THWC.shape),
         "indices": frames.indices.tolist(),
@@ -53,9 +53,14 @@ def header_of(frames: Frames) -> dict[str, Any]:
 
 
 def frames_of(header: Mapping[str, Any], pixels: NDArray[np.uint8]) -> Frames:
-    """The frames again; raises LookupError, TypeError or ValueError for a header of another kind.
+    """Rebuild frames from their header and pixels.
 
-    `pixels` are uint8, in any shape of the right size.
+    Args:
+        header: What `header_of` returned.
+        pixels: uint8, in any shape of the right size.
+
+    Raises:
+        LookupError, TypeError, ValueError: For a header in any other form.
     """
     return Frames(
         pixels_THWC=pixels.reshape(header["shape"]),
@@ -70,31 +75,35 @@ def frames_of(header: Mapping[str, Any], pixels: NDArray[np.uint8]) -> Frames:
 
 
 FORMAT = 2
-"""Part of every key: to be raised when entries, or the pixels made of a video, change."""
+"""Part of every key: raise it when the form of entries or the decoded pixels change."""
 SUFFIX, PARTIAL = ".frames", ".partial"
 ENTRY = re.compile(rf"[0-9a-f]{{64}}{re.escape(SUFFIX)}")
-"""Only files of such names are ever deleted, whatever else is in the folder."""
+"""Only entries and partial files are ever deleted, whatever else is in the folder."""
 LOCK_SECONDS = 30.0
 STALE_SECONDS = 3600.0
-"""A partial file of this age is what a killed writer left."""
+"""A partial file of this age was left by a killed writer."""
 
 
 class DamagedEntryError(Exception):
-    """An entry that is torn, was changed, or is not what its name says."""
+    """An entry that is incomplete, was changed, or belongs to another key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameCache:
-    """A folder of decoded frames that takes up to `limit_bytes`; any number of processes share it.
+    """A folder of decoded frames of at most `limit_bytes`; any number of processes may share it.
 
-    Reading and writing raise OSError, which concerns the cache alone: the video can be decoded.
+    Reading and writing raise OSError for failures of the cache; the video can still be decoded.
     """
 
     folder: Path
     limit_bytes: int
 
     def check(self) -> None:
-        """Make the folder if need be; ConfigError unless it can be written."""
+        """Create the folder if it does not exist.
+
+        Raises:
+            ConfigError: If it cannot be written.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
@@ -106,12 +115,16 @@ class FrameCache:
             ) from None
 
     def read(self, key: str) -> Frames | None:
-        """The frames of this key, or None. DamagedEntryError for an entry that is deleted now."""
+        """Read the frames of a key; None if there are none.
+
+        Raises:
+            DamagedEntryError: For a damaged entry, which is deleted.
+        """
         entry = self._entry(key)
         try:
             with files.opened(entry, files.READ) as file:
                 frames = _read(file, key)
-                os.utime(file.fileno())  # the least recently used go first
+                os.utime(file.fileno())  # the least recently used entries are deleted first
         except FileNotFoundError:
             return None
         except DamagedEntryError:
@@ -120,7 +133,7 @@ class FrameCache:
         return frames
 
     def write(self, key: str, frames: Frames) -> None:
-        """Keep the frames under this key. OSError too when they are larger than the whole cache."""
+        """Store frames under a key; OSError also if they are larger than the whole cache."""
         descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=key[:8], suffix=PARTIAL)
         partial = Path(name)
         try:
@@ -136,10 +149,10 @@ class FrameCache:
         return self.folder / (key + SUFFIX)
 
     def _make_room(self, partial: Path, key: str) -> None:
-        """Delete the least recently used entries until all is within the limit.
+        """Delete the least recently used entries until the cache is within its limit.
 
-        All is the other entries and what writers have written so far; the entry of `key` is
-        replaced by `partial`, so its bytes are not counted.
+        Counted are entries and the partial files of all writers. The entry of `key` is not
+        counted, because `partial` replaces it.
         """
         size = partial.stat().st_size
         if size > self.limit_bytes:
@@ -148,14 +161,14 @@ class FrameCache:
             )
         entries, total = [], 0
         for file in os.scandir(self.folder):
-            with suppress(OSError):  # gone meanwhile
+            with suppress(OSError):  # another process may have deleted it
                 if file.name.endswith(PARTIAL) and _is_stale(file):
                     Path(file.path).unlink()
                 elif file.name.endswith(PARTIAL):
                     total += file.stat(follow_symlinks=False).st_size
                 elif ENTRY.fullmatch(file.name) and file.name != key + SUFFIX:
-                    there = file.stat(follow_symlinks=False)
-                    entries.append((there.st_mtime_ns, there.st_size, file.path))
+                    stat = file.stat(follow_symlinks=False)
+                    entries.append((stat.st_mtime_ns, stat.st_size, file.path))
         total += sum(entry_size for _, entry_size, _ in entries)
         for _, entry_size, path in sorted(entries):
             if total <= self.limit_bytes:
@@ -165,9 +178,13 @@ class FrameCache:
 
 
 def key_of(path: Path, frames: int, decoder: str) -> str | None:
-    """The key for `frames` frames of the video at `path` read with `decoder` (`auto` is one too).
+    """The cache key for `frames` frames of a video read with `decoder`, which may be `auto`.
 
-    None for what is not a plain file, and cannot be cached. OSError if it cannot be read.
+    Returns:
+        None for anything but a plain file, which is not cached.
+
+    Raises:
+        OSError: If the file cannot be read.
     """
     if not path.is_file():
         return None
@@ -204,7 +221,7 @@ def _read(file: BinaryIO, key: str) -> Frames:
     digest = hashlib.sha256(header)
     digest.update(pixels.data)
     if digest.hexdigest().encode() != stated:
-        raise DamagedEntryError("its checksum does not fit")
+        raise DamagedEntryError("its checksum does not match")
     try:
         values = json.loads(header)
         if values["key"] != key:
@@ -227,7 +244,7 @@ def _version(name: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Frames, whether they came from the cache, and a `warning` if something is wrong with it."""
+    """Frames, whether they came from the cache, and a `warning` if the cache has a problem."""
 
     frames: Frames
     cached: bool = False
@@ -235,36 +252,37 @@ class Reading:
 
 
 def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -> Reading:
-    """`vica.video.read_frames`, or the same from the cache; what was decoded is kept there.
+    """Read frames from the cache, or decode them and store them there.
 
-    Raises VideoError, as that does.
+    Raises:
+        VideoError: As `vica.video.read_frames` raises it.
     """
     key = _key(path, count, decoder) if cache else None
     if cache is None or key is None:
         return Reading(frames=read_frames(path, count, decoder=decoder))
     warning = None
     try:
-        if found := cache.read(key):
-            return Reading(frames=found, cached=True)
+        if frames := cache.read(key):
+            return Reading(frames=frames, cached=True)
     except DamagedEntryError as error:
         warning = f"a damaged entry of {cache.folder} was decoded again: {error}"
     except OSError as error:
         warning = f"{cache.folder} cannot be read: {_reason(error)}"
     frames = read_frames(path, count, decoder=decoder)
-    return Reading(frames=frames, warning=_keep(cache, key, frames, path, decoder) or warning)
+    return Reading(frames=frames, warning=_store(cache, key, frames, path, decoder) or warning)
 
 
 def _key(path: Path, count: int, decoder: str) -> str | None:
-    """The key of a video, None if it has none; what is wrong with the file, decoding will tell."""
+    """The key of a video; None if it has none, or cannot be read: decoding reports that."""
     try:
         return key_of(path, count, decoder)
     except OSError:
         return None
 
 
-def _keep(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
-    """Write to the cache; what went wrong, if something did."""
-    # Hashed again: the file may have become another one while it was being decoded.
+def _store(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
+    """Write to the cache; return what went wrong, if anything."""
+    # Hashed again: the file may have been replaced while it was being decoded.
     if key != _key(path, len(frames.indices), decoder):
         return None
     try:
@@ -279,25 +297,25 @@ def _reason(error: OSError) -> str:
 
 
 QUALITIES = (4, 6, 9, 13, 18, 24, 31)
-"""FFmpeg's quantiser scale for JPEG, best first."""
+"""Values of FFmpeg's quantiser scale for JPEG, best quality first."""
 
 
 def jpegs(frames_THWC: NDArray[np.uint8], *, size: tuple[int, int], room: int) -> tuple[bytes, ...]:
-    """The uint8 RGB frames as JPEGs of `size` (width, height), all of one quality.
+    """Encode uint8 RGB frames as JPEGs of `size` (width, height), all in the same quality.
 
-    The best quality that fits into `room` bytes together; where none does, as many of the frames,
-    evenly spread, as fit at the lowest: possibly none.
+    Returns:
+        The frames in the best quality with which all fit into `room` bytes together; nothing if
+        they do not fit in the lowest quality.
     """
-    found: list[bytes] = []
     for quality in QUALITIES:
-        found = [_jpeg(frame_HWC, size, quality) for frame_HWC in frames_THWC]
-        if sum(map(len, found)) <= room:
-            return tuple(found)
+        pictures = [_jpeg(frame_HWC, size, quality) for frame_HWC in frames_THWC]
+        if sum(map(len, pictures)) <= room:
+            return tuple(pictures)
     return ()
 
 
 def fitted(height: int, width: int, *, tall: int) -> tuple[int, int]:
-    """(width, height) in even pixels of a frame scaled to be at most `tall`; never enlarged."""
+    """(width, height), even, of a frame scaled down to a height of at most `tall` pixels."""
     scale = min(1.0, tall / height)
     return _even(width * scale), _even(height * scale)
 

@@ -1,7 +1,8 @@
-"""The loop over videos: all the questions of one video are answered together.
+"""How does the loop over videos turn questions into predictions?
 
-Whatever goes wrong with a video or in an adapter becomes an error record of the questions it
-concerns, and the loop goes on. Only what the user must put right (UserError) stops it.
+All questions about one video are answered together. A failure of a video or of the adapter becomes
+an error record of the questions it affects, and the loop continues. Only a UserError, which the
+user must correct, stops it.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from vicabench.types import Adapter, Answer, Benchmark, Question, Video
 Number = TypeVar("Number", int, float)
 
 
-def checked(answer: Answer) -> Answer:
-    """The answer with plain Python values, or an error record that says what is wrong with it."""
+def sanitize(answer: Answer) -> Answer:
+    """Convert an answer to plain Python values, or to an error record that says what is wrong."""
     if answer.error is None and not isinstance(answer.response, str):
         kind = type(answer.response).__name__
-        return _refused(answer, f"the response is {kind}, not a text")
+        return _rejected(answer, f"the response is {kind}, not a text")
     try:
         return Answer(
             question_id=answer.question_id,
@@ -53,20 +54,20 @@ def checked(answer: Answer) -> Answer:
             error=None if answer.error is None else str(answer.error) or "unnamed",
         )
     except (TypeError, ValueError, OverflowError) as error:
-        return _refused(answer, f"a field of its answer cannot be kept: {error}")
+        return _rejected(answer, f"a field of its answer cannot be kept: {error}")
 
 
 def described(error: BaseException) -> str:
-    """What was raised, in a line: `RuntimeError: out of luck`."""
+    """Describe an exception in one line: `RuntimeError: out of luck`."""
     kind = type(error).__name__
     try:
         return f"{kind}: {error}"
-    except Exception:  # its own text fails; the kind says something
+    except Exception:  # an adapter's exception may fail to give its text
         return kind
 
 
 def _seconds(value: Any) -> float | None:
-    return None if value is None else _kept(_finite(value, "seconds"), "seconds")
+    return None if value is None else _in_range(_finite(value, "seconds"), "seconds")
 
 
 def _finite(value: Any, name: str) -> float:
@@ -91,7 +92,7 @@ def _usage(value: Any) -> dict[str, str | float] | None:
 
 
 def _plain(value: Any) -> str | float:
-    """A text, a whole number or a finite one."""
+    """A text, an integer, or a finite float."""
     if isinstance(value, str):
         return value
     try:
@@ -101,64 +102,67 @@ def _plain(value: Any) -> str | float:
 
 
 def _count(value: Any) -> int | None:
-    """Whole numbers of any library, NumPy and torch included."""
-    return None if value is None else _kept(operator.index(value), "a number of tokens")
+    """An int from an integer of any library, such as NumPy or torch."""
+    return None if value is None else _in_range(operator.index(value), "a number of tokens")
 
 
-def _kept(value: Number, name: str) -> Number:
-    """The number, if predictions that have it can be read again."""
+def _in_range(value: Number, name: str) -> Number:
+    """The number, if a prediction with it can be read back."""
     if not 0 <= value <= LARGEST:
         raise ValueError(f"{name} is {value}, not from 0 to {LARGEST}")
     return value
 
 
-def _refused(answer: Answer, reason: str) -> Answer:
+def _rejected(answer: Answer, reason: str) -> Answer:
     return Answer(question_id=answer.question_id, error=f"adapter: {reason}")
 
 
 Overdue = Callable[[Sequence[Prediction]], NoReturn]
+"""Writes the predictions of a video that took too long, and ends the process."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """The seconds of running that an adapter has for a video, None for any time.
+class AnswerTimeout:
+    """A time limit for an adapter's work on one video.
 
-    `overdue` gets the predictions of a video that took longer, in another thread while the adapter
-    still hangs; it keeps them and ends the process.
+    Attributes:
+        seconds: The limit, without the time in which this process was stopped; None for no limit.
+        overdue: Called with the video's predictions when the limit is exceeded, in another thread
+            because the adapter still hangs; it writes them and ends the process.
     """
 
     seconds: float | None
     overdue: Overdue
 
     @contextmanager
-    def over(self, late: Callable[[], Sequence[Prediction]]) -> Iterator[None]:
-        """Give the block that time; `late` says what is there of the video when it is over.
+    def limit(self, so_far: Callable[[], Sequence[Prediction]]) -> Iterator[None]:
+        """Apply the limit to the block; `so_far` returns the video's predictions at its end.
 
-        A block that keeps Python's own lock while it hangs, as compiled code can, is not noticed.
+        A block of compiled code that hangs while it holds the GIL is not noticed.
         """
         if self.seconds is None:
             yield
             return
-        over = Lock()  # who takes it first decides whether this was in time
+        over = Lock()  # taken first by the block if it ends in time, else by the timer
 
         def expire() -> None:
             if over.acquire(blocking=False):
-                self.overdue(late())
+                self.overdue(so_far())
 
         limit = Countdown(self.seconds, expire)
         limit.start()
         try:
             yield
         finally:
-            over.acquire()  # for ever, if it was too late: the process is about to end
+            over.acquire()  # blocks for ever if the timer was first: the process is about to end
             limit.cancel()
 
 
 class PrepareAhead:
-    """The stage after decoding: one thread, one video after another, in order.
+    """The stage after decoding: calls the adapter's `prepare` in one thread, in order of videos.
 
-    A context manager, which waits for a call that is under way. An adapter without `prepare`
-    gets its videos as they were decoded.
+    A context manager that waits for a running call on leaving. An adapter without `prepare` gets
+    its videos as they were decoded.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -177,9 +181,9 @@ class PrepareAhead:
         self._thread.shutdown(cancel_futures=True)
 
     def __call__(self, decoding: Future[Decoded]) -> Future[Decoded]:
-        """What will be the video with what was prepared of it, or with the error that came of it.
+        """Prepare a video once it is decoded; an exception in `prepare` becomes its error.
 
-        Its result raises UserError, as the adapter may, and what the decoding raises.
+        The future raises UserError as the adapter does, and what the decoding raises.
         """
         if self._prepare is None:
             return decoding
@@ -191,9 +195,9 @@ def _prepared(prepare: Callable[[Video], Any], decoding: Future[Decoded]) -> Dec
     if decoded.frames is None:
         return decoded
     start = monotonic()
-    made, error = None, None
+    prepared, error = None, None
     try:
-        made = prepare(decoded.video())
+        prepared = prepare(decoded.video())
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException as reason:  # an adapter may raise anything
@@ -203,7 +207,7 @@ def _prepared(prepare: Callable[[Video], Any], decoding: Future[Decoded]) -> Dec
         decoded,
         frames=None if error else decoded.frames,
         error=error,
-        prepared=made,
+        prepared=prepared,
         prepare_seconds=monotonic() - start,
     )
 
@@ -212,7 +216,7 @@ LOG = logging.getLogger("vicabench")
 
 
 class InterruptedVideo(KeyboardInterrupt):
-    """Ctrl-C while a video was answered; `predictions` are the answers that it had by then."""
+    """Ctrl-C while a video was being answered; `predictions` are its answers up to then."""
 
     def __init__(self, predictions: Sequence[Prediction]) -> None:
         super().__init__()
@@ -221,10 +225,15 @@ class InterruptedVideo(KeyboardInterrupt):
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How videos are read.
+    """How videos are decoded.
 
-    `frames` per video, in `workers` processes, at most `prefetch` videos beyond the one in use,
-    within `limit_seconds` each, through the `cache` if there is one.
+    Attributes:
+        frames: Frames per video.
+        workers: Decoding processes.
+        prefetch: How many videos are decoded beyond the one in use.
+        limit_seconds: The time limit for decoding one video.
+        decoder: `auto`, or the name of a decoder.
+        cache: The frame cache, if one is used.
     """
 
     frames: int
@@ -241,34 +250,37 @@ def answer_videos(
     adapter: Adapter,
     decoding: Decoding | None,
     *,
-    patience: Patience,
+    timeout: AnswerTimeout,
     clock: Clock,
     warned: Callable[[str], None],
 ) -> Generator[list[Prediction], None, None]:
-    """Yield the predictions of one video after another, one for every question asked.
+    """Yield the predictions of one video after another, one per question.
 
-    The next videos are decoded, and prepared if the adapter does that, meanwhile; `warned` is told
-    what is wrong with the frame cache. Without `decoding` the adapter gets no frames. Once the
-    adapter has `stopped`, no more videos are decoded, and their questions fail for that reason.
+    Meanwhile the next videos are decoded, and prepared if the adapter has `prepare`. Once the
+    adapter has `stopped`, no more videos are decoded, and their questions fail with its reason.
+
+    Args:
+        decoding: None to give the adapter no frames.
+        warned: Receives problems with the frame cache.
     """
-    left = {video: benchmark.files[video] for video in questions}
+    remaining = {video: benchmark.files[video] for video in questions}
     if decoding is None:
-        for name, path in left.items():
+        for name, path in remaining.items():
             with clock.answering():
-                predictions = answer_unseen(adapter, name, path, questions[name], patience)
+                predictions = answer_unseen(adapter, name, path, questions[name], timeout)
             yield predictions
         return
     with PrepareAhead(adapter) as preparing, decode_ahead(decoding) as ahead:
-        files = _until_stopped(adapter, tuple(left.items()))
+        files = _until_stopped(adapter, tuple(remaining.items()))
         for decoded in clock.waited(ahead.stream(files, preparing)):
-            del left[decoded.name]
+            del remaining[decoded.name]
             if decoded.warning:
                 warned(decoded.warning)
             with clock.answering():
-                predictions = answer_decoded(adapter, decoded, questions[decoded.name], patience)
-            del decoded  # its memory is wanted for the next one
+                predictions = answer_decoded(adapter, decoded, questions[decoded.name], timeout)
+            del decoded  # frees its frames before the next video is decoded
             yield predictions
-    for name in left:
+    for name in remaining:
         yield failed(questions[name], str(_stopped(adapter)))
 
 
@@ -286,7 +298,7 @@ def _stopped(adapter: Adapter) -> str | None:
 
 
 def decode_ahead(decoding: Decoding) -> DecodeAhead:
-    """What decodes as these options say."""
+    """The decoder processes for these options."""
     return DecodeAhead(
         frames=decoding.frames,
         workers=decoding.workers,
@@ -298,71 +310,71 @@ def decode_ahead(decoding: Decoding) -> DecodeAhead:
 
 
 def answer_decoded(
-    adapter: Adapter, decoded: Decoded, asked: Sequence[Question], patience: Patience
+    adapter: Adapter, decoded: Decoded, asked: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
-    """The answers about a video that was decoded; errors where it could not be."""
+    """Answer the questions about a decoded video; errors if it could not be decoded."""
     if decoded.frames is None:
         return failed(asked, decoded.error or "video: not decoded")
-    tell(decoded)
-    return _answer(adapter, decoded.video(), asked, patience)
+    warn_about_frames(decoded)
+    return _answer(adapter, decoded.video(), asked, timeout)
 
 
-def tell(decoded: Decoded) -> None:
-    """Warn, in the run's log and where it is watched, of what is odd about a video's frames."""
+def warn_about_frames(decoded: Decoded) -> None:
+    """Log the warnings about a video's frames."""
     for text in decoded.frames.warnings if decoded.frames else ():
         LOG.warning("%s: %s", decoded.name, text)
 
 
 def answer_unseen(
-    adapter: Adapter, name: str, path: Path, asked: Sequence[Question], patience: Patience
+    adapter: Adapter, name: str, path: Path, asked: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
-    """The answers about a video of which the adapter sees no frames."""
-    nothing = np.zeros((0, 0, 0, 3), dtype=np.uint8)
-    video = Video(name=name, path=path, frames_THWC=nothing, seconds=(), duration=0.0)
-    return _answer(adapter, video, asked, patience)
+    """Answer the questions about a video without giving the adapter any frames."""
+    no_frames_THWC = np.zeros((0, 0, 0, 3), dtype=np.uint8)
+    video = Video(name=name, path=path, frames_THWC=no_frames_THWC, seconds=(), duration=0.0)
+    return _answer(adapter, video, asked, timeout)
 
 
 def _answer(
-    adapter: Adapter, video: Video, questions: Sequence[Question], patience: Patience
+    adapter: Adapter, video: Video, questions: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
-    """Ask the adapter; what it does not answer properly gets an error that says so."""
+    """Ask the adapter; a question without a valid answer gets an error that says why."""
     answers: dict[str, Answer] = {}
     missing = "adapter: no answer"
-    slow = f"adapter: took longer than {counted(patience.seconds or 0, 'second')}"
+    slow = f"adapter: took longer than {counted(timeout.seconds or 0, 'second')}"
     try:
-        late = patience.over(lambda: _completed(questions, answers, slow))
+        late = timeout.limit(lambda: _completed(questions, answers, slow))
         with ending.interruptible(), late:
             _collect(adapter.answer(video, questions), {q.id for q in questions}, answers, video)
     except UserError:
         raise
     except KeyboardInterrupt:
-        there = (_completed([q], answers, "") for q in questions if q.id in answers)
-        raise InterruptedVideo([p for (p,) in there if p.response is not None]) from None
-    except BaseException as error:  # a panic of an extension in Rust is no Exception
+        answered = _completed([q for q in questions if q.id in answers], answers, "")
+        raise InterruptedVideo([p for p in answered if p.response is not None]) from None
+    except BaseException as error:  # a panic in a Rust extension is not an Exception
         missing = f"adapter: {described(error)}"
         LOG.error("%s", video.name, exc_info=True)
     return _completed(questions, answers, missing)
 
 
 def _collect(
-    given: Iterable[Answer], asked: Set[str], answers: dict[str, Answer], video: Video
+    produced: Iterable[Answer], asked: Set[str], answers: dict[str, Answer], video: Video
 ) -> None:
-    """Take the first answer to each question, and warn of all others."""
-    strangers = again = 0
+    """Put the first answer to each question into `answers`, and warn about all others."""
+    unasked = repeated = 0
     try:
-        for answer in given:
+        for answer in produced:
             if answer.question_id not in asked:
-                strangers += 1
+                unasked += 1
             elif answer.question_id in answers:
-                again += 1
+                repeated += 1
             else:
-                answers[answer.question_id] = checked(answer)
+                answers[answer.question_id] = sanitize(answer)
     finally:
-        ignored = {"were not asked": strangers, "it had answered": again}
+        ignored = {"were not asked": unasked, "it had answered": repeated}
         for which, count in ignored.items():
             if count:
                 LOG.warning(
-                    "%s: the adapter gave %d answers to questions that %s; they are left out",
+                    "%s: the adapter gave %d answers to questions that %s; they are ignored",
                     video.name,
                     count,
                     which,
@@ -373,13 +385,13 @@ def _completed(
     questions: Sequence[Question], answers: Mapping[str, Answer], missing: str
 ) -> list[Prediction]:
     """A prediction for every question: its answer, or the error that says why there is none."""
-    there = dict(answers)  # a thread that takes too long may still be adding to them
+    snapshot = dict(answers)  # an adapter that exceeded its time may still be adding answers
     return [
-        Prediction(question=q, answer=there.get(q.id, Answer(question_id=q.id, error=missing)))
+        Prediction(question=q, answer=snapshot.get(q.id, Answer(question_id=q.id, error=missing)))
         for q in questions
     ]
 
 
 def failed(questions: Sequence[Question], error: str) -> list[Prediction]:
-    """The same error for each of the questions."""
+    """A prediction with the same error for each of the questions."""
     return _completed(questions, {}, error)

@@ -1,4 +1,4 @@
-"""How a run reads videos and where it answers: the options as typed, checked, with defaults."""
+"""Which options say how a run reads videos and where it answers, and what do they mean?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
-from vicabench.engine.workers.local import Executor, Here, LocalExecutor, devices_named
+from vicabench.engine.workers.local import Executor, InProcessExecutor, LocalExecutor, devices_named
 from vicabench.engine.workers.ray import RayExecutor
 from vicabench.errors import ConfigError
 from vicabench.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
@@ -17,7 +17,7 @@ from vicabench.types import ModelOptions
 
 DECODERS = ("auto", "pyav", "decord")
 CORES_A_WORKER, MOST_WORKERS = 4, 4
-"""A decoder uses two threads, and the model wants some of the machine; more has to be asked for."""
+"""Limits of the default: a decoder uses two threads, and the model needs cores too."""
 UNITS = {
     "": 1,
     **{f"{prefix}B": 1000**power for power, prefix in enumerate(["", "K", "M", "G", "T"])},
@@ -27,7 +27,7 @@ UNITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions:
-    """The options of these names; None where the default depends on others or on the machine."""
+    """The options of these names; None if the default depends on other options or the machine."""
 
     no_video: bool
     frames: int
@@ -41,9 +41,10 @@ class VideoOptions:
     def decoding(self) -> Decoding | None:
         """How to decode; None for `--no-video`.
 
-        ConfigError for an option that cannot be meant, or would be ignored.
+        Raises:
+            ConfigError: For an option with an invalid value, or one that would be ignored.
         """
-        self._refuse_what_is_ignored()
+        self._refuse_ignored_options()
         check_decoder(self.decoder)
         if self.no_video:
             return None
@@ -57,8 +58,8 @@ class VideoOptions:
             cache=self._cache(),
         )
 
-    def _refuse_what_is_ignored(self) -> None:
-        given = {
+    def _refuse_ignored_options(self) -> None:
+        used = {
             "--frames": self.frames != FRAMES,
             "--workers": self.workers is not None,
             "--prefetch": self.prefetch is not None,
@@ -67,14 +68,14 @@ class VideoOptions:
             "--frame-cache": self.frame_cache is not None,
             "--frame-cache-size": self.frame_cache_size is not None,
         }
-        typed = ", ".join(name for name, is_given in given.items() if is_given)
+        typed = ", ".join(name for name, is_used in used.items() if is_used)
         if self.no_video and typed:
             raise ConfigError(f"--no-video decodes nothing: leave out {typed}, or --no-video.")
         if self.frame_cache_size is not None and self.frame_cache is None:
-            raise ConfigError("--frame-cache-size is about --frame-cache DIR: name the folder too.")
+            raise ConfigError("--frame-cache-size needs --frame-cache DIR: name the folder too.")
 
     def _parallel(self) -> tuple[int, int]:
-        """Workers and prefetch: each has to be enough for the other."""
+        """Workers and prefetch, of which each limits the other."""
         workers = self.workers
         if workers is None:
             workers = min(MOST_WORKERS, max(1, (os.cpu_count() or 1) // CORES_A_WORKER))
@@ -83,8 +84,8 @@ class VideoOptions:
         prefetch = max(PREFETCH, workers) if self.prefetch is None else self.prefetch
         if workers > prefetch + 1:
             raise ConfigError(
-                f"--workers {workers} never all have work with --prefetch {prefetch}: one video "
-                f"in use and {prefetch} ahead. Raise --prefetch, or leave it out."
+                f"--workers {workers} cannot all be busy with --prefetch {prefetch}: one video is "
+                f"in use and {prefetch} are ahead. Raise --prefetch, or leave it out."
             )
         return workers, prefetch
 
@@ -98,17 +99,17 @@ class VideoOptions:
 
 
 def check_decoder(name: str) -> None:
-    """ConfigError naming the decoders if this is none."""
+    """Raise a ConfigError that names the decoders unless this is one."""
     if name not in DECODERS:
         raise ConfigError(f"There is no decoder '{name}'. Decoders are {', '.join(DECODERS)}.")
 
 
 def bytes_of(text: str) -> int:
-    """What a size such as 50GB, 1.5 TB or 200MiB is in bytes; ConfigError for another text."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.strip().upper())
-    size = int(float(found[1]) * UNITS.get(found[2], 0)) if found else 0
+    """Parse a size such as 50GB, 1.5 TB or 200MiB; ConfigError for any other text."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Z]*)", text.strip().upper())
+    size = int(float(match[1]) * UNITS.get(match[2], 0)) if match else 0
     if size < 1:
-        raise ConfigError(f"'{text}' is no size: write 50GB, 1.5TB or 200MiB.")
+        raise ConfigError(f"'{text}' is not a size: write 50GB, 1.5TB or 200MiB.")
     return size
 
 
@@ -117,7 +118,7 @@ HERE, LOCAL, RAY = EXECUTORS = ("here", "local", "ray")
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOptions:
-    """The options of these names, None where they were not typed."""
+    """The options of these names; None where they were not typed."""
 
     executor: str | None
     devices: str | None
@@ -126,23 +127,26 @@ class ExecutionOptions:
     replicas: int | None
 
     def chosen(self, options: ModelOptions) -> Executor:
-        """The executor; ConfigError for options that cannot be meant, or would be ignored."""
+        """The executor that the options choose.
+
+        Raises:
+            ConfigError: For an option with an invalid value, or one that would be ignored.
+        """
         name = self.executor or (LOCAL if self.devices is not None else HERE)
         if name not in EXECUTORS:
             known = ", ".join(EXECUTORS)
             raise ConfigError(f"There is no executor '{name}'. Executors are {known}.")
-        self._refuse_what_is_ignored(name)
+        self._refuse_ignored_options(name)
         if name != HERE and (options.max_requests, options.max_cost) != (None, None):
             raise ConfigError(
-                f"--max-requests and --max-cost are kept by one process, and --executor {name} "
-                "starts several: leave that out. --concurrency says how many calls are made at "
-                "once."
+                f"--max-requests and --max-cost are counted in one process, and --executor {name} "
+                "starts several: leave it out. --concurrency sets how many calls are made at once."
             )
         if name == RAY:
             return RayExecutor(
                 address=self.address, gpus=self.gpus_per_worker, replicas=self.replicas
             )
-        return self._local(options) if name == LOCAL else Here()
+        return self._local(options) if name == LOCAL else InProcessExecutor()
 
     def _local(self, options: ModelOptions) -> LocalExecutor:
         if self.devices is None:
@@ -151,13 +155,13 @@ class ExecutionOptions:
             raise ConfigError("--devices says where the model runs: leave out --device.")
         return LocalExecutor(devices=devices_named(self.devices, os.environ))
 
-    def _refuse_what_is_ignored(self, name: str) -> None:
-        given = {
+    def _refuse_ignored_options(self, name: str) -> None:
+        values = {
             "--devices": (LOCAL, self.devices),
             "--address": (RAY, self.address),
             "--gpus-per-worker": (RAY, self.gpus_per_worker),
             "--replicas": (RAY, self.replicas),
         }
-        for option, (owner, value) in given.items():
+        for option, (owner, value) in values.items():
             if value is not None and owner != name:
-                raise ConfigError(f"{option} is about --executor {owner}, not {name}.")
+                raise ConfigError(f"{option} needs --executor {owner}, not {name}.")

@@ -1,4 +1,4 @@
-"""One run, from a benchmark and a model's name to a folder of predictions."""
+"""How does a run get from a benchmark and a model's name to a folder of predictions?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vicabench.engine.frame_cache import sampling_with
 from vicabench.engine.loop import Decoding, InterruptedVideo
 from vicabench.engine.shards import refuse_other_part
 from vicabench.engine.timing import Timing
-from vicabench.engine.workers.local import Executor, Here, Team
+from vicabench.engine.workers.local import Executor, InProcessExecutor, JobRunner
 from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
@@ -27,22 +27,22 @@ from vicabench.types import Benchmark, ModelOptions, Question
 LOGGERS = ("vicabench", "vica")
 
 
-class Telling(logging.Handler):
-    """Passes on the text of warnings; errors are told with the answers that they cost."""
+class LogBridge(logging.Handler):
+    """Passes the text of warnings on; errors are shown with the answers that they cost."""
 
     def __init__(self, warned: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self._warned = warned
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell it, if it is a warning."""
+        """Pass the text on if the record is a warning."""
         if record.levelno == logging.WARNING:
             self._warned(record.getMessage())
 
 
 @contextmanager
-def listening(*handlers: logging.Handler) -> Iterator[None]:
-    """Let these handlers have what is logged within the block."""
+def log_handlers(*handlers: logging.Handler) -> Iterator[None]:
+    """Attach handlers to our loggers for the block."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
     for logger, handler in product(loggers, handlers):
         logger.addHandler(handler)
@@ -54,28 +54,28 @@ def listening(*handlers: logging.Handler) -> Iterator[None]:
 
 
 DEFAULTS = ModelOptions()
-HERE = Here()
+IN_PROCESS = InProcessExecutor()
 SPEED = ("group_size", "vision_batch", "compile")
-"""Options that are about speed and memory; what a start was made with, beside its versions."""
+"""Options that change speed and memory only; recorded with each start."""
 
 
 class Display(Protocol):
-    """Who is told how a run proceeds, from the thread that runs it."""
+    """Shows the progress of a run; called in the thread of `run`."""
 
     def started(self, owed: ByVideo, done: Sequence[Prediction], torn: int) -> None:
-        """What is to be asked, what is there, and the bytes of a torn line that were cut."""
+        """What will be asked, what is already done, and how many bytes of a torn line were cut."""
 
     def answered(self, predictions: Sequence[Prediction]) -> None:
-        """The predictions of a video, which are safe on disk."""
+        """The predictions of a video, after they were written to disk."""
 
     def warned(self, text: str) -> None:
-        """What may be wrong, but costs no answer."""
+        """A problem that costs no answer."""
 
     def timed(self, timing: Timing) -> None:
-        """How the time was spent, also of an interrupted run."""
+        """How the time was spent, also after an interrupted run."""
 
     def given_up(self, text: str) -> NoReturn:
-        """Why the run ends here, once the answers are safe on disk; ends the process."""
+        """Why the run ends here, after the answers were written to disk; ends the process."""
 
 
 def run(
@@ -88,20 +88,24 @@ def run(
     seed: int = 0,
     options: ModelOptions = DEFAULTS,
     retry_errors: bool = False,
-    executor: Executor = HERE,
+    executor: Executor = IN_PROCESS,
     part: Mapping[str, Any] | None = None,
     answer_seconds: float | None = None,
     display: Display,
 ) -> None:
     """Ask every selected question that the run folder does not answer yet.
 
-    The questions are answered by `executor`; whatever it is, this process alone writes the run
-    folder. `part` is the record of the shard, if the selected questions are those of one.
+    Only this process writes the run folder, whatever the executor. When Ctrl-C interrupts a
+    video, the answers it has by then are kept.
 
-    The `display` is told what happens. An adapter that takes longer than `answer_seconds` over a
-    video ends the run and the process; a worker elsewhere is lost over it. Of a video that Ctrl-C
-    interrupts the answers that are there are kept. Raises the kinds of UserError that adapters and
-    run folders raise.
+    Args:
+        part: The record of the shard, if the selected questions are those of one.
+        answer_seconds: The time limit for answering a video. Beyond it the run and this process
+            end; a worker in another process ends and counts as lost.
+        display: Is called with everything that happens.
+
+    Raises:
+        UserError: As adapters and run folders raise it.
     """
     job = Job(
         model=model,
@@ -112,47 +116,51 @@ def run(
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
     )
-    with executor.open(job, display.warned) as team, _opened(folder, job, team.built) as store:
+    with executor.open(job, display.warned) as runner, _opened(folder, job, runner.built) as store:
         refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         todo = owed(selected, done, retry_errors=retry_errors)
         start = provenance() | {
             "options": asdict(options),
-            "execution": {**_execution(team.built, job), **team.record},
+            "execution": {**_execution(runner.built, job), **runner.record},
             "asked": asked_record(selected, todo),
         }
         store.describe(plan_record(selected, part), start)
         display.started(todo, done, store.torn)
-        videos = team.answer(todo, partial(_overdue, store, display.given_up))
-        account = _accounted(store, team, str(start["started"]), display)
+        videos = runner.answer(todo, partial(_overdue, store, display.given_up))
+        account = _accounted(store, runner, str(start["started"]), display)
         with account, closing(videos), _log_to(store, display.warned):
-            _keep(store, videos, display.answered)
+            _write_predictions(store, videos, display.answered)
 
 
-def _keep(
+def _write_predictions(
     store: RunFolder,
     videos: Iterator[list[Prediction]],
     answered: Callable[[Sequence[Prediction]], None],
 ) -> None:
-    """Write what comes of every video, and of one that is interrupted what had come by then."""
+    """Write the predictions of every video, and of an interrupted one those it has."""
     with ending.held():
         try:
             for predictions in videos:
                 store.append(predictions)
                 answered(predictions)
         except InterruptedVideo as interrupted:
-            if interrupted.predictions:  # which may have been paid for
+            if interrupted.predictions:  # they may have been paid for
                 store.append(interrupted.predictions)
             raise
 
 
 def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
-    """The run folder of this job, to be entered; ConfigError for a model that needs the frames."""
+    """The run folder of a job, as a context manager.
+
+    Raises:
+        ConfigError: For a model that needs frames, with --no-video.
+    """
     if job.decoding is None and built.needs_video:
         raise ConfigError(
             f"{job.model} answers from the video, so it cannot run with --no-video. "
-            "That option is for baselines and replays, which never look."
+            "That option is for baselines and replays, which do not read the video."
         )
     return RunFolder(folder, _config(job, built))
 
@@ -160,22 +168,22 @@ def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
 def _overdue(
     store: RunFolder, given_up: Callable[[str], NoReturn], predictions: Sequence[Prediction]
 ) -> NoReturn:
-    """Keep what there is of a video that takes too long, and give up."""
-    said = (
-        f"The adapter took longer than --answer-timeout over {predictions[0].question.video}, and "
-        "cannot be stopped: the run ends here. What it has answered is kept, the rest of this "
-        "video is recorded as failed. The same command goes on with the next video, and with "
-        "--retry-errors asks this one again."
+    """Write the predictions of a video that took too long, and end the run."""
+    reason = (
+        f"The adapter took longer than --answer-timeout over {predictions[0].question.video} and "
+        "cannot be stopped, so the run ends here. Its answers are kept; the other questions about "
+        "this video are recorded as failed. The same command continues with the next video; with "
+        "--retry-errors it asks these questions again."
     )
     try:
         store.append(predictions)
-    except Exception as error:  # whatever it is, the other thread hangs and the process must end
-        said = str(error)
-    given_up(said)
+    except Exception as error:  # the adapter hangs, so the process must end in any case
+        reason = str(error)
+    given_up(reason)
 
 
 class _Log(logging.Handler):
-    """Adds lines to a log in the run folder; where it cannot be written, that is warned of."""
+    """Adds lines to the log in the run folder; warns if it cannot be written."""
 
     def __init__(self, store: RunFolder, warned: Callable[[str], None]) -> None:
         super().__init__()
@@ -190,26 +198,26 @@ class _Log(logging.Handler):
 
 @contextmanager
 def _log_to(store: RunFolder, warned: Callable[[str], None]) -> Iterator[None]:
-    """Keep in the run folder the tracebacks of failing adapters, and what we and `vica` warn of.
+    """Log tracebacks of failing adapters, and all warnings, in the run folder.
 
-    Warnings are passed on to `warned` as well.
+    Warnings are also passed to `warned`.
     """
-    with listening(_Log(store, warned), Telling(warned)):
+    with log_handlers(_Log(store, warned), LogBridge(warned)):
         yield
 
 
 @contextmanager
 def _accounted(
     store: RunFolder,
-    team: Team,
+    runner: JobRunner,
     started: str,
     display: Display,
 ) -> Iterator[None]:
-    """Say and keep how the time was spent, however the block ends."""
+    """Show and record how the time was spent, however the block ends."""
     try:
         yield
     finally:
-        timing = team.timing()
+        timing = runner.timing()
         if timing:
             try:
                 store.note_timing({"started": started, **asdict(timing), "other": timing.other})
@@ -219,7 +227,7 @@ def _accounted(
 
 
 def _execution(built: Built, job: Job) -> dict[str, Any]:
-    """What a start was made with that changes its speed, but no answer in exact arithmetic."""
+    """Settings of a start that change its speed, but in exact arithmetic no answer."""
     decoding = job.decoding
     record = {name: getattr(job.options, name) for name in SPEED if name in built.accepts_options}
     if built.device:

@@ -1,4 +1,4 @@
-"""A run in parts: who asks which videos, and the parts merged: nothing lost or counted twice."""
+"""How is a run split into parts, and how are the parts merged without loss or double counting?"""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from vicabench.results.store import (
 from vicabench.types import Question
 
 WHOLE = ("of", "questions", "question_ids_sha256", "videos")
-"""What is the same in every part of a whole."""
+"""Fields that are the same in all parts of one run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A run folder that holds a part, or several merged ones; `content` is its `config.json`."""
+    """A run folder that holds one part or several merged ones; `content` is its `config.json`."""
 
     folder: Path
     content: Mapping[str, Any]
@@ -44,13 +44,13 @@ class Part:
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """Which part of which whole it is, as `Shard.record` wrote it."""
-        found: Mapping[str, Any] = self.content["plan"]["part"]
-        return found
+        """Which part of which run it is, as `Shard.record` wrote it."""
+        record: Mapping[str, Any] = self.content["plan"]["part"]
+        return record
 
     @property
     def origin(self) -> dict[str, Any]:
-        """What a merged run keeps of the part: its name, its number, and all of its starts."""
+        """What a merged run records about the part: its folder, number, and all its starts."""
         return {
             "folder": self.folder.resolve().name,
             "part": named(self.record),
@@ -60,7 +60,12 @@ class Part:
 
 
 def read_part(folder: Path) -> Part:
-    """RunFolderError if there is no part of a run in this folder, DataError if it is damaged."""
+    """Read a folder that holds a part of a run.
+
+    Raises:
+        RunFolderError: If it holds no run, or a whole one.
+        DataError: If it is damaged.
+    """
     content = read_config(folder)
     if content is None:
         raise RunFolderError(f"There is no run in {folder}: name the folders of its parts.")
@@ -74,14 +79,14 @@ def read_part(folder: Path) -> Part:
 
 
 def refuse_strangers(parts: Sequence[Part]) -> None:
-    """RunFolderError naming what differs, unless all are parts of the same split of one run."""
+    """Raise a RunFolderError that names the difference unless all are parts of one split run."""
     first = parts[0]
     for part in parts[1:]:
         both = f"{first.folder} and {part.folder}"
         lines = different_fields(first.content["config"], part.content["config"])
         if lines:
             ours = "\n".join(f"{line.removesuffix('now')}here" for line in lines)
-            raise RunFolderError(f"{both} are of different runs:\n{ours}")
+            raise RunFolderError(f"{both} are parts of different runs:\n{ours}")
         if any(first.record[name] != part.record[name] for name in WHOLE):
             raise RunFolderError(
                 f"{both} are parts of different splits: {named(first.record)} of "
@@ -92,7 +97,7 @@ def refuse_strangers(parts: Sequence[Part]) -> None:
 
 
 RANKS = (("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"))
-"""What torchrun and srun tell their processes: rank, number, and rank on the machine, from 0."""
+"""Variables set by torchrun and srun: rank, number of ranks, and rank on the machine, from 0."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -108,28 +113,32 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What is added to the name of the whole run's folder; sorts by index."""
+        """The suffix of the folder of this part; folders sort by index."""
         return f"-shard-{self.index:0{len(str(self.count))}}-of-{self.count}"
 
     @classmethod
     def parse(cls, text: str, environment: Mapping[str, str]) -> Self:
-        """`2/8`, or `auto` for the rank that torchrun or srun has told; ConfigError for others."""
+        """Parse `2/8`, or `auto` for the rank set by torchrun or srun; else ConfigError."""
         if text == "auto":
-            text = _told(environment)
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-        index, count = (int(found[1]), int(found[2])) if found else (0, 0)
+            text = _rank_of(environment)
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        index, count = (int(match[1]), int(match[2])) if match else (0, 0)
         if not 1 <= index <= count:
             raise ConfigError(
-                f"--shard {text} is no part: write 1/8 for the first of eight, up to 8/8, or auto."
+                f"--shard {text} is not a part: write 1/8 for the first of eight, up to 8/8, or "
+                "auto."
             )
         return cls(index=index, count=count)
 
     def of(self, selected: Sequence[Question]) -> tuple[Question, ...]:
-        """The questions of this part, in order, whole videos at a time.
+        """The questions of this part, in order; all questions about a video are in one part.
 
-        The videos with most questions go first, each to the part that has the fewest questions by
-        then: parts differ by no more than the questions of one video. ConfigError if there are
-        fewer videos than parts.
+        Videos are assigned in order of decreasing number of questions, each to the part with the
+        fewest questions so far. The sizes of the parts therefore differ by at most the questions
+        of one video.
+
+        Raises:
+            ConfigError: If there are fewer videos than parts.
         """
         grouped = by_video(selected)
         if len(grouped) < self.count:
@@ -138,7 +147,9 @@ class Shard:
                 f"{counted(self.count, 'part')}. Split into {len(grouped)} at most."
             )
         sizes, videos = [0] * self.count, set()
-        for video in sorted(grouped, key=lambda name: -len(grouped[name])):  # ties in order
+        for video in sorted(
+            grouped, key=lambda name: -len(grouped[name])
+        ):  # a stable sort: every process splits alike
             smallest = sizes.index(min(sizes))
             sizes[smallest] += len(grouped[video])
             if smallest == self.index - 1:
@@ -146,7 +157,7 @@ class Shard:
         return tuple(question for question in selected if question.video in videos)
 
     def record(self, selected: Sequence[Question]) -> dict[str, Any]:
-        """What the plan keeps: which part of which whole, whose `videos` are in order."""
+        """What the plan records: which part of which run, and the videos of the whole run."""
         return {
             "parts": [self.index],
             "of": self.count,
@@ -157,9 +168,9 @@ class Shard:
 
 
 def refuse_other_part(folder: Path, part: Mapping[str, Any] | None) -> None:
-    """RunFolderError if the folder holds another part than this one, or one of another whole."""
-    there = read_config(folder)
-    old = there["plan"].get("part") if there else None
+    """Raise a RunFolderError if the folder holds another part, or a part of another split."""
+    content = read_config(folder)
+    old = content["plan"].get("part") if content else None
     if part is None or old is None or dict(part) == old:
         return
     if (old["parts"], old["of"]) != (part["parts"], part["of"]):
@@ -167,22 +178,25 @@ def refuse_other_part(folder: Path, part: Mapping[str, Any] | None) -> None:
             f"{folder} holds part {named(old)} of a run, not {named(part)}. Choose another --out."
         )
     raise RunFolderError(
-        f"{folder} holds part {named(old)} of {counted(old['questions'], 'question')}; now it "
-        f"would be of {part['questions']}, which are split in another way. Repeat the --limit and "
-        "--tasks that the parts were started with, or start all parts anew with another --out."
+        f"{folder} holds part {named(old)} of {counted(old['questions'], 'question')}; this "
+        f"command splits {part['questions']} in another way. Repeat the --limit and --tasks that "
+        "the parts were started with, or start all parts anew with another --out."
     )
 
 
 def named(part: Mapping[str, Any]) -> str:
-    """`2/8`, or `1, 3/8` for parts that were merged without the others."""
+    """The name of a part: `2/8`, or `1, 3/8` for merged parts."""
     return f"{', '.join(map(str, part['parts']))}/{part['of']}"
 
 
 def own_gpu(environment: Mapping[str, str]) -> str | None:
-    """What CUDA_VISIBLE_DEVICES should be for one of several processes on a machine.
+    """The CUDA_VISIBLE_DEVICES for one of several processes on a machine.
 
-    torchrun shows every process all GPUs, and so may srun: each takes the one of its local rank.
-    None where it should stay as it is, because only one is shown or there is no such rank.
+    torchrun, and possibly srun, show all GPUs to every process: each should use the GPU of its
+    local rank.
+
+    Returns:
+        None to keep the variable: one GPU is shown, or there is no local rank.
     """
     local = next((environment[name] for *_, name in RANKS if name in environment), None)
     shown = [name for name in environment.get(VISIBLE, "").split(",") if name.strip()]
@@ -193,7 +207,7 @@ def own_gpu(environment: Mapping[str, str]) -> str | None:
     return shown[int(local)] if int(local) < len(shown) else None
 
 
-def _told(environment: Mapping[str, str]) -> str:
+def _rank_of(environment: Mapping[str, str]) -> str:
     for rank, count, _ in RANKS:
         if rank in environment and count in environment:
             try:
@@ -209,11 +223,15 @@ def _told(environment: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """What came of a merge: which parts are missing, and how much of the whole is there.
+    """The result of a merge.
 
-    `unasked` questions of the parts that are there have no answer yet, not even an error, and
-    `failed` ones only that, which is none of the `answers`;
-    `descriptions` says that they are none that can be graded.
+    Attributes:
+        missing: The numbers of the parts that are missing.
+        unasked: Questions of the merged parts that have neither an answer nor an error.
+        failed: Questions that have an error.
+        answers: Questions that have an answer.
+        questions: Questions of the whole run.
+        descriptions: Whether the answers are descriptions, which cannot be graded.
     """
 
     missing: tuple[int, ...]
@@ -225,36 +243,42 @@ class Merged:
 
 
 def merge(parts: Sequence[str | Path], out: str | Path, *, partial: bool = False) -> Merged:
-    """Join the run folders `parts` to the run folder `out`; with `partial` what is there of them.
+    """Merge the run folders `parts` into the run folder `out`; the parts are not changed.
 
-    RunFolderError or DataError, before anything is written, for folders that hold no part or do
-    not belong together, for parts that are missing or unfinished unless `partial`, and for two
-    different answers to one question.
+    Args:
+        partial: Merge what exists even if parts are missing or unfinished.
+
+    Raises:
+        RunFolderError, DataError: Before anything is written: for folders that hold no part or
+            parts of different runs, for missing or unfinished parts unless `partial`, and for two
+            different answers to one question.
     """
     folders, out = [Path(part) for part in parts], Path(out)
     read = [read_part(folder) for folder in folders]
     refuse_strangers(read)
     if any(folder.resolve() == out.resolve() for folder in folders):
-        raise RunFolderError(f"{out} is one of the parts, which stay as they are: choose another.")
+        raise RunFolderError(f"{out} is one of the parts, which are not changed: choose another.")
     with RunFolder(out, RunConfig(**read[0].content["config"])) as store:
         before = read_config(out)
         together = read
-        if before and "part" in before["plan"]:  # merged before, from some of the parts
+        if before and "part" in before["plan"]:  # some of the parts were merged earlier
             together = [*read, read_part(out)]
             refuse_strangers(together)
         plan = _plan(together)
         _refuse_whole(out, before, plan)
-        there = store.predictions()
-        joined = _joined([(out, there), *((part.folder, part.predictions) for part in read)], plan)
+        present = store.predictions()
+        joined = _joined(
+            [(out, present), *((part.folder, part.predictions) for part in read)], plan
+        )
         merged = _account(plan, joined, read[0].record["questions"])
         if not partial:
             _refuse_gaps(together, merged, joined)
-        _write(store, before, plan, read, _news(there, joined))
+        _write(store, before, plan, read, _news(present, joined))
     return merged
 
 
 def _plan(parts: Sequence[Part]) -> dict[str, Any]:
-    """The plan of all parts together, videos in the order of the whole."""
+    """The plan of all parts together, with videos in the order of the whole run."""
     videos: dict[str, Mapping[str, str]] = {}
     for part in parts:
         videos |= part.content["plan"]["videos"]
@@ -265,7 +289,7 @@ def _plan(parts: Sequence[Part]) -> dict[str, Any]:
     complete = len(numbers) == whole["of"]
     if complete and digest != whole["question_ids_sha256"]:
         raise RunFolderError(
-            "No part is missing, but together they do not plan all of the run's "
+            "No part is missing, but together the parts do not plan all of the run's "
             f"{counted(whole['questions'], 'question')} (damaged or edited?)."
         )
     return {
@@ -279,8 +303,8 @@ def _plan(parts: Sequence[Part]) -> dict[str, Any]:
 def _refuse_whole(out: Path, before: Mapping[str, Any] | None, plan: Mapping[str, Any]) -> None:
     if before and planned_ids(before["plan"]) - planned_ids(plan):
         raise RunFolderError(
-            f"{out} holds a whole run already, of which these are only a part. Choose another "
-            "--out."
+            f"{out} already holds a whole run, and these parts are only some of it. Choose "
+            "another --out."
         )
 
 
@@ -288,22 +312,22 @@ def _joined(
     sources: Iterable[tuple[Path, Sequence[Prediction]]], plan: Mapping[str, Any]
 ) -> dict[str, Prediction]:
     """The prediction of every question, in the order of the plan; an answer beats an error."""
-    found: dict[str, tuple[Path, Prediction]] = {}
+    by_id: dict[str, tuple[Path, Prediction]] = {}
     planned = planned_ids(plan)
     for folder, predictions in sources:
         for new in predictions:
             key = new.question.id
             if key not in planned:
-                raise DataError(f"{folder} answers question {key}, which its plan does not have.")
-            other, old = found.setdefault(key, (folder, new))
+                raise DataError(f"{folder} answers question {key}, which is not in its plan.")
+            other, old = by_id.setdefault(key, (folder, new))
             _refuse_conflict(key, other, old, folder, new)
             if old.response is None and new.response is not None:
-                found[key] = (folder, new)
-    order = [key for asked in plan["videos"].values() for key in asked if key in found]
-    return {key: found[key][1] for key in order}
+                by_id[key] = (folder, new)
+    order = [key for asked in plan["videos"].values() for key in asked if key in by_id]
+    return {key: by_id[key][1] for key in order}
 
 
-def _refuse_conflict(key: str, there: Path, old: Prediction, here: Path, new: Prediction) -> None:
+def _refuse_conflict(key: str, one: Path, old: Prediction, other: Path, new: Prediction) -> None:
     if None in (old.response, new.response):
         return
     if (old.question, old.response, old.answer.parts) != (
@@ -312,14 +336,14 @@ def _refuse_conflict(key: str, there: Path, old: Prediction, here: Path, new: Pr
         new.answer.parts,
     ):
         raise RunFolderError(
-            f"{there} and {here} answer question {key} differently: one part was run twice. Leave "
+            f"{one} and {other} answer question {key} differently: one part was run twice. Leave "
             "out one of the two."
         )
 
 
-def _news(there: Sequence[Prediction], joined: Mapping[str, Prediction]) -> list[Prediction]:
-    """What the folder does not hold yet, or holds as an error that has an answer by now."""
-    old = {p.question.id: p for p in there}
+def _news(present: Sequence[Prediction], joined: Mapping[str, Prediction]) -> list[Prediction]:
+    """The predictions that the folder lacks, or has as an error that now has an answer."""
+    old = {p.question.id: p for p in present}
     return [
         p
         for key, p in joined.items()
@@ -342,13 +366,13 @@ def _account(plan: Mapping[str, Any], joined: Mapping[str, Prediction], question
 
 
 def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[str, Prediction]) -> None:
-    """RunFolderError naming the parts that are missing, and those that are not finished."""
+    """Raise a RunFolderError that names the missing and the unfinished parts, if any."""
     of = parts[0].record["of"]
     lines = [f"  part {number}/{of} is missing" for number in merged.missing]
-    told: set[str] = set()
-    for part in parts:  # last, if at all, what holds several, of which only the others are told
-        owed = planned_ids(part.content["plan"]) - joined.keys() - told
-        told |= owed
+    reported: set[str] = set()
+    for part in parts:  # a folder of merged parts comes last: it adds what no other reported
+        owed = planned_ids(part.content["plan"]) - joined.keys() - reported
+        reported |= owed
         if owed:
             lines.append(
                 f"  part {named(part.record)} in {part.folder}: "
@@ -356,9 +380,9 @@ def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[str, Pre
             )
     if lines:
         raise RunFolderError(
-            "The parts are not all there:\n"
+            "The run is not complete:\n"
             + "\n".join(lines)
-            + "\nRun them to their end, or merge what is there with --partial."
+            + "\nRun these parts to the end, or merge what exists with --partial."
         )
 
 
@@ -379,14 +403,14 @@ def _write(
 
 
 def _copy_notes(part: Part, store: RunFolder) -> None:
-    """Add the part's account of time and its log of errors to those of the whole.
+    """Append the part's timing records and error log to those of the merged run.
 
-    What was there when the part was merged before, and has grown since, is not added again.
+    Lines that an earlier merge of the part appended are not repeated.
     """
     out = store.path
-    there = list(_records(out / TIMING))
+    present = list(_records(out / TIMING))
     labelled = [{"part": named(part.record), **one} for one in _records(part.folder / TIMING)]
-    store.note(TIMING, "".join(json.dumps(one) + "\n" for one in labelled if one not in there))
+    store.note(TIMING, "".join(json.dumps(one) + "\n" for one in labelled if one not in present))
     title = f"part {named(part.record)}:"
     errors = _lines(part.folder / ERRORS)
     new = errors[_copied(title, errors, _lines(out / ERRORS)) :]
@@ -395,7 +419,7 @@ def _copy_notes(part: Part, store: RunFolder) -> None:
 
 
 def _copied(title: str, errors: Sequence[str], log: Sequence[str]) -> int:
-    """How many lines of a part's errors the log has below its title, from the first one on."""
+    """How many lines of a part's errors the log already has below the part's titles."""
     done = 0
     for start in (number for number, line in enumerate(log, 1) if line == title):
         same = takewhile(
@@ -406,7 +430,7 @@ def _copied(title: str, errors: Sequence[str], log: Sequence[str]) -> int:
 
 
 def _records(file: Path) -> Iterator[Mapping[str, Any]]:
-    """The lines that are JSON objects: what a killed process tore is no loss to any result."""
+    """The lines that are JSON objects; a line torn by a killed process is skipped."""
     for line in _lines(file):
         with suppress(ValueError):
             record = json.loads(line)
@@ -415,7 +439,7 @@ def _records(file: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def _lines(file: Path) -> list[str]:
-    """The lines of a file; none where it is missing, or no plain file."""
+    """The lines of a file; none if it is missing or not a plain file."""
     with suppress(OSError):
         return files.read(file).decode(errors="replace").splitlines()
     return []

@@ -1,4 +1,4 @@
-"""How the time of one start was spent: measured, and in a few lines for people."""
+"""How was the time of one start spent? Measured here, and put into a few lines for people."""
 
 from __future__ import annotations
 
@@ -20,14 +20,21 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The account of one start, from asking for the first video to its end.
+    """The timing of one start, from the request of its first video to its end, in seconds.
 
-    `waiting`, `answering` and the rest make up `wall`; `decode`, summed over `workers`, and
-    `prepare` happen meanwhile. `spent` is the part of `answering` that the adapter measured.
-    `cached` videos came from the frame cache, None if there is none. All times are seconds.
-    Where `processes` answered at the same time, all but `wall` are sums over them, and `theirs` is
-    the sum of their own wall times, each from its first video to its last answer.
-    `calls` is the adapter's account of its calls to an API (see `CountsCalls`), None without one.
+    `waiting`, `answering` and `other` add up to `wall`. If several `processes` answered at the
+    same time, all values but `wall` are sums over them, and add up to `theirs`.
+
+    Attributes:
+        waiting: The time spent waiting for decoded videos.
+        answering: The time spent in the adapter.
+        decode: The time spent decoding, summed over the `workers`, while others answered.
+        prepare: The time spent in the adapter's `prepare`, also meanwhile.
+        cached: How many videos came from the frame cache; None if there is none.
+        spent: The part of `answering` that the adapter measured.
+        theirs: The sum of the wall times of the processes, each from its first video to its last
+            answer; None if this process answered.
+        calls: The adapter's counts of its calls to an API (see `CountsCalls`); None without one.
     """
 
     videos: int
@@ -46,12 +53,12 @@ class Timing:
 
     @property
     def whole(self) -> float:
-        """What `waiting`, `answering` and the rest make up."""
+        """The sum of `waiting`, `answering` and `other`."""
         return self.wall if self.theirs is None else self.theirs
 
     @property
     def other(self) -> float:
-        """What is left of the wall time: the adapter's own work beside its stages, and ours."""
+        """The rest: the adapter's work outside of its stages, and our own work."""
         stages = sum(self.spent.seconds.values()) or self.answering
         return max(0.0, self.whole - self.waiting - stages)
 
@@ -66,10 +73,10 @@ class Timing:
 
 
 def summed(timings: Sequence[Timing], *, wall: float, processes: int) -> Timing:
-    """The account of a start in which several processes answered: the sums of theirs.
+    """The timing of a start in which several processes answered: the sums of their timings.
 
-    `timings` may have more entries than there were `processes` at a time, for some were lost and
-    started again.
+    `timings` may have more entries than there were `processes` at a time, because lost processes
+    are started again.
     """
     cached = [timing.cached for timing in timings if timing.cached is not None]
     return Timing(
@@ -95,26 +102,26 @@ def summed(timings: Sequence[Timing], *, wall: float, processes: int) -> Timing:
 def _all_calls(
     accounts: Sequence[Mapping[str, float | None]],
 ) -> Mapping[str, float | None] | None:
-    """The sum of accounts; what one of them does not know is unknown of all.
+    """The sum of the accounts; None for a name that is None in one of them.
 
-    Prices, named so, are the same in all of them.
+    Names that begin with `price_` are not summed, because all accounts have the same prices.
     """
     if not accounts:
         return None
     names = dict.fromkeys(name for account in accounts for name in account)
     counts = {name: [account.get(name, 0) for account in accounts] for name in names}
     sums = {
-        name: None if None in found else sum(each for each in found if each is not None)
-        for name, found in counts.items()
+        name: None if None in values else sum(each for each in values if each is not None)
+        for name, values in counts.items()
     }
     prices = ((name, n) for account in accounts for name, n in account.items())
     return sums | {name: n for name, n in prices if name.startswith("price_")}
 
 
 class Clock:
-    """Adds up where the time goes, while the loop runs; it starts when it is made.
+    """Measures where the time goes while the loop runs, from its construction on.
 
-    `warned` is told when the adapter's `spent` is none.
+    `warned` receives a warning if the adapter's `spent` or `calls` is invalid.
     """
 
     def __init__(
@@ -128,7 +135,7 @@ class Clock:
         self._start = perf_counter()
 
     def waited(self, stream: Iterator[Decoded]) -> Iterator[Decoded]:
-        """The same videos; the time that each was waited for is noted, and what it took."""
+        """Yield the same videos, and record how long each was waited for, decoded and prepared."""
         while True:
             start = perf_counter()
             try:
@@ -142,24 +149,24 @@ class Clock:
             self._prepare += decoded.prepare_seconds
             self._cached += decoded.cached
             yield decoded
-            del decoded  # its memory is wanted for the next one
+            del decoded  # frees its frames before the next video is decoded
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Note the time that the adapter takes."""
+        """Record the block's time as that of the adapter."""
         start = perf_counter()
         try:
             yield
         finally:
             self._answering += perf_counter() - start
 
-    def count(self, kept: Sequence[Any]) -> None:
-        """One more video, with so many answers, is done."""
+    def count(self, predictions: Sequence[Any]) -> None:
+        """Count a finished video and its predictions."""
         self._videos += 1
-        self._questions += len(kept)
+        self._questions += len(predictions)
 
     def timing(self) -> Timing | None:
-        """The account up to now; None if no video is done."""
+        """The timing so far; None before the first video is done."""
         if not self._videos:
             return None
         return Timing(
@@ -177,45 +184,45 @@ class Clock:
         )
 
     def _calls(self) -> dict[str, float | None] | None:
-        """The adapter's account of its calls; None if it makes none, or counts them wrongly."""
+        """The adapter's counts of its calls; None if it has none, or they are invalid."""
         try:
-            found = self._adapter.calls if isinstance(self._adapter, CountsCalls) else None
+            calls = self._adapter.calls if isinstance(self._adapter, CountsCalls) else None
             return (
                 None
-                if found is None
+                if calls is None
                 else {
                     str(name): count if count is None or isinstance(count, int) else _finite(count)
-                    for name, count in found.items()
+                    for name, count in calls.items()
                 }
             )
         except Exception as error:  # as for `spent`
-            self._warned(f"the adapter's `calls` is no account: {error}")
+            self._warned(f"the adapter's `calls` is not a mapping of counts: {error}")
             return None
 
     def _spent(self) -> Spent | None:
-        """What the adapter has measured so far; None if it does not measure, or wrongly."""
+        """What the adapter has measured so far; None if it does not measure, or is invalid."""
         try:
-            found = self._adapter.spent if isinstance(self._adapter, Measures) else None
-            return found and Spent(
-                seconds={str(stage): _finite(value) for stage, value in found.seconds.items()},
-                tokens={str(stage): int(count) for stage, count in found.tokens.items()},
+            spent = self._adapter.spent if isinstance(self._adapter, Measures) else None
+            return spent and Spent(
+                seconds={str(stage): _finite(value) for stage, value in spent.seconds.items()},
+                tokens={str(stage): int(count) for stage, count in spent.tokens.items()},
             )
-        except Exception as error:  # an adapter may be anything; no reason to lose a run
-            self._warned(f"the adapter's `spent` is no Spent: {error}")
+        except Exception as error:  # an adapter may return anything; it must not end the run
+            self._warned(f"the adapter's `spent` is not a Spent: {error}")
             return None
 
 
 def _total(parts: Iterable[Mapping[str, N]]) -> dict[str, N]:
-    found: dict[str, N] = {}
+    total: dict[str, N] = {}
     for name, value in (item for part in parts for item in part.items()):
-        found[name] = found[name] + value if name in found else value
-    return found
+        total[name] = total[name] + value if name in total else value
+    return total
 
 
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{number} is no number to count with")
+        raise ValueError(f"{number} is not finite")
     return number
 
 
@@ -229,7 +236,7 @@ def _difference(after: Spent | None, before: Spent | None) -> Spent:
 
 
 def account(timing: Timing) -> Iterator[str]:
-    """What adds up to the wall time, then what happened meanwhile; only what was measured."""
+    """Lines on what adds up to the wall time, and on what happened meanwhile, where measured."""
     parts = ", ".join([*_waiting(timing), *_stages(timing), f"other {timing.other:.1f} s"])
     asked = f"{counted(timing.videos, 'video')}, {counted(timing.questions, 'question')}"
     if timing.theirs is None:
@@ -246,16 +253,16 @@ def account(timing: Timing) -> Iterator[str]:
 
 
 def calls(counts: Mapping[str, float | None]) -> str:
-    """The account of calls to an API, by `vicabench.adapters.api.account.Account.record`."""
-    found = {name: count or 0 for name, count in counts.items()}
+    """A line on calls to an API, from `vicabench.adapters.api.account.Account.record`."""
+    known = {name: count or 0 for name, count in counts.items()}
     cost = counts.get("cost")
-    retried, failed, unsent = (found.get(name, 0) for name in ("retried", "failed", "unsent"))
+    retried, failed, unsent = (known.get(name, 0) for name in ("retried", "failed", "unsent"))
     return (
-        f"{counted(found.get('sent', 0), 'request')} sent, {retried:,} of them again; "
+        f"{counted(known.get('sent', 0), 'request')} sent, {retried:,} of them again; "
         f"{counted(failed, 'call')} failed, {unsent:,} not made; "
-        f"{counted(found.get('prompt_tokens', 0), 'prompt token')} "
-        f"({found.get('cached_tokens', 0):,} cached), "
-        f"{counted(found.get('new_tokens', 0), 'new token')}; "
+        f"{counted(known.get('prompt_tokens', 0), 'prompt token')} "
+        f"({known.get('cached_tokens', 0):,} cached), "
+        f"{counted(known.get('new_tokens', 0), 'new token')}; "
         + ("cost unknown" if cost is None else f"cost {cost:,.4f}")
     )
 

@@ -1,4 +1,4 @@
-"""A sample of videos answered both ways, to see that sharing the prefill changes nothing."""
+"""Does sharing the prefill change any answer? Both ways are run on a sample of videos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vicabench.adapters import build_adapter
 from vicabench.adapters.abilities import AnswersBothWays
 from vicabench.engine.decode import DecodeAhead
-from vicabench.engine.loop import Decoding, PrepareAhead, tell
+from vicabench.engine.loop import Decoding, PrepareAhead, warn_about_frames
 from vicabench.errors import ConfigError, UserError
 from vicabench.results.plan import by_video
 from vicabench.types import AdapterContext, Agreement, Benchmark, ModelOptions, Question
@@ -27,7 +27,11 @@ class Verified:
 def verifiable(
     benchmark: Benchmark, model: str, decoding: Decoding, options: ModelOptions
 ) -> AnswersBothWays:
-    """The adapter of a model that can answer both ways; ConfigError for any other."""
+    """The adapter of a model that can answer both ways.
+
+    Raises:
+        ConfigError: For any other model.
+    """
     context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.frames, options=options)
     adapter = build_adapter(model, context)
     if not isinstance(adapter, AnswersBothWays):
@@ -43,7 +47,7 @@ def verifiable(
 def verify(
     benchmark: Benchmark, selected: Sequence[Question], adapter: AnswersBothWays, decoding: Decoding
 ) -> Iterator[Verified]:
-    """Yield what both ways give for one video after another; a failing video fails alone."""
+    """Yield the agreements of one video after another; a video that fails affects no other."""
     questions = by_video(selected)
     files = [(video, benchmark.files[video]) for video in questions]
     ahead = DecodeAhead(
@@ -56,13 +60,13 @@ def verify(
     )
     with PrepareAhead(adapter) as preparing, ahead:
         for decoded in ahead.stream(files, preparing):
-            tell(decoded)
+            warn_about_frames(decoded)
             if decoded.frames is None:
                 yield Verified(video=decoded.name, error=decoded.error)
                 continue
             try:
-                found = adapter.both_ways(decoded.video(), questions[decoded.name])
-                yield Verified(video=decoded.name, agreements=tuple(found))
+                agreements = adapter.both_ways(decoded.video(), questions[decoded.name])
+                yield Verified(video=decoded.name, agreements=tuple(agreements))
             except UserError:
                 raise
             except Exception as error:  # an adapter may raise anything

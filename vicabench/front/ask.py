@@ -13,7 +13,7 @@ from vicabench.adapters import build_adapter
 from vicabench.adapters.abilities import AnswersAbout, Ask
 from vicabench.engine.decode import DecodeAhead
 from vicabench.engine.options import check_decoder
-from vicabench.engine.run import Telling, listening
+from vicabench.engine.run import LogBridge, log_handlers
 from vicabench.errors import ConfigError, DataError, counted, is_unicode
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.screen import saying
@@ -93,7 +93,7 @@ def encoded(
     adapter = _adapter(model, frames, ModelOptions(**options))
     ahead = DecodeAhead(frames=frames, limit_seconds=video_timeout, decoder=decoder)
     decoded, decoding = _decoded(file, ahead, say)
-    with listening(Telling(say)):
+    with log_handlers(LogBridge(say)):
         started = perf_counter()
         about = adapter.about(decoded)
         say(

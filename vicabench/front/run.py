@@ -23,7 +23,7 @@ from vicabench.benchmarks.own import benchmark_of_rows
 from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
 from vicabench.engine.run import run as run_into
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
-from vicabench.engine.workers.local import Executor, Here
+from vicabench.engine.workers.local import Executor, InProcessExecutor
 from vicabench.errors import ConfigError, an, counted
 from vicabench.front.folders import kept, new_folder, run_folders
 from vicabench.front.progress import RunDisplay, building
@@ -295,7 +295,7 @@ def evaluate(
     refuse_unused(name, adapter, given.model)
     folder = Path(out) if out else new_folder(asked.benchmark.name, name)
     rule = find_protocol(OFFICIAL)
-    return _run(asked, name, folder, given, Here(adapter), protocol=rule, **shared)
+    return _run(asked, name, folder, given, InProcessExecutor(adapter), protocol=rule, **shared)
 
 
 @dataclass(frozen=True, kw_only=True)

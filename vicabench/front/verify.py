@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import track
 
 from vicabench.engine.loop import Decoding
-from vicabench.engine.run import Telling, listening
+from vicabench.engine.run import LogBridge, log_handlers
 from vicabench.engine.verify import Verified, verifiable
 from vicabench.engine.verify import verify as answer_both_ways
 from vicabench.errors import counted
@@ -112,7 +112,7 @@ def verify(
     )
     adapter = verifiable(selected.benchmark, model, decoding, ModelOptions(**options))
     terminal = console(stderr=True)
-    with listening(Telling(saying(progress))):
+    with log_handlers(LogBridge(saying(progress))):
         found = tuple(
             track(
                 answer_both_ways(selected.benchmark, selected.questions, adapter, decoding),

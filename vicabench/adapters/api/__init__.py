@@ -1,1 +1,1 @@
-"""Models behind an API: one shared way to call them (`calls`), and an adapter a provider."""
+"""Models behind an API: `calls` is the shared way to call them; one adapter per provider."""

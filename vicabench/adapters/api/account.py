@@ -1,4 +1,4 @@
-"""What calls bring and cost: replies, failures, keys, prices, and the account of one model."""
+"""What do calls return and cost? Replies, failures, keys, prices, and the account of one model."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from vicabench.errors import ConfigError, counted
 from vicabench.predictions import BUDGET
 
 MOST = 10**12
-"""Tokens; more is nonsense, and might be more than a float holds."""
+"""A larger number of tokens is nonsense, and might overflow a float."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Tokens of one call as the server counted them; None where it did not say.
+    """Tokens of one call as the server counted them; None where it did not report them.
 
-    `cached_tokens` are those of `prompt_tokens` that the server had in its cache; `new_tokens`
-    include what the model thought, which providers charge like its reply.
+    Attributes:
+        prompt_tokens: Tokens of the prompt, cached ones included.
+        cached_tokens: Those of `prompt_tokens` that the server had in its cache.
+        new_tokens: Tokens of the reply and of the model's thoughts, which providers charge alike.
     """
 
     prompt_tokens: int | None = None
@@ -33,11 +35,15 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """A reply that came whole, or cut at the limit of tokens (`stop` is `length`).
+    """A complete reply, or one that was cut at the limit of tokens.
 
-    `served_by` is the model's name as the server reports it, `without` the settings that this
-    model refused and that were left out. `cost` is None without a price; `attempts` counts the
-    calls it took, `seconds` from the first of them to the reply, waiting included.
+    Attributes:
+        stop: `length` if the reply was cut.
+        served_by: The model's name as the server reports it.
+        without: The settings that this model refused, and that were left out.
+        cost: The price of the reply; None if it is unknown.
+        attempts: How often the call was sent.
+        seconds: The time from the first attempt to the reply, pauses included.
     """
 
     text: str
@@ -51,35 +57,39 @@ class Completion:
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens from a server, None for anything that is none."""
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
-    return value if good else None
+    """A number of tokens from a server; None for any other value."""
+    valid = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
+    return value if valid else None
 
 
 TIMEOUT, CONNECTION, HTTP = "timeout", "connection", "http"
 REFUSAL, FILTERED, EMPTY, MALFORMED = "refusal", "filtered", "empty", "malformed"
 UPLOAD = "upload"
 TRANSIENT_STATUS = frozenset({408, 409, 429})
-"""Besides all from 500 on: what the providers' own clients send again."""
+"""With all from 500 on: the statuses that the providers' own clients retry."""
 UNAUTHORIZED = 401
-HOPELESS_STATUS = {UNAUTHORIZED: 1, 403: 3, 404: 1}
-"""No key, not allowed, no such model: after so many calls, none of them answered, none will be.
+GIVE_UP_AFTER = {UNAUTHORIZED: 1, 403: 3, 404: 1}
+"""No key, not allowed, no such model: after so many calls without any answer, none will come.
 
-Some gateways answer 403 also to a single prompt that they do not like.
+Some gateways answer 403 to a single prompt that they refuse, so one is not enough.
 """
 LONGEST_REASON = 500
 
 
 class CallError(Exception):
-    """A call that brought no answer; as a text it begins with its `kind`: `budget: ...`.
+    """A call without an answer; its text begins with its `kind`: `budget: ...`.
 
-    `again` says that the same call may succeed later, not before `wait` seconds if the server
-    said so, and `adapted` that it will be put in another way then, which no limit of retries
-    forbids; `fatal` that no call will. After `hopeless` calls that failed so none will if none has
-    yet; 0 is for errors that say nothing about other calls. `final` says that it has come to that,
-    when it did; `busy` that the server only asks to be left alone for long. `usage` is what
-    the failed reply took, if one came at all, `cost` its price, and `attempts` how often the call
-    was sent.
+    Attributes:
+        retryable: The same call may succeed later, after `retry_after` seconds if the server
+            asked for a pause.
+        adapted: The next attempt leaves out a refused setting; it is not counted as a retry.
+        fatal: No call will succeed any more.
+        give_up_after: After so many calls failed this way and none was answered, the model is
+            given up; 0 for errors that say nothing about other calls.
+        final: The model was given up with this error.
+        busy: The server asked for a pause that is too long to wait for.
+        usage: What the failed reply took, if there was one; `cost` is its price.
+        attempts: How often the call was sent.
     """
 
     def __init__(
@@ -87,18 +97,19 @@ class CallError(Exception):
         kind: str,
         reason: str,
         *,
-        again: bool = False,
+        retryable: bool = False,
         fatal: bool = False,
-        hopeless: int = 0,
+        give_up_after: int = 0,
         adapted: bool = False,
-        wait: float | None = None,
+        retry_after: float | None = None,
         usage: Usage | None = None,
     ) -> None:
         super().__init__(kind, reason)
         self.busy = False
         self.kind, self.reason = kind, reason
-        self.again, self.fatal, self.hopeless = again, fatal, 1 if fatal else hopeless
-        self.adapted, self.wait, self.usage = adapted, wait, usage
+        self.retryable, self.fatal = retryable, fatal
+        self.give_up_after = 1 if fatal else give_up_after
+        self.adapted, self.retry_after, self.usage = adapted, retry_after, usage
         self.final = False
         self.cost: float | None = None
         self.attempts = 0
@@ -109,72 +120,80 @@ class CallError(Exception):
 
 
 def of_status(
-    status: int, reason: str, *, wait: float | None = None, spent: bool = False
+    status: int, reason: str, *, retry_after: float | None = None, spent: bool = False
 ) -> CallError:
-    """The error that an HTTP status means.
+    """The error for an HTTP status.
 
-    `wait` is what Retry-After asks for, in seconds; `spent` says that it is a quota that no
-    waiting refills.
+    `retry_after` is what the server's Retry-After asks for, in seconds; `spent` marks a quota
+    that waiting does not refill.
     """
-    again = (status in TRANSIENT_STATUS or status >= 500) and not spent
+    retryable = (status in TRANSIENT_STATUS or status >= 500) and not spent
     return CallError(
         HTTP,
         f"{status}: {reason}",
-        again=again,
+        retryable=retryable,
         fatal=spent or status == UNAUTHORIZED,
-        hopeless=HOPELESS_STATUS.get(status, 0),
-        wait=wait,
+        give_up_after=GIVE_UP_AFTER.get(status, 0),
+        retry_after=retry_after,
     )
 
 
 def shortened(text: str) -> str:
-    """One line of at most `LONGEST_REASON` characters: servers send whole pages."""
+    """Shorten a text to one line of `LONGEST_REASON` characters: servers send whole pages."""
     flat = " ".join(text.split())
     return flat if len(flat) <= LONGEST_REASON else flat[: LONGEST_REASON - 3] + "..."
 
 
-HIDDEN = "[key]"
+REDACTED = "[key]"
 SHORTEST = 8
-"""Shorter secrets are no keys, and hiding them would take words out of replies."""
+"""A shorter secret is not a key, and replacing it would remove words from replies."""
 
 
 def key_from(names: Sequence[str]) -> str:
-    """The key in the first of these environment variables that is set, or nothing.
+    """The key in the first of these environment variables that is set, or an empty text.
 
-    ConfigError, without the key, for one that cannot be sent.
+    Raises:
+        ConfigError: For a key that cannot be sent; the message does not contain it.
     """
     for name in names:
         if key := os.environ.get(name, "").strip():
             if not key.isascii() or not key.isprintable() or " " in key:
-                raise ConfigError(f"{name} holds characters that no key has: set it again.")
+                raise ConfigError(
+                    f"{name} holds characters that cannot be part of a key: set it again."
+                )
             return key
     return ""
 
 
 def scrubbed(text: str, keys: Sequence[str]) -> str:
-    """The text without the keys, should a server or a library have put one into it."""
+    """Remove the keys from a text, in case a server or a library has put one into it."""
     for key in keys:
         if len(key) >= SHORTEST:
-            text = text.replace(key, HIDDEN)
+            text = text.replace(key, REDACTED)
     return text
 
 
 def checked_url(url: str) -> str:
-    """The address of a server; ConfigError, which does not repeat it, if it carries a secret."""
+    """The address of a server without a slash at its end.
+
+    Raises:
+        ConfigError: For an invalid address, or one that carries a secret; the message does not
+            contain it.
+    """
     try:
         parts = urlsplit(url)
         secret = "@" in parts.netloc or bool(parts.query) or bool(parts.fragment)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
-        good, secret = False, False
+        valid, secret = False, False
     if secret:
         raise ConfigError(
-            "--base-url is written into the run folder, so it may have no user, password, query "
-            "or fragment. Give the key in the environment."
+            "--base-url is written to the run folder, so it must not contain a user, password, "
+            "query or fragment. Set the key in the environment."
         )
-    if not good:
-        raise ConfigError("--base-url is an address such as http://localhost:8000/v1")
+    if not valid:
+        raise ConfigError("--base-url must be an address such as http://localhost:8000/v1")
     return url.rstrip("/")
 
 
@@ -184,16 +203,16 @@ EXAMPLE = '{"MODEL": {"input": 2.5, "cached_input": 1.25, "output": 10}}'
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """Of a million tokens each, in whatever currency the list is."""
+    """Prices of a million tokens, in the currency of the list."""
 
     input: float
     output: float
     cached_input: float | None = None
 
     def of(self, usage: Usage) -> float | None:
-        """What a call cost; None if the server did not count its tokens.
+        """The cost of a call; None if the server did not count its tokens.
 
-        Without a `cached_input` cached tokens cost what others do.
+        Without a `cached_input` price, cached tokens cost as much as others.
         """
         if usage.prompt_tokens is None or usage.new_tokens is None:
             return None
@@ -207,20 +226,21 @@ class Price:
 def price_of(model: str, file: str) -> Price | None:
     """The price of a model in a JSON or YAML file of prices; None if no file is named.
 
-    ConfigError for a file that cannot be read, or that has no good price for this model.
+    Raises:
+        ConfigError: For a file that cannot be read, or has no valid price for this model.
     """
     if not file:
         return None
     listed = _read(Path(file))
     if not isinstance(listed, dict) or model not in listed:
-        raise ConfigError(f"--prices {file} has no price for {model}. It is of the form {EXAMPLE}")
+        raise ConfigError(f"--prices {file} has no price for {model}. Its form is {EXAMPLE}")
     entry = listed[model]
     names = {"input", "output", "cached_input"}
-    good = isinstance(entry, dict) and {"input", "output"} <= entry.keys() <= names
-    if not good or not all(map(_is_price, entry.values())):
+    has_names = isinstance(entry, dict) and {"input", "output"} <= entry.keys() <= names
+    if not has_names or not all(map(_is_price, entry.values())):
         raise ConfigError(
-            f"--prices {file}: {model} needs input and output, may have cached_input, each a "
-            f"number for a million tokens: {EXAMPLE}"
+            f"--prices {file}: {model} needs input and output and may have cached_input, each the "
+            f"price of a million tokens: {EXAMPLE}"
         )
     return Price(**{name: float(value) for name, value in entry.items()})
 
@@ -237,8 +257,8 @@ def _read(file: Path) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    """The value of a YAML text; ValueError if it is none."""
-    import yaml  # noqa: PLC0415  (of the extra, and for YAML alone)
+    """Parse a YAML text; ValueError if it is invalid."""
+    import yaml  # noqa: PLC0415  (of an extra, and needed for YAML only)
 
     try:
         return yaml.safe_load(text)
@@ -257,15 +277,25 @@ TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")
 
 @dataclass(kw_only=True)
 class Account:
-    """Counts HTTP requests as they leave, and refuses what the budget does not have.
+    """Counts HTTP requests as they are sent, and refuses those beyond the budget.
 
-    `sent` requests left, `retried` of them to repeat one that failed. `answered` calls brought a
-    reply, `failed` ones were given up, `unsent` ones never made, for the budget was spent or the
-    server had refused all. Tokens, and what was `spent` on them, are those that servers reported,
-    replies that could not be used included; what a reply took that never arrived, nobody here
-    knows. `unpriced` replies have no known cost; calls `under_way` may cost as much as the
-    `dearest` so far. Of the failed calls `refused` ones failed as if all would. `stopped` says why
-    nothing more is sent.
+    Tokens and costs are those that servers reported, also for replies that could not be used. The
+    cost of a reply that never arrived is unknown.
+
+    Attributes:
+        max_requests: The most requests that may be sent; None for no limit.
+        max_cost: The most that may be spent; None for no limit.
+        sent: Requests sent, retries included.
+        retried: Requests that repeated a failed one.
+        answered: Calls that returned a reply.
+        failed: Calls that were given up.
+        unsent: Calls that were never sent: the budget was spent, or the model given up.
+        spent: The cost of all replies with a known cost.
+        unpriced: Replies without a known cost.
+        under_way: Calls that have not ended yet.
+        dearest: The highest cost of a reply so far.
+        refused: Failed calls with an error that other calls are likely to get too.
+        stopped: Why nothing more is sent; None while there is no reason.
     """
 
     max_requests: int | None = None
@@ -286,23 +316,24 @@ class Account:
     refused: int = 0
     stopped: CallError | None = None
 
-    def sending(self, *, again: bool, free: bool = False) -> None:
-        """Count a request that is about to leave; CallError if the budget does not have it.
+    def sending(self, *, retry: bool, free: bool = False) -> None:
+        """Count a request that is about to be sent.
 
-        A `free` one leaves whatever the budget says.
+        Raises:
+            CallError: If it is beyond the budget, unless it is `free`.
         """
         over = self.max_requests is not None and self.sent >= self.max_requests
         if over and not free:
             self._stop(f"--max-requests allows {counted(self.max_requests or 0, 'request')}")
         self.sent += 1
-        self.retried += again
+        self.retried += retry
 
     @property
     def must_wait(self) -> bool:
-        """Whether one of those under way has to end before it is known if another can be paid.
+        """Whether another call may exceed the budget, so that one under way must end first.
 
-        What a call costs is known afterwards, so that each of those under way, and one more, is
-        taken to cost as much as the dearest so far.
+        The cost of a call is known only afterwards. Each call under way, and the next one, is
+        assumed to cost as much as the dearest so far.
         """
         if self.max_cost is None or self.stopped or self.spent >= self.max_cost:
             return False
@@ -319,11 +350,11 @@ class Account:
         self.under_way += 1
 
     def end(self) -> None:
-        """A call is no longer under way."""
+        """Count a call as ended."""
         self.under_way -= 1
 
     def received(self, usage: Usage) -> float | None:
-        """Add what a reply took; its cost, None if that cannot be known."""
+        """Add the tokens and the cost of a reply; return the cost, None if it is unknown."""
         self.prompt_tokens += usage.prompt_tokens or 0
         self.cached_tokens += usage.cached_tokens or 0
         self.new_tokens += usage.new_tokens or 0
@@ -332,21 +363,21 @@ class Account:
         self.spent += cost or 0.0
         self.dearest = max(self.dearest, cost or 0.0)
         if cost is None and self.max_cost is not None:
-            reason = "the server does not say how many tokens it charges: --max-cost cannot be kept"
+            reason = "the server does not report its tokens, so --max-cost cannot be enforced"
             self.stopped = self.stopped or CallError(BUDGET, reason)
         return cost
 
-    def gave_up(self, error: CallError) -> None:
-        """A call ended without an answer."""
+    def call_failed(self, error: CallError) -> None:
+        """Count a call that ended without an answer, and stop if no call will get one."""
         self.unsent += not error.attempts
         self.failed += error.attempts > 0
-        self.refused += error.hopeless > 0
-        error.final = not self.answered and 0 < error.hopeless <= self.refused
+        self.refused += error.give_up_after > 0
+        error.final = not self.answered and 0 < error.give_up_after <= self.refused
         if error.fatal or error.final:
             self.stopped = self.stopped or error
 
     def record(self) -> dict[str, Any]:
-        """All counts, and the price, as JSON values; `cost` is None if any reply has none."""
+        """All counts and the price as JSON values; `cost` is None if a reply has no known cost."""
         counts = {name: getattr(self, name) for name in CALLS + TOKENS}
         price = {f"price_{k}": v for k, v in asdict(self.price).items()} if self.price else {}
         cost = self.spent if self.price and not self.unpriced else None

@@ -1,4 +1,4 @@
-"""How the questions about a video are asked of any API, and how the video is shown."""
+"""How are the questions about a video asked of any API, and how is the video shown?"""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from vicabench.options import ApiOptions
 from vicabench.types import Answer, ModelOptions, Question, Video
 
 GREY = 128
-"""As the local models' `--blind`."""
+"""The grey level of `--blind`, as for local models."""
 
 
 class Showing(Protocol):
-    """Makes of a video the first parts of a message."""
+    """Turns a video into the first parts of a message."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """How, as far as it can change an answer; JSON values."""
+        """What can change an answer, as JSON values."""
 
     def encode(self, video: Video) -> Any:
-        """What can be made ahead of time, while another video is answered."""
+        """Encode the video ahead of time, while another one is answered."""
 
     def show(self, video: Video, encoded: Any) -> AbstractContextManager[Sequence[Any]]:
-        """The parts, for as long as they can be used; CallError if it cannot be shown."""
+        """Yield the parts for as long as they are needed; CallError if that fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """The sampled frames as JPEG files of the size and quality in `options`.
+    """Shows the sampled frames as JPEGs in the size and quality of `options`.
 
-    `part` makes a part of a message of each. The same frames give the same bytes, so that a
-    server finds them in its cache.
+    `part` turns a JPEG into a part of a message. The same frames give the same bytes, so that a
+    server can find them in its cache.
     """
 
     options: ModelOptions
@@ -51,24 +51,24 @@ class Frames:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a frame is made into."""
+        """How frames are encoded."""
         o = self.options
         frame = {"image_size": o.image_size, "jpeg_quality": o.jpeg_quality, "blind": o.blind}
         return {"video": "frames as JPEG", **frame}
 
     def encode(self, video: Video) -> list[Any]:
-        """A part for each frame."""
+        """Make a part for each frame."""
         frames_THWC = video.frames_THWC
         if self.options.blind:
             frames_THWC = np.full_like(frames_THWC, GREY)
         return [self.part(self._jpeg(frame_HWC)) for frame_HWC in frames_THWC]
 
     def show(self, video: Video, encoded: list[Any]) -> AbstractContextManager[list[Any]]:  # noqa: ARG002
-        """They are what was encoded."""
+        """Return the encoded parts."""
         return nullcontext(encoded)
 
     def _jpeg(self, frame_HWC: NDArray[np.uint8]) -> bytes:
-        """A frame, uint8 RGB, as a file; none is made larger than it is."""
+        """Encode a frame, uint8 RGB, as JPEG; small frames are not enlarged."""
         image = Image.fromarray(frame_HWC)
         side = self.options.image_size
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
@@ -87,10 +87,12 @@ SHARED = ("max_new_tokens", "blind", *(f.name for f in fields(ApiOptions) if f.n
 
 @dataclass(frozen=True, kw_only=True)
 class ApiAdapter:
-    """A model behind an API; `settings` is all that can change an answer.
+    """A model behind an API.
 
-    `showing` makes of a video what every message about it begins with, `text` of a text the part
-    that ends it.
+    Attributes:
+        settings: All that can change an answer.
+        showing: Turns a video into the parts that every message about it begins with.
+        text: Turns a text into the last part of a message.
     """
 
     model: Model
@@ -103,23 +105,24 @@ class ApiAdapter:
 
     @property
     def calls(self) -> dict[str, Any]:
-        """The account of all calls so far."""
+        """The counts of all calls so far."""
         return self.model.calls.account.record()
 
     @property
     def stopped(self) -> str | None:
-        """Why nothing more will be asked; None while there is no reason."""
-        found = self.model.calls.account.stopped
-        return None if found is None else str(found)
+        """Why no more questions are asked; None while there is no reason."""
+        error = self.model.calls.account.stopped
+        return None if error is None else str(error)
 
     def prepare(self, video: Video) -> Any:
-        """What is shown of the video, made while another one is answered."""
+        """Encode the video while another one is answered."""
         return self.showing.encode(video)
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
-        """One answer per question as the replies come; a failing question fails alone.
+        """Yield one answer per question as replies arrive; a failing question affects no other.
 
-        ConfigError if the server refuses from the start whatever is asked of it.
+        Raises:
+            ConfigError: If the server refuses all calls from the start.
         """
         encoded = video.prepared if video.prepared is not None else self.showing.encode(video)
         try:
@@ -129,7 +132,7 @@ class ApiAdapter:
             yield from (self._failed(question, error) for question in questions)
 
     def close(self) -> None:
-        """Close the connections; a run ends without it, a longer-lived program may want to."""
+        """Close the connections; not needed at the end of a process."""
         self.model.calls.close()
 
     def _asked(self, shown: Sequence[Any], questions: Sequence[Question]) -> Iterator[Answer]:
@@ -140,20 +143,20 @@ class ApiAdapter:
     async def _ask(self, shown: Sequence[Any], question: Question) -> Answer:
         parts = [*shown, self.text(vsi_bench_api(question))]
         try:
-            return answered(question, await self.model.reply(parts, self.options.max_new_tokens))
+            return answer_of(question, await self.model.reply(parts, self.options.max_new_tokens))
         except CallError as error:
             return self._failed(question, error)
 
     def _failed(self, question: Question, error: CallError) -> Answer:
-        """The record of a call without an answer; ConfigError if no call can bring one."""
-        found = refusal(error, self.model)
-        if isinstance(found, ConfigError):
-            raise found from None
+        """The record of a failed call; ConfigError if no call can succeed."""
+        reason = refusal(error, self.model)
+        if isinstance(reason, ConfigError):
+            raise reason from None
         return failed(question, error)
 
 
-def answered(question: Question, reply: Completion) -> Answer:
-    """The answer that a reply is."""
+def answer_of(question: Question, reply: Completion) -> Answer:
+    """The answer in a reply."""
     usage = reply.usage
     return Answer(
         question_id=question.id,
@@ -173,7 +176,7 @@ def answered(question: Question, reply: Completion) -> Answer:
 
 
 def failed(question: Question, error: CallError) -> Answer:
-    """The record of a call that brought no answer, and of what it took nevertheless."""
+    """The record of a call without an answer, with the tokens and the cost that it took."""
     usage = error.usage or Usage()
     return Answer(
         question_id=question.id,
@@ -185,12 +188,12 @@ def failed(question: Question, error: CallError) -> Answer:
 
 
 def _known(**values: Any) -> dict[str, Any]:
-    """Those that are not None."""
+    """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def settings_of(model: Model, showing: Showing, options: ModelOptions) -> dict[str, Any]:
-    """All of an adapter that can change an answer, as JSON values."""
+    """All settings of an adapter that can change an answer, as JSON values."""
     texts = "".join(vsi_bench_api(example) for example in EXAMPLES)
     wording = f"VSI-Bench's own, for GPT and Gemini ({NUMBER_ONLY})"
     return {

@@ -1,4 +1,4 @@
-"""One way to call every API: bounded, repeated when that may help, within a budget, counted."""
+"""How are calls to all APIs bounded, retried, kept within a budget, and counted?"""
 
 from __future__ import annotations
 
@@ -46,15 +46,18 @@ from vicabench.predictions import BUDGET
 from vicabench.runtime import within
 
 LONGEST_BACKOFF = 60.0
-"""Seconds that a wait grows to by itself."""
-LONGEST_ASKED = 600.0
-"""Seconds that a server may ask for; whoever wants more is not waited for at all."""
+"""Seconds up to which the pause before a retry grows by itself."""
+LONGEST_RETRY_AFTER = 600.0
+"""Seconds that a server may ask for; for a longer pause the run ends instead."""
 
 
-def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """The seconds that Retry-After asks for, a number or an HTTP date (RFC 9110, 10.2.3).
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Parse Retry-After, a number of seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    None if it asks for nothing that can be understood; OpenAI's `retry-after-ms` goes first.
+    OpenAI's `retry-after-ms` has precedence.
+
+    Returns:
+        Seconds; None if the header is missing or invalid.
     """
     try:
         return _seconds(float(headers["retry-after-ms"]) / 1000)
@@ -78,7 +81,7 @@ def _seconds(value: float) -> float | None:
 
 
 class Backoff(wait_base):
-    """Exponential with full jitter from `first` seconds on, and never less than what was asked."""
+    """Exponential backoff with full jitter from `first` seconds on, at least Retry-After."""
 
     def __init__(self, first: float) -> None:
         self._jitter = wait_random_exponential(multiplier=first, max=LONGEST_BACKOFF)
@@ -86,7 +89,7 @@ class Backoff(wait_base):
     def __call__(self, retry_state: RetryCallState) -> float:
         """Seconds until the next attempt."""
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = getattr(error, "wait", None) or 0.0
+        asked = getattr(error, "retry_after", None) or 0.0
         return max(float(asked), self._jitter(retry_state))
 
 
@@ -94,7 +97,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """Runs coroutines for callers in any thread; its own thread never keeps a program alive."""
+    """Runs coroutines in a daemon thread, for callers in any thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -102,12 +105,12 @@ class Background:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine; if waiting for it is interrupted, it is cancelled."""
+        """Return the result of a coroutine, which is cancelled if the wait is interrupted."""
         (result,) = self.each([work])
         return result
 
     def each(self, works: Sequence[Coroutine[Any, Any, T]]) -> Iterator[T]:
-        """The results of coroutines as they come; what is not taken any more is cancelled."""
+        """Yield results of coroutines as they are ready; cancel the rest if the caller stops."""
         futures: list[Future[T]] = [
             asyncio.run_coroutine_threadsafe(work, self._loop) for work in works
         ]
@@ -128,19 +131,19 @@ class Background:
 
 
 LARGEST = 32 << 20
-"""Bytes of a reply's body: hundreds of times what the longest answer of a model has."""
+"""The limit for a reply's body in bytes: hundreds of times the longest answer of a model."""
 
 
-def only_to(address: str) -> Callable[[httpx2.Request], Awaitable[None]]:
-    """A hook for requests: CallError for one to another host than that of `address`.
+def same_host_only(address: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """A request hook that raises CallError for any other host than that of `address`.
 
-    A server says itself where it wants a video to be sent.
+    A server chooses itself the URL to which a video is uploaded.
     """
-    named = httpx2.URL(address)
+    allowed = httpx2.URL(address)
 
     async def check(request: httpx2.Request) -> None:
-        if _origin(request.url) != _origin(named):
-            reason = f"the server wants it sent to {request.url.host}, not to itself"
+        if _origin(request.url) != _origin(allowed):
+            reason = f"the server wants it sent to another host ({request.url.host})"
             raise CallError(UPLOAD, reason)
 
     return check
@@ -150,30 +153,30 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-async def ask_plain(request: httpx2.Request) -> None:
-    """A hook for requests: a compressed body could be a thousand times what came."""
+async def request_uncompressed(request: httpx2.Request) -> None:
+    """A request hook that asks for no compression: a small body could expand a thousandfold."""
     request.headers["Accept-Encoding"] = "identity"
 
 
-async def bounded(response: httpx2.Response) -> None:
-    """A hook for replies: CallError for one that is compressed, or as soon as it is too long."""
+async def limit_body(response: httpx2.Response) -> None:
+    """A response hook that raises CallError for a compressed body, or one that is too long."""
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise CallError(MALFORMED, f"the reply is compressed ({encoding}), which was not asked for")
+        raise CallError(MALFORMED, f"the reply is compressed ({encoding}), which was not requested")
     response.stream = _Bounded(response.stream)
 
 
 class _Bounded(httpx2.AsyncByteStream):
     def __init__(self, stream: object) -> None:
         if not isinstance(stream, httpx2.AsyncByteStream):
-            raise TypeError(f"not a body to wait for: {stream!r}")
+            raise TypeError(f"not an asynchronous stream: {stream!r}")
         self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        come = 0
+        received = 0
         async for chunk in self._stream:
-            come += len(chunk)
-            if come > LARGEST:
+            received += len(chunk)
+            if received > LARGEST:
                 raise CallError(MALFORMED, f"the reply is longer than {LARGEST:,} bytes")
             yield chunk
 
@@ -183,26 +186,29 @@ class _Bounded(httpx2.AsyncByteStream):
 
 LOG = logging.getLogger(__name__)
 NOTABLE = 5.0
-"""Seconds of a pause that a user might wonder about."""
+"""Seconds of a pause that is worth a line in the log."""
 ATTEMPT: ContextVar[int] = ContextVar("ATTEMPT", default=1)
-"""Which attempt of its call the running task makes."""
+"""The number of the attempt that the running task makes."""
 
 
 class Calls:
-    """Calls to one model, from any thread; `account` is what they came to.
+    """Makes the calls to one model, from any thread; `account` counts them.
 
-    `keys` are what must appear in no text that comes out of here. ConfigError for options that
-    say nothing together, or a price list without this model.
+    Args:
+        keys: Secrets that are removed from every text that is returned.
+
+    Raises:
+        ConfigError: For options that contradict each other, or a price list without this model.
     """
 
     def __init__(self, model: str, options: ApiOptions, keys: Sequence[str]) -> None:
         if options.max_cost is not None and not options.prices:
             raise ConfigError(
-                "--max-cost needs to know what tokens cost: give --prices FILE, with the prices "
-                "of your contract. vicabench comes with none."
+                "--max-cost needs the prices of tokens: add --prices FILE with those of your "
+                "contract. vicabench includes none."
             )
         if options.max_retries == 0 and "retry_wait" in options.given():
-            raise ConfigError("--max-retries 0 tries nothing again: leave out --retry-wait.")
+            raise ConfigError("--max-retries 0 retries nothing: leave out --retry-wait.")
         self.options, self._keys = options, keys
         self.account = Account(
             max_requests=options.max_requests,
@@ -211,52 +217,57 @@ class Calls:
         )
         self._background = Background()
         self._clients: list[httpx2.AsyncClient] = []
-        # With a limit of cost, one at a time until it is known what a call costs.
-        self._kept = options.concurrency - 1 if options.max_cost is not None else 0
-        self._slots = asyncio.Semaphore(options.concurrency - self._kept)
-        self._ended = asyncio.Event()
+        # With a limit of cost, one call at a time until the cost of a call is known.
+        self._held_slots = options.concurrency - 1 if options.max_cost is not None else 0
+        self._slots = asyncio.Semaphore(options.concurrency - self._held_slots)
+        self._call_ended = asyncio.Event()
         self._not_before = 0.0
 
     def http(self, address: str) -> httpx2.AsyncClient:
-        """What a provider's client is to send with, to the host of `address` alone.
+        """The HTTP client for a provider's library; sends to the host of `address` only.
 
-        It follows no redirect: keys and videos stay with the host that the user named.
+        It follows no redirects: keys and videos are sent only to the host that the user named.
         """
-        asking = [only_to(address), ask_plain, self._sending]
+        request_hooks = [same_host_only(address), request_uncompressed, self._sending]
         client = httpx2.AsyncClient(
-            event_hooks={"request": asking, "response": [bounded]},
+            event_hooks={"request": request_hooks, "response": [limit_body]},
             timeout=None,
             follow_redirects=False,
-            # Else what waits for one of a hundred connections would count as sent.
+            # Unlimited connections: a request that waits for one would count as sent.
             limits=httpx2.Limits(max_keepalive_connections=self.options.concurrency),
         )
         self._clients.append(client)
         return client
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine that makes calls."""
+        """Return the result of a coroutine that makes calls."""
         return self._background.run(work)
 
     def each(self, works: Sequence[Coroutine[Any, Any, T]]) -> Iterator[T]:
-        """The results of several, as they come; at most `concurrency` calls are made at once."""
+        """Yield results as they are ready; at most `concurrency` calls are made at once."""
         return self._background.each(works)
 
-    def told(self, text: str) -> str:
-        """What a server or a client said, without keys, on one line that is not too long."""
-        return shortened(scrubbed(text, self._keys))  # in this order: half a key would be left
+    def safe_text(self, text: str) -> str:
+        """A text of a server or a client on one line, shortened and without keys."""
+        # In this order: shortening first could leave half a key.
+        return shortened(scrubbed(text, self._keys))
 
     def close(self) -> None:
-        """Close the connections, and end the thread that the calls are made in."""
+        """Close the connections and end the thread."""
         for client in self._clients:
             self.run(client.aclose())
         self._clients.clear()
         self._background.close()
 
     async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:
-        """What `send` gives, and after how many attempts; CallError saying why it gives nothing.
+        """Return the result of `send`, and how many attempts it took.
 
-        `send` raises CallError for what it knows of the server's ways; any other exception is
-        made into one. A `free` call is made also when nothing more is to be sent.
+        Args:
+            send: Makes one attempt; may raise CallError. Any other exception becomes one.
+            free: Make the call also when the budget is spent.
+
+        Raises:
+            CallError: If no attempt succeeded.
         """
         attempts = adapted = 0
 
@@ -264,25 +275,25 @@ class Calls:
             nonlocal attempts, adapted
             await self._pause()
             while not free and self.account.must_wait:
-                await self._ended.wait()
+                await self._call_ended.wait()
             self.account.begin(free=free)
             try:
                 attempts += 1
                 ATTEMPT.set(attempts)
                 return await self._once(send)
             except CallError as error:
-                attempts -= error.kind == BUDGET  # it never left
+                attempts -= error.kind == BUDGET  # it was not sent
                 adapted += error.adapted
                 raise
             finally:
                 self.account.end()
-                self._ended.set()  # all who wait look again
-                self._ended = asyncio.Event()
+                self._call_ended.set()  # wakes all waiting calls, which check the budget again
+                self._call_ended = asyncio.Event()
 
         retrying = AsyncRetrying(
             stop=lambda state: state.attempt_number > self.options.max_retries + adapted,
             wait=Backoff(self.options.retry_wait),
-            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again),
+            retry=retry_if_exception(_is_retryable),
             reraise=True,
         )
         async with self._slots:
@@ -292,26 +303,26 @@ class Calls:
                 raise self._final(error, attempts) from None
 
     async def complete(self, send: Callable[[], Awaitable[Completion]]) -> Completion:
-        """The completion that `send` gives, with its cost, attempts and seconds, without keys."""
+        """Return the completion of `send` without keys, with its cost, attempts and seconds."""
         started = perf_counter()
 
-        async def counted() -> Completion:  # before another call may think there is money left
-            found = await send()
-            return replace(found, cost=self._received(found.usage))
+        async def counted() -> Completion:  # inside the call, before the next one checks the budget
+            completion = await send()
+            return replace(completion, cost=self._received(completion.usage))
 
-        found, attempts = await self.call(counted)
+        completion, attempts = await self.call(counted)
         self.account.answered += 1
         return replace(
-            found,
-            text=scrubbed(found.text, self._keys),
-            stop=self.told(found.stop),
-            served_by=found.served_by and self.told(found.served_by),
+            completion,
+            text=scrubbed(completion.text, self._keys),
+            stop=self.safe_text(completion.stop),
+            served_by=completion.served_by and self.safe_text(completion.served_by),
             attempts=attempts,
             seconds=perf_counter() - started,
         )
 
     async def _once(self, send: Callable[[], Awaitable[T]]) -> T:
-        """One attempt, whatever may happen in it turned into a CallError."""
+        """Make one attempt; any exception becomes a CallError."""
         seconds = self.options.request_timeout
         try:
             async with within(seconds):
@@ -319,58 +330,62 @@ class Calls:
         except CallError as error:
             if error.usage is not None and error.usage != Usage():
                 error.cost = self._received(error.usage)
-            self._heed(error)
+            self._apply_retry_after(error)
             raise
         except TimeoutError:
-            reason = f"no whole reply within {counted(seconds, 'second')} (--request-timeout)"
-            raise CallError(TIMEOUT, reason, again=True) from None
+            reason = f"no complete reply within {counted(seconds, 'second')} (--request-timeout)"
+            raise CallError(TIMEOUT, reason, retryable=True) from None
         except httpx2.TransportError as error:
-            raise CallError(CONNECTION, _named(error), again=True) from None
-        except Exception as error:  # a client may stumble over anything that a server sends
-            raise CallError(MALFORMED, _named(error)) from None
+            raise CallError(CONNECTION, _described(error), retryable=True) from None
+        except Exception as error:  # a client may fail on anything that a server sends
+            raise CallError(MALFORMED, _described(error)) from None
 
     def _received(self, usage: Usage) -> float | None:
-        while self._kept:
-            self._kept -= 1
+        while self._held_slots:
+            self._held_slots -= 1
             self._slots.release()
         return self.account.received(usage)
 
     async def _pause(self) -> None:
-        """Wait while the server wants to be left alone, whichever call it told."""
+        """Wait until the end of the pause that the server asked for in any call."""
         loop = asyncio.get_running_loop()
         while (seconds := self._not_before - loop.time()) > 0:
             await asyncio.sleep(seconds)
 
-    def _heed(self, error: CallError) -> None:
-        """Keep away for as long as the server asks, or for good if that is too long."""
-        if not error.again or error.wait is None:
+    def _apply_retry_after(self, error: CallError) -> None:
+        """Pause as long as the server asks; if that is too long, give up."""
+        if not error.retryable or error.retry_after is None:
             return
-        if error.wait > LONGEST_ASKED:
-            error.again, error.fatal, error.hopeless, error.busy = False, True, 1, True
-            error.reason = f"to be asked again in {error.wait:,.0f} seconds: {error.reason}"
+        if error.retry_after > LONGEST_RETRY_AFTER:
+            error.retryable, error.fatal, error.give_up_after, error.busy = False, True, 1, True
+            error.reason = f"to be retried in {error.retry_after:,.0f} seconds: {error.reason}"
         else:
             now = asyncio.get_running_loop().time()
-            self._not_before = max(self._not_before, now + error.wait)
-            if error.wait >= NOTABLE:
-                LOG.warning("The server asks to be left alone for %.0f seconds", error.wait)
+            self._not_before = max(self._not_before, now + error.retry_after)
+            if error.retry_after >= NOTABLE:
+                LOG.warning("The server asks for a pause of %.0f seconds", error.retry_after)
 
     def _final(self, error: CallError, attempts: int) -> CallError:
         error.attempts = attempts
-        error.reason = self.told(error.reason)
-        self.account.gave_up(error)
+        error.reason = self.safe_text(error.reason)
+        self.account.call_failed(error)
         return error
 
     async def _sending(self, request: httpx2.Request) -> None:
-        # What was stored at a provider is deleted whatever the budget says.
-        self.account.sending(again=ATTEMPT.get() > 1, free=request.method == "DELETE")
+        # Files stored at a provider are deleted even if the budget is spent.
+        self.account.sending(retry=ATTEMPT.get() > 1, free=request.method == "DELETE")
 
 
-def _named(error: Exception) -> str:
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, CallError) and error.retryable
+
+
+def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 class Model(Protocol):
-    """What a provider's module offers: replies to one message of a user, in parts it knows."""
+    """A provider's model: replies to one user message, made of the provider's parts."""
 
     calls: Calls
 
@@ -379,16 +394,16 @@ class Model(Protocol):
         """All that can change a reply, as JSON values."""
 
     async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
-        """The reply; CallError if there is none."""
+        """Return the reply; CallError if there is none."""
 
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:
-    """The error itself, or what it comes to where the server has refused all from the start."""
+    """The error itself, or a ConfigError if the server has refused all calls from the start."""
     if not error.final:
         return error
     name, endpoint = model.settings["model"], model.settings["endpoint"]
-    again = " What failed meanwhile is asked again with --retry-errors." * (error.hopeless > 1)
+    retry = " --retry-errors asks the failed questions again." * (error.give_up_after > 1)
     advice = "Check the key, the account and the name."
     if error.busy:
-        advice = "Type the same command again when that time is over."
-    return ConfigError(f"{name} at {endpoint} cannot be asked: {error}. {advice}{again}")
+        advice = "Type the same command again after that time."
+    return ConfigError(f"{name} at {endpoint} cannot be asked: {error}. {advice}{retry}")

@@ -1,4 +1,4 @@
-"""`gemini:MODEL`: the video itself, uploaded once for all its questions, or sampled frames."""
+"""How does `gemini:MODEL` upload a video once for all its questions, or send sampled frames?"""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from vicabench.adapters.api.account import (
     of_status,
 )
 from vicabench.adapters.api.adapter import SHARED, ApiAdapter, Frames, Showing, settings_of
-from vicabench.adapters.api.calls import Calls, asked_wait
-from vicabench.adapters.api.openai import nothing
+from vicabench.adapters.api.calls import Calls, retry_after_seconds
+from vicabench.adapters.api.openai import empty_reason
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
 from vicabench.runtime import within
@@ -40,14 +40,14 @@ from vicabench.types import AdapterContext, ModelOptions, Video
 
 LOG = logging.getLogger(__name__)
 SHORTEST_POLL, LONGEST_POLL = 0.05, 10.0
-"""Seconds between two looks at a video that is being processed."""
+"""Limits of the pause, in seconds, between two requests for the state of a video."""
 DELETING = 30.0
-"""Seconds that deleting may take, whatever happens to it."""
+"""Time limit in seconds for deleting a file, retries included."""
 COMMAND, STATUS = "x-goog-upload-command", "x-goog-upload-status"
 
 
 class Files:
-    """The files of one client; `explain` says what its errors mean."""
+    """The uploaded files of one client; `explain` turns its errors into CallErrors."""
 
     def __init__(
         self, client: genai.Client, calls: Calls, explain: Callable[[errors.APIError], CallError]
@@ -55,10 +55,10 @@ class Files:
         self._files, self._calls, self._explain = client.aio.files, calls, explain
 
     async def upload(self, path: Path, names: list[str]) -> types.FileData:
-        """Upload a video and wait until it can be asked about; CallError if that fails.
+        """Upload a video and wait until it is processed; CallError if that fails.
 
-        Each attempt has a name of its own, added to `names` before it is sent: also a file whose
-        upload was not acknowledged can be deleted then.
+        Each attempt uses a new name, which is added to `names` before it is sent, so that a file
+        whose upload was not acknowledged can be deleted too.
         """
         kind = mimetypes.guess_type(path)[0] or "video/mp4"
 
@@ -77,20 +77,22 @@ class Files:
         return types.FileData(file_uri=file.uri, mime_type=file.mime_type or kind)
 
     async def _processed(self, file: types.File) -> types.File:
-        """The file once it is active; CallError if it never will be."""
-        wait = max(SHORTEST_POLL, self._calls.options.retry_wait)
+        """Wait until the file is active; CallError if it is not in time, or never."""
+        pause = max(SHORTEST_POLL, self._calls.options.retry_wait)
         try:
             async with within(self._calls.options.request_timeout):
                 while file.state == types.FileState.PROCESSING:
-                    await asyncio.sleep(wait)
-                    wait = min(2 * wait, LONGEST_POLL)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_POLL)
                     file, _ = await self._calls.call(partial(self._get, file.name))
         except TimeoutError:
             reason = "the video is still being processed (--request-timeout)"
             raise CallError(UPLOAD, reason) from None
         if file.state != types.FileState.ACTIVE or not file.uri:
             why = file.error.message if file.error else file.state
-            raise CallError(UPLOAD, self._calls.told(f"Gemini cannot process the video: {why}"))
+            raise CallError(
+                UPLOAD, self._calls.safe_text(f"Gemini cannot process the video: {why}")
+            )
         return file
 
     async def _get(self, name: str | None) -> types.File:
@@ -100,14 +102,14 @@ class Files:
             raise self._explain(error) from None
 
     async def delete(self, names: Sequence[str]) -> None:
-        """Delete the files that there are of these names; a warning is logged if that fails."""
+        """Delete the files of these names that exist; log a warning if that fails."""
         for name in names:
             try:
                 async with within(DELETING):
                     await self._calls.call(partial(self._delete, name), free=True)
             except (CallError, TimeoutError) as error:
                 LOG.warning(
-                    "An uploaded video could not be deleted (%s): Google does so after 48 hours",
+                    "An uploaded video could not be deleted (%s): Google deletes it after 48 hours",
                     error,
                 )
 
@@ -115,36 +117,39 @@ class Files:
         try:
             await self._files.delete(name=name)
         except errors.APIError as error:
-            if error.code not in (403, 404):  # which is how Google says that there is none
+            if error.code not in (403, 404):  # Google's answers for a file that does not exist
                 raise self._explain(error) from None
 
 
 async def end_failed_upload(response: httpx2.Response) -> None:
-    """A hook for uploads: a failed one is an error here, for Google's client would repeat it."""
-    part = response.request.headers.get(COMMAND, "start") != "start"
-    if part and STATUS not in response.headers:
+    """A response hook that raises for a failed upload, which Google's client would repeat."""
+    is_part = response.request.headers.get(COMMAND, "start") != "start"
+    if is_part and STATUS not in response.headers:
         text = (await response.aread()).decode(errors="replace")
         if response.is_success:
             raise CallError(MALFORMED, "the upload was answered without a status")
-        raise of_status(response.status_code, text, wait=asked_wait(response.headers))
+        raise of_status(
+            response.status_code, text, retry_after=retry_after_seconds(response.headers)
+        )
 
 
 OFFICIAL = "https://generativelanguage.googleapis.com"
 KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """In the order in which Google's client looks for them."""
 STOPS = {"STOP": "stop", "MAX_TOKENS": "length"}
-"""How a reply ends that is one; every other reason withholds it."""
+"""Reasons for the end of a reply; with any other reason it is withheld."""
 
 
 class GeminiModel:
-    """A Gemini model: greedy (`temperature` 0) with a `seed`. `files` holds uploaded videos.
+    """A Gemini model, decoded greedily (`temperature` 0) with a `seed`.
 
-    ConfigError for a missing key, or an address that is none.
+    Raises:
+        ConfigError: For a missing key or an invalid address.
     """
 
     def __init__(self, name: str, options: ApiOptions, seed: int) -> None:
         self.base_url = checked_url(options.base_url or OFFICIAL)
-        keys = [found for variable in KEYS if (found := key_from([variable]))]
+        keys = [key for variable in KEYS if (key := key_from([variable]))]
         if not keys:
             raise ConfigError(f"gemini:{name} needs a key: set GEMINI_API_KEY in the environment.")
         self.name, self.calls, self._seed = name, Calls(name, options, keys), seed
@@ -152,7 +157,7 @@ class GeminiModel:
         hooks = client.event_hooks
         client.event_hooks = {**hooks, "response": [*hooks["response"], end_failed_upload]}
         http = types.HttpOptions(base_url=self.base_url, httpx_async_client=client)
-        # An environment variable would turn it into a client of Vertex AI.
+        # Without `vertexai`, an environment variable could make it a client of Vertex AI.
         self._client = genai.Client(api_key=keys[0], vertexai=False, http_options=http)
         self.files = Files(self._client, self.calls, explain)
 
@@ -163,7 +168,7 @@ class GeminiModel:
         return {"endpoint": self.base_url, "model": self.name, "sampling": sampling}
 
     async def reply(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
-        """The reply to one message of a user; CallError if there is none."""
+        """Return the reply to one user message; CallError if there is none."""
         return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
 
     async def _send(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
@@ -184,105 +189,105 @@ class GeminiModel:
 
 
 def text_part(text: str) -> types.Part:
-    """A text as a part of a message."""
+    """A text as part of a message."""
     return types.Part(text=text)
 
 
 def explain(error: errors.APIError) -> CallError:
-    """What an error of Google's client means."""
+    """The CallError for an error of Google's client."""
     details = list(_details(error.details))
     delays = [d["retryDelay"] for d in details if isinstance(d.get("retryDelay"), str)]
     reasons = [d.get("reason") for d in details]
     daily = any("PerDay" in str(d.get("violations")) for d in details)
     headers = getattr(error.response, "headers", {})
     status = 401 if "API_KEY_INVALID" in reasons else error.code
-    wait = asked_wait(headers)
-    if wait is None and delays:  # of the form 34.5s
-        wait = asked_wait({"retry-after": delays[0].removesuffix("s")})
-    return of_status(status, str(error.message), wait=wait, spent=daily)
+    pause = retry_after_seconds(headers)
+    if pause is None and delays:  # of the form 34.5s
+        pause = retry_after_seconds({"retry-after": delays[0].removesuffix("s")})
+    return of_status(status, str(error.message), retry_after=pause, spent=daily)
 
 
 def _details(body: Any) -> Iterator[Mapping[str, Any]]:
-    """The objects by which Google explains an error (google.rpc.ErrorInfo, RetryInfo ...)."""
+    """The details of an error (google.rpc.ErrorInfo, RetryInfo ...)."""
     error = body.get("error") if isinstance(body, dict) else None
-    found = error.get("details") if isinstance(error, dict) else None
-    yield from (d for d in found if isinstance(d, dict)) if isinstance(found, list) else ()
+    details = error.get("details") if isinstance(error, dict) else None
+    yield from (d for d in details if isinstance(d, dict)) if isinstance(details, list) else ()
 
 
 def read_reply(reply: types.GenerateContentResponse) -> Completion:
-    """The completion in a reply; CallError for one that is no answer."""
+    """Read the completion from a reply; CallError for one that is filtered or empty."""
     usage = _usage(reply.usage_metadata)
-    unsaid = _nothing_new(usage)
+    without_text = _nothing_new(usage)
     if reply.prompt_feedback and (reason := reply.prompt_feedback.block_reason):
-        raise CallError(FILTERED, f"the prompt was blocked: {_name(reason)}", usage=unsaid)
+        raise CallError(FILTERED, f"the prompt was blocked: {_name(reason)}", usage=without_text)
     if not reply.candidates:
-        raise CallError(EMPTY, nothing(cut=False), usage=unsaid)
+        raise CallError(EMPTY, empty_reason(cut=False), usage=without_text)
     candidate = reply.candidates[0]
     stop = _name(candidate.finish_reason)
     if stop not in STOPS:
         why = f"{stop} {candidate.finish_message or ''}"
-        raise CallError(FILTERED, f"the reply was withheld: {why}", usage=unsaid)
+        raise CallError(FILTERED, f"the reply was withheld: {why}", usage=without_text)
     parts = (candidate.content and candidate.content.parts) or []
     text = "".join(part.text for part in parts if part.text and not part.thought)
     if not text.strip():
-        raise CallError(EMPTY, nothing(STOPS[stop] == "length"), usage=unsaid)
+        raise CallError(EMPTY, empty_reason(STOPS[stop] == "length"), usage=without_text)
     return Completion(text=text, stop=STOPS[stop], usage=usage, served_by=reply.model_version)
 
 
-def _usage(found: types.GenerateContentResponseUsageMetadata | None) -> Usage:
-    if found is None:
+def _usage(counts: types.GenerateContentResponseUsageMetadata | None) -> Usage:
+    if counts is None:
         return Usage()
-    written, thought = count(found.candidates_token_count), count(found.thoughts_token_count)
+    written, thought = count(counts.candidates_token_count), count(counts.thoughts_token_count)
     new = None if written is None and thought is None else (written or 0) + (thought or 0)
     return Usage(
-        prompt_tokens=count(found.prompt_token_count),
-        cached_tokens=count(found.cached_content_token_count),
+        prompt_tokens=count(counts.prompt_token_count),
+        cached_tokens=count(counts.cached_content_token_count),
         new_tokens=new,
     )
 
 
 def _nothing_new(usage: Usage) -> Usage:
-    """The same where no text came: Google leaves out counts that are 0."""
+    """The usage of a reply without text: Google leaves out counts of 0."""
     if usage.prompt_tokens is None:
         return usage
     return replace(usage, new_tokens=usage.new_tokens or 0)
 
 
 def _name(value: Any) -> str:
-    """The name of a member of one of Google's enumerations, or what came in its place."""
+    """The name of a member of Google's enumerations; any other value as text."""
     return str(getattr(value, "value", value))
 
 
 FASTEST = 24.0
-"""The most frames a second that Gemini takes from a video."""
+"""The highest frame rate, per second, at which Gemini samples a video."""
 OF_FRAMES = ("image_size", "jpeg_quality", "blind")
-"""Options that say nothing about a whole video."""
+"""Options that apply to sampled frames only."""
 
 
 class GeminiAdapter(ApiAdapter):
-    """The video or its frames, then the question."""
+    """Asks with the video or its frames, then the question."""
 
     accepts_options = (*SHARED, "as_frames")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uploaded:
-    """Shows a video by its file, which is stored at Google while its questions are asked."""
+    """Shows a video by its file, which is stored at Google while questions are asked."""
 
     model: GeminiModel
     frames: int
 
     @property
     def settings(self) -> dict[str, Any]:
-        """How Gemini samples it."""
+        """How Gemini samples the video."""
         return {"video": "the whole file, of which Gemini takes frames / duration a second"}
 
     def encode(self, video: Video) -> None:
-        """Nothing is made ahead of time: a file nobody may ever ask about is not uploaded."""
+        """Do nothing: a video is uploaded only when its questions are asked."""
 
     @contextmanager
     def show(self, video: Video, encoded: None) -> Iterator[list[types.Part]]:  # noqa: ARG002
-        """The part that names the file, which is deleted afterwards; CallError if it fails."""
+        """Upload the file, yield the part that names it, and delete it; CallError if that fails."""
         calls, names = self.model.calls, list[str]()
         try:
             file = calls.run(self.model.files.upload(video.path, names))
@@ -293,7 +298,11 @@ class Uploaded:
 
 
 def build(argument: str, context: AdapterContext) -> GeminiAdapter:
-    """The adapter of the model that `argument` names; ConfigError if it cannot be asked."""
+    """Build the adapter of the model that `argument` names.
+
+    Raises:
+        ConfigError: For a missing name or key, or invalid options.
+    """
     options = context.options
     if not argument:
         raise ConfigError("Say which model: --model gemini:MODEL")
@@ -315,7 +324,9 @@ def _refuse_unused(options: ModelOptions) -> None:
     unused = [name for name in options.given() if name in OF_FRAMES]
     if unused and not options.as_frames:
         typed = ", ".join("--" + name.replace("_", "-") for name in unused)
-        raise ConfigError(f"{typed}: Gemini gets the whole video. Add --as-frames, or leave out.")
+        raise ConfigError(
+            f"{typed}: Gemini gets the whole video. Add --as-frames, or leave it out."
+        )
 
 
 def _image(jpeg: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Models behind an API asked with text alone: what judges and reads answers, not videos."""
+"""How are models behind an API asked with text only, to read and judge answers?"""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ DEFAULTS = ApiOptions()
 
 
 class TextModel:
-    """A model that completes texts; a context manager, to close its connections.
-
-    `settings` is all that can change a reply, `account` what was sent and what it came to.
-    """
+    """A model that completes texts; a context manager that closes its connections."""
 
     def __init__(self, model: Model, part: Callable[[str], Any]) -> None:
         self._model, self._part = model, part
@@ -31,18 +28,20 @@ class TextModel:
 
     @property
     def account(self) -> Account:
-        """What was sent so far, and what it came to."""
+        """The counts of all calls so far."""
         return self._model.calls.account
 
     @property
     def concurrency(self) -> int:
-        """How many calls are made at once; more of them wait for their turn."""
+        """How many calls are made at once; further ones wait."""
         return self._model.calls.options.concurrency
 
     def complete(self, prompt: str, max_new_tokens: int) -> Completion:
-        """The reply to a prompt, from any thread; CallError if there is none.
+        """Return the reply to a prompt; may be called from any thread.
 
-        ConfigError if no other prompt could have fared better: a wrong key, no such model.
+        Raises:
+            CallError: If there is no reply.
+            ConfigError: If no other prompt would get one: a wrong key, an unknown model.
         """
         try:
             return self._model.calls.run(self._model.reply([self._part(prompt)], max_new_tokens))
@@ -50,7 +49,7 @@ class TextModel:
             raise refusal(error, self._model) from None
 
     def close(self) -> None:
-        """Close the connections; what is asked afterwards fails."""
+        """Close the connections; later calls fail."""
         self._model.calls.close()
 
     def __enter__(self) -> Self:
@@ -66,13 +65,14 @@ class TextModel:
 
 
 def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> TextModel:
-    """The model that `openai:NAME` or `gemini:NAME` names, to be asked with texts.
+    """Open the model that `openai:NAME` or `gemini:NAME` names, for texts.
 
-    ConfigError for another spec, a missing key or package, or options that cannot be.
+    Raises:
+        ConfigError: For another spec, a missing key or package, or invalid options.
     """
     provider, _, name = spec.partition(":")
     if provider not in ("openai", "gemini") or not name:
-        raise ConfigError(f"{spec} is no model behind an API: openai:NAME or gemini:NAME is.")
+        raise ConfigError(f"{spec} is not a model behind an API: name openai:NAME or gemini:NAME.")
     with explained():
         if provider == "openai":
             from vicabench.adapters.api import openai  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`--model hf:ORG/NAME` or `hf:./folder`: any video model of transformers answers questions."""
+"""How does a video model of transformers (`--model hf:ORG/NAME`, `hf:./folder`) answer?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Que
 
 
 def agreement(question_id: str, shared: Reply, alone: Reply) -> Agreement:
-    """Both replies to one question compared, by ids and, as long as they go together, by logits."""
+    """Compare two replies to one question by ids and, up to the first difference, by logits."""
     pairs = enumerate(zip_longest(shared.ids, alone.ids))
     parted = next((step for step, (a, b) in pairs if a != b), None)
     together = len(alone.ids) if parted is None else parted + 1
@@ -49,22 +49,24 @@ def agreement(question_id: str, shared: Reply, alone: Reply) -> Agreement:
 LOG = logging.getLogger(__name__)
 WORDING = "VSI-Bench's own"
 WORDINGS = (ModelOptions().wording, "vsi-bench")
-"""The adapter's own, if none is given, is that of VSI-Bench."""
+"""Accepted values of `--wording`: the default and the name both mean VSI-Bench's own."""
 EXAMPLES = tuple(
     Question(id="", video="", task="", text="{question}", answer="", options=options)
     for options in ((), ("A. {option}", "B. {option}"))
 )
-"""One of each kind, to identify a prompt by."""
+"""One question of each kind; the digest of their prompts identifies the wording."""
 NOTES = ("transformers_version", "_from_model_config", "max_time")
-"""In a generation configuration, but without a bearing on answers."""
+"""Entries of a generation configuration that do not change answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HFAdapter:
-    """A loaded model and how it is asked; `settings` is all that can change an answer.
+    """A loaded model and how it is asked.
 
-    `ahead` prepares later videos in another thread, and has a tokenizer of its own for that.
-    `notes` are told once, with the first video: what a reader of the answers has to know.
+    Attributes:
+        ahead: Prepares the next videos in another thread, with its own tokenizer.
+        settings: All that can change an answer.
+        notes: Warnings about the answers, logged once with the first video.
     """
 
     reader: Reader
@@ -90,46 +92,48 @@ class HFAdapter:
 
     @property
     def device_name(self) -> str:
-        """The device as its maker calls it, or its type."""
+        """The product name of a GPU, or the type of another device."""
         return name_of(self.reader.model.device)
 
     def prepare(self, video: Video) -> Seen:
-        """The pixels of the frames, or of grey ones in their place, as the processor makes them."""
+        """Process the frames, or grey ones in their place, for the model."""
         return self._see(video, self.ahead)
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
-        """One answer per question; a failing question fails alone.
+        """Yield one answer per question; a failing question affects no other.
 
-        The time for encoding the video is shared out evenly among its questions.
+        Each question is given an equal share of the time for encoding the video.
         """
-        self._say_notes()
+        self._log_notes()
         started = perf_counter()
         texts = [self._text(video, vsi_bench(question)) for question in questions]
         encoded = self._encode(video, texts)
         share = (perf_counter() - started) / len(questions)
         for question, text in zip(questions, texts, strict=True):
-            yield self._answered(encoded, text, question.id, share)
+            yield self._answer_one(encoded, text, question.id, share)
 
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
-        """Encode a video and give back what answers any texts about it, as often as it is asked.
+        """Encode a video and return a function that answers texts about it.
 
-        A text is asked as it is, not in a benchmark's wording. ConfigError for a video that does
-        not fit in the context or in memory.
+        Texts are asked unchanged, not in a benchmark's wording.
+
+        Raises:
+            ConfigError: For a video that does not fit in the context or in memory.
         """
-        self._say_notes()
-        # Two texts with nothing in common: the prefix is what any two prompts share.
+        self._log_notes()
+        # Two texts with nothing in common, so that their shared prefix is that of all prompts.
         with explained():
             encoded = self._encode(video, [self._text(video, text) for text in ("A", "b")])
 
         def ask(texts: Sequence[str]) -> list[Answer]:
             return [
-                self._answered(encoded, self._text(video, text), str(number), 0.0)
+                self._answer_one(encoded, self._text(video, text), str(number), 0.0)
                 for number, text in enumerate(texts)
             ]
 
         return ask
 
-    def _say_notes(self) -> None:
+    def _log_notes(self) -> None:
         while self.notes:
             LOG.warning("%s", self.notes.pop(0))
 
@@ -152,12 +156,12 @@ class HFAdapter:
                 ) from error
             raise
 
-    def _answered(self, encoded: Encoded, text: str, name: str, share: float) -> Answer:
-        """The answer to one prompt, or the error that came of it."""
+    def _answer_one(self, encoded: Encoded, text: str, name: str, share: float) -> Answer:
+        """The answer to one prompt, or an error record."""
         started = perf_counter()
         try:
             reply = self.reader.answer(encoded, text)
-        except Exception as error:  # whatever it is, the other questions can be answered
+        except Exception as error:  # the other questions may be answered all the same
             LOG.exception("%s", name)
             if is_memory_error(error):
                 release(self.reader.model.device)
@@ -166,11 +170,11 @@ class HFAdapter:
 
 
 class SharingAdapter(HFAdapter):
-    """A model whose prefill is shared by the questions about a video, which can be verified."""
+    """Shares the prefill among the questions about a video, which `verify` can check."""
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
-        """Each question answered from a shared prefill, and by its whole prompt alone."""
-        self._say_notes()
+        """Answer each question from a shared prefill, and from its whole prompt by itself."""
+        self._log_notes()
         texts = [self._text(video, vsi_bench(question)) for question in questions]
         encoded = self._encode(video, texts)
         whole = self._encode(video, ())
@@ -181,13 +185,13 @@ class SharingAdapter(HFAdapter):
 
 
 def build(argument: str, context: AdapterContext) -> HFAdapter:
-    """Load the checkpoint that `argument` names; ConfigError if it cannot be."""
+    """Load the checkpoint that `argument` names; ConfigError if it cannot be loaded."""
     if not argument:
         raise ConfigError("Say which checkpoint: --model hf:ORG/NAME, or --model hf:./folder")
     if context.options.wording not in WORDINGS:
         raise ConfigError(f"hf: models are asked in {WORDING} wording: leave out --wording.")
     if not sys.stderr.isatty():
-        disable_progress_bar()  # a log file has no use for it
+        disable_progress_bar()  # a progress bar would clutter a log file
     opened, folder = open_model(argument, context.options)
     return adapter_around(opened, context.options, identity(folder), (HFAdapter, SharingAdapter))
 
@@ -198,9 +202,11 @@ def adapter_around(
     checkpoint: Mapping[str, str],
     kinds: tuple[type[HFAdapter], type[HFAdapter]],
 ) -> HFAdapter:
-    """The adapter around a loaded model; `checkpoint` says which weights it has.
+    """Make the adapter around a loaded model.
 
-    It is of the second of the `kinds` if the prefill of a video is shared, else of the first.
+    Args:
+        checkpoint: Identifies the weights.
+        kinds: The class of the adapter without and with a shared prefill.
     """
     reader = Reader(opened.model, opened.inputs, max_new_tokens=options.max_new_tokens)
     notes = [] if reader.why is None else [_fallback(reader)]

@@ -1,8 +1,8 @@
-"""From frames and questions to what a model reads: the chat template, and each token once.
+"""How do frames and questions become the inputs of a model, with frames processed only once?
 
-The processor sees the frames once a video, with one prompt. What it put in the place of the
-placeholders stands in all other prompts too, so those are only tokenised. Where a processor
-changes more than the placeholders, it has to see the frames again with each prompt.
+The processor processes the frames once per video, with one prompt. The tokens that it inserts for
+the placeholders are the same in all other prompts, so those are only tokenised. A processor that
+changes more than the placeholders processes the frames again with each prompt.
 
 Shapes: T frames, H, W, C as in `Video`.
 """
@@ -23,20 +23,20 @@ from vica.errors import InputError
 
 MILLISECONDS = 1000
 TYPES = "token_type_ids"
-"""How the names end of what tells apart the tokens of a prompt; those of a text are 0."""
+"""The end of the names of inputs with the kind of each token; 0 is a token of text."""
 FRAME_OPTIONS: Mapping[str, Mapping[str, Any]] = {"internvl": {"crop_to_patches": False}}
-"""How a frame differs from a photograph as an image: InternVL reads each frame of a video whole."""
+"""Options for frames that are given as images: InternVL does not tile the frames of a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """The ids of a prompt, and of what kind each is under the names that models know."""
+    """The ids of a prompt, and the kind of each token by the names of the model's inputs."""
 
     ids: tuple[int, ...]
     types: Mapping[str, tuple[int, ...]]
 
     def first(self, length: int) -> Tokens:
-        """The tokens that a prompt begins with."""
+        """The first `length` tokens."""
         return Tokens(
             ids=self.ids[:length],
             types={name: kinds[:length] for name, kinds in self.types.items()},
@@ -45,10 +45,14 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """What a processor made of a video, for any prompt: `tensors`, and the tokens up to its end.
+    """A processed video, for any prompt.
 
-    `head` are the ids before the video, and `count` placeholders stand for it in a text. Without
-    `tokens` the processor is given `visual` again with each prompt.
+    Attributes:
+        tensors: The processor's outputs other than tokens.
+        visual: The processor's arguments for the frames, if each prompt is processed with them.
+        tokens: The tokens of a prompt up to the end of the video; None in the same case.
+        head: The ids before the video.
+        count: The number of placeholders for the video in a prompt.
     """
 
     tensors: Mapping[str, Any]
@@ -59,10 +63,15 @@ class Seen:
 
 
 class Inputs:
-    """What one model is given: `as_video` frames are one video, else an image each.
+    """Makes the inputs of one model.
 
-    `exact` says that only placeholders change, so that the frames are processed once a video.
-    Raises InputError for a processor or a chat template without a place for frames.
+    Attributes:
+        as_video: Whether the frames are given as one video, else as one image each.
+        exact: Whether the processor changes only placeholders, so that the frames are processed
+            once per video.
+
+    Raises:
+        InputError: For a processor or a chat template without a placeholder for frames.
     """
 
     def __init__(self, processor: Any, *, as_video: bool, model_type: str) -> None:
@@ -78,13 +87,13 @@ class Inputs:
         self.exact = probe.tokens is not None
 
     def copy(self) -> Inputs:
-        """The same with a processor of its own: a tokenizer serves one thread at a time."""
+        """A copy with its own processor, because a tokenizer serves one thread at a time."""
         other = copy(self)
         other.processor = deepcopy(self.processor)
         return other
 
     def text(self, question: str, frames: int) -> str:
-        """The whole prompt: the frames, then the question, as the chat template has it."""
+        """The whole prompt by the chat template: the frames, then the question."""
         place = {"type": "video"} if self.as_video else {"type": "image"}
         places = [place] * (1 if self.as_video else frames)
         turn = {"role": "user", "content": [*places, {"type": "text", "text": question}]}
@@ -93,7 +102,7 @@ class Inputs:
     def see(
         self, frames_THWC: NDArray[np.uint8], seconds: Sequence[float], duration: float
     ) -> Seen:
-        """What the processor makes of a video. InputError for a template without a place for it."""
+        """Process a video; InputError for a template without a placeholder for it."""
         visual: dict[str, Any] = dict(self.options)
         if self.as_video:
             clock = _clock(frames_THWC, seconds, duration)
@@ -109,13 +118,13 @@ class Inputs:
         return self._cut(text, self._processed(text, visual), visual)
 
     def tokens(self, seen: Seen, text: str) -> Tokens:
-        """The tokens of a prompt about a video. InputError for one with placeholders of its own."""
+        """The tokens of a prompt about a video; InputError if the question has placeholders."""
         if seen.tokens is None:
             return _tokens(self._processed(text, seen.visual))
         short = self._short(text)
         first, last = _ends(short, self._placeholder, text)
         if tuple(short[:first]) != seen.head or short.count(self._placeholder) != seen.count:
-            raise InputError("the question holds a placeholder of an image or a video")
+            raise InputError("the question contains a placeholder for an image or a video")
         tail = tuple(short[last + 1 :])
         plain = (0,) * len(tail)
         return Tokens(
@@ -131,7 +140,7 @@ class Inputs:
         return made
 
     def _cut(self, text: str, made: Mapping[str, Any], visual: Mapping[str, Any]) -> Seen:
-        """What of a processed prompt is about the video."""
+        """Cut the part about the video out of a processed prompt."""
         tokens, short = _tokens(made), self._short(text)
         tensors = {name: each for name, each in made.items() if not _is_of_tokens(name)}
         first, last = _ends(short, self._placeholder, text)
@@ -149,18 +158,18 @@ class Inputs:
         )
 
     def _short(self, text: str) -> list[int]:
-        """The ids of a prompt with placeholders as they stand in the text."""
+        """The ids of a prompt with its placeholders not expanded."""
         special = self._adds_special(text)
         return list(self.processor.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _adds_special(self, text: str) -> bool:
-        """Whether the tokenizer has to add what the template did not write."""
+        """Whether the tokenizer has to add special tokens that the template did not write."""
         first = self.processor.tokenizer.bos_token
         return not (first and text.startswith(first))
 
 
 def moved(seen: Seen, device: Any, dtype: Any) -> dict[str, Any]:
-    """The tensors of a video on a device, its pixels in the model's dtype."""
+    """The tensors of a video on a device, with pixels in the model's dtype."""
     return {
         name: value.to(device, dtype if name.startswith("pixel_values") else None)
         if isinstance(value, Tensor)
@@ -172,7 +181,7 @@ def moved(seen: Seen, device: Any, dtype: Any) -> dict[str, Any]:
 def _clock(
     frames_THWC: NDArray[np.uint8], seconds: Sequence[float], duration: float
 ) -> VideoMetadata:
-    """When each frame is, counted in milliseconds: processors count in frames of the file."""
+    """The time of each frame, as indices of a file with 1000 frames per second."""
     return VideoMetadata(
         total_num_frames=max(round(MILLISECONDS * duration), len(seconds), 1),
         fps=MILLISECONDS,
@@ -193,7 +202,7 @@ def _tokens(made: Mapping[str, Any]) -> Tokens:
 
 
 def _ends(ids: Sequence[int], placeholder: int, text: str) -> tuple[int, int]:
-    """Where the first and the last placeholder of a prompt are."""
+    """The positions of the first and the last placeholder of a prompt."""
     places = [place for place, token in enumerate(ids) if token == placeholder]
     if not places:
         raise InputError(f"the chat template has no place for the frames: {text[:80]!r}")

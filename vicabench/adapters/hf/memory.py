@@ -1,8 +1,8 @@
-"""A model of transformers that is in memory already: `vicabench.HF(model, processor)`.
+"""How does a model of transformers in memory answer: `vicabench.HF(model, processor)`?
 
-It answers as `--model hf:` does: a video is encoded once, all its questions are answered from
-that. The model is put into evaluation mode for the answers to a video and back afterwards, module
-by module, and nothing else about it is changed: it may be one that is being trained.
+It answers as with `--model hf:`: a video is encoded once, and all its questions are answered from
+that. The model may be in training: it is put into evaluation mode for the answers about a video
+and back afterwards, module by module, and nothing else about it changes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from vicabench.types import AdapterContext, Answer, Question, Video
 
 
 class HF:
-    """A model and its processor, to be given to `vicabench.evaluate`.
+    """A model and its processor, for `vicabench.evaluate`.
 
     Args:
         model: A model of transformers that reads images or videos and generates text.
         processor: Its processor, with a chat template.
-        name: What to call it in tables; the model's `name_or_path` by default.
-        as_video: Whether frames are given as one video, else as an image each. By default as a
-            video, where the processor takes one and torchvision is installed.
+        name: Its name in tables; by default the model's `name_or_path`.
+        as_video: Whether the frames are given as one video, else as one image each. By default a
+            video, if the processor accepts one and torchvision is installed.
     """
 
     def __init__(
@@ -43,7 +43,11 @@ class HF:
         self._as_video = as_video
 
     def build(self, context: AdapterContext) -> HFAdapter:
-        """The adapter around the model as it is now; ConfigError for one that cannot be asked."""
+        """Make the adapter around the model as it is now.
+
+        Raises:
+            ConfigError: For a model that cannot generate, or a processor that takes no frames.
+        """
         if not hasattr(self.model, "generate"):
             raise ConfigError(f"{type(self.model).__name__} has no generate method.")
         inputs, notes = self._inputs()
@@ -55,8 +59,11 @@ class HF:
 
     def _inputs(self) -> tuple[Inputs, tuple[str, ...]]:
         kind = self.model.config.model_type
-        takes = getattr(self.processor, "video_processor", None) is not None
-        if self._as_video if self._as_video is not None else takes and is_torchvision_available():
+        as_video = self._as_video
+        if as_video is None:
+            has_video_processor = getattr(self.processor, "video_processor", None) is not None
+            as_video = has_video_processor and is_torchvision_available()
+        if as_video:
             try:
                 return Inputs(self.processor, as_video=True, model_type=kind), ()
             except InputError as error:
@@ -76,23 +83,23 @@ class HF:
 
 
 class _InMemory(HFAdapter):
-    """An adapter that puts the model back into the mode it was in."""
+    """An adapter that restores the mode of the model."""
 
     accepts_options: ClassVar[tuple[str, ...]] = ("blind", "max_new_tokens", "wording")
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
-        """One answer per question, in evaluation mode."""
+        """Yield one answer per question, in evaluation mode."""
         with evaluating(self.reader.model):
             yield from super().answer(video, questions)
 
 
 class _InMemorySharing(_InMemory, SharingAdapter):
-    """The same for a model whose prefill is shared."""
+    """The same with a shared prefill."""
 
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode for the block; then every module is in the mode it was in before."""
+    """Set evaluation mode for the block, then restore the mode of every module."""
     training = [module for module in model.modules() if module.training]
     model.train(False)
     try:
@@ -106,8 +113,8 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 def fingerprint(model: torch.nn.Module) -> str:
     """SHA-256 of the names, shapes and dtypes of all weights, and of the sum of each one's bits.
 
-    One pass over the weights where they are. Any step of training changes it; it does not tell
-    apart weights in which the same numbers stand in another order.
+    It takes one pass over the weights on their device. Any training step changes it; the same
+    numbers in another order do not.
     """
     state = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):

@@ -1,4 +1,4 @@
-"""From a name to a loaded transformers model: safetensors only, and no code of others."""
+"""How does a name become a loaded transformers model, without pickles or foreign code?"""
 
 from __future__ import annotations
 
@@ -35,27 +35,29 @@ from vicabench.adapters.hf.inputs import Inputs
 from vicabench.errors import ConfigError, UserError, an
 from vicabench.types import ModelOptions
 
-IMPORT = "Run it with the code it comes with, and bring its answers in with `vicabench import`"
+IMPORT = "Run it with its own code, and import the answers with `vicabench import`"
 HINTS = {
     "internvl_chat": "OpenGVLab publishes the same weights for transformers in repositories whose "
     "names end in -hf",
     "llava_llama": f"VILA-1.5 and NVILA have no class in transformers. {IMPORT}",
     "llava_mistral": f"The original LLaVA and VILA layouts are not transformers'. {IMPORT}",
 }
-"""What else can be done about a `model_type` that transformers does not know."""
+"""What to do about a `model_type` that transformers does not support."""
 
 
 def small_files(spec: str) -> Path:
-    """The folder of a checkpoint with its configuration and tokenizer at least.
+    """The folder of a checkpoint with at least its configuration and tokenizer.
 
-    `spec` is a folder, or a hub id that `@revision` may follow. ConfigError if there is none.
+    `spec` is a folder, or a hub id with an optional `@revision`. ConfigError if there is none.
     """
     return _folder(spec, weights=False)
 
 
 def with_weights(spec: str, small: Path) -> Path:
-    """The folder of the same checkpoint as `small`, weights included; from the hub what is missing
-    is downloaded. ConfigError for weights that are pickled.
+    """The folder of the same checkpoint as `small`, with weights, downloaded if missing.
+
+    Raises:
+        ConfigError: For pickled weights, and weights from outside of the folder.
     """
     name = located(spec)[0]
     folder = small if Path(name).is_dir() else _folder(f"{name}@{small.name}", weights=True)
@@ -69,18 +71,18 @@ def with_weights(spec: str, small: Path) -> Path:
 
 
 def _refuse_strangers(folder: Path, spec: str) -> None:
-    """ConfigError for weights from elsewhere than the folder itself, whose digest is recorded."""
+    """Raise a ConfigError for weights from outside of the folder, whose digest is recorded."""
     with explained():
         tensors.files(folder)
     if (folder / "adapter_config.json").exists():
         raise ConfigError(
-            f"{spec} holds an adapter for another model (adapter_config.json): merge the two into "
-            "one checkpoint first."
+            f"{spec} contains an adapter for another model (adapter_config.json): merge the two "
+            "into one checkpoint first."
         )
     if "transformers_weights" in read_config(folder, spec):
         raise ConfigError(
             f"{spec}: its config.json names other files of weights (transformers_weights), which "
-            "is not supported. Name them as usual, model.safetensors, and remove the entry."
+            "is not supported. Name the file model.safetensors, and remove the entry."
         )
 
 
@@ -101,38 +103,45 @@ def read_config(folder: Path, spec: str) -> dict[str, Any]:
 
 
 def check_family(folder: Path, spec: str) -> str:
-    """The `model_type` in a folder; ConfigError unless transformers has a class of its own for it.
+    """The `model_type` in a folder.
 
-    A repository may bring Python code besides (`auto_map`): it is never run.
+    Python code in the repository (`auto_map`) is never run.
+
+    Raises:
+        ConfigError: Unless transformers itself has a class for it.
     """
     config = read_config(folder, spec)
-    found = config.get("model_type")
-    if isinstance(found, str) and found in hubs.MODEL_TYPES:
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and model_type in hubs.MODEL_TYPES:
         raise ConfigError(
-            f"{spec} is {an(hubs.MODEL_TYPES[found])}, which has an adapter of its own: leave out "
+            f"{spec} is {an(hubs.MODEL_TYPES[model_type])}, which has its own adapter: leave out "
             "hf: before it."
         )
-    if isinstance(found, str) and found in CONFIG_MAPPING:
+    if isinstance(model_type, str) and model_type in CONFIG_MAPPING:
         with explained():
             hubs.check_no_code(folder, spec, never_run=("auto_map",))
-        return found
-    why = f"transformers {transformers.__version__} has no class for its model_type {found!r}"
+        return model_type
+    why = f"transformers {transformers.__version__} has no class for its model_type {model_type!r}"
     if "auto_map" in config:
         why += ", and the Python code in the repository (auto_map) is never run"
-    hint = HINTS.get(str(found), f"A newer transformers may have one. {IMPORT}")
+    hint = HINTS.get(str(model_type), f"A newer transformers may have one. {IMPORT}")
     raise ConfigError(f"{spec} cannot be run: {why}. {hint}.")
 
 
 INSTALL = "pip install torchvision (the build that fits your torch)"
 VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo"}
-"""Models to which a frame of a video is something else than an image: far fewer tokens, pooled."""
+"""Models that pool a frame of a video to far fewer tokens than an image."""
 
 
 def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None]:
-    """The processor of a checkpoint, whether it can take a video, and what should be known of it.
+    """Load the processor of a checkpoint.
 
-    ConfigError for a checkpoint without a processor, and for one that cannot do without
-    torchvision where that is not installed, with the command that installs it.
+    Returns:
+        The processor, whether it accepts a video, and a note for the user, if any.
+
+    Raises:
+        ConfigError: If transformers has no processor for it, or one that needs torchvision, which
+            is not installed.
     """
     name = PROCESSOR_MAPPING_NAMES.get(model_type)
     if name is None:
@@ -155,15 +164,15 @@ def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None
 
 
 def _without_videos(kind: Any) -> Any:
-    """A processor class whose objects have no video processor, which needs torchvision."""
+    """A subclass of a processor without a video processor, which needs torchvision."""
 
     def arguments(cls: type[Any], folder: Path, *_: Any, **options: Any) -> list[Any]:
-        made: dict[str, Callable[[], Any]] = {
+        loaders: dict[str, Callable[[], Any]] = {
             "tokenizer": lambda: AutoTokenizer.from_pretrained(folder, **options),
             "image_processor": lambda: AutoImageProcessor.from_pretrained(folder, **options),
             "video_processor": lambda: None,
         }
-        return [made[name]() for name in cls.get_attributes()]
+        return [loaders[name]() for name in cls.get_attributes()]
 
     def check(self: Any, name: str, argument: Any) -> Any:
         if name == "video_processor":
@@ -178,13 +187,15 @@ def _without_videos(kind: Any) -> Any:
 
 
 SAFE = {"trust_remote_code": False, "local_files_only": True}
-"""For everything that is loaded from a folder: what it says is data."""
+"""Arguments for everything that is loaded from a folder: its content is data only."""
 
 
 def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
-    """The model in a folder by one of transformers' auto classes, in evaluation mode.
+    """Load the model in a folder with one of transformers' auto classes, in evaluation mode.
 
-    ConfigError if it cannot be loaded, or if a weight is missing, which transformers would make up.
+    Raises:
+        ConfigError: If it cannot be loaded, or a weight is missing, which transformers would
+            initialise at random.
     """
     device = device_of(options.device)
     with refused(folder):
@@ -197,11 +208,11 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
             output_loading_info=True,
             **SAFE,
         )
-    made_up = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
-    if made_up:
+    missing = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if missing:
         raise ConfigError(
-            f"{folder}: the checkpoint is not whole. Weights of {type(model).__name__} that are "
-            f"missing or of another shape: {len(made_up):,}, such as {made_up[0]}."
+            f"{folder}: the checkpoint is not complete. Weights of {type(model).__name__} that "
+            f"are missing or have another shape: {len(missing):,}, such as {missing[0]}."
         )
     _refuse_whole_numbers(model, folder)
     model.train(False)
@@ -209,30 +220,30 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
 
 
 def _refuse_whole_numbers(model: Any, folder: Path) -> None:
-    """ConfigError if weights were stored as whole numbers, unless they are said to be quantized."""
+    """Raise a ConfigError for weights stored as integers, unless the model is quantized."""
     if getattr(model.config, "quantization_config", None) is not None:
         return
     floating = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
     with refused(folder):
-        found = [n for n in tensors.integers(folder) if n.rpartition(".")[2] in floating]
-        tensors.refuse_whole_numbers(folder, found)
+        names = [n for n in tensors.integers(folder) if n.rpartition(".")[2] in floating]
+        tensors.refuse_whole_numbers(folder, names)
 
 
 @contextmanager
 def refused(folder: Path) -> Iterator[None]:
-    """Turn whatever transformers raises about a folder into a ConfigError that names it."""
+    """Turn any exception of transformers about a folder into a ConfigError that names it."""
     try:
         yield
     except (UserError, torch.OutOfMemoryError, MemoryError):
         raise
-    except Exception as error:  # files can be wrong in any way
+    except Exception as error:  # invalid files raise all kinds
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(f"{folder} cannot be loaded: {reason[:500].rstrip('.')}.") from error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
-    """A loaded model, its inputs, and what a reader should know."""
+    """A loaded model, its inputs, and notes for the user."""
 
     model: Any
     inputs: Inputs
@@ -240,20 +251,22 @@ class Opened:
 
 
 def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
-    """The model of a hub id or folder, and that folder.
+    """Open the model of a hub id or folder; return it and the folder.
 
-    All that the small files tell is checked before weights are downloaded or read. ConfigError
-    for a model that cannot answer about videos here.
+    Everything in the small files is checked before weights are downloaded or read.
+
+    Raises:
+        ConfigError: For a model that cannot answer about videos here.
     """
     small = small_files(spec)
     model_type = check_family(small, spec)
     if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        raise ConfigError(f"{spec} is {an(model_type)}, which transformers has for text alone.")
+        raise ConfigError(f"{spec} is {an(model_type)}, which transformers supports for text only.")
     with refused(small):
         config = AutoConfig.from_pretrained(small, **SAFE)
     if config.is_encoder_decoder:
         raise ConfigError(
-            f"{spec}: {model_type} reads text with an encoder: it cannot be run here."
+            f"{spec}: {model_type} reads text with an encoder, which is not supported."
         )
     processor, takes_videos, note = load_processor(small, model_type)
     with refused(small):
@@ -265,7 +278,7 @@ def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
 
 
 def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:
-    """Frames as a video, or as images if the chat template has no place for a video; and a note."""
+    """Inputs with a video, or with images if the chat template takes no video; and a note."""
     note = None
     if takes_videos:
         try:

@@ -1,9 +1,9 @@
-"""A video encoded once, and every question about it read after that.
+"""How is a video encoded once for all questions about it?
 
-Where the architecture allows it, what all prompts begin with is prefilled once, the video above
-all, and each question goes on from its keys and values; these are cut back to the shared part
-afterwards, so that there is one copy of them however many questions there are. Elsewhere the
-vision tower still runs once, but each question's prefill reads the video's tokens again.
+If the architecture allows it, the common prefix of all prompts, mainly the video, is prefilled
+once, and each question continues from its keys and values. Afterwards the cache is cut back to the
+prefix, so there is one copy of it for any number of questions. Otherwise the vision tower still
+runs once, but each question's prefill reads the video's tokens again.
 
 Shapes: V rows of the vocabulary.
 """
@@ -32,7 +32,7 @@ LOG = logging.getLogger(__name__)
 VERIFIED = frozenset(
     {"internvl", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl"}
 )
-"""Model types whose answers after a shared prefill are tested to be those of whole prompts."""
+"""Model types whose answers after a shared prefill are tested against whole prompts."""
 GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
 EOS, LENGTH = "eos", "length"
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
@@ -40,9 +40,14 @@ VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A reply: its text without special tokens, its ids with its end, and what it took.
+    """A reply of a model.
 
-    `logits` are the float32 scores [V] of each step, where they were asked for.
+    Attributes:
+        text: The text without special tokens.
+        ids: The new ids, with the token that ends the reply.
+        prompt_tokens: The length of the prompt.
+        stop: `eos`, or `length` if the reply was cut.
+        logits: The float32 scores [V] of each step, if they were requested.
     """
 
     text: str
@@ -54,10 +59,12 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoded:
-    """A video that was seen and encoded, and what the model is `given` of it with each prompt.
+    """An encoded video.
 
-    `prefix` are the ids whose keys and values are in the `cache`; without one there are none, and
-    the features of the frames are given each time.
+    Attributes:
+        given: The model's inputs for the video, passed with each prompt.
+        prefix: The ids whose keys and values are in the `cache`; empty without a cache.
+        cache: None if the prefill is not shared: then `given` has the features of the frames.
     """
 
     seen: Seen
@@ -67,7 +74,7 @@ class Encoded:
 
 
 def why_not_shared(model: Any, inputs: Inputs) -> str | None:
-    """Why the prefill of a video cannot be shared with this model; None if it can."""
+    """Why this model cannot share the prefill of a video; None if it can."""
     if not inputs.exact:
         return "its processor changes more of a prompt than the place of the frames"
     kind = model.config.model_type
@@ -79,12 +86,14 @@ def why_not_shared(model: Any, inputs: Inputs) -> str | None:
 
 
 class Reader:
-    """A model that reads videos and answers greedily; one thread at a time may use it.
+    """A model that reads videos and answers greedily; not thread-safe.
 
-    `why` says why the prefill is not shared, None where it is; `vision_once` whether the vision
-    tower runs once a video also then. `settings` are those of the decoding.
-    `spent` adds up the seconds and tokens of the stages `vision`, `prefill`, which is that of what
-    is shared, and `answers`, which begin with reading the rest of a prompt.
+    Attributes:
+        why: Why the prefill is not shared; None if it is.
+        vision_once: Whether the vision tower runs once per video even without a shared prefill.
+        settings: The settings of the decoding.
+        spent: Seconds and tokens of the stages `vision`, `prefill` (of the shared prefix) and
+            `answers` (from the rest of a prompt on).
     """
 
     def __init__(self, model: Any, inputs: Inputs, *, max_new_tokens: int) -> None:
@@ -96,16 +105,18 @@ class Reader:
         length = len(inputs.processor.tokenizer)
         options = {"max_new_tokens": max_new_tokens, **GREEDY}
         self.settings, self._scoring, _ = settled(model.generation_config, options, length)
-        self._prefilling = changed(self.settings, max_new_tokens=1)  # none of which is kept
+        self._prefilling = changed(self.settings, max_new_tokens=1)  # the token is not used
         ends = self.settings.eos_token_id
         self._ends = {*ends} if isinstance(ends, list) else {ends}
 
     @torch.no_grad()
     def encode(self, seen: Seen, prompts: Sequence[str]) -> Encoded:
-        """Run the vision tower on a video, and prefill what these prompts begin with.
+        """Run the vision tower on a video, and prefill the common prefix of the prompts.
 
-        Without prompts nothing is prefilled, and each is read in full. Raises BudgetError for more
-        tokens than the context holds.
+        Without prompts nothing is prefilled, and each prompt is read in full.
+
+        Raises:
+            BudgetError: For a prefix that is longer than the context.
         """
         with self.spent.measure(VISION, self.model.device):
             given = self._encoded(seen)
@@ -116,44 +127,46 @@ class Reader:
         with self.spent.measure(PREFILL, self.model.device):
             self._generate(shared, self._prefilling, {**given, "cache": cache})
         self.spent.tokens[PREFILL] += len(shared.ids)
-        # The features, which can be large, are not wanted any more.
+        # The features can be large, and the cache replaces them.
         return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
 
     @torch.no_grad()
     def answer(self, encoded: Encoded, text: str, *, keep_logits: bool = False) -> Reply:
-        """The reply to a prompt about an encoded video.
+        """Return the reply to a prompt about an encoded video.
 
-        Raises InputError for a prompt that does not begin as those it was encoded for, or holds
-        placeholders of its own, BudgetError for one that overflows the context, and ScoresError
-        for scores that are no numbers.
+        Raises:
+            InputError: For a prompt without the encoded prefix, or a question with placeholders.
+            BudgetError: For a prompt that is longer than the context.
+            ScoresError: For logits that are NaN or infinite.
         """
         tokens = self.inputs.tokens(encoded.seen, text)
         ids = tokens.ids
         check_context(self.model, len(ids))
         with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            found = self._generate(tokens, how, given)
-        new = found.sequences[0, len(ids) :].tolist()
+            output = self._generate(tokens, how, given)
+        new = output.sequences[0, len(ids) :].tolist()
         self.spent.tokens[ANSWERS] += len(new)
         return Reply(
             text=self.inputs.processor.tokenizer.decode(new, skip_special_tokens=True),
             ids=tuple(new),
             prompt_tokens=len(ids),
             stop=EOS if new and new[-1] in self._ends else LENGTH,
-            logits=tuple(step[0].float().cpu() for step in found.logits or ()),
+            logits=tuple(step[0].float().cpu() for step in output.logits or ()),
         )
 
     def _shared(self, seen: Seen, prompts: Sequence[str]) -> Tokens | None:
-        """What all prompts that can be asked begin with, but for a last token of their own.
+        """The common prefix of all valid prompts, which leaves each at least one token.
 
-        None where that is not the whole video.
+        Returns:
+            None if the prefix does not contain the whole video.
         """
         if seen.tokens is None:
-            LOG.warning("The prefill of a video is not shared: its prompts do not begin alike")
+            LOG.warning("The prefill of a video is not shared: its prompts have different prefixes")
             return None
         rows = []
         for text in prompts:
-            with suppress(InputError):  # which is told when it is asked
+            with suppress(InputError):  # `answer` raises it again for this prompt
                 rows.append(self.inputs.tokens(seen, text))
         if not rows:
             return None
@@ -162,25 +175,27 @@ class Reader:
         return rows[0].first(length) if length >= len(seen.tokens.ids) else None
 
     def _encoded(self, seen: Seen) -> dict[str, Any]:
-        """What the model is given of a video, with the features of its frames if it takes them."""
+        """The model's inputs for a video, with the features of its frames if it accepts them."""
         tensors = moved(seen, self.model.device, self.model.dtype)
         if not self.vision_once:
             return tensors
-        made = self.model._prepare_multimodal_encoder_kwargs_for_generation(dict(tensors))
-        return {**_sizes(tensors), **made}
+        features = self.model._prepare_multimodal_encoder_kwargs_for_generation(dict(tensors))
+        return {**_sizes(tensors), **features}
 
     @contextmanager
     def _continued(self, encoded: Encoded, ids: Sequence[int]) -> Iterator[Mapping[str, Any]]:
-        """What the model is given for a prompt; a cache is as long as before afterwards."""
+        """Yield the model's inputs for a prompt; afterwards cut the cache back to its prefix."""
         cache = encoded.cache
         if cache is None:
             yield encoded.given
             return
         if tuple(ids[: len(encoded.prefix)]) != encoded.prefix or len(ids) <= len(encoded.prefix):
-            raise InputError("the prompt does not begin as the encoded video does: encode it again")
+            raise InputError(
+                "the prompt does not begin with the encoded prefix: encode the video again"
+            )
         if hasattr(self.model.base_model, "rope_deltas"):
-            # Kept from the prefix they would be too large for what follows a video whose times
-            # reach beyond the tokens after it; without them, positions are the whole prompt's.
+            # The offsets of the prefix alone would be too large if the times of the video reach
+            # beyond the tokens after it; without them, positions are those of the whole prompt.
             self.model.base_model.rope_deltas = None
         try:
             yield {**encoded.given, "cache": cache}
@@ -190,7 +205,7 @@ class Reader:
     def _generate(
         self, tokens: Tokens, settings: GenerationConfig, given: Mapping[str, Any]
     ) -> Any:
-        """What `generate` finds for a prompt of these tokens."""
+        """Call `generate` for a prompt of these tokens."""
         device = self.model.device
         ids_BS = torch.tensor([tokens.ids], device=device)
         types = {name: torch.tensor([row], device=device) for name, row in tokens.types.items()}
@@ -205,7 +220,7 @@ class Reader:
 
 
 def check_context(model: Any, count: int) -> None:
-    """BudgetError if a prompt of so many tokens is longer than the model's context."""
+    """Raise a BudgetError if a prompt of `count` tokens is longer than the context."""
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if limit is not None and count > limit:
         raise BudgetError(
@@ -215,10 +230,10 @@ def check_context(model: Any, count: int) -> None:
 
 
 def _cut_back(cache: Any, length: int) -> None:
-    """Leave in a DynamicCache the first `length` tokens in every layer.
+    """Cut a DynamicCache back to the first `length` tokens in every layer.
 
-    Not `crop`, which takes as many from all: an answer that failed half-way through the model, for
-    lack of memory, has left its tokens in the layers before that only.
+    `crop` would remove the same number of tokens from all layers. But an answer that failed inside
+    the model, for lack of memory, has added its tokens only to the layers before that point.
     """
     for layer in cache.layers:
         if layer.is_initialized:
@@ -234,7 +249,7 @@ def changed(settings: GenerationConfig, **changes: Any) -> GenerationConfig:
 
 
 def _sizes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a video is about its shape, from which positions follow, and not its pixels."""
+    """The inputs that describe a video's shape, from which positions follow, without pixels."""
     return {
         name: each
         for name, each in given.items()

@@ -1,4 +1,4 @@
-"""A language model without a video, for what reads or judges answers."""
+"""How does a checkpoint complete texts without a video, to read or judge answers?"""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
 
 TEMPLATE = "chat_template.json"
-"""Where processors kept the template before tokenizers did."""
+"""The file of the chat template in older checkpoints with a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextModel:
-    """A loaded model that completes prompts greedily; `settings` says exactly which and how."""
+    """A loaded model that completes prompts greedily; `settings` identify it."""
 
     model: Any
     tokenizer: Any
@@ -38,9 +38,10 @@ class TextModel:
 
     @torch.no_grad()
     def complete(self, prompt: str, max_new_tokens: int) -> str:
-        """The reply to a user's prompt, without special tokens, of so many new tokens at most.
+        """Return the reply to a user's prompt, without special tokens.
 
-        BudgetError for a prompt that is longer than the context.
+        Raises:
+            BudgetError: For a prompt that is longer than the context.
         """
         ids = prompt_ids(self.tokenizer, prompt, parts=self.settings["modality"] == "image-text")
         ids_BS = torch.tensor([ids], device=self.model.device)
@@ -49,16 +50,21 @@ class TextModel:
         options = {"max_new_tokens": max_new_tokens, **GREEDY}
         settings, scoring, _ = settled(self.model.generation_config, options, len(self.tokenizer))
         new = self.model.generate(**inputs, generation_config=settings, logits_processor=scoring)
-        said = new[0, inputs["input_ids"].shape[1] :]
-        return str(self.tokenizer.decode(said, skip_special_tokens=True)).strip()
+        reply = new[0, inputs["input_ids"].shape[1] :]
+        return str(self.tokenizer.decode(reply, skip_special_tokens=True)).strip()
 
 
 def prompt_ids(tokenizer: Any, prompt: str, *, parts: bool = False) -> list[int]:
-    """The ids of a user's turn, its special tokens those of the chat template alone.
+    """The ids of a user's turn, with special tokens from the chat template only.
 
-    What the prompt quotes may be spelled like a token that ends a turn: its own ids are of ordinary
-    tokens only. With `parts` the template wants content in parts. ConfigError for a template that
-    does not put the content into the turn once.
+    A prompt may quote text that is spelled like a token that ends a turn, so the ids of the prompt
+    itself are those of ordinary tokens only.
+
+    Args:
+        parts: Whether the template expects the content in parts.
+
+    Raises:
+        ConfigError: For a template that does not insert the content exactly once.
     """
     mark = f"content{token_hex(16)}"
     content = [{"type": "text", "text": mark}] if parts else mark
@@ -67,28 +73,32 @@ def prompt_ids(tokenizer: Any, prompt: str, *, parts: bool = False) -> list[int]
     )
     around = turn.split(mark)
     if len(around) != 2:
-        raise ConfigError("The chat template of the model does not say once what a user says.")
+        raise ConfigError(
+            "The chat template of the model does not insert a user's text exactly once."
+        )
     before, after = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in around)
     return [*before, *_ordinary(tokenizer, prompt.strip()), *after]
 
 
 def _ordinary(tokenizer: Any, text: str) -> list[int]:
-    """The ids of a text, none of them of a token that was added to a vocabulary."""
-    found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    """The ids of a text, without tokens that were added to the vocabulary."""
+    split_ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     ids: list[int] = []
-    for each in found:
+    for each in split_ids:
         word = str(tokenizer.added_tokens_decoder.get(each, ""))
-        # Tokens that are added without being special are found all the same, but not in pieces.
+        # `split_special_tokens` leaves added tokens that are not special: these are cut in two.
         pieces = (word[:1], word[1:]) if len(word) > 1 else ()
         ids += [i for piece in pieces for i in _ordinary(tokenizer, piece)] if pieces else [each]
     return ids
 
 
 def text_model(argument: str, options: ModelOptions | None = None) -> TextModel:
-    """Load the checkpoint that `argument` names, a hub id or a folder, for text alone.
+    """Load the checkpoint that `argument` names, a hub id or a folder, for text only.
 
-    Language models and models of images and text are both good. ConfigError if it cannot be
-    loaded, or has no chat template.
+    It may be a language model, or a model of images and text.
+
+    Raises:
+        ConfigError: If it cannot be loaded, or has no chat template.
     """
     options = options or ModelOptions()
     small = small_files(argument)

@@ -1,10 +1,10 @@
-"""Where the answering happens: in this process, in one for each device, or on a Ray cluster.
+"""Where a run answers: in this process, in one process per device, or on a Ray cluster.
 
-An executor is opened for a job and gives a team, which knows what the adapter is like (`Built`)
-and answers videos as they come. Whatever the executor, it is the process of `vicabench run` that
-writes the run folder, alone; the configuration of a run does not depend on its executor.
+An `Executor` opens a runner for a job. The runner knows what the adapter is like (`Built`) and
+yields the predictions of videos as they are ready. Whatever the executor, only the process of
+`vicabench run` writes the run folder, and the configuration of a run does not depend on it.
 
-`here` is this process. `crew` is the rest: a thread for every worker hands it videos from the
-`board` and takes in the replies. A worker is what `Answerer` does elsewhere: `processes` has it in
-processes of this machine, `ray_actors` in actors.
+`InProcessExecutor` answers in this process. The other executors use a `Scheduler`: one supervisor
+thread per worker takes videos from a queue, hands them to the worker and collects its replies. A
+worker runs an `Answerer`: in a process on this machine (`local`) or in a Ray actor (`ray`).
 """

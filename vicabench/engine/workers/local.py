@@ -1,4 +1,4 @@
-"""Answers in the process of `vicabench run`, or in one worker process for every device."""
+"""How does a run answer on this machine: in this process, or in one process per device?"""
 
 from __future__ import annotations
 
@@ -19,65 +19,73 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from vicabench.engine.decode import ending, search_path
-from vicabench.engine.loop import Overdue, Patience, answer_videos
+from vicabench.engine.loop import AnswerTimeout, Overdue, answer_videos
 from vicabench.engine.timing import Clock, Timing
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
-from vicabench.engine.workers.scheduler import Crew
-from vicabench.engine.workers.supervisor import Seat
+from vicabench.engine.workers.scheduler import Scheduler
+from vicabench.engine.workers.supervisor import Slot
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.results.plan import ByVideo
 from vicabench.types import Adapter
 
 
-class Team(Protocol):
-    """Whoever answers a job's questions, ready to; `answer` is called once."""
+class JobRunner(Protocol):
+    """Answers the questions of one job; `answer` is called once."""
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """What `config.json` keeps of it, with every start."""
+        """What `config.json` records about it with every start."""
 
     @property
     def built(self) -> Built:
-        """What the adapter is like. Raises the kinds of UserError that adapters raise."""
+        """What the adapter is like.
+
+        Raises:
+            UserError: For an adapter that cannot be built.
+        """
 
     def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
-        """Yield the predictions about one video after another, in any order of the videos.
+        """Yield the predictions of one video after another, in any order of the videos.
 
-        A video that takes this process longer than the job allows is told by `overdue`; a worker
-        elsewhere is lost over it.
+        In this process, `overdue` is called for a video that takes longer than the job allows.
+        Elsewhere, the worker ends and counts as lost.
         """
 
     def timing(self) -> Timing | None:
-        """How the time was spent up to now; None if no video is done."""
+        """How the time has been spent so far; None before the first video is done."""
 
 
 class Executor(Protocol):
-    """Gives a team for a job."""
+    """Opens a runner for a job."""
 
-    def open(self, job: Job, warned: Callable[[str], None]) -> AbstractContextManager[Team]:
-        """A team, which ends with the block; `warned` is told what costs no answer."""
+    def open(self, job: Job, warned: Callable[[str], None]) -> AbstractContextManager[JobRunner]:
+        """Open a runner that ends with the block; `warned` receives what costs no answer."""
 
 
-class Here:
-    """Gives a team of one: the adapter in this process, which is built unless it is given."""
+class InProcessExecutor:
+    """Answers in this process, with the given adapter or with one built from the job."""
 
     def __init__(self, adapter: Adapter | None = None) -> None:
         self._adapter = adapter
 
-    def open(self, job: Job, warned: Callable[[str], None]) -> Alone:
-        """Build the adapter. Raises the kinds of UserError that adapters raise."""
-        return Alone(job, self._adapter or job.build(), warned)
+    def open(self, job: Job, warned: Callable[[str], None]) -> InProcessRunner:
+        """Build the adapter, unless it was given.
+
+        Raises:
+            UserError: For an adapter that cannot be built.
+        """
+        return InProcessRunner(job, self._adapter or job.build(), warned)
 
 
-class Alone:
-    """The adapter of a job, in this process."""
+class InProcessRunner:
+    """Answers a job with an adapter in this process."""
 
     def __init__(self, job: Job, adapter: Adapter, warned: Callable[[str], None]) -> None:
         self._job, self._adapter, self._warned = job, adapter, warned
         self._clock: Clock | None = None
         self.built = Built.of(self._adapter)
-        self.record: Mapping[str, Any] = {}  # that is how runs are made unless something is said
+        self.record: Mapping[str, Any] = {}  # the default executor is not recorded
 
     def __enter__(self) -> Self:
         return self
@@ -91,16 +99,16 @@ class Alone:
         pass
 
     def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:
-        """Yield the predictions about one video after another, in order."""
+        """Yield the predictions of one video after another, in order."""
         job = self._job
-        patience = Patience(seconds=job.answer_seconds, overdue=overdue)
+        timeout = AnswerTimeout(seconds=job.answer_seconds, overdue=overdue)
         self._clock = clock = job.clock(self._adapter, self._warned)
         videos = answer_videos(
             job.benchmark,
             todo,
             self._adapter,
             job.decoding,
-            patience=patience,
+            timeout=timeout,
             clock=clock,
             warned=self._warned,
         )
@@ -110,21 +118,24 @@ class Alone:
                 yield predictions
 
     def timing(self) -> Timing | None:
-        """How the time was spent up to now."""
+        """How the time has been spent so far."""
         return self._clock.timing() if self._clock else None
 
 
 COMMAND = (sys.executable, "-P", "-m", "vicabench.engine.workers.worker")
 DEVICE = re.compile(r"cpu|mps|(?:cuda:)?\d+|cuda|(?:xpu|npu):\d+|(?:GPU|MIG)-.+")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-LAST_WORDS = 50  # lines of a lost worker that errors.log keeps
+OUTPUT_LINES = 50  # the last lines of a lost worker's output, kept in errors.log
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device as it was typed: what CUDA may see of the machine there, and torch's name for it.
+    """A device of `--devices`.
 
-    `visible` is None where that is left as it is.
+    Attributes:
+        name: The device as it was typed.
+        visible: CUDA_VISIBLE_DEVICES of its worker; None to leave the variable unchanged.
+        placed: The device's name for torch in that worker.
     """
 
     name: str
@@ -134,22 +145,22 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalExecutor:
-    """A process for every device; `devices` from `devices_named`."""
+    """Answers in one process per device; `devices` come from `devices_named`."""
 
     devices: Sequence[Device]
 
-    def open(self, job: Job, warned: Callable[[str], None]) -> Crew:
-        """The team for a job; `warned` is told of workers that were lost."""
+    def open(self, job: Job, warned: Callable[[str], None]) -> Scheduler:
+        """Open a scheduler for a job; `warned` receives a line for every lost worker."""
         times: Counter[str] = Counter()
-        seats = []
+        slots = []
         for device in self.devices:
             times[device.name] += 1
             number = f" ({times[device.name]})" if times[device.name] > 1 else ""
             start = partial(ProcessWorker, job, device, self._environment(device))
-            seats.append(Seat(name=f"worker {device.name}{number}", start=start))
+            slots.append(Slot(name=f"worker {device.name}{number}", start=start))
         ahead = job.decoding.prefetch if job.decoding else 1
-        return Crew(
-            seats,
+        return Scheduler(
+            slots,
             record={"executor": "local", "devices": [device.name for device in self.devices]},
             ahead=ahead,
             warned=warned,
@@ -157,7 +168,7 @@ class LocalExecutor:
         )
 
     def _environment(self, device: Device) -> dict[str, str]:
-        """Of a worker. Several on the CPU share its cores, unless OMP_NUM_THREADS says how."""
+        """A worker's environment; CPU workers share the cores unless OMP_NUM_THREADS is set."""
         changes = {"PYTHONPATH": search_path()}
         if device.visible is not None:
             changes[VISIBLE] = device.visible
@@ -168,17 +179,19 @@ class LocalExecutor:
 
 
 def devices_named(text: str, environment: Mapping[str, str]) -> tuple[Device, ...]:
-    """The devices in a comma-separated list: `0,1`, `cpu,cpu`, `cuda:2`, or a GPU's UUID.
+    """Parse a comma-separated list of devices: `0,1`, `cpu,cpu`, `cuda:2`, or a GPU's UUID.
 
-    Numbers count the GPUs that CUDA_VISIBLE_DEVICES shows, if that is set. ConfigError for a name
-    that no device has.
+    Numbers count the GPUs in CUDA_VISIBLE_DEVICES of the `environment`, if it is set.
+
+    Raises:
+        ConfigError: For a name that is not a device, or a GPU that CUDA_VISIBLE_DEVICES hides.
     """
     return tuple(_device(name.strip(), environment) for name in text.split(","))
 
 
 def _device(name: str, environment: Mapping[str, str]) -> Device:
     if not DEVICE.fullmatch(name):
-        raise ConfigError(f"'{name}' in --devices is no device: write 0,1,2,3 or cpu,cpu.")
+        raise ConfigError(f"'{name}' in --devices is not a device: write 0,1,2,3 or cpu,cpu.")
     if name == "cpu":
         return Device(name=name, visible="", placed="cpu")
     if name.startswith(("GPU-", "MIG-")):
@@ -192,52 +205,57 @@ def _device(name: str, environment: Mapping[str, str]) -> Device:
     names = [entry.strip() for entry in shown.split(",") if entry.strip()]
     if number >= len(names):
         raise ConfigError(
-            f"--devices {name} is not there: {VISIBLE} shows {len(names)} GPUs ({shown or 'none'}),"
-            " counted from 0."
+            f"--devices {name} does not exist: {VISIBLE} shows {len(names)} GPUs "
+            f"({shown or 'none'}), counted from 0."
         )
     return Device(name=name, visible=names[number], placed="cuda")
 
 
 class ProcessWorker:
-    """A worker in a process of its own. Raises WorkerLostError when it cannot be started."""
+    """A worker in its own process.
+
+    Raises:
+        WorkerLostError: If the process cannot be started.
+    """
 
     def __init__(self, job: Job, device: Device, environment: Mapping[str, str]) -> None:
         self._job, self._device = job, device
-        self._last_words = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         try:
-            # A session of its own keeps the terminal's Ctrl-C from it, and ends it as a whole.
+            # In a new session it does not get the terminal's Ctrl-C, and its whole process
+            # group can be killed at once.
             self._process = subprocess.Popen(  # noqa: S603
                 COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._last_words,
+                stderr=self._stderr,
                 start_new_session=True,
                 env=dict(environment),
             )
         except OSError as error:
-            self._last_words.close()
+            self._stderr.close()
             raise WorkerLostError(f"its process does not start: {error}") from error
         self._requests = cast("BufferedWriter", self._process.stdin)
         self._replies = cast("BufferedReader", self._process.stdout)
 
     def build(self) -> Built:
-        """Wait until the model is loaded there."""
+        """Wait until the worker has loaded the model."""
         self._send((self._job, self._device.placed))
         built: Built = self._receive()
         return built
 
     def give(self, task: Task) -> None:
-        """Let it begin to decode a video."""
+        """Let the worker start decoding a video."""
         self._send(task)
 
     def reply(self) -> Reply:
-        """Wait for the answers about the first of the videos that it was given."""
+        """Wait for the answers about the oldest video that it holds."""
         self._send(None)
         reply: Reply = self._receive()
         return reply
 
     def kill(self) -> None:
-        """End it at once, with all that it started, whatever it is doing."""
+        """End the process group at once, whatever it is doing."""
         if self._process.poll() is not None:
             return
         if sys.platform == "win32":
@@ -247,33 +265,34 @@ class ProcessWorker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill it and let go of its pipes."""
+        """Kill the process and close its pipes."""
         self.kill()
         self._process.wait()
         with suppress(BrokenPipeError):
             self._requests.close()
         self._replies.close()
-        self._last_words.close()
+        self._stderr.close()
 
     def _send(self, request: object) -> None:
-        with suppress(BrokenPipeError):  # it is gone: the missing reply will tell how
+        with suppress(BrokenPipeError):  # it has ended: the missing reply will say how
             pickle.dump(request, self._requests)
             self._requests.flush()
 
     def _receive(self) -> Any:
         try:
-            found = pickle.load(self._replies)  # noqa: S301  (from our own process)
+            reply = pickle.load(self._replies)  # noqa: S301  (from our own process)
         except (EOFError, pickle.UnpicklingError):
-            raise self._lost() from None
-        if isinstance(found, Refused):
-            raise found.error()
-        return found
+            raise self._loss() from None
+        if isinstance(reply, Refused):
+            raise reply.error()
+        return reply
 
-    def _lost(self) -> WorkerLostError:
+    def _loss(self) -> WorkerLostError:
         code = self._process.wait()
-        self._last_words.seek(0)
-        words = self._last_words.read().decode(errors="replace").strip().splitlines()
-        last = f": {words[-1]}" if words and code >= 0 else ""  # else it is the trace of a crash
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        # After a signal, the last line belongs to the traceback of faulthandler.
+        last = f": {lines[-1]}" if lines and code >= 0 else ""
         return WorkerLostError(
-            f"its process ended ({ending(code)}){last}", "\n".join(words[-LAST_WORDS:])
+            f"its process ended ({ending(code)}){last}", "\n".join(lines[-OUTPUT_LINES:])
         )

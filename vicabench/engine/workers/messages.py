@@ -1,4 +1,4 @@
-"""What the driver of a run and its workers say to each other; all of it can be pickled."""
+"""Which messages do the driver of a run and its workers exchange? All of them can be pickled."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Qu
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is to be built wherever questions are answered.
+    """All that a process needs to build the adapter and answer questions.
 
-    `folder` is where the run was started: paths in `model` are relative to it. `decoding` is
-    None for `--no-video`, and `answer_seconds`, for a video, None for any time.
+    Attributes:
+        decoding: None for `--no-video`.
+        folder: Where the run was started; paths in `model` are relative to it.
+        answer_seconds: The time limit for answering one video; None for no limit.
     """
 
     model: str
@@ -37,9 +39,10 @@ class Job:
     answer_seconds: float | None = None
 
     def build(self, placed: str | None = None) -> Adapter:
-        """The adapter, on the device `placed` if it is one that knows devices.
+        """Build the adapter, on the device `placed` if the adapter knows devices.
 
-        Raises the kinds of UserError that adapters raise.
+        Raises:
+            UserError: If it cannot be built.
         """
         context = AdapterContext(
             benchmark=self.benchmark,
@@ -50,7 +53,7 @@ class Job:
         return build_adapter(self.model, context, placed=placed)
 
     def clock(self, adapter: Adapter, warned: Callable[[str], None]) -> Clock:
-        """A clock for answering, which starts now."""
+        """Start a clock that measures the answering."""
         decoding = self.decoding
         return Clock(
             adapter,
@@ -62,9 +65,12 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a run has to know of an adapter, wherever it is.
+    """What a run needs to know about an adapter that may be in another process.
 
-    `device` is what it runs on as its maker calls it, None if unknown.
+    Attributes:
+        device: The product name of the device; None if unknown.
+        machine: The host name of the machine.
+        version: The version of vicabench there.
     """
 
     settings: Mapping[str, Any]
@@ -76,7 +82,7 @@ class Built:
 
     @classmethod
     def of(cls, adapter: Adapter) -> Self:
-        """What is to be known of this adapter, which is here."""
+        """Describe an adapter of this process."""
         device = adapter.device_name if isinstance(adapter, NamesDevice) else None
         accepted = adapter.accepts_options if isinstance(adapter, TakesOptions) else ()
         return cls(
@@ -91,56 +97,56 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A video and what is asked about it."""
+    """A video and the questions about it."""
 
     video: str
     questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """A line of a worker's log: the name of the logger, the level, and the text, trace included."""
+class LogLine:
+    """A record of a worker's log; `text` includes the traceback."""
 
     logger: str
     level: int
     text: str
 
     def log(self) -> None:
-        """Log it here as it was logged there."""
+        """Log the record again in this process."""
         logging.getLogger(self.logger).log(self.level, "%s", self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The answers about one video, what was logged since the last ones, and all the time so far."""
+    """The answers about one video, the log lines since the last reply, and the timing so far."""
 
     predictions: Sequence[Prediction]
-    told: Sequence[Told]
+    log_lines: Sequence[LogLine]
     timing: Timing | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """A UserError, as it crosses between processes."""
+    """A UserError in a form that can be sent between processes."""
 
     kind: str
     text: str
 
     @classmethod
     def of(cls, error: UserError) -> Self:
-        """What this error says, and the nearest of our own kinds that it is of."""
+        """Record the error's text and the nearest of our classes that it belongs to."""
         ours = (kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         return cls(kind=next(ours).__name__, text=str(error))
 
     def error(self) -> UserError:
-        """The error again."""
-        found: UserError = getattr(errors, self.kind)(self.text)
-        return found
+        """Rebuild the error."""
+        error: UserError = getattr(errors, self.kind)(self.text)
+        return error
 
 
 class WorkerLostError(Exception):
-    """A worker ended, or cannot be reached any more; says how. `words` is what it last wrote."""
+    """A worker ended or cannot be reached; the message says how, `output` is what it last wrote."""
 
-    def __init__(self, how: str, words: str = "") -> None:
-        super().__init__(how)
-        self.words = words
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output

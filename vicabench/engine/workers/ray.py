@@ -1,7 +1,7 @@
-"""`--executor ray`: workers are actors on a Ray cluster that is running already.
+"""How does `--executor ray` run workers as actors on a running Ray cluster?
 
-Ray only places the actors, tells when one is lost, and carries videos' names there and answers
-back. Frames are decoded where the actor is.
+Ray places the actors, reports lost ones, and transports the names of videos and the answers. The
+frames are decoded on the actor's machine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 from vicabench import ending
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
-from vicabench.engine.workers.scheduler import Crew
-from vicabench.engine.workers.supervisor import Seat
+from vicabench.engine.workers.scheduler import Scheduler
+from vicabench.engine.workers.supervisor import Slot
 from vicabench.engine.workers.worker import Answerer
 from vicabench.errors import ConfigError
 
@@ -27,10 +27,12 @@ INSTALL = 'pip install "vicabench[cluster]"'
 
 @dataclass(frozen=True, kw_only=True)
 class RayExecutor:
-    """`replicas` actors with `gpus` each, on the cluster at `address`.
+    """Answers in `replicas` actors with `gpus` each, on the cluster at `address`.
 
-    Where they are None: the cluster of this machine (or RAY_ADDRESS); as many actors as the GPUs
-    allow, or one for every machine of a cluster without; one GPU each, if the cluster has any.
+    Attributes:
+        address: None for the cluster of this machine, or of RAY_ADDRESS.
+        gpus: GPUs per actor; None for one, or for none if the cluster has no GPUs.
+        replicas: None for as many actors as the GPUs allow, or one per machine without GPUs.
     """
 
     address: str | None
@@ -38,10 +40,12 @@ class RayExecutor:
     replicas: int | None
 
     @contextmanager
-    def open(self, job: Job, warned: Callable[[str], None]) -> Iterator[Crew]:
-        """The team for a job; `warned` is told of workers that were lost.
+    def open(self, job: Job, warned: Callable[[str], None]) -> Iterator[Scheduler]:
+        """Open a scheduler for a job; `warned` receives a line for every lost worker.
 
-        ConfigError without Ray, without a cluster, or without a GPU there that was asked for.
+        Raises:
+            ConfigError: If Ray is not installed, no cluster is found, or the cluster has fewer
+                GPUs than one actor needs.
         """
         with ExitStack() as stack:
             ray = stack.enter_context(_connected(self.address))
@@ -51,37 +55,37 @@ class RayExecutor:
             actor = ray.remote(Answerer).options(**options)
             shared = ray.put(job)
             start = partial(RayWorker, ray, actor, shared, placed)
-            seats = [Seat(name=f"worker {n + 1}", start=start) for n in range(replicas)]
+            slots = [Slot(name=f"worker {n + 1}", start=start) for n in range(replicas)]
             waiting = (
                 f"No worker is ready yet: the model is being loaded, or the cluster has no room "
                 f"for a worker with {gpus:g} GPUs and 1 CPU."
             )
-            crew = Crew(
-                seats,
+            scheduler = Scheduler(
+                slots,
                 record={"executor": "ray", "gpus_per_worker": gpus, "replicas": replicas},
                 ahead=job.decoding.prefetch if job.decoding else 1,
                 warned=warned,
                 waiting=waiting,
             )
-            yield stack.enter_context(crew)
+            yield stack.enter_context(scheduler)
 
     def _size(self, ray: Any) -> tuple[float, int]:
-        """GPUs of a worker, and the number of workers."""
-        there = ray.cluster_resources().get("GPU", 0)
-        gpus = self.gpus if self.gpus is not None else float(there > 0)
+        """GPUs per worker, and the number of workers."""
+        available = ray.cluster_resources().get("GPU", 0)
+        gpus = self.gpus if self.gpus is not None else float(available > 0)
         machines = sum(node["Alive"] and "CPU" in node["Resources"] for node in ray.nodes())
-        replicas = self.replicas or (int(there / gpus) if gpus else machines)
+        replicas = self.replicas or (int(available / gpus) if gpus else machines)
         if not replicas:
             raise ConfigError(
-                f"--gpus-per-worker {gpus:g}: the Ray cluster has {there:g} GPUs in all. Ask for "
-                "fewer, or 0 to run on CPUs."
+                f"--gpus-per-worker {gpus:g}: the Ray cluster has {available:g} GPUs in all. Ask "
+                "for fewer, or for 0 to run on CPUs."
             )
         return gpus, replicas
 
 
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected to a cluster that is there already: none is ever started, none is stopped."""
+    """Connect to a running Ray cluster; never start or stop one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray  # noqa: PLC0415  (250 MB that only this executor needs)
@@ -97,7 +101,7 @@ def _connected(address: str | None) -> Iterator[Any]:
             "with --address HOST:PORT unless it is on this machine."
         ) from error
     finally:
-        for number, handler in handled.items():  # Ray puts its own in place
+        for number, handler in handled.items():  # ray.init replaces our handlers
             signal.signal(number, handler)
     try:
         yield ray
@@ -106,7 +110,7 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 
 class RayWorker:
-    """An `Answerer` as an actor. It ends when it is killed, or with the process that made it."""
+    """An `Answerer` in a Ray actor, which ends when killed or with the process that created it."""
 
     def __init__(self, ray: Any, actor: Any, job: Any, placed: str | None) -> None:
         self._ray, self._job, self._placed = ray, job, placed
@@ -114,45 +118,45 @@ class RayWorker:
             self._actor = actor.remote()
 
     def build(self) -> Built:
-        """Wait until there is room for it, and the model is loaded there."""
+        """Wait until Ray has placed the actor and it has loaded the model."""
         built: Built = self._result(self._actor.build, self._job, self._placed)
         return built
 
     def give(self, task: Task) -> None:
-        """Let it begin to decode a video."""
+        """Let the worker start decoding a video."""
         with _lost(self._ray):
             self._actor.give.remote(task)
 
     def reply(self) -> Reply:
-        """Wait for the answers about the first of the videos that it was given."""
+        """Wait for the answers about the oldest video that it holds."""
         reply: Reply = self._result(self._actor.reply)
         return reply
 
     def kill(self) -> None:
-        """End it at once, whatever it is doing."""
+        """End the actor at once, whatever it is doing."""
         with suppress(self._ray.exceptions.RayError, ValueError):
             self._ray.kill(self._actor)
 
     def close(self) -> None:
-        """End it."""
+        """End the actor."""
         self.kill()
 
     def _result(self, method: Any, *arguments: Any) -> Any:
         with _lost(self._ray):
-            found = self._ray.get(method.remote(*arguments))
-        if isinstance(found, Refused):
-            raise found.error()
-        return found
+            reply = self._ray.get(method.remote(*arguments))
+        if isinstance(reply, Refused):
+            raise reply.error()
+        return reply
 
 
 @contextmanager
 def _lost(ray: Any) -> Iterator[None]:
-    """What Ray raises is the loss of the worker: it, or its machine, is gone or does not work."""
+    """Turn any error of Ray into the loss of the worker: its actor or machine failed."""
     try:
         yield
     except ray.exceptions.RayTaskError as error:
-        words = str(error).strip()
-        raise WorkerLostError(f"it failed: {words.splitlines()[-1]}", words) from error
+        trace = str(error).strip()
+        raise WorkerLostError(f"it failed: {trace.splitlines()[-1]}", trace) from error
     except ray.exceptions.RayError as error:
-        how = f"Ray lost it ({type(error).__name__})"
-        raise WorkerLostError(how, str(error).strip()) from error
+        message = f"Ray lost it ({type(error).__name__})"
+        raise WorkerLostError(message, str(error).strip()) from error

@@ -1,8 +1,7 @@
-"""A team of workers elsewhere, as the driver of a run sees it.
+"""How does the driver of a run collect answers from workers in other processes?
 
-The keepers of the workers tell what happens; only the driver writes. A worker that is lost is
-started again, and its video answered by another one; after `ATTEMPTS` losses the video has an
-error.
+One supervisor per worker reports events; only the driver writes predictions. A lost worker is
+started again and its video goes to another one; after `ATTEMPTS` losses the video gets an error.
 """
 
 from __future__ import annotations
@@ -23,34 +22,39 @@ from vicabench.engine.workers.messages import Built, Reply, Task
 from vicabench.engine.workers.supervisor import (
     ATTEMPTS,
     Answered,
-    Board,
     Event,
     GivenUp,
-    Keeper,
     Lost,
     Ready,
-    Seat,
+    Slot,
+    Supervisor,
+    TaskQueue,
 )
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.results.plan import ByVideo
 
 LOG = logging.getLogger("vicabench")
-PATIENCE_SECONDS = 60.0
-LOOK_SECONDS = 0.1
+NO_WORKER_SECONDS = 60.0
+"""Time without a ready worker after which the user is warned."""
+POLL_SECONDS = 0.1
+"""How often the driver looks for a signal to end while it waits for events."""
 
 
-class Crew:
-    """Workers in their seats; a context manager that starts them, and ends them on leaving.
+class Scheduler:
+    """Runs a job on workers; a context manager that starts them, and ends them on leaving.
 
-    `record` is what `config.json` keeps of them.
-    Each holds at most `ahead` videos beyond the one that it answers. `warned` is told of losses,
-    and `waiting` when no worker is ready for long.
+    Args:
+        slots: The places for workers, one each.
+        record: What `config.json` records about the workers.
+        ahead: How many videos a worker holds beyond the one that it answers.
+        warned: Receives a line for every lost worker, and `waiting`.
+        waiting: The warning after a minute without a ready worker.
     """
 
     def __init__(
         self,
-        seats: Sequence[Seat],
+        slots: Sequence[Slot],
         *,
         record: Mapping[str, Any],
         ahead: int,
@@ -59,18 +63,18 @@ class Crew:
     ) -> None:
         self.record = record
         self._warned, self._waiting = warned, waiting
-        self._board = Board(ahead)
+        self._queue = TaskQueue(ahead)
         self._events: SimpleQueue[Event] = SimpleQueue()
-        self._keepers = [Keeper(seat, self._board, self._events.put) for seat in seats]
-        self._seats = len(seats)
+        self._supervisors = [Supervisor(slot, self._queue, self._events.put) for slot in slots]
+        self._slots = len(slots)
         self._built: Built | None = None
         self._timings: dict[tuple[str, int], Timing] = {}
-        self._begun: float | None = None
+        self._start: float | None = None
         self._videos = self._questions = 0
 
     def __enter__(self) -> Self:
-        for keeper in self._keepers:
-            keeper.start()
+        for supervisor in self._supervisors:
+            supervisor.start()
         return self
 
     def __exit__(
@@ -79,17 +83,19 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for keeper in self._keepers:
-            keeper.stop()
-        self._board.close()
-        for keeper in self._keepers:
-            keeper.join()
+        for supervisor in self._supervisors:
+            supervisor.stop()
+        self._queue.close()
+        for supervisor in self._supervisors:
+            supervisor.join()
 
     @property
     def built(self) -> Built:
-        """What the adapter is like, as soon as the first worker has one.
+        """What the adapter is like; waits for the first worker that has built it.
 
-        Raises the kinds of UserError that adapters raise, and ConfigError if no worker is left.
+        Raises:
+            UserError: For an adapter that cannot be built.
+            ConfigError: If no worker can be started.
         """
         while self._built is None:
             self._handle(self._next_event())
@@ -100,12 +106,14 @@ class Crew:
         todo: ByVideo,
         overdue: Overdue,  # noqa: ARG002  (a worker that takes too long is lost)
     ) -> Generator[list[Prediction], None, None]:
-        """Yield the predictions about one video after another, as they come.
+        """Yield the predictions of one video after another, as workers return them.
 
-        Raises the kinds of UserError that adapters raise, and ConfigError if no worker is left.
+        Raises:
+            UserError: As the adapters raise it.
+            ConfigError: If no worker can be started any more.
         """
-        self._begun = perf_counter()
-        self._board.put(Task(video=name, questions=tuple(todo[name])) for name in todo)
+        self._start = perf_counter()
+        self._queue.put(Task(video=name, questions=tuple(todo[name])) for name in todo)
         while self._videos < len(todo):
             if predictions := self._handle(self._next_answer()):
                 self._videos += 1
@@ -113,69 +121,73 @@ class Crew:
                 yield predictions
 
     def timing(self) -> Timing | None:
-        """The sums over all workers; None if no video is done."""
-        if self._begun is None or not self._timings:
+        """The sums over all workers; None before the first video is done."""
+        if self._start is None or not self._timings:
             return None
-        found = summed(
+        total = summed(
             list(self._timings.values()),
-            wall=perf_counter() - self._begun,
-            processes=len({seat for seat, _ in self._timings}),
+            wall=perf_counter() - self._start,
+            processes=len({slot for slot, _ in self._timings}),
         )
-        return replace(found, videos=self._videos, questions=self._questions)
+        return replace(total, videos=self._videos, questions=self._questions)
 
     def _next_answer(self) -> Event:
-        """The next event; of a run that is to end all answers that are there by now."""
+        """Wait for an event; when the run is interrupted, pass on all answers that have arrived."""
         try:
             return self._next_event()
         except KeyboardInterrupt:
-            raise InterruptedVideo(self._there()) from None
+            raise InterruptedVideo(self._pending_predictions()) from None
 
-    def _there(self) -> list[Prediction]:
-        """The predictions of all that workers have told, and nobody has taken yet."""
-        found: list[Prediction] = []
+    def _pending_predictions(self) -> list[Prediction]:
+        """Take the predictions of all replies that are still in the event queue."""
+        predictions: list[Prediction] = []
         with suppress(Empty):
             while True:
                 event = self._events.get_nowait()
                 if isinstance(event, Answered):
-                    found += self._note(event)
-        return found
+                    predictions += self._record_reply(event)
+        return predictions
 
     def _next_event(self) -> Event:
         waited = 0.0
         while True:
-            ending.check()  # not while waiting: what just came would be lost
+            ending.check()  # only here: an interrupted `get` could lose the event it has taken
             try:
-                return self._events.get(timeout=LOOK_SECONDS)
+                return self._events.get(timeout=POLL_SECONDS)
             except Empty:
-                waited += LOOK_SECONDS
-            if waited >= PATIENCE_SECONDS and not self._board.workers:
+                waited += POLL_SECONDS
+            if waited >= NO_WORKER_SECONDS and not self._queue.workers:
                 self._warned(self._waiting)
                 waited = 0.0
 
     def _handle(self, event: Event) -> list[Prediction]:
-        """Take note of an event; the predictions about a video if it settles one."""
+        """Record an event; return the predictions of a video if the event settles one."""
         if isinstance(event, Answered):
-            return self._note(event)
+            return self._record_reply(event)
         if isinstance(event, Lost):
-            return self._mourn(event)
+            return self._record_loss(event)
         if isinstance(event, Ready):
-            self._welcome(event.built)
+            self._accept_worker(event.built)
         elif isinstance(event, GivenUp):
-            self._do_without(event)
+            self._drop_slot(event)
         else:
             raise event
         return []
 
-    def _note(self, event: Answered) -> list[Prediction]:
+    def _record_reply(self, event: Answered) -> list[Prediction]:
         reply: Reply = event.reply
-        for told in reply.told:
-            told.log()
+        for line in reply.log_lines:
+            line.log()
         if reply.timing:
-            self._timings[event.seat, event.number] = reply.timing
+            self._timings[event.slot, event.number] = reply.timing
         return list(reply.predictions)
 
-    def _welcome(self, built: Built) -> None:
-        """ConfigError if this worker would not answer as the first does."""
+    def _accept_worker(self, built: Built) -> None:
+        """Record what a worker has built.
+
+        Raises:
+            ConfigError: If it would not answer as the first worker does.
+        """
         first = self._built = self._built or built
         if built.version != first.version:
             raise ConfigError(
@@ -186,25 +198,26 @@ class Crew:
         differing = sorted(n for n in names if first.settings.get(n) != built.settings.get(n))
         if differing:
             raise ConfigError(
-                f"The workers on {first.machine} and {built.machine} would not answer alike: they "
-                f"differ in {', '.join(differing)}. Use the same checkpoint and kind of device."
+                f"The workers on {first.machine} and {built.machine} would give different "
+                f"answers: they differ in {', '.join(differing)}. Use the same checkpoint and "
+                "kind of device."
             )
 
-    def _mourn(self, event: Lost) -> list[Prediction]:
-        LOG.error("%s: %s\n%s", event.seat, event.error, event.error.words)
+    def _record_loss(self, event: Lost) -> list[Prediction]:
+        LOG.error("%s: %s\n%s", event.slot, event.error, event.error.output)
         task, final = event.loss.task, event.loss.final
         if task and final:
             return failed(task.questions, f"worker: {event.error}, in {ATTEMPTS} attempts")
-        again = f"{task.video} is asked again" if task else "it is started again"
-        self._warned(f"{event.seat}: {event.error}; {again}")
+        remedy = f"{task.video} is asked again" if task else "it is started again"
+        self._warned(f"{event.slot}: {event.error}; {remedy}")
         return []
 
-    def _do_without(self, event: GivenUp) -> None:
-        LOG.error("%s: %s\n%s", event.seat, event.error, event.error.words)
-        self._seats -= 1
-        if not self._seats:
+    def _drop_slot(self, event: GivenUp) -> None:
+        LOG.error("%s: %s\n%s", event.slot, event.error, event.error.output)
+        self._slots -= 1
+        if not self._slots:
             raise ConfigError(
-                f"No worker can be started. {event.seat}: {event.error}. What was answered is "
+                f"No worker can be started. {event.slot}: {event.error}. What was answered is "
                 "kept; the same command continues."
             )
-        self._warned(f"{event.seat}: {event.error}; the run goes on without it")
+        self._warned(f"{event.slot}: {event.error}; the run continues without it")

@@ -1,4 +1,4 @@
-"""Which video is whose, and the thread that starts a worker, feeds it and notices its end."""
+"""Which worker gets which video, and who starts a worker, feeds it and notices its end?"""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from vicabench.engine.workers.messages import Built, Reply, Task, WorkerLostErro
 from vicabench.errors import UserError
 
 ATTEMPTS = 3
-"""So many workers may end while they answer a video; then the video is to blame."""
+"""After so many workers ended while answering a video, the video is to blame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """What a lost worker was answering, None if nothing; `final` if it is not tried again."""
+    """The task that a lost worker was answering, if any; `final` if it is not tried again."""
 
     task: Task | None
     final: bool
 
 
-class Board:
-    """The videos of a run, handed out to workers; every method may be called by any thread.
+class TaskQueue:
+    """Hands out the videos of a run to workers; thread-safe.
 
     A worker holds several videos, so that the next ones are decoded while it answers the first.
-    When it is lost, the first is tried again, elsewhere if there is another worker, and alone, so
-    that no other video can be blamed in its place; the rest is as if never handed out.
+    When a worker is lost, its first video is tried again: on another worker if there is one, and
+    as the only video that the worker holds, so that no other video can be blamed for the next
+    loss. Its other videos return to the queue.
     """
 
     def __init__(self, ahead: int) -> None:
@@ -45,26 +46,27 @@ class Board:
         return len(self._held)
 
     def join(self, worker: str) -> None:
-        """A worker is ready."""
+        """Register a worker that is ready."""
         with self._changed:
             self._held[worker] = deque()
 
     def put(self, tasks: Iterable[Task]) -> None:
-        """Add what is to be answered."""
+        """Add tasks."""
         with self._changed:
             self._waiting.extend(tasks)
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nothing is handed out any more."""
+        """Hand out nothing any more."""
         with self._changed:
             self._open = False
             self._changed.notify_all()
 
     def take(self, worker: str) -> Task | None:
-        """A video for this worker, which waits for one if it holds none.
+        """Take a video for a worker; wait for one if the worker holds none.
 
-        None if it shall go on with those that it holds, or if the board is closed.
+        Returns:
+            None if the worker should first answer what it holds, or if the queue is closed.
         """
         with self._changed:
             held = self._held[worker]
@@ -78,12 +80,12 @@ class Board:
         return None
 
     def done(self, worker: str) -> None:
-        """The first of the videos that this worker holds is answered."""
+        """Remove the first video that a worker holds: it is answered."""
         with self._changed:
             self._held[worker].popleft()
 
     def leave(self, worker: str) -> Loss:
-        """A worker is lost: what it was answering, and whether that is tried again."""
+        """Remove a lost worker; return what it was answering, and whether that is final."""
         with self._changed:
             held = self._held.pop(worker)
             first = held.popleft() if held else None
@@ -108,47 +110,47 @@ class Board:
         return None
 
     def _is_enough(self, held: deque[Task]) -> bool:
-        """Whether a worker holds enough: near the end the rest is for those who have nothing."""
+        """Whether a worker holds enough: near the end, the rest is left for idle workers."""
         fair = len(self._waiting) // len(self._held)
         return held[0].video in self._lost_by or len(held) > min(self._ahead, fair)
 
     def _may_retry(self, worker: str, task: Task) -> bool:
-        """Whether no other worker has lost it less often."""
+        """Whether no other worker has lost the video less often."""
         times = Counter(self._lost_by[task.video])
         return times[worker] == min(times[name] for name in self._held)
 
 
 STARTS = 3
-"""A worker that is lost so often in a row before its model is loaded is given up."""
+"""A slot is given up after so many workers in a row were lost before they were ready."""
 JOIN_SECONDS = 10.0
 
 
 class Worker(Protocol):
-    """A worker as its keeper sees it.
+    """A worker as its supervisor sees it.
 
-    `build`, `give` and `reply` raise WorkerLostError, and the kinds of UserError that adapters
-    raise. Only `kill` is called by another thread than the keeper's.
+    `build`, `give` and `reply` raise WorkerLostError, and UserError as adapters do. All methods
+    but `kill` are called in the supervisor's thread only.
     """
 
     def build(self) -> Built:
-        """Wait until the model is loaded there."""
+        """Wait until the worker has loaded the model."""
 
     def give(self, task: Task) -> None:
-        """Let it begin to decode a video."""
+        """Let the worker start decoding a video."""
 
     def reply(self) -> Reply:
-        """Wait for the answers about the first of the videos that it was given."""
+        """Wait for the answers about the oldest video that it holds."""
 
     def kill(self) -> None:
-        """End it at once, whatever it is doing; who waits for it is told that it is lost."""
+        """End the worker at once; a pending `build` or `reply` raises WorkerLostError."""
 
     def close(self) -> None:
-        """The same, when nobody waits for it; lets go of all that it took here."""
+        """End the worker when nothing is pending, and release its resources here."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seat:
-    """A place for a worker: its name, and how one is started there (raises WorkerLostError)."""
+class Slot:
+    """A place for a worker: its name, and what starts one there (raises WorkerLostError)."""
 
     name: str
     start: Callable[[], Worker]
@@ -156,60 +158,60 @@ class Seat:
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A worker has its model."""
+    """A worker has loaded its model."""
 
     built: Built
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A reply of the `number`-th worker of a seat."""
+    """A reply from the `number`-th worker of a slot."""
 
-    seat: str
+    slot: str
     number: int
     reply: Reply
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """A worker that had its model is gone, and another one is started."""
+    """A worker was lost after it was ready; another one is started."""
 
-    seat: str
+    slot: str
     error: WorkerLostError
     loss: Loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivenUp:
-    """A seat in which no worker can be started."""
+    """No worker can be started in a slot."""
 
-    seat: str
+    slot: str
     error: WorkerLostError
 
 
 Event = Ready | Answered | Lost | GivenUp | BaseException
-"""What a keeper tells; an exception ends the run."""
+"""What a supervisor reports; an exception ends the run."""
 
 
-class Keeper:
-    """Keeps one seat, in a thread of its own, and tells all that happens by `tell`."""
+class Supervisor:
+    """Keeps a worker running in one slot, in its own thread, and reports every event."""
 
-    def __init__(self, seat: Seat, board: Board, tell: Callable[[Event], None]) -> None:
-        self._seat, self._board, self._tell = seat, board, tell
+    def __init__(self, slot: Slot, queue: TaskQueue, report: Callable[[Event], None]) -> None:
+        self._slot, self._queue, self._report = slot, queue, report
         self._lock = Lock()
         self._worker: Worker | None = None
-        self._left = False
+        self._stopping = False
         self._number = 0
-        self._thread = Thread(target=self._keep, name=seat.name, daemon=True)
+        self._thread = Thread(target=self._supervise, name=slot.name, daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the worker at once; the thread ends too, once the board is closed."""
+        """End the worker at once; the thread ends too when the queue is closed."""
         with self._lock:
-            self._left = True
+            self._stopping = True
             if self._worker:
                 self._worker.kill()
 
@@ -217,23 +219,23 @@ class Keeper:
         """Wait for the thread to end."""
         self._thread.join(JOIN_SECONDS)
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         failures = 0
         try:
-            while failures < STARTS and not self._left:
-                failures = failures + 1 if self._employ(last=failures == STARTS - 1) else 0
-        except Exception as error:  # a thread's own exceptions would be seen by nobody
-            self._tell(error)
+            while failures < STARTS and not self._stopping:
+                failures = failures + 1 if self._run_worker(last=failures == STARTS - 1) else 0
+        except Exception as error:  # the driver raises it: an exception in a thread is lost
+            self._report(error)
 
-    def _employ(self, *, last: bool) -> bool:
-        """One worker, from its start to its end; returns whether it was lost before it was ready.
+    def _run_worker(self, *, last: bool) -> bool:
+        """Run one worker from start to end; return whether it was lost before it was ready.
 
-        If it is the `last` that is tried, its loss is told as giving up.
+        If it is the `last` attempt, that loss is reported as `GivenUp`.
         """
         self._number += 1
         worker: Worker | None = None
         try:
-            worker = self._started()
+            worker = self._start_worker()
             built = worker.build()
         except WorkerLostError as error:
             self._give_up(error, last)
@@ -241,46 +243,47 @@ class Keeper:
         except UserError as error:
             if self._number == 1:
                 raise
-            # It was not refused at first: a device that does not recover is no wrong option.
+            # The first worker was built with the same options, so they are not at fault: its
+            # device did not recover. Not a reason to end the run.
             self._give_up(WorkerLostError(str(error)), last)
             return True
         else:
-            self._board.join(self._seat.name)
-            self._tell(Ready(built=built))
+            self._queue.join(self._slot.name)
+            self._report(Ready(built=built))
             self._serve(worker)
             return False
         finally:
-            self._dismiss(worker)
+            self._close_worker(worker)
 
     def _give_up(self, error: WorkerLostError, last: bool) -> None:
-        if last and not self._left:
-            self._tell(GivenUp(seat=self._seat.name, error=error))
+        if last and not self._stopping:
+            self._report(GivenUp(slot=self._slot.name, error=error))
 
     def _serve(self, worker: Worker) -> None:
-        """Hand the worker videos and tell its replies, until it is lost or all is over."""
-        name = self._seat.name
+        """Hand the worker videos and report its replies, until it is lost or the run ends."""
+        name = self._slot.name
         try:
-            while not self._left:
-                while task := self._board.take(name):
+            while not self._stopping:
+                while task := self._queue.take(name):
                     worker.give(task)
-                if self._left:
+                if self._stopping:
                     break
                 reply = worker.reply()
-                self._board.done(name)
-                self._tell(Answered(seat=name, number=self._number, reply=reply))
+                self._queue.done(name)
+                self._report(Answered(slot=name, number=self._number, reply=reply))
         except WorkerLostError as error:
-            if not self._left:
-                self._tell(Lost(seat=name, error=error, loss=self._board.leave(name)))
+            if not self._stopping:
+                self._report(Lost(slot=name, error=error, loss=self._queue.leave(name)))
 
-    def _started(self) -> Worker:
-        worker = self._seat.start()
+    def _start_worker(self) -> Worker:
+        worker = self._slot.start()
         with self._lock:
             self._worker = worker
-            if self._left:
+            if self._stopping:
                 worker.kill()
         return worker
 
-    def _dismiss(self, worker: Worker | None) -> None:
+    def _close_worker(self, worker: Worker | None) -> None:
         with self._lock:
             self._worker = None
         if worker:

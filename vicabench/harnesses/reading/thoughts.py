@@ -26,10 +26,10 @@ _TAG = re.compile(
     rf"|<{_BAR}channel{_BAR}>\s{{0,3}}final\b[^<\n]{{0,80}}<{_BAR}message{_BAR}>"
     rf"|<{_BAR}/think(?:ing)?{_BAR}>|<{_BAR}content{_BAR}>|<channel{_BAR}>|<unused95>"
     r"|\[BEGIN FINAL RESPONSE\]|(?-i:assistant\s?final(?:\n|(?=[A-Z0-9\"'*\\<([{])))"
-    r"|Here(?:'s| is) my response:)",
+    r"|InProcessExecutor(?:'s| is) my response:)",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"\s*+(?:analysis(?=[A-Z\n])|Here(?:'s| is) my thought process:)")
+_BARE = re.compile(r"\s*+(?:analysis(?=[A-Z\n])|InProcessExecutor(?:'s| is) my thought process:)")
 """Thoughts whose opening mark was removed by decoding, or never was a token."""
 _MARKS = re.compile(r"[<◁\n\[]|final|Here")  # a reply without any of these has no parts
 _ANSWER = re.compile(r"<\s*(?:final[_-]?)?answer\s*>", re.IGNORECASE)
