@@ -263,11 +263,10 @@ class Calls:
         """Return the result of `send`, and how many attempts it took.
 
         Args:
-            send: Makes one attempt; may raise CallError. Any other exception becomes one.
-            free: Make the call also when the budget is spent.
+            send: Makes one attempt. Exceptions other than CallError become one.
+            free: Make the call even if the budget is spent.
 
-        Raises:
-            CallError: If no attempt succeeded.
+        Raises: CallError if no attempt succeeded.
         """
         attempts = adapted = 0
 
