@@ -1,4 +1,4 @@
-"""How does a command end on Ctrl-C, a cluster's SIGTERM or a closed terminal's SIGHUP?
+"""How a command ends on Ctrl-C, a cluster's SIGTERM, or a closed terminal's SIGHUP.
 
 All three have the same effect: the first one raises KeyboardInterrupt in the main thread, later
 ones do nothing, so that results can be written. Only a third Ctrl-C interrupts once more, in case

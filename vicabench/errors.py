@@ -1,4 +1,4 @@
-"""Which errors can a user fix, and how is text worded and escaped for display?"""
+"""Errors that a user can fix, and the wording and escaping of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are files in untrusted folders read and written safely, by one writer per folder?"""
+"""Read and write files in untrusted folders safely, with one writer per folder."""
 
 from __future__ import annotations
 

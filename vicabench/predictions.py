@@ -1,4 +1,4 @@
-"""How are predictions written to and read from lines of JSON, ours and anyone's?"""
+"""Predictions as lines of JSON: written by runs, read from anyone."""
 
 from __future__ import annotations
 

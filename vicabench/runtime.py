@@ -1,4 +1,4 @@
-"""How do time limits count only the time in which this process ran?
+"""Time limits that count only the time in which this process ran.
 
 Time in which a process is stopped (Ctrl-Z), a container is paused or a machine sleeps must not
 count. So time is measured in small steps, and a step that took far longer than it should counts

@@ -1,4 +1,4 @@
-"""How is text printed without control characters that a terminal would obey?
+"""Print text without the control characters that a terminal would obey.
 
 All output passes through this module. Names of files and models, replies and errors come from
 anywhere. Control characters in them would move the cursor, set the title or hide lines, so they

@@ -1,4 +1,4 @@
-"""Which checkpoints are in the local hub cache, and how are they downloaded and deleted?
+"""Checkpoints in the local hub cache: list, download and delete them.
 
 This module does not import torch.
 """

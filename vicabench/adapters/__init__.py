@@ -1,4 +1,4 @@
-"""Which adapter does `--model` name, and how is it built?
+"""Find the adapter that `--model` names, and build it.
 
 `--model NAME:ARGUMENT` calls `build(argument, context)` of the adapter module of that name. Other
 packages add adapters through the entry-point group `vicabench.adapters` (docs/adapters.md).

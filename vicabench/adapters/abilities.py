@@ -1,4 +1,4 @@
-"""Which optional abilities may an adapter have besides `vicabench.types.Adapter`?
+"""Optional abilities of an adapter, beyond `vicabench.types.Adapter`.
 
 Each ability is a protocol. An adapter has it if it has the method or property; it need not inherit
 from the protocol. docs/adapters.md has an example.

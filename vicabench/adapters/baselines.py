@@ -1,4 +1,4 @@
-"""How do baselines answer without a model?
+"""Answers without a model: chance levels, constants, and an oracle.
 
 - `baseline:random` guesses with a seed: a letter of the options, or one of the benchmark's ground
   truths for questions of the same type.

@@ -1,4 +1,4 @@
-"""How do errors of the `vica` library, and missing packages, become a ConfigError?"""
+"""Turn errors of the `vica` library, and missing packages, into a ConfigError."""
 
 from __future__ import annotations
 

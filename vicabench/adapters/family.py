@@ -1,4 +1,4 @@
-"""Which adapter runs the checkpoint of `--model FOLDER` or `--model OWNER/NAME`?"""
+"""Choose the adapter for `--model FOLDER` or `--model OWNER/NAME` by its configuration."""
 
 from __future__ import annotations
 

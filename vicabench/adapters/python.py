@@ -1,4 +1,4 @@
-"""How do an object, a callable, or `--model ./my.py:Name` become an adapter?
+"""Models in Python: an object, a callable, or `--model ./my.py:Name`.
 
 A callable takes `(video, questions)` and returns one reply per question, in their order: texts or
 `Answer`s. An object has the methods of `vicabench.types.Adapter`. A class in a file is called with

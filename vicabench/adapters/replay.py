@@ -1,4 +1,4 @@
-"""How does `replay:FILE` answer from a predictions file, without a model?"""
+"""`replay:FILE`: answers from a predictions file, without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do `openai:NAME` or `hf:ORG/NAME` open a language model that completes texts?
+"""Language models that complete texts: `openai:NAME`, `hf:ORG/NAME`.
 
 Such models turn final answers into numbers and letters (`vicabench canonicalize`) and judge
 descriptions (`vicabench judge`).

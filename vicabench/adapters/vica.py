@@ -1,4 +1,4 @@
-"""How do ViCA and ViCA2 (`--model nkkbr/ViCA2-50p`, `--model ./checkpoint`) answer?
+"""ViCA and ViCA2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
 
 A video is encoded and prefilled once. All its questions are answered from that together, greedily,
 in the wording of the models' own VSI-Bench evaluation.

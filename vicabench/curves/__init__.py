@@ -1,4 +1,4 @@
-"""How does the score grow with the training data, over a series of checkpoints?
+"""How the score grows with the training data, over a series of checkpoints.
 
 series.py   the checkpoints of a series, by name, by pattern, or from run folders
 measure.py  runs of a series -> points with intervals, paired steps, thinking replies, fit, tail

@@ -1,4 +1,4 @@
-"""Which saturating curve fits the points of a series, and what would twice the data gain?
+"""A saturating curve through the points of a series, and the gain of twice the data.
 
 Two forms with three parameters each are fitted by least squares:
 

@@ -1,4 +1,4 @@
-"""What is the curve of a series of runs, how do they think, and has the score saturated?"""
+"""The curve of a series of runs, their thinking, and whether the score has saturated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which checkpoints form a series, and how much of the data has each seen?
+"""Which checkpoints form a series, and how much of the data each has seen.
 
 The share comes from the zoo, or from the end of the name: `tiny-45p` has seen 45%, and a name
 without such an ending is the final checkpoint, 100%.

@@ -1,1 +1,1 @@
-"""What does this machine have for vicabench, what does it lack, and how can that be installed?"""
+"""What this machine has for vicabench, what it lacks, and how to install that."""

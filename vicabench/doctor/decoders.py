@@ -1,4 +1,4 @@
-"""Can each decoder decode a small video in a separate process?"""
+"""Check that each decoder decodes a small video, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which devices are there, what do they compute, and which models fit on them?"""
+"""The devices, what they compute, and which models fit on them."""
 
 from __future__ import annotations
 

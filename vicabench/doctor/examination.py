@@ -1,4 +1,4 @@
-"""How do all parts of the examination run in parallel and report in a fixed order?"""
+"""The whole examination: its parts run in parallel and report in a fixed order."""
 
 from __future__ import annotations
 

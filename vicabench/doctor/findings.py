@@ -1,4 +1,4 @@
-"""What is a finding of the doctor?"""
+"""A finding of the doctor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many cores, how much memory and disk space are there, and does the hub answer?"""
+"""Cores, memory, disk space, caches, and whether the hub answers."""
 
 from __future__ import annotations
 

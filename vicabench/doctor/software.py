@@ -1,4 +1,4 @@
-"""Which versions are installed, which required packages are missing, and which extras?"""
+"""Installed versions, missing packages, and extras."""
 
 from __future__ import annotations
 

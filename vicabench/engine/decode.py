@@ -1,4 +1,4 @@
-"""How are the next videos decoded in other processes while the current one is answered?"""
+"""Decode the next videos in other processes while the current one is answered."""
 
 from __future__ import annotations
 

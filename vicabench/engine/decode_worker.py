@@ -1,4 +1,4 @@
-"""What does a decoding process (`python -m vicabench.engine.decode_worker`) do?
+"""A decoding process: `python -m vicabench.engine.decode_worker`.
 
 `DecoderProcess` starts it. It reads one job per line from standard input, `{"path", "frames",
 "decoder", "cache"}`, and answers each on standard output with one line of JSON, followed by the

@@ -1,4 +1,4 @@
-"""How are decoded frames kept on disk across runs, and turned into small pictures for reports?"""
+"""Decoded frames kept on disk across runs, and small pictures of them for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the loop over videos turn questions into predictions?
+"""The loop over videos, from questions to predictions.
 
 All questions about one video are answered together. A failure of a video or of the adapter becomes
 an error record of the questions it affects, and the loop continues. Only a UserError, which the

@@ -1,4 +1,4 @@
-"""Which options say how a run reads videos and where it answers, and what do they mean?"""
+"""How a run reads videos and where it answers: the options, checked, with defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a run get from a benchmark and a model's name to a folder of predictions?"""
+"""One run, from a benchmark and a model's name to a folder of predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a run split into parts, and how are the parts merged without loss or double counting?"""
+"""Split a run into parts, and merge the parts without loss or double counting."""
 
 from __future__ import annotations
 

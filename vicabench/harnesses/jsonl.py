@@ -1,4 +1,4 @@
-"""How is any JSON Lines file read, given which of its columns correspond to ours?"""
+"""Any JSON Lines file, with a table of which of its columns are ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does lmms-eval grade, and what do the samples that it logs contain?
+"""lmms-eval: how it grades, and the samples it logs.
 
 Reasoning between closed tags is removed, then the first number counts; letters are read as by the
 official protocol. Two cases, in text that no model writes, are simpler than in lmms-eval: tags

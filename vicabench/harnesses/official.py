@@ -1,4 +1,4 @@
-"""How does the harness of the benchmark's authors grade, and what do its files contain?
+"""The harness of the benchmark's authors: how it grades, and the files it writes.
 
 Source: github vision-x-nyu/thinking-in-space @51e089c. Its grading is our headline protocol, bit
 for bit. With `--log_samples` it writes `vsibench.json`, one object: `args`, `model_configs`,

@@ -1,4 +1,4 @@
-"""What is a grading protocol, and which ones are there?
+"""What a grading protocol is, and which ones exist.
 
 A new protocol is one file that defines `PROTOCOL` and one line in `PROTOCOLS`.
 """

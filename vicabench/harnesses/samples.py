@@ -1,4 +1,4 @@
-"""What is in the samples that lmms-eval logs, and the official harness, a fork of it?
+"""Samples as lmms-eval logs them, and the official harness, a fork of it.
 
 Since 0.4 a sample has its document under the names of the task's metrics, before that under
 `doc`; samples without either have the document's number, the prompt and the truth. `resps` holds

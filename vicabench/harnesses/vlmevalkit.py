@@ -1,4 +1,4 @@
-"""How does VLMEvalKit (also behind EASI's numbers) grade, and what do its prediction files hold?
+"""VLMEvalKit (also behind EASI's numbers): how it grades, and its prediction files.
 
 It looks for the answer in a cascade of places, the likeliest first. This is a new implementation
 of that behaviour in linear time: every step reads the reply a fixed number of times. One case

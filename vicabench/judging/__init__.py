@@ -1,4 +1,4 @@
-"""How does a language model canonicalize answers and judge descriptions?
+"""Language models that canonicalize answers and judge descriptions.
 
 The ViCA2 report (arXiv 2505.12363, Figure 3, section 4.3 and Appendix E) shows gpt-4.1-mini the
 descriptions of four checkpoints side by side and asks for one score each, from 0 to 10, for

@@ -1,4 +1,4 @@
-"""How does a language model turn final answers of Thinking models into numbers and letters?"""
+"""Turn final answers of Thinking models into numbers and letters by a language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a language model score descriptions of videos, after the ViCA2 report's Figure 3?"""
+"""Score descriptions of videos by a language model, after the ViCA2 report's Figure 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a language model asked each prompt once, with its replies kept in a cache?"""
+"""Ask a language model each prompt once, and keep its replies in a cache."""
 
 from __future__ import annotations
 

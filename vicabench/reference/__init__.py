@@ -1,4 +1,4 @@
-"""Which results are published, each with its source and each source with its citation?
+"""Published results, each with its source, and each source with its citation.
 
 Scores of models, chance levels and humans (`published_rows`), curves over the share of the
 training data (`curves`, `thinking_curve`), the published checkpoints (`model_zoo`), and a test for

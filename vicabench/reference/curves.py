@@ -1,4 +1,4 @@
-"""Which curves over the share of the training data, and which checkpoints, are published?"""
+"""Published curves over the share of the training data, and published checkpoints."""
 
 from __future__ import annotations
 

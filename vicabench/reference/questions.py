@@ -1,4 +1,4 @@
-"""Which questions are from VSI-Bench, whatever file they are read from?
+"""Recognise VSI-Bench's questions, whatever file they are read from.
 
 `vsibench_questions.bin` holds four bytes of a digest for each of its 5,130 questions, computed from
 id, scene, type and ground truth: enough to recognise a question, without any of its text.

@@ -1,4 +1,4 @@
-"""Which scores on VSI-Bench are published, and where?"""
+"""Published scores on VSI-Bench, and where they were published."""
 
 from __future__ import annotations
 

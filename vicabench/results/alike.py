@@ -1,4 +1,4 @@
-"""Were runs asked the same questions, so that their scores are comparable?"""
+"""Check that runs were asked the same questions, so that their scores are comparable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do protocols read the same replies differently, and how does that change the score?"""
+"""Where protocols read the same replies differently, and what that does to the score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do the rows of another harness, joined with a benchmark, become a run folder?
+"""Turn the rows of another harness, joined with a benchmark, into a run folder.
 
 A new harness is one file with a `read(path) -> Source` and one line in `HARNESSES`.
 """

@@ -1,4 +1,4 @@
-"""What did a run answer, how is it graded, and what must a reader of its scores know?"""
+"""A run as its readers need it: answers, grades, and what limits its scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a run folder, who may write it, and which configuration does it belong to?"""
+"""The run folder: its contents, its writer, and the configuration it belongs to."""
 
 from __future__ import annotations
 

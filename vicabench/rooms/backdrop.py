@@ -1,4 +1,4 @@
-"""Which plane of the bare room does a ray hit, and what colour is it there?
+"""The bare room: which plane a ray hits, and its colour there.
 
 The room is convex, so a ray leaves it through the plane with the largest inverse distance: no
 polygons are rasterized. A texel is one 64-bit number with 16 bits for each of red, green and blue,

@@ -1,4 +1,4 @@
-"""How is a Rooms folder built, in several processes and after interruptions?"""
+"""Build a Rooms folder in several processes, also after interruptions."""
 
 from __future__ import annotations
 

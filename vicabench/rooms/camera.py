@@ -1,4 +1,4 @@
-"""Where is the camera, and where does it look, at every moment of a walk?
+"""Where the camera is, and where it looks, at every moment of a walk.
 
 The camera has a fixed lens. It circles the middle of the room on an ellipse of a tenth of the
 sides and looks across it, slightly downwards: everything comes into view once, and things nearby

@@ -1,4 +1,4 @@
-"""What does a film show of its scene, so that questions may be asked about it?"""
+"""What a film shows of its scene: only that may be asked about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a Rooms folder, what does it still lack, and how is it completed?
+"""A Rooms folder: its contents, what it still lacks, and how it is completed.
 
 `rooms.json` describes the content and is written last, so a folder without it is unfinished.
 Until then every finished scene has a part in `.parts`: its rows, written after its film.

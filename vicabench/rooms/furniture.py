@@ -1,4 +1,4 @@
-"""Which kinds of furniture are there, and how is a room furnished from a seed?"""
+"""The kinds of furniture, and rooms furnished from a seed."""
 
 from __future__ import annotations
 

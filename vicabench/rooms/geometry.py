@@ -1,4 +1,4 @@
-"""How are shapes built from quadrilaterals, and what are exact distances and angles?"""
+"""Shapes made of quadrilaterals, and exact distances and angles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does training teach beside the questions: what a film shows, and steps to an answer?"""
+"""What training teaches beside the questions: what a film shows, and steps to an answer."""
 
 from __future__ import annotations
 

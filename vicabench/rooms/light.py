@@ -1,4 +1,4 @@
-"""Which planes bound a room, and how do lamps and a window light it, with soft shadows?"""
+"""The planes that bound a room, and its light: lamps, a window, soft shadows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the film, the questions and the ground truth of one scene made?"""
+"""Make one scene: its film, its questions and its ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is a room rendered: its colours, and the thing that every pixel shows?
+"""Render a room: its colours, and the thing that every pixel shows.
 
 Visibility is an exact z-buffer over the faces of the furniture (`raster.py`) in front of the
 bare room (`backdrop.py`). Colours use four samples per pixel; `things_HW` is what the ray through

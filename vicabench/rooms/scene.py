@@ -1,4 +1,4 @@
-"""What is a room, with which settings is it made, and how is chance seeded?"""
+"""What a room is, the settings it is made with, and seeded chance."""
 
 from __future__ import annotations
 

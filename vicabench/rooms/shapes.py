@@ -1,4 +1,4 @@
-"""What does each kind of furniture look like in a box of a given size?"""
+"""What each kind of furniture looks like in a box of a given size."""
 
 from __future__ import annotations
 

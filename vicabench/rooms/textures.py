@@ -1,4 +1,4 @@
-"""How are the planes of a room painted: floor, walls, door, window and pictures?
+"""Paint the planes of a room: floor, walls, door, window and pictures.
 
 Each plane is painted once per scene at a fixed number of texels per metre and multiplied by its
 light; `backdrop.py` stores it at several sizes (a mip pyramid).

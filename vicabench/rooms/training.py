@@ -1,4 +1,4 @@
-"""How are training rooms built: short films, and conversations in the layout of ViCA-322K?"""
+"""Build training rooms: short films, and conversations in the layout of ViCA-322K."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a walk become a few frames and a clip, and which other walks do these frames show?"""
+"""A walk as a few frames and as a clip, and the other walks that these frames show."""
 
 from __future__ import annotations
 

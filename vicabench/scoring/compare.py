@@ -1,4 +1,4 @@
-"""Is run B better than run A, or than a published row, and how sure is that?"""
+"""Paired differences of two runs, or of a run and a published row, with their certainty."""
 
 from __future__ import annotations
 

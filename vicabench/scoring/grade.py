@@ -1,4 +1,4 @@
-"""How is a reply, and a whole run, graded by the two metrics of VSI-Bench?"""
+"""Grade a reply, and a whole run, by the two metrics of VSI-Bench."""
 
 from __future__ import annotations
 

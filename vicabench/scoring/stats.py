@@ -1,4 +1,4 @@
-"""What are the scores, means and shares, and their 95% intervals from a bootstrap over videos?"""
+"""Scores, means and shares with 95% intervals from a bootstrap over videos."""
 
 from __future__ import annotations
 

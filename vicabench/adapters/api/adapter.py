@@ -1,4 +1,4 @@
-"""How are the questions about a video asked of any API, and how is the video shown?"""
+"""Ask any API the questions about a video, and show it the video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are calls to all APIs bounded, retried, kept within a budget, and counted?"""
+"""Calls to any API: bounded, retried, kept within a budget, and counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does `gemini:MODEL` upload a video once for all its questions, or send sampled frames?"""
+"""`gemini:MODEL`: upload a video once for all its questions, or send sampled frames."""
 
 from __future__ import annotations
 

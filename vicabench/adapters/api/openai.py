@@ -1,4 +1,4 @@
-"""How does `openai:MODEL` ask OpenAI, or with --base-url any server with its chat completions?"""
+"""`openai:MODEL`: OpenAI, or with --base-url any server of chat completions."""
 
 from __future__ import annotations
 

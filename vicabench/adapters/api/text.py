@@ -1,4 +1,4 @@
-"""How are models behind an API asked with text only, to read and judge answers?"""
+"""API models asked with text only, to read and judge answers."""
 
 from __future__ import annotations
 

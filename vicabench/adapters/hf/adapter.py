@@ -1,4 +1,4 @@
-"""How does a video model of transformers (`--model hf:ORG/NAME`, `hf:./folder`) answer?"""
+"""Answer with any video model of transformers: `--model hf:ORG/NAME` or `hf:./folder`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do frames and questions become the inputs of a model, with frames processed only once?
+"""Frames and questions as the inputs of a model; frames are processed only once.
 
 The processor processes the frames once per video, with one prompt. The tokens that it inserts for
 the placeholders are the same in all other prompts, so those are only tokenised. A processor that

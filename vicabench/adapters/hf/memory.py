@@ -1,4 +1,4 @@
-"""How does a model of transformers in memory answer: `vicabench.HF(model, processor)`?
+"""`vicabench.HF(model, processor)`: answer with a transformers model in memory.
 
 It answers as with `--model hf:`: a video is encoded once, and all its questions are answered from
 that. The model may be in training: it is put into evaluation mode for the answers about a video

@@ -1,4 +1,4 @@
-"""How does a name become a loaded transformers model, without pickles or foreign code?"""
+"""Load a transformers model by name, without pickles or foreign code."""
 
 from __future__ import annotations
 

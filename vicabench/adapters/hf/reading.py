@@ -1,4 +1,4 @@
-"""How is a video encoded once for all questions about it?
+"""Encode a video once for all questions about it.
 
 If the architecture allows it, the common prefix of all prompts, mainly the video, is prefilled
 once, and each question continues from its keys and values. Afterwards the cache is cut back to the

@@ -1,4 +1,4 @@
-"""How does a checkpoint complete texts without a video, to read or judge answers?"""
+"""Complete texts with a checkpoint, without a video, to read or judge answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a run answer on this machine: in this process, or in one process per device?"""
+"""Answer on this machine: in this process, or in one process per device."""
 
 from __future__ import annotations
 

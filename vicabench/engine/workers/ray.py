@@ -1,4 +1,4 @@
-"""How does `--executor ray` run workers as actors on a running Ray cluster?
+"""`--executor ray`: workers as actors on a running Ray cluster.
 
 Ray places the actors, reports lost ones, and transports the names of videos and the answers. The
 frames are decoded on the actor's machine.

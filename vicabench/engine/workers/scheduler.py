@@ -1,4 +1,4 @@
-"""How does the driver of a run collect answers from workers in other processes?
+"""The driver of a run: collects answers from workers in other processes.
 
 One supervisor per worker reports events; only the driver writes predictions. A lost worker is
 started again and its video goes to another one; after `ATTEMPTS` losses the video gets an error.

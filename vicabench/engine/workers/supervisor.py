@@ -1,4 +1,4 @@
-"""Which worker gets which video, and who starts a worker, feeds it and notices its end?"""
+"""Which worker gets which video; starts workers, feeds them, notices their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a reply say: its text, numbers, letters and thoughts?
+"""Read a reply: its text, numbers, letters and thoughts.
 
 The marks below are private-use characters, which are removed from every reply beforehand.
 """

@@ -1,4 +1,4 @@
-"""Which quantity does a statement give: alone, after a phrase, or about its subject?"""
+"""The quantity a statement gives: alone, after a phrase, or about its subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which directions does a text name: left, right, front, back, and those between two of them?"""
+"""Directions in text: left, right, front, back, and those between two of them."""
 
 from __future__ import annotations
 

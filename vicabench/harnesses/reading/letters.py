@@ -1,4 +1,4 @@
-"""Which option does a statement name: by letter, by wording, or by an order of things?"""
+"""The option a statement names: by letter, by wording, or by an order of things."""
 
 from __future__ import annotations
 

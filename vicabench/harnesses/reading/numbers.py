@@ -1,4 +1,4 @@
-"""What do number words, digits of different countries, and units of length and area mean?"""
+"""Number words, digits as different countries write them, and units of length and area."""
 
 from __future__ import annotations
 

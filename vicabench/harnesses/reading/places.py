@@ -1,4 +1,4 @@
-"""Where in a reply is the answer: between marks, after a phrase, in a conclusion?"""
+"""Where the answer is in a reply: between marks, after a phrase, in a conclusion."""
 
 from __future__ import annotations
 

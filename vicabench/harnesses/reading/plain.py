@@ -1,4 +1,4 @@
-"""What is the plain text of a reply, without tags, JSON, LaTeX, markup and special characters?"""
+"""The plain text of a reply, without tags, JSON, LaTeX, markup and special characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which quantities does running text state, in the unit that a question asks for?"""
+"""Quantities in running text, in the unit that a question asks for."""
 
 from __future__ import annotations
 

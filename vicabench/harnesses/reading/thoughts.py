@@ -1,4 +1,4 @@
-"""Which part of a reply is reasoning and which is the answer, in every spelling models use?"""
+"""Tell reasoning from the answer, in every spelling that models use."""
 
 from __future__ import annotations
 
