@@ -119,6 +119,6 @@ def test_thinking_replies_are_counted_as_direct_or_via_thoughts(
         rows[0]["response"] = "why not"
         write_run(tmp_path / f"{percent}", f"lab/t-{percent}p", rows)
     runs = [load_run(tmp_path / name) for name in ("50", "100")]
-    found = thinking_rows([measure("t", placed(runs)["t"], find_protocol("extracted"))])
-    counts = [(r["valid_outputs"], r["direct_answers"], r["via_thoughts"]) for r in found]
+    exported = thinking_rows([measure("t", placed(runs)["t"], find_protocol("extracted"))])
+    counts = [(r["valid_outputs"], r["direct_answers"], r["via_thoughts"]) for r in exported]
     assert counts == [(119, 69, 50), (119, 20, 99)]

@@ -53,18 +53,18 @@ def test_a_healthy_machine_passes_and_no_secret_is_shown(
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout
     assert json.loads(done.stdout)["healthy"] is True
-    found = findings(done.stdout)
-    assert found["decoders pyav"]["state"] == "ok"
-    assert found["hub address"]["facts"] == {"host": hub.removeprefix("http://"), "reached": True}
-    assert found["hub token"]["facts"] == {"set": True}
-    assert found["caches frames"]["facts"]["bytes"] == 1234
-    assert found["caches hub"]["facts"] == {
+    by_name = findings(done.stdout)
+    assert by_name["decoders pyav"]["state"] == "ok"
+    assert by_name["hub address"]["facts"] == {"host": hub.removeprefix("http://"), "reached": True}
+    assert by_name["hub token"]["facts"] == {"set": True}
+    assert by_name["caches frames"]["facts"]["bytes"] == 1234
+    assert by_name["caches hub"]["facts"] == {
         "folder": str(tmp_path / "hf" / "hub"), "bytes": 0, "counted_all": True
     }  # fmt: skip
-    assert found["devices cpu"]["state"] == "ok"
-    assert found["devices torch"]["facts"]["devices"][-1]["dtypes"]["float32"] is None
-    assert found["devices torch"]["facts"]["devices"][-1]["operations_per_second"]["float32"] > 0
-    assert found["extras cluster"]["remedy"] in ("", 'pip install "vicabench[cluster]"')
+    assert by_name["devices cpu"]["state"] == "ok"
+    assert by_name["devices torch"]["facts"]["devices"][-1]["dtypes"]["float32"] is None
+    assert by_name["devices torch"]["facts"]["devices"][-1]["operations_per_second"]["float32"] > 0
+    assert by_name["extras cluster"]["remedy"] in ("", 'pip install "vicabench[cluster]"')
 
 
 BREAKS = "import os\nos.write(2, b'driver on fire\\n')\nos.abort()\n"
@@ -100,8 +100,8 @@ def test_outdated_packages_are_named_with_the_command_to_upgrade(
     path = ":".join([str(tmp_path / "old"), *filter(None, sys.path)])
     done = vicabench("doctor", "--json", PYTHONPATH=path, HF_HUB_OFFLINE="1")
     assert done.returncode == 1
-    found = findings(done.stdout)
-    packages, models = found["software packages"], found["extras models"]
+    by_name = findings(done.stdout)
+    packages, models = by_name["software packages"], by_name["extras models"]
     assert packages["state"] == "broken"
     assert re.match(r"av is 13\.0\.0 \(needs >=.+\), typer is 0\.12\.0 \(", packages["text"])
     assert re.fullmatch(r'pip install "av>=[\d.]+" "typer>=[\d.]+"', packages["remedy"])
@@ -116,9 +116,9 @@ def test_without_any_decoder_vicabench_is_broken(vicabench: Vicabench, tmp_path:
     path = ":".join([str(tmp_path / "broken"), *filter(None, sys.path)])
     done = vicabench("doctor", "--json", PYTHONPATH=path, HF_HUB_OFFLINE="1")
     assert done.returncode == 1
-    found = findings(done.stdout)
-    assert found["decoders pyav"]["state"] == "broken"
-    assert found["hub address"]["facts"]["reached"] is None
+    by_name = findings(done.stdout)
+    assert by_name["decoders pyav"]["state"] == "broken"
+    assert by_name["hub address"]["facts"]["reached"] is None
 
 
 SIZES = {"ViCA-7B": vica_7b, "ViCA2-7B": vica2_7b}

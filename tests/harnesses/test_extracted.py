@@ -30,9 +30,9 @@ def as_a_person(line: str) -> tuple[str, tuple[str, object]]:
 def test_replies_are_read_as_a_person_reads_them(name: str) -> None:
     # Forms from public bug reports, and variants of each kind, each with a person's reading.
     lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
-    found = [as_a_person(line) for line in lines]
-    assert [form for outcome, form in found if outcome == "wrong"] == []
-    missed = [form for outcome, form in found if outcome == "missed"]
+    results = [as_a_person(line) for line in lines]
+    assert [form for outcome, form in results if outcome == "wrong"] == []
+    missed = [form for outcome, form in results if outcome == "missed"]
     assert len(missed) <= 0.02 * len(lines), missed
 
 
@@ -104,8 +104,8 @@ def test_an_option_is_read_by_letter_or_wording(reply: str, read: str | None) ->
 def test_thoughts_are_separated_from_the_answer(
     reply: str, thoughts: str | None, rest: str, closed: bool
 ) -> None:
-    found = reasoned(reply)
-    assert (found.thoughts, found.rest, found.closed) == (thoughts, rest, closed)
+    split = reasoned(reply)
+    assert (split.thoughts, split.rest, split.closed) == (thoughts, rest, closed)
 
 
 def test_an_unclosed_tag_is_read_in_linear_time() -> None:

@@ -271,8 +271,8 @@ def test_rows_name_their_model(vicabench: Vicabench, tmp_path: Path) -> None:
 
 def test_a_direction_type_without_questions_is_noted(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [{**row, "response": "A"} for row in rows_about(4)]
-    kept = [row for row in rows if row["question_type"] != "object_rel_direction_medium"]
-    write_jsonl(tmp_path / "p.jsonl", kept)
+    others = [row for row in rows if row["question_type"] != "object_rel_direction_medium"]
+    write_jsonl(tmp_path / "p.jsonl", others)
     words = " ".join(vicabench("score", "p.jsonl").stdout.split())
     assert "no questions of object_rel_direction_medium: Rel. Dir. is the mean of its" in words
     write_jsonl(tmp_path / "p.jsonl", rows)

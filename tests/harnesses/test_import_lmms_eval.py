@@ -83,8 +83,8 @@ def own_questions(folder: Path) -> list[Row]:
 
 def without_documents(folder: Path) -> Path:
     """Samples that have only a number, a prompt, a truth and a reply."""
-    kept = ("doc_id", "target", "resps", "filtered_resps", "doc_hash", "input")
-    rows = [{k: row[k] for k in kept if k in row} for row in read_jsonl(SAMPLES)]
+    columns = ("doc_id", "target", "resps", "filtered_resps", "doc_hash", "input")
+    rows = [{k: row[k] for k in columns if k in row} for row in read_jsonl(SAMPLES)]
     return write_jsonl(folder / f"{DATE}_samples_vsibench.jsonl", rows)
 
 

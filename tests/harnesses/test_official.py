@@ -49,8 +49,8 @@ def test_a_letter_must_stand_alone(reply: str, score: float) -> None:
 
 
 def test_a_missing_reply_counts_as_wrong_and_failed() -> None:
-    found = grade_reply("object_counting", None, "4")
-    assert (found.score, found.read, found.failed) == (0.0, None, True)
+    graded = grade_reply("object_counting", None, "4")
+    assert (graded.score, graded.read, graded.failed) == (0.0, None, True)
 
 
 def test_a_ground_truth_of_zero_is_refused() -> None:

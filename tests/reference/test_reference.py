@@ -18,9 +18,9 @@ from vicabench.types import Question
 
 
 def test_published_curves_have_every_point() -> None:
-    found = {curve.series: {p.percent: p.average for p in curve.points} for curve in curves()}
-    assert all(list(points) == list(range(5, 101, 5)) for points in found.values())
-    best = {series: max(points.values()) for series, points in found.items()}
+    averages = {curve.series: {p.percent: p.average for p in curve.points} for curve in curves()}
+    assert all(list(points) == list(range(5, 101, 5)) for points in averages.values())
+    best = {series: max(points.values()) for series, points in averages.items()}
     assert best == {"ViCA2-7B": 56.81, "ViCA-7B": 60.56, "ViCA-Base-7B": 55.39}
     first, last = thinking_curve()[0], thinking_curve()[-1]
     assert (first.percent, first.valid_outputs, first.direct_answers) == (5, 5036, 4717)

@@ -26,8 +26,8 @@ def closest(a: Box, b: Box) -> float:
     sizes = [np.array([box.length, box.width, box.height]) for box in (a, b)]
     (axes_a, centre_a), (axes_b, centre_b) = (_frame(a), _frame(b))
     matrix = np.hstack([axes_a * sizes[0], -axes_b * sizes[1]])
-    found = lsq_linear(matrix, centre_b - centre_a, bounds=(-0.5, 0.5), method="bvls")
-    return float(np.linalg.norm(matrix @ found.x - (centre_b - centre_a)))
+    solution = lsq_linear(matrix, centre_b - centre_a, bounds=(-0.5, 0.5), method="bvls")
+    return float(np.linalg.norm(matrix @ solution.x - (centre_b - centre_a)))
 
 
 def _frame(box: Box) -> tuple[Any, Any]:
@@ -64,9 +64,9 @@ def answer(row: Row, question: Row) -> str:
 
 
 def _named(pattern: str, text: str) -> tuple[str, ...]:
-    found = re.search(pattern, text)
-    assert found is not None, text
-    return found.groups()
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match.groups()
 
 
 class Room:

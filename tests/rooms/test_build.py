@@ -82,9 +82,9 @@ def test_a_killed_build_continues_to_the_same_result(whole: Path, tmp_path: Path
     kill_after_one_scene(folder, tmp_path, workers=1)
     assert not (folder / "questions.jsonl").exists()
     assert not (folder / "rooms.json").exists()
-    told: list[tuple[int, int]] = []
-    tiny(folder, scenes=2, seed=1, workers=1, progress=lambda *step: told.append(step))
-    assert told == [(1, 2), (2, 2)]
+    steps: list[tuple[int, int]] = []
+    tiny(folder, scenes=2, seed=1, workers=1, progress=lambda *step: steps.append(step))
+    assert steps == [(1, 2), (2, 2)]
     assert contents(folder) == contents(whole)
 
 
@@ -125,7 +125,7 @@ def test_a_complete_folder_is_not_changed(whole: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"seed": 2}, "seed is 1, not 2"),
         ({"questions": 5}, "questions_per_scene is 18, not 5"),
@@ -133,9 +133,11 @@ def test_a_complete_folder_is_not_changed(whole: Path) -> None:
         ({"scenes": 1}, "has 2 scenes, more than 1"),
     ],
 )
-def test_a_folder_of_other_rooms_is_refused(whole: Path, change: dict[str, Any], said: str) -> None:
+def test_a_folder_of_other_rooms_is_refused(
+    whole: Path, change: dict[str, Any], message: str
+) -> None:
     before = contents(whole)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         tiny(whole, **{"scenes": 2, "seed": 1, **change})
     assert contents(whole) == before
 
@@ -150,7 +152,7 @@ def test_a_folder_with_other_content_is_refused_and_unchanged(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"scenes": 0}, "scenes must be at least 1; it is 0"),
         ({"seed": -1}, "seed must be at least 0"),
@@ -160,9 +162,9 @@ def test_a_folder_with_other_content_is_refused_and_unchanged(tmp_path: Path) ->
     ],
 )
 def test_numbers_out_of_range_are_refused(
-    tmp_path: Path, change: dict[str, Any], said: str
+    tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         tiny(tmp_path / "out", **{"scenes": 1, "seed": 0, **change})
     assert not (tmp_path / "out").exists()
 
@@ -200,8 +202,8 @@ def test_loading_rooms_first_builds_them_in_the_cache(
     monkeypatch.setenv("VICABENCH_CACHE", str(tmp_path))
     monkeypatch.setattr(rooms, "build", tiny)  # the same films, but smaller
     first = rooms.load(scenes=2, seed=1)
-    again = rooms.load(scenes=2, seed=1, progress=lambda *_: pytest.fail("built again"))
-    assert first == again
+    second = rooms.load(scenes=2, seed=1, progress=lambda *_: pytest.fail("built again"))
+    assert first == second
     assert (first.name, first.subset, len(first.files)) == ("rooms", "full", 2)
     assert first.questions == read_questions(whole / "questions.jsonl")
     assert all(file.is_file() for file in first.files.values())

@@ -60,17 +60,17 @@ def test_a_mirrored_walk_has_mirrored_frames_and_turn(folder: Path) -> None:
 
 
 def test_lessons_agree_with_the_conversations(folder: Path) -> None:
-    told = {}
+    lessons = {}
     for file in (folder / "lessons").iterdir():
         with np.load(file) as lesson:
-            told[f"films/{file.stem}.mp4"] = (lesson["classes"], lesson["scene"])
+            lessons[f"films/{file.stem}.mp4"] = (lesson["classes"], lesson["scene"])
     for record in records(folder, "oclock"):
         question, answer = (turn["value"] for turn in record["conversations"])  # type: ignore[attr-defined]
         word = question.split(" is the ")[1].split("?")[0]
-        classes, _ = told[str(record["video"])]
+        classes, _ = lessons[str(record["video"])]
         assert classes[WORDS.index(word)][4] == int(answer) % 12
     for record in records(folder, "room_size_estimation"):
-        _, scene = told[str(record["video"])]
+        _, scene = lessons[str(record["video"])]
         answer = record["conversations"][1]["value"]  # type: ignore[index]
         assert np.exp(scene[0]) == pytest.approx(float(answer), abs=0.05)
 

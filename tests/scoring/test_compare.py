@@ -38,23 +38,25 @@ def test_a_difference_is_b_minus_a_by_task_macro_and_micro() -> None:
     a = [graded("1", 0.2), graded("2", 0.6)]
     a += [graded("3", 0.0, task=EASY), graded("4", 1.0, task=EASY), graded("5", 0.0, task=HARD)]
     b = [replace(g, score=s) for g, s in zip(a, (0.4, 0.5, 1.0, 1.0, 0.0), strict=True)]
-    found = compared(a, b)
-    means = {name: d.estimate.mean for name, d in found.tasks.items()}
+    comparison = compared(a, b)
+    means = {name: d.estimate.mean for name, d in comparison.tasks.items()}
     assert means == pytest.approx({"object_counting": 5.0, "object_rel_direction": 25.0})
-    assert found.overall.estimate.mean == pytest.approx((5.0 + 25.0) / 2)
-    assert found.micro.estimate.mean == pytest.approx(100 * fmean([0.2, -0.1, 1.0, 0.0, 0.0]))
-    assert (found.overall.fixed, found.overall.broke) == (("1", "3"), ("2",))
-    assert found.tasks["object_rel_direction"].fixed == ("3",)
-    assert (found.scores_a.overall.mean, found.scores_b.overall.mean) == pytest.approx((32.5, 47.5))
+    assert comparison.overall.estimate.mean == pytest.approx((5.0 + 25.0) / 2)
+    assert comparison.micro.estimate.mean == pytest.approx(100 * fmean([0.2, -0.1, 1.0, 0.0, 0.0]))
+    assert (comparison.overall.fixed, comparison.overall.broke) == (("1", "3"), ("2",))
+    assert comparison.tasks["object_rel_direction"].fixed == ("3",)
+    assert (comparison.scores_a.overall.mean, comparison.scores_b.overall.mean) == pytest.approx(
+        (32.5, 47.5)
+    )
 
 
 def test_only_shared_questions_are_compared_whatever_their_order() -> None:
     a = [graded("1", 0.0), graded("2", 1.0), graded("3", 1.0)]
     b = [graded("9", 0.0), graded("2", 1.0), graded("1", 1.0)]
-    found = compared(a, b)
-    assert (found.shared, found.only_a, found.only_b) == (2, 1, 1)
-    assert found.overall.estimate.mean == pytest.approx(50.0)
-    assert found.scores_a.overall.count == 2
+    comparison = compared(a, b)
+    assert (comparison.shared, comparison.only_a, comparison.only_b) == (2, 1, 1)
+    assert comparison.overall.estimate.mean == pytest.approx(50.0)
+    assert comparison.scores_a.overall.count == 2
 
 
 def test_questions_without_a_reply_in_either_run_are_counted() -> None:
@@ -74,9 +76,9 @@ def test_runs_that_cannot_be_paired_are_refused() -> None:
 
 def test_a_run_does_not_differ_from_itself() -> None:
     run = [graded(str(v), v % 2) for v in range(30)]
-    found = compared(run, run)
-    assert (found.overall.estimate.low, found.overall.estimate.high) == (0.0, 0.0)
-    assert (found.overall.p, found.tasks["object_counting"].p_holm) == (1.0, 1.0)
+    comparison = compared(run, run)
+    assert (comparison.overall.estimate.low, comparison.overall.estimate.high) == (0.0, 0.0)
+    assert (comparison.overall.p, comparison.tasks["object_counting"].p_holm) == (1.0, 1.0)
 
 
 def test_holm_corrects_over_tasks_without_overall_scores() -> None:
@@ -86,16 +88,16 @@ def test_holm_corrects_over_tasks_without_overall_scores() -> None:
             question = graded(f"{task}{v}", 0.3, task=task, video=f"v{v}")
             a.append(question)
             b.append(replace(question, score=0.3 + gain + 0.1 * (v % 2) * (1 if v < 4 else -1)))
-    found = compared(a, b)
+    comparison = compared(a, b)
     # Counting gains on all 8 videos, so only the two extremes of 2^8 are as large; routes gain
     # on as many as they lose.
-    p = {name: d.p for name, d in found.tasks.items()}
+    p = {name: d.p for name, d in comparison.tasks.items()}
     assert p == pytest.approx({"object_counting": 2 / 2**8, "route_planning": 1.0})
-    holm = {name: d.p_holm for name, d in found.tasks.items()}
+    holm = {name: d.p_holm for name, d in comparison.tasks.items()}
     assert holm == pytest.approx({"object_counting": 4 / 2**8, "route_planning": 1.0})
-    assert found.overall.p == pytest.approx(2 / 2**8)
-    assert found.overall.p_holm is None
-    assert found.micro.p_holm is None
+    assert comparison.overall.p == pytest.approx(2 / 2**8)
+    assert comparison.overall.p_holm is None
+    assert comparison.micro.p_holm is None
 
 
 VIDEOS = 40
@@ -125,8 +127,8 @@ def differences(comparison: Comparison) -> list[Difference]:
     return [comparison.overall, comparison.micro, *comparison.tasks.values()]
 
 
-def share_covering(truth: float, found: list[Estimate]) -> float:
-    return fmean(estimate.low <= truth <= estimate.high for estimate in found)
+def share_covering(truth: float, intervals: list[Estimate]) -> float:
+    return fmean(estimate.low <= truth <= estimate.high for estimate in intervals)
 
 
 def test_95_percent_intervals_cover_the_truth(
@@ -145,8 +147,8 @@ def test_p_values_of_equal_runs_are_uniform(equal_runs: list[Comparison]) -> Non
     assert kstest([c.overall.p for c in equal_runs], "uniform").pvalue > 0.01
     # 400 trials at 5% scatter by 1.1 points; three of those.
     false = [
-        fmean(d.p <= 0.05 for d in found)
-        for found in zip(*map(differences, equal_runs), strict=True)
+        fmean(d.p <= 0.05 for d in same_statistic)
+        for same_statistic in zip(*map(differences, equal_runs), strict=True)
     ]
     assert all(0.05 - 0.033 <= share <= 0.05 + 0.033 for share in false)
 
@@ -167,6 +169,6 @@ def width(estimate: Estimate) -> float:
 
 def test_a_real_gain_is_significant() -> None:
     generator = np.random.default_rng(5)
-    found = [compared(*simulated_runs(generator, videos=VIDEOS, gain=0.2)) for _ in range(20)]
-    assert fmean(c.overall.p < 0.01 for c in found) > 0.9
-    assert fmean(c.overall.estimate.low > 0 for c in found) > 0.9
+    comparisons = [compared(*simulated_runs(generator, videos=VIDEOS, gain=0.2)) for _ in range(20)]
+    assert fmean(c.overall.p < 0.01 for c in comparisons) > 0.9
+    assert fmean(c.overall.estimate.low > 0 for c in comparisons) > 0.9
