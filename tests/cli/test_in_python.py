@@ -23,7 +23,7 @@ from tests import chats
 from tests.benchmarks import toy
 from tests.runs import write_run
 from tests.support import Row, read_jsonl, rows_about, write_jsonl
-from vicabench.cli.commands import ENTRIES, Loaded
+from vicabench.cli.commands import Loaded, entries
 from vicabench.cli.main import app
 from vicabench.errors import UserError
 from vicabench.reporting.comparison import comparison_csv
@@ -335,7 +335,7 @@ CASES: dict[str, Callable[[Place], None]] = {
 
 def commands() -> Iterator[str]:
     """Every command, those of groups by both words."""
-    for entry in ENTRIES:
+    for entry in entries():
         within = getattr(Loaded()[entry.name], "commands", {})
         yield from (f"{entry.name} {name}" for name in within) if within else [entry.name]
 

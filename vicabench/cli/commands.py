@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -43,77 +45,61 @@ class Entry:
         return command
 
 
-def _entry(name: str, text: str, *, module: str = "") -> Entry:
-    return Entry(name=name, help=text, module=module or name.replace("-", "_"))
-
-
-ENTRIES = (
-    _entry(
-        "run", "Answer a benchmark's questions, keep the answers in a run folder, print the table."
-    ),
-    _entry("score", "Grade run folders or predictions files and print the table."),
-    _entry(
-        "ask",
-        "Encode a video once and answer each question about it, from the arguments or at a prompt.",
-    ),
-    _entry(
-        "canonicalize",
-        "Have a language model turn each final answer into a number or a letter.",
-    ),
-    _entry("describe", "Have models describe every video of a benchmark, once each."),
-    _entry("judge", "Have a language model score descriptions of videos, 0 to 10."),
-    _entry("verify", "Check that sharing a video's prefill does not change what a model answers."),
-    _entry("merge", "Join the parts of a run to a run folder like that of a run in one piece."),
-    _entry("import", "Turn what another harness answered into a run folder.", module="import_"),
-    _entry("compare", "Compare runs with the first one, question by question."),
-    _entry("published", "Show published scores, curves and checkpoints, each with its source."),
-    _entry(
-        "figures",
-        "Draw figures of runs: for one column or the width of a paper, readable in grey.",
-    ),
-    _entry(
-        "scaling-curve",
-        "Run the checkpoints of a series that are not yet run, and draw score against data.",
-    ),
-    _entry(
-        "report",
-        "Make one self-contained page of tables, figures and every question with its replies.",
-    ),
-    _entry(
-        "demo",
-        "Build rooms, train a tiny ViCA2 on them, test all twenty checkpoints, draw the curve.",
-    ),
-    _entry(
-        "doctor",
-        "Say what works on this machine and what does not, with the command that puts it right.",
-    ),
-    _entry(
-        "train",
-        "Train a model of the family by a recipe, or with --dry-run see what that would do.",
-    ),
-    _entry("data", "Fetch, build and list benchmarks and training data."),
-    _entry("models", "List, fetch, look at and make checkpoints."),
+ORDER = (
+    *("run", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge", "import"),
+    *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
+    *("data", "models"),
 )
-"""All commands, in the order in which `--help` lists them."""
+"""How `--help` lists the commands; others follow, by name."""
+
+
+def entries() -> tuple[Entry, ...]:
+    """All commands, in the order in which `--help` lists them."""
+    found = (entry_of(path.stem) for path in Path(__file__).parent.glob("*.py"))
+    return tuple(sorted((entry for entry in found if entry), key=_place))
+
+
+def entry_of(name: str) -> Entry | None:
+    """The command of this name: a file here with a function `command`, or the `app` of several."""
+    module = name.replace("-", "_")
+    if not module.isidentifier() or module == "main":
+        return None
+    for path in (Path(__file__).parent / f"{module}{end}.py" for end in ("", "_")):
+        text = _help(path) if path.exists() else None
+        if text is not None:
+            return Entry(name=name.strip("_").replace("_", "-"), help=text, module=path.stem)
+    return None
+
+
+def _help(path: Path) -> str | None:
+    """The first line of the help of a file's command, read without importing the file."""
+    for node in ast.parse(path.read_bytes()).body:
+        match node:
+            case ast.FunctionDef(name="command"):
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+            case ast.Assign(targets=[ast.Name(id="app")], value=ast.Call(keywords=keywords)):
+                return str(next(ast.literal_eval(k.value) for k in keywords if k.arg == "help"))
+    return None
+
+
+def _place(entry: Entry) -> tuple[int, str]:
+    return ORDER.index(entry.name) if entry.name in ORDER else len(ORDER), entry.name
 
 
 class Loaded(Mapping[str, Any]):
     """The commands with their options by name; one is imported when it is looked up."""
 
-    def __init__(self) -> None:
-        self._entries = {entry.name: entry for entry in ENTRIES}
-
     def __getitem__(self, name: str) -> Any:
-        return self._entries[name].load()
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        entry = entry_of(name)
+        if entry is None or entry.name != name:
+            raise KeyError(name)
+        return entry.load()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return (entry.name for entry in entries())
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(entries())
 
 
 class LazyCommands(Commands):
@@ -132,7 +118,8 @@ class LazyCommands(Commands):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (click's signature)
         """As in click; a stub, which has only the command's name and the first line of its help."""
-        return next((entry.stub for entry in ENTRIES if entry.name == cmd_name), None)
+        entry = entry_of(cmd_name)
+        return entry.stub if entry and entry.name == cmd_name else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As in click: the command that is to be run, imported."""
