@@ -12,6 +12,7 @@ from vicabench.errors import ConfigError, DataError
 from vicabench.front import plot
 from vicabench.front.compare import differing, runs_of
 from vicabench.harnesses.protocols import find_protocol
+from vicabench.reporting.figures.added import added_figures
 from vicabench.reporting.figures.output import save
 from vicabench.reporting.writing import FIGURES, figure_formats
 from vicabench.results.alike import check_alike, check_published, restricted_to_shared
@@ -107,4 +108,5 @@ KINDS: Mapping[str, Callable[..., plot.Drawn]] = {
     "datasets": plot.datasets,
     "rooms": plot.rooms,
     "differences": plot.differences,
+    **{name: getattr(plot, name) for name in added_figures()},
 }

@@ -29,6 +29,7 @@ from vicabench.front.compare import paired_runs, runs_of
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, curves, is_vsi_bench, published_rows, thinking_curve
 from vicabench.reporting import figures
+from vicabench.reporting.figures.added import added_figures
 from vicabench.reporting.figures.style import drawn_into
 from vicabench.results.alike import check_alike
 from vicabench.results.run import Run
@@ -137,6 +138,18 @@ def adoption(
         return figures.adoption(series[0], thinking_curve() if published else ())
 
     return _of_runs(runs, protocol, ax, draw, alike=False)
+
+
+def __getattr__(name: str) -> Callable[..., Drawn]:
+    draw = added_figures().get(name)
+    if draw is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def drawn(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
+        return _of_runs(runs, protocol, ax, draw)
+
+    drawn.__doc__ = draw.__doc__
+    return drawn
 
 
 def _of_runs(
