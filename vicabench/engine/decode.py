@@ -18,7 +18,6 @@ from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from threading import Event, Lock, local
 from time import monotonic
-from types import TracebackType
 from typing import Any, Self, cast
 
 import numpy as np
@@ -292,12 +291,7 @@ class DecodeAhead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         with self._lock:
             self._stopped = True
             for process in self._running:

@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader, BufferedWriter
-from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from vicabench.engine.decode import ending, search_path
@@ -90,12 +89,7 @@ class InProcessRunner:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         pass
 
     def answer(self, todo: ByVideo, overdue: Overdue) -> Generator[list[Prediction], None, None]:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from time import perf_counter
-from types import TracebackType
 from typing import Any, Self
 
 from vicabench import ending
@@ -77,12 +76,7 @@ class Scheduler:
             supervisor.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for supervisor in self._supervisors:
             supervisor.stop()
         self._queue.close()
