@@ -1,6 +1,7 @@
 """Everything that is checked, built or shown: `nox` checks, `nox -l` lists the rest."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -130,6 +131,27 @@ def lowest_extras(session: nox.Session) -> None:
     session.run("vicabench", "run", "--benchmark=rooms", f"--model={model}", "--limit=1", run)
     clients = ("tests/adapters/test_openai.py", "tests/adapters/test_gemini.py")
     session.run("pytest", "-W", "default", *clients)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, check their metadata, and run the wheel in a clean environment."""
+    session.install("build", "twine")
+    dist = Path(session.create_tmp(), "dist").absolute()
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *(str(file) for file in sorted(dist.iterdir())))
+    clean = dist.parent / "clean"
+    session.run("python", "-m", "venv", "--clear", str(clean))
+    scripts = clean / ("Scripts" if sys.platform == "win32" else "bin")
+    (wheel,) = dist.glob("*.whl")
+    pip = (str(scripts / "python"), "-m", "pip", "install", "--quiet")
+    session.run(*pip, *CONSTRAINTS, str(wheel), external=True)
+    with session.chdir(dist.parent):  # where no source is, so that only the wheel can be run
+        vicabench, run = str(scripts / "vicabench"), f"--out={dist.parent}/run"
+        rooms = ("--benchmark=rooms", "--model=baseline:oracle", "--limit=1")
+        session.run(vicabench, "--version", external=True)
+        session.run(vicabench, "run", *rooms, run, external=True)
 
 
 @nox.session
