@@ -211,8 +211,8 @@ def _refuse_other_decoding(model: ViCA, folder: Path, max_new_tokens: int) -> No
         greedy_settings(model, {"max_new_tokens": max_new_tokens})
     except InputError as error:
         raise ConfigError(
-            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: remove that "
-            "setting from the file."
+            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: remove "
+            "that setting from the file."
         ) from error
 
 

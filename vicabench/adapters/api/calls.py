@@ -262,12 +262,10 @@ class Calls:
     async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:
         """Return the result of `send`, and how many attempts it took.
 
-        Args:
-            send: Makes one attempt; may raise CallError. Any other exception becomes one.
-            free: Make the call also when the budget is spent.
+        `send` makes one attempt. A `free` call is made even if the budget is spent.
 
         Raises:
-            CallError: If no attempt succeeded.
+            CallError: If no attempt succeeded; other exceptions of `send` become one.
         """
         attempts = adapted = 0
 
