@@ -1,4 +1,4 @@
-"""What the tests of both providers share: rooms to ask about, and adapters without a run."""
+"""Helpers for the tests of both providers: rooms to ask about, and adapters without a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vicabench.types import AdapterContext, Answer, Benchmark, ModelOptions, Que
 
 PRICE = {"input": 2.0, "cached_input": 0.5, "output": 8.0}
 COST = ((PROMPT_TOKENS - CACHED_TOKENS) * 2.0 + CACHED_TOKENS * 0.5 + NEW_TOKENS * 8.0) / 1e6
-"""Of one reply, at that price for a million tokens."""
+"""The cost of one reply, at that price for a million tokens."""
 LOOPBACK = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 NOTHING = Benchmark(name="b", subset="", revision="", questions=(), files={})
 
@@ -38,7 +38,7 @@ def write_rooms(folder: Path) -> Path:
 
 
 def built(spec: str, **options: Any) -> ApiAdapter:
-    """The adapter of a model, as a run of four frames builds it."""
+    """The adapter of a model, as a run with four frames builds it."""
     soon = {} if options.get("max_retries") == 0 else {"retry_wait": 0.01}
     chosen = ModelOptions(**{**soon, **options})
     adapter = build_adapter(
@@ -50,7 +50,7 @@ def built(spec: str, **options: Any) -> ApiAdapter:
 
 @contextmanager
 def calling(spec: str, **options: Any) -> Iterator[ApiAdapter]:
-    """The same, closed at the end."""
+    """The adapter of a model, closed at the end."""
     adapter = built(spec, **options)
     try:
         yield adapter
@@ -59,7 +59,7 @@ def calling(spec: str, **options: Any) -> Iterator[ApiAdapter]:
 
 
 def ask(adapter: ApiAdapter, count: int, path: Path = Path("v.mp4")) -> list[Answer]:
-    """The answers to so many numbered questions about a video of two seconds, in their order."""
+    """The answers to `count` numbered questions about a video of two seconds, in order."""
     frames_THWC = np.full((4, 30, 40, 3), 77, np.uint8)
     video = Video(
         name="v", path=path, frames_THWC=frames_THWC, seconds=(0, 0.5, 1, 1.5), duration=2.0
@@ -75,12 +75,12 @@ def ask(adapter: ApiAdapter, count: int, path: Path = Path("v.mp4")) -> list[Ans
 
 def totals(folder: Path) -> dict[str, Any]:
     """The account of the last start of a run."""
-    found: dict[str, Any] = read_jsonl(folder / "timing.jsonl")[-1]["calls"]
-    return found
+    calls: dict[str, Any] = read_jsonl(folder / "timing.jsonl")[-1]["calls"]
+    return calls
 
 
 def kind(record: dict[str, Any] | Answer) -> str:
-    """What kind of failure a record is; nothing for an answer."""
+    """The kind of failure of a record; empty for an answer."""
     error = record.error if isinstance(record, Answer) else record["error"]
     return (error or "").partition(":")[0]
 
@@ -91,7 +91,7 @@ def delivered(log: list[Hit]) -> int:
 
 
 def assert_no_key(output: str, folder: Path) -> None:
-    """The server put the key into every text that it sent; it is nowhere here."""
+    """No output contains the key, which the server put into every text."""
     assert KEY not in output
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {"config.json", "predictions.jsonl"} <= {path.name for path in files}

@@ -13,7 +13,7 @@ ASKED = ("object_counting", "route_planning")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `tiny` (a ViCA2), `questions.jsonl` and its clips; runs may be added to it."""
+    """A folder with `tiny` (a ViCA2), `questions.jsonl` and its clips; tests may add runs."""
     folder = tmp_path_factory.mktemp("place")
     write_tiny_checkpoint(folder / "tiny", max_shard_size="300KB")
     for v in range(2):

@@ -1,4 +1,4 @@
-"""What an adapter in a file offers beside `answer` is used, or refused where it cannot be."""
+"""Abilities of an adapter in a file are used, or refused if they are malformed."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ class Able:
         for q in questions:
             yield Agreement(question_id=q.id, shared="1", alone="1", difference=0.0)
 
-    perpare = 7  # misspelt, so nobody looks
+    perpare = 7  # misspelt, so ignored
 """
 
 
@@ -68,10 +68,10 @@ def test_every_ability_of_a_run_is_used(
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     rows = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    said = {(row["video"], row["response"], row["error"]) for row in rows}
-    assert ("clip0", "clip0 in prepare_0", None) in said
-    stopped = {video for video, reply, error in said if error == "budget: all is spent"}
-    assert len(stopped) == len(said) - 2
+    outcomes = {(row["video"], row["response"], row["error"]) for row in rows}
+    assert ("clip0", "clip0 in prepare_0", None) in outcomes
+    stopped = {video for video, reply, error in outcomes if error == "budget: all is spent"}
+    assert len(stopped) == len(outcomes) - 2
     start = json.loads((tmp_path / "r" / "config.json").read_text())["starts"][0]
     assert start["execution"]["device"] == "Abacus 3"
     assert start["execution"]["group_size"] == 9
@@ -93,7 +93,7 @@ def test_abilities_of_other_commands_are_used(vicabench: Vicabench, clips: Path,
 
 
 @pytest.mark.parametrize(
-    ("ability", "said"),
+    ("ability", "words"),
     [
         ("def prepare(self): pass", "prepare is a method prepare(video)"),
         ("prepare = 7", "prepare is a method prepare(video)"),
@@ -102,12 +102,12 @@ def test_abilities_of_other_commands_are_used(vicabench: Vicabench, clips: Path,
         ('accepts_options = ("device")', "accepts_options is a tuple of names"),
     ],
 )
-def test_an_ability_of_another_shape_is_refused(
-    vicabench: Vicabench, clips: Path, tmp_path: Path, ability: str, said: str
+def test_a_malformed_ability_is_refused(
+    vicabench: Vicabench, clips: Path, tmp_path: Path, ability: str, words: str
 ) -> None:
     code = f"{ABLE}\nclass Odd(Able):\n    {ability}\n"
     (tmp_path / "my.py").write_text(code, encoding="utf-8")
     benchmark = clips / "questions.jsonl"
     done = vicabench("run", "--benchmark", benchmark, "--model", "./my.py:Odd", "--out", "r")
-    refuses(done, said, "docs/adapters.md")
+    refuses(done, words, "docs/adapters.md")
     assert not (tmp_path / "r").exists()

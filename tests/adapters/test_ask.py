@@ -22,7 +22,7 @@ def ask(place: Path, *arguments: str, typed: str = "") -> CompletedProcess[str]:
     return vicabench(place, "ask", *arguments, *options, typed=typed)
 
 
-def test_questions_about_a_video_are_answered_from_one_encoding(place: Path) -> None:
+def test_questions_about_a_video_share_one_encoding(place: Path) -> None:
     done = ask(place, "clip0.mp4", *QUESTIONS)
     assert done.returncode == 0, done.stderr
     assert all(question in done.stdout for question in QUESTIONS)
@@ -30,7 +30,7 @@ def test_questions_about_a_video_are_answered_from_one_encoding(place: Path) -> 
     assert done.stderr.count("6 tokens, cut at --max-new-tokens") == 2
 
 
-def test_typed_questions_get_the_answers_of_given_ones(place: Path) -> None:
+def test_typed_questions_are_answered_like_given_ones(place: Path) -> None:
     given = ask(place, "clip0.mp4", *QUESTIONS, "--json")
     typed = ask(place, "clip0.mp4", "--json", typed="\n".join(["", *QUESTIONS, ""]))
     rows = [[json.loads(line) for line in done.stdout.splitlines()] for done in (given, typed)]
@@ -40,7 +40,7 @@ def test_typed_questions_get_the_answers_of_given_ones(place: Path) -> None:
     assert [row["question"] for row in rows[0]] == list(QUESTIONS)
 
 
-def test_a_question_that_cannot_be_answered_leaves_the_others(place: Path) -> None:
+def test_a_failing_question_does_not_affect_the_others(place: Path) -> None:
     done = ask(place, "clip0.mp4", "What is <image>?", QUESTIONS[0], "--json")
     bad, good = (json.loads(line) for line in done.stdout.splitlines())
     assert done.returncode == 1
@@ -50,7 +50,7 @@ def test_a_question_that_cannot_be_answered_leaves_the_others(place: Path) -> No
     assert "Traceback" not in done.stderr
 
 
-def test_what_cannot_be_asked_is_refused(place: Path) -> None:
+def test_models_that_cannot_be_asked_are_refused(place: Path) -> None:
     (place / "text.mp4").write_text("no video")
     refuses(ask(place, "text.mp4", "Why?"), "text.mp4")
     refuses(ask(place, "missing.mp4", "Why?"), "missing.mp4", "No such file")
@@ -62,8 +62,8 @@ def test_what_cannot_be_asked_is_refused(place: Path) -> None:
     refuses(baseline, "baseline:random cannot be asked")
 
 
-def test_a_video_that_does_not_fit_is_refused_by_how_much(place: Path) -> None:
-    # The times of a thousand frames, of a byte a token here, overflow what the frames leave.
+def test_refusal_of_a_too_long_video_says_by_how_much(place: Path) -> None:
+    # The times of a thousand frames, one token per byte here, do not fit beside the frames.
     options = ("--model", "./tiny", "--frames", "1000", "--time-instruction")
     refuses(
         vicabench(place, "ask", "clip0.mp4", "Why?", *options), "more than the context of 32,768"
@@ -71,7 +71,7 @@ def test_a_video_that_does_not_fit_is_refused_by_how_much(place: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that nobody writes to")
-def test_a_video_that_hangs_is_given_up(place: Path) -> None:
+def test_a_hanging_video_is_given_up(place: Path) -> None:
     os.mkfifo(place / "endless.mp4")
     limits = ("--video-timeout", "0.5", "--decoder", "pyav")
     refuses(ask(place, "endless.mp4", "Why?", *limits), "endless.mp4", "longer than 0.5 seconds")
@@ -82,7 +82,7 @@ def verify(place: Path, *arguments: str) -> CompletedProcess[str]:
     return vicabench(place, "verify", *where, *arguments)
 
 
-def test_verify_finds_both_ways_the_same_in_float32(place: Path) -> None:
+def test_verify_finds_equal_answers_in_float32(place: Path) -> None:
     done = verify(place, "--model", "./tiny", "--max-new-tokens", "4", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -91,8 +91,8 @@ def test_verify_finds_both_ways_the_same_in_float32(place: Path) -> None:
     assert report["settings"] == {"device": "cpu", "dtype": "float32", "attention": "sdpa"}
 
 
-def test_verify_says_where_both_ways_part(place: Path, tmp_path: Path) -> None:
-    # Logits almost alike: in bfloat16 the order of summation decides between them.
+def test_verify_says_where_the_answers_differ(place: Path, tmp_path: Path) -> None:
+    # Almost equal logits: in bfloat16 the order of summation decides which is the largest.
     folder = tmp_path / "flat"
     folder.mkdir()
     for path in (place / "tiny").iterdir():
@@ -112,7 +112,7 @@ def test_verify_says_where_both_ways_part(place: Path, tmp_path: Path) -> None:
     assert "alone" in done.stdout
 
 
-def test_verify_refuses_what_has_one_way_only_and_reports_bad_videos(place: Path) -> None:
+def test_verify_refuses_unshared_models_and_reports_bad_videos(place: Path) -> None:
     refuses(verify(place, "--model", "baseline:random"), "only one way of answering")
     row = json.loads((place / "questions.jsonl").read_text().splitlines()[0])
     (place / "broken.mp4").write_text("no video")

@@ -1,4 +1,4 @@
-"""Who answers for `--model SPEC`, and which options reach whom; no model is loaded."""
+"""Which adapter `--model SPEC` names, and which options it accepts; no model is loaded."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import Vicabench, install_adapter, read_jsonl, refuses
 
-# `listener` takes part in one option and says what it was told.
+# `listener` accepts one option, and answers with its value.
 LISTENER = """
 from vicabench.types import Answer
 
@@ -33,7 +33,7 @@ def test_an_option_that_would_be_ignored_is_refused(
     refuses(done, model, "--dtype, --blind")
 
 
-def test_other_packages_adapters_may_take_options(
+def test_adapters_of_other_packages_accept_options(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     extra = install_adapter(tmp_path / "site", "listener", LISTENER, "Listener")
@@ -48,10 +48,10 @@ def test_other_packages_adapters_may_take_options(
 @pytest.mark.parametrize(
     ("package", "model", "extra"), [("torch", "lab/m", "models"), ("openai", "openai:m", "api")]
 )
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+def test_a_missing_extra_is_named_with_its_install_command(
     vicabench: Vicabench, clips: Path, tmp_path: Path, package: str, model: str, extra: str
 ) -> None:
-    """A package that is not there, for Python, wherever the tests run."""
+    """A stub hides the package, wherever the tests run."""
     (tmp_path / "site").mkdir()
     absent = f'raise ModuleNotFoundError("No module named \'{package}\'", name="{package}")\n'
     (tmp_path / "site" / f"{package}.py").write_text(absent, encoding="utf-8")
@@ -62,8 +62,6 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
 
 
 @pytest.mark.parametrize("model", ["gpt-9", "other:lab/model"])
-def test_what_no_adapter_answers_for_is_refused(
-    vicabench: Vicabench, clips: Path, model: str
-) -> None:
+def test_an_unknown_adapter_is_refused(vicabench: Vicabench, clips: Path, model: str) -> None:
     done = vicabench("run", "--benchmark", clips / "questions.jsonl", "--model", model)
     refuses(done, model, "baseline:", "a folder", "nkkbr/ViCA2")

@@ -1,4 +1,4 @@
-"""`gemini:MODEL`, by Google's client against a server that misbehaves."""
+"""`gemini:MODEL`: Google's client against a misbehaving server."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def shown(hit: Hit) -> list[dict[str, Any]]:
     return parts
 
 
-def test_a_video_is_uploaded_once_and_deleted_and_every_request_accounted_for(
+def test_a_video_is_uploaded_once_deleted_and_accounted_for(
     vicabench: Vicabench, api: Api, tmp_path: Path
 ) -> None:
     rooms = write_rooms(tmp_path / "rooms")
     api.looks = 3
     api.plan = {
         "upload start": [Refuse(status=500)],
-        "upload bytes": [HALF, Refuse(status=503)],  # the file is stored, but nobody is told
+        "upload bytes": [HALF, Refuse(status=503)],  # the file is stored, but not acknowledged
         "get": [Refuse(status=500), RESET],
         "(No. 1.)": [Refuse(status=429, error={"details": [SOON]})],
         "(No. 2.)": [Reply(stop="SAFETY")],
@@ -100,29 +100,27 @@ def test_a_video_is_uploaded_once_and_deleted_and_every_request_accounted_for(
 
     counts, paid = totals(tmp_path / "r"), delivered(api.log)
     generated = [hit for hit in api.log if hit.path.endswith("tiny:generateContent")]
-    again = sum(hit.number > 1 for hit in generated)
-    assert sum(r["usage"]["attempts"] for r in records) == len(generated) == len(records) + again
+    retries = sum(hit.number > 1 for hit in generated)
+    assert sum(r["usage"]["attempts"] for r in records) == len(generated) == len(records) + retries
     assert counts["sent"] == len(api.log)
-    # Three uploads in vain, the last two of them in two requests; two looks; one deletion.
-    assert counts["retried"] == again + 6 + 2 + 1
+    # Three failed uploads, the last two with two requests each; two polls; one deletion.
+    assert counts["retried"] == retries + 6 + 2 + 1
     assert (counts["answered"], counts["failed"]) == (len(records) - 4, 4)
     assert counts["cost"] == pytest.approx(COST * paid)
     stored = {shown(hit)[0]["fileData"]["file_uri"] for hit in generated}
-    assert len(stored) == 2  # one file for each video, whatever happened to it
+    assert len(stored) == 2  # one file per video, in spite of the failures
     assert api.files == {}
     assert_no_key(done.stdout + done.stderr, tmp_path / "r")
 
 
-def test_gemini_gets_the_whole_file_and_is_told_how_many_frames_to_take(
-    api: Api, clip: Path
-) -> None:
+def test_gemini_gets_the_whole_file_and_a_frame_rate(api: Api, clip: Path) -> None:
     api.plan = {"delete": [Refuse(status=400)]}
     with calling("gemini:tiny", base_url=api.address) as adapter:
         answer = ask(adapter, 1, clip)[0]
         assert "whole file" in adapter.settings["video"]
     start, content, *_ = api.about("upload")
     assert content.body == clip.read_bytes()
-    assert "zimmer" not in start.body.decode()  # names of files are nobody's business
+    assert "zimmer" not in start.body.decode()  # file names may be private
     (hit,) = api.about("generateContent")
     part, text = shown(hit)
     assert part["fileData"]["mime_type"] == "video/mp4"
@@ -135,9 +133,7 @@ def test_gemini_gets_the_whole_file_and_is_told_how_many_frames_to_take(
     assert answer.response == "2 [key]"
 
 
-def test_a_video_that_cannot_be_processed_fails_its_questions_and_is_deleted(
-    api: Api, clip: Path
-) -> None:
+def test_an_unprocessable_video_fails_and_is_deleted(api: Api, clip: Path) -> None:
     api.state = "FAILED"
     with calling("gemini:tiny", base_url=api.address) as adapter:
         answers = ask(adapter, 3, clip)
@@ -150,7 +146,7 @@ def test_a_video_that_cannot_be_processed_fails_its_questions_and_is_deleted(
     assert api.files == {}
 
 
-def test_a_video_is_sent_to_no_other_host(api: Api, clip: Path) -> None:
+def test_a_video_is_not_sent_to_another_host(api: Api, clip: Path) -> None:
     api.upload_host = "localhost"
     with calling("gemini:tiny", base_url=api.address) as adapter:
         (answer,) = ask(adapter, 1, clip)
@@ -158,7 +154,7 @@ def test_a_video_is_sent_to_no_other_host(api: Api, clip: Path) -> None:
     assert not any(clip.read_bytes()[:99] in hit.body for hit in api.log)
 
 
-def test_a_body_without_bound_is_not_read(api: Api, clip: Path) -> None:
+def test_an_endless_body_is_not_read(api: Api, clip: Path) -> None:
     api.plan = {"(No. 0.)": [GZIP], "(No. 1.)": [Reply(whole="x" * (33 << 20))]}
     with calling("gemini:tiny", base_url=api.address) as adapter:
         packed, endless = ask(adapter, 2, clip)
@@ -166,15 +162,15 @@ def test_a_body_without_bound_is_not_read(api: Api, clip: Path) -> None:
     assert "longer than 33,554,432 bytes" in str(endless.error)
 
 
-def test_what_was_uploaded_is_deleted_when_the_budget_is_spent(api: Api, clip: Path) -> None:
+def test_uploads_are_deleted_when_the_budget_is_spent(api: Api, clip: Path) -> None:
     with calling("gemini:tiny", base_url=api.address, max_requests=5) as adapter:
-        answers = ask(adapter, 4, clip)  # two to upload, one to look, two to ask
+        answers = ask(adapter, 4, clip)  # two for the upload, one poll, two questions
         assert [kind(a) for a in answers].count("budget") == 2
         assert adapter.calls["sent"] == len(api.log) == 5 + 1
     assert api.files == {}
 
 
-def test_a_blocked_prompt_costs_its_tokens_and_stops_nothing(
+def test_a_blocked_prompt_costs_tokens_and_stops_nothing(
     api: Api, clip: Path, tmp_path: Path
 ) -> None:
     counted = {"promptTokenCount": PROMPT_TOKENS, "totalTokenCount": PROMPT_TOKENS}
@@ -192,9 +188,7 @@ def test_a_blocked_prompt_costs_its_tokens_and_stops_nothing(
         )
 
 
-def test_an_interrupted_run_ends_at_once_and_deletes_what_it_uploaded(
-    api: Api, clip: Path, tmp_path: Path
-) -> None:
+def test_an_interrupted_run_deletes_its_uploads(api: Api, clip: Path, tmp_path: Path) -> None:
     row = {"id": 1, "video": clip.name, "question_type": "object_counting"}
     rows = [{**row, "question": "How many?", "options": None, "ground_truth": "2"}]
     write_jsonl(tmp_path / "q.jsonl", rows)
@@ -229,7 +223,7 @@ def test_frames_can_be_sent_instead(api: Api, clip: Path) -> None:
         built("gemini:tiny", base_url=api.address, image_size=64)
 
 
-def test_a_wrong_key_is_told_at_once_and_a_missing_one_before(
+def test_a_wrong_or_missing_key_is_reported_at_once(
     api: Api, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.plan = {"upload start": [Refuse(status=400, error={"details": [BAD_KEY]})]}

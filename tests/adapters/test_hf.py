@@ -1,4 +1,4 @@
-"""`--model hf:...`: tiny random models of transformers' own classes, asked about real videos."""
+"""`--model hf:...`: tiny random models of transformers' classes, asked about real videos."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def adapter_of(folder: Path, **options: Any) -> HFAdapter:
 
 
 def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
-    """What transformers answers by itself, as its documentation shows: one prompt after another."""
+    """The answers of transformers alone, one prompt after another, as in its documentation."""
     model, processor = adapter.reader.model, adapter.reader.inputs.processor
     images = [Image.fromarray(frame) for frame in video.frames_THWC]
     for question in QUESTIONS:
@@ -87,42 +87,42 @@ def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
         yield processor.tokenizer.decode(ids, skip_special_tokens=True)
 
 
-def test_every_class_that_reads_images_runs_rooms_to_a_table(place: Path) -> None:
+def test_every_image_model_answers_rooms(place: Path) -> None:
     models = [f"--model=./{name}" for name in AS_IMAGES[:-1]] + [f"--model=hf:./{AS_IMAGES[-1]}"]
     where = ("--benchmark", "rooms/questions.jsonl", "--frames", "3", "--max-new-tokens", "2")
     done = vicabench(place, "run", *models, *where, "--out", "runs")
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in AS_IMAGES)
     for run in (place / "runs").iterdir():
-        told = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["adapter"]
-        assert (told["prefill"], told["vision"]) == ("once a video", "once a video")
-        assert len(told["checkpoint"]["sha256"]) == 64
+        settings = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"][
+            "adapter"
+        ]
+        assert (settings["prefill"], settings["vision"]) == ("once a video", "once a video")
+        assert len(settings["checkpoint"]["sha256"]) == 64
         lines = read_jsonl(run / "predictions.jsonl")
         assert len(lines) > 5
         assert {line["error"] for line in lines} == {None}
     if not is_torchvision_available():
         assert done.stderr.count("torchvision is not installed") == len(AS_IMAGES)
-        assert told["frames_as"] == "images"
+        assert settings["frames_as"] == "images"
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="frames are a video where torchvision is")
 @pytest.mark.parametrize("name", AS_IMAGES)
-def test_a_shared_prefill_answers_as_whole_prompts_and_as_transformers_do(
+def test_a_shared_prefill_answers_as_transformers_does(
     place: Path, video: Video, name: str
 ) -> None:
     adapter = adapter_of(place / name)
     assert isinstance(adapter, SharingAdapter)
-    found = list(adapter.both_ways(video, QUESTIONS))
-    assert [agreement.parted for agreement in found] == [None] * len(QUESTIONS)
+    agreements = list(adapter.both_ways(video, QUESTIONS))
+    assert [agreement.parted for agreement in agreements] == [None] * len(QUESTIONS)
     # Logits are of the order of 3 here; another order of summation differs by some 1e-6.
-    assert max(agreement.difference for agreement in found) < 1e-4
-    assert [agreement.shared for agreement in found] == list(plainly(adapter, video))
+    assert max(agreement.difference for agreement in agreements) < 1e-4
+    assert [agreement.shared for agreement in agreements] == list(plainly(adapter, video))
 
 
 @pytest.mark.parametrize("name", ["internvl", "gemma3"])
-def test_the_vision_tower_sees_a_video_once_however_many_questions_there_are(
-    place: Path, video: Video, name: str
-) -> None:
+def test_the_vision_tower_runs_once_per_video(place: Path, video: Video, name: str) -> None:
     adapter = adapter_of(place / name)
     seen: list[str] = []
     adapter.reader.model.get_encoder("image").register_forward_hook(lambda *_: seen.append(name))
@@ -139,7 +139,7 @@ def windowed(place: Path) -> Path:
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="frames are a video where torchvision is")
-def test_what_cannot_share_its_prefill_answers_one_by_one_and_says_so(
+def test_a_model_without_shared_prefill_warns_and_answers(
     place: Path, video: Video, caplog: pytest.LogCaptureFixture
 ) -> None:
     for folder, why in ((place / "gemma3", "its processor"), (windowed(place), "a layer of its")):
@@ -169,7 +169,7 @@ def test_a_blind_model_sees_grey(place: Path, video: Video) -> None:
     assert blind.settings["blind"] is True
 
 
-def test_questions_that_cannot_be_asked_fail_alone(place: Path, video: Video) -> None:
+def test_a_failing_question_does_not_affect_the_others(place: Path, video: Video) -> None:
     ask = adapter_of(place / "qwen2_5_vl").about(video)
     bad, long, good = ask(["What is <|image_pad|>?", "How long? " * 1000, "How many?"])
     assert bad.error is not None
@@ -180,9 +180,7 @@ def test_questions_that_cannot_be_asked_fail_alone(place: Path, video: Video) ->
     assert ask(["How many?"])[0].response == good.response
 
 
-def test_an_answer_that_fails_half_way_through_the_model_leaves_the_others_as_they_are(
-    place: Path, video: Video
-) -> None:
+def test_a_failure_inside_the_model_does_not_change_the_cache(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "internvl")
     expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
     calls: list[int] = []
@@ -198,7 +196,7 @@ def test_an_answer_that_fails_half_way_through_the_model_leaves_the_others_as_th
     assert [answer.response for answer in others] == expected[1:]
 
 
-def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> None:
+def test_scores_that_are_nan_are_errors(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "llava_onevision")
     with torch.no_grad():
         adapter.reader.model.lm_head.weight.fill_(float("nan"))
@@ -206,7 +204,7 @@ def test_scores_that_are_no_numbers_are_errors(place: Path, video: Video) -> Non
         list(adapter.answer(video, QUESTIONS))
 
 
-def test_a_reply_keeps_its_white_space(place: Path, video: Video) -> None:
+def test_a_reply_keeps_its_whitespace(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "llava_onevision")
     space = adapter.reader.inputs.processor.tokenizer.convert_tokens_to_ids("Ġ")
 
@@ -219,7 +217,7 @@ def test_a_reply_keeps_its_white_space(place: Path, video: Video) -> None:
 
 
 def write_language_model(folder: Path) -> Path:
-    """A tiny random Qwen2, which reads text alone."""
+    """A tiny random Qwen2, which reads text only."""
     tokenizer = tokenizer_of(KINDS["qwen2_vl"])
     tokenizer.chat_template = CHATML
     model = Qwen2ForCausalLM(Qwen2Config(**{**TEXT, "vocab_size": len(tokenizer)}))
@@ -228,7 +226,7 @@ def write_language_model(folder: Path) -> Path:
     return folder
 
 
-def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
+def test_a_model_completes_text_without_a_video(place: Path, tmp_path: Path) -> None:
     text = "<|im_start|>user\nHow many is a dozen?<|im_end|>\n<|im_start|>assistant\n"
     lm = write_language_model(tmp_path / "lm")
     for folder, reads in ((place / "qwen2_vl", "image-text"), (lm, "text")):
@@ -242,7 +240,7 @@ def test_a_model_is_asked_about_text_alone(place: Path, tmp_path: Path) -> None:
             asked.complete("many " * 2000, 6)
 
 
-def test_ask_and_verify_say_what_the_run_would_warn_of(place: Path) -> None:
+def test_ask_and_verify_show_the_warnings_of_a_run(place: Path) -> None:
     what = ("clip.mp4", "Why?", "--frames", "2", "--max-new-tokens", "2")
     asked = vicabench(place, "ask", *what, "--model", "./gemma3")
     assert asked.returncode == 0, asked.stderr
@@ -256,7 +254,7 @@ def test_ask_and_verify_say_what_the_run_would_warn_of(place: Path) -> None:
         assert "2 frames as images" in done.stdout
 
 
-def test_a_model_that_needs_torchvision_says_how_to_get_it(place: Path) -> None:
+def test_a_model_that_needs_torchvision_says_how_to_install_it(place: Path) -> None:
     if is_torchvision_available():
         pytest.skip("it is installed")
     done = vicabench(place, "ask", "clip.mp4", "Why?", "--model", "./llava_next_video")

@@ -1,4 +1,4 @@
-"""What transformers cannot run safely or wholly is refused, before weights are downloaded."""
+"""Checkpoints that cannot run safely and completely are refused before weights are downloaded."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(folder: Path, **fields: object) -> None:
     path = folder / "config.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**told, **fields}), encoding="utf-8")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, **fields}), encoding="utf-8")
 
 
 def pickle(folder: Path) -> None:
@@ -122,7 +122,7 @@ def show_no_frames(folder: Path) -> None:
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_run_is_refused_with_the_reason(
+def test_an_unusable_checkpoint_is_refused_with_the_reason(
     good: Path, tmp_path: Path, spoil: Callable[[Path], object], words: str
 ) -> None:
     folder = Path(shutil.copytree(good, tmp_path / "spoilt"))
@@ -133,23 +133,21 @@ def test_a_checkpoint_that_cannot_be_run_is_refused_with_the_reason(
     assert words in str(refused.value)
 
 
-def test_options_that_such_models_do_not_have_are_refused(good: Path) -> None:
+def test_unsupported_options_are_refused(good: Path) -> None:
     options = ModelOptions(group_size=2, compile=True)
     context = AdapterContext(benchmark=BENCHMARK, seed=0, frames=4, options=options)
     with pytest.raises(ConfigError, match="--group-size, --compile"):
         build_adapter(f"hf:{good}", context)
 
 
-def test_a_model_of_text_alone_needs_a_chat_template(good: Path, tmp_path: Path) -> None:
+def test_a_text_model_needs_a_chat_template(good: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(good, tmp_path / "mute"))
     lose_the_template(folder)
     with pytest.raises(ConfigError, match="chat template"):
         text_model(str(folder))
 
 
-def test_a_hub_id_is_routed_by_its_configuration_and_recorded_by_its_commit(
-    good: Path, tmp_path: Path
-) -> None:
+def test_a_hub_id_is_recorded_by_its_commit(good: Path, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in good.iterdir()}
     vila = {**files, "config.json": b'{"model_type": "llava_llama", "architectures": ["VILA"]}'}
     write_clip(tmp_path / "clip0.mp4", frames=6)
@@ -174,6 +172,6 @@ def test_a_hub_id_is_routed_by_its_configuration_and_recorded_by_its_commit(
         done = run("lab/intern")
         commit = hub.repositories["models/lab/intern"][-1].commit
     assert done.returncode == 0, done.stderr
-    told = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
-    assert told["config"]["adapter"]["checkpoint"] == {"commit": commit}
-    assert told["config"]["adapter"]["class"] == "InternVLForConditionalGeneration"
+    run_config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    assert run_config["config"]["adapter"]["checkpoint"] == {"commit": commit}
+    assert run_config["config"]["adapter"]["class"] == "InternVLForConditionalGeneration"

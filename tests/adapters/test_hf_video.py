@@ -1,8 +1,8 @@
-"""Frames as a video, which takes torchvision: every named class, all in one process of its own.
+"""Frames given as a video, which needs torchvision: every listed class, in one subprocess.
 
 The checks run with torch's CPU build, for which not every index has a torchvision. The one on PyPI
-is built for CUDA, but its video transforms are Python: `nox` puts it into a folder of its own, and
-here the operators are declared that it would take from a library that cannot be loaded.
+is built for CUDA, but its video transforms are Python: `nox` puts it into a separate folder, and
+the operators of its library, which cannot be loaded, are declared here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ for command in json.loads(sys.argv[1]):
     print(json.dumps([code, shown.read()]))
 """
 pytestmark = pytest.mark.skipif(
-    not FOLDER, reason="VICABENCH_TORCHVISION names no folder with torchvision"
+    not FOLDER, reason="VICABENCH_TORCHVISION does not name a folder with torchvision"
 )
 
 
@@ -77,20 +77,22 @@ def outputs(place: Path) -> list[tuple[int | None, str]]:
     return [(code, shown) for code, shown in map(json.loads, done.stdout.splitlines())]
 
 
-def test_every_named_class_is_given_a_video_and_runs_rooms_to_a_table(
+def test_every_video_model_gets_a_video_and_answers_rooms(
     place: Path, outputs: list[tuple[int | None, str]]
 ) -> None:
     code, table = outputs[0]
     assert code == 0
     assert all(name in table for name in KINDS)
     for run in (place / "runs").iterdir():
-        told = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]["adapter"]
-        assert (told["frames_as"], told["prefill"]) == ("video", "once a video")
+        settings = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"][
+            "adapter"
+        ]
+        assert (settings["frames_as"], settings["prefill"]) == ("video", "once a video")
         assert {line["error"] for line in read_jsonl(run / "predictions.jsonl")} == {None}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_verify_finds_both_ways_the_same_for_a_video(
+def test_verify_finds_equal_answers_for_a_video(
     outputs: list[tuple[int | None, str]], name: str
 ) -> None:
     code, shown = outputs[1 + list(KINDS).index(name)]

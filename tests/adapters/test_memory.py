@@ -44,12 +44,12 @@ def processor(place: Path) -> Any:
     return load_processor(place / "model", KIND)[0]
 
 
-def test_a_model_in_memory_answers_as_its_folder(
+def test_a_model_in_memory_answers_like_its_folder(
     place: Path, model: Any, processor: Any, tmp_path: Path
 ) -> None:
     bench = vb.benchmark(place / "mine.jsonl")
     model.train()
-    model.model.visual.eval()  # as one trains who keeps the encoder frozen
+    model.model.visual.eval()  # as in training with a frozen encoder
     before = [module.training for module in model.modules()]
     held = vb.evaluate(vb.HF(model, processor), bench, out=tmp_path / "held", **SHOWN)
     assert [module.training for module in model.modules()] == before
@@ -70,7 +70,7 @@ def test_another_model_does_not_continue_a_run(
         vb.evaluate(vb.HF(model, processor), place / "mine.jsonl", out=tmp_path / "run", **SHOWN)
 
 
-def test_what_cannot_be_asked_is_refused(place: Path, model: Any, processor: Any) -> None:
+def test_models_that_cannot_be_asked_are_refused(place: Path, model: Any, processor: Any) -> None:
     refused: dict[str, dict[str, Any]] = {
         "--dtype": {"dtype": "bfloat16"},
         "--device": {"device": "cpu"},

@@ -1,4 +1,4 @@
-"""`openai:MODEL`, by the real client against a server that misbehaves."""
+"""`openai:MODEL`: the real client against a misbehaving server."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
     assert_no_key(done.stdout + done.stderr, tmp_path)
 
 
-def test_a_spent_budget_keeps_what_was_answered_and_a_larger_one_goes_on(
+def test_a_spent_budget_keeps_answers_and_a_larger_one_continues(
     vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
 ) -> None:
     done = vicabench(*command(rooms, api, "--max-requests", "5"))
@@ -149,10 +149,10 @@ def test_a_spent_budget_keeps_what_was_answered_and_a_larger_one_goes_on(
     assert len({hit.question for hit in api.log}) == len(api.log) == len(records)
 
 
-def test_ctrl_c_keeps_what_was_paid_for_of_the_video_in_flight(
+def test_ctrl_c_keeps_the_paid_answers_of_the_current_video(
     vicabench: Vicabench, rooms: Path, api: Api, tmp_path: Path
 ) -> None:
-    words = "(No. 1.)"  # which is asked once the first reply is there, and never answered
+    words = "(No. 1.)"  # asked after the first reply, and never answered
     api.plan = {f"(No. {n}.)": [HANG] for n in range(1, 20)}
     process = subprocess.Popen(
         [sys.executable, "-m", "vicabench", *map(str, command(rooms, api))],
@@ -165,34 +165,34 @@ def test_ctrl_c_keeps_what_was_paid_for_of_the_video_in_flight(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    (kept,) = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    assert (kept["response"], kept["usage"]["attempts"]) == ("2 [key]", 1)
+    (record,) = read_jsonl(tmp_path / "r" / "predictions.jsonl")
+    assert (record["response"], record["usage"]["attempts"]) == ("2 [key]", 1)
     assert "r keeps 1 of" in err
     api.plan, asked = {}, len(api.log)
     assert vicabench(*command(rooms, api)).returncode == 0
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
-    assert records[0] == kept
+    assert records[0] == record
     assert len({record["id"] for record in records}) == len(records)
     assert len(api.log) - asked == len(records) - 1
 
 
-def test_no_more_is_spent_than_the_prices_say(api: Api, rooms: Path) -> None:
+def test_spending_stays_within_the_budget(api: Api, rooms: Path) -> None:
     prices = {"max_cost": 8.5 * COST, "prices": str(rooms / "prices.yaml")}
     with calling("openai:tiny", base_url=api.address, **prices) as adapter:
         answers = ask(adapter, 12)
         assert adapter.stopped
         assert adapter.calls["cost"] == pytest.approx(COST * len(api.log))
-    # What is under way counts as spent, but is waited for: no less is sent than there is money for.
+    # Calls under way count as spent but are waited for, so the whole budget is used.
     assert len(api.log) == 8
     assert [kind(a) for a in answers].count("budget") == 12 - len(api.log)
     api.log.clear()
-    api.plan = {"(No. 0.)": [Refuse(status=400)]}  # which does not say what the others will cost
+    api.plan = {"(No. 0.)": [Refuse(status=400)]}  # does not show what the others will cost
     with calling("openai:tiny", base_url=api.address, **prices | {"max_cost": COST}) as adapter:
         assert [kind(a) for a in ask(adapter, 5)].count("budget") == 3
     assert len(api.log) == 2
 
 
-def test_the_questions_about_a_video_begin_alike_and_the_first_goes_alone(api: Api) -> None:
+def test_questions_share_a_prefix_and_the_first_is_sent_alone(api: Api) -> None:
     with calling("openai:tiny", base_url=api.address, concurrency=3, image_size=24) as adapter:
         assert all(a.error is None for a in ask(adapter, 9))
         settings = adapter.settings
@@ -208,7 +208,7 @@ def test_the_questions_about_a_video_begin_alike_and_the_first_goes_alone(api: A
     assert first.question.endswith("Do not response anything other than a single number!")
 
 
-def test_what_a_model_refuses_to_be_told_is_left_out_and_said(api: Api) -> None:
+def test_refused_parameters_are_left_out_and_recorded(api: Api) -> None:
     def refused(name: str, code: str) -> Refuse:
         return Refuse(status=400, error={"code": code, "param": name})
 
@@ -224,7 +224,7 @@ def test_what_a_model_refuses_to_be_told_is_left_out_and_said(api: Api) -> None:
         assert not {"temperature", "max_tokens"} & request.keys()
 
 
-def test_no_part_of_a_key_is_left_where_a_long_message_is_cut(api: Api) -> None:
+def test_a_shortened_message_contains_no_part_of_a_key(api: Api) -> None:
     for place in (480, 496):
         api.plan = {"(No. 0.)": [Refuse(status=400, error={"message": "x" * place + KEY})]}
         with calling("openai:tiny", base_url=api.address) as adapter:
@@ -233,7 +233,7 @@ def test_no_part_of_a_key_is_left_where_a_long_message_is_cut(api: Api) -> None:
         assert KEY[:3] not in str(answer.error)
 
 
-def test_a_body_without_bound_is_not_read(api: Api) -> None:
+def test_an_endless_body_is_not_read(api: Api) -> None:
     long = Reply(whole={"choices": "x" * (33 << 20)})
     api.plan = {"(No. 0.)": [GZIP], "(No. 1.)": [long]}
     with calling("openai:tiny", base_url=api.address) as adapter:
@@ -244,19 +244,19 @@ def test_a_body_without_bound_is_not_read(api: Api) -> None:
     assert len(api.log) == 3
 
 
-def test_a_refused_key_stops_the_run_or_fails_what_is_left_of_it(api: Api) -> None:
+def test_a_refused_key_stops_the_run_or_fails_the_rest(api: Api) -> None:
     api.plan = {"(No. 0.)": [WRONG_KEY], "(No. 2.)": [WRONG_KEY]}
     with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
         with pytest.raises(ConfigError, match=r"401: no, \[key\].*Check the key"):
             ask(adapter, 4)
         assert len(api.log) == 1
     with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
-        answers = ask(adapter, 5)  # the later ones are not even sent
+        answers = ask(adapter, 5)  # the later ones are not sent
     assert [kind(a) for a in answers] == ["", "", "http", "http", "http"]
     assert len(api.log) == 1 + 3
 
 
-def test_a_prompt_that_is_forbidden_fails_alone_and_three_of_them_end_the_run(api: Api) -> None:
+def test_three_forbidden_prompts_end_the_run(api: Api) -> None:
     forbidden = Refuse(status=403, error={"message": "flagged"})
     api.plan = {f"(No. {n}.)": [forbidden] for n in (0, 1)}
     with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
@@ -270,7 +270,7 @@ def test_a_prompt_that_is_forbidden_fails_alone_and_three_of_them_end_the_run(ap
     assert len(api.log) == 4 + 3
 
 
-def test_a_server_that_asks_for_a_pause_is_left_alone_by_all(api: Api) -> None:
+def test_all_calls_pause_when_a_server_asks_for_it(api: Api) -> None:
     pause = Refuse(status=429, headers={"retry-after-ms": "300"})
     api.plan = {"(No. 1.)": [pause]}
     with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
@@ -281,7 +281,7 @@ def test_a_server_that_asks_for_a_pause_is_left_alone_by_all(api: Api) -> None:
     assert all(hit.began >= refused.replied + 0.29 for hit in later)
 
 
-def test_a_server_that_wants_to_be_asked_tomorrow_is_asked_no_more_today(api: Api) -> None:
+def test_a_too_long_pause_ends_the_run(api: Api) -> None:
     api.plan = {"(No. 1.)": [Refuse(status=429, headers={"Retry-After": "86400"})]}
     with calling("openai:tiny", base_url=api.address, concurrency=1) as adapter:
         answers = ask(adapter, 4)
@@ -295,9 +295,7 @@ def test_a_server_that_wants_to_be_asked_tomorrow_is_asked_no_more_today(api: Ap
     assert str(no.value).endswith("Type the same command again after that time.")
 
 
-def test_a_server_that_does_not_count_tokens_cannot_be_held_to_a_cost(
-    api: Api, rooms: Path
-) -> None:
+def test_a_cost_limit_needs_a_server_that_counts_tokens(api: Api, rooms: Path) -> None:
     choice = {"message": {"content": "2"}, "finish_reason": "stop"}
     api.plan = {"(No. 0.)": [Reply(whole={"choices": [choice], "usage": {"prompt_tokens": -1}})]}
     options = {"max_cost": 1.0, "prices": str(rooms / "prices.json")}
@@ -306,7 +304,7 @@ def test_a_server_that_does_not_count_tokens_cannot_be_held_to_a_cost(
         assert adapter.calls["cost"] is None
 
 
-def test_what_cannot_be_run_is_refused_before_anything_is_sent(
+def test_invalid_options_are_refused_before_anything_is_sent(
     vicabench: Vicabench, rooms: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = api.address.replace("http://", f"http://user:{KEY}@")
@@ -337,5 +335,5 @@ def test_what_cannot_be_run_is_refused_before_anything_is_sent(
     with pytest.raises(ConfigError, match=r"OPENAI_API_KEY.*--base-url"):
         built("openai:tiny")
     assert api.log == []
-    with calling("openai:tiny", base_url=api.address) as adapter:  # one's own server needs no key
+    with calling("openai:tiny", base_url=api.address) as adapter:  # your own server needs no key
         assert ask(adapter, 1)[0].response == "2 EMPTY"

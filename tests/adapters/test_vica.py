@@ -56,9 +56,9 @@ def replies(run: Path) -> dict[str, tuple[str, int, int, str]]:
 def from_the_library(
     place: Path, *, blind: bool = False, timed: bool = False
 ) -> dict[str, tuple[str, int, int, str]]:
-    """What `vica` itself answers."""
+    """The answers of the library `vica`."""
     model, processor = vica.load_model(place / "tiny"), vica.load_processor(place / "tiny")
-    found = {}
+    replies_by_id = {}
     for row in read_jsonl(place / "questions.jsonl"):
         frames = read_frames(place / f"{row['video']}.mp4", FRAMES)
         pixels_THWC = np.full_like(frames.pixels_THWC, 128) if blind else frames.pixels_THWC
@@ -67,8 +67,8 @@ def from_the_library(
             vsi_bench_question(row["question"], row["options"] or (), time_instruction=times)
         )
         reply = next(vica.answer(model, processor, pixels_THWC, [text], max_new_tokens=NEW))
-        found[row["id"]] = (reply.text, reply.prompt_tokens, reply.new_tokens, reply.stop)
-    return found
+        replies_by_id[row["id"]] = (reply.text, reply.prompt_tokens, reply.new_tokens, reply.stop)
+    return replies_by_id
 
 
 @pytest.fixture(scope="module")
@@ -76,29 +76,33 @@ def first(place: Path) -> Done:
     return ask(place, "--model", "./tiny", "--out", "first")
 
 
-def test_a_checkpoint_answers_a_benchmark_as_the_library_does(place: Path, first: Done) -> None:
+def test_a_checkpoint_answers_like_the_library(place: Path, first: Done) -> None:
     assert first.returncode == 0, first.stderr
     assert "./tiny" in first.stdout
     assert "Loading weights" not in first.stderr
     assert replies(place / "first") == from_the_library(place)
-    told = settings(place / "first")
-    assert (told["family"], told["device"], told["dtype"]) == ("ViCA2", "cpu", "float32")
-    assert (told["blind"], told["generation"]["max_new_tokens"], told["attention"]) == (
+    recorded = settings(place / "first")
+    assert (recorded["family"], recorded["device"], recorded["dtype"]) == (
+        "ViCA2",
+        "cpu",
+        "float32",
+    )
+    assert (recorded["blind"], recorded["generation"]["max_new_tokens"], recorded["attention"]) == (
         False,
         NEW,
         "sdpa",
     )
-    assert len(told["checkpoint"]["sha256"]) == 64
+    assert len(recorded["checkpoint"]["sha256"]) == 64
 
 
 def test_another_dtype_does_not_continue_the_run(place: Path, first: Done) -> None:
     assert first.returncode == 0, first.stderr
-    again = ask(place, "--model", "./tiny", "--out", "first", "--dtype", "bfloat16")
-    refuses(again, 'adapter.dtype: "float32" there, "bfloat16" now')
-    assert again.stderr.count("there,") == 1
+    refused = ask(place, "--model", "./tiny", "--out", "first", "--dtype", "bfloat16")
+    refuses(refused, 'adapter.dtype: "float32" there, "bfloat16" now')
+    assert refused.stderr.count("there,") == 1
 
 
-def test_a_blind_run_sees_grey_and_every_table_says_so(place: Path) -> None:
+def test_a_blind_run_sees_grey_and_tables_say_so(place: Path) -> None:
     done = ask(place, "--model", "tiny", "--blind", "--time-instruction")
     assert done.returncode == 0, done.stderr
     assert "tiny (blind)" in done.stdout
@@ -108,7 +112,7 @@ def test_a_blind_run_sees_grey_and_every_table_says_so(place: Path) -> None:
     assert replies(run) == from_the_library(place, blind=True, timed=True) != seen
 
 
-def test_a_hub_id_is_answered_by_its_commit_from_the_hub(place: Path, tmp_path: Path) -> None:
+def test_a_hub_id_is_loaded_from_its_commit(place: Path, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in (place / "tiny").iterdir()}
     with hubs.serve({"models/lab/ViCA2-50p": files}) as hub:
         done = ask(place, "--model", "lab/ViCA2-50p", "--out", "hub", env=hub.environment(tmp_path))
@@ -150,7 +154,7 @@ def add_a_key(folder: Path) -> None:
 
 
 def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Put these tensors in the place of all shards that hold one of the same name, or beside."""
+    """Replace tensors in their shards, or add them to the shard with `model.norm.weight`."""
     for shard in sorted(folder.glob("*.safetensors")):
         held = load_file(shard)
         if held.keys() & tensors.keys() or "model.norm.weight" in held:
@@ -185,7 +189,7 @@ def test_a_broken_checkpoint_is_refused_with_the_reason(
     assert words in str(refused.value)
 
 
-def test_the_command_line_says_it_in_one_paragraph(place: Path, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_reported_in_one_paragraph(place: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(place / "tiny", tmp_path / "broken"))
     lose_a_shard(folder)
     done = ask(place, "--model", str(folder))
@@ -202,7 +206,7 @@ def test_the_command_line_says_it_in_one_paragraph(place: Path, tmp_path: Path) 
         ({"attention": "linear"}, "sdpa"),
     ],
 )
-def test_an_option_that_cannot_be_had_is_refused(
+def test_an_invalid_option_is_refused(
     place: Path, benchmark: Benchmark, options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
@@ -210,14 +214,12 @@ def test_an_option_that_cannot_be_had_is_refused(
     assert words in str(refused.value)
 
 
-def test_more_frames_than_the_context_holds_are_refused_by_how_much(
-    place: Path, benchmark: Benchmark
-) -> None:
+def test_refusal_of_too_many_frames_says_by_how_much(place: Path, benchmark: Benchmark) -> None:
     with pytest.raises(ConfigError, match="27,232 more than the context of 32,768"):
         build_adapter(str(place / "tiny"), context(benchmark, frames=2000))
 
 
-def test_weights_that_changed_are_another_configuration(
+def test_changed_weights_change_the_configuration(
     place: Path, benchmark: Benchmark, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(place / "tiny", tmp_path / "trained"))
@@ -246,7 +248,7 @@ def asked_about(place: Path, texts: dict[str, str]) -> tuple[Video, list[Questio
     return video, questions
 
 
-def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark: Benchmark) -> None:
+def test_a_too_long_question_fails_alone(place: Path, benchmark: Benchmark) -> None:
     adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=NEW))
     video, questions = asked_about(place, {"long": "How long? " * 4000, "short": "How long?"})
     long, short = adapter.answer(video, questions)
@@ -256,9 +258,7 @@ def test_a_question_too_long_for_the_context_fails_alone(place: Path, benchmark:
     assert short.new_tokens == NEW
 
 
-def test_a_video_is_encoded_and_prefilled_once_however_many_questions_there_are(
-    place: Path, benchmark: Benchmark
-) -> None:
+def test_a_video_is_encoded_and_prefilled_once(place: Path, benchmark: Benchmark) -> None:
     adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=1))
     seen: list[str] = []
     for name in ("vision_tower", "sam_tower", "layers.0"):
@@ -270,9 +270,7 @@ def test_a_video_is_encoded_and_prefilled_once_however_many_questions_there_are(
     assert adapter.spent.tokens["answers"] == 5
 
 
-def test_weights_that_changed_in_one_tensor_do_not_continue_a_run(
-    place: Path, tmp_path: Path
-) -> None:
+def test_one_changed_tensor_does_not_continue_a_run(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place, tmp_path / "place", symlinks=True)
     here = tmp_path / "place"
     assert ask(here, "--model", "./tiny", "--out", "r", "--limit", "1").returncode == 0
@@ -280,7 +278,7 @@ def test_weights_that_changed_in_one_tensor_do_not_continue_a_run(
     refuses(ask(here, "--model", "./tiny", "--out", "r"), "adapter.checkpoint")
 
 
-def test_scores_that_are_no_numbers_are_errors_and_not_answers(place: Path, tmp_path: Path) -> None:
+def test_scores_that_are_nan_are_errors(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place, tmp_path / "place", symlinks=True)
     here = tmp_path / "place"
     change(here / "tiny", "lm_head.weight", float("nan"))
@@ -291,7 +289,7 @@ def test_scores_that_are_no_numbers_are_errors_and_not_answers(place: Path, tmp_
     assert all("scores are NaN" in error for error in errors)
 
 
-def test_a_damaged_generation_config_is_refused_and_so_is_a_revision_of_a_folder(
+def test_a_bad_generation_config_or_revision_is_refused(
     place: Path, tmp_path: Path, benchmark: Benchmark
 ) -> None:
     shutil.copytree(place / "tiny", tmp_path / "tiny")
@@ -304,9 +302,7 @@ def test_a_damaged_generation_config_is_refused_and_so_is_a_revision_of_a_folder
             build(spec, context(benchmark))
 
 
-def test_settings_that_greedy_decoding_cannot_honour_are_refused_before_a_video_is_read(
-    place: Path, tmp_path: Path
-) -> None:
+def test_settings_against_greedy_decoding_are_refused(place: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(place / "tiny", tmp_path / "beams"))
     settings = folder / "generation_config.json"
     stated = json.loads(settings.read_text(encoding="utf-8"))
@@ -341,7 +337,7 @@ print(prepared, answer.new_tokens, answer.error)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
-def test_a_video_that_memory_is_too_short_to_prepare_ahead_is_answered_all_the_same(
+def test_a_video_too_large_to_prepare_ahead_is_answered(
     place: Path,
 ) -> None:
     command = [sys.executable, "-c", SHORT, str(place / "tiny")]

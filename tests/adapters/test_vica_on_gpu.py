@@ -20,7 +20,7 @@ FRAMES, NEW = 64, 16
 
 
 def random_model(config: ViCA2Config, device: str, dtype: torch.dtype = torch.bfloat16) -> ViCA:
-    """A model whose weights were drawn where they are used."""
+    """A model with random weights, initialised on the device."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -74,7 +74,7 @@ def test_vica2_7b_answers_a_video_in_bounded_memory(dtype: torch.dtype, most: fl
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_attention_to_a_prefix_is_the_same_in_the_kernels_of_a_gpu(dtype: torch.dtype) -> None:
+def test_prefix_attention_is_the_same_in_gpu_kernels(dtype: torch.dtype) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU that torch can use")
     query_THE = torch.randn(50, 28, 128, device="cuda", dtype=dtype)
@@ -90,7 +90,7 @@ def test_attention_to_a_prefix_is_the_same_in_the_kernels_of_a_gpu(dtype: torch.
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_in_float32_both_ways_agree() -> None:
+def test_both_ways_agree_on_a_gpu_in_float32() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU that torch can use")
     config = vica2_tiny(**ids_of(byte_tokenizer()))

@@ -1,4 +1,4 @@
-"""Retry-After in all its forms (RFC 9110, section 10.2.3)."""
+"""All forms of Retry-After (RFC 9110, section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,11 @@ from vicabench.adapters.api.calls import retry_after_seconds
         ({}, None),
     ],
 )
-def test_what_a_server_asks_for_is_understood_or_left(
-    headers: dict[str, str], seconds: float | None
-) -> None:
+def test_retry_after_is_parsed_or_ignored(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers) == seconds
 
 
-def test_a_date_to_come_is_waited_for() -> None:
+def test_retry_after_with_a_date_is_parsed() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
-    # Dates have whole seconds, and a little time has passed.
+    # Dates have whole seconds, and some time has passed.
     assert 280 < (retry_after_seconds({"retry-after": date}) or 0) <= 300

@@ -28,6 +28,7 @@ from vicabench.cli.main import app
 from vicabench.errors import UserError
 from vicabench.reporting.comparison import comparison_csv
 from vicabench.rooms.build import build
+from vicabench.screen import PIPE_WIDTH
 
 # Describes, is asked about a video, and answers both ways, without a model.
 MODEL = """
@@ -67,7 +68,8 @@ class Place:
 
     def cli(self, *words: str | Path, code: int = 0) -> str:
         """What a command prints on standard output."""
-        done = CliRunner().invoke(app, [str(word) for word in words])
+        wide = {"COLUMNS": str(PIPE_WIDTH)}
+        done = CliRunner().invoke(app, [str(word) for word in words], env=wide)
         assert done.exit_code == code, (done.exception, done.output)
         return done.stdout
 

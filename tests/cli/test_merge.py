@@ -148,7 +148,7 @@ def test_a_folder_continues_only_its_own_part(vicabench: Vicabench, here: Path) 
     (here / part(1)).rename(here / part(2).replace("run", "r"))
     refuses(vicabench(*OPTIONS, "--out", "r", "--shard", "2/3"), "part 1/3", "not 2/3")
     done = vicabench(*OPTIONS, "--out", "run", "--shard", "2/3", "--limit", "5")
-    refuses(done, "of 70 questions", "of 50", "--limit")
+    refuses(done, "of 70 questions", "splits 50 questions", "--limit")
 
 
 def test_every_process_of_slurm_or_torchrun_takes_its_own_part(

@@ -1,4 +1,4 @@
-"""A run on two Ray nodes. Ray listens on all it finds, so there must be nothing but loopback."""
+"""A run on two Ray nodes. Ray listens on all interfaces, so only loopback may exist."""
 
 import json
 import os
@@ -25,7 +25,7 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parent.parent.parent
 
-# Takes two seconds for a video, and leaves the number of its process in the folder `answering`.
+# Takes two seconds per video, and leaves its process id in the folder `answering`.
 SLOW = """
 import os, time
 from pathlib import Path
@@ -51,7 +51,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def nodes(slow: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Two nodes that can import what the driver can."""
+    """Two nodes with the import path of the driver."""
     with tempfile.TemporaryDirectory(prefix="ray") as short:  # a socket's path has 107 characters
         environment = {
             **os.environ,
@@ -85,11 +85,11 @@ def asked(clips: Path, *more: str) -> tuple[str | Path, ...]:
 
 
 def answers(folder: Path) -> dict[str, Row]:
-    """What was answered to each question, apart from the time it took; each once."""
+    """The answer to each question without its time; each question has one."""
     records = read_jsonl(folder / "predictions.jsonl")
-    found = {record["id"]: {**record, "seconds": None} for record in records}
-    assert len(found) == len(records)
-    return found
+    by_id = {record["id"]: {**record, "seconds": None} for record in records}
+    assert len(by_id) == len(records)
+    return by_id
 
 
 def start(folder: Path, extra: dict[str, str], *command: str | Path) -> subprocess.Popen[str]:
@@ -113,7 +113,7 @@ def processes(folder: Path) -> list[int]:
     return [int(path.name) for path in folder.glob("answering/*")]
 
 
-def test_a_run_that_lost_a_node_equals_one_on_a_single_machine(
+def test_a_run_that_lost_a_node_equals_a_local_run(
     clips: Path,
     tmp_path: Path,
     slow: dict[str, str],
@@ -146,7 +146,7 @@ def test_a_run_that_lost_a_node_equals_one_on_a_single_machine(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_actors_end_with_their_driver_and_the_run_can_be_continued(
+def test_actors_end_with_their_driver_and_the_run_continues(
     vicabench: Vicabench,
     clips: Path,
     tmp_path: Path,
@@ -163,13 +163,13 @@ def test_actors_end_with_their_driver_and_the_run_can_be_continued(
     assert run.returncode == (130 if number == signal.SIGINT else -9), err
     (actor,) = processes(tmp_path)
     wait_until_ended(actor)
-    kept = file.read_text(encoding="utf-8")
+    before = file.read_text(encoding="utf-8")
     assert vicabench(*asked(clips, "--out", "run"), **slow).returncode == 0
-    assert file.read_text(encoding="utf-8").startswith(kept)
+    assert file.read_text(encoding="utf-8").startswith(before)
     assert len(answers(tmp_path / "run")) == 60
 
 
-def test_a_gpu_that_the_cluster_does_not_have_is_refused(
+def test_a_gpu_missing_from_the_cluster_is_refused(
     vicabench: Vicabench, clips: Path, slow: dict[str, str], address: str
 ) -> None:
     on_ray = ("--executor", "ray", "--address", address, "--gpus-per-worker", "1")

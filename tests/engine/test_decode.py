@@ -34,7 +34,7 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """A named pipe that nobody writes to: whoever opens it to read waits for ever."""
+    """A named pipe without a writer: opening it to read blocks for ever."""
     os.mkfifo(tmp_path / "endless.mp4")
     return tmp_path / "endless.mp4"
 
@@ -52,12 +52,12 @@ def kill_decoding_process() -> None:
 
 
 def bytes_read() -> int:
-    """By this process, from files and pipes alike."""
+    """Bytes that this process has read from files and pipes."""
     counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(counts["rchar"])
 
 
-def test_yields_every_video_in_order_and_a_bad_one_as_an_error(tmp_path: Path, clip: Path) -> None:
+def test_videos_come_in_order_and_a_bad_one_as_an_error(tmp_path: Path, clip: Path) -> None:
     listed = [("one", clip), ("two", tmp_path / "none.mp4"), ("three", clip), ("four", clip)]
 
     with DecodeAhead(frames=8, workers=2) as ahead:
@@ -76,7 +76,7 @@ def test_yields_every_video_in_order_and_a_bad_one_as_an_error(tmp_path: Path, c
         )
 
 
-def test_only_a_few_videos_are_taken_ahead(clip: Path) -> None:
+def test_only_a_few_videos_are_decoded_ahead(clip: Path) -> None:
     taken = 0
 
     def listed() -> Iterator[tuple[str, Path]]:
@@ -90,7 +90,7 @@ def test_only_a_few_videos_are_taken_ahead(clip: Path) -> None:
             assert taken <= used + 2
 
 
-def test_a_hanging_video_is_given_up_and_the_next_one_comes(clip: Path, endless: Path) -> None:
+def test_a_hanging_video_is_given_up(clip: Path, endless: Path) -> None:
     with DecodeAhead(frames=4, limit_seconds=5, decoder="pyav") as ahead:
         first, hung, last = ahead.stream([("a", clip), ("b", endless), ("c", clip)])
 
@@ -100,11 +100,11 @@ def test_a_hanging_video_is_given_up_and_the_next_one_comes(clip: Path, endless:
     assert last.frames is not None
 
 
-def test_a_killed_process_costs_its_own_video_alone(clip: Path, endless: Path) -> None:
+def test_a_killed_process_fails_only_its_video(clip: Path, endless: Path) -> None:
     with DecodeAhead(frames=4, decoder="pyav") as ahead:
         stream = ahead.stream([("a", clip), ("b", endless), ("c", clip)])
         assert next(stream).error is None
-        with endless.open("wb"):  # which waits until the process has opened it too
+        with endless.open("wb"):  # blocks until the process has opened it too
             kill_decoding_process()
         killed, last = stream
 
@@ -112,10 +112,10 @@ def test_a_killed_process_costs_its_own_video_alone(clip: Path, endless: Path) -
     assert last.frames is not None
 
 
-def test_a_process_killed_while_it_sends_its_frames_hurts_no_other(tmp_path: Path) -> None:
+def test_a_process_killed_while_sending_fails_only_its_video(tmp_path: Path) -> None:
     large = videos.write_clip(tmp_path / "large.mp4", frames=2, size=(640, 480))
     with DecodeAhead(frames=200, ahead=1, decoder="pyav") as ahead:
-        for _ in range(20):  # on a busy machine all of it may have come before it is killed
+        for _ in range(20):  # on a busy machine all bytes may arrive before the kill
             first = ahead.submit("a", large).result()
             assert first.frames is not None
             (pid,) = decoding_processes(os.getpid())
@@ -133,14 +133,14 @@ def test_a_process_killed_while_it_sends_its_frames_hurts_no_other(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("breaks", "told"),
+    ("breaks", "reason"),
     [
         ("import os\nos.abort()\n", "the decoding process ended (signal 6, Aborted)"),
         ("import time\ntime.sleep(600)\n", "took longer than 3 seconds"),
     ],
 )
-def test_where_decord_crashes_or_hangs_only_who_asks_for_it_is_told(
-    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, breaks: str, told: str
+def test_a_crash_in_decord_affects_only_runs_with_decord(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, breaks: str, reason: str
 ) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "decord.py").write_text(breaks)
@@ -152,12 +152,12 @@ def test_where_decord_crashes_or_hangs_only_who_asks_for_it_is_told(
         (decoded,) = ahead.stream([("a", clip)])
 
     assert lost.error is not None
-    assert lost.error.startswith(f"video: {clip}: {told}")
+    assert lost.error.startswith(f"video: {clip}: {reason}")
     assert decoded.frames is not None
     assert decoded.frames.decoder == "pyav"
 
 
-def test_what_decodes_is_told_no_keys(
+def test_decoding_processes_get_no_keys(
     clip: Path, endless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
@@ -165,9 +165,9 @@ def test_what_decodes_is_told_no_keys(
     with DecodeAhead(frames=4) as ahead:
         next(ahead.stream([("a", clip), ("b", endless)]))
         (pid,) = decoding_processes(os.getpid())
-        told = Path(f"/proc/{pid}/environ").read_bytes()
-    assert b"PATH=" in told
-    assert b"secret" not in told
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"PATH=" in environment
+    assert b"secret" not in environment
 
 
 def test_leaving_early_stops_a_hanging_process(clip: Path, endless: Path) -> None:
@@ -179,7 +179,7 @@ def test_leaving_early_stops_a_hanging_process(clip: Path, endless: Path) -> Non
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_when_the_run_is_killed_a_hanging_process_ends_too(
+def test_a_hanging_process_ends_with_its_run(
     clip: Path, endless: Path, how: signal.Signals
 ) -> None:
     with subprocess.Popen(

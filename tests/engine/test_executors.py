@@ -1,4 +1,4 @@
-"""Several processes answer as one does, and what happens to one of them costs no answer."""
+"""Several processes answer like one, and the loss of one of them costs no answer."""
 
 import json
 import os
@@ -18,10 +18,10 @@ from vicabench.types import Spent
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-# `moody:WHAT` says what it saw; on clip2 it does WHAT as well: `dies` ends the process by kill -9,
-# `dies-once` the first time only, `raises` an exception. `slow` takes its time over each question.
-# Every process that holds the model leaves its number in the folder `processes`; where there is a
-# folder `pair`, none answers before a second one has come.
+# `moody:MOOD` answers with the mean of the frames. On clip2, `dies` kills the process, `dies-once`
+# only the first time, and `raises` raises an exception. `slow` takes time for each question. Every
+# process with the model leaves its id in the folder `processes`. If there is a folder `pair`, none
+# answers before a second process has started.
 MOODY = """
 import logging, os, signal, time
 from pathlib import Path
@@ -69,14 +69,14 @@ def asked(clips: Path, mood: str, *more: str | Path) -> tuple[str | Path, ...]:
 
 
 def answers(folder: Path) -> dict[str, Row]:
-    """What was answered to each question, apart from the time it took; each once."""
+    """The answer to each question without its time; each question has one."""
     records = read_jsonl(folder / "predictions.jsonl")
-    found = {record["id"]: {**record, "seconds": None} for record in records}
-    assert len(found) == len(records)
-    return found
+    by_id = {record["id"]: {**record, "seconds": None} for record in records}
+    assert len(by_id) == len(records)
+    return by_id
 
 
-def test_two_processes_answer_as_one_and_either_may_continue_the_other(
+def test_two_processes_answer_like_one_and_continue_its_run(
     vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
 ) -> None:
     assert vicabench(*asked(clips, "well", "--out", "one"), **moody).returncode == 0
@@ -99,7 +99,7 @@ def test_two_processes_answer_as_one_and_either_may_continue_the_other(
     assert "clip2 is odd" in (tmp_path / "two" / "errors.log").read_text()
 
 
-def test_the_video_of_a_killed_worker_is_answered_all_the_same(
+def test_the_video_of_a_killed_worker_is_answered(
     vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
 ) -> None:
     vicabench(*asked(clips, "well", "--out", "well"), **moody)
@@ -109,7 +109,7 @@ def test_the_video_of_a_killed_worker_is_answered_all_the_same(
     assert answers(tmp_path / "r") == answers(tmp_path / "well")
 
 
-def test_a_video_that_kills_every_worker_is_an_error_of_its_own(
+def test_a_video_that_kills_every_worker_gets_an_error(
     vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
 ) -> None:
     done = vicabench(*asked(clips, "dies", "--out", "r", "--devices", "cpu,cpu"), **moody)
@@ -122,7 +122,7 @@ def test_a_video_that_kills_every_worker_is_an_error_of_its_own(
     assert sum(record["response"] is not None for record in records) == 50
 
 
-def test_an_exception_in_a_worker_is_logged_with_its_trace(
+def test_an_exception_in_a_worker_is_logged_with_its_traceback(
     vicabench: Vicabench, clips: Path, tmp_path: Path, moody: dict[str, str]
 ) -> None:
     done = vicabench(*asked(clips, "raises", "--out", "r", "--devices", "cpu"), **moody)
@@ -133,7 +133,7 @@ def test_an_exception_in_a_worker_is_logged_with_its_trace(
     assert "not this one" in log
 
 
-def test_a_model_that_cannot_be_built_is_one_paragraph_from_a_worker_too(
+def test_a_worker_reports_a_failed_build_in_one_paragraph(
     vicabench: Vicabench, clips: Path, moody: dict[str, str]
 ) -> None:
     done = vicabench(*asked(clips, "refuses", "--out", "r", "--devices", "cpu,cpu"), **moody)
@@ -164,7 +164,7 @@ def test_no_worker_outlives_the_run(
         wait_until_ended(int(path.name))
 
 
-def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() -> None:
+def test_calls_of_workers_are_summed_and_prices_are_not() -> None:
     times: dict[str, Any] = {
         "wall": 0.0,
         "waiting": 0.0,
@@ -173,7 +173,7 @@ def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() ->
         "prepare": 0.0,
     }
     calls = [{"sent": 3, "cost": cost, "price_input": 2.0} for cost in (0.5, 0.25)]
-    calls.append({"retried": 1})  # what an account does not name was nothing
+    calls.append({"retried": 1})  # a missing count is zero
     timings = [
         Timing(
             videos=1,
@@ -186,8 +186,8 @@ def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() ->
         )
         for account in calls
     ]
-    found = summed(timings, wall=1.0, processes=2)
-    assert found.calls == {"sent": 6, "cost": 0.75, "price_input": 2.0, "retried": 1}
+    total = summed(timings, wall=1.0, processes=2)
+    assert total.calls == {"sent": 6, "cost": 0.75, "price_input": 2.0, "retried": 1}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_the_calls_of_several_workers_are_added_up_and_their_prices_are_not() ->
         (("--devices", "cpu,cpu", "--max-requests", "9"), ("--max-requests", "one process")),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(
+def test_contradictory_options_are_refused(
     vicabench: Vicabench, clips: Path, typed: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     questions = clips / "questions.jsonl"
@@ -210,7 +210,7 @@ def test_options_that_cannot_be_meant_are_refused(
     )
 
 
-def test_without_ray_it_is_said_how_to_install_it(clips: Path, tmp_path: Path) -> None:
+def test_missing_ray_is_reported_with_its_install_command(clips: Path, tmp_path: Path) -> None:
     command = [*map(str, asked(clips, "well", "--executor", "ray"))]
     command[command.index("moody:well")] = "baseline:oracle"
     script = (
@@ -223,7 +223,7 @@ def test_without_ray_it_is_said_how_to_install_it(clips: Path, tmp_path: Path) -
     refuses(done, 'pip install "vicabench[cluster]"')
 
 
-def test_a_gpu_that_cuda_does_not_show_is_refused(vicabench: Vicabench, clips: Path) -> None:
+def test_a_gpu_hidden_from_cuda_is_refused(vicabench: Vicabench, clips: Path) -> None:
     done = vicabench(
         "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle",
         "--devices", "0,2", CUDA_VISIBLE_DEVICES="4,5",
@@ -231,7 +231,7 @@ def test_a_gpu_that_cuda_does_not_show_is_refused(vicabench: Vicabench, clips: P
     refuses(done, "--devices 2", "4,5")
 
 
-def test_a_model_of_the_family_answers_alike_in_two_processes(
+def test_vica_answers_alike_in_one_and_two_processes(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     command = (

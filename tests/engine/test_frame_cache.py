@@ -1,4 +1,4 @@
-"""The frame cache: the same frames, whatever happens to its files."""
+"""The frame cache returns correct frames, whatever happens to its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOM = 10**9
 
 @pytest.fixture
 def clips(tmp_path: Path) -> list[Path]:
-    """Three clips that differ, whose frames take the same number of bytes."""
+    """Three different clips whose frames have the same size."""
     return [write_clip(tmp_path / f"clip{n}.mp4", frames=10 + n) for n in range(3)]
 
 
@@ -44,16 +44,16 @@ def same(one: Frames, other: Frames) -> bool:
     )
 
 
-def test_what_was_decoded_once_is_read_from_the_cache(tmp_path: Path, clips: list[Path]) -> None:
+def test_decoded_frames_are_read_from_the_cache(tmp_path: Path, clips: list[Path]) -> None:
     cache = cache_at(tmp_path)
     first = read_video(clips[0], FRAMES, "auto", cache)
-    clips[0].rename(tmp_path / "moved.mp4")  # it is the content that counts
-    again = read_video(tmp_path / "moved.mp4", FRAMES, "auto", cache)
-    assert (first.cached, again.cached) == (False, True)
-    assert same(again.frames, read_frames(tmp_path / "moved.mp4", FRAMES))
+    clips[0].rename(tmp_path / "moved.mp4")  # the key depends on the content
+    second = read_video(tmp_path / "moved.mp4", FRAMES, "auto", cache)
+    assert (first.cached, second.cached) == (False, True)
+    assert same(second.frames, read_frames(tmp_path / "moved.mp4", FRAMES))
 
 
-def test_other_content_frames_or_decoder_are_decoded(tmp_path: Path, clips: list[Path]) -> None:
+def test_another_content_count_or_decoder_is_decoded(tmp_path: Path, clips: list[Path]) -> None:
     cache = cache_at(tmp_path)
     read_video(clips[0], FRAMES, "auto", cache)
     clips[0].write_bytes(clips[1].read_bytes())
@@ -65,9 +65,7 @@ def test_other_content_frames_or_decoder_are_decoded(tmp_path: Path, clips: list
 
 
 @pytest.mark.parametrize("harm", ["torn", "flipped", "swapped", "empty"])
-def test_a_damaged_entry_is_noticed_and_decoded_again(
-    tmp_path: Path, clips: list[Path], harm: str
-) -> None:
+def test_a_damaged_entry_is_decoded_again(tmp_path: Path, clips: list[Path], harm: str) -> None:
     cache = cache_at(tmp_path)
     for clip in clips[:2]:
         read_video(clip, FRAMES, "auto", cache)
@@ -110,7 +108,7 @@ def test_an_entry_that_is_a_link_or_a_pipe_is_replaced(
     assert read_video(clips[0], FRAMES, "auto", cache).cached
 
 
-def test_the_least_recently_used_entries_make_room(tmp_path: Path, clips: list[Path]) -> None:
+def test_the_least_recently_used_entries_are_deleted(tmp_path: Path, clips: list[Path]) -> None:
     for clip in clips[:2]:
         read_video(clip, FRAMES, "auto", cache_at(tmp_path))
     keys = [f"{key_of(clip, FRAMES, 'auto')}.frames" for clip in clips]
@@ -121,13 +119,15 @@ def test_the_least_recently_used_entries_make_room(tmp_path: Path, clips: list[P
         now = (cache.folder / key).stat().st_mtime
         os.utime(cache.folder / key, (now - age, now - age))
 
-    assert read_video(clips[0], FRAMES, "auto", cache).cached  # now used later than the second
+    assert read_video(
+        clips[0], FRAMES, "auto", cache
+    ).cached  # now used more recently than the second
     read_video(clips[2], FRAMES, "auto", cache)
     assert entries(cache) == {keys[0], keys[2]}
     assert (cache.folder / "mine.txt").exists()
 
 
-def test_an_entry_written_again_makes_no_other_go(tmp_path: Path, clips: list[Path]) -> None:
+def test_rewriting_an_entry_deletes_no_other(tmp_path: Path, clips: list[Path]) -> None:
     frames = [read_frames(clip, FRAMES) for clip in clips[:2]]
     keys = [str(n) * 64 for n in range(2)]
     for key, its in zip(keys, frames, strict=True):
@@ -137,7 +137,7 @@ def test_an_entry_written_again_makes_no_other_go(tmp_path: Path, clips: list[Pa
     assert entries(cache_at(tmp_path)) == {f"{key}.frames" for key in keys}
 
 
-def test_what_others_are_writing_counts_too(tmp_path: Path, clips: list[Path]) -> None:
+def test_partial_files_of_other_writers_count(tmp_path: Path, clips: list[Path]) -> None:
     frames = [read_frames(clip, FRAMES) for clip in clips[:2]]
     keys = [str(n) * 64 for n in range(2)]
     cache_at(tmp_path).write(keys[0], frames[0])
@@ -148,7 +148,7 @@ def test_what_others_are_writing_counts_too(tmp_path: Path, clips: list[Path]) -
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file that gives an error when read")
-def test_a_video_that_becomes_unreadable_is_not_the_caches_fault(
+def test_an_unreadable_video_is_not_blamed_on_the_cache(
     tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def last(path: Path, facts: Facts, sample: Sample) -> Taken:
@@ -164,7 +164,7 @@ def test_a_video_that_becomes_unreadable_is_not_the_caches_fault(
     assert np.array_equal(reading.frames.pixels_THWC, wanted)
 
 
-def test_frames_larger_than_the_whole_cache_are_decoded_and_it_says_so(
+def test_frames_larger_than_the_cache_are_decoded_with_a_warning(
     tmp_path: Path, clips: list[Path]
 ) -> None:
     cache = cache_at(tmp_path, 1000)
@@ -193,10 +193,10 @@ for turn in range(60):
 """
 
 
-def test_processes_that_share_a_full_cache_never_see_a_wrong_frame(
+def test_processes_sharing_a_full_cache_get_correct_frames(
     tmp_path: Path, clips: list[Path]
 ) -> None:
-    """There is room for two of three videos, so every process deletes what the others read."""
+    """There is room for two of three videos, so every process deletes entries that others read."""
     cache = cache_at(tmp_path)
     read_video(clips[0], 64, "auto", cache)
     (first,) = entries(cache)

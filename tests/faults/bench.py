@@ -1,4 +1,4 @@
-"""The real command line on a small benchmark, disturbed in every way, and what must hold after."""
+"""The real command line on a small benchmark, and helpers to disturb it and check the results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOOK = ("--model", "faulty:seeing")
 class Bench:
     """Runs of one adapter on one benchmark, in one folder; `whole` is an undisturbed run.
 
-    With `seeing` the adapter wants the videos too.
+    With `seeing` the adapter reads the videos.
     """
 
     folder: Path
@@ -36,7 +36,7 @@ class Bench:
     def start(
         self, *more: str, faults: Mapping[str, str] | None = None, **extra: str
     ) -> subprocess.Popen[str]:
-        """`vicabench run --model faulty --out run`, with the faults by video, begun."""
+        """Start `vicabench run --model faulty --out run`, with faults by video."""
         return subprocess.Popen(
             self.command(*more),
             cwd=self.folder,
@@ -47,13 +47,13 @@ class Bench:
         )
 
     def run(self, *more: str, faults: Mapping[str, str] | None = None, **extra: str) -> Done:
-        """The same, to its end."""
+        """Run the same command to its end."""
         with self.start(*more, faults=faults, **extra) as process:
             out, err = process.communicate(timeout=120)
         return Done(process.args, process.returncode, out, err)
 
     def vicabench(self, *arguments: str) -> Done:
-        """Any other command."""
+        """Run any other command."""
         return subprocess.run(
             [sys.executable, "-m", "vicabench", *arguments],
             cwd=self.folder,
@@ -79,34 +79,34 @@ class Bench:
 
     @property
     def written(self) -> bytes:
-        """What the run folder holds; nothing if it is not there yet."""
+        """The predictions in the run folder; empty if there is none yet."""
         return self.file.read_bytes() if self.file.exists() else b""
 
     def whole_lines(self) -> bytes:
-        """The same without a line that was not written to its end."""
+        """The predictions without an incomplete last line."""
         return self.written[: self.written.rfind(b"\n") + 1]
 
     def errors(self) -> dict[str, list[str | None]]:
         """The errors of the last records of all questions, by video."""
         last = {row["id"]: row for row in read_jsonl(self.file)}
-        found: dict[str, list[str | None]] = {}
+        errors: dict[str, list[str | None]] = {}
         for row in last.values():
-            found.setdefault(row["video"], []).append(row["error"])
-        return found
+            errors.setdefault(row["video"], []).append(row["error"])
+        return errors
 
     def answers(self) -> dict[str, str]:
-        """What is to be graded, by question: the last record of each, errors left out."""
+        """The replies by question: the last record of each, without errors."""
         last = {row["id"]: row for row in read_jsonl(self.file)}
         return {key: row["response"] for key, row in last.items() if row["error"] is None}
 
     def answers_of_whole(self) -> dict[str, str]:
-        """Those of the undisturbed run."""
+        """The replies of the undisturbed run."""
         rows = map(json.loads, self.whole.splitlines())
         return {row["id"]: row["response"] for row in rows}
 
 
 def quiet(done: Done) -> None:
-    """Nothing that a terminal would obey, and no traceback, came out of a command."""
+    """The output of a command has no traceback and no control characters."""
     for text in (done.stdout, done.stderr):
         assert "Traceback" not in text, text[-2000:]
         assert all(c.isprintable() or c == "\n" for c in text)

@@ -1,6 +1,6 @@
-"""Signals at moments that a seed chooses, to the commands that keep answers: nothing is lost.
+"""Send signals at seeded random moments to commands that write answers: nothing is lost.
 
-`python -m tests.faults.chaos` tries fifty seeds, `python -m tests.faults.chaos 7 8` those two.
+`python -m tests.faults.chaos` tries fifty seeds, `python -m tests.faults.chaos 7 8` tries two.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from tests.support import install_adapter, read_jsonl, rows_about, write_jsonl
 from tests.videos import write_clip
 
 SEEDS = range(6)
-"""Those that the tests try: each command and each signal at least once."""
+"""The seeds of the tests: each command and each signal occurs at least once."""
 COMMANDS = ("run", "workers", "api", "canonicalize", "merge", "import")
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGTSTP)
 DISTURBANCES = 3
 ENDS = {"import": {0, 2}, "canonicalize": {1}}
-"""How a command ends by itself: what is there is not imported again; no reply is canonical."""
+"""Exit codes: existing predictions are not imported again, and no reply is canonical."""
 PACE = {"api": 0.3, "canonicalize": 0.1}
-"""Seconds that a reply takes, so that signals find replies under way."""
+"""Seconds per reply, so that signals arrive while replies are under way."""
 UNDER_WAY, OF_A_VIDEO = 8, 10
-"""Replies that a signal may find on their way, and those that a video waits for."""
+"""The most replies under way at a time, and the replies of one video."""
 
 
 def chaos(bench: Bench, seed: int) -> str:
-    """Disturb a command thrice, then let it end; AssertionError unless all is there, once.
+    """Disturb a command three times, then let it end, and assert that every answer exists once.
 
-    Returns what was done, for people.
+    Returns:
+        A description of the signals.
     """
     chance = random.Random(seed)
     command = COMMANDS[seed % len(COMMANDS)]
@@ -46,17 +47,17 @@ def chaos(bench: Bench, seed: int) -> str:
     with commanded(bench, command) as (words, environment, out, api):
         for _ in range(DISTURBANCES):
             number, moment = chance.choice(SIGNALS), chance.uniform(0, 1.5)
-            kept, growth = whole_lines(out), chance.random() < 0.7  # else from its start on
+            before, growth = whole_lines(out), chance.random() < 0.7  # else from its start on
             with started(bench, words, environment) as process:
-                while growth and process.poll() is None and whole_lines(out) == kept:
+                while growth and process.poll() is None and whole_lines(out) == before:
                     time.sleep(0.01)
                 time.sleep(moment)
                 code = disturb(process, number)
             done.append(f"{number.name} {moment:.2f} s after {'growth' * growth}: {code}")
-            # What Python itself does before our handlers are there, and when it ends, is up to it.
-            # It ends by SIGINT, 130 to a shell, if an interrupt met a text that it executed.
+            # Before our handlers are installed, and at its exit, Python handles signals itself. It
+            # ends with SIGINT, 130 for a shell, if an interrupt hits code in a string.
             assert code in ends | {130, -number, -signal.SIGHUP, -signal.SIGINT}, done
-            assert whole_lines(out).startswith(kept), done
+            assert whole_lines(out).startswith(before), done
             losses += UNDER_WAY + OF_A_VIDEO * (number == signal.SIGKILL)
         if api is not None:
             lost_nothing(api, out, losses)
@@ -74,7 +75,7 @@ def chaos(bench: Bench, seed: int) -> str:
 
 
 def lost_nothing(api: Api, out: Path, losses: int) -> None:
-    """Every reply that was delivered is kept, but for so many under way when signals came."""
+    """Every delivered reply was written, except for `losses` under way when signals came."""
     delivered = {hit.question for hit in api.log if hit.delivered}
     assert len(whole_lines(out).splitlines()) >= len(delivered) - losses
 
@@ -82,7 +83,7 @@ def lost_nothing(api: Api, out: Path, losses: int) -> None:
 def started(
     bench: Bench, words: list[str], environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    """The command, in a group of processes of its own, as a shell starts it."""
+    """Start the command in its own process group, as a shell does."""
     return subprocess.Popen(
         words, cwd=bench.folder, env=environment, process_group=0,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -90,7 +91,7 @@ def started(
 
 
 def disturb(process: subprocess.Popen[bytes], number: int) -> int:
-    """Send a signal, and what it ends with; what is stopped goes on and is hung up."""
+    """Send a signal and return the exit code; a stopped process is continued and hung up."""
     process.send_signal(number)
     if number == signal.SIGTSTP:
         time.sleep(1)
@@ -104,7 +105,7 @@ def disturb(process: subprocess.Popen[bytes], number: int) -> int:
 def commanded(
     bench: Bench, command: str
 ) -> Iterator[tuple[list[str], Mapping[str, str], Path, Api | None]]:
-    """A command's words and environment, the predictions it writes, and the server it asks."""
+    """Yield a command, its environment, its predictions file, and the server that it asks."""
     vicabench = [sys.executable, "-m", "vicabench"]
     calm = bench.env(
         FAULTS="{}", OPENAI_API_KEY="sk-chaos", VICABENCH_CACHE=str(bench.folder / "c")
@@ -130,7 +131,7 @@ def commanded(
 
 
 def asking(bench: Bench, command: str, api: Api) -> list[str]:
-    """A command that asks a server."""
+    """The arguments of a command that asks a server."""
     server = ["--base-url", api.address, "--out", "run", "--concurrency", "8"]
     if command == "api":
         rows = [{**row, "question": f"No. {n}"} for n, row in enumerate(rows_about(3))]
@@ -139,8 +140,8 @@ def asking(bench: Bench, command: str, api: Api) -> list[str]:
             write_clip(bench.folder / f"clip{video}.mp4", frames=12)
         frames = ["--frames", "2", "--benchmark", "filmed.jsonl"]
         return ["run", "--model", "openai:tiny", *frames, *server]
-    (bench.folder / "given.jsonl").write_bytes(bench.whole)
-    return ["canonicalize", "given.jsonl", "--model", "openai:tiny", *server]
+    (bench.folder / "replies.jsonl").write_bytes(bench.whole)
+    return ["canonicalize", "replies.jsonl", "--model", "openai:tiny", *server]
 
 
 def whole_lines(file: Path) -> bytes:
@@ -149,7 +150,7 @@ def whole_lines(file: Path) -> bytes:
 
 
 def main(seeds: list[int]) -> None:
-    """Try these seeds, and say what each did; exit code 1 if something was lost."""
+    """Try these seeds and print what each did; exit code 1 if an answer was lost."""
     lost = False
     here = Path(__file__).parent
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""A benchmark without videos, an adapter that misbehaves when told to, and an undisturbed run."""
+"""A benchmark without videos, an adapter that can misbehave, and an undisturbed run."""
 
 import shutil
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.support import install_adapter, rows_about, write_jsonl
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """The answers of a run that nothing happened to."""
+    """A run without faults, and its answers."""
     folder = tmp_path_factory.mktemp("undisturbed")
     here = Path(__file__).parent
     code = (here / "faulty.py").read_text(encoding="utf-8")

@@ -1,9 +1,9 @@
-"""Laid out as `sitecustomize`, so every Python with this folder on its path imports it first.
+"""Installed as `sitecustomize`, so every Python with this folder on its path imports it first.
 
-`KILL_AT=5` kills the process at the fifth thing it does to the run folder: opening or renaming
-a file in it, cutting one off, or syncing it. `CLOCK=backwards` lets the wall clock jump back by an
-hour whenever it is looked at, from the year 2100 on. `FLOCK=void` lets locks succeed without any
-effect, and `FLOCK=missing` is a system without them.
+`KILL_AT=5` kills the process at its fifth operation on the run folder: opening, renaming,
+truncating or syncing a file in it. `CLOCK=backwards` sets the wall clock back by an hour at every
+reading, from the year 2100 on. `FLOCK=void` makes locks succeed without effect, and
+`FLOCK=missing` makes them fail as on a system without locks.
 """
 
 import errno
@@ -15,7 +15,7 @@ import time
 from itertools import count
 
 FILES = {"config.json", "config.json.partial", "predictions.jsonl", "timing.jsonl"}
-"""As a process names them that holds their folder open."""
+"""The names that a process uses if it holds the folder open."""
 STEPS = ("open", "os.mkdir", "os.rename", "os.truncate", "os.remove")
 
 

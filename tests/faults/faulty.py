@@ -1,7 +1,6 @@
-"""An adapter that is good, but for the videos that FAULTS in its environment names.
+"""An adapter that works, except for the videos that the environment variable FAULTS names.
 
-`FAULTS='{"clip2": "hangs"}'` lets it hang at that video; without the variable it is mended. `PAUSE`
-are the seconds that it takes over each video.
+`FAULTS='{"clip2": "hangs"}'` makes it hang at that video. `PAUSE` is its time per video in seconds.
 """
 
 import json
@@ -20,7 +19,7 @@ MB = 1_000_000
 
 
 class Faulty:
-    settings: dict[str, str] = {}  # noqa: RUF012  (as people write them)
+    settings: dict[str, str] = {}  # noqa: RUF012  (as users write it)
 
     def __init__(self, argument: str, _context: AdapterContext) -> None:
         self.needs_video = argument == "seeing"
@@ -43,7 +42,7 @@ class WordlessError(Exception):
 
 
 class PanicError(BaseException):
-    """As a panic of an extension in Rust comes."""
+    """Like the exception of a panic in a Rust extension."""
 
 
 def after_three(error: BaseException) -> Callable[[Sequence[Question]], Iterator[Answer]]:
@@ -63,8 +62,8 @@ def hangs(questions: Sequence[Question]) -> Iterator[Answer]:
 
 def one_by_one(questions: Sequence[Question]) -> Iterator[Answer]:
     for question in questions:
-        with Path("given").open("ab") as given:
-            given.write(b".")
+        with Path("progress").open("ab") as progress:
+            progress.write(b".")
         yield good(question)
         time.sleep(0.1)
 
@@ -84,7 +83,7 @@ def too_many(questions: Sequence[Question]) -> Iterator[Answer]:
 
 
 def first(**fields: Any) -> Callable[[Sequence[Question]], Iterator[Answer]]:
-    """The first answer is to have these fields; the others are good."""
+    """Give the first answer these fields; the others are good."""
 
     def answer(questions: Sequence[Question]) -> Iterator[Answer]:
         yield replace(good(questions[0]), **fields)
@@ -112,7 +111,7 @@ KINDS: dict[str, Callable[[Sequence[Question]], Iterable[Answer]]] = {
     "exits": after_three(SystemExit(0)),
     "has no memory": after_three(MemoryError("nothing left")),
     "too few": lambda questions: map(good, questions[:3]),
-    "nothing": lambda _: None,  # type: ignore[dict-item,return-value]  # which is the fault
+    "nothing": lambda _: None,  # type: ignore[dict-item,return-value]  # the fault
     "no answers": lambda questions: ["2" for _ in questions],  # type: ignore[misc]
     "too many": too_many,
     "10 MB": first(response="9" * 10 * MB),

@@ -1,4 +1,4 @@
-"""ViCA that has little more memory than is in use when it answers."""
+"""ViCA with little more memory than is in use when it answers."""
 
 import resource
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
-"""Whatever an adapter does with a video is that video's alone; all of it is kept and shown."""
+"""A fault of the adapter affects only its video; all answers are kept and shown."""
 
 import pytest
 
 from tests.faults.bench import QUESTIONS, Bench, quiet
 from tests.support import read_jsonl, refuses
 
-# Of ten questions, how many are left without an answer, and what their records say.
+# Of ten questions, the number without an answer, and the start of their errors.
 SURVIVED = {
     "raises": (7, "adapter: RuntimeError: out of luck"),
     "raises much": (7, "adapter: RuntimeError: xxx"),
@@ -32,7 +32,7 @@ READERS = (
 FAILED = sum(count for count, _ in SURVIVED.values())
 
 
-def test_whatever_an_adapter_answers_is_kept_counted_and_shown(bench: Bench) -> None:
+def test_malformed_answers_are_kept_counted_and_shown(bench: Bench) -> None:
     faults = {f"clip{v}": name for v, name in enumerate(SURVIVED)}
     done = bench.run(faults=faults)
     quiet(done)
@@ -44,27 +44,25 @@ def test_whatever_an_adapter_answers_is_kept_counted_and_shown(bench: Bench) -> 
 
     assert len(read_jsonl(bench.file)) == QUESTIONS
     for (count, words), errors in zip(SURVIVED.values(), bench.errors().values(), strict=True):
-        said = [error for error in errors if error is not None]
-        assert len(said) == count
-        assert all(error.startswith(words) for error in said)
+        texts = [error for error in errors if error is not None]
+        assert len(texts) == count
+        assert all(error.startswith(words) for error in texts)
 
     for command in READERS:
-        again = bench.vicabench(*command)
-        quiet(again)
-        assert again.returncode == 0, again.stderr
+        read = bench.vicabench(*command)
+        quiet(read)
+        assert read.returncode == 0, read.stderr
 
     mended = bench.run("--retry-errors")
     assert mended.returncode == 0
-    odd = {"10 MB", "control characters", "not Unicode"}  # replies, however odd, that stay
+    odd = {"10 MB", "control characters", "not Unicode"}  # odd replies, which are kept
     changed = {f"{v}-0" for v, name in enumerate(SURVIVED) if name in odd}
     whole, now = bench.answers_of_whole(), bench.answers()
     assert {key for key, reply in whole.items() if now[key] != reply} == changed
 
 
 @pytest.mark.parametrize("fault", ["dies", "crashes"])
-def test_an_adapter_that_takes_the_process_with_it_costs_nothing_that_was_written(
-    bench: Bench, fault: str
-) -> None:
+def test_an_adapter_that_crashes_loses_no_written_answer(bench: Bench, fault: str) -> None:
     done = bench.run(faults={"clip5": fault})
     assert bench.written == bench.whole[: bench.whole.index(b'{"id": "5-0"')]
     assert done.returncode == {"dies": 0, "crashes": -6}[fault]
@@ -74,7 +72,7 @@ def test_an_adapter_that_takes_the_process_with_it_costs_nothing_that_was_writte
     assert bench.written == bench.whole
 
 
-def test_an_adapter_that_hangs_ends_the_run_within_its_time_and_loses_nothing(
+def test_a_hanging_adapter_ends_the_run_and_loses_nothing(
     bench: Bench,
 ) -> None:
     done = bench.run("--answer-timeout", "3", faults={"clip5": "hangs"})
@@ -84,14 +82,14 @@ def test_an_adapter_that_hangs_ends_the_run_within_its_time_and_loses_nothing(
     assert bench.errors()["clip5"] == 3 * [None] + 7 * ["adapter: took longer than 3 seconds"]
     assert len(read_jsonl(bench.file)) == 60
 
-    done = bench.run("--answer-timeout", "60")  # with an adapter that is mended meanwhile
+    done = bench.run("--answer-timeout", "60")  # the adapter works again
     assert done.returncode == 1
     assert f"7 of {QUESTIONS} questions unanswered" in done.stdout
     assert bench.run("--retry-errors").returncode == 0
     assert bench.answers() == bench.answers_of_whole()
 
 
-def test_an_adapter_that_hangs_in_one_of_several_workers_costs_its_video_alone(
+def test_a_hanging_adapter_in_a_worker_fails_only_its_video(
     bench: Bench,
 ) -> None:
     command = ("--answer-timeout", "3", "--devices", "cpu,cpu")
@@ -104,6 +102,6 @@ def test_an_adapter_that_hangs_in_one_of_several_workers_costs_its_video_alone(
         "worker: its process ended (exit code 75): took longer than 3 seconds"
     )
     assert len(read_jsonl(bench.file)) == QUESTIONS
-    assert all(said == 10 * [None] for said in errors.values())
-    assert bench.run(*command, "--retry-errors").returncode == 0  # mended meanwhile
+    assert all(each == 10 * [None] for each in errors.values())
+    assert bench.run(*command, "--retry-errors").returncode == 0  # the adapter works again
     assert bench.answers() == bench.answers_of_whole()

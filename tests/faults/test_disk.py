@@ -1,4 +1,4 @@
-"""A disk that is full, or cannot be written: what was written before stays whole."""
+"""On a full or read-only disk, what was written before is not damaged."""
 
 import subprocess
 import sys
@@ -13,11 +13,11 @@ ALLOWED = sys.platform == "linux" and not subprocess.call(
     stdout=subprocess.DEVNULL,
     stderr=subprocess.DEVNULL,
 )
-needs_mounts = pytest.mark.skipif(not ALLOWED, reason="needs mounts of its own (unshare)")
+needs_mounts = pytest.mark.skipif(not ALLOWED, reason="needs a mount namespace (unshare)")
 
 
 def mounted(bench: Bench, script: str, **extra: str) -> Done:
-    """Run a shell script in a namespace of its own, with `$VICABENCH` for the command of `run`."""
+    """Run a shell script in its own mount namespace; `$VICABENCH` is the `run` command."""
     command = " ".join(f"'{word}'" for word in bench.command())
     return subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", script],
@@ -32,11 +32,9 @@ def mounted(bench: Bench, script: str, **extra: str) -> Done:
 
 @pytest.mark.parametrize("kilobytes", [0, 4, 16, 24, 40])
 @needs_mounts
-def test_on_a_full_disk_a_run_ends_with_whole_answers_and_goes_on_where_there_is_room(
-    bench: Bench, kilobytes: int
-) -> None:
+def test_a_run_ends_cleanly_on_a_full_disk_and_continues(bench: Bench, kilobytes: int) -> None:
     (bench.folder / "run").mkdir()
-    # The disk has 64 KiB, of which a file takes some before the run begins and leaves some.
+    # A file takes up the disk of 64 KiB, except for `kilobytes`.
     script = f"""
         mkdir small && mount -t tmpfs -o size=64k none small && mkdir small/run
         head -c {64 - kilobytes}k /dev/zero > small/filler
@@ -54,9 +52,7 @@ def test_on_a_full_disk_a_run_ends_with_whole_answers_and_goes_on_where_there_is
 
 
 @pytest.mark.parametrize("kilobytes", [1, 8, 20])
-def test_a_limit_on_files_in_the_middle_of_a_line_is_no_torn_line(
-    bench: Bench, kilobytes: int
-) -> None:
+def test_a_file_size_limit_inside_a_line_tears_no_line(bench: Bench, kilobytes: int) -> None:
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({kilobytes << 10},) * 2);"
     script = f"{limit} from vicabench.cli.main import main; main()"
     done = subprocess.run(
@@ -76,7 +72,7 @@ def test_a_limit_on_files_in_the_middle_of_a_line_is_no_torn_line(
 
 
 @needs_mounts
-def test_a_folder_that_turns_read_only_loses_nothing(bench: Bench) -> None:
+def test_a_folder_that_becomes_read_only_loses_nothing(bench: Bench) -> None:
     half = bench.run("--limit", "8")
     assert half.returncode == 0
     before = bench.written
@@ -101,7 +97,7 @@ def test_a_folder_that_turns_read_only_loses_nothing(bench: Bench) -> None:
     assert bench.written == bench.whole
 
 
-def test_a_place_that_is_no_folder_is_said_before_anything_is_asked(bench: Bench) -> None:
+def test_an_invalid_run_folder_is_refused_before_asking(bench: Bench) -> None:
     (bench.folder / "run").write_text("mine", encoding="utf-8")
     done = bench.run()
     quiet(done)
@@ -111,14 +107,14 @@ def test_a_place_that_is_no_folder_is_said_before_anything_is_asked(bench: Bench
 
 
 @pytest.mark.parametrize("name", ["predictions.jsonl", "config.json", "timing.jsonl", "errors.log"])
-def test_a_folder_in_place_of_a_file_is_said_and_costs_no_answer(bench: Bench, name: str) -> None:
+def test_a_folder_in_place_of_a_file_costs_no_answer(bench: Bench, name: str) -> None:
     place = bench.folder / "run" / name
     place.mkdir(parents=True)
     done = bench.run(faults={"clip3": "raises"})
     quiet(done)
     if name in ("predictions.jsonl", "config.json"):
         refuses(done, name)
-    else:  # they are no results
+    else:  # these files are not results
         assert done.returncode == 1
         assert name in done.stderr
         assert len(bench.errors()) == VIDEOS

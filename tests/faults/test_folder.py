@@ -1,4 +1,4 @@
-"""A run folder that something has damaged: never read as what it is not, never made worse."""
+"""A damaged run folder is never misread, and never damaged further."""
 
 import json
 import os
@@ -17,14 +17,14 @@ from vicabench.results.store import RunConfig, RunFolder, read_config
 
 @pytest.fixture
 def half(undisturbed: Bench, bench: Bench) -> Bench:
-    """The first half of the run, in whole lines."""
+    """The first half of the run."""
     if not (undisturbed.folder / "half").exists():
         assert undisturbed.run("--limit", "8", "--out", "half").returncode == 0
     shutil.copytree(undisturbed.folder / "half", bench.folder / "run")
     return bench
 
 
-def test_cut_off_at_any_byte_the_last_line_alone_is_asked_again(half: Bench) -> None:
+def test_a_file_cut_at_any_byte_loses_only_its_last_line(half: Bench) -> None:
     config = read_config(half.folder / "run")
     assert config is not None
     *_, last = lines = half.written.splitlines(keepends=True)
@@ -38,7 +38,7 @@ def test_cut_off_at_any_byte_the_last_line_alone_is_asked_again(half: Bench) -> 
     assert copies.splitlines() == [last[:size] for size in range(1, len(last) - 1)]
 
 
-def test_what_a_power_cut_leaves_in_place_of_the_last_line_is_asked_again(half: Bench) -> None:
+def test_a_last_line_lost_to_a_power_cut_is_asked_again(half: Bench) -> None:
     half.file.write_bytes(half.whole_lines() + bytes(4096))
     done = half.run()
     assert done.returncode == 0
@@ -97,13 +97,13 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
 
 
 def shorten(plan: object) -> None:
-    """Leave out a video, consistently, so that the run would seem to be finished."""
+    """Remove a video from the plan consistently, so that the run seems to be finished."""
     assert isinstance(plan, dict)
     plan["questions"] -= len(plan["videos"].popitem()[1])
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_named_and_kept_as_it_is(half: Bench, name: str) -> None:
+def test_a_damaged_folder_is_reported_and_not_changed(half: Bench, name: str) -> None:
     which, damage, words = DAMAGES[name]
     file = half.folder / "run" / which
     file.write_bytes(damage(file.read_bytes()))
@@ -112,11 +112,11 @@ def test_damage_is_named_and_kept_as_it_is(half: Bench, name: str) -> None:
     quiet(done)
     refuses(done, words)
     assert file.read_bytes() == damaged
-    if name != "a stranger":  # which is an answer to a question of some other run
+    if name != "a stranger":  # an answer to a question of another run
         refuses(half.vicabench("score", "run"), words)
 
 
-def test_two_writers_of_one_folder_do_not_mix(bench: Bench) -> None:
+def test_two_runs_do_not_write_to_one_folder(bench: Bench) -> None:
     with bench.start(PAUSE="0.3") as first:
         while not bench.written:
             assert first.poll() is None
@@ -131,7 +131,7 @@ def test_two_writers_of_one_folder_do_not_mix(bench: Bench) -> None:
     assert bench.written == bench.whole
 
 
-def test_a_folder_moved_in_mid_run_keeps_what_was_answered(bench: Bench) -> None:
+def test_a_folder_moved_during_a_run_keeps_its_answers(bench: Bench) -> None:
     moved = bench.folder / "moved"
     with bench.start(faults={"clip4": "takes a second"}) as process:
         while not (bench.folder / "taking").exists():
@@ -145,13 +145,13 @@ def test_a_folder_moved_in_mid_run_keeps_what_was_answered(bench: Bench) -> None
     assert not (bench.folder / "run").exists()
     there = (moved / P).read_bytes()
     assert bench.whole.startswith(there)
-    assert there.count(b"\n") >= 50  # what was just answered, too
+    assert there.count(b"\n") >= 50  # with the answers of the interrupted video
     moved.rename(bench.folder / "run")
     assert bench.run().returncode == 0
     assert bench.written == bench.whole
 
 
-def test_where_locks_do_not_work_two_runs_still_do_not_mix(bench: Bench) -> None:
+def test_two_runs_do_not_mix_without_working_locks(bench: Bench) -> None:
     refuses(bench.run(FLOCK="void"), "Locks have no effect")
     assert not bench.written
     (bench.folder / "run" / ".lock").unlink()
@@ -191,7 +191,7 @@ def test_links_and_pipes_in_a_run_folder_are_not_followed(half: Bench, kind: str
         quiet(done)
         assert victim.read_bytes() == content + b'{"id', name
         assert done.returncode == (2 if name in RESULTS else 1), done.stderr
-        if name != "config.json.partial":  # which is replaced
+        if name != "config.json.partial":  # is replaced
             assert name in done.stderr or "cannot be written" in done.stderr
         if name in (P, C):
             refuses(half.vicabench("score", "run"), name)
@@ -199,7 +199,7 @@ def test_links_and_pipes_in_a_run_folder_are_not_followed(half: Bench, kind: str
         place.write_bytes(content)
 
 
-def test_no_time_that_a_clock_or_a_file_tells_matters(bench: Bench) -> None:
+def test_wrong_clocks_and_file_times_do_not_matter(bench: Bench) -> None:
     assert bench.run("--limit", "8", CLOCK="backwards").returncode == 0
     for file in (bench.folder / "run").iterdir():
         os.utime(file, (4e9, 4e9))  # in 2096

@@ -1,4 +1,4 @@
-"""kill -9 at any moment: what was written stays, nothing is kept twice, and it resumes."""
+"""After kill -9 at any moment, a run keeps what was written, and continues without repeats."""
 
 import random
 import subprocess
@@ -13,11 +13,11 @@ SEEDS, KILLS = range(5), 10
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_killed_at_random_moments_a_run_loses_and_repeats_nothing(bench: Bench, seed: int) -> None:
+def test_a_run_killed_at_random_loses_and_repeats_nothing(bench: Bench, seed: int) -> None:
     chance = random.Random(seed)
     killed = 0
     while killed < KILLS:
-        kept = bench.whole_lines()
+        before = bench.whole_lines()
         process = bench.start(PAUSE="0.03")
         if killed % 2:
             wait_for_growth(process, bench.file)
@@ -27,9 +27,9 @@ def test_killed_at_random_moments_a_run_loses_and_repeats_nothing(bench: Bench, 
         process.kill()
         process.communicate(timeout=60)
         killed += process.returncode == -9
-        assert bench.written.startswith(kept)
+        assert bench.written.startswith(before)
         assert bench.whole.startswith(bench.whole_lines())
-        if process.returncode == 0:  # it ended before it could be killed: there will be another
+        if process.returncode == 0:  # it ended before the kill: start another one
             assert bench.written == bench.whole
             bench.file.unlink()
             (bench.folder / "run" / "config.json").unlink()
@@ -37,11 +37,11 @@ def test_killed_at_random_moments_a_run_loses_and_repeats_nothing(bench: Bench, 
     assert bench.written == bench.whole
 
 
-def test_killed_at_every_step_in_turn_a_run_loses_and_repeats_nothing(bench: Bench) -> None:
+def test_a_run_killed_at_any_step_loses_and_repeats_nothing(bench: Bench) -> None:
     for step in range(1, 100):
-        kept = bench.whole_lines()
+        before = bench.whole_lines()
         done = bench.run("--limit", "4", KILL_AT=str(step))
-        assert bench.written.startswith(kept)
+        assert bench.written.startswith(before)
         assert bench.whole.startswith(bench.whole_lines())
         if done.returncode == 0:
             break

@@ -1,4 +1,4 @@
-"""Signals that end or stop a run, whoever sends them: nothing that was answered is lost."""
+"""Signals that end or stop a run lose no answer."""
 
 import os
 import signal
@@ -33,15 +33,15 @@ def wait_for(file: Path, process: subprocess.Popen[str], size: int = 0) -> None:
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_any_ending_signal_keeps_what_was_answered(bench: Bench, name: str) -> None:
+def test_every_ending_signal_keeps_the_answers(bench: Bench, name: str) -> None:
     with bench.start(faults={"clip1": "one by one"}) as process:
-        wait_for(bench.folder / "given", process, size=6)
+        wait_for(bench.folder / "progress", process, size=6)
         for number in ENDINGS[name]:
             process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    given = len((bench.folder / "given").read_bytes())
-    assert len(read_jsonl(bench.file)) - 10 in {given - 1, given}
+    count = len((bench.folder / "progress").read_bytes())
+    assert len(read_jsonl(bench.file)) - 10 in {count - 1, count}
     assert "Interrupted. run keeps " in err
     assert bench.whole.startswith(bench.written)
     assert bench.run().returncode == 0
@@ -63,9 +63,9 @@ def test_a_run_started_with_nohup_outlives_its_terminal(bench: Bench) -> None:
     assert bench.written == bench.whole
 
 
-def test_time_in_which_a_run_is_stopped_counts_for_no_limit(bench: Bench) -> None:
+def test_time_limits_do_not_count_suspended_time(bench: Bench) -> None:
     write_clip(bench.folder / "clip0.mp4", frames=12)
-    os.mkfifo(bench.folder / "clip1.mp4")  # which decoders wait for
+    os.mkfifo(bench.folder / "clip1.mp4")  # decoders block on it
     questions = write_jsonl(bench.folder / "questions.jsonl", rows_about(2))
     filmed = replace(bench, questions=questions, seeing=True)
     limits = ("--answer-timeout", "6", "--video-timeout", "6", "--workers", "2")
@@ -76,9 +76,9 @@ def test_time_in_which_a_run_is_stopped_counts_for_no_limit(bench: Bench) -> Non
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        process_group=0,  # else Ctrl-Z might have nobody to go back to, and be ignored
+        process_group=0,  # an orphaned process group would ignore Ctrl-Z
     ) as process:
-        wait_for(bench.folder / "taking", process)  # the second is being decoded by now
+        wait_for(bench.folder / "taking", process)  # meanwhile the second is being decoded
         decoding_processes(process.pid)
         process.send_signal(signal.SIGTSTP)
         while not stopped(process.pid):
@@ -116,7 +116,7 @@ except TimeoutError:
 """
 
 
-def test_a_call_that_was_stopped_over_is_not_too_late() -> None:
+def test_a_suspended_call_does_not_time_out() -> None:
     command = [sys.executable, "-c", WAITING]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -133,7 +133,7 @@ def test_signals_at_chosen_moments_lose_nothing(bench: Bench, seed: int) -> None
     chaos(bench, seed)
 
 
-def test_messages_nobody_reads_end_no_run(bench: Bench) -> None:
+def test_closed_outputs_do_not_end_a_run(bench: Bench) -> None:
     command = " ".join(f"'{word}'" for word in bench.command())
     for number, lost in enumerate((">&-", "2>&-", "<&- >&- 2>&-", "2> >(exec true)")):
         script = f"PAUSE=0.02 {command}{number} {lost}"

@@ -1,4 +1,4 @@
-"""A video that takes its decoder down, and memory that is short, cost no other question."""
+"""A video that crashes its decoder, or short memory, affects no other question."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 
 @pytest.fixture
 def filmed(bench: Bench) -> Bench:
-    """Four clips, of which the second is a pipe that decoders wait for, and the third is cut."""
+    """Four clips: the second is a pipe on which decoders block, the third is cut off."""
     for v in (0, 3):
         write_clip(bench.folder / f"clip{v}.mp4", frames=12)
     os.mkfifo(bench.folder / "clip1.mp4")
@@ -30,7 +30,7 @@ def filmed(bench: Bench) -> Bench:
     )
 
 
-def test_a_video_that_takes_its_decoder_down_is_one_error_and_can_be_asked_again(
+def test_a_video_that_crashes_its_decoder_is_one_error(
     filmed: Bench,
 ) -> None:
     options = ("--frames", "4", "--decoder", "pyav", "--frame-cache", "frames", "--workers", "1")
@@ -50,16 +50,14 @@ def test_a_video_that_takes_its_decoder_down_is_one_error_and_can_be_asked_again
     for v in (1, 2):
         write_clip(filmed.folder / f"clip{v}.mp4", frames=12 + v)
     for entry in (filmed.folder / "frames").iterdir():
-        os.utime(entry, (4e9, 4e9))  # written in 2096, says the cache
+        os.utime(entry, (4e9, 4e9))  # according to the cache, written in 2096
     done = filmed.run(*options, "--retry-errors", CLOCK="backwards")
     quiet(done)
     assert done.returncode == 0
     assert len(filmed.answers()) == 40
 
 
-def test_a_group_that_memory_is_short_of_is_split_and_answered(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_a_group_too_large_for_memory_is_split_and_answered(bench: Bench, tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
     write_clip(tmp_path / "clip0.mp4", frames=12, size=(32, 32))
     words = "long " * 60

@@ -272,7 +272,7 @@ def answer_videos(
                 warned(decoded.warning)
             with clock.answering():
                 predictions = answer_decoded(adapter, decoded, questions[decoded.name], timeout)
-            del decoded  # frees its frames before the next video is decoded
+            del decoded  # frees its frames while the next video is awaited
             yield predictions
     for name in remaining:
         yield failed(questions[name], str(_stopped(adapter)))

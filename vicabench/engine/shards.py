@@ -179,8 +179,8 @@ def refuse_other_part(folder: Path, part: Mapping[str, Any] | None) -> None:
         )
     raise RunFolderError(
         f"{folder} holds part {named(old)} of {counted(old['questions'], 'question')}; this "
-        f"command splits {part['questions']} in another way. Repeat the --limit and --tasks that "
-        "the parts were started with, or start all parts anew with another --out."
+        f"command splits {counted(part['questions'], 'question')} differently. Repeat the --limit "
+        "and --tasks of the other parts, or restart all parts with another --out."
     )
 
 

@@ -149,7 +149,7 @@ class Clock:
             self._prepare += decoded.prepare_seconds
             self._cached += decoded.cached
             yield decoded
-            del decoded  # frees its frames before the next video is decoded
+            del decoded  # frees its frames while the next video is awaited
 
     @contextmanager
     def answering(self) -> Iterator[None]:
