@@ -262,11 +262,10 @@ class Calls:
     async def call(self, send: Callable[[], Awaitable[T]], *, free: bool = False) -> tuple[T, int]:
         """Return the result of `send`, and how many attempts it took.
 
-        Args:
-            send: Makes one attempt. Exceptions other than CallError become one.
-            free: Make the call even if the budget is spent.
+        `send` makes one attempt. A `free` call is made even if the budget is spent.
 
-        Raises: CallError if no attempt succeeded.
+        Raises:
+            CallError: If no attempt succeeded; other exceptions of `send` become one.
         """
         attempts = adapted = 0
 
