@@ -1,14 +1,11 @@
-"""The device and dtype that `--device` and `--dtype` name, and what a blind model is shown."""
+"""The device and dtype that `--device` and `--dtype` name."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from vicabench.errors import ConfigError
 
-GREY = 128
 DTYPES = {
     "auto": None,
     "float32": torch.float32,
@@ -40,8 +37,3 @@ def dtype_of(name: str) -> torch.dtype | None:
 def name_of(device: torch.device) -> str:
     """The product name of a GPU, or the type of another device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def shown(frames_THWC: NDArray[np.uint8], *, blind: bool) -> NDArray[np.uint8]:
-    """The frames, or for `blind` grey ones of the same number and size."""
-    return np.full_like(frames_THWC, GREY) if blind else frames_THWC

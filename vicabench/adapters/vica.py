@@ -25,21 +25,17 @@ from vica.hub import MODEL_TYPES
 from vica.merging import Visual
 from vica.predictor import is_memory_error, release
 
+from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity, local_folder
-from vicabench.adapters.devices import device_of, dtype_of, name_of, shown
+from vicabench.adapters.devices import device_of, dtype_of, name_of
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import stands_alone, vsi_bench
+from vicabench.harnesses.prompts import EXAMPLES, stands_alone, vsi_bench
 from vicabench.options import local_names
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)
 WORDINGS = {"vica": "ViCA's VSI-Bench evaluation", "vsi-bench": "VSI-Bench's own"}
-EXAMPLES = tuple(
-    Question(id="", video="", task="", text="{question}", answer="", options=options)
-    for options in ((), ("A. {option}", "B. {option}"))
-)
-"""One question of each kind; their prompts give a wording's digest and length."""
 
 
 @dataclass(frozen=True, kw_only=True)

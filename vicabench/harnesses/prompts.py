@@ -1,4 +1,4 @@
-"""What text is a model asked? One function per published wording."""
+"""The text that a model is asked: one function per published wording."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from vicabench.types import Question
 
 NUMBER_ONLY = "Do not response anything other than a single number!"
 """Spelled as in the released code, for GPT and Gemini."""
+EXAMPLES = tuple(
+    Question(id="", video="", task="", text="{question}", answer="", options=options)
+    for options in ((), ("A. {option}", "B. {option}"))
+)
+"""One question of each kind; the digest of their prompts identifies a wording."""
 
 
 def vsi_bench(question: Question) -> str:

@@ -15,13 +15,11 @@ from PIL import Image
 
 from vicabench.adapters.api.account import CallError, Completion, Usage
 from vicabench.adapters.api.calls import Model, refusal
+from vicabench.adapters.blind import shown
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import NUMBER_ONLY, vsi_bench_api
+from vicabench.harnesses.prompts import EXAMPLES, NUMBER_ONLY, vsi_bench_api
 from vicabench.options import ApiOptions
 from vicabench.types import Answer, ModelOptions, Question, Video
-
-GREY = 128
-"""The grey level of `--blind`, as for local models."""
 
 
 class Showing(Protocol):
@@ -58,9 +56,7 @@ class Frames:
 
     def encode(self, video: Video) -> list[Any]:
         """Make a part for each frame."""
-        frames_THWC = video.frames_THWC
-        if self.options.blind:
-            frames_THWC = np.full_like(frames_THWC, GREY)
+        frames_THWC = shown(video.frames_THWC, blind=self.options.blind)
         return [self.part(self._jpeg(frame_HWC)) for frame_HWC in frames_THWC]
 
     def show(self, video: Video, encoded: list[Any]) -> AbstractContextManager[list[Any]]:  # noqa: ARG002
@@ -77,10 +73,6 @@ class Frames:
         return file.getvalue()
 
 
-EXAMPLES = tuple(
-    Question(id="", video="", task="", text="{question}", answer="", options=options)
-    for options in ((), ("A. {option}", "B. {option}"))
-)
 SHARED = ("max_new_tokens", "blind", *(f.name for f in fields(ApiOptions) if f.name != "as_frames"))
 """The options that every provider's adapter takes."""
 

@@ -15,14 +15,15 @@ from transformers.utils.logging import disable_progress_bar
 from vica.errors import MemoryShortError
 from vica.predictor import is_memory_error, release
 
+from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity
-from vicabench.adapters.devices import name_of, shown
+from vicabench.adapters.devices import name_of
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs, Seen
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import vsi_bench
+from vicabench.harnesses.prompts import EXAMPLES, vsi_bench
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 
@@ -50,11 +51,6 @@ LOG = logging.getLogger(__name__)
 WORDING = "VSI-Bench's own"
 WORDINGS = (ModelOptions().wording, "vsi-bench")
 """Accepted values of `--wording`: the default and the name both mean VSI-Bench's own."""
-EXAMPLES = tuple(
-    Question(id="", video="", task="", text="{question}", answer="", options=options)
-    for options in ((), ("A. {option}", "B. {option}"))
-)
-"""One question of each kind; the digest of their prompts identifies the wording."""
 NOTES = ("transformers_version", "_from_model_config", "max_time")
 """Entries of a generation configuration that do not change answers."""
 
