@@ -1,10 +1,10 @@
-"""Execute the notebook of the documentation, and write into it what its cells gave.
+"""Execute the notebook of the documentation, and store the outputs of its cells in it.
 
     python docs/notebook.py
 
-Outputs are kept in the repository so that GitHub and the site show them: texts, tables and two
-small figures, some 130 kB. A test executes the cells. There is no kernel, so nothing of Jupyter is
-needed.
+The outputs are kept in the repository so that GitHub and the site show them: texts, tables and two
+small figures, about 130 kB. A test executes the cells. Jupyter is not needed, because no kernel
+runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Cell = dict[str, Any]
 
 
 def execute(notebook: Cell) -> None:
-    """Run the code cells in order, in the current folder; each gets the outputs that it gives."""
+    """Run the code cells in order, in the current folder, and store their outputs in them."""
     names: dict[str, Any] = {"__name__": "__main__"}
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for number, cell in enumerate(code, start=1):
@@ -33,7 +33,7 @@ def execute(notebook: Cell) -> None:
 
 
 def _run(source: str, names: dict[str, Any], number: int) -> list[Cell]:
-    """What a cell prints, and the value of its last expression."""
+    """The printed output of a cell, and the value of its last expression."""
     *before, last = ast.parse(source).body
     printed, value, name = io.StringIO(), None, f"<cell {number}>"
     with contextlib.redirect_stdout(printed):
@@ -66,7 +66,7 @@ def _lines(text: str) -> list[str]:
 
 
 def main() -> None:
-    """Execute the notebook in an empty folder, and write it."""
+    """Execute the notebook in an empty folder, and write it back."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -1,4 +1,4 @@
-"""The page of all commands and options, from the command line's own definition."""
+"""The page of all commands and options, generated from the command line's definition."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vicabench.cli.main import app
 
 INTRODUCTION = """# Commands
 
-What `--help` says of every command.
+The `--help` text of every command.
 
 """
 
 
 def reference() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     return INTRODUCTION + "".join(_commands(typer.main.get_command(app), "vicabench", None))
 
 

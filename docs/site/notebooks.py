@@ -1,6 +1,6 @@
-"""A notebook as a page: its text, its code, and the outputs that are kept in it.
+"""A notebook as a page: its text, its code, and its stored outputs.
 
-Not by mkdocs-jupyter, which brings some sixty packages and 600 kB a page to show the same.
+mkdocs-jupyter would need about sixty packages, and 600 kB per page, to show the same.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 PANDAS = re.compile(r"<style scoped>.*?</style>\s*| border=\"1\" class=\"dataframe\"", re.DOTALL)
-"""What pandas says of how a table looks: here all tables look like those of the site."""
+"""The table style of pandas, which is removed: all tables look like those of the site."""
 
 
 def page_of(path: Path) -> str:
-    """The page of a notebook, in Markdown."""
+    """Return the page of a notebook in Markdown."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     return "\n\n".join(part for cell in notebook["cells"] for part in _parts(cell)) + "\n"
 
@@ -32,7 +32,7 @@ def _parts(cell: dict[str, Any]) -> Iterator[str]:
 
 
 def _output(data: dict[str, Any]) -> str:
-    """The richest of the representations of an output."""
+    """The richest representation of an output."""
     if "image/png" in data:
         png = "".join(data["image/png"])
         return f'<img class="output" alt="figure" src="data:image/png;base64,{png}">'

@@ -1,8 +1,8 @@
-"""What mkdocs does here beyond its defaults, so that a page is written once.
+"""Hooks for mkdocs that add pages from files outside docs/.
 
-READMEs and the changelog become pages of the site, the commands' own help and the notebook become
-one each, and a link between files of the repository becomes a link between pages: it holds on both
-sides. A page that would fetch anything from elsewhere fails the build.
+READMEs and the changelog become pages of the site, the help of the commands and the notebook become
+one page each, and links between files of the repository become links between pages, so that they
+work in both places. A page that would fetch anything from elsewhere fails the build.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SOURCES = {
     "security.md": "SECURITY.md",
 }
 ASSETS = ("reports/rooms/curve.svg", "reports/rooms/curve-tasks.svg", "reports/rooms/curve.csv")
-"""What such pages show or link to, under the same names on the site."""
+"""Files that such pages show or link to, under the same names on the site."""
 NOTEBOOK = "notebook.ipynb"
 PAGES = {source: page for page, source in SOURCES.items()} | {f"docs/{NOTEBOOK}": "notebook.md"}
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
@@ -37,7 +37,7 @@ FETCHED = re.compile(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=[\"']?(?:h
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made from files outside docs/, and the reference of commands."""
+    """Add the pages made from files outside docs/, and the command reference."""
     for page, source in SOURCES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     for asset in ASSETS:
@@ -49,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001
-    """Turn links that are relative to the file in the repository into links between pages."""
+    """Turn links between files of the repository into links between pages."""
     own = page.file.src_uri
     source = SOURCES.get(own, f"docs/{own}")
 

@@ -61,11 +61,11 @@ def hangs(questions: Sequence[Question]) -> Iterator[Answer]:
 
 
 def one_by_one(questions: Sequence[Question]) -> Iterator[Answer]:
-    for question in questions:
+    for number, question in enumerate(questions):
         with Path("progress").open("ab") as progress:
             progress.write(b".")
         yield good(question)
-        time.sleep(0.1)
+        time.sleep(0.1 if number < 6 else 2)  # whoever waits for six has the time to interrupt
 
 
 def takes_a_second(questions: Sequence[Question]) -> Iterator[Answer]:
