@@ -162,7 +162,7 @@ def test_an_interrupted_fetch_continues_with_its_revision(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "type the same command again to continue" in errors
+    assert "Repeat the same command to continue" in errors
     shell.hub.released.set()
     shell.hub.publish(TOY, {**content, "README.md": b"A newer toy.\n"})
     assert shell.fetch().returncode == 0

@@ -90,7 +90,10 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Derived:
 
 
 def test_final_answers_become_numbers_and_letters_in_a_run_of_its_own(derived: Derived) -> None:
-    assert "27 made a number or a letter, 1 hold no answer (NULL), 1 have no final" in derived.said
+    assert (
+        "27 were turned into a number or a letter, 1 hold no answer (NULL), 1 have no final"
+        in derived.said
+    )
     found = answers(derived.folder / "run-canonical")
     replies = [found[key]["response"] for key in ("0-0", "0-1", "0-2", "0-3", "0-4")]
     assert replies == ["1.5", "", None, "NULL", "A"]
@@ -155,7 +158,7 @@ def test_nothing_is_sent_twice_and_failures_are_counted_and_can_be_asked_again(
         said = canonicalize(tmp_path, server, "--retry-errors")
         asked = len(server.prompts)
         assert f"{asked - 3} requests sent, 0 of them again; 1 call failed" in said
-        assert "2 are errors now" in said
+        assert "2 are errors:" in said
         canonicalize(tmp_path, server, "--out", "twin")  # all but the failure is in the cache
         assert len(server.prompts) == asked + 1
         server.reply = reader

@@ -50,7 +50,7 @@ def test_a_model_describes_every_video_once_by_the_prompt_alone(
     assert "6 answers are there already" in again.stderr
     other = vicabench(*command, "echo", "--prompt", "What is there?", **extra)
     refuses(other, "revision", "prompt-sha256")
-    refuses(vicabench(*command, "baseline:oracle"), "never looks at a video")
+    refuses(vicabench(*command, "baseline:oracle"), "never looks at videos")
     for grading in ("score", "report"):
         refuses(vicabench(grading, folder), "descriptions", "vicabench judge")
 

@@ -53,7 +53,7 @@ def test_what_a_page_cannot_show_is_left_out_and_said(vicabench: Vicabench, two_
     write_jsonl(two_runs / "numbers.jsonl", [r for r in answered() if r["options"] is None])
     done = vicabench("report", "numbers.jsonl", "good.jsonl", "--out", "page.html")
     assert done.returncode == 0, done.stderr
-    assert "No frames: nothing says where the videos are" in done.stderr
+    assert "No frames are shown: the folder of the videos is unknown" in done.stderr
     page = (two_runs / "page.html").read_text(encoding="utf-8")
     assert 'id="frames-' not in page
     assert "are left out: numbers and good were not asked the same questions" in page
@@ -84,7 +84,7 @@ def test_runs_whose_questions_are_worded_differently_are_said_to_be(
     done = vicabench("report", "good.jsonl", "other.jsonl", "--frames", "0")
     assert done.returncode == 0, done.stderr
     page = (two_runs / "report.html").read_text(encoding="utf-8")
-    said = "good and other: Shared questions worded, or with options ordered, differently"
+    said = "good and other: Shared questions with different wording or option order"
     assert f"{said}: {len(other)}." in page
 
 
@@ -103,7 +103,9 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
         vicabench(*light, "--videos", ".", "--workers", "2"), "leave out --videos and --workers"
     )
     refuses(vicabench(*light, "--format", "latex"), "leave out --frames")
-    refuses(vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name more runs")
+    refuses(
+        vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name at least one more run"
+    )
     (two_runs / "link.html").symlink_to(two_runs / "other.jsonl")
     os.mkfifo(two_runs / "pipe.html")
     for kind in ("link", "pipe"):

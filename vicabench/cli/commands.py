@@ -1,4 +1,4 @@
-"""The commands by name. A command's module is imported when it is run or its help is asked for."""
+"""The table of commands; a command's module is imported when it runs or shows its help."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vicabench.screen import Commands
 class Entry:
     """A command: its name, the first line of its help, and the module below `vicabench.cli`.
 
-    The module has the function `command`, or for a group of commands the Typer `app`.
+    The module defines the function `command`, or the Typer `app` of a group of commands.
     """
 
     name: str
@@ -27,12 +27,12 @@ class Entry:
 
     @property
     def stub(self) -> Any:
-        """What the list of commands shows."""
+        """The entry in the list of commands."""
         return TyperCommand(self.name, help=self.help)
 
     @cache  # noqa: B019  (the few entries of the table live as long as the process)
     def load(self) -> Any:
-        """The command with its options."""
+        """Import the command with its options."""
         module = import_module(f"vicabench.cli.{self.module}")
         app = getattr(module, "app", None)
         if app is None:
@@ -49,35 +49,35 @@ def _entry(name: str, text: str, *, module: str = "") -> Entry:
 
 ENTRIES = (
     _entry(
-        "run", "Answer a benchmark's questions, keep the answers in a run folder, print the table."
+        "run", "Answer a benchmark's questions, save the answers in a run folder, print the scores."
     ),
-    _entry("score", "Grade run folders or predictions files and print the table."),
+    _entry("score", "Grade run folders or predictions files and print the scores."),
     _entry(
         "ask",
-        "Encode a video once and answer each question about it, from the arguments or at a prompt.",
+        "Encode a video once and answer questions about it, from the arguments or a prompt.",
     ),
     _entry(
         "canonicalize",
         "Have a language model turn each final answer into a number or a letter.",
     ),
-    _entry("describe", "Have models describe every video of a benchmark, once each."),
+    _entry("describe", "Have models describe every video of a benchmark."),
     _entry("judge", "Have a language model score descriptions of videos, 0 to 10."),
     _entry("verify", "Check that sharing a video's prefill does not change what a model answers."),
-    _entry("merge", "Join the parts of a run to a run folder like that of a run in one piece."),
-    _entry("import", "Turn what another harness answered into a run folder.", module="import_"),
+    _entry("merge", "Merge the parts of a sharded run into one run folder."),
+    _entry("import", "Turn the results of another harness into a run folder.", module="import_"),
     _entry("compare", "Compare runs with the first one, question by question."),
     _entry("published", "Show published scores, curves and checkpoints, each with its source."),
     _entry(
         "figures",
-        "Draw figures of runs: for one column or the width of a paper, readable in grey.",
+        "Draw figures of runs for one column or the full width of a paper, readable in grey.",
     ),
     _entry(
         "scaling-curve",
-        "Run the checkpoints of a series that are not yet run, and draw score against data.",
+        "Run the checkpoints of a series that have not been run, and draw score against data.",
     ),
     _entry(
         "report",
-        "Make one self-contained page of tables, figures and every question with its replies.",
+        "Make a self-contained page of tables, figures and all questions with their replies.",
     ),
     _entry(
         "demo",
@@ -85,20 +85,20 @@ ENTRIES = (
     ),
     _entry(
         "doctor",
-        "Say what works on this machine and what does not, with the command that puts it right.",
+        "Check what works on this machine, and show the command that fixes what does not.",
     ),
     _entry(
         "train",
-        "Train a model of the family by a recipe, or with --dry-run see what that would do.",
+        "Train a model by a published recipe, or plan its cost with --dry-run.",
     ),
     _entry("data", "Fetch, build and list benchmarks and training data."),
-    _entry("models", "List, fetch, look at and make checkpoints."),
+    _entry("models", "List, fetch, inspect and create checkpoints."),
 )
-"""All commands, in the order in which `--help` lists them."""
+"""All commands, in the order of `--help`."""
 
 
 class Loaded(Mapping[str, Any]):
-    """The commands with their options by name; one is imported when it is looked up."""
+    """A mapping from names to commands, which imports a command when it is looked up."""
 
     def __init__(self) -> None:
         self._entries = {entry.name: entry for entry in ENTRIES}
@@ -117,31 +117,28 @@ class Loaded(Mapping[str, Any]):
 
 
 class LazyCommands(Commands):
-    """The group of all commands: lists them without importing any, and imports the one that is run.
-
-    `commands` is a `Loaded`.
-    """
+    """The group of all commands, which lists them without imports and imports only the one run."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = Loaded()  # type: ignore[assignment]  # nothing is added to it
+        self.commands = Loaded()  # type: ignore[assignment]  # read-only, as no command is added
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (click's signature)
-        """As in click."""
+        """List the names of all commands, as in click."""
         return list(self.commands)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  (click's signature)
-        """As in click; a stub, which has only the command's name and the first line of its help."""
+        """Get a stub with the command's name and first line of help, as in click."""
         return next((entry.stub for entry in ENTRIES if entry.name == cmd_name), None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As in click: the command that is to be run, imported."""
+        """Import the command to run, as in click."""
         name, stub, rest = super().resolve_command(ctx, args)
         return name, self.commands[str(name)] if stub else None, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """As in click; what Ctrl-C ends has said what is kept."""
+        """Run the command, as in click; exit with code 130 on Ctrl-C."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+            raise typer.Exit(130) from None  # the command has reported what is kept

@@ -1,4 +1,4 @@
-"""How the score grows with the training data, as `vicabench scaling-curve` shows it."""
+"""Scores over the amount of training data: `vicabench scaling-curve`."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingCurve:
-    """The measured series, the files that were written, and what is missing.
+    """The measured series and the written files.
 
-    `problems` says which checkpoints have no point, or which series nothing could be drawn of.
+    `problems` names checkpoints without a point and series that could not be drawn.
     """
 
     series: tuple[Series, ...]
@@ -55,13 +55,13 @@ class ScalingCurve:
         return not self.problems and not unanswered
 
     def frame(self) -> DataFrame:
-        """One row a checkpoint and column of the table: what `curve.csv` has of our runs."""
+        """One row per checkpoint and table column: the rows of our runs in `curve.csv`."""
         import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
         return pd.DataFrame(curve_rows(self.series), columns=list(CURVE_COLUMNS))
 
     def summary(self) -> str:
-        """The best point of each series, and the answer to `has it saturated?`."""
+        """The best point of each series, and whether the series has saturated."""
         return "\n".join(map(_summary, self.series))
 
     def __repr__(self) -> str:
@@ -89,24 +89,24 @@ def scaling_curve(
     progress: bool = True,
     **options: Any,
 ) -> ScalingCurve:
-    """Run the checkpoints that are not yet run, and draw score against training data.
+    """Run the checkpoints that have not been run, and draw score against training data.
 
-    The same call continues an interrupted one.
+    Repeating the call continues an interrupted one.
 
     Args:
-        models: Checkpoints, or a pattern with `{p}` for the percent of the data: `./mine-{p}p`.
+        models: Checkpoints, or a pattern with `{p}` for the percentage of data: `./mine-{p}p`.
         benchmark: What `vicabench.benchmark` takes.
-        series: Published series, `ViCA2-7B`; with `runs` the series that are drawn.
-        runs: Folders whose run folders are drawn; nothing is run.
-        published: Whether the published curves of these series are overlaid.
+        series: Published series, such as `ViCA2-7B`; with `runs`, the series to draw.
+        runs: Folders whose run folders are drawn, without running anything.
+        published: Whether to overlay the published curves of these series.
         out: Folder for the figures and their data.
         formats: `pdf`, `svg`, `png`.
         run_folders: Folder for the run folders; `runs/BENCHMARK` by default.
         protocol: The grading protocol.
-        evict: True deletes what is downloaded of a checkpoint once it is evaluated, `"all"` also
-            what was in the cache before.
+        evict: True deletes the files downloaded for a checkpoint once it is evaluated; `"all"`
+            also deletes files that were in the cache before.
 
-    The other arguments, and what is raised, are those of `vicabench.run`.
+    The other arguments and the errors raised are those of `vicabench.run`.
     """
     say, kinds, rule = saying(progress), figure_formats(formats), find_protocol(protocol)
     names, specs, places = _listed(series), _listed(models), [*map(Path, _listed(runs))]
@@ -137,9 +137,13 @@ def published_curves(
     series: str | Sequence[str] = (),
     formats: str | Sequence[str] = FIGURES,
 ) -> list[Path]:
-    """Redraw the published figures of these series, or all, and export their numbers.
+    """Redraw the published figures of these series, or of all, and export their numbers.
 
-    Returns the files. ConfigError for a series that is not published.
+    Returns:
+        The written files.
+
+    Raises:
+        ConfigError: For a series that is not published.
     """
     return write_published(Path(out), figure_formats(formats), _listed(series))
 
@@ -149,12 +153,14 @@ def _listed(given: Any) -> list[Any]:
 
 
 def check_source(specs: Sequence[str], series: Sequence[str], places: Sequence[Path]) -> None:
-    """ConfigError where there is nothing to draw, or `models` beside runs that are drawn."""
+    """Raise ConfigError if nothing is given to draw, or models beside existing runs."""
     if places and specs:
-        raise ConfigError("--runs draws what was run: leave out --models and --evict, or --runs.")
+        raise ConfigError(
+            "--runs draws existing runs only: leave out --models and --evict, or --runs."
+        )
     if not (specs or places or series):
         raise ConfigError(
-            "Say what to draw: --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
+            "There is nothing to draw. Give --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
             "--published-only."
         )
 
@@ -168,7 +174,7 @@ def _asked(
     tasks: Sequence[str],
     progress: bool,
 ) -> Selection:
-    """What is asked of every checkpoint; ConfigError where published curves are about another."""
+    """Select the questions; ConfigError if published curves are for another benchmark."""
     if isinstance(source, str | Path) and str(source) in BENCHMARKS:
         check_published(published, str(source), ())
     asked = given.selected(source, limit, tasks, progress)
@@ -203,9 +209,9 @@ def _from_checkpoints(
 def _overlaid(
     measured: Sequence[Series], say: Say, *, published: bool, strict: bool
 ) -> tuple[list[Curve], Sequence[ThinkingPoint]]:
-    """The published curves of these series, if asked for.
+    """The published curves of these series, if requested.
 
-    Where there are none that is a ConfigError if `strict`, and else only said.
+    Without any, a ConfigError is raised if `strict`; otherwise a message is printed.
     """
     if not published:
         return [], ()
@@ -215,10 +221,12 @@ def _overlaid(
     thinking = thinking_curve() if thoughts else ()
     if not overlaid and not thinking:
         known = ", ".join(curve.series for curve in curves())
-        said = f"No curve of {', '.join(sorted(names))} is published, but of {known}"
+        problem = (
+            f"No curve of {', '.join(sorted(names))} is published; published curves are {known}"
+        )
         if strict:
-            raise ConfigError(f"{said}: leave out --published.")
-        say(f"{said}: --published adds nothing.")
+            raise ConfigError(f"{problem}. Leave out --published.")
+        say(f"{problem}. --published adds nothing.")
     return overlaid, thinking
 
 
@@ -232,14 +240,15 @@ def _from_folders(
     wanted = {name.casefold() for name in series}
     if unknown := wanted - {name.casefold() for name in found}:
         raise ConfigError(
-            f"There is no run of {', '.join(sorted(unknown))} there, but of {', '.join(found)}."
+            f"No run of {', '.join(sorted(unknown))} was found. There are runs of "
+            f"{', '.join(found)}."
         )
     drawn: dict[str, Mapping[float, Run]] = {}
     for name, by_percent in found.items():
         if wanted and name.casefold() not in wanted:
             continue
         if not wanted and len(by_percent) == 1:
-            say(f"{name} is one run, not a curve: left out (--series {name} draws it).")
+            say(f"{name} has a single run and is left out (--series {name} draws it).")
             continue
         drawn[name] = by_percent
     check_alike(
@@ -254,9 +263,9 @@ def _finished(runs: Mapping[float, Run]) -> dict[float, Run]:
 
 
 def _run_folders(place: Path, say: Say) -> list[Path]:
-    """The run folders in a folder, at any depth; DataError if there is none.
+    """The run folders in a folder, at any depth; DataError if there are none.
 
-    Those of descriptions, which cannot be graded, are left out, and so are checkpoints.
+    Runs of descriptions, which cannot be graded, are skipped, as are checkpoints.
     """
     found = []
     for file in sorted(place.rglob(CONFIG)):
@@ -266,16 +275,16 @@ def _run_folders(place: Path, say: Say) -> list[Path]:
         elif plan is not None:
             found.append(file.parent)
     if not found:
-        raise DataError(f"There is no run folder in {place} that can be graded.")
+        raise DataError(f"{place} has no run folder that can be graded.")
     return found
 
 
 def _plan_in(file: Path) -> Mapping[str, Any] | None:
-    """What a run folder's configuration plans; None for a configuration of something else."""
+    """The plan in a run folder's config file; None for the config file of anything else."""
     try:
         content = json.loads(files.read(file))
     except (OSError, ValueError, RecursionError):
-        return {"videos": {}}  # damaged, which is said by who reads the run
+        return {"videos": {}}  # damaged: loading the run reports it
     if not isinstance(content, dict) or not {"config", "digest"} & content.keys():
         return None
     plan = content.get("plan")
@@ -287,7 +296,7 @@ def _plan_in(file: Path) -> Mapping[str, Any] | None:
 def _measured(
     name: str, runs: Mapping[float, Run], protocol: Protocol, gaps: Mapping[float, str]
 ) -> Series | str:
-    """The series, or why it has no point."""
+    """The series, or the reason why it has no point."""
     try:
         return measure(name, runs, protocol, gaps)
     except UserError as error:
@@ -295,9 +304,10 @@ def _measured(
 
 
 def _drawable(found: Sequence[Series | str], say: Say) -> tuple[list[Series], list[str]]:
-    """The series that can be drawn, and what is missing, which is said.
+    """The series that can be drawn, and the problems, which are also reported.
 
-    DataError if there is none.
+    Raises:
+        DataError: If no series can be drawn.
     """
     series = [one for one in found if isinstance(one, Series)]
     problems = [one for one in found if isinstance(one, str)]
@@ -311,7 +321,7 @@ def _drawable(found: Sequence[Series | str], say: Say) -> tuple[list[Series], li
 
 
 def _summary(one: Series) -> str:
-    """The best point and the answer to `has it saturated?`."""
+    """The best point of a series, and whether it has saturated."""
     best = one.best.scores.overall
     lines = [
         f"{one.name}: {counted(len(one.points), 'checkpoint')}; best {mean_text(best)} "
