@@ -119,7 +119,7 @@ def test_an_exact_answer_leans_to_neither_side(tmp_path: Path) -> None:
 def test_runs_without_a_number_have_no_figure_of_errors(tmp_path: Path) -> None:
     rows = [{**row, "response": "unsure"} for row in rows_about(4)]
     runs = [load_run(write_run(tmp_path / name, f"lab/{name}", rows)) for name in "ab"]
-    with pytest.raises(DataError, match="No answer of these runs is read as a number"):
+    with pytest.raises(DataError, match="No answer in these runs could be read as a number"):
         figures.errors(runs, OFFICIAL)
 
 

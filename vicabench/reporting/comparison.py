@@ -1,4 +1,4 @@
-"""Comparisons as tables: is B better than A, where, what changed, and all of it for machines."""
+"""Comparisons of runs as tables, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.types import TASK_OF_TYPE, Estimate, Grade, Question, Scores
 
 LONGEST = 80
-"""Characters of a question or of what was read that a table shows."""
+"""Maximum number of characters of a question or an answer in a table."""
 
 Grades = Mapping[str, Grade]
 
@@ -28,7 +28,7 @@ def change_sheets(
     *,
     most: int,
 ) -> list[Sheet]:
-    """The `most` questions that B fixed, and those that it broke, the largest changes first."""
+    """Up to `most` questions that B fixed and that it broke, the largest changes first."""
     changed = {"fixed": comparison.overall.fixed, "broken": comparison.overall.broke}
     sheets = []
     for word, ids in changed.items():
@@ -70,13 +70,13 @@ def _short(text: str) -> str:
 
 
 def by_id(grades: Sequence[Grade]) -> dict[str, Grade]:
-    """The grades of a run by question."""
+    """Index the grades of a run by question id."""
     return {grade.id: grade for grade in grades}
 
 
 MICRO = "micro"
 ROWS = (*COLUMNS, (MICRO, "Micro"))
-"""Name and title of every line of a comparison: both overall scores around the tasks."""
+"""Name and title of every row of a comparison: overall scores before and after the tasks."""
 LEVEL = 0.05
 PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
 METHOD = (
@@ -93,18 +93,18 @@ AnyComparison = Comparison | UnpairedComparison
 
 
 def rows_of(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
-    """Name, title and difference of every line that there is, in the order of the table."""
+    """Name, title and difference of every row, in the order of the table."""
     found = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
     return ((name, title, found[name]) for name, title in ROWS if name in found)
 
 
 def estimate_in(scores: Scores, name: str) -> Estimate | None:
-    """The estimate of a run that stands in a line of the table."""
+    """The estimate of a run in this row of the table."""
     return {OVERALL: scores.overall, MICRO: scores.micro, **scores.tasks}.get(name)
 
 
 def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
-    """A against B, a line a task; narrow, the p-values, changes and sizes stand in pairs."""
+    """A against B, one row per task; `narrow` stacks p-values, changes and sizes in pairs."""
     lines = []
     for name, title, found in rows_of(comparison):
         scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
@@ -133,7 +133,7 @@ def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
 
 
 def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
-    """A published row as A against a run as B."""
+    """A published row (A) against a run (B)."""
     row, lines = comparison.published, []
     gaps: Mapping[str, Estimate | None] = {OVERALL: comparison.overall, **comparison.tasks}
     for name, title in COLUMNS:
@@ -152,7 +152,7 @@ def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
 
 
 def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
-    """Every run less the same blind or chance row, a column a run."""
+    """Every run minus the same blind or chance row, one column per run."""
     gains = {_run_in(comparison): _gains(comparison) for comparison in comparisons}
     lines = [(name, title) for name, title in ROWS if any(name in one for one in gains.values())]
     rows = [(title, *(_gain(one.get(name)) for one in gains.values())) for name, title in lines]
@@ -173,7 +173,7 @@ def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
 
 
 def verdict(comparison: Comparison) -> str:
-    """What the comparison says, in a sentence or two."""
+    """Summarise the comparison in one or two sentences."""
     found = comparison.overall
     side = "better" if found.estimate.mean > 0 else "worse"
     shown = f"B is {side} than A" if found.p < LEVEL else "no difference is shown"
@@ -192,12 +192,12 @@ def verdict(comparison: Comparison) -> str:
 
 
 def difference_text(estimate: Estimate) -> str:
-    """`+3.1` and, on a line of its own, `[−1.1, +7.3]`; `[n/a]` where too few videos give none."""
+    """`+3.1` and, on a second line, `[−1.1, +7.3]`; `[n/a]` with too few videos."""
     return f"{signed(estimate.mean)}\n{_interval(estimate)}"
 
 
 def signed(value: float) -> str:
-    """One decimal with its sign, as typeset; no sign for what rounds to zero."""
+    """One decimal with its sign, as typeset; values that round to zero have no sign."""
     text = f"{value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
@@ -286,7 +286,7 @@ Record = dict[str, Any]
 
 
 def comparison_csv(comparisons: Sequence[AnyComparison]) -> str:
-    """One row for every difference of every comparison; empty where there is no figure."""
+    """One CSV row per difference of every comparison; missing values are empty."""
     rows = [row for comparison in comparisons for row in _rows(comparison)]
     return csv_text(CSV_COLUMNS, rows).rstrip("\n")
 

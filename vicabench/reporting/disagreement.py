@@ -1,4 +1,4 @@
-"""Protocols side by side: how many points lie between them, and what each reads in a reply."""
+"""Differences between grading protocols as tables, with examples of replies."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def show_disagreement(console: Console, found: Disagreement) -> None:
 
 
 def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> str:
-    """The same as Markdown tables under headings."""
+    """The differences and examples as Markdown tables under headings."""
     if found.alike:
         return escape(_alike(found))
     parts = []
@@ -61,7 +61,7 @@ def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> 
 
 
 def latex_disagreement(found: Disagreement) -> str:
-    """The same as booktabs tabulars, their titles as comments."""
+    """The differences and examples as booktabs tabulars, with titles as comments."""
     parts = [f"% {NOTE}"]
     for title, names, rows in _tables(found, ", "):
         cells = [[_ascii(cell) for cell in row] for row in rows]
@@ -71,13 +71,13 @@ def latex_disagreement(found: Disagreement) -> str:
 
 
 def _alike(found: Disagreement) -> str:
-    """What there is to say of a run in which nothing differs."""
+    """The note for a run on which all protocols agree."""
     others = ", ".join(_others(found))
     return f"{found.model}: every reply is read by {others} as by {found.against}."
 
 
 def _ascii(cell: str) -> str:
-    """A reply may hold any character, and LaTeX stops at those it does not know."""
+    """Escape a reply for LaTeX, which stops at characters that it does not know."""
     known = cell.replace("⏎", " / ").replace("…", "...").replace("−", "-").replace("–", "--")
     return known.encode("ascii", "replace").decode()
 
@@ -132,7 +132,7 @@ def _row(example: Example, protocols: Sequence[str]) -> list[str]:
 
 
 def shortened(reply: str) -> str:
-    """The reply on one line, its control characters harmless, its middle cut out if it is long."""
+    """The reply on one line, without control characters and, if long, without its middle."""
     half = LONGEST // 2
     text = reply if len(reply) <= LONGEST else f"{reply[:half]} … {reply[-half:]}"
     return printable(text.replace("\n", "⏎"))

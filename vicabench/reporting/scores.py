@@ -46,7 +46,7 @@ from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 
 def show(console: Console, rows: Sequence[Scores], published: Sequence[Published]) -> None:
-    """Print the runs, and published rows under them, with the notes that belong to them.
+    """Print the runs, published rows below them, and their notes.
 
     Methods down and tasks across as in the papers; the other way round where the console is too
     narrow for that.
@@ -106,7 +106,7 @@ def _narrow_layout(rows: Sequence[Scores]) -> Table:
 
 
 def _narrow_published(published: Sequence[Published]) -> Table:
-    """Means alone are short enough to stay in the papers' layout, under titles of two lines."""
+    """Means without intervals, which fit the layout of the papers with two-line titles."""
     table = _table()
     table.add_column("published", overflow="fold")
     for _, title in COLUMNS:
@@ -156,7 +156,7 @@ def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagree
 def table_csv(
     rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
 ) -> str:
-    """One row a run: mean, low, high, questions and videos of every column; empty where none.
+    """One CSV row per run: mean, low, high, questions and videos of every column.
 
     A difference between protocols is a row too, its `source` being `difference`.
     """
@@ -175,7 +175,7 @@ def table_csv(
 def table_json(
     rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
 ) -> str:
-    """Every estimate of every run; an interval that does not exist is null."""
+    """Every estimate of every run as JSON; undefined intervals are null."""
     content = {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
         "runs": [_no_nan(asdict(row)) for row in rows],
@@ -260,7 +260,7 @@ def _no_nan(value: Any) -> Any:
 
 
 def table_html(rows: Sequence[Scores]) -> str:
-    """Runs down and tasks across, intervals and numbers of questions under the means."""
+    """Runs as rows and tasks as columns, intervals and numbers of questions under the means."""
     columns = columns_of(rows)
     head = "".join(f"<th style='text-align:right'>{_text(title)}</th>" for _, title in columns)
     body = "".join(

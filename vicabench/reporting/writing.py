@@ -1,4 +1,4 @@
-"""Files that a user asked for: in which formats, and never over what was to be read."""
+"""Output files: figure formats, and writing without replacing inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIGURES = ("pdf", "svg", "png")
 
 
 def figure_formats(names: str | Sequence[str]) -> tuple[str, ...]:
-    """The formats of figures in a list, which may be one text with commas between.
+    """Parse figure formats, given as a list or a comma-separated text.
 
     ConfigError naming the formats there are if one is unknown.
     """
@@ -27,7 +27,7 @@ def figure_formats(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
-    """Write a file the user asked for, but never over one of `keep`.
+    """Write an output file, but never over one of `keep`.
 
     ConfigError saying why if that is impossible.
     """
@@ -39,8 +39,8 @@ def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
 
 
 def check_not_input(path: Path, keep: Sequence[Path]) -> None:
-    """ConfigError if this file is one of `keep`, or a file of a run folder among them."""
+    """Raise ConfigError if this file is one of `keep`, or a file of a run folder among them."""
     folders = [outer.parent if outer.name == PREDICTIONS else outer for outer in keep]
     inside = [folder / name for folder in folders for name in (PREDICTIONS, CONFIG)]
     if any(path.exists() and each.exists() and path.samefile(each) for each in (*keep, *inside)):
-        raise ConfigError(f"{path} is what was to be read; it is not overwritten. Name another.")
+        raise ConfigError(f"{path} is an input and is not overwritten. Name another file.")

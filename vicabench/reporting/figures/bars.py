@@ -47,7 +47,7 @@ GROUPS = {
     "human": ("#ffffff", "////"),
     "chance": ("#ffffff", "...."),
 }
-"""Fill and hatching of published bars by their group, which differ in grey as well."""
+"""Fill and hatching of published bars by group, distinct even in grey."""
 _BAR = 0.155  # inches a row of horizontal bars takes
 
 
@@ -65,7 +65,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     ]
     ordered = sorted(rows, key=lambda row: row[0])
     if not ordered:
-        raise ValueError("there is nothing to draw: no scores")
+        raise ValueError("nothing to draw: no scores")
     figure = blank(COLUMN, 0.6 + _BAR * len(ordered), says="Average scores, best on top")
     axes = figure.add_subplot()
     for place, (mean, _, row) in enumerate(ordered):
@@ -97,7 +97,7 @@ def _published_bar(axes: Axes, place: int, mean: float, group: str, **more: Any)
 
 
 def _label(row: Published, times: int) -> str:
-    """The row's label, with its source where several rows have that label."""
+    """The row's label, with its source if several rows share the label."""
     return row.label if times == 1 else f"{row.label} ({row.source.partition(' Table')[0]})"
 
 
@@ -113,7 +113,7 @@ def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
 
 
 def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, ours: bool) -> None:
-    """A key to the fills, for the groups that are there."""
+    """A legend of the fills of the groups present."""
     there = [group for group in GROUPS if any(row.group == group for row in published)]
     names = {"vica": "ViCA reports"}
     if ours:
@@ -126,12 +126,12 @@ def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, 
 
 @styled
 def tasks(scores: Sequence[Scores]) -> Figure:
-    """Every task and the average as bars with intervals, one bar a model.
+    """Every task and the average as bars with intervals, one bar per model.
 
     ValueError for nothing to draw.
     """
     if not scores:
-        raise ValueError("there is nothing to draw: no scores")
+        raise ValueError("nothing to draw: no scores")
     figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
     axes = figure.add_subplot()
     cells = [
@@ -154,7 +154,7 @@ def grouped(
     columns: Mapping[str, float],
     rows: Sequence[tuple[str, Mapping[str, Estimate]]],
 ) -> None:
-    """Bars side by side at the places of their columns, each with its interval."""
+    """Draw the bars of each column side by side, each with its interval."""
     width = 0.8 / len(rows)
     for number, (name, cells) in enumerate(rows):
         drawn, there = look(number), [column for column in columns if column in cells]
@@ -177,7 +177,7 @@ def grouped(
 
 
 def _value(axes: Axes, place: float, cell: Estimate) -> None:
-    """The mean at the foot of a lone bar, where no interval crosses it."""
+    """Print the mean at the foot of a single bar, below its interval."""
     axes.annotate(
         f"{cell.mean:.1f}", (place, 0), (0, 3), textcoords="offset points",
         ha="center", fontsize=TINY, color="white" if cell.mean > 8 else INK,
@@ -200,7 +200,7 @@ SIZES = ("small", "medium", "large")
 
 @styled
 def by_dataset(runs: Sequence[Run], protocol: Protocol) -> Figure:
-    """The average score on the videos of each data set, which is what stands before their `/`.
+    """The average score on the videos of each data set, named before the `/` of the video.
 
     DataError if the videos' names have no data set in them; ValueError for no run.
     """
@@ -212,7 +212,7 @@ def by_dataset(runs: Sequence[Run], protocol: Protocol) -> Figure:
         if slash
     }
     if not groups:
-        raise DataError("The names of these videos do not say which data set they are from.")
+        raise DataError("The names of these videos do not name their data sets.")
     return _bars(runs, protocol, groups, says="Average score by data set")
 
 
@@ -272,7 +272,7 @@ def _bars(
 def _comparable(
     runs: Sequence[Run], protocol: Protocol, groups: Mapping[str, str]
 ) -> tuple[set[str], list[str]]:
-    """The question types that every group has, which alone may be averaged, and the others."""
+    """The question types that every group has, over which averages are taken, and the others."""
     found: dict[str, set[str]] = {}
     for run in runs:
         for grade in run.grades(protocol):
@@ -280,7 +280,7 @@ def _comparable(
                 found.setdefault(groups[grade.video], set()).add(grade.task)
     common = set.intersection(*found.values()) if found else set()
     if not common:
-        raise DataError("No question type is asked in all of these groups of videos.")
+        raise DataError("No question type occurs in all of these groups of videos.")
     every = set.union(*found.values())
     return common, [kind for kind in QUESTION_TYPES if kind in every - common]
 

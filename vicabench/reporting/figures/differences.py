@@ -1,4 +1,4 @@
-"""Paired differences as a forest plot, and the tasks of a model as a polygon."""
+"""Paired differences as a forest plot, and task scores as a radar chart."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ CERTAIN = 0.05
 
 @styled
 def differences(comparisons: Sequence[Comparison]) -> Figure:
-    """A row a task and one overall: how much better each run is than the reference, in points.
+    """One row per task and one overall: each run minus the reference, in points.
 
     Filled marks are differences with p < 0.05, over the tasks after Holm's correction. All
     comparisons are with the same reference. ValueError for no comparison.
     """
     if not comparisons:
-        raise ValueError("there is nothing to draw: no comparisons")
+        raise ValueError("nothing to draw: no comparisons")
     rows = [("overall", "Average"), *((task.name, task.title) for task in TASKS)]
     height = 0.85 + len(rows) * (0.13 + 0.075 * len(comparisons))
     reference = comparisons[0].model_a
@@ -107,14 +107,14 @@ BANDS = 3
 
 @styled
 def radar(scores: Sequence[Scores]) -> Figure:
-    """One polygon a model; tasks without questions are gaps.
+    """One polygon per model; tasks without questions are gaps.
 
     The 95% intervals are bands for up to `BANDS` models; more would cover one another.
 
     ValueError for nothing to draw.
     """
     if not scores:
-        raise ValueError("there is nothing to draw: no scores")
+        raise ValueError("nothing to draw: no scores")
     figure = blank(COLUMN, 2.5, says="Profile over the eight tasks")
     axes = figure.add_subplot(projection="polar")
     assert isinstance(axes, PolarAxes)  # noqa: S101  (for the type checker)

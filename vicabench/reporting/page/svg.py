@@ -1,4 +1,4 @@
-"""Figures made fit for the page: no inline styles, and colours for the dark."""
+"""SVG figures adapted to the page: without inline styles, with colours for dark mode."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def in_the_dark(colour: str) -> str:
 
 
 def class_of(attribute: str, colour: str) -> str:
-    """The class that an element with this `fill` or `stroke` gets."""
+    """The CSS class of an element with this `fill` or `stroke`."""
     return f"{attribute}-{colour[1:].lower()}"
 
 
 def rules(classes: set[str]) -> str:
-    """A style sheet that gives each of these classes its colour in either theme."""
+    """The style sheet with the colour of each class in both themes."""
     lines = []
     for name in sorted(classes):
         attribute, digits = name.split("-")
@@ -68,7 +68,7 @@ class Inlined:
 
 
 def inline_svg(text: str) -> Inlined:
-    """The SVG with styles as attributes; only drawing elements and links within it are let in.
+    """Turn styles into attributes, allowing only drawing elements and internal links.
 
     DataError for what is no SVG.
     """
@@ -76,7 +76,7 @@ def inline_svg(text: str) -> Inlined:
     try:
         root = ET.fromstring(text)  # noqa: S314  (drawn by us; expat expands no outside entity)
     except ET.ParseError as error:
-        raise DataError(f"A figure is no SVG ({error}).") from None
+        raise DataError(f"A figure is not valid SVG ({error}).") from None
     _clean(root)
     _inherit(root)
     colours = {name for node in root.iter() for name in _coloured(node)}
@@ -100,7 +100,7 @@ def _clean(node: ET.Element) -> None:
 
 
 def _inherit(root: ET.Element) -> None:
-    """Drop the colours of marks that get their own where they are used.
+    """Remove the colours of marks whose uses set them.
 
     Style sheets do not reach into what `use` shows: a colour of the mark itself would stay as it
     is in the dark.
@@ -117,7 +117,7 @@ def _inherit(root: ET.Element) -> None:
 
 
 def _coloured(node: ET.Element) -> list[str]:
-    """Give the element a class for its fill and for its stroke, and return them."""
+    """Add classes for fill and stroke to the element, and return them."""
     found = [
         class_of(attribute, node.attrib[attribute])
         for attribute in ("fill", "stroke")

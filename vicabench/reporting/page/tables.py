@@ -1,4 +1,4 @@
-"""The tables of the page, as the templates need them: words and numbers, nothing to compute."""
+"""The tables of the page, as plain texts and numbers for the templates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MANY = 12  # kinds of errors shown
 
 
 def cell(estimate: Estimate | None) -> Row:
-    """Mean and interval as texts, and as numbers for the whisker where there is an interval."""
+    """Mean and interval as texts, and as numbers for the whisker if there is an interval."""
     if estimate is None or math.isnan(estimate.mean):
         return {"mean": NONE, "range": "", "whisker": None}
     whisker = None if math.isnan(estimate.low) else estimate
@@ -38,7 +38,7 @@ def cell(estimate: Estimate | None) -> Row:
 
 
 def score_rows(rows: Sequence[Scores]) -> list[Row]:
-    """A row a run: name, protocol, a cell a column, and n under the last of those that share it."""
+    """One row per run: name, protocol, cells, and n below the last run that shares it."""
     return [
         {
             "model": row.model,
@@ -51,7 +51,7 @@ def score_rows(rows: Sequence[Scores]) -> list[Row]:
 
 
 def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
-    """Questions and videos under the last of the rows that share them."""
+    """Questions and videos below the last row that shares them."""
     found = sizes(rows[place], WITH_VALID)
     if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == found:
         return []
@@ -62,7 +62,7 @@ def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
 
 
 def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
-    """A cell a protocol: the average, and how far it is from the first one's."""
+    """One cell per protocol: the average, and its difference from the first protocol's."""
     cells = [{**cell(run.scores(protocol).overall), "gap": ""} for protocol in protocols]
     if run.incomplete:
         return cells
@@ -75,7 +75,7 @@ def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
 
 
 def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
-    """A row a protocol, with the questions that it scores differently from the first."""
+    """One row per protocol, with the questions that it scores differently from the first."""
     first = [grade.score for grade in run.grades(protocols[0])]
     rows = score_rows([run.scores(protocol) for protocol in protocols])
     for row, protocol in zip(rows, protocols, strict=True):
@@ -97,7 +97,7 @@ def compared_cells(found: Comparison) -> list[Row]:
 
 
 def compared(found: Comparison) -> Row:
-    """All that is said of one comparison."""
+    """The content of one comparison."""
     return {
         "found": found,
         "cells": compared_cells(found),
@@ -107,7 +107,7 @@ def compared(found: Comparison) -> Row:
 
 
 def comparison_rows(found: Comparison) -> list[Row]:
-    """A row for the overall means and each task: difference, interval, p-values, what changed."""
+    """One row for the overall means and per task: difference, interval, p-values, changes."""
     return [_difference(title, difference) for _, title, difference in rows_of(found)]
 
 
@@ -129,7 +129,7 @@ def _difference(title: str, found: Difference) -> Row:
 
 
 def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
-    """How many questions of each run came to what."""
+    """The number of questions of each run per outcome."""
     return [
         {"model": row.model, "counts": [row.outcomes.get(name, 0) for name in OUTCOMES],
          "whole": row.valid.count}
@@ -138,7 +138,7 @@ def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
 
 
 def error_rows(runs: Sequence[Run]) -> tuple[list[Row], int]:
-    """The errors that came most often, with their counts, and how many more kinds there are."""
+    """The most frequent errors with their counts, and the number of other kinds."""
     found = Counter(
         (run.name, p.answer.error) for run in runs for p in run.predictions if p.answer.error
     )
@@ -150,7 +150,7 @@ def error_rows(runs: Sequence[Run]) -> tuple[list[Row], int]:
 
 
 def made_rows(runs: Sequence[Run]) -> list[Row]:
-    """What produced each run: its configuration, and the versions of every start."""
+    """The provenance of each run: its configuration, and the versions of every start."""
     return [
         {
             "model": run.name,
