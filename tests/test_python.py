@@ -209,7 +209,7 @@ def test_bounds_are_those_of_the_command() -> None:
         assert isinstance(BOUNDS[name][0], float) == ("float" in str(hints[name].__origin__)), name
 
 
-def test_a_benchmark_takes_nothing_that_it_would_ignore(questions: Path) -> None:
+def test_benchmark_refuses_arguments_that_it_would_ignore(questions: Path) -> None:
     bench = vb.benchmark(questions, tasks="object_counting")
     assert {question.task for question in bench.questions} == {"object_counting"}
     ignored: list[tuple[Any, dict[str, Any]]] = [
@@ -274,7 +274,7 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
                 taking(nothing)
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_runs_with_equal_names_are_distinguished(tmp_path: Path) -> None:
     rows = predictions()
     file = write_jsonl(tmp_path / "rows.jsonl", rows)
     few = [{**row, "video": f"clip{n % 2}"} for n, row in enumerate(rows)]

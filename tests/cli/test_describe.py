@@ -74,7 +74,7 @@ def test_parts_of_descriptions_become_one_run_again(
     assert [row["video"] for row in found if row["error"]] == ["clip1"]
 
 
-def test_a_checkpoint_describes_a_video_as_it_answers_when_it_is_asked(tmp_path: Path) -> None:
+def test_checkpoint_describes_a_video_as_it_answers_the_prompt(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
     nothing = Benchmark(name="", subset="", revision="", questions=(), files={})
     options = ModelOptions(device="cpu", max_new_tokens=12)

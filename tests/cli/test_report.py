@@ -34,7 +34,7 @@ def block(page: str, name: str) -> dict[str, object]:
     return content
 
 
-def test_frames_are_kept_once_a_video_and_a_missing_one_costs_only_its_own(
+def test_missing_video_costs_only_its_own_frames(
     vicabench: Vicabench, tmp_path: Path, clips: Path
 ) -> None:
     rows = [*answered(), {**answered()[0], "id": "x", "video": "gone"}]
@@ -49,7 +49,7 @@ def test_frames_are_kept_once_a_video_and_a_missing_one_costs_only_its_own(
     assert "gone.mp4 is not there" in str(block(page, "frames-3")["error"])
 
 
-def test_what_a_page_cannot_show_is_left_out_and_said(vicabench: Vicabench, two_runs: Path) -> None:
+def test_page_reports_what_it_leaves_out(vicabench: Vicabench, two_runs: Path) -> None:
     write_jsonl(two_runs / "numbers.jsonl", [r for r in answered() if r["options"] is None])
     done = vicabench("report", "numbers.jsonl", "good.jsonl", "--out", "page.html")
     assert done.returncode == 0, done.stderr
@@ -76,9 +76,7 @@ def test_tables_for_a_readme_and_a_paper_say_what_made_them(
     assert f"% {command.replace('markdown', 'latex --out tables.tex')}" in latex.splitlines()
 
 
-def test_runs_whose_questions_are_worded_differently_are_said_to_be(
-    vicabench: Vicabench, two_runs: Path
-) -> None:
+def test_differently_worded_questions_are_reported(vicabench: Vicabench, two_runs: Path) -> None:
     other = [{**row, "question": f"Look well. {row['question']}"} for row in answered()]
     write_jsonl(two_runs / "other.jsonl", other)
     done = vicabench("report", "good.jsonl", "other.jsonl", "--frames", "0")
