@@ -111,7 +111,7 @@ def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
     [
         (b"{'id': 1}", "line 1: not JSON"),
         (b"[1, 2]", "line 1: expected an object with keys and values, found [1, 2]"),
-        (b"", "holds no question"),
+        (b"", "has no questions"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
         (b"\xff\xfe", "not UTF-8"),
         (b'{"id": ' + 5000 * b"1" + b"}", "line 1: not JSON"),

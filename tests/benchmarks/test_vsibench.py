@@ -63,7 +63,7 @@ def test_subset_without_column_or_file_is_refused(tmp_path: Path, published: Row
 def test_a_list_with_ids_of_another_revision_is_refused(tmp_path: Path, published: Rows) -> None:
     files = {PARQUET: toy.parquet(without_column(published)), "pruned_ids.txt": b"1\n99999\n"}
     toy.write(tmp_path, files)
-    with pytest.raises(DataError, match="'99999' for one"):
+    with pytest.raises(DataError, match="for example '99999'"):
         vsi_bench.load(folder=tmp_path, subset="pruned", videos_needed=False)
 
 

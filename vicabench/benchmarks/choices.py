@@ -1,4 +1,4 @@
-"""The options of a question, from whatever spelling a file has, as `A. text`, `B. text` ..."""
+"""Normalisation of the options of a question to `A. text`, `B. text` ..."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vicabench.errors import DataError, counted
 
 LETTERS = string.ascii_uppercase
 LONGEST = 10_000
-"""Characters of a text that is parsed as a list of options."""
+"""Maximum number of characters of a text that is parsed as a list of options."""
 LARGEST = 2**53
 """Of an option that is a number; also false for NaN."""
 
 _ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-"""Full-width letters and marks, each as the one ASCII character that it stands for."""
+"""Full-width letters and marks with their ASCII equivalents."""
 _LABEL = re.compile(
     r"\s*+[*_]*+(?:(?:option|choice)[\s_]++)?[(\[{]?\s*+([A-Z])\s*+"
     r"(?:[)\]}.:、。]++|-(?=\s)|\Z)[*_]*+\s*+",
@@ -59,7 +59,7 @@ def spelled(options: Any) -> tuple[str, ...]:
 
 
 def listed(text: str) -> Any:
-    """Return the list or object that a text spells out, or its lines; DataError for neither."""
+    """Parse a text as a list or an object, or split its lines; DataError otherwise."""
     if len(text) <= LONGEST:
         for read in (_printed_texts, json.loads, ast.literal_eval):
             try:
@@ -77,7 +77,7 @@ def listed(text: str) -> Any:
 
 
 def bare_texts(options: Sequence[str]) -> tuple[str, ...]:
-    """Return what options that are spelled `A. text` say after their letters."""
+    """Return the texts of options spelled `A. text`, without their letters."""
     return tuple(option.partition(".")[2].strip() for option in options)
 
 
@@ -92,7 +92,7 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _printed_texts(text: str) -> list[str]:
-    """The strings of a list as Python or numpy print it, which puts no commas between them.
+    """Parse a list of strings as printed by Python or numpy, which omits the commas.
 
     Python would join them to one; ValueError for anything else.
     """
@@ -133,7 +133,7 @@ def _of_list(options: Any) -> list[str]:
 
 
 def _text_of(option: Any) -> str:
-    """One option, with its label before it if it has one."""
+    """One option, prefixed by its label if it has one."""
     label = None
     if isinstance(option, Mapping):
         label, text = (_first_of(option, names) for names in (_LABELS, _TEXTS))
@@ -151,7 +151,7 @@ def _text_of(option: Any) -> str:
 
 
 def _mark_of(label: Any) -> str:
-    """The letter, or the whole number, that a record or an object gives an option as its label."""
+    """The label of an option in a record or object, as a letter or a whole number."""
     found = None if isinstance(label, bool) else _label_of(str(label)[:LONGEST])
     if found and not found[1]:
         return found[0]
@@ -161,13 +161,13 @@ def _mark_of(label: Any) -> str:
 
 
 def _label_of(option: str) -> tuple[str, str] | None:
-    """The letter that an option is labelled with, and its text; None for a bare text."""
+    """Split an option into its letter and text; the letter is None for a bare text."""
     found = _LABEL.match(option.translate(_ASCII))
     return (found[1].upper(), option[found.end() :].strip()) if found else None
 
 
 def _without_labels(options: Sequence[str]) -> list[str]:
-    """The texts of options that are all labelled in order, by letter or number, or all bare."""
+    """The texts of options that are either all labelled in order or all unlabelled."""
     known = LETTERS[: len(options)]
     labels = [_label_of(option) for option in options]
     found = [label for label in labels if label and label[0] in known]

@@ -1,4 +1,4 @@
-"""What of the benchmarks is on this machine, for `vicabench data list`."""
+"""Local data of the benchmarks, for `vicabench data list`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vicabench.errors import DataError, counted
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One benchmark in one folder: `state` is that folder, or says what it lacks."""
+    """A benchmark in a folder; `state` is the folder, or what it lacks."""
 
     name: str
     state: str
@@ -25,7 +25,7 @@ class Item:
 
 
 def inventory() -> tuple[Item, ...]:
-    """Return VSI-Bench and every Rooms folder in the cache; a broken folder says so itself."""
+    """Return VSI-Bench and every Rooms folder in the cache, including broken ones."""
     return (_vsi_bench(vsi_bench.default_folder()), *_rooms(cache_dir() / "rooms"))
 
 

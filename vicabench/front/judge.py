@@ -123,16 +123,14 @@ def judge(
         record = _judge_record(model, reader, max_new_tokens)
         if out is not None:
             refuse_other_judge(Path(out), record)
-        results = _judged(
+        done = _judged(
             ordered, model, reader, max_new_tokens, retry=retry_errors, progress=progress
         )
     judgements = Judgements(
         judge=model,
         runs=tuple(ordered),
-        judged=tuple(
-            _summary(run, one, ordered) for run, one in zip(ordered, results, strict=True)
-        ),
-        judgements=tuple(map(tuple, results)),
+        judged=tuple(_summary(run, one, ordered) for run, one in zip(ordered, done, strict=True)),
+        judgements=tuple(map(tuple, done)),
         record=record,
     )
     if out is not None:

@@ -108,8 +108,7 @@ def benchmark(
         progress: Whether to show on standard error the progress of building Rooms.
 
     Raises:
-        ConfigError: For an unknown benchmark or task, an empty selection, or an argument without
-            effect.
+        ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
         DataError: For missing or malformed data.
     """
     _check_number("limit", limit, optional=True)
