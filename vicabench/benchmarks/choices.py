@@ -65,11 +65,11 @@ def listed(text: str) -> Any:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # about escapes in what others wrote
-                    found = read(text)
+                    parsed = read(text)
             except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 continue
-            if isinstance(found, (list, tuple, dict)):
-                return found
+            if isinstance(parsed, (list, tuple, dict)):
+                return parsed
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > 1 and not text.lstrip().startswith(("[", "{", "(")):
             return lines
@@ -99,14 +99,14 @@ def _printed_texts(text: str) -> list[str]:
     inner = _ARRAY.sub("", text).strip()
     if not (inner.startswith("[") and inner.endswith("]")):
         raise ValueError("not a list")
-    found, place, end = [], _BETWEEN.match(inner, 1), len(inner) - 1
+    texts, place, end = [], _BETWEEN.match(inner, 1), len(inner) - 1
     while place is not None and place.end() < end:
         piece = _STRING.match(inner, place.end())
         if piece is None:
             raise ValueError("not a list of strings")
-        found.append(str(ast.literal_eval(piece[0])))
+        texts.append(str(ast.literal_eval(piece[0])))
         place = _BETWEEN.match(inner, piece.end())
-    return found
+    return texts
 
 
 def _of_object(options: Mapping[Any, Any]) -> list[str]:
@@ -152,9 +152,9 @@ def _text_of(option: Any) -> str:
 
 def _mark_of(label: Any) -> str:
     """The label of an option in a record or object, as a letter or a whole number."""
-    found = None if isinstance(label, bool) else _label_of(str(label)[:LONGEST])
-    if found and not found[1]:
-        return found[0]
+    mark = None if isinstance(label, bool) else _label_of(str(label)[:LONGEST])
+    if mark and not mark[1]:
+        return mark[0]
     if str(label)[:4].strip().isdecimal():
         return str(label)[:4].strip()
     raise DataError(f"the label of an option must be its letter, not {_shown(label)}.")
@@ -162,28 +162,28 @@ def _mark_of(label: Any) -> str:
 
 def _label_of(option: str) -> tuple[str, str] | None:
     """Split an option into its letter and text; the letter is None for a bare text."""
-    found = _LABEL.match(option.translate(_ASCII))
-    return (found[1].upper(), option[found.end() :].strip()) if found else None
+    match = _LABEL.match(option.translate(_ASCII))
+    return (match[1].upper(), option[match.end() :].strip()) if match else None
 
 
 def _without_labels(options: Sequence[str]) -> list[str]:
     """The texts of options that are either all labelled in order or all unlabelled."""
     known = LETTERS[: len(options)]
     labels = [_label_of(option) for option in options]
-    found = [label for label in labels if label and label[0] in known]
-    if not found:
+    known_labels = [label for label in labels if label and label[0] in known]
+    if not known_labels:
         return _without_numbers(options)
-    if [letter for letter, _ in found] != list(known):
+    if [letter for letter, _ in known_labels] != list(known):
         raise DataError(
             f"the letters of the options must be {known[0]} to {known[-1]}, in order, or left "
             f"out: found {_shown(list(options))}."
         )
-    return [text for _, text in found]
+    return [text for _, text in known_labels]
 
 
 def _without_numbers(options: Sequence[str]) -> list[str]:
-    found = [_NUMBER.match(option.translate(_ASCII)) for option in options]
-    labels = [label for label in found if label]
+    matches = [_NUMBER.match(option.translate(_ASCII)) for option in options]
+    labels = [label for label in matches if label]
     numbers = [int(label[1]) for label in labels]
     if sorted(numbers) not in (list(range(len(options))), list(range(1, len(options) + 1))):
         return [option.strip() for option in options]

@@ -251,9 +251,9 @@ def _require_space(
     sizes = [file.size for file in remote]
     if not sizes:
         return
-    there = sum(path.stat().st_size for file in remote for path in _begun(folder, file))
+    existing = sum(path.stat().st_size for file in remote for path in _begun(folder, file))
     zips = sum(sizes) if keep_zips else max(sizes)
-    need, free = sum(sizes) + zips - there + SPARE, shutil.disk_usage(folder).free
+    need, free = sum(sizes) + zips - existing + SPARE, shutil.disk_usage(folder).free
     if free < need:
         raise DataError(
             f"The disk of {folder} has {free / 1e9:.1f} GB free, and {need / 1e9:.1f} GB are "

@@ -38,16 +38,16 @@ def _vsi_bench(folder: Path) -> Item:
     except DataError as error:
         return Item(name=vsi_bench.NAME, state=f"unusable: {error}")
     videos = {question.video for question in questions}
-    there = sum((folder / f"{video}.mp4").is_file() for video in videos)
+    present = sum((folder / f"{video}.mp4").is_file() for video in videos)
     unfinished = (
-        "" if there == len(videos) else f" ({counted(len(videos) - there, 'video')} missing)"
+        "" if present == len(videos) else f" ({counted(len(videos) - present, 'video')} missing)"
     )
     return Item(
         name=vsi_bench.NAME if record is None or record.repo == fetched.REPO else record.repo,
         state=f"{folder}{unfinished}",
         revision="not recorded" if record is None else record.revision,
         questions=len(questions),
-        videos=there,
+        videos=present,
     )
 
 

@@ -161,7 +161,7 @@ def _print(
     unpaired: Sequence[AnyComparison],
     subtracted: Sequence[AnyComparison],
 ) -> None:
-    comparisons = [*(found.result for found in paired), *unpaired]
+    comparisons = [*(compared.result for compared in paired), *unpaired]
     if request.table == "csv":
         text = comparison_csv([*comparisons, *subtracted])
     elif request.table == "json":
@@ -180,18 +180,18 @@ def _print(
 def _sheets(
     comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison], narrow: bool
 ) -> Iterator[Sheet]:
-    for found in comparisons:
-        if isinstance(found, Comparison):
-            yield paired_sheet(found, narrow=narrow)
+    for comparison in comparisons:
+        if isinstance(comparison, Comparison):
+            yield paired_sheet(comparison, narrow=narrow)
         else:
-            yield unpaired_sheet(found)
+            yield unpaired_sheet(comparison)
     if subtracted:
         yield subtracted_sheet(subtracted)
 
 
 def _listed(paired: Sequence[Compared], rule: Protocol, most: int) -> Iterator[Sheet]:
-    for found in paired if most else ():
-        questions = {p.question.id: p.question for p in found.b.predictions}
-        questions |= {p.question.id: p.question for p in found.a.predictions}
-        grades_a, grades_b = by_id(found.a.grades(rule)), by_id(found.b.grades(rule))
-        yield from change_sheets(found.result, questions, grades_a, grades_b, most=most)
+    for pair in paired if most else ():
+        questions = {p.question.id: p.question for p in pair.b.predictions}
+        questions |= {p.question.id: p.question for p in pair.a.predictions}
+        grades_a, grades_b = by_id(pair.a.grades(rule)), by_id(pair.b.grades(rule))
+        yield from change_sheets(pair.result, questions, grades_a, grades_b, most=most)

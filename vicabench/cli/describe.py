@@ -74,15 +74,15 @@ def command(
     for spec in specs:
         find_adapter(spec)  # refuse a misspelt model before running the others
     where = {name: options[name] for name in ("subset", "data", "videos")}
-    found = vb.benchmark(options["benchmark"], **where)
-    videos = vb.benchmark(descriptions(found.benchmark, asked), limit=options["limit"])
+    loaded = vb.benchmark(options["benchmark"], **where)
+    videos = vb.benchmark(descriptions(loaded.benchmark, asked), limit=options["limit"])
     how = {name: options[name] for name in ("frames", "seed", "retry_errors", "limit")}
     how |= {name: value for name, value in given.items() if name not in NOT_ASKED}
     runs = []
     for spec, folder in run_folders(
         specs, videos.benchmark.name, out=out, blind=options["blind"]
     ).items():
-        runs.append(vb.describe(spec, found, prompt=asked, out=folder, shard=part, **how))
+        runs.append(vb.describe(spec, loaded, prompt=asked, out=folder, shard=part, **how))
     show_sheets(console(), [described_sheet(runs, asked)])
     _say_next(runs)
 

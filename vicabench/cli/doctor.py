@@ -25,9 +25,9 @@ def command(
     Checks versions, devices, memory, disks, decoders, the hub, caches and extras, and changes
     nothing. Exit code 1: something that vicabench needs is broken.
     """
-    found = vb.examine_machine(frame_cache)
+    report = vb.examine_machine(frame_cache)
     if as_json:
-        echo(json.dumps(found.to_dict(), indent=2))
+        echo(json.dumps(report.to_dict(), indent=2))
     else:
-        found.show(console())
-    sys.exit(0 if found.healthy else 1)
+        report.show(console())
+    sys.exit(0 if report.healthy else 1)

@@ -50,7 +50,7 @@ def command(
     line. Fields missing from the file are taken from --benchmark.
     Exit code 1: some rows could not be read; each is named.
     """
-    found = vb.import_results(
+    imported = vb.import_results(
         harness,
         path,
         out,
@@ -60,17 +60,17 @@ def command(
         data=data,
         columns=column or (),
     )
-    for line in found.problems[:SHOWN]:
+    for line in imported.problems[:SHOWN]:
         say(line)
-    if more := len(found.problems[SHOWN:]):
+    if more := len(imported.problems[SHOWN:]):
         say(f"... and {counted(more, 'more row')} that could not be read.")
-    for line in found.notes:
+    for line in imported.notes:
         say(line)
-    predictions, unread = found.run.predictions, len(found.problems)
+    predictions, unread = imported.run.predictions, len(imported.problems)
     videos = len({p.question.video for p in predictions})
     without = f", without {counted(unread, 'row')}" if unread else ""
     say(
         f"Wrote {counted(len(predictions), 'answer')} about {counted(videos, 'video')} to {out}"
         f"{without}. Grade them: vicabench score {out}"
     )
-    sys.exit(1 if found.problems else 0)
+    sys.exit(1 if imported.problems else 0)

@@ -54,7 +54,7 @@ def command(
     same command to continue an interrupted one. Exit code 1: some videos have
     no description, or some descriptions have no score.
     """
-    found = vb.judge(
+    judgements = vb.judge(
         paths,
         model,
         out=out,
@@ -63,6 +63,6 @@ def command(
         retry_errors=retry_errors,
         **options,
     )
-    show_sheets(console(), found.sheets())
+    show_sheets(console(), judgements.sheets())
     say(f"Judgements, tables and figure: {out}")
-    sys.exit(0 if found.complete else 1)
+    sys.exit(0 if judgements.complete else 1)

@@ -114,9 +114,9 @@ def scaling_curve(
     given = RunOptions.of(options, frames=frames)
     how = {"seed": seed, "retry_errors": retry_errors, "progress": progress, "frames": frames}
     if places:
-        found = _from_folders(places, names, rule, published, say)
+        results = _from_folders(places, names, rule, published, say)
     else:
-        found = _from_checkpoints(
+        results = _from_checkpoints(
             [*chain(*map(named_series, names), *map(expanded, specs))],
             _asked(benchmark, given, published, limit=limit, tasks=tasks, progress=progress),
             Cache(Path(out) / RECORD if evict else None, everything=evict == "all"),
@@ -125,7 +125,7 @@ def scaling_curve(
             out=None if run_folders is None else Path(run_folders),
             say=say,
         )
-    measured, problems = _drawable(found, say)
+    measured, problems = _drawable(results, say)
     overlaid, thinking = _overlaid(measured, say, published=published, strict=bool(places))
     written = write_curves(Path(out), kinds, measured, overlaid, thinking)
     return ScalingCurve(series=tuple(measured), files=tuple(written), problems=tuple(problems))
@@ -197,11 +197,13 @@ def _from_checkpoints(
     results = run_checkpoints(specs, asked, cache, given=given, how=how, out=out, say=say)
     protocol = find_protocol(how["protocol"])
     measured: list[Series | str] = []
-    for name, found in points.items():
+    for name, checkpoints in points.items():
         runs = {
-            p.percent: load_run(results.folders[p.spec]) for p in found if p.spec in results.folders
+            p.percent: load_run(results.folders[p.spec])
+            for p in checkpoints
+            if p.spec in results.folders
         }
-        gaps = {p.percent: results.gaps[p.spec] for p in found if p.spec in results.gaps}
+        gaps = {p.percent: results.gaps[p.spec] for p in checkpoints if p.spec in results.gaps}
         measured.append(_measured(name, runs, protocol, gaps))
     return measured
 
@@ -236,15 +238,15 @@ def _from_folders(
     runs = [load_run(folder) for place in places for folder in _run_folders(place, say)]
     for run in runs:
         check_published(published, run.benchmark, run.questions)
-    found = placed(runs)
+    by_series = placed(runs)
     wanted = {name.casefold() for name in series}
-    if unknown := wanted - {name.casefold() for name in found}:
+    if unknown := wanted - {name.casefold() for name in by_series}:
         raise ConfigError(
             f"No run of {', '.join(sorted(unknown))} was found. There are runs of "
-            f"{', '.join(found)}."
+            f"{', '.join(by_series)}."
         )
     drawn: dict[str, Mapping[float, Run]] = {}
-    for name, by_percent in found.items():
+    for name, by_percent in by_series.items():
         if wanted and name.casefold() not in wanted:
             continue
         if not wanted and len(by_percent) == 1:
@@ -267,16 +269,16 @@ def _run_folders(place: Path, say: Say) -> list[Path]:
 
     Runs of descriptions, which cannot be graded, are skipped, as are checkpoints.
     """
-    found = []
+    folders = []
     for file in sorted(place.rglob(CONFIG)):
         plan = _plan_in(file)
         if plan is not None and are_descriptions(plan):
             say(f"{file.parent} holds descriptions: left out.")
         elif plan is not None:
-            found.append(file.parent)
-    if not found:
+            folders.append(file.parent)
+    if not folders:
         raise DataError(f"{place} has no run folder that can be graded.")
-    return found
+    return folders
 
 
 def _plan_in(file: Path) -> Mapping[str, Any] | None:
@@ -303,14 +305,14 @@ def _measured(
         return str(error)
 
 
-def _drawable(found: Sequence[Series | str], say: Say) -> tuple[list[Series], list[str]]:
+def _drawable(results: Sequence[Series | str], say: Say) -> tuple[list[Series], list[str]]:
     """The series that can be drawn, and the problems, which are also reported.
 
     Raises:
         DataError: If no series can be drawn.
     """
-    series = [one for one in found if isinstance(one, Series)]
-    problems = [one for one in found if isinstance(one, str)]
+    series = [one for one in results if isinstance(one, Series)]
+    problems = [one for one in results if isinstance(one, str)]
     if not series:
         raise DataError("There is nothing to draw. " + " ".join(problems))
     for one in series:

@@ -94,8 +94,8 @@ AnyComparison = Comparison | UnpairedComparison
 
 def rows_of(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
     """Name, title and difference of every row, in the order of the table."""
-    found = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
-    return ((name, title, found[name]) for name, title in ROWS if name in found)
+    differences = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
+    return ((name, title, differences[name]) for name, title in ROWS if name in differences)
 
 
 def estimate_in(scores: Scores, name: str) -> Estimate | None:
@@ -106,18 +106,18 @@ def estimate_in(scores: Scores, name: str) -> Estimate | None:
 def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
     """A against B, one row per task; `narrow` stacks p-values, changes and sizes in pairs."""
     lines = []
-    for name, title, found in rows_of(comparison):
+    for name, title, difference in rows_of(comparison):
         scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
-        holm = NONE if found.p_holm is None else p_text(found.p_holm)
-        changed = (str(len(found.fixed)), str(len(found.broke)))
-        sizes = (str(found.count), str(found.clusters))
+        holm = NONE if difference.p_holm is None else p_text(difference.p_holm)
+        changed = (str(len(difference.fixed)), str(len(difference.broke)))
+        sizes = (str(difference.count), str(difference.clusters))
         cells = [_score(score) for score in scores]
         lines.append(
             (
                 title,
                 *cells,
-                difference_text(found.estimate),
-                p_text(found.p),
+                difference_text(difference.estimate),
+                p_text(difference.p),
                 holm,
                 *changed,
                 *sizes,
@@ -174,10 +174,10 @@ def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
 
 def verdict(comparison: Comparison) -> str:
     """Summarise the comparison in one or two sentences."""
-    found = comparison.overall
-    side = "better" if found.estimate.mean > 0 else "worse"
-    shown = f"B is {side} than A" if found.p < LEVEL else "no difference is shown"
-    text = f"Overall {shown}: {_inline(found.estimate)}, p {_relation(found.p)}."
+    overall = comparison.overall
+    side = "better" if overall.estimate.mean > 0 else "worse"
+    shown = f"B is {side} than A" if overall.p < LEVEL else "no difference is shown"
+    text = f"Overall {shown}: {_inline(overall.estimate)}, p {_relation(overall.p)}."
     real = {n: d for n, d in comparison.tasks.items() if d.p_holm is not None and d.p_holm < LEVEL}
     titles = dict(COLUMNS)
     better = [titles[name] for name, d in real.items() if d.estimate.mean > 0]
@@ -187,8 +187,8 @@ def verdict(comparison: Comparison) -> str:
         for word, names in (("better", better), ("worse", worse))
         if names
     ]
-    said = "; ".join(parts) or "no difference is shown on any"
-    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {said}."
+    changes = "; ".join(parts) or "no difference is shown on any"
+    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {changes}."
 
 
 def difference_text(estimate: Estimate) -> str:
@@ -227,7 +227,7 @@ def _score(estimate: Estimate | None) -> str:
 
 def _gains(comparison: AnyComparison) -> dict[str, Estimate]:
     if isinstance(comparison, Comparison):
-        return {name: found.estimate for name, _, found in rows_of(comparison)}
+        return {name: difference.estimate for name, _, difference in rows_of(comparison)}
     gaps = {OVERALL: comparison.overall, **comparison.tasks}
     return {name: gap for name, gap in gaps.items() if gap is not None}
 
@@ -256,7 +256,9 @@ def _notes(comparison: Comparison) -> list[str]:
             f"{comparison.only_a} that only {comparison.model_a} was asked, {comparison.only_b} "
             f"only {comparison.model_b}."
         )
-    few = [title for _, title, found in rows_of(comparison) if math.isnan(found.estimate.low)]
+    few = [
+        title for _, title, difference in rows_of(comparison) if math.isnan(difference.estimate.low)
+    ]
     if few:
         notes.append(f"Intervals of {', '.join(few)} are {TOO_FEW}.")
     return notes
@@ -315,19 +317,19 @@ def _rows(comparison: AnyComparison) -> Iterator[Record]:
         return
     names = {"reference": comparison.model_a, "model": comparison.model_b}
     head = {"kind": "paired", **names, "protocol": comparison.protocol}
-    for name, _, found in rows_of(comparison):
+    for name, _, difference in rows_of(comparison):
         scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
         yield {
             **head,
             "score": name,
             **_cells("reference_score", scores[0]),
             **_cells("model_score", scores[1]),
-            **_cells("difference", found.estimate),
-            **_sizes(found.estimate),
-            "p": f"{found.p:.4f}",
-            "p_holm": "" if found.p_holm is None else f"{found.p_holm:.4f}",
-            "fixed": len(found.fixed),
-            "broke": len(found.broke),
+            **_cells("difference", difference.estimate),
+            **_sizes(difference.estimate),
+            "p": f"{difference.p:.4f}",
+            "p_holm": "" if difference.p_holm is None else f"{difference.p_holm:.4f}",
+            "fixed": len(difference.fixed),
+            "broke": len(difference.broke),
         }
 
 
@@ -388,21 +390,22 @@ def _record(comparison: AnyComparison) -> Record:
         "only_model": comparison.only_b,
         "notes": list(comparison.notes),
         "differences": {
-            name: _difference(comparison, name, found) for name, _, found in rows_of(comparison)
+            name: _difference(comparison, name, difference)
+            for name, _, difference in rows_of(comparison)
         },
     }
 
 
-def _difference(comparison: Comparison, name: str, found: Difference) -> Record:
+def _difference(comparison: Comparison, name: str, difference: Difference) -> Record:
     scores = {"reference": comparison.scores_a, "model": comparison.scores_b}
     sides = {side: estimate_in(row, name) for side, row in scores.items()}
     return {
         **{side: _no_nan(asdict(e)) for side, e in sides.items() if e is not None},
-        "difference": _no_nan(asdict(found.estimate)),
-        "p": found.p,
-        "p_holm": found.p_holm,
-        "fixed": list(found.fixed),
-        "broke": list(found.broke),
+        "difference": _no_nan(asdict(difference.estimate)),
+        "p": difference.p,
+        "p_holm": difference.p_holm,
+        "fixed": list(difference.fixed),
+        "broke": list(difference.broke),
     }
 
 

@@ -72,7 +72,7 @@ def write_published(out: Path, formats: Sequence[str], names: Sequence[str]) -> 
     for curve in chosen:
         report = curve.points[-1].source.partition(" ")[0].lower()
         by_report.setdefault(f"published-{report}", []).append(curve)
-    drawn |= {name: figures.curve((), found) for name, found in by_report.items()}
+    drawn |= {name: figures.curve((), selected) for name, selected in by_report.items()}
     if chosen:
         texts["published.csv"] = as_csv(curve_rows((), chosen), CURVE_COLUMNS)
         texts["published.json"] = as_json((), chosen)
@@ -103,8 +103,8 @@ def _chosen(
             f"No curve of {', '.join(sorted(unknown))} is published; published curves are "
             f"{', '.join(names)}."
         )
-    found = [curve for curve in everything if curve.series.casefold() in wanted]
-    return found, [p for p in points if p.model.casefold() in wanted], []
+    selected = [curve for curve in everything if curve.series.casefold() in wanted]
+    return selected, [p for p in points if p.model.casefold() in wanted], []
 
 
 def _write(

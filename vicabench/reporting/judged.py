@@ -81,9 +81,9 @@ def _means(judged: Sequence[Judged], judge: str) -> Sheet:
 def _changes(judged: Sequence[Judged]) -> Sheet:
     rows = []
     for before, after in pairwise(judged):
-        found = changes(before, after)
-        cells = (cell(mean, change=True) for mean in found.values())
-        rows.append((f"{before.model} → {after.model}", *cells, str(_videos(found))))
+        differences = changes(before, after)
+        cells = (cell(mean, change=True) for mean in differences.values())
+        rows.append((f"{before.model} → {after.model}", *cells, str(_videos(differences))))
     return Sheet(
         title="Change from each to the next",
         columns=("", *COLUMNS.values(), "videos"),

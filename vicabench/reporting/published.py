@@ -76,11 +76,11 @@ def curves_sheet(curves: Sequence[Curve]) -> Sheet:
     """
     sources = _numbered(point.source for curve in curves for point in curve.points)
     usual = [mode(point.source for point in curve.points) for curve in curves]
-    found = [{point.percent: point for point in curve.points} for curve in curves]
+    by_percent = [{point.percent: point for point in curve.points} for curve in curves]
     rows = []
-    for percent in sorted({percent for points in found for percent in points}):
+    for percent in sorted({percent for points in by_percent for percent in points}):
         cells = [str(percent)]
-        for points, source in zip(found, usual, strict=True):
+        for points, source in zip(by_percent, usual, strict=True):
             point = points.get(percent)
             own = point is not None and point.source != source
             mark = f" [{sources[point.source]}]" if point is not None and own else ""
@@ -138,12 +138,12 @@ def _references(sources: dict[str, int]) -> list[str]:
 
 def _twice(rows: Sequence[Published], sources: dict[str, int]) -> list[str]:
     """Note rows of the same name for which two sources print different numbers."""
-    found: dict[str, list[Published]] = {}
+    by_name: dict[str, list[Published]] = {}
     for row in rows:
-        found.setdefault(row.label, []).append(row)
+        by_name.setdefault(row.label, []).append(row)
     return [
         f"{label} is printed differently in {' and '.join(f'[{sources[r.source]}]' for r in same)}."
-        for label, same in found.items()
+        for label, same in by_name.items()
         if any(row.tasks != same[0].tasks or row.overall != same[0].overall for row in same)
     ]
 
@@ -228,8 +228,8 @@ def _tasks(tasks: Mapping[str, float]) -> Record:
 
 
 def _source(source: str) -> Record:
-    found = citations([source])[0]
-    return {"source": source, "citation": found.citation, "url": found.url}
+    citation = citations([source])[0]
+    return {"source": source, "citation": citation.citation, "url": citation.url}
 
 
 def _judged(row: Published) -> bool | None:

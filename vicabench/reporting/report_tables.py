@@ -64,8 +64,8 @@ def _protocols(report: Report) -> Sheet:
     """The average of every run under every protocol."""
     rows = []
     for run in report.runs:
-        found = [run.scores(protocol).overall for protocol in report.protocols]
-        rows.append((run.name, *map(cell_text, found)))
+        overalls = [run.scores(protocol).overall for protocol in report.protocols]
+        rows.append((run.name, *map(cell_text, overalls)))
     return Sheet(
         title="Averages by protocol",
         columns=("", *(protocol.name for protocol in report.protocols)),
@@ -91,7 +91,7 @@ def _origin(run: Run) -> tuple[str, ...]:
     versions = dict.fromkeys(str(start.get("vicabench")) for start in run.config["starts"])
     return (
         f"{config['benchmark']} ({config['subset']})",
-        HEX.sub(lambda found: found[0][:12], str(config["revision"])),
+        HEX.sub(lambda match: match[0][:12], str(config["revision"])),
         str(config["frames"]),
         str(run.config["digest"])[:12],
         ", ".join(versions),

@@ -166,7 +166,11 @@ def table_csv(
     names += ["unanswered", *NO_ANSWER, "read_differently"]
     lines = [
         *map(_csv_row, rows),
-        *(_csv_difference(told, d) for told in between for d in told.differences),
+        *(
+            _csv_difference(disagreement, d)
+            for disagreement in between
+            for d in disagreement.differences
+        ),
         *map(_csv_published, published),
     ]
     return csv_text(names, lines).rstrip("\n")
@@ -180,7 +184,7 @@ def table_json(
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
         "runs": [_no_nan(asdict(row)) for row in rows],
         "published": [asdict(row) for row in published],
-        "disagreements": [_no_nan(asdict(told)) for told in between],
+        "disagreements": [_no_nan(asdict(disagreement)) for disagreement in between],
     }
     return json.dumps(content, indent=2)
 
@@ -214,13 +218,17 @@ def _cells(
 
 
 def _estimates(row: Scores, columns: Columns) -> list[str]:
-    found = [estimate_of(row, column) for column, _ in columns]
-    return [NONE if e is None else cell_text(e) for e in found]
+    estimates = [estimate_of(row, column) for column, _ in columns]
+    return [NONE if e is None else cell_text(e) for e in estimates]
 
 
-def _csv_difference(told: Disagreement, difference: Difference) -> dict[str, Any]:
+def _csv_difference(disagreement: Disagreement, difference: Difference) -> dict[str, Any]:
     row = difference.points
-    record: dict[str, Any] = {"model": told.model, "protocol": row.model, "source": "difference"}
+    record: dict[str, Any] = {
+        "model": disagreement.model,
+        "protocol": row.model,
+        "source": "difference",
+    }
     for column in (OVERALL, *row.tasks):
         record |= _csv_estimate(column, estimate_of(row, column) or row.overall)
     read = sum(difference.read.values())
@@ -289,11 +297,11 @@ def _lines(text: str) -> str:
 
 
 def _html_cell(row: Scores, column: str) -> str:
-    found = estimate_of(row, column)
-    if found is None:
+    estimate = estimate_of(row, column)
+    if estimate is None:
         return f"<td>{NONE}</td>"
-    below = f"<br><small>{_text(range_text(found))}<br>n = {found.count:,}</small>"
-    return f"<td style='text-align:right'>{_text(mean_text(found))}{below}</td>"
+    below = f"<br><small>{_text(range_text(estimate))}<br>n = {estimate.count:,}</small>"
+    return f"<td style='text-align:right'>{_text(mean_text(estimate))}{below}</td>"
 
 
 def _text(text: str) -> str:

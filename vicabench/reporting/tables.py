@@ -169,8 +169,8 @@ WHOLE = 5130  # questions of VSI-Bench
 
 def estimate_of(scores: Scores, column: str) -> Estimate | None:
     """The estimate in this column; None for a task without questions or score."""
-    found = _in_column(scores, column)
-    return None if found is None or math.isnan(found.mean) else found
+    estimate = _in_column(scores, column)
+    return None if estimate is None or math.isnan(estimate.mean) else estimate
 
 
 def _in_column(scores: Scores, column: str) -> Estimate | None:
@@ -210,10 +210,10 @@ def range_text(estimate: Estimate) -> str:
 
 def sizes(scores: Scores, columns: Columns = COLUMNS) -> tuple[list[str], list[str]]:
     """The numbers of questions and videos behind each column."""
-    found = [_in_column(scores, column) for column, _ in columns]
+    estimates = [_in_column(scores, column) for column, _ in columns]
     return (
-        [NONE if e is None else str(e.count) for e in found],
-        [NONE if e is None else str(e.clusters) for e in found],
+        [NONE if e is None else str(e.count) for e in estimates],
+        [NONE if e is None else str(e.clusters) for e in estimates],
     )
 
 
@@ -269,7 +269,7 @@ def _notes_on(row: Scores) -> list[str]:
         notes.append(_about_thinking(row.thinking))
     if row.missing:
         notes.append(f"no questions of {', '.join(row.missing)}; left out of Avg.")
-    few = [kind for kind, found in row.types.items() if found.clusters < FEWEST_VIDEOS]
+    few = [kind for kind, estimate in row.types.items() if estimate.clusters < FEWEST_VIDEOS]
     if few:
         notes.append(
             f"fewer than {FEWEST_VIDEOS} videos with {', '.join(few)}: what rests on them has no "
@@ -278,21 +278,21 @@ def _notes_on(row: Scores) -> list[str]:
     return notes
 
 
-def _about_thinking(found: Thinking) -> str:
+def _about_thinking(thinking: Thinking) -> str:
     ways = ", ".join(
         f"{mean_text(share)}% [{range_text(share)}] {name}"
         for name, share in (
-            ("answered directly", found.direct),
-            ("via thoughts", found.via_thoughts),
-            ("end within their thoughts", found.unclosed),
+            ("answered directly", thinking.direct),
+            ("via thoughts", thinking.via_thoughts),
+            ("end within their thoughts", thinking.unclosed),
         )
     )
     length = (
         ""
-        if found.new_tokens is None
-        else f"; {found.new_tokens:.1f} new tokens on average (n = {found.measured})"
+        if thinking.new_tokens is None
+        else f"; {thinking.new_tokens:.1f} new tokens on average (n = {thinking.measured})"
     )
-    return f"of {counted(found.direct.count, 'question')} {ways}{length}."
+    return f"of {counted(thinking.direct.count, 'question')} {ways}{length}."
 
 
 def _notes_beside(row: Scores) -> list[str]:

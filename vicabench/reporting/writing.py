@@ -18,12 +18,12 @@ def figure_formats(names: str | Sequence[str]) -> tuple[str, ...]:
     ConfigError naming the formats there are if one is unknown.
     """
     listed = names.split(",") if isinstance(names, str) else names
-    found = tuple(dict.fromkeys(name.strip() for name in listed))
-    if unknown := [name for name in found if name not in FIGURES]:
+    formats = tuple(dict.fromkeys(name.strip() for name in listed))
+    if unknown := [name for name in formats if name not in FIGURES]:
         raise ConfigError(
             f"There is no figure format '{', '.join(unknown)}'. Formats are {', '.join(FIGURES)}."
         )
-    return found
+    return formats
 
 
 def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:

@@ -114,13 +114,13 @@ def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
 
 def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, ours: bool) -> None:
     """A legend of the fills of the groups present."""
-    there = [group for group in GROUPS if any(row.group == group for row in published)]
+    groups = [group for group in GROUPS if any(row.group == group for row in published)]
     names = {"vica": "ViCA reports"}
     if ours:
         axes.barh(0, 0, color=look(0).colour, label="measured here")
-    for group in there:
+    for group in groups:
         _published_bar(axes, 0, 0, group, label=names.get(group, group))
-    if there:
+    if groups:
         legend(figure, *axes.get_legend_handles_labels())
 
 
@@ -135,7 +135,7 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
     axes = figure.add_subplot()
     cells = [
-        {column: found for column, _ in COLUMNS if (found := estimate_of(row, column))}
+        {column: estimate for column, _ in COLUMNS if (estimate := estimate_of(row, column))}
         for row in scores
     ]
     columns = {column: float(place) for place, (column, _) in enumerate(COLUMNS)}
@@ -157,14 +157,17 @@ def grouped(
     """Draw the bars of each column side by side, each with its interval."""
     width = 0.8 / len(rows)
     for number, (name, cells) in enumerate(rows):
-        drawn, there = look(number), [column for column in columns if column in cells]
+        drawn, present = look(number), [column for column in columns if column in cells]
         shift = (number - (len(rows) - 1) / 2) * width
-        at = [columns[column] + shift for column in there]
-        means = [cells[column].mean for column in there]
+        at = [columns[column] + shift for column in present]
+        means = [cells[column].mean for column in present]
         axes.bar(
             at, means, width * 0.92, color=drawn.colour, hatch=drawn.hatch, label=shortened(name)
         )
-        bounds = [cells[column].low for column in there], [cells[column].high for column in there]
+        bounds = (
+            [cells[column].low for column in present],
+            [cells[column].high for column in present],
+        )
         whiskers(axes, at, means, bounds, lw=0.8, capsize=1.5)
     tops = [
         cell.mean if math.isnan(cell.high) else cell.high for _, c in rows for cell in c.values()
@@ -253,7 +256,10 @@ def _bars(
     figure = blank(COLUMN, 2.0, says=says)
     axes = figure.add_subplot()
     rows = [
-        (run.name, {name: found.overall for name, found in one.items() if found})
+        (
+            run.name,
+            {name: group_scores.overall for name, group_scores in one.items() if group_scores},
+        )
         for run, one in zip(runs, scored, strict=True)
     ]
     grouped(axes, {name: float(place) for place, name in enumerate(names)}, rows)
@@ -273,15 +279,15 @@ def _comparable(
     runs: Sequence[Run], protocol: Protocol, groups: Mapping[str, str]
 ) -> tuple[set[str], list[str]]:
     """The question types that every group has, over which averages are taken, and the others."""
-    found: dict[str, set[str]] = {}
+    kinds: dict[str, set[str]] = {}
     for run in runs:
         for grade in run.grades(protocol):
             if grade.video in groups:
-                found.setdefault(groups[grade.video], set()).add(grade.task)
-    common = set.intersection(*found.values()) if found else set()
+                kinds.setdefault(groups[grade.video], set()).add(grade.task)
+    common = set.intersection(*kinds.values()) if kinds else set()
     if not common:
         raise DataError("No question type occurs in all of these groups of videos.")
-    every = set.union(*found.values())
+    every = set.union(*kinds.values())
     return common, [kind for kind in QUESTION_TYPES if kind in every - common]
 
 
@@ -292,6 +298,6 @@ def _within(
     return score_run(grades, model=run.name) if grades else None
 
 
-def _size(found: Sequence[Scores | None]) -> str:
-    there = [scores.overall for scores in found if scores]
-    return f"{spread(e.count for e in there)} q., {spread(e.clusters for e in there)} v."
+def _size(group_scores: Sequence[Scores | None]) -> str:
+    present = [scores.overall for scores in group_scores if scores]
+    return f"{spread(e.count for e in present)} q., {spread(e.clusters for e in present)} v."

@@ -176,21 +176,21 @@ def curve_tasks(series: Sequence[Series]) -> Figure:
 
 
 def _task(axes: Axes, one: Series, column: str, number: int) -> None:
-    found = [(p.percent, estimate_of(p.scores, column)) for p in one.points]
-    there = [(percent, cell) for percent, cell in found if cell]
-    percent = [place for place, _ in there]
+    estimates = [(p.percent, estimate_of(p.scores, column)) for p in one.points]
+    present = [(percent, cell) for percent, cell in estimates if cell]
+    percent = [place for place, _ in present]
     drawn = look(number)
     axes.fill_between(
         percent,
-        [cell.low for _, cell in there],
-        [cell.high for _, cell in there],
+        [cell.low for _, cell in present],
+        [cell.high for _, cell in present],
         color=drawn.colour,
         alpha=0.18,
         lw=0,
     )
     axes.plot(
         percent,
-        [cell.mean for _, cell in there],
+        [cell.mean for _, cell in present],
         color=drawn.colour,
         ls=drawn.line,
         marker=drawn.marker,
@@ -328,8 +328,8 @@ def _about(
             f"Published points are as printed ({sources}; n = {WHOLE:,} questions of VSI-Bench) "
             "and carry no intervals."
         )
-        said = [p.source.partition(" (")[2].removesuffix(")") for p in points]
-        parts += [f"{note}." for note in dict.fromkeys(said) if note]
+        named = [p.source.partition(" (")[2].removesuffix(")") for p in points]
+        parts += [f"{note}." for note in dict.fromkeys(named) if note]
     measured = [trace for trace in drawn if not trace.published]
     say = saturation if len(measured) == 1 else briefly
     parts += [text for t in measured if (text := say(t.name, t.tail, t.fit))]

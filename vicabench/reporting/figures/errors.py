@@ -67,7 +67,7 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     if not any(TASK_OF_TYPE[g.task].kind == NUMERIC for run in runs for g in run.grades(protocol)):
         raise DataError("These runs have no numeric questions.")
     ratios = {task: [ratios_of(run, protocol, task) for run in runs] for task in tasks}
-    if not any(one.ratios for found in ratios.values() for one in found):
+    if not any(one.ratios for of_task in ratios.values() for one in of_task):
         raise DataError("No answer in these runs could be read as a number.")
     height = 2.5 + 2 * LINE * (len(runs) - 1)
     figure = blank(COLUMN, height, says="Numeric answers divided by the truth")
@@ -105,16 +105,16 @@ def _about_task(run: Run, task: Task) -> list[Any]:
     return [p for p in run.predictions if p.question.task in task.types]
 
 
-def _panel(axes: Axes, task: Task, found: Sequence[Ratios]) -> None:
-    peak = max((_outline(axes, one, place, len(found)) for place, one in enumerate(found)))
+def _panel(axes: Axes, task: Task, ratios: Sequence[Ratios]) -> None:
+    peak = max((_outline(axes, one, place, len(ratios)) for place, one in enumerate(ratios)))
     axes.axvline(1, color=INK, lw=0.7)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(list(TICKS)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(TICKS.values())))
     axes.xaxis.set_minor_locator(NullLocator())
-    if len(found) > 1:
-        _medians(axes, found, peak or 1.0)
-    title = f"{task.title}{_note(found[0])}" if len(found) == 1 else task.title
+    if len(ratios) > 1:
+        _medians(axes, ratios, peak or 1.0)
+    title = f"{task.title}{_note(ratios[0])}" if len(ratios) == 1 else task.title
     axes.set_title(title, fontsize=TINY)
 
 
@@ -134,14 +134,14 @@ def _outline(axes: Axes, one: Ratios, place: int, runs: int) -> float:
     return float(np.max(shares))
 
 
-def _medians(axes: Axes, found: Sequence[Ratios], peak: float) -> None:
+def _medians(axes: Axes, ratios: Sequence[Ratios], peak: float) -> None:
     """Draw one line per run above the outlines: its median with interval, and missing numbers."""
-    room = 0.65 + LINE * len(found)  # inches of a panel
-    line = peak * LINE / (room - LINE * len(found) - 0.1)
-    axes.set_ylim(0, peak + line * (len(found) + 0.8))
+    room = 0.65 + LINE * len(ratios)  # inches of a panel
+    line = peak * LINE / (room - LINE * len(ratios) - 0.1)
+    axes.set_ylim(0, peak + line * (len(ratios) + 0.8))
     axes.set_yticks([tick for tick in MaxNLocator(3).tick_values(0, peak) if tick <= peak])
-    for place, one in enumerate(found):
-        drawn, at = look(place), peak + line * (len(found) - place - 0.2)
+    for place, one in enumerate(ratios):
+        drawn, at = look(place), peak + line * (len(ratios) - place - 0.2)
         words: dict[str, Any] = {"fontsize": TINY - 0.5, "va": "center_baseline", "color": INK}
         if one.missing:
             axes.text(BINS[0], at, f"{one.missing:,} none", ha="left", **words)

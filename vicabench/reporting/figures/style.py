@@ -214,9 +214,9 @@ def basis(scores: Sequence[Scores]) -> str:
 
 def spread(counts: Iterable[int], noun: str | None = None) -> str:
     """`5,130`, or `1,204–5,130` where the counts differ, with the noun that they count."""
-    found = sorted(set(counts))
-    most = f"{found[-1]:,}" if noun is None else counted(found[-1], noun)
-    return most if len(found) == 1 else f"{found[0]:,}–{most}"
+    distinct = sorted(set(counts))
+    most = f"{distinct[-1]:,}" if noun is None else counted(distinct[-1], noun)
+    return most if len(distinct) == 1 else f"{distinct[0]:,}–{most}"
 
 
 def whiskers(

@@ -107,12 +107,12 @@ def _line(
 def _measured(series: Series) -> list[_Row]:
     rows = []
     for point in series.points:
-        found, overall = point.adoption, point.scores.overall
-        if found:
+        adoption, overall = point.adoption, point.scores.overall
+        if adoption:
             valid = point.scores.valid
             silent = Bounded(value=100 - valid.mean, low=100 - valid.high, high=100 - valid.low)
             average = Bounded(value=overall.mean, low=overall.low, high=overall.high)
-            ways = (found.direct_share, found.thought_share, silent)
+            ways = (adoption.direct_share, adoption.thought_share, silent)
             rows.append(_Row(percent=point.percent, ways=ways, average=average))
     return rows
 

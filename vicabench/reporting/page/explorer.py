@@ -34,7 +34,7 @@ def visible(text: str) -> str:
     Without it a reply could turn around the words beside it, or hide some of its own. A carriage
     return before a newline is dropped, as line ends of another system.
     """
-    return UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+    return UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text.replace("\r\n", "\n"))
 
 
 UNKNOWN = "This question is planned, but was not asked yet."
@@ -55,19 +55,19 @@ class Asked:
 
 def collect(runs: Sequence[Run]) -> Asked:
     """The union of the runs' questions; DataError if one id stands for different questions."""
-    found: dict[str, tuple[Question, Run]] = {}
+    by_id: dict[str, tuple[Question, Run]] = {}
     for run in runs:
         for question in (prediction.question for prediction in run.predictions):
-            there, first = found.setdefault(question.id, (question, run))
-            _check_same(there, question, first, run)
-            if not there.text and question.text:  # another harness may leave the words out
-                found[question.id] = question, run
+            known, first = by_id.setdefault(question.id, (question, run))
+            _check_same(known, question, first, run)
+            if not known.text and question.text:  # another harness may leave the words out
+                by_id[question.id] = question, run
     for run in runs:
         for question in _planned_questions(run):
-            there, first = found.setdefault(question.id, (question, run))
-            if (there.video, there.task) != (question.video, question.task):
+            known, first = by_id.setdefault(question.id, (question, run))
+            if (known.video, known.task) != (question.video, question.task):
                 raise _differ(question, first, run)
-    questions = tuple(question for question, _ in found.values())
+    questions = tuple(question for question, _ in by_id.values())
     return Asked(questions=questions, places={q.id: place for place, q in enumerate(questions)})
 
 
@@ -164,7 +164,7 @@ def shorten(text: str, limit: int) -> str:
 def reply_columns(run: Run, asked: Asked, limit: int) -> dict[str, Any]:
     """Replies, errors and thoughts by question; `cut` has the full length of shortened ones."""
     size = len(asked.questions)
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "reply": [None] * size,
         "error": [None] * size,
         "length": [0] * size,
@@ -173,10 +173,10 @@ def reply_columns(run: Run, asked: Asked, limit: int) -> dict[str, Any]:
         "facts": {},
     }
     for _, key in _planned(run):
-        found["error"][asked.places[key]] = NEVER
+        columns["error"][asked.places[key]] = NEVER
     for prediction in run.predictions:
-        _add(found, asked.places[prediction.question.id], prediction.answer, limit)
-    return found
+        _add(columns, asked.places[prediction.question.id], prediction.answer, limit)
+    return columns
 
 
 def graded_columns(run: Run, asked: Asked, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
@@ -197,20 +197,22 @@ def _graded(run: Run, asked: Asked, protocol: Protocol) -> dict[str, Any]:
     return {"score": scores, "read": read, "outcome": outcomes}
 
 
-def _add(found: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
+def _add(columns: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
     shown = split(answer)
     whole = len(answer.response or "") + len((answer.parts or {}).get("thoughts", ""))
-    found["error"][place] = None if answer.error is None else visible(shorten(answer.error, limit))
-    found["reply"][place] = visible(shorten(shown.text, limit))
-    found["length"][place] = whole
+    columns["error"][place] = (
+        None if answer.error is None else visible(shorten(answer.error, limit))
+    )
+    columns["reply"][place] = visible(shorten(shown.text, limit))
+    columns["length"][place] = whole
     if shown.thoughts is not None:
-        found["thoughts"][place] = visible(shorten(shown.thoughts, limit))
+        columns["thoughts"][place] = visible(shorten(shown.thoughts, limit))
     if max(len(shown.text), len(shown.thoughts or "")) > limit:
-        found["cut"][place] = whole
+        columns["cut"][place] = whole
     stop = None if answer.stop is None else visible(answer.stop)
     facts = [stop, _finite(answer.new_tokens), _finite(answer.seconds)]
     if facts != [None] * len(facts):
-        found["facts"][place] = facts
+        columns["facts"][place] = facts
 
 
 def _finite(value: float | None) -> float | None:

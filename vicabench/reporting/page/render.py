@@ -161,7 +161,7 @@ def _tables(report: Report) -> dict[str, Any]:
             for run in report.runs
             if several
         ],
-        "compared": [tables.compared(found) for found in report.comparisons],
+        "compared": [tables.compared(comparison) for comparison in report.comparisons],
         "came_to": tables.outcome_rows(report.scores),
         "errors": errors,
         "more_errors": more,

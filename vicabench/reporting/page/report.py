@@ -116,22 +116,22 @@ class Gallery:
 
 def gallery(report: Report) -> Gallery:
     """Draw the averages and, for up to `FEW` runs, all figures that have data."""
-    found = Gallery(drawings=[], notes=[])
+    result = Gallery(drawings=[], notes=[])
     try:
         check_alike(report.runs, advice="Report them one by one.")
     except UserError as error:
-        found.notes.append(f"The figures, which show runs side by side, are left out: {error}")
-        return found
+        result.notes.append(f"The figures, which show runs side by side, are left out: {error}")
+        return result
     if len(report.runs) > FEW:
-        found.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
+        result.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
     for draw, wide in _figures(report, report.protocols[0]):
         try:
             figure = draw()
         except DataError as error:
-            found.notes.append(f"A figure is left out: {error}")
+            result.notes.append(f"A figure is left out: {error}")
             continue
-        found.drawings.append(Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide))
-    return found
+        result.drawings.append(Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide))
+    return result
 
 
 def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Draw, bool]]:

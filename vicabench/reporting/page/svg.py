@@ -118,14 +118,14 @@ def _inherit(root: ET.Element) -> None:
 
 def _coloured(node: ET.Element) -> list[str]:
     """Add classes for fill and stroke to the element, and return them."""
-    found = [
+    classes = [
         class_of(attribute, node.attrib[attribute])
         for attribute in ("fill", "stroke")
         if HEX.fullmatch(node.attrib.get(attribute, ""))
     ]
-    if found:
-        node.set("class", " ".join(found))
-    return found
+    if classes:
+        node.set("class", " ".join(classes))
+    return classes
 
 
 def _name(node: ET.Element) -> str:
@@ -133,13 +133,13 @@ def _name(node: ET.Element) -> str:
 
 
 def _declarations(style: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    declarations: dict[str, str] = {}
     for declaration in style.split(";"):
         name, colon, value = (part.strip() for part in declaration.partition(":"))
         if name == "font":
             font = FONT.fullmatch(value)
             parts = font.groupdict() if font else {}
-            found |= {f"font-{part}": given for part, given in parts.items() if given}
+            declarations |= {f"font-{part}": given for part, given in parts.items() if given}
         elif colon:
-            found[name] = value
-    return found
+            declarations[name] = value
+    return declarations

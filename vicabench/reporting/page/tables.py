@@ -52,12 +52,12 @@ def score_rows(rows: Sequence[Scores]) -> list[Row]:
 
 def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
     """Questions and videos below the last row that shares them."""
-    found = sizes(rows[place], WITH_VALID)
-    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == found:
+    counts = sizes(rows[place], WITH_VALID)
+    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == counts:
         return []
     titles = ("questions", "videos")
     return [
-        {"title": title, "numbers": numbers} for title, numbers in zip(titles, found, strict=True)
+        {"title": title, "numbers": numbers} for title, numbers in zip(titles, counts, strict=True)
     ]
 
 
@@ -66,11 +66,11 @@ def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
     cells = [{**cell(run.scores(protocol).overall), "gap": ""} for protocol in protocols]
     if run.incomplete:
         return cells
-    told = disagreement(run, protocols)
-    for found, difference in zip(cells[1:], told.differences, strict=True):
+    differing = disagreement(run, protocols)
+    for shown, difference in zip(cells[1:], differing.differences, strict=True):
         read = sum(difference.read.values())
         gap = difference_text(difference.points.overall).replace("\n", " ")
-        found["gap"] = f"{gap}; {read:,} read differently" if read else "every reply read alike"
+        shown["gap"] = f"{gap}; {read:,} read differently" if read else "every reply read alike"
     return cells
 
 
@@ -85,9 +85,9 @@ def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
     return rows
 
 
-def compared_cells(found: Comparison) -> list[Row]:
+def compared_cells(comparison: Comparison) -> list[Row]:
     """The differences in the columns of the headline table, for a row of the overview."""
-    parts = {OVERALL: found.overall, **found.tasks}
+    parts = {OVERALL: comparison.overall, **comparison.tasks}
     return [
         {"mean": NONE, "range": "", "real": False}
         if column not in parts
@@ -96,35 +96,35 @@ def compared_cells(found: Comparison) -> list[Row]:
     ]
 
 
-def compared(found: Comparison) -> Row:
+def compared(comparison: Comparison) -> Row:
     """The content of one comparison."""
     return {
-        "found": found,
-        "cells": compared_cells(found),
-        "rows": comparison_rows(found),
-        "verdict": verdict(found),
+        "found": comparison,
+        "cells": compared_cells(comparison),
+        "rows": comparison_rows(comparison),
+        "verdict": verdict(comparison),
     }
 
 
-def comparison_rows(found: Comparison) -> list[Row]:
+def comparison_rows(comparison: Comparison) -> list[Row]:
     """One row for the overall means and per task: difference, interval, p-values, changes."""
-    return [_difference(title, difference) for _, title, difference in rows_of(found)]
+    return [_difference(title, difference) for _, title, difference in rows_of(comparison)]
 
 
-def _difference(title: str, found: Difference) -> Row:
-    mean, interval = difference_text(found.estimate).split("\n")
-    deciding = found.p if found.p_holm is None else found.p_holm
+def _difference(title: str, difference: Difference) -> Row:
+    mean, interval = difference_text(difference.estimate).split("\n")
+    deciding = difference.p if difference.p_holm is None else difference.p_holm
     return {
         "title": title,
         "mean": mean,
         "range": interval,
-        "p": p_text(found.p),
-        "p_holm": NONE if found.p_holm is None else p_text(found.p_holm),
+        "p": p_text(difference.p),
+        "p_holm": NONE if difference.p_holm is None else p_text(difference.p_holm),
         "real": deciding < LEVEL,
-        "fixed": len(found.fixed),
-        "broke": len(found.broke),
-        "count": found.count,
-        "clusters": found.clusters,
+        "fixed": len(difference.fixed),
+        "broke": len(difference.broke),
+        "count": difference.count,
+        "clusters": difference.clusters,
     }
 
 
@@ -139,14 +139,14 @@ def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
 
 def error_rows(runs: Sequence[Run]) -> tuple[list[Row], int]:
     """The most frequent errors with their counts, and the number of other kinds."""
-    found = Counter(
+    counts = Counter(
         (run.name, p.answer.error) for run in runs for p in run.predictions if p.answer.error
     )
     rows = [
         {"model": model, "error": error[:300], "count": count}
-        for (model, error), count in found.most_common(MANY)
+        for (model, error), count in counts.most_common(MANY)
     ]
-    return rows, max(0, len(found) - MANY)
+    return rows, max(0, len(counts) - MANY)
 
 
 def made_rows(runs: Sequence[Run]) -> list[Row]:
