@@ -22,11 +22,11 @@ OWN = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 class Source:
     """What to load, and from where: a subset, a local data folder, a folder of videos.
 
-    Of a data set on the hub `subset` is a configuration's name, with `full` for its default one;
-    `revision` and `split` are for those data sets alone.
+    For a data set on the hub, `subset` is the name of a configuration (`full` for its default);
+    `revision` and `split` apply only to such data sets.
 
-    Without `videos_needed` nobody will decode, so that missing videos are no error. `progress`
-    is called with (done, total) while something is being built.
+    Without `videos_needed`, missing videos are allowed because nothing will be decoded. `progress`
+    is called with (done, total) while a benchmark is built.
     """
 
     subset: str = "full"
@@ -41,8 +41,9 @@ class Source:
 def load_benchmark(name: str, source: Source) -> Benchmark:
     """Load a benchmark by name, by hub id, or from the path of your own file.
 
-    ConfigError for an unknown name or an option that this benchmark does not have, DataError if
-    the data is missing or malformed.
+    Raises:
+        ConfigError: For an unknown name, or an option that this benchmark does not have.
+        DataError: For missing or malformed data.
     """
     from vicabench.benchmarks import tables
 

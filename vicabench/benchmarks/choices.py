@@ -37,13 +37,13 @@ _TEXTS = ("text", "value", "content", "option", "answer")
 def spelled(options: Any) -> tuple[str, ...]:
     """Return the options as `A. text`, `B. text` ... in order; none for None, NaN, "" and [].
 
-    The letter of an option is its label, and its position where no option has one. Accepted are
+    The letter of an option is its label or, if no option has one, its position. Accepted are
     lists of texts (`A. text`, ` A. text`, `(A) text`, `a)`, `A: text`, `1. text`, bare texts) or
     of labelled records; objects by letter, as Arrow structs are read; a list of labels beside
-    one of texts; and all of these printed as one text by Python, JSON or numpy, or a line each.
+    one of texts; and all of these as one text printed by Python, JSON or numpy, or one per line.
 
     Raises:
-        DataError: where it cannot be told which letter belongs to which option.
+        DataError: If the letters of the options are ambiguous.
     """
     if _is_nothing(options):
         return ()

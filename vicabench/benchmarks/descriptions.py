@@ -1,7 +1,7 @@
 """Descriptions of videos as a benchmark: one question per video, without ground truth.
 
-So that descriptions are run, kept and resumed as answers are, a request for one is a `Question` of
-the type `DESCRIPTION`. Its text is the whole prompt, which adapters pass on as it is.
+A request for a description is a `Question` of the type `DESCRIPTION`, so that descriptions are run,
+saved and resumed like answers. Its text is the whole prompt, which adapters pass on unchanged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Download of VSI-Bench: questions first, then each zip, unpacked before the next.
 
-Unpacking at once keeps the space needed to the videos and one zip. A record of what is done lies
-beside the data (`fetched.py`), so that the same command continues with the same revision.
+Unpacking immediately limits the disk space needed to the videos and one zip. A record of progress
+is kept beside the data (`fetched.py`), so that repeating the command continues the same revision.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def fetch(
         record = _bring_questions(folder, listing, record, progress)
         if not questions_only:
             record = _bring_videos(folder, listing, record, keep_zips, progress)
-        # What an interrupted fetch owes is owed still when the questions alone were asked for.
+        # Fetching only the questions does not finish an earlier fetch that was interrupted.
         finished = not (questions_only and fetched.is_under_way(folder))
         fetched.write(folder, record, finished=finished)
         if finished:
@@ -74,10 +74,10 @@ def unpack_local(
 ) -> Fetched:
     """Unpack zips that were copied to `folder` beside the questions, without the hub.
 
-    Where no fetch has recorded a revision, it is the digest of the questions file.
+    Without a recorded revision, the digest of the questions file is used.
 
     Raises:
-        DataError: when questions or a zip are missing, or a zip is damaged or unsafe.
+        DataError: For missing questions, or a missing, damaged or unsafe zip.
     """
     with exclusive(folder):
         record = fetched.read(folder)
@@ -96,7 +96,7 @@ def unpack_local(
         for name in _owed(folder, record, _archives(questions)):
             if not (folder / name).is_file():
                 raise DataError(
-                    f"{folder / name} is not there. Copy it there, or type: "
+                    f"{folder / name} is missing. Copy it there, or type: "
                     f"{vsi_bench.fetch_command(folder, record)}"
                 )
             record = _unpack(folder, name, record, keep_zips, progress)

@@ -46,8 +46,8 @@ def listing(repo: str, revision: str) -> Listing:
     """List the files of data set `repo` at a branch, tag or commit, with one request.
 
     Raises:
-        ConfigError: when HF_ENDPOINT is not an address.
-        DataError: saying what the hub answered, or that there is no hub, and what to do.
+        ConfigError: If HF_ENDPOINT is not an address.
+        DataError: For any failure of the request, with advice.
     """
     check_endpoint()
     from huggingface_hub import HfApi, constants  # noqa: PLC0415  (half a second, for fetch alone)
@@ -159,8 +159,8 @@ def download(listing: Listing, name: str, folder: Path, advance: Advance) -> Pat
     """Download the file `name` to `folder/name`; an existing correct file is kept.
 
     Raises:
-        DataError: when it is not in the repository, the hub fails, or the content is not what
-            the hub announced (size, SHA-256 or git hash).
+        DataError: If the repository lacks the file, the hub fails, or the content does not match
+            the announced size, SHA-256 or git hash.
     """
     remote = listing.files.get(name)
     if remote is None:

@@ -81,7 +81,7 @@ def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Quest
     """Read `(place, row)` pairs, `place` being `line 3` or `row 3`, into questions, in order.
 
     Raises:
-        DataError: naming `source` and the place, for a bad row, or an id met twice.
+        DataError: For an invalid row or a duplicate id, naming `source` and the place.
     """
     questions: list[Question] = []
     places: dict[str, str] = {}

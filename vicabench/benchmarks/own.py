@@ -49,8 +49,8 @@ def benchmark_of(
     """A benchmark of questions whose videos lie below `folder`; `source` is its name in messages.
 
     Raises:
-        DataError: when there is no question, for a video that is a link out of the folder, or when
-            no video is there (unless `videos_needed` is False).
+        DataError: Without questions, for a video that is a link out of the folder, or if no video
+            exists (unless `videos_needed` is False).
     """
     source = source or name
     if not questions:

@@ -14,7 +14,7 @@ from vicabench.errors import DataError
 def cache_dir() -> Path:
     """The folder named by the environment variable VICABENCH_CACHE, else the user's cache folder.
 
-    It need not exist yet.
+    It may not exist yet.
     """
     chosen = os.environ.get("VICABENCH_CACHE")
     return Path(chosen).expanduser() if chosen else user_cache_path("vicabench")

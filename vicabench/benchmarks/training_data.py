@@ -1,6 +1,6 @@
 """Training data by name: downloaded, pinned to a commit, checked, and unpacked.
 
-The same record lies beside it as beside VSI-Bench (`fetched.py`): the size of every file.
+As for VSI-Bench, a record with the size of every file is kept beside the data (`fetched.py`).
 """
 
 from __future__ import annotations

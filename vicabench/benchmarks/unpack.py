@@ -1,7 +1,7 @@
 """Safe unpacking of zips: only complete videos, only below one folder.
 
-Every member is judged before the first is written. A video is written under a temporary name,
-synced and renamed: a video that has its name is whole.
+All members are checked before the first is written. A video is written under a temporary name,
+synced and renamed, so that a file with the final name is complete.
 """
 
 from __future__ import annotations
@@ -44,14 +44,16 @@ def unpack(
 ) -> dict[str, int]:
     """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
 
-    With `wanted` instead all members whose names it accepts, wherever in the zip they are; these
-    may be many, and are synced to the disk together at the end. Files that are there with the
-    right size are kept. Returns the size in bytes of each file
-    by its name below `folder`; `advance` gets the number of the zip's bytes that are done.
+    With `wanted`, write instead all members whose names it accepts; they are synced to the disk
+    together at the end, as they may be many. Existing files of the right size are kept. `advance`
+    gets the number of the zip's bytes that are done.
+
+    Returns:
+        The size in bytes of each file by its name below `folder`.
 
     Raises:
-        DataError: before anything is written when a member is unsafe (absolute, `..`, a link,
-            twice, encrypted) or the zip grows beyond measure; and for damaged content.
+        DataError: Before anything is written, if a member is unsafe (absolute, `..`, a link,
+            duplicate, encrypted) or the zip grows beyond the limit; and for damaged content.
     """
     sizes: dict[str, int] = {}
     done = 0

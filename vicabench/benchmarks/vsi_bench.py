@@ -201,7 +201,7 @@ def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None
 def check_videos(folder: Path, files: dict[str, Path], record: fetched.Fetched | None) -> None:
     """Refuse a folder that is incomplete, or whose videos were changed since.
 
-    Single videos that are missing are no reason: they become errors of their own questions.
+    Single missing videos are allowed: only their questions fail.
     """
     missing = [file for file in files.values() if not file.is_file()]
     zips = sorted({f"{file.parent.name}.zip" for file in missing})

@@ -53,7 +53,7 @@ def _outcomes(report: Report) -> Sheet:
         counts = (str(row.outcomes.get(name, 0)) for name in OUTCOMES)
         rows.append((row.model, cell_text(row.valid), *counts, str(row.valid.count)))
     return Sheet(
-        title="What came of the questions",
+        title="Outcomes of the questions",
         columns=("", "valid outputs", *OUTCOMES, "questions"),
         rows=tuple(rows),
         notes=(f"Protocol: {report.protocols[0].name}. All but the answered score 0.",),

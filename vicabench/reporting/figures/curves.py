@@ -120,9 +120,9 @@ DATA = "Share of the training data (%)"
 def curve(series: Sequence[Series], published: Sequence[Curve] = ()) -> Figure:
     """The average over the share of the data, measured series and published ones.
 
-    Measured: bands of 95%, a star on the best point, crosses at gaps, the fit with its
-    extrapolation to twice the data in a panel of its own. Up to two curves have every step
-    labelled, as in the reports. ValueError for nothing to draw.
+    Measured series have 95% bands, a star on the best point, crosses at gaps, and the fit with its
+    extrapolation to twice the data in a separate panel. With up to two curves, every step is
+    labelled, as in the reports. Raises ValueError without any series.
     """
     drawn = traces(series, published)
     if not drawn:

@@ -230,7 +230,7 @@ def whiskers(
 ) -> None:
     """Draw lines from lower to upper bounds, horizontally if `across`.
 
-    Where there is no interval (NaN) nothing is drawn.
+    Undefined intervals (NaN) are not drawn.
     """
     arms_2N = arms(means, *bounds)
     if across:

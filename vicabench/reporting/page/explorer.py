@@ -20,8 +20,8 @@ from vicabench.results.run import Run
 from vicabench.scoring.compare import same_truth
 from vicabench.types import OUTCOMES, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Answer, Question
 
-# Control characters but tab and newline; marks that turn the reading direction or take no room;
-# separators that break lines of their own; halves of surrogate pairs, noncharacters.
+# Control characters except tab and newline; zero-width characters and marks that change the reading
+# direction; Unicode line separators; halves of surrogate pairs; noncharacters.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]"
@@ -31,8 +31,8 @@ UNSEEN = re.compile(
 def visible(text: str) -> str:
     """Replace invisible characters by visible escapes such as `⟨U+202E⟩`.
 
-    Without it a reply could turn around the words beside it, or hide some of its own. A carriage
-    return before a newline is dropped, as line ends of another system.
+    Otherwise a reply could reverse the text beside it, or hide words. Windows line ends become
+    newlines.
     """
     return UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text.replace("\r\n", "\n"))
 

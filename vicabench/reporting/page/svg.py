@@ -12,7 +12,7 @@ from markupsafe import Markup
 from vicabench.errors import DataError
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
-GREY = 0.16  # saturation below which a colour carries no meaning of its own
+GREY = 0.16  # saturation below which a colour counts as grey
 SEEN = 0.6  # lightness that stands out from a dark page
 DARKEST, LIGHTEST = 0.11, 0.9
 
@@ -55,7 +55,7 @@ FONT = re.compile(
     r"(?:(?P<style>italic|oblique)\s+)?(?:(?P<weight>bold|\d{3})\s+)?"
     r"(?P<size>[\d.]+px)\s+(?P<family>.+)"
 )
-# The defaults that matplotlib sets in a stylesheet of its own.
+# The defaults that matplotlib sets in a separate stylesheet.
 ROOT = {"stroke-linejoin": "round", "stroke-linecap": "butt"}
 
 
@@ -70,7 +70,8 @@ class Inlined:
 def inline_svg(text: str) -> Inlined:
     """Turn styles into attributes, allowing only drawing elements and internal links.
 
-    DataError for what is no SVG.
+    Raises:
+        DataError: For invalid SVG.
     """
     ET.register_namespace("", SVG)
     try:
