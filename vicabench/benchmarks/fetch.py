@@ -44,7 +44,7 @@ def fetch(
     published data set. When all is there, nothing is asked of the hub.
 
     Raises:
-        DataError: when the folder holds another repository or revision or is in use, the hub
+        DataError: If the folder holds another repository or revision or is in use, the hub
             cannot be reached or refuses, content is damaged, or the disk is too small.
     """
     with exclusive(folder):

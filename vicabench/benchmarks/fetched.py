@@ -46,7 +46,7 @@ def read(folder: Path) -> Fetched | None:
     """Return the record of `folder`, finished or not; None without a record.
 
     Raises:
-        DataError: when a record is there but cannot be read.
+        DataError: If the record cannot be read.
     """
     path = next((folder / name for name in (UNDER_WAY, DONE) if (folder / name).is_file()), None)
     if path is None:

@@ -29,7 +29,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, object]]:
     """Yield `("row 3", row)` for every row; rows are counted from one.
 
     Raises:
-        DataError: when the file cannot be read as parquet, or would grow beyond measure.
+        DataError: If the file is not valid parquet, or exceeds the size limits.
     """
     import pyarrow  # noqa: PLC0415  (a second of loading, for this module alone)
 

@@ -70,7 +70,7 @@ def read_questions(path: Path) -> tuple[Question, ...]:
     """Read the questions of a JSON Lines file, in its order.
 
     Raises:
-        DataError: when the file cannot be read or is empty, or naming the line that is wrong.
+        DataError: If the file cannot be read or is empty, or a line is invalid, which it names.
     """
     questions = read_records(path.name, read_lines(path))
     if not questions:
@@ -93,7 +93,7 @@ def digest(path: Path) -> str:
     """Return `sha256:` and the hash of the file's content, the revision of files without a commit.
 
     Raises:
-        DataError: when the file cannot be read.
+        DataError: If the file cannot be read.
     """
     return f"sha256:{hashlib.sha256(_content_of(path)).hexdigest()}"
 

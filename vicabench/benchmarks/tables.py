@@ -96,7 +96,7 @@ def load_hub(
         videos_needed: Whether to refuse a benchmark without a single video on disk.
 
     Raises:
-        DataError: when the hub cannot be reached, or refuses; for what is larger than questions
+        DataError: If the hub cannot be reached, or refuses; for what is larger than questions
             are, cannot be read or has a bad row; for an unknown configuration or split.
     """
     name, _, pinned = repo.partition("@")

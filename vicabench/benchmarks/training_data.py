@@ -93,7 +93,7 @@ def fetch_training(
     """Download the files of a set that match `include` to `folder`, or complete them.
 
     Raises:
-        DataError: when the folder holds another repository or revision or is in use, the hub
+        DataError: If the folder holds another repository or revision or is in use, the hub
             cannot be reached or refuses, content is damaged, or the disk is too small.
     """
     known = TRAINING_SETS[name]

@@ -49,7 +49,7 @@ def select(
     """Return the questions of `subset` in their order; `rows` are the same questions' rows.
 
     Raises:
-        DataError: when neither a column nor a file says what belongs to the subset.
+        DataError: If neither a column nor a file defines the subset.
     """
     if subset == "full":
         return questions
@@ -133,7 +133,7 @@ def load(
 
     Raises:
         ConfigError: for an unknown subset.
-        DataError: when questions or videos are missing, changed or malformed, or their number
+        DataError: If questions or videos are missing, changed or malformed, or their number
             is wrong; it says which command brings them. Without `videos_needed` the videos
             are not looked at.
     """
