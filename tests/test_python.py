@@ -181,8 +181,8 @@ def test_misspelt_options_name_the_nearest(questions: Path) -> None:
         ({"limit": -1}, "limit=-1: give a whole number from 1 on"),
         ({"seed": "a"}, "seed='a': give a whole number"),
         ({"video_timeout": "9"}, "video_timeout='9': give a number from 0.1"),
-        ({"devices": "0,1"}, "devices: a model in memory answers in this process"),
-        ({"replicas": 2}, "replicas: a model in memory answers in this process"),
+        ({"devices": "0,1"}, "devices: a model in memory runs only in this process"),
+        ({"replicas": 2}, "replicas: a model in memory runs only in this process"),
     ],
 )
 def test_arguments_out_of_bounds_are_refused(
@@ -209,7 +209,7 @@ def test_bounds_are_those_of_the_command() -> None:
         assert isinstance(BOUNDS[name][0], float) == ("float" in str(hints[name].__origin__)), name
 
 
-def test_a_benchmark_takes_nothing_that_it_would_ignore(questions: Path) -> None:
+def test_benchmark_refuses_arguments_that_it_would_ignore(questions: Path) -> None:
     bench = vb.benchmark(questions, tasks="object_counting")
     assert {question.task for question in bench.questions} == {"object_counting"}
     ignored: list[tuple[Any, dict[str, Any]]] = [
@@ -218,7 +218,7 @@ def test_a_benchmark_takes_nothing_that_it_would_ignore(questions: Path) -> None
         (str(questions), {"name": "mine"}),
     ]
     for source, given in ignored:
-        with pytest.raises(ConfigError, match=f"{next(iter(given))} would say nothing"):
+        with pytest.raises(ConfigError, match=f"{next(iter(given))} would have no effect"):
             vb.benchmark(source, **given)
 
 
@@ -265,7 +265,7 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
         assert isinstance(alone, Figure)
     with pytest.raises(ConfigError, match=r"\[run\]"):
         vb.plot.tasks(runs[0])  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="no replies of a Thinking model"):
+    with pytest.raises(DataError, match="None of these runs holds replies of a Thinking model"):
         vb.plot.adoption(runs[:1])
     wrong: tuple[Any, ...] = ([], [vb.score(rows)])
     for nothing in wrong:
@@ -274,7 +274,7 @@ def test_figures_are_drawn_alone_or_into_axes(tmp_path: Path) -> None:
                 taking(nothing)
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_runs_with_equal_names_are_distinguished(tmp_path: Path) -> None:
     rows = predictions()
     file = write_jsonl(tmp_path / "rows.jsonl", rows)
     few = [{**row, "video": f"clip{n % 2}"} for n, row in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""vicabench measures how well video language models understand space.
+"""Measure how well video language models understand space.
 
     import vicabench as vb
 
@@ -7,8 +7,8 @@
     run = vb.run("nkkbr/ViCA2-50p", frames=64)        # as `vicabench run` does
     run = vb.evaluate(vb.HF(model, processor), "rooms", frames=16)
 
-docs/python.md has all of it. Attributes are imported when they are used: `import vicabench` is as
-fast as an empty module.
+docs/python.md describes the whole interface. Attributes are imported on first use, so that
+`import vicabench` is as fast as importing an empty module.
 """
 
 from importlib import import_module
@@ -135,9 +135,10 @@ def __getattr__(name: str) -> Any:
 
         with explained():
             raise error from None
-    found = module if colon and not attribute else getattr(module, attribute or name)
-    globals()[name] = found
-    return found
+    # "module:" stands for the module itself, "module:name" for an attribute of another name.
+    value = module if colon and not attribute else getattr(module, attribute or name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

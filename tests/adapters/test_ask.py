@@ -56,7 +56,7 @@ def test_models_that_cannot_be_asked_are_refused(place: Path) -> None:
     refuses(ask(place, "missing.mp4", "Why?"), "missing.mp4", "No such file")
     refuses(ask(place, "clip0.mp4", "Why?", " "), "Question 2 of 2 is empty")
     refuses(
-        vicabench(place, "ask", "clip0.mp4", "caf\udce9"), "Question 1 of 1 is no text in UTF-8"
+        vicabench(place, "ask", "clip0.mp4", "caf\udce9"), "Question 1 of 1 is not valid UTF-8 text"
     )
     baseline = vicabench(place, "ask", "clip0.mp4", "Why?", "--model", "baseline:random")
     refuses(baseline, "baseline:random cannot be asked")

@@ -88,7 +88,7 @@ def test_images_are_unpacked_where_the_recipe_looks_for_them(hub: hubs.Hub, tmp_
     assert [c.visual for c in found] == [tmp_path / "cc/images/GCC_1.jpg"]
 
 
-def test_what_cannot_be_fetched_is_explained(hub: hubs.Hub, tmp_path: Path) -> None:
+def test_data_that_cannot_be_fetched_is_explained(hub: hubs.Hub, tmp_path: Path) -> None:
     env = environment(hub, tmp_path)
     for words, said in (
         (("vica-322k", "--include", "audio/*"), "--include audio/*"),

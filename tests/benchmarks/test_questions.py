@@ -111,7 +111,7 @@ def test_a_duplicate_id_names_both_lines(tmp_path: Path) -> None:
     [
         (b"{'id': 1}", "line 1: not JSON"),
         (b"[1, 2]", "line 1: expected an object with keys and values, found [1, 2]"),
-        (b"", "holds no question"),
+        (b"", "has no questions"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
         (b"\xff\xfe", "not UTF-8"),
         (b'{"id": ' + 5000 * b"1" + b"}", "line 1: not JSON"),
@@ -127,7 +127,7 @@ def test_a_file_that_holds_no_rows_is_refused(
 
 
 @pytest.mark.parametrize("name", ["question", "options"])
-def test_a_parquet_file_that_would_grow_without_bound_is_refused(tmp_path: Path, name: str) -> None:
+def test_parquet_decompression_bomb_is_refused(tmp_path: Path, name: str) -> None:
     texts = pyarrow.array(["x" * 1_000_000]).take(pyarrow.array([0] * 400))
     if name == "options":
         texts = pyarrow.ListArray.from_arrays([0, 200, 400], texts)
@@ -137,7 +137,7 @@ def test_a_parquet_file_that_would_grow_without_bound_is_refused(tmp_path: Path,
         list(read_rows(tmp_path / "q.parquet"))
 
 
-def test_a_parquet_file_with_text_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_parquet_file_with_invalid_utf8_is_refused(tmp_path: Path) -> None:
     text = pyarrow.array([b"\xff\xfe"], pyarrow.binary()).view(pyarrow.string())
     pyarrow.parquet.write_table(pyarrow.table({"question": text}), tmp_path / "q.parquet")
     with pytest.raises(DataError, match="cannot be read as parquet"):
@@ -169,12 +169,12 @@ def test_a_decimal_number_of_parquet_is_kept_as_it_is_spelled(tmp_path: Path) ->
     assert [one.question.answer for one in again] == [question.answer for question in read]
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_questions(tmp_path / "q.jsonl")
 
 
-def test_videos_are_found_beside_the_questions_with_the_usual_suffixes(tmp_path: Path) -> None:
+def test_videos_are_found_beside_questions_by_usual_suffixes(tmp_path: Path) -> None:
     names = ("kitchen.mov", "hall", "a/b", "no", "./attic.mp4", "x.ts", "y.FLV", "z.wmv", "w.gif")
     content = jsonl([own(id=number, video=name) for number, name in enumerate(names)])
     write(tmp_path, {"mine.jsonl": content, "kitchen.mov": b"", "hall.webm": b"", "a/b.mp4": b""})
@@ -190,7 +190,7 @@ def test_videos_are_found_beside_the_questions_with_the_usual_suffixes(tmp_path:
     assert benchmark.revision == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def test_without_a_single_video_the_folder_and_the_option_are_named(tmp_path: Path) -> None:
+def test_missing_videos_name_the_folder_and_the_option(tmp_path: Path) -> None:
     write(tmp_path, {"q.jsonl": jsonl([own()]), "elsewhere/kitchen.mov": b""})
     with pytest.raises(DataError, match="--videos DIR") as error:
         load(tmp_path / "q.jsonl")

@@ -128,7 +128,7 @@ def test_a_hub_id_with_revision_and_configuration(hub: hubs.Hub, tmp_path: Path)
     assert not hub.log
 
 
-def test_what_a_hub_must_not_do_is_refused(hub: hubs.Hub, tmp_path: Path) -> None:
+def test_malicious_hub_repositories_are_refused(hub: hubs.Hub, tmp_path: Path) -> None:
     hub.sizes["a.json"] = 1 << 40
     hub.endless.add("mine.jsonl")
     said = {
@@ -155,7 +155,7 @@ def test_a_run_records_the_commit_of_its_questions(hub: hubs.Hub, tmp_path: Path
     assert (config["benchmark"], config["subset"], config["revision"]) == (REPO, "hard", commit)
 
 
-def test_files_of_your_own_are_read_as_json_lines_are(tmp_path: Path) -> None:
+def test_other_table_formats_are_read_like_json_lines(tmp_path: Path) -> None:
     rows = [row(7, id="007", ground_truth="2.50"), choice(8, id="8")]
     files = {
         "q.jsonl": jsonl(rows),

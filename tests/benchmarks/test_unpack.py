@@ -111,7 +111,7 @@ def test_an_unsafe_zip_is_refused_before_anything_is_written(
     assert files(tmp_path) == {"data/scannet.zip"}
 
 
-def test_damaged_content_names_zip_and_member_and_leaves_no_half_video(tmp_path: Path) -> None:
+def test_damaged_zip_member_is_named_and_leaves_no_partial_video(tmp_path: Path) -> None:
     content = bytearray(zipped({"scannet/a.mp4": b"good", "scannet/b.mp4": b"0123456789"}))
     content[content.index(b"0123456789")] ^= 1
     with pytest.raises(DataError, match="Bad CRC-32") as error:
@@ -122,7 +122,7 @@ def test_damaged_content_names_zip_and_member_and_leaves_no_half_video(tmp_path:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_damage_is_told_whatever_a_zip_is_packed_by(tmp_path: Path, method: int) -> None:
+def test_damage_is_reported_for_every_compression_method(tmp_path: Path, method: int) -> None:
     noise = random.Random(0).randbytes(5000)
     with zipfile.ZipFile(tmp_path / "scannet.zip", "w", method) as packed:
         packed.writestr("scannet/a.mp4", noise)
@@ -135,7 +135,7 @@ def test_damage_is_told_whatever_a_zip_is_packed_by(tmp_path: Path, method: int)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", zipped({"scannet/a.mp4": b"good"})[:-9]])
-def test_what_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_non_zip_file_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(write_zip(tmp_path, content), tmp_path, quiet)
 

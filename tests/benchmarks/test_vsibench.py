@@ -31,7 +31,7 @@ def count(folder: Path, subset: str) -> int:
 
 
 @pytest.mark.parametrize("file", [PARQUET, "test.jsonl"])
-def test_the_column_tells_the_subsets_apart(tmp_path: Path, file: str, published: Rows) -> None:
+def test_subsets_are_read_from_the_column(tmp_path: Path, file: str, published: Rows) -> None:
     content = toy.parquet(published) if file == PARQUET else toy.jsonl(published)
     toy.write(tmp_path, {file: content})
     counts = [count(tmp_path, subset) for subset in ("full", "debiased", "pruned")]
@@ -39,9 +39,7 @@ def test_the_column_tells_the_subsets_apart(tmp_path: Path, file: str, published
 
 
 @pytest.mark.parametrize("file", ["test_pruned.parquet", "test_debiased.parquet", "pruned_ids.txt"])
-def test_files_tell_the_subsets_apart_where_the_column_is_missing(
-    tmp_path: Path, file: str, published: Rows
-) -> None:
+def test_subset_files_replace_a_missing_column(tmp_path: Path, file: str, published: Rows) -> None:
     pruned = [row for row in published if row["pruned"]]
     listing = {
         "test_pruned.parquet": toy.parquet(pruned[::-1]),
@@ -54,7 +52,7 @@ def test_files_tell_the_subsets_apart_where_the_column_is_missing(
     assert count(tmp_path, "debiased") == 2362
 
 
-def test_a_subset_that_nothing_tells_apart_is_refused(tmp_path: Path, published: Rows) -> None:
+def test_subset_without_column_or_file_is_refused(tmp_path: Path, published: Rows) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet(without_column(published))})
     with pytest.raises(DataError, match="no column 'pruned'"):
         vsi_bench.load(folder=tmp_path, subset="pruned", videos_needed=False)
@@ -65,7 +63,7 @@ def test_a_subset_that_nothing_tells_apart_is_refused(tmp_path: Path, published:
 def test_a_list_with_ids_of_another_revision_is_refused(tmp_path: Path, published: Rows) -> None:
     files = {PARQUET: toy.parquet(without_column(published)), "pruned_ids.txt": b"1\n99999\n"}
     toy.write(tmp_path, files)
-    with pytest.raises(DataError, match="'99999' for one"):
+    with pytest.raises(DataError, match="for example '99999'"):
         vsi_bench.load(folder=tmp_path, subset="pruned", videos_needed=False)
 
 
@@ -87,7 +85,7 @@ def test_a_duplicate_id_names_both_rows(tmp_path: Path) -> None:
         vsi_bench.load(folder=tmp_path, videos_needed=False)
 
 
-def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_invalid_parquet_file_is_refused(tmp_path: Path) -> None:
     toy.write(tmp_path, {PARQUET: b"<html>not found</html>"})
     with pytest.raises(DataError, match="cannot be read as parquet"):
         vsi_bench.load(folder=tmp_path, videos_needed=False)
@@ -119,9 +117,7 @@ def test_some_missing_videos_are_left_to_their_own_questions(
     assert len(loaded.questions) == len(published)
 
 
-def test_without_a_single_video_the_command_that_brings_them_is_named(
-    tmp_path: Path, published: Rows
-) -> None:
+def test_missing_videos_name_the_fetch_command(tmp_path: Path, published: Rows) -> None:
     toy.write(tmp_path, {PARQUET: toy.parquet(published)})
     with pytest.raises(DataError, match="6 of 6 videos of VSI-Bench are missing") as error:
         vsi_bench.load(folder=tmp_path)

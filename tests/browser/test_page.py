@@ -15,9 +15,7 @@ FOREST = "//figure[figcaption[contains(., 'Paired differences')]]"
 pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_it_opens_from_disk_without_a_complaint_and_fetches_nothing(
-    browser: Browser, hostile_page: Path
-) -> None:
+def test_page_opens_from_disk_and_fetches_nothing(browser: Browser, hostile_page: Path) -> None:
     browser.open(hostile_page)
     assert browser.text("#found") == "61 questions"
     assert browser.text("#scores tbody tr:first-child .overall .mean") == "100.0"
@@ -26,7 +24,7 @@ def test_it_opens_from_disk_without_a_complaint_and_fetches_nothing(
     assert browser.complaints() == []
 
 
-def test_what_a_model_says_is_text_and_never_runs(browser: Browser, hostile_page: Path) -> None:
+def test_model_output_is_text_and_never_runs(browser: Browser, hostile_page: Path) -> None:
     browser.open(hostile_page, "#q=0-0")
     assert browser.text(".answer:last-child > .reply") == SCRIPT
     browser.open(hostile_page, "#q=0-1")
@@ -45,7 +43,7 @@ def test_what_a_model_says_is_text_and_never_runs(browser: Browser, hostile_page
     assert "Content Security Policy" in browser.complaints()[0]
 
 
-def test_characters_that_deceive_are_shown(browser: Browser, hostile_page: Path) -> None:
+def test_deceptive_characters_are_made_visible(browser: Browser, hostile_page: Path) -> None:
     browser.open(hostile_page, "#q=0-2")
     reply = browser.text(".answer:last-child > .reply")
     assert reply == "left⟨U+202E⟩thgir⟨U+202C⟩ and a NUL ⟨U+0000⟩ ⟨U+D800⟩ ⟨U+2028⟩"
@@ -70,7 +68,7 @@ def test_thoughts_are_folded_beside_the_reply(browser: Browser, hostile_page: Pa
     assert browser.text("#found") == "1 of 61 questions"
 
 
-def test_protocols_stand_side_by_side_with_how_far_they_are_apart(
+def test_protocols_are_shown_side_by_side_with_differences(
     browser: Browser, two_protocols: Path
 ) -> None:
     browser.open(two_protocols)
@@ -82,7 +80,7 @@ def test_protocols_stand_side_by_side_with_how_far_they_are_apart(
     assert browser.texts("#protocols details tbody th")[:2] == ["official", "lmms-eval"]
 
 
-def test_a_link_shows_its_question_with_frames_options_and_truth(
+def test_link_shows_its_question_with_frames_options_and_truth(
     browser: Browser, hostile_page: Path
 ) -> None:
     browser.open(hostile_page, "#q=3-9&task=object_counting")
@@ -102,7 +100,7 @@ def test_a_link_shows_its_question_with_frames_options_and_truth(
     assert "not in this report" in browser.text("#missing")
 
 
-def test_a_link_with_choices_that_this_report_has_not_shows_its_question_all_the_same(
+def test_link_with_unknown_filters_still_shows_its_question(
     browser: Browser, hostile_page: Path
 ) -> None:
     for stale in ("model=7", "result=bogus", "differ=better&protocol=9&sort=x", "video=gone"):
@@ -191,7 +189,7 @@ def test_on_a_phone_a_question_takes_the_place_of_the_list(
     )
 
 
-def test_numbers_of_questions_stand_under_their_scores_on_a_phone_too(
+def test_question_counts_are_below_their_scores_on_phones(
     browser: Browser, hostile_page: Path
 ) -> None:
     browser.open(hostile_page, width=390)

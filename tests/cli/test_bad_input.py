@@ -98,7 +98,7 @@ GOOD = {
         ({"options": 5}, ("line 2", "options")),
     ],
 )
-def test_a_predictions_file_that_is_wrong_is_refused_naming_the_line(
+def test_invalid_predictions_file_is_refused_naming_the_line(
     vicabench: Vicabench, tmp_path: Path, change: dict[str, object], words: tuple[str, ...]
 ) -> None:
     bad = {key: v for key, v in {**GOOD, "id": 2, **change}.items() if v is not None}
@@ -114,7 +114,7 @@ def test_a_file_that_holds_no_predictions_is_refused(
     refuses(vicabench("score", "p.jsonl"), "p.jsonl")
 
 
-def test_what_is_graded_is_never_overwritten(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_input_files_are_never_overwritten(vicabench: Vicabench, tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "p.jsonl", [GOOD])
     refuses(vicabench("score", "p.jsonl", "--grades", "p.jsonl"), "not overwritten")
     refuses(vicabench("score", "p.jsonl", "--json", "z", "--grades", "./z"), "Name two files")
@@ -125,12 +125,12 @@ def test_what_is_graded_is_never_overwritten(vicabench: Vicabench, tmp_path: Pat
     assert json.loads(file.read_text(encoding="utf-8")) == GOOD
 
 
-def test_messages_carry_no_control_characters_to_the_terminal(vicabench: Vicabench) -> None:
+def test_messages_send_no_control_characters_to_the_terminal(vicabench: Vicabench) -> None:
     done = vicabench("run", "--benchmark", "rooms", "--model", "evil\x1b[31m\x07")
     refuses(done, "evil?[31m?")
 
 
-def test_a_name_in_a_csv_is_no_formula(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_names_in_csv_are_not_formulas(vicabench: Vicabench, tmp_path: Path) -> None:
     names = ("=1+1", "@SUM(1)", "+1+1", "-1+1", "\uff1d1+1", "plain")
     rows = [{**row, "response": "2"} for row in rows_about(1)]
     folders = [write_run(tmp_path / f"r{n}", name, rows).name for n, name in enumerate(names)]
@@ -140,7 +140,7 @@ def test_a_name_in_a_csv_is_no_formula(vicabench: Vicabench, tmp_path: Path) -> 
     assert cells == ["'=1+1", "'@SUM(1)", "'+1+1", "'-1+1", "'\uff1d1+1", "plain"]
 
 
-def test_a_pipe_among_files_of_ours_is_not_waited_for(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_reading_does_not_wait_for_a_named_pipe(vicabench: Vicabench, tmp_path: Path) -> None:
     for name in ("runs/one/config.json", "rooms/cached/rooms.json", "mine/rooms.json"):
         (tmp_path / name).parent.mkdir(parents=True)
         os.mkfifo(tmp_path / name)

@@ -89,8 +89,11 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Derived:
         return Derived(folder, server.bodies, said)
 
 
-def test_final_answers_become_numbers_and_letters_in_a_run_of_its_own(derived: Derived) -> None:
-    assert "27 made a number or a letter, 1 hold no answer (NULL), 1 have no final" in derived.said
+def test_final_answers_are_canonicalized_in_a_separate_run(derived: Derived) -> None:
+    assert (
+        "27 were turned into a number or a letter, 1 hold no answer (NULL), 1 have no final"
+        in derived.said
+    )
     found = answers(derived.folder / "run-canonical")
     replies = [found[key]["response"] for key in ("0-0", "0-1", "0-2", "0-3", "0-4")]
     assert replies == ["1.5", "", None, "NULL", "A"]
@@ -127,9 +130,7 @@ def test_the_truth_is_never_sent(derived: Derived, tmp_path: Path) -> None:
     assert sorted(server.bodies) == sorted(derived.bodies)
 
 
-def test_score_compare_and_report_take_a_derived_run_and_say_what_it_is(
-    vicabench: Vicabench, derived: Derived
-) -> None:
+def test_score_compare_and_report_mark_derived_runs(vicabench: Vicabench, derived: Derived) -> None:
     run, made = derived.folder / "run", derived.folder / "run-canonical"
     scored = printed(vicabench, "score", run, made)
     assert "lab/thinking-15p (canonicalized)" in scored
@@ -139,7 +140,7 @@ def test_score_compare_and_report_take_a_derived_run_and_say_what_it_is(
     refuses(vicabench("canonicalize", made, "--model", "openai:reader"), "already")
 
 
-def test_nothing_is_sent_twice_and_failures_are_counted_and_can_be_asked_again(
+def test_replies_are_cached_and_failures_can_be_retried(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     def confused(prompt: str) -> str | int:
@@ -155,7 +156,7 @@ def test_nothing_is_sent_twice_and_failures_are_counted_and_can_be_asked_again(
         said = canonicalize(tmp_path, server, "--retry-errors")
         asked = len(server.prompts)
         assert f"{asked - 3} requests sent, 0 of them again; 1 call failed" in said
-        assert "2 are errors now" in said
+        assert "2 are errors:" in said
         canonicalize(tmp_path, server, "--out", "twin")  # all but the failure is in the cache
         assert len(server.prompts) == asked + 1
         server.reply = reader
@@ -198,7 +199,7 @@ def test_links_and_pipes_in_the_cache_of_replies_are_refused(
     assert mine == {path: path.read_bytes() for path in tmp_path.glob("mine*")}
 
 
-def test_what_cannot_be_meant_is_explained(vicabench: Vicabench, derived: Derived) -> None:
+def test_contradictory_options_are_explained(vicabench: Vicabench, derived: Derived) -> None:
     command = ("canonicalize", derived.folder / "run", "--base-url", "http://127.0.0.1:9/v1")
     other = vicabench(*command, "--model", "openai:another")
     refuses(other, "adapter.canonicalizer", "--out")

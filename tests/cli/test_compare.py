@@ -34,7 +34,7 @@ def table(text: str) -> dict[tuple[str, str, str], dict[str, str]]:
 
 
 @pytest.mark.usefixtures("runs")
-def test_a_run_is_better_by_so_much_with_so_much_certainty(vicabench: Vicabench) -> None:
+def test_compare_gives_difference_interval_and_p_value(vicabench: Vicabench) -> None:
     done = vicabench("compare", "a.jsonl", "b.jsonl", "--format", "csv")
     assert done.returncode == 0, done.stderr
     rows = table(done.stdout)
@@ -51,7 +51,7 @@ def test_a_run_is_better_by_so_much_with_so_much_certainty(vicabench: Vicabench)
 
 
 @pytest.mark.usefixtures("runs")
-def test_every_format_shows_the_same_difference_and_json_the_questions(
+def test_every_format_shows_the_same_difference(
     vicabench: Vicabench,
 ) -> None:
     shown = {
@@ -76,7 +76,7 @@ def test_a_number_is_the_same_truth_however_it_is_written(vicabench: Vicabench, 
     assert vicabench("report", "a.jsonl", "spelt.jsonl", "--out", "r.html").returncode == 0
 
 
-def test_latex_has_no_character_that_it_would_stop_at(vicabench: Vicabench, runs: Path) -> None:
+def test_latex_has_no_unknown_characters(vicabench: Vicabench, runs: Path) -> None:
     for name in ("a", "b"):
         rows = read_jsonl(runs / f"{name}.jsonl")
         write_jsonl(runs / f"{name}.jsonl", [{**row, "question": "厨房 café ×?"} for row in rows])
@@ -101,7 +101,7 @@ def test_every_run_is_compared_with_the_first(vicabench: Vicabench) -> None:
 
 
 @pytest.mark.usefixtures("runs")
-def test_runs_on_different_questions_are_refused_or_compared_on_the_shared_ones(
+def test_runs_on_different_questions_need_shared(
     vicabench: Vicabench,
 ) -> None:
     done = vicabench("compare", "a.jsonl", "part.jsonl")
@@ -135,9 +135,7 @@ def test_a_published_row_is_unpaired_and_has_no_p_value(vicabench: Vicabench) ->
     assert "asked 100 of 5130 questions" in text
 
 
-def test_fixed_and_broken_questions_are_listed_and_cannot_reach_the_terminal(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_fixed_and_broken_questions_are_listed_safely(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = rows_about(3)
     a, b = replies(rows, 0), replies(rows, 3)
     a[8] |= {"question": "Turn\x1b[2J left | <script>?", "response": "\x1b[31mZ"}

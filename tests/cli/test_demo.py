@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.hostile import set_traps
 
 
-def test_a_demo_trains_tests_and_draws_and_the_same_command_again_keeps_it(tmp_path: Path) -> None:
+def test_demo_trains_tests_and_draws_and_can_be_repeated(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     (out / "resume/ViCA2-Rooms-blind-5p").mkdir(parents=True)  # a blind one was stopped here
     set_traps(out, tmp_path / "sprung")  # its commands run there, in other processes

@@ -50,7 +50,7 @@ def test_a_model_describes_every_video_once_by_the_prompt_alone(
     assert "6 answers are there already" in again.stderr
     other = vicabench(*command, "echo", "--prompt", "What is there?", **extra)
     refuses(other, "revision", "prompt-sha256")
-    refuses(vicabench(*command, "baseline:oracle"), "never looks at a video")
+    refuses(vicabench(*command, "baseline:oracle"), "never looks at videos")
     for grading in ("score", "report"):
         refuses(vicabench(grading, folder), "descriptions", "vicabench judge")
 
@@ -74,7 +74,7 @@ def test_parts_of_descriptions_become_one_run_again(
     assert [row["video"] for row in found if row["error"]] == ["clip1"]
 
 
-def test_a_checkpoint_describes_a_video_as_it_answers_when_it_is_asked(tmp_path: Path) -> None:
+def test_checkpoint_describes_a_video_as_it_answers_the_prompt(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")
     nothing = Benchmark(name="", subset="", revision="", questions=(), files={})
     options = ModelOptions(device="cpu", max_new_tokens=12)

@@ -22,7 +22,7 @@ def snapshots(home: Path) -> set[str]:
     return {path.parent.parent.name for path in home.glob("hub/models--*/snapshots/*")}
 
 
-def test_what_was_downloaded_is_deleted_again_and_what_was_there_before_is_kept(
+def test_evict_deletes_only_what_the_command_downloaded(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     home = tmp_path / "hf"

@@ -61,7 +61,7 @@ def judged(
     return done
 
 
-def test_two_checkpoints_are_judged_once_with_means_over_videos_and_their_change(
+def test_judge_gives_means_over_videos_and_their_change(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     descriptions(tmp_path / "final", "lab/mine", 4)
@@ -89,9 +89,7 @@ def test_two_checkpoints_are_judged_once_with_means_over_videos_and_their_change
     assert (tmp_path / "judged" / "judged.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_a_judge_says_wrongly_is_a_counted_error_and_no_score(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_invalid_judge_reply_is_a_counted_error(vicabench: Vicabench, tmp_path: Path) -> None:
     folder = descriptions(tmp_path / "run", "lab/mine", 0)
     rows = read_jsonl(folder / "predictions.jsonl")
     rows[0] |= {"response": None, "error": "video: torn"}
@@ -133,7 +131,7 @@ def test_what_a_judge_says_wrongly_is_a_counted_error_and_no_score(
     assert "without a score" not in done.stdout
 
 
-def test_what_cannot_be_judged_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_runs_that_cannot_be_judged_are_explained(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [{**row, "response": "1"} for row in rows_about(1)]
     write_run(tmp_path / "answers", "lab/mine", rows)
     descriptions(tmp_path / "run", "lab/mine", 0)

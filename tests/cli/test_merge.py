@@ -66,11 +66,11 @@ def test_merged_parts_are_the_run_in_one_piece(vicabench: Vicabench, here: Path)
     assert (here / "run" / "predictions.jsonl").read_bytes() == before
 
 
-def test_a_part_is_scored_as_the_part_that_it_is(vicabench: Vicabench, here: Path) -> None:
+def test_part_of_a_run_is_scored_as_a_part(vicabench: Vicabench, here: Path) -> None:
     assert "part 1 of 3 only: 30 of 70 questions" in vicabench("score", here / part(1)).stdout
 
 
-def test_what_is_missing_is_named_and_may_come_later(vicabench: Vicabench, here: Path) -> None:
+def test_missing_parts_are_named_and_can_follow_later(vicabench: Vicabench, here: Path) -> None:
     unfinished = here / part(2) / "predictions.jsonl"
     whole = unfinished.read_text(encoding="utf-8").splitlines(keepends=True)
     unfinished.write_text("".join(whole[:13]) + whole[13][:40], encoding="utf-8")
@@ -98,7 +98,7 @@ def test_what_is_missing_is_named_and_may_come_later(vicabench: Vicabench, here:
     assert errors == ["part 2/3:", "first", "part 2/3:", "second"]
 
 
-def test_a_part_can_be_run_where_one_stands(vicabench: Vicabench, here: Path) -> None:
+def test_part_can_be_run_in_the_current_folder(vicabench: Vicabench, here: Path) -> None:
     assert vicabench(*OPTIONS, "--out", ".", "--shard", "1/3").returncode == 0
     assert lines(Path(f"{here}-shard-1-of-3")) == lines(here / part(1))
 
@@ -117,9 +117,7 @@ def test_parts_of_different_runs_or_splits_are_refused(vicabench: Vicabench, her
     assert not (here / "m" / "predictions.jsonl").exists()
 
 
-def test_a_part_that_is_there_twice_counts_once_unless_it_says_two_things(
-    vicabench: Vicabench, here: Path
-) -> None:
+def test_duplicate_part_counts_once_unless_it_differs(vicabench: Vicabench, here: Path) -> None:
     shutil.copytree(here / part(1), here / "copy")
     assert vicabench("merge", *map(part, (1, 2, 3)), "copy", "--out", "run").returncode == 0
     assert lines(here / "run") == lines(here / "whole")
@@ -131,9 +129,7 @@ def test_a_part_that_is_there_twice_counts_once_unless_it_says_two_things(
     refuses(done, f"question {records[0]['id']}", "copy", "differently")
 
 
-def test_questions_that_failed_are_no_answers_and_can_be_asked_again(
-    vicabench: Vicabench, here: Path
-) -> None:
+def test_failed_questions_of_merged_runs_can_be_retried(vicabench: Vicabench, here: Path) -> None:
     records = read_jsonl(here / part(1) / "predictions.jsonl")
     records[0] |= {"response": None, "error": "adapter: ValueError: no luck"}
     write_jsonl(here / part(1) / "predictions.jsonl", records)

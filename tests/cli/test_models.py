@@ -52,7 +52,7 @@ def test_a_checkpoint_of_the_zoo_is_fetched_and_listed(
         assert "600.1 kB, partly" in row_of(vicabench("models", "list", **env).stdout, REPO)
 
 
-def test_what_the_hub_refuses_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_hub_refusals_are_explained(vicabench: Vicabench, tmp_path: Path) -> None:
     pickled = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
     with hubs.serve({f"models/{REPO}": FILES, "models/lab/old": pickled}) as hub:
         env = hub.environment(tmp_path)
@@ -64,7 +64,7 @@ def test_what_the_hub_refuses_is_explained(vicabench: Vicabench, tmp_path: Path)
     refuses(vicabench("models", "fetch", REPO, **env), "cannot be reached", "HF_ENDPOINT")
 
 
-def test_what_is_no_hub_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_address_that_is_not_a_hub_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
     strange = {"HF_HOME": str(tmp_path), "NO_PROXY": "", "no_proxy": ""}
     page = tmp_path / "api" / "models" / REPO
     page.parent.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_a_page_in_place_of_a_hub_is_explained(vicabench: Vicabench, tmp_path: P
             refuses(vicabench(*command, REPO, **env), f"{REPO} is not a hub", "HF_ENDPOINT")
 
 
-def test_a_cache_that_is_no_folder_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_cache_that_is_not_a_folder_is_explained(vicabench: Vicabench, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = vicabench("models", "list", HF_HUB_CACHE=str(tmp_path / "file"))
     refuses(done, str(tmp_path / "file"), "HF_HUB_CACHE")
@@ -128,14 +128,14 @@ def test_the_token_budget_of_the_published_model_is_shown(warm: Vicabench) -> No
     assert "13,440 + 8,704 = 22,144 of 32,768, ratio 1.54" in done.stdout
 
 
-def test_a_token_ratio_that_overflows_the_context_is_refused_by_how_much(
+def test_token_ratio_beyond_the_context_is_refused(
     warm: Vicabench,
 ) -> None:
     done = warm("models", "show", "7b", "--frames", "128")
     refuses(done, "44,288 tokens", "11,520 more", "fewer frames")
 
 
-def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(warm: Vicabench, tmp_path: Path) -> None:
+def test_tiny_checkpoint_is_created_and_shown(warm: Vicabench, tmp_path: Path) -> None:
     made = warm("models", "init", "--family", "vica", "--seed", "3", "--out", "made")
     assert made.returncode == 0, made.stderr
     same = write_tiny_checkpoint(tmp_path / "same", family="vica", seed=3)
@@ -144,7 +144,7 @@ def test_a_tiny_checkpoint_is_made_and_can_be_looked_at(warm: Vicabench, tmp_pat
     refuses(warm("models", "show", "./made", "--hiera-pool", "4"), "a ViCA", "no Hiera")
 
 
-def test_a_config_with_a_count_that_is_no_number_is_refused_naming_the_field(
+def test_invalid_count_in_a_config_is_refused_naming_the_field(
     warm: Vicabench, tmp_path: Path
 ) -> None:
     write_tiny_checkpoint(tmp_path / "tiny")

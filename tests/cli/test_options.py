@@ -131,7 +131,7 @@ def options_of(command: Any, *path: str) -> Iterator[tuple[str, set[str]]]:
         yield " ".join(path), found - {"--help"}
 
 
-def test_every_option_is_used_or_refused_where_it_would_say_nothing() -> None:
+def test_every_option_is_used_or_refused() -> None:
     known = {name: set(typed.split()) for name, typed in USED.items()}
     for typed in REFUSED:
         words = typed.split()

@@ -77,7 +77,7 @@ def asked(clips: Path, model: str, *more: str | Path) -> tuple[str | Path, ...]:
 
 
 @pytest.mark.parametrize(("model", "prefetch"), [("ahead", 1), ("ahead:alone", 0)])
-def test_videos_are_prepared_while_others_are_answered_and_no_more_than_asked(
+def test_videos_are_prepared_ahead_up_to_prefetch(
     vicabench: Vicabench, clips: Path, tmp_path: Path, model: str, prefetch: int
 ) -> None:
     extra = install_adapter(tmp_path / "site", "ahead", AHEAD, "Ahead")
@@ -169,7 +169,9 @@ def test_other_frames_of_decord_are_told_and_kept_with_the_run(
     refuses(vicabench(*command), "sampling", "as decord reads them")
 
 
-def test_every_start_says_what_it_asked(vicabench: Vicabench, clips: Path, tmp_path: Path) -> None:
+def test_every_start_records_its_questions(
+    vicabench: Vicabench, clips: Path, tmp_path: Path
+) -> None:
     command = asked(clips, "baseline:oracle", "--out", "r")
     for more in (("--tasks", "route_planning"), ()):
         assert vicabench(*command, *more).returncode == 0
@@ -178,7 +180,7 @@ def test_every_start_says_what_it_asked(vicabench: Vicabench, clips: Path, tmp_p
     assert (starts[1]["asked"]["questions"], starts[1]["asked"]["owed"]) == (60, 54)
 
 
-def test_a_run_gives_the_same_answers_with_and_without_the_frame_cache(
+def test_frame_cache_does_not_change_answers(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     extra = install_adapter(tmp_path / "site", "measured", MEASURED, "Measured")
@@ -191,9 +193,7 @@ def test_a_run_gives_the_same_answers_with_and_without_the_frame_cache(
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_a_full_disk_under_the_frame_cache_is_said_once_and_costs_no_answer(
-    clips: Path, tmp_path: Path
-) -> None:
+def test_full_frame_cache_disk_is_reported_once_and_harmless(clips: Path, tmp_path: Path) -> None:
     # Files may grow to 128 KiB, which the frames exceed and the predictions do not.
     arguments = [*map(str, asked(clips, "baseline:oracle", "--out", "r", "--frame-cache", "fc"))]
     script = (
@@ -220,7 +220,7 @@ def test_a_full_disk_under_the_frame_cache_is_said_once_and_costs_no_answer(
         (("--group-size", "4"), ("does not accept --group-size",)),
     ],
 )
-def test_options_of_the_pipeline_that_cannot_be_meant_are_explained(
+def test_contradictory_pipeline_options_are_explained(
     vicabench: Vicabench, clips: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     refuses(vicabench(*asked(clips, "baseline:oracle", *arguments)), *words)

@@ -32,7 +32,7 @@ def test_every_protocol_has_its_row_and_its_difference(
     assert (float(difference["average"]), difference["read_differently"]) == (50, "12")
 
 
-def test_the_difference_is_that_of_the_scores_with_an_interval_over_videos(
+def test_protocol_difference_has_an_interval_over_videos(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     rows = rows_about(5)
@@ -50,9 +50,7 @@ def in_words(rows: list[Row]) -> list[Row]:
     return [{**row, "response": row["ground_truth"]} for row in rows]
 
 
-def test_replies_that_are_read_differently_are_shown_harmless_and_short(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_replies_read_differently_are_shown_safely(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = in_a_sentence(rows_about(2))
     rows[0]["response"] = "\x1b[31m" + "well " * 100 + "\n<answer>1</answer>"
     write_jsonl(tmp_path / "p.jsonl", rows)
@@ -70,9 +68,7 @@ def test_replies_that_are_read_differently_are_shown_harmless_and_short(
     assert max(len(line) for line in narrow.splitlines()) <= 80
 
 
-def test_replies_that_are_read_alike_take_a_line_and_not_a_table(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_replies_read_alike_take_one_line(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [{**row, "response": row["ground_truth"]} for row in rows_about(2)]
     write_jsonl(tmp_path / "p.jsonl", rows)
     for name in ("terminal", "markdown"):
@@ -81,9 +77,7 @@ def test_replies_that_are_read_alike_take_a_line_and_not_a_table(
         assert "difference to" not in done.stdout
 
 
-def test_no_row_of_a_latex_table_is_taken_for_the_space_after_the_one_before(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_latex_rows_are_not_read_as_row_spacing(vicabench: Vicabench, tmp_path: Path) -> None:
     for name in ("[x] model", "* model"):  # LaTeX takes `\\\\ [x]` for a length, and does not end
         write_jsonl(tmp_path / f"{name}.jsonl", in_a_sentence(rows_about(2)))
     names = ("[x] model.jsonl", "* model.jsonl")
@@ -95,7 +89,7 @@ def test_no_row_of_a_latex_table_is_taken_for_the_space_after_the_one_before(
         assert not any(line.lstrip().startswith(("[", "*")) for line in said.splitlines())
 
 
-def test_what_has_no_answer_is_counted_by_its_reason(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_missing_answers_are_counted_by_reason(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = in_words(rows_about(1))
     rows[0] |= {"response": "well", "stop": "length"}
     rows[1] |= {"response": " "}

@@ -7,7 +7,7 @@ import json
 from tests.support import Vicabench, refuses
 
 
-def test_rows_are_shown_as_printed_with_marks_their_legend_and_sources(
+def test_published_rows_keep_marks_legend_and_sources(
     vicabench: Vicabench,
 ) -> None:
     done = vicabench("published")
@@ -54,7 +54,7 @@ def test_curves_the_thinking_series_and_the_zoo_are_tables_too(vicabench: Vicabe
     assert len(list(csv.DictReader(io.StringIO(found.stdout)))) == 46
 
 
-def test_what_is_not_published_is_said(vicabench: Vicabench) -> None:
+def test_unpublished_names_are_explained(vicabench: Vicabench) -> None:
     refuses(vicabench("published", "--model", "GPT-9"), "Nothing published")
     refuses(vicabench("published", "--task", "counting"), "counting", "object_counting")
     refuses(vicabench("published", "--zoo", "--curves"), "ask for one")

@@ -34,7 +34,7 @@ def block(page: str, name: str) -> dict[str, object]:
     return content
 
 
-def test_frames_are_kept_once_a_video_and_a_missing_one_costs_only_its_own(
+def test_missing_video_costs_only_its_own_frames(
     vicabench: Vicabench, tmp_path: Path, clips: Path
 ) -> None:
     rows = [*answered(), {**answered()[0], "id": "x", "video": "gone"}]
@@ -49,11 +49,11 @@ def test_frames_are_kept_once_a_video_and_a_missing_one_costs_only_its_own(
     assert "gone.mp4 is not there" in str(block(page, "frames-3")["error"])
 
 
-def test_what_a_page_cannot_show_is_left_out_and_said(vicabench: Vicabench, two_runs: Path) -> None:
+def test_page_reports_what_it_leaves_out(vicabench: Vicabench, two_runs: Path) -> None:
     write_jsonl(two_runs / "numbers.jsonl", [r for r in answered() if r["options"] is None])
     done = vicabench("report", "numbers.jsonl", "good.jsonl", "--out", "page.html")
     assert done.returncode == 0, done.stderr
-    assert "No frames: nothing says where the videos are" in done.stderr
+    assert "No frames are shown: the folder of the videos is unknown" in done.stderr
     page = (two_runs / "page.html").read_text(encoding="utf-8")
     assert 'id="frames-' not in page
     assert "are left out: numbers and good were not asked the same questions" in page
@@ -76,15 +76,13 @@ def test_tables_for_a_readme_and_a_paper_say_what_made_them(
     assert f"% {command.replace('markdown', 'latex --out tables.tex')}" in latex.splitlines()
 
 
-def test_runs_whose_questions_are_worded_differently_are_said_to_be(
-    vicabench: Vicabench, two_runs: Path
-) -> None:
+def test_differently_worded_questions_are_reported(vicabench: Vicabench, two_runs: Path) -> None:
     other = [{**row, "question": f"Look well. {row['question']}"} for row in answered()]
     write_jsonl(two_runs / "other.jsonl", other)
     done = vicabench("report", "good.jsonl", "other.jsonl", "--frames", "0")
     assert done.returncode == 0, done.stderr
     page = (two_runs / "report.html").read_text(encoding="utf-8")
-    said = "good and other: Shared questions worded, or with options ordered, differently"
+    said = "good and other: Shared questions with different wording or option order"
     assert f"{said}: {len(other)}." in page
 
 
@@ -103,7 +101,9 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
         vicabench(*light, "--videos", ".", "--workers", "2"), "leave out --videos and --workers"
     )
     refuses(vicabench(*light, "--format", "latex"), "leave out --frames")
-    refuses(vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name more runs")
+    refuses(
+        vicabench("report", "good.jsonl", "--compare", "good.jsonl"), "name at least one more run"
+    )
     (two_runs / "link.html").symlink_to(two_runs / "other.jsonl")
     os.mkfifo(two_runs / "pipe.html")
     for kind in ("link", "pipe"):

@@ -68,7 +68,7 @@ def wait_for_growth(process: subprocess.Popen[str], file: Path) -> None:
         time.sleep(0.005)
 
 
-def test_killed_ten_times_and_resumed_a_run_equals_an_uninterrupted_one(
+def test_run_killed_ten_times_equals_an_uninterrupted_one(
     clips: Path, tmp_path: Path, slow: dict[str, str]
 ) -> None:
     (tmp_path / "whole").mkdir()

@@ -63,7 +63,7 @@ def test_several_models_share_one_table(vicabench: Vicabench, clips: Path) -> No
         assert model in done.stdout
 
 
-def test_the_random_baseline_repeats_itself_and_changes_with_the_seed(
+def test_random_baseline_depends_only_on_the_seed(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     for out, seed in (("a", "0"), ("b", "0"), ("c", "1")):
@@ -107,7 +107,7 @@ def test_a_bad_video_is_recorded_counted_shown_and_asked_again(
     assert len(read_jsonl(tmp_path / "r" / "predictions.jsonl")) == 60 + 20
 
 
-def test_limit_takes_whole_videos_and_the_run_may_grow_but_not_shrink(
+def test_limit_takes_whole_videos_and_can_only_grow(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     command = (
@@ -157,7 +157,7 @@ class Mistaken:
 """
 
 
-def test_what_an_adapter_gets_wrong_is_recorded_and_never_ends_the_run(
+def test_adapter_errors_are_recorded_and_do_not_end_the_run(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     installed = install_adapter(tmp_path / "site", "mistaken", MISTAKEN, "Mistaken")
@@ -194,7 +194,7 @@ class Broken:
 """
 
 
-def test_an_adapter_that_raises_stops_short_or_returns_nonsense_fails_only_those_questions(
+def test_adapter_errors_fail_only_their_questions(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     installed = install_adapter(tmp_path / "site", "broken", BROKEN, "Broken")
@@ -210,7 +210,7 @@ def test_an_adapter_that_raises_stops_short_or_returns_nonsense_fails_only_those
     assert errors[3] == errors[4] == errors[5] == [None] * 10
 
 
-def test_a_replay_of_other_questions_with_the_same_ids_is_not_taken_for_these(
+def test_replay_of_other_questions_with_equal_ids_is_refused(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     rows = [{**row, "video": "another", "response": "1"} for row in rows_about(6)]
@@ -224,7 +224,7 @@ def test_a_replay_of_other_questions_with_the_same_ids_is_not_taken_for_these(
     assert errors == {"replay: the prediction with this id is about another question"}
 
 
-def test_models_whose_names_become_alike_get_folders_of_their_own(
+def test_models_with_colliding_slugs_get_separate_folders(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     done = vicabench(
@@ -238,7 +238,7 @@ def test_models_whose_names_become_alike_get_folders_of_their_own(
     assert sorted(replies) == ["!", "?"]
 
 
-def test_a_replay_gives_the_recorded_answers_and_says_what_is_missing(
+def test_replay_gives_recorded_answers_and_names_missing_ones(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:
     questions = ("--benchmark", clips / "questions.jsonl", "--no-video")

@@ -89,7 +89,7 @@ ASKED = ("--benchmark", "q.jsonl", "--no-video", "--out", "c", "--format", "svg"
 MODELS = [f"learner:m-{p}p" for p in (20, 40, 60, 80)] + ["learner:m"]
 
 
-def test_a_failed_checkpoint_is_a_gap_and_the_same_command_does_only_what_is_left(
+def test_failed_checkpoint_is_a_gap_that_a_repeat_retries(
     vicabench: Vicabench, tmp_path: Path, learner: dict[str, str]
 ) -> None:
     (tmp_path / "broken").touch()
@@ -135,15 +135,13 @@ def test_a_curve_may_begin_with_one_checkpoint_about_one_video(
     assert "[n/a] at 20%" in (tmp_path / "c" / "curve.svg").read_text(encoding="utf-8")
 
 
-def test_what_cannot_be_drawn_is_refused_with_what_can(vicabench: Vicabench) -> None:
+def test_unknown_series_are_refused_naming_known_ones(vicabench: Vicabench) -> None:
     refuses(vicabench("scaling-curve"), "--series ViCA2-7B", "--published-only")
     refuses(vicabench("scaling-curve", "--runs", ".", "--format", "gif"), "'gif'", "pdf, svg, png")
     refuses(vicabench("scaling-curve", "--runs", ".", "--frames", "8"), "leave out --frames")
 
 
-def test_figures_are_drawn_from_any_predictions_and_impossible_ones_are_left_out(
-    vicabench: Vicabench, tmp_path: Path
-) -> None:
+def test_figures_without_data_are_left_out(vicabench: Vicabench, tmp_path: Path) -> None:
     rows = [{**row, "response": row["ground_truth"]} for row in rows_about(3)]
     write_jsonl(tmp_path / "a.jsonl", rows)
     write_jsonl(tmp_path / "b.jsonl", [{**row, "response": "A"} for row in rows])

@@ -44,7 +44,7 @@ def test_a_file_of_another_tool_is_graded(vicabench: Vicabench, tmp_path: Path) 
     }  # fmt: skip
 
 
-def test_counting_by_always_saying_two_scores_as_the_released_code_scores_it(
+def test_constant_count_of_two_scores_as_in_the_released_code(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     # 2 of 2 is exact, 2 of 3 is off by a third, 2 of 4 by half, 2 of 5 and more by too much.

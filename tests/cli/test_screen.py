@@ -45,7 +45,9 @@ def test_names_that_are_typed_or_found_are_shown_harmless(
     assert "\x1b]" not in said
 
 
-def test_names_of_a_hub_are_shown_harmless(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_hub_names_are_shown_without_control_characters(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
     name = "model\x1b]0;owned\x07.safetensors"
     files = {"config.json": b"{}", name: b"weights"}
     with hubs.serve({"models/lab/evil": files}) as hub:

@@ -24,7 +24,7 @@ def test_the_recipes_are_listed(warm: Vicabench) -> None:
     assert row_of(done.stdout, "vica2-stage3-one-rate")
 
 
-def test_a_dry_run_at_full_size_needs_neither_weights_nor_data(warm: Vicabench) -> None:
+def test_full_size_dry_run_needs_neither_weights_nor_data(warm: Vicabench) -> None:
     done = warm("train", "vica2-stage3", "--pack", "48", "--devices", "8", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert row_of(done.stdout, "all ").split()[1:] == ["8,115,088,032", "8,046,412,320"]
@@ -59,13 +59,13 @@ def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
     assert "the run would not start" in done.stdout
 
 
-def test_a_file_of_ones_own_is_taken_whole(tmp_path: Path) -> None:
+def test_own_training_file_is_used_completely(tmp_path: Path) -> None:
     stage2 = recipe("vica2-stage2")  # of each folder of its own data a tenth
     assert with_data(stage2, tmp_path).mixture.sources[0].sampling == "random:10%"
     assert with_data(stage2, tmp_path / "mine.json").mixture.sources[0].sampling == "all"
 
 
-def test_what_cannot_be_trained_is_explained(warm: Vicabench) -> None:
+def test_invalid_training_options_are_explained(warm: Vicabench) -> None:
     refuses(warm("train"), "--list")
     stage = ("train", "vica2-stage3", "--dry-run")
     refuses(warm(*stage, "--set", "batch.pak=2"), "batch.pack")
@@ -73,7 +73,7 @@ def test_what_cannot_be_trained_is_explained(warm: Vicabench) -> None:
     refuses(warm("train", "vica2-rooms"), "data training-rooms --out rooms-train")
 
 
-def test_the_recipe_of_rooms_is_planned_before_there_are_rooms(warm: Vicabench) -> None:
+def test_rooms_recipe_is_planned_without_rooms(warm: Vicabench) -> None:
     done = warm("train", "vica2-rooms", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert row_of(done.stdout, "all ").split()[1:] == ["1,770,736", "1,474,368"]

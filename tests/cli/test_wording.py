@@ -26,7 +26,7 @@ COMMANDS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 
-def test_one_of_anything_is_not_called_many(vicabench: Vicabench, tmp_path: Path) -> None:
+def test_singular_nouns_follow_one(vicabench: Vicabench, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "q.jsonl", rows_about(1)[:1])
     write_jsonl(tmp_path / "bad.jsonl", [{"id": 1}])
     for command, words in COMMANDS:

@@ -65,7 +65,7 @@ def texts(figure: Figure) -> str:
     return " ".join(ET.fromstring(figures.svg(figure)).itertext())
 
 
-def test_every_figure_says_what_it_rests_on(drawn: dict[str, Figure]) -> None:
+def test_every_figure_states_its_basis(drawn: dict[str, Figure]) -> None:
     for figure in drawn.values():
         said = texts(figure)
         assert re.search(r"official", said)
@@ -73,7 +73,7 @@ def test_every_figure_says_what_it_rests_on(drawn: dict[str, Figure]) -> None:
         assert re.search(r"95%", said)
 
 
-def test_an_embedded_figure_holds_names_as_text_and_nothing_that_runs(
+def test_embedded_figure_holds_names_as_inert_text(
     drawn: dict[str, Figure],
 ) -> None:
     ids: list[str] = []
@@ -101,7 +101,7 @@ def test_the_same_figure_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
     assert "Obj. Count" in (tmp_path / "1.svg").read_text(encoding="utf-8")
 
 
-def test_ratios_are_answers_over_truths_and_what_is_unreadable_is_counted(run: Run) -> None:
+def test_ratios_are_answers_over_truths_and_count_unreadable(run: Run) -> None:
     found = ratios_of(run, OFFICIAL, TASKS[0])
     assert found.ratios == (0.5,) * 10  # of twelve videos, two say "none"
     assert found.missing == 2
@@ -119,11 +119,11 @@ def test_an_exact_answer_leans_to_neither_side(tmp_path: Path) -> None:
 def test_runs_without_a_number_have_no_figure_of_errors(tmp_path: Path) -> None:
     rows = [{**row, "response": "unsure"} for row in rows_about(4)]
     runs = [load_run(write_run(tmp_path / name, f"lab/{name}", rows)) for name in "ab"]
-    with pytest.raises(DataError, match="No answer of these runs is read as a number"):
+    with pytest.raises(DataError, match="No answer in these runs could be read as a number"):
         figures.errors(runs, OFFICIAL)
 
 
-def test_medians_of_several_runs_stand_in_rows_over_their_outlines(run: Run) -> None:
+def test_medians_of_several_runs_are_rows_above_outlines(run: Run) -> None:
     panel = figures.errors([run, run], OFFICIAL).axes[0]
     assert [text.get_text() for text in panel.texts] == ["2 none", "0.50"] * 2
     rows = [text.get_position()[1] for text in panel.texts[1::2]]
@@ -131,13 +131,13 @@ def test_medians_of_several_runs_stand_in_rows_over_their_outlines(run: Run) -> 
     assert rows[0] > rows[1] > tallest
 
 
-def test_a_radar_says_intervals_only_where_it_draws_them(run: Run) -> None:
+def test_radar_mentions_intervals_only_if_drawn(run: Run) -> None:
     scores = run.scores(OFFICIAL)
     assert "bootstrap" in texts(figures.radar([scores] * 3))
     assert "bootstrap" not in texts(figures.radar([scores] * 4))
 
 
-def test_a_difference_that_is_not_shown_is_a_hollow_mark(run: Run) -> None:
+def test_insignificant_difference_is_a_hollow_mark(run: Run) -> None:
     grades = run.grades(OFFICIAL)
     equal = compare_runs(grades, grades, model_a="a", model_b="b")
     figure = figures.differences([equal] * 7)

@@ -15,18 +15,18 @@ from vicabench.types import Benchmark
 
 DEFAULT = "vsi-bench"
 OWN = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
-"""How files of your own questions end."""
+"""File suffixes of your own questions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where and what to load: a subset, a local folder of the data, a folder of the videos.
+    """What to load, and from where: a subset, a local data folder, a folder of videos.
 
-    Of a data set on the hub `subset` is a configuration's name, with `full` for its default one;
-    `revision` and `split` are for those data sets alone.
+    For a data set on the hub, `subset` is the name of a configuration (`full` for its default);
+    `revision` and `split` apply only to such data sets.
 
-    Without `videos_needed` nobody will decode, so that missing videos are no error. `progress`
-    is called with (done, total) while something is being built.
+    Without `videos_needed`, missing videos are allowed because nothing will be decoded. `progress`
+    is called with (done, total) while a benchmark is built.
     """
 
     subset: str = "full"
@@ -39,10 +39,11 @@ class Source:
 
 
 def load_benchmark(name: str, source: Source) -> Benchmark:
-    """Load a benchmark by name, by its hub id, or your own from the path of a file.
+    """Load a benchmark by name, by hub id, or from the path of your own file.
 
-    ConfigError for an unknown name or an option that this benchmark does not have, DataError if
-    the data is missing or malformed.
+    Raises:
+        ConfigError: For an unknown name, or an option that this benchmark does not have.
+        DataError: For missing or malformed data.
     """
     from vicabench.benchmarks import tables
 
@@ -98,7 +99,7 @@ def _from_hub(name: str, source: Source) -> Benchmark:
 
 
 def _refuse(name: str, *, subset: str = "full", **options: object) -> None:
-    """An option that would be ignored is an error, never silence."""
+    """Raise ConfigError for options that would be ignored."""
     given = {f"--{option}": value for option, value in options.items()}
     given["--subset"] = None if subset == "full" else subset
     for option, value in given.items():

@@ -1,4 +1,4 @@
-"""The options of a question, from whatever spelling a file has, as `A. text`, `B. text` ..."""
+"""Normalisation of the options of a question to `A. text`, `B. text` ..."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vicabench.errors import DataError, counted
 
 LETTERS = string.ascii_uppercase
 LONGEST = 10_000
-"""Characters of a text that is parsed as a list of options."""
+"""Maximum number of characters of a text that is parsed as a list of options."""
 LARGEST = 2**53
 """Of an option that is a number; also false for NaN."""
 
 _ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-"""Full-width letters and marks, each as the one ASCII character that it stands for."""
+"""Full-width letters and marks with their ASCII equivalents."""
 _LABEL = re.compile(
     r"\s*+[*_]*+(?:(?:option|choice)[\s_]++)?[(\[{]?\s*+([A-Z])\s*+"
     r"(?:[)\]}.:、。]++|-(?=\s)|\Z)[*_]*+\s*+",
@@ -37,13 +37,13 @@ _TEXTS = ("text", "value", "content", "option", "answer")
 def spelled(options: Any) -> tuple[str, ...]:
     """Return the options as `A. text`, `B. text` ... in order; none for None, NaN, "" and [].
 
-    The letter of an option is its label, and its position where no option has one. Accepted are
+    The letter of an option is its label or, if no option has one, its position. Accepted are
     lists of texts (`A. text`, ` A. text`, `(A) text`, `a)`, `A: text`, `1. text`, bare texts) or
     of labelled records; objects by letter, as Arrow structs are read; a list of labels beside
-    one of texts; and all of these printed as one text by Python, JSON or numpy, or a line each.
+    one of texts; and all of these as one text printed by Python, JSON or numpy, or one per line.
 
     Raises:
-        DataError: where it cannot be told which letter belongs to which option.
+        DataError: If the letters of the options are ambiguous.
     """
     if _is_nothing(options):
         return ()
@@ -59,17 +59,17 @@ def spelled(options: Any) -> tuple[str, ...]:
 
 
 def listed(text: str) -> Any:
-    """Return the list or object that a text spells out, or its lines; DataError for neither."""
+    """Parse a text as a list or an object, or split its lines; DataError otherwise."""
     if len(text) <= LONGEST:
         for read in (_printed_texts, json.loads, ast.literal_eval):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # about escapes in what others wrote
-                    found = read(text)
+                    parsed = read(text)
             except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 continue
-            if isinstance(found, (list, tuple, dict)):
-                return found
+            if isinstance(parsed, (list, tuple, dict)):
+                return parsed
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) > 1 and not text.lstrip().startswith(("[", "{", "(")):
             return lines
@@ -77,7 +77,7 @@ def listed(text: str) -> Any:
 
 
 def bare_texts(options: Sequence[str]) -> tuple[str, ...]:
-    """Return what options that are spelled `A. text` say after their letters."""
+    """Return the texts of options spelled `A. text`, without their letters."""
     return tuple(option.partition(".")[2].strip() for option in options)
 
 
@@ -92,21 +92,21 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _printed_texts(text: str) -> list[str]:
-    """The strings of a list as Python or numpy print it, which puts no commas between them.
+    """Parse a list of strings as printed by Python or numpy, which omits the commas.
 
     Python would join them to one; ValueError for anything else.
     """
     inner = _ARRAY.sub("", text).strip()
     if not (inner.startswith("[") and inner.endswith("]")):
         raise ValueError("not a list")
-    found, place, end = [], _BETWEEN.match(inner, 1), len(inner) - 1
+    texts, place, end = [], _BETWEEN.match(inner, 1), len(inner) - 1
     while place is not None and place.end() < end:
         piece = _STRING.match(inner, place.end())
         if piece is None:
             raise ValueError("not a list of strings")
-        found.append(str(ast.literal_eval(piece[0])))
+        texts.append(str(ast.literal_eval(piece[0])))
         place = _BETWEEN.match(inner, piece.end())
-    return found
+    return texts
 
 
 def _of_object(options: Mapping[Any, Any]) -> list[str]:
@@ -133,7 +133,7 @@ def _of_list(options: Any) -> list[str]:
 
 
 def _text_of(option: Any) -> str:
-    """One option, with its label before it if it has one."""
+    """One option, prefixed by its label if it has one."""
     label = None
     if isinstance(option, Mapping):
         label, text = (_first_of(option, names) for names in (_LABELS, _TEXTS))
@@ -151,39 +151,39 @@ def _text_of(option: Any) -> str:
 
 
 def _mark_of(label: Any) -> str:
-    """The letter, or the whole number, that a record or an object gives an option as its label."""
-    found = None if isinstance(label, bool) else _label_of(str(label)[:LONGEST])
-    if found and not found[1]:
-        return found[0]
+    """The label of an option in a record or object, as a letter or a whole number."""
+    mark = None if isinstance(label, bool) else _label_of(str(label)[:LONGEST])
+    if mark and not mark[1]:
+        return mark[0]
     if str(label)[:4].strip().isdecimal():
         return str(label)[:4].strip()
     raise DataError(f"the label of an option must be its letter, not {_shown(label)}.")
 
 
 def _label_of(option: str) -> tuple[str, str] | None:
-    """The letter that an option is labelled with, and its text; None for a bare text."""
-    found = _LABEL.match(option.translate(_ASCII))
-    return (found[1].upper(), option[found.end() :].strip()) if found else None
+    """Split an option into its letter and text; the letter is None for a bare text."""
+    match = _LABEL.match(option.translate(_ASCII))
+    return (match[1].upper(), option[match.end() :].strip()) if match else None
 
 
 def _without_labels(options: Sequence[str]) -> list[str]:
-    """The texts of options that are all labelled in order, by letter or number, or all bare."""
+    """The texts of options that are either all labelled in order or all unlabelled."""
     known = LETTERS[: len(options)]
     labels = [_label_of(option) for option in options]
-    found = [label for label in labels if label and label[0] in known]
-    if not found:
+    known_labels = [label for label in labels if label and label[0] in known]
+    if not known_labels:
         return _without_numbers(options)
-    if [letter for letter, _ in found] != list(known):
+    if [letter for letter, _ in known_labels] != list(known):
         raise DataError(
             f"the letters of the options must be {known[0]} to {known[-1]}, in order, or left "
             f"out: found {_shown(list(options))}."
         )
-    return [text for _, text in found]
+    return [text for _, text in known_labels]
 
 
 def _without_numbers(options: Sequence[str]) -> list[str]:
-    found = [_NUMBER.match(option.translate(_ASCII)) for option in options]
-    labels = [label for label in found if label]
+    matches = [_NUMBER.match(option.translate(_ASCII)) for option in options]
+    labels = [label for label in matches if label]
     numbers = [int(label[1]) for label in labels]
     if sorted(numbers) not in (list(range(len(options))), list(range(1, len(options) + 1))):
         return [option.strip() for option in options]

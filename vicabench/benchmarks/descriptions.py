@@ -1,7 +1,7 @@
-"""Descriptions of videos as a benchmark: one question a video, which has no right answer.
+"""Descriptions of videos as a benchmark: one question per video, without ground truth.
 
-So that descriptions are run, kept and resumed as answers are, a request for one is a `Question` of
-the type `DESCRIPTION`. Its text is the whole prompt, which adapters pass on as it is.
+A request for a description is a `Question` of the type `DESCRIPTION`, so that descriptions are run,
+saved and resumed like answers. Its text is the whole prompt, which adapters pass on unchanged.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 from vicabench.types import Benchmark, Question
 
 DESCRIPTION = "description"
-"""The question type; it belongs to no task, for there is nothing to grade."""
+"""The question type, which belongs to no task because descriptions are not graded."""
 PROMPT = "Please describe this video in detail."
-"""Ours: the ViCA2 report (arXiv 2505.12363, section 4.3) asks for a detailed description of each
-video, and does not print its wording."""
+"""Our wording: the ViCA2 report (arXiv 2505.12363, section 4.3) asks for a detailed description of
+each video without printing its prompt."""
 MAX_NEW_TOKENS = 4096
-"""The report's limit, section 4.3: checkpoints of early stages may never end by themselves."""
+"""The report's limit (section 4.3), as checkpoints of early stages may never stop."""
 
 
 def descriptions(benchmark: Benchmark, prompt: str) -> Benchmark:
-    """The videos of a benchmark, each asked about with this prompt, in the order they come there.
+    """A benchmark that asks this prompt about each video of another one, in its order.
 
     The prompt's SHA-256 is part of the revision: with another prompt it is another benchmark.
     """

@@ -1,7 +1,7 @@
-"""Bring VSI-Bench to a folder: questions, then zip after zip, each unpacked before the next.
+"""Download of VSI-Bench: questions first, then each zip, unpacked before the next.
 
-Unpacking at once keeps the space needed to the videos and one zip. A record of what is done lies
-beside the data (`fetched.py`), so that the same command continues with the same revision.
+Unpacking immediately limits the disk space needed to the videos and one zip. A record of progress
+is kept beside the data (`fetched.py`), so that repeating the command continues the same revision.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from vicabench.benchmarks.vsi_bench import SUBSET_FILES
 from vicabench.errors import DataError, counted
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done (`scannet.zip`), the bytes that are done, and all bytes."""
+"""Called with the current item (`scannet.zip`), the bytes done and the bytes in total."""
 
 SPARE = 64 << 20
-"""Bytes that are to stay free on the disk."""
+"""Bytes that must stay free on the disk."""
 
 
 def fetch(
@@ -38,13 +38,13 @@ def fetch(
     keep_zips: bool = False,
     progress: Progress,
 ) -> Fetched:
-    """Bring the data set `repo` at `revision` to `folder`, or complete what is there.
+    """Download the data set `repo` at `revision` to `folder`, or complete it there.
 
     Without `repo` and `revision` they are those that the folder has, or else the newest of the
     published data set. When all is there, nothing is asked of the hub.
 
     Raises:
-        DataError: when the folder holds another repository or revision or is in use, the hub
+        DataError: If the folder holds another repository or revision or is in use, the hub
             cannot be reached or refuses, content is damaged, or the disk is too small.
     """
     with exclusive(folder):
@@ -61,7 +61,7 @@ def fetch(
         record = _bring_questions(folder, listing, record, progress)
         if not questions_only:
             record = _bring_videos(folder, listing, record, keep_zips, progress)
-        # What an interrupted fetch owes is owed still when the questions alone were asked for.
+        # Fetching only the questions does not finish an earlier fetch that was interrupted.
         finished = not (questions_only and fetched.is_under_way(folder))
         fetched.write(folder, record, finished=finished)
         if finished:
@@ -72,12 +72,12 @@ def fetch(
 def unpack_local(
     *, folder: Path, repo: str | None = None, keep_zips: bool = False, progress: Progress
 ) -> Fetched:
-    """Unpack the zips that were copied to `folder` together with the questions; asks no hub.
+    """Unpack zips that were copied to `folder` beside the questions, without the hub.
 
-    Where no fetch has recorded a revision, it is the digest of the questions file.
+    Without a recorded revision, the digest of the questions file is used.
 
     Raises:
-        DataError: when questions or a zip are missing, or a zip is damaged or unsafe.
+        DataError: For missing questions, or a missing, damaged or unsafe zip.
     """
     with exclusive(folder):
         record = fetched.read(folder)
@@ -96,7 +96,7 @@ def unpack_local(
         for name in _owed(folder, record, _archives(questions)):
             if not (folder / name).is_file():
                 raise DataError(
-                    f"{folder / name} is not there. Copy it there, or type: "
+                    f"{folder / name} is missing. Copy it there, or type: "
                     f"{vsi_bench.fetch_command(folder, record)}"
                 )
             record = _unpack(folder, name, record, keep_zips, progress)
@@ -107,37 +107,39 @@ def unpack_local(
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Keep a second fetch out of `folder`, and say what an error of the disk means."""
+    """Lock `folder` against a second fetch, and explain disk errors."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".fetch.lock", timeout=0):
             yield
     except Timeout:
-        raise DataError(f"Another fetch is at work in {folder}. Let it finish first.") from None
+        raise DataError(
+            f"Another fetch into {folder} is running. Wait until it has finished."
+        ) from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DataError(
                 f"The disk of {folder} is full. Make room, or choose another place with --data "
-                "DIR, and type the same command again: what was done is kept."
+                "DIR, and repeat the same command: what was done is kept."
             ) from None
         raise DataError(f"{folder} cannot be written: {error}.") from None
 
 
 def refuse_other(folder: Path, record: Fetched | None, repo: str, revision: str | None) -> None:
-    """Refuse to mix two repositories, or two commits, in one folder; a branch is no commit yet."""
+    """Refuse to mix repositories or commits in one folder; branches are checked once resolved."""
     if record is None:
         return
     other_commit = revision is not None and is_commit(revision) and revision != record.revision
     if record.repo != repo or other_commit:
         wanted = f"{repo} at {revision}" if other_commit else repo
         raise DataError(
-            f"{folder} holds {record.repo} at {record.revision}, and {wanted} was asked for. Fetch "
-            f"it into a folder of its own with --data DIR, or delete {folder} first."
+            f"{folder} holds {record.repo} at {record.revision}, but {wanted} was requested. Fetch "
+            f"it into another folder with --data DIR, or delete {folder} first."
         )
 
 
 def is_commit(revision: str) -> bool:
-    """Tell whether a revision is the full hash of a commit."""
+    """Whether a revision is the full hash of a commit."""
     return len(revision) == 40 and set(revision) <= set("0123456789abcdef")
 
 
@@ -153,7 +155,7 @@ def _commit_of(folder: Path, record: Fetched) -> str:
 
 
 def _is_complete(folder: Path, record: Fetched, questions_only: bool) -> bool:
-    """Tell whether nothing is owed, by the sizes of the videos and the hash of the questions."""
+    """Whether the folder is complete, by the sizes of videos and the hash of questions."""
     if not fetched.is_finished(folder) or not _questions_right(folder, record):
         return False
     return questions_only or not _owed(folder, record, _archives(vsi_bench.read_questions(folder)))
@@ -167,12 +169,12 @@ def _questions_right(folder: Path, record: Fetched) -> bool:
 
 
 def _archives(questions: vsi_bench.QuestionSet) -> tuple[str, ...]:
-    """Return the zips that the questions need: one for every part of the data set."""
+    """Return the zips that the questions need, one for each part of the data set."""
     return tuple(sorted({f"{q.video.split('/')[0]}.zip" for q in questions.questions}))
 
 
 def _owed(folder: Path, record: Fetched, archives: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the zips not yet unpacked, or whose videos are no longer whole."""
+    """Return the zips that are not unpacked, or whose videos are incomplete."""
     damaged = {f"{name.split('/')[0]}.zip" for name in fetched.damaged(folder, record)}
     return tuple(name for name in archives if name not in record.archives or name in damaged)
 
@@ -199,7 +201,7 @@ def _bring_questions(
 def _bring_videos(
     folder: Path, listing: hub.Listing, record: Fetched, keep_zips: bool, progress: Progress
 ) -> Fetched:
-    """Download and unpack what is owed, recording each zip when its videos are all there."""
+    """Download and unpack the missing zips, recording each one once its videos are written."""
     questions = vsi_bench.read_questions(folder)
     owed = _owed(folder, record, _archives(questions))
     _require_space(folder, listing, owed, keep_zips)
@@ -220,7 +222,7 @@ def _download(folder: Path, listing: hub.Listing, name: str, progress: Progress)
 def _unpack(
     folder: Path, name: str, record: Fetched, keep_zips: bool, progress: Progress
 ) -> Fetched:
-    """Unpack one zip, and return the record with its videos in it."""
+    """Unpack one zip, and return the record with its videos added."""
     archive = folder / name
     size = archive.stat().st_size
     videos = unpack(archive, folder, lambda done: progress(f"unpack {name}", done, size))
@@ -231,27 +233,27 @@ def _unpack(
 
 
 def _require_all(folder: Path, questions: vsi_bench.QuestionSet, record: Fetched) -> None:
-    """Refuse zips that, all unpacked, lack a video that a question needs."""
+    """Raise DataError if a video that a question needs is in none of the zips."""
     videos = sorted({f"{question.video}.mp4" for question in questions.questions})
     missing = [name for name in videos if not (folder / name).is_file()]
     if missing:
         raise DataError(
             f"{record.repo} at {record.revision} is incomplete: its zips lack "
-            f"{len(missing)} of {counted(len(videos), 'video')}, {missing[0]} for one."
+            f"{len(missing)} of {counted(len(videos), 'video')}, for example {missing[0]}."
         )
 
 
 def _require_space(
     folder: Path, listing: hub.Listing, owed: tuple[str, ...], keep_zips: bool
 ) -> None:
-    """Refuse to begin where the disk is too small for the videos and the zips that stay."""
+    """Raise DataError if the disk is too small for the videos and the zips that are kept."""
     remote = [listing.files[name] for name in owed if name in listing.files]
     sizes = [file.size for file in remote]
     if not sizes:
         return
-    there = sum(path.stat().st_size for file in remote for path in _begun(folder, file))
+    existing = sum(path.stat().st_size for file in remote for path in _begun(folder, file))
     zips = sum(sizes) if keep_zips else max(sizes)
-    need, free = sum(sizes) + zips - there + SPARE, shutil.disk_usage(folder).free
+    need, free = sum(sizes) + zips - existing + SPARE, shutil.disk_usage(folder).free
     if free < need:
         raise DataError(
             f"The disk of {folder} has {free / 1e9:.1f} GB free, and {need / 1e9:.1f} GB are "
@@ -260,7 +262,7 @@ def _require_space(
 
 
 def _begun(folder: Path, archive: hub.RemoteFile) -> list[Path]:
-    """Return what there is of a zip: the zip or the beginning of it, and videos out of it."""
+    """Return what exists of a zip: the zip or its beginning, and its unpacked videos."""
     zips = (part_path(folder, archive), folder / archive.name)
     videos = (folder / Path(archive.name).stem).glob("*.mp4")
     return [path for path in (*zips, *videos) if path.is_file()]

@@ -1,4 +1,4 @@
-"""What lies in a folder of VSI-Bench, written beside it: `fetched.json`.
+"""The record of the content of a downloaded folder: `fetched.json`.
 
 While a fetch is under way the same record stands in `fetching.json`, so that an interrupted one
 continues with the very revision that it began with. `fetched.json` is written last.
@@ -16,14 +16,14 @@ from vicabench import files
 from vicabench.errors import DataError
 
 REPO = "nyu-visionx/VSI-Bench"
-"""The published data set; its number of questions is known and checked."""
+"""The published data set, whose number of questions is checked."""
 
 DONE, UNDER_WAY = "fetched.json", "fetching.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """Where a folder's content is from: `revision` is a commit, or a digest without one.
+    """The origin of a folder's content; `revision` is a commit, or else a digest.
 
     `questions` has the SHA-256 of every questions file, `videos` the size in bytes of every
     unpacked video, `archives` the zips all of whose videos are there. `date` is ISO 8601, UTC.
@@ -38,15 +38,15 @@ class Fetched:
 
 
 def now() -> str:
-    """Return the present moment for `Fetched.date`."""
+    """Return the current time for `Fetched.date`."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read(folder: Path) -> Fetched | None:
-    """Return the record of `folder`, finished or not; None where there is none.
+    """Return the record of `folder`, finished or not; None without a record.
 
     Raises:
-        DataError: when a record is there but cannot be read.
+        DataError: If the record cannot be read.
     """
     path = next((folder / name for name in (UNDER_WAY, DONE) if (folder / name).is_file()), None)
     if path is None:
@@ -57,12 +57,12 @@ def read(folder: Path) -> Fetched | None:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(
             f"{path} cannot be read ({error}). Delete it, and `vicabench data fetch vsi-bench "
-            f"--data {folder}` checks again what is there."
+            f"--data {folder}` checks the files again."
         ) from None
 
 
 def write(folder: Path, record: Fetched, *, finished: bool) -> None:
-    """Put `record` beside the data in one step; a finished one replaces the one under way."""
+    """Write `record` beside the data atomically; a finished one replaces the unfinished one."""
     target = folder / (DONE if finished else UNDER_WAY)
     files.write(target, json.dumps(asdict(record), indent=1))
     if finished:
@@ -70,20 +70,20 @@ def write(folder: Path, record: Fetched, *, finished: bool) -> None:
 
 
 def is_finished(folder: Path) -> bool:
-    """Tell whether the last fetch into `folder` came to its end."""
+    """Whether the last fetch into `folder` finished."""
     return (folder / DONE).is_file() and not is_under_way(folder)
 
 
 def is_under_way(folder: Path) -> bool:
-    """Tell whether a fetch into `folder` was begun and has not come to its end."""
+    """Whether a fetch into `folder` was started and has not finished."""
     return (folder / UNDER_WAY).exists()
 
 
 def damaged(folder: Path, record: Fetched) -> list[str]:
-    """Return the recorded videos that are not there, or not of their recorded size."""
+    """Return the recorded videos that are missing or have another size."""
     return [name for name, size in record.videos.items() if not has_size(folder / name, size)]
 
 
 def has_size(path: Path, size: int) -> bool:
-    """Tell whether `path` is a file of `size` bytes."""
+    """Whether `path` is a file of `size` bytes."""
     return path.is_file() and path.stat().st_size == size

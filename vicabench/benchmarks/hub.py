@@ -1,4 +1,4 @@
-"""Data set repositories on the Hugging Face Hub: what one holds, and one file downloaded."""
+"""Data set repositories on the Hugging Face Hub: listings and downloads of files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OFFLINE_WAY = "`--benchmark rooms` works offline."
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteFile:
-    """A file of a repository: its size in bytes, and its SHA-256 or, for small ones, git's hash."""
+    """A file of a repository: its size in bytes, and its SHA-256 or, for small files, git hash."""
 
     name: str
     size: int
@@ -29,7 +29,7 @@ class RemoteFile:
 
     @property
     def key(self) -> str:
-        """A name that no other content has."""
+        """A name that identifies the content."""
         return self.sha256 or self.git_sha1 or "unverified"
 
 
@@ -43,11 +43,11 @@ class Listing:
 
 
 def listing(repo: str, revision: str) -> Listing:
-    """Ask the hub for the files of data set `repo` at a branch, tag or commit: one request.
+    """List the files of data set `repo` at a branch, tag or commit, with one request.
 
     Raises:
-        ConfigError: when HF_ENDPOINT is not an address.
-        DataError: saying what the hub answered, or that there is no hub, and what to do.
+        ConfigError: If HF_ENDPOINT is not an address.
+        DataError: For any failure of the request, with advice.
     """
     check_endpoint()
     from huggingface_hub import HfApi, constants  # noqa: PLC0415  (half a second, for fetch alone)
@@ -56,7 +56,7 @@ def listing(repo: str, revision: str) -> Listing:
     with explained(repo, revision):
         info = HfApi().dataset_info(repo, revision=revision, files_metadata=True, timeout=timeout)
     if info.sha is None:
-        raise DataError(f"{host()} did not say which commit {revision!r} of {repo} is.")
+        raise DataError(f"{host()} did not name the commit of {revision!r} of {repo}.")
     files = {
         file.rfilename: RemoteFile(
             name=file.rfilename,
@@ -71,7 +71,7 @@ def listing(repo: str, revision: str) -> Listing:
 
 @contextmanager
 def explained(repo: str, revision: str) -> Iterator[None]:
-    """Turn every way in which a request to the hub fails into a DataError that says what to do."""
+    """Turn every failure of a hub request into a DataError that says what to do."""
     from huggingface_hub import errors  # noqa: PLC0415
 
     # `HTTPError` is that of the HTTP client which the installed huggingface_hub works with.
@@ -80,11 +80,11 @@ def explained(repo: str, revision: str) -> Iterator[None]:
         yield
     except errors.OfflineModeIsEnabled:
         raise DataError(
-            "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids to ask the hub. Unset it to fetch; "
-            f"{OFFLINE_WAY}"
+            "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids requests to the hub. Unset it to "
+            f"fetch; {OFFLINE_WAY}"
         ) from None
     except errors.HFValidationError as error:
-        raise DataError(f"{repo!r} is not the name of a repository: {error}") from None
+        raise DataError(f"{repo!r} is not a valid repository name: {error}") from None
     except errors.RevisionNotFoundError:
         raise DataError(
             f"The data set {repo} has no revision {revision!r} on {host()}. Give the hash of one "
@@ -95,19 +95,19 @@ def explained(repo: str, revision: str) -> Iterator[None]:
     except transport_error as error:
         raise DataError(
             f"The hub at {host()} cannot be reached ({str(error) or type(error).__name__}). Check "
-            "the network, proxy and HF_ENDPOINT and type the same command again: what was "
+            "the network, proxy and HF_ENDPOINT and repeat the same command: what was "
             f"downloaded is kept. {OFFLINE_WAY}"
         ) from None
     except (ValueError, TypeError, KeyError, ImportError) as error:
         # A login page of the network, or a proxy of a kind that the HTTP client does not have.
         raise DataError(
-            f"{host()} does not answer as a hub does ({str(error) or type(error).__name__}). Check "
+            f"{host()} does not answer like a hub ({str(error) or type(error).__name__}). Check "
             f"the network, proxy and HF_ENDPOINT; {OFFLINE_WAY}"
         ) from None
 
 
 def _refusal(status: int, repo: str) -> str:
-    """Say what an HTTP status means; the hub answers 401 for what does not exist, too."""
+    """Explain an HTTP status; the hub also answers 401 for repositories that do not exist."""
     page = f"https://huggingface.co/datasets/{repo}"
     if status in (401, 403):
         return (
@@ -118,13 +118,13 @@ def _refusal(status: int, repo: str) -> str:
     if status == 404:
         return f"There is no data set {repo} on {host()} (HTTP 404). Check its name: {page}"
     return (
-        f"{host()} answered HTTP {status} for the data set {repo}. Type the same command again "
+        f"{host()} answered HTTP {status} for the data set {repo}. Repeat the same command "
         f"later: what was downloaded is kept. {OFFLINE_WAY}"
     )
 
 
 def check_endpoint() -> None:
-    """Refuse an HF_ENDPOINT that is no address; huggingface_hub would fail while it is imported."""
+    """Refuse an invalid HF_ENDPOINT, with which importing huggingface_hub would fail."""
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
         address = urlsplit(endpoint)
@@ -140,7 +140,7 @@ def check_endpoint() -> None:
 
 
 def host() -> str:
-    """The hub's host, with its port if one is stated: all of the address that is shown."""
+    """The hub's host and port, the only parts of the address that are shown."""
     from huggingface_hub import constants  # noqa: PLC0415
 
     address = urlsplit(constants.ENDPOINT)  # without a user and password that it may hold
@@ -149,22 +149,22 @@ def host() -> str:
 
 BLOCK = 1 << 20
 ATTEMPTS = 3
-"""How often a connection may break in a row without a byte before we give up."""
+"""Maximum number of consecutive broken connections without any data."""
 
 Advance = Callable[[int], None]
-"""Called with the number of bytes that there are now."""
+"""Called with the number of bytes downloaded so far."""
 
 
 def download(listing: Listing, name: str, folder: Path, advance: Advance) -> Path:
-    """Bring the file `name` to `folder/name`; a right file that is there already is kept.
+    """Download the file `name` to `folder/name`; an existing correct file is kept.
 
     Raises:
-        DataError: when it is not in the repository, the hub fails, or the content is not what
-            the hub announced (size, SHA-256 or git hash).
+        DataError: If the repository lacks the file, the hub fails, or the content does not match
+            the announced size, SHA-256 or git hash.
     """
     remote = listing.files.get(name)
     if remote is None:
-        raise DataError(f"{listing.repo} at {listing.revision} holds no file {name}.")
+        raise DataError(f"{listing.repo} at {listing.revision} has no file {name}.")
     target = folder / name
     if has_size(target, remote.size) and _is_right(target, remote):
         advance(remote.size)
@@ -175,20 +175,20 @@ def download(listing: Listing, name: str, folder: Path, advance: Advance) -> Pat
     if not (has_size(partial, remote.size) and _is_right(partial, remote)):
         partial.unlink(missing_ok=True)
         raise DataError(
-            f"{name} of {listing.repo} came damaged: its content does not have the checksum that "
-            "the hub announced. The download was deleted; type the same command again."
+            f"{name} of {listing.repo} arrived damaged: its content does not have the checksum "
+            "that the hub announced. The download was deleted. Repeat the same command."
         )
     partial.replace(target)
     return target
 
 
 def part_path(folder: Path, remote: RemoteFile) -> Path:
-    """Return where the unfinished content of `remote` is kept, named by its final content."""
+    """Return the path of the unfinished download of `remote`, named after its content."""
     return folder / ".download" / f"{remote.key}.part"
 
 
 def _complete(listing: Listing, remote: RemoteFile, partial: Path, advance: Advance) -> None:
-    """Append to `partial` until it has all bytes, going on after a broken connection."""
+    """Append to `partial` until it is complete, reconnecting after broken connections."""
     from huggingface_hub import errors  # noqa: PLC0415
 
     transport_error: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]
@@ -210,7 +210,7 @@ def _complete(listing: Listing, remote: RemoteFile, partial: Path, advance: Adva
 
 
 def _append(listing: Listing, remote: RemoteFile, partial: Path, advance: Advance) -> None:
-    """Ask for what is missing of `remote` and write it behind what is there."""
+    """Request the missing bytes of `remote` and append them."""
     from huggingface_hub import (  # noqa: PLC0415
         constants,
         get_session,
@@ -248,7 +248,7 @@ def _length(path: Path) -> int:
 
 
 def _is_right(path: Path, remote: RemoteFile) -> bool:
-    """Tell whether the content of `path` has the hash that the hub announced, if it did."""
+    """Whether `path` has the hash that the hub announced; True if it announced none."""
     if remote.sha256 is not None:
         return _hash(path, hashlib.sha256()) == remote.sha256
     if remote.git_sha1 is not None:

@@ -1,4 +1,4 @@
-"""What of the benchmarks is on this machine, for `vicabench data list`."""
+"""Local data of the benchmarks, for `vicabench data list`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vicabench.errors import DataError, counted
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One benchmark in one folder: `state` is that folder, or says what it lacks."""
+    """A benchmark in a folder; `state` is the folder, or what it lacks."""
 
     name: str
     state: str
@@ -25,7 +25,7 @@ class Item:
 
 
 def inventory() -> tuple[Item, ...]:
-    """Return VSI-Bench and every Rooms folder in the cache; a broken folder says so itself."""
+    """Return VSI-Bench and every Rooms folder in the cache, including broken ones."""
     return (_vsi_bench(vsi_bench.default_folder()), *_rooms(cache_dir() / "rooms"))
 
 
@@ -38,16 +38,16 @@ def _vsi_bench(folder: Path) -> Item:
     except DataError as error:
         return Item(name=vsi_bench.NAME, state=f"unusable: {error}")
     videos = {question.video for question in questions}
-    there = sum((folder / f"{video}.mp4").is_file() for video in videos)
+    present = sum((folder / f"{video}.mp4").is_file() for video in videos)
     unfinished = (
-        "" if there == len(videos) else f" ({counted(len(videos) - there, 'video')} missing)"
+        "" if present == len(videos) else f" ({counted(len(videos) - present, 'video')} missing)"
     )
     return Item(
         name=vsi_bench.NAME if record is None or record.repo == fetched.REPO else record.repo,
         state=f"{folder}{unfinished}",
         revision="not recorded" if record is None else record.revision,
         questions=len(questions),
-        videos=there,
+        videos=present,
     )
 
 

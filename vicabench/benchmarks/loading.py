@@ -1,4 +1,4 @@
-"""From the rows of a questions file to `Question`s, or a `DataError` that says what is wrong."""
+"""Parsing and validation of the rows of a questions file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
 
 ROWS, VALUES = 1_000_000, 20_000_000
 LARGEST = 256 << 20
-"""Bytes of all columns without compression, and of all texts written out.
+"""Maximum bytes of all columns uncompressed, and of all texts.
 
 VSI-Bench has 5,130 rows and some two megabytes.
 """
@@ -29,7 +29,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, object]]:
     """Yield `("row 3", row)` for every row; rows are counted from one.
 
     Raises:
-        DataError: when the file cannot be read as parquet, or would grow beyond measure.
+        DataError: If the file is not valid parquet, or exceeds the size limits.
     """
     import pyarrow  # noqa: PLC0415  (a second of loading, for this module alone)
 
@@ -74,14 +74,14 @@ def _first_line(error: Exception) -> str:
 
 Row = Mapping[str, Any]
 LONGEST, LONGEST_OPTION = 100_000, 10_000
-"""Characters of a text and of an option; the longest of VSI-Bench have some hundred."""
+"""Maximum characters of a text and of an option; VSI-Bench has some hundred at most."""
 
 
 def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Question, ...]:
     """Read `(place, row)` pairs, `place` being `line 3` or `row 3`, into questions, in order.
 
     Raises:
-        DataError: naming `source` and the place, for a bad row, or an id met twice.
+        DataError: For an invalid row or a duplicate id, naming `source` and the place.
     """
     questions: list[Question] = []
     places: dict[str, str] = {}
@@ -93,7 +93,7 @@ def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Quest
         if question.id in places:
             raise DataError(
                 f"{source}, {place}: the id {question.id!r} is taken by {places[question.id]}. "
-                "Every question needs an id of its own."
+                "Every question needs a unique id."
             )
         places[question.id] = place
         questions.append(question)
@@ -101,7 +101,7 @@ def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Quest
 
 
 def question_of(row: object) -> Question:
-    """Return the question in one row, or raise DataError with what is wrong."""
+    """Parse one row into a question; DataError if it is invalid."""
     if not isinstance(row, Mapping):
         raise DataError(f"expected an object with keys and values, found {_shown(row)}.")
     task = _question_type(row)
@@ -141,7 +141,7 @@ def _id(row: Row) -> str:
 
 
 def _name(row: Row, key: str) -> str:
-    """Return a text or a whole number as text: ids and scene names come as both."""
+    """Return a text or whole number as text, as ids and scene names may be either."""
     value = _required(row, key)
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
         raise DataError(f"{key!r} must be a text or a whole number, found {_shown(value)}.")
@@ -185,7 +185,7 @@ def _question_type(row: Row) -> str:
 
 
 def _options(row: Row, task: str) -> tuple[str, ...]:
-    """Return the options, checked to suit the type and to be spelled `A. ...`, `B. ...`."""
+    """Return the options, checked to fit the question type and to read `A. ...`, `B. ...`."""
     options = row.get("options") or ()
     is_choice = TASK_OF_TYPE[task].kind == CHOICE
     if options and not is_choice:
@@ -222,7 +222,7 @@ def _choice(row: Row, options: tuple[str, ...]) -> str:
 
 
 def _number(row: Row) -> str:
-    """Return the ground truth as it is spelled; it must be a positive, finite number."""
+    """Return the ground truth as spelled, checked to be a positive, finite number."""
     value = _required(row, "ground_truth")
     number = math.nan
     # Decimal numbers are a kind that parquet has; bytes would be a number to `float`, too.

@@ -49,12 +49,12 @@ def benchmark_of(
     """A benchmark of questions whose videos lie below `folder`; `source` is its name in messages.
 
     Raises:
-        DataError: when there is no question, for a video that is a link out of the folder, or when
-            no video is there (unless `videos_needed` is False).
+        DataError: Without questions, for a video that is a link out of the folder, or if no video
+            exists (unless `videos_needed` is False).
     """
     source = source or name
     if not questions:
-        raise DataError(f"{source} holds no question.")
+        raise DataError(f"{source} has no questions.")
     files = {question.video: video_file(folder, question.video) for question in questions}
     refuse_links_out(folder, files.values())
     if videos_needed and not any(file.is_file() for file in files.values()):
@@ -70,16 +70,16 @@ def read_questions(path: Path) -> tuple[Question, ...]:
     """Read the questions of a JSON Lines file, in its order.
 
     Raises:
-        DataError: when the file cannot be read or is empty, or naming the line that is wrong.
+        DataError: If the file cannot be read or is empty, or a line is invalid, which it names.
     """
     questions = read_records(path.name, read_lines(path))
     if not questions:
-        raise DataError(f"{path} holds no question. Write one JSON object a line.")
+        raise DataError(f"{path} has no questions. Write one JSON object per line.")
     return questions
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, object]]:
-    """Yield `("line 3", value)` for every line of a JSON Lines file that is not blank."""
+    """Yield `("line 3", value)` for every non-blank line of a JSON Lines file."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
@@ -90,16 +90,16 @@ def read_lines(path: Path) -> Iterator[tuple[str, object]]:
 
 
 def digest(path: Path) -> str:
-    """Return `sha256:` and the SHA-256 of the file's content: a revision where there is no commit.
+    """Return `sha256:` and the hash of the file's content, the revision of files without a commit.
 
     Raises:
-        DataError: when the file cannot be read.
+        DataError: If the file cannot be read.
     """
     return f"sha256:{hashlib.sha256(_content_of(path)).hexdigest()}"
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a UTF-8 file, or raise DataError when it cannot be read as such."""
+    """Return the content of a UTF-8 file; DataError if it cannot be read."""
     try:
         text = _content_of(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,7 +122,7 @@ def _content_of(path: Path) -> bytes:
 def benchmark_of_rows(
     rows: Any, name: str, videos: Path | None, *, videos_needed: bool = True
 ) -> Benchmark:
-    """A benchmark of rows in the columns of VSI-Bench; its revision is a digest of them.
+    """A benchmark of rows with the columns of VSI-Bench; its revision is their digest.
 
     `videos` is the folder of their videos, the current one by default.
 
@@ -133,7 +133,7 @@ def benchmark_of_rows(
     records = plain_rows(rows)
     questions = read_records(name, ((f"row {n}", row) for n, row in enumerate(records)))
     if not questions:
-        raise DataError(f"{name} holds no question.")
+        raise DataError(f"{name} has no questions.")
     folder = videos or Path()
     files = {q.video: video_file(folder, q.video) for q in questions}
     if videos_needed and not any(file.is_file() for file in files.values()):
@@ -152,7 +152,7 @@ def benchmark_of_rows(
 
 
 def plain_rows(rows: Any) -> list[dict[str, Any]]:
-    """Rows as dicts of JSON values, None where a table has no value; ConfigError for no rows."""
+    """Rows as dicts of JSON values, with None for missing cells; ConfigError for other objects."""
     if hasattr(rows, "to_dict") and hasattr(rows, "columns"):  # a DataFrame, without importing it
         rows = rows.to_dict("records")
     if isinstance(rows, Mapping | str) or not isinstance(rows, Iterable):
@@ -168,7 +168,7 @@ def plain_rows(rows: Any) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as JSON has it: numpy's scalars and arrays as Python's, NaN and NaT as None."""
+    """A cell as a JSON value: numpy scalars and arrays as Python's, NaN and NaT as None."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):

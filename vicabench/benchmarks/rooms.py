@@ -1,4 +1,4 @@
-"""Rooms: the embedded benchmark, procedural furnished rooms with exact 3D ground truth."""
+"""Rooms, the built-in benchmark of procedural furnished rooms with exact 3D ground truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_WORKERS = 4
 def load(
     *, scenes: int = DEFAULT_SCENES, seed: int = 0, progress: Progress | None = None
 ) -> Benchmark:
-    """Rooms as a benchmark, built into the user's cache when it is first asked for.
+    """Load Rooms, which is built into the user's cache on first use.
 
     `progress` is told (scenes done, scenes in all) during a build only. Raises as `build` does.
     """

@@ -1,4 +1,4 @@
-"""Questions in tables, through Hugging Face `datasets`: a hub repository, or a file of your own.
+"""Questions in tables, from a hub repository or a local file, read by `datasets`.
 
 The files of a repository come by our own download, bounded, checked and pinned to a commit, into
 the cache; `datasets` then finds its configurations and splits there and reads their rows. JSON
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
     from datasets import DatasetBuilder
 
 KINDS = {".parquet": "parquet", ".json": "json", ".csv": "csv", ".tsv": "csv"}
-"""What a file of your own is read as, by how its name ends."""
+"""The format of a local file by its suffix."""
 PUBLISHED = (*KINDS, ".jsonl")
-"""How the files of a repository end that may hold questions."""
+"""Suffixes of the files of a repository that may hold questions."""
 CARD = "README.md"
 FILES = "files"
-"""Where the files of a repository are in its folder, beside the record of the download."""
+"""The subfolder with the files of a repository, beside the record of the download."""
 HUB_ID = re.compile(r"[\w-]+/[\w.-]+(@[\w./-]+)?")
 TEXTS = ("id", "video", "dataset", "scene_name", "ground_truth")
-"""Columns of a CSV file that are read as they are written: `007` is not 7."""
+"""Columns of a CSV file that are read as text: `007` is not 7."""
 Rows = Iterator[tuple[str, object]]
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name is that of a repository, `owner/name` or `owner/name@revision`."""
+    """Whether a name is a repository id, `owner/name` or `owner/name@revision`."""
     return bool(HUB_ID.fullmatch(name)) and not Path(name).exists()
 
 
@@ -96,7 +96,7 @@ def load_hub(
         videos_needed: Whether to refuse a benchmark without a single video on disk.
 
     Raises:
-        DataError: when the hub cannot be reached, or refuses; for what is larger than questions
+        DataError: If the hub cannot be reached, or refuses; for what is larger than questions
             are, cannot be read or has a bad row; for an unknown configuration or split.
     """
     name, _, pinned = repo.partition("@")
@@ -150,7 +150,7 @@ def _rows(
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the bars of `datasets`, which rows by the thousand do not need."""
+    """Disable the progress bars of `datasets`, as questions load fast."""
     import datasets  # noqa: PLC0415
 
     shown = not datasets.are_progress_bars_disabled()
@@ -173,7 +173,7 @@ def _explained(source: str) -> Iterator[None]:
 
 
 def _keep_texts(builder: DatasetBuilder, suffixes: set[str]) -> None:
-    """Have the columns of a CSV file read that are texts whatever they look like."""
+    """Declare the columns of a CSV file that are text, whatever their values look like."""
     if hasattr(builder.config, "converters"):
         builder.config.converters = dict.fromkeys(TEXTS, _text)
         if suffixes == {".tsv"}:
@@ -185,7 +185,7 @@ def _text(cell: str) -> str | None:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row; the options of a CSV file, in which a cell is a text, are a JSON list."""
+    """Convert a row; in CSV files, options are a JSON list in a text cell."""
     options = row.get("options")
     if isinstance(options, str) and options.startswith("["):
         try:
@@ -210,7 +210,7 @@ def _home(repo: str) -> Path:
 
 
 def _brought(repo: str, revision: str) -> str:
-    """The commit of a revision, whose tables are in the cache; they are downloaded if need be."""
+    """Download the tables of a revision into the cache, if needed; returns its commit."""
     home = _home(repo)
     if is_commit(revision) and fetched.is_finished(home / revision):
         return revision
@@ -246,18 +246,18 @@ def _bring(listing: hub.Listing, folder: Path) -> None:
 
 
 def _kept(repo: str, revision: str) -> str:
-    """The commit that was downloaded the last time that this revision was asked for."""
+    """The commit that this revision had when it was last downloaded."""
     record = fetched.read(_home(repo) / "revisions" / revision)
     if record is None or not fetched.is_finished(_home(repo) / record.revision):
         raise DataError(
-            f"HF_HUB_OFFLINE forbids to ask the hub, and {repo} at {revision} was not downloaded "
-            f"before. Unset it to fetch; {hub.OFFLINE_WAY}"
+            f"HF_HUB_OFFLINE forbids requests to the hub, and {repo} at {revision} was not "
+            f"downloaded before. Unset it to fetch; {hub.OFFLINE_WAY}"
         )
     return record.revision
 
 
 def _check_card(folder: Path, repo: str) -> None:
-    """Refuse a card that has `datasets` look for files outside the repository."""
+    """Refuse a dataset card that points to files outside the repository."""
     if not (folder / CARD).is_file():
         return
     from huggingface_hub import DatasetCard  # noqa: PLC0415

@@ -1,6 +1,6 @@
-"""Training data by name: fetched to a folder, pinned to a commit, checked, images unpacked.
+"""Training data by name: downloaded, pinned to a commit, checked, and unpacked.
 
-The same record lies beside it as beside VSI-Bench (`fetched.py`): the size of every file.
+As for VSI-Bench, a record with the size of every file is kept beside the data (`fetched.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """A published set: which of its repository's files are wanted, and what else it needs.
+    """A published set: the files of its repository that are used, and notes.
 
     A zip named in `archives` is unpacked into the folder beside its name, and deleted.
     """
@@ -66,16 +66,16 @@ TRAINING_SETS = {
         note="Stage 2 of ViCA2 draws a tenth of each of 79 folders: all of those are needed.",
     ),
 }
-"""By the names that `vicabench data fetch` takes."""
+"""Training sets by their names in `vicabench data fetch`."""
 
 
 def training_folder(name: str) -> Path:
-    """Return where a set is fetched to when no folder is named."""
+    """Return the default folder of a set."""
     return cache_dir() / "training" / name
 
 
 def fetched_folder(repo: str) -> Path | None:
-    """Return the folder that the set of this hub id was fetched to; None if it was not."""
+    """Return the folder with the downloaded set of this hub id; None without one."""
     name = next((name for name, known in TRAINING_SETS.items() if known.repo == repo), None)
     folder = None if name is None else training_folder(name)
     return folder if folder is not None and fetched.is_finished(folder) else None
@@ -90,10 +90,10 @@ def fetch_training(
     include: str = "*",
     progress: Progress,
 ) -> Fetched:
-    """Bring the files of a set that match `include` to `folder`, or complete what is there.
+    """Download the files of a set that match `include` to `folder`, or complete them.
 
     Raises:
-        DataError: when the folder holds another repository or revision or is in use, the hub
+        DataError: If the folder holds another repository or revision or is in use, the hub
             cannot be reached or refuses, content is damaged, or the disk is too small.
     """
     known = TRAINING_SETS[name]
@@ -120,7 +120,7 @@ def fetch_training(
 
 
 def _wanted(listing: hub.Listing, known: TrainingSet, include: str) -> list[hub.RemoteFile]:
-    """Return the files to bring, in order; those that would leave the folder are refused."""
+    """Return the files to download, in order; DataError for paths outside the folder."""
     files = [
         file
         for name, file in sorted(listing.files.items())
@@ -138,7 +138,7 @@ def _wanted(listing: hub.Listing, known: TrainingSet, include: str) -> list[hub.
 
 
 def _is_there(folder: Path, record: Fetched, known: TrainingSet, name: str) -> bool:
-    """Tell whether a file is recorded and whole, or a zip all of whose files are."""
+    """Whether a file, or every file of a zip, is recorded and complete."""
     if name not in known.archives:
         size = record.videos.get(name)
         return size is not None and fetched.has_size(folder / name, size)
@@ -157,7 +157,7 @@ def _bring(
     record: Fetched,
     progress: Progress,
 ) -> Fetched:
-    """Download one file, unpack it if it is a zip, and return the record with it."""
+    """Download one file, unpack it if it is a zip, and add it to the record."""
     (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
     path = download(listing, file.name, folder, lambda done: progress(file.name, done, file.size))
     if file.name not in known.archives:
@@ -177,7 +177,7 @@ def _bring(
 
 
 def _require_space(folder: Path, known: TrainingSet, owed: list[hub.RemoteFile]) -> None:
-    """Refuse to begin where the disk is too small; a zip needs its size twice."""
+    """Raise DataError if the disk is too small; a zip needs its size twice."""
     need = SPARE + sum(file.size * (1 + (file.name in known.archives)) for file in owed)
     free = shutil.disk_usage(folder).free
     if owed and free < need:

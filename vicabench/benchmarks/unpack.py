@@ -1,7 +1,7 @@
-"""The videos of a zip, unpacked so that nothing but whole videos below one folder can come of it.
+"""Safe unpacking of zips: only complete videos, only below one folder.
 
-Every member is judged before the first is written. A video is written under a temporary name,
-synced and renamed: a video that has its name is whole.
+All members are checked before the first is written. A video is written under a temporary name,
+synced and renamed, so that a file with the final name is complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vicabench.benchmarks.paths import is_video, stays_inside
 from vicabench.errors import DataError, counted
 
 LARGEST_RATIO = 10
-"""Videos hardly compress, nor do images: a zip that would grow further than this holds others."""
+"""Maximum growth of a zip when unpacked, as videos and images hardly compress."""
 
 BLOCK = 1 << 20
 PART = ".part"
@@ -32,7 +32,7 @@ DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(EOFError, ValueError, struct.error),
 )
-"""All that zipfile raises while it reads a member whose entry or content is wrong."""
+"""All exceptions that zipfile raises while reading a damaged member."""
 
 
 def unpack(
@@ -44,14 +44,16 @@ def unpack(
 ) -> dict[str, int]:
     """Write the videos of `archive` that are in its own folder (`scannet/` for `scannet.zip`).
 
-    With `wanted` instead all members whose names it accepts, wherever in the zip they are; these
-    may be many, and are synced to the disk together at the end. Files that are there with the
-    right size are kept. Returns the size in bytes of each file
-    by its name below `folder`; `advance` gets the number of the zip's bytes that are done.
+    With `wanted`, write instead all members whose names it accepts; they are synced to the disk
+    together at the end, as they may be many. Existing files of the right size are kept. `advance`
+    gets the number of the zip's bytes that are done.
+
+    Returns:
+        The size in bytes of each file by its name below `folder`.
 
     Raises:
-        DataError: before anything is written when a member is unsafe (absolute, `..`, a link,
-            twice, encrypted) or the zip grows beyond measure; and for damaged content.
+        DataError: Before anything is written, if a member is unsafe (absolute, `..`, a link,
+            duplicate, encrypted) or the zip grows beyond the limit; and for damaged content.
     """
     sizes: dict[str, int] = {}
     done = 0
@@ -88,7 +90,7 @@ def _bad(archive: Path, problem: str) -> str:
 def _chosen(
     archive: Path, members: list[zipfile.ZipInfo], wanted: Callable[[str], bool] | None
 ) -> list[zipfile.ZipInfo]:
-    """Return those of `members` to be written, after judging all of them."""
+    """Return the members to write, after checking all of them."""
     seen: dict[str, bool] = {}
     for member in members:
         if problem := _problem(member, seen):
@@ -112,12 +114,12 @@ def _chosen(
 
 
 def _alike(name: str) -> str:
-    """What two names have in common that some disk cannot tell apart: by case, or by accents."""
+    """A key that is equal for names that some file system treats as one: by case or accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _problem(member: zipfile.ZipInfo, seen: Mapping[str, bool]) -> str | None:
-    """Say what forbids to unpack `member`; `seen` tells of each name before whether it is a file.
+    """The reason not to unpack `member`; `seen` maps earlier names to whether they are files.
 
     Names of folders that hold others were seen with them.
     """
@@ -145,7 +147,7 @@ def _write(
     *,
     sync: bool,
 ) -> None:
-    """Write one member to `target` in one step."""
+    """Write one member to `target` atomically."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}{PART}")
     try:

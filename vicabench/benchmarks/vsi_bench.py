@@ -32,7 +32,7 @@ LAST_ID = 5155
 
 @cache
 def published_pruned_ids() -> frozenset[str]:
-    """Return the ids that VSI-Bench-Debiased leaves out, where there is no data set to ask.
+    """Return the ids that VSI-Bench-Debiased omits, for data without that information.
 
     Source: github vision-x-nyu/test-set-training @472257c (arXiv 2511.04655).
     """
@@ -49,7 +49,7 @@ def select(
     """Return the questions of `subset` in their order; `rows` are the same questions' rows.
 
     Raises:
-        DataError: when neither a column nor a file says what belongs to the subset.
+        DataError: If neither a column nor a file defines the subset.
     """
     if subset == "full":
         return questions
@@ -66,14 +66,14 @@ def select(
 
 
 def _pruned_column(rows: Sequence[Mapping[str, Any]]) -> frozenset[str] | None:
-    """Return the ids that the column marks; None unless every row has true or false in it."""
+    """Return the ids that the column marks; None unless it is boolean in every row."""
     if not all(isinstance(row.get("pruned"), bool) for row in rows):
         return None
     return frozenset(str(row["id"]) for row in rows if row["pruned"])
 
 
 def _pruned_file(folder: Path, known: frozenset[str]) -> frozenset[str] | None:
-    """Return the ids by the first file that is there, checked to be ids of questions."""
+    """Return the ids in the first existing file, checked to be ids of questions."""
     readers: dict[str, Callable[[Path], Iterable[str]]] = {
         PRUNED_PARQUET: _parquet_ids,
         PRUNED_LIST: _listed_ids,
@@ -86,7 +86,7 @@ def _pruned_file(folder: Path, known: frozenset[str]) -> frozenset[str] | None:
         if strangers := sorted(ids - known):
             raise DataError(
                 f"{folder / name} names {counted(len(strangers), 'id')} that no question has, "
-                f"{strangers[0]!r} for one. Fetch all files from one revision."
+                f"for example {strangers[0]!r}. Fetch all files from one revision."
             )
         return known - ids if name == DEBIASED_PARQUET else ids
     return None
@@ -105,12 +105,12 @@ def _listed_ids(path: Path) -> list[str]:
 
 NAME = "vsi-bench"
 QUESTION_FILES = ("test-00000-of-00001.parquet", "test.jsonl")
-"""The files that hold all questions, the first of them that exists is read."""
+"""The files that may hold all questions; the first existing one is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionSet:
-    """All questions of a folder, and the rows they come from, in the file's order."""
+    """All questions of a folder with their rows, in the order of the file."""
 
     file: Path
     questions: tuple[Question, ...]
@@ -118,7 +118,7 @@ class QuestionSet:
 
 
 def default_folder() -> Path:
-    """Return where VSI-Bench is looked for and fetched to when no folder is named."""
+    """Return the default folder of VSI-Bench."""
     return cache_dir() / NAME
 
 
@@ -133,7 +133,7 @@ def load(
 
     Raises:
         ConfigError: for an unknown subset.
-        DataError: when questions or videos are missing, changed or malformed, or their number
+        DataError: If questions or videos are missing, changed or malformed, or their number
             is wrong; it says which command brings them. Without `videos_needed` the videos
             are not looked at.
     """
@@ -161,7 +161,7 @@ def load(
 
 
 def read_questions(folder: Path) -> QuestionSet:
-    """Read every question in `folder`; DataError when there are none, or one is malformed."""
+    """Read every question in `folder`; DataError if there are none or one is malformed."""
     file = next((folder / name for name in QUESTION_FILES if (folder / name).is_file()), None)
     if file is None:
         raise DataError(f"VSI-Bench is not in {folder}. {how_to_get(folder)}")
@@ -173,7 +173,7 @@ def read_questions(folder: Path) -> QuestionSet:
 
 
 def check_unchanged(file: Path, record: fetched.Fetched | None) -> None:
-    """Refuse a questions file that is not the one that was fetched."""
+    """Refuse a questions file that differs from the downloaded one."""
     if record is None or file.name not in record.questions:
         return
     if own.digest(file) != record.questions[file.name]:
@@ -184,7 +184,7 @@ def check_unchanged(file: Path, record: fetched.Fetched | None) -> None:
 
 
 def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None:
-    """Require the published number of questions of the published data set, some of any other."""
+    """Check for the published number of questions, or, in other data sets, for at least one."""
     expected = COUNTS[subset]
     if repo == fetched.REPO and len(questions) != expected:
         raise DataError(
@@ -199,9 +199,9 @@ def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None
 
 
 def check_videos(folder: Path, files: dict[str, Path], record: fetched.Fetched | None) -> None:
-    """Refuse a folder that was not filled to the end, or whose videos were changed since.
+    """Refuse a folder that is incomplete, or whose videos were changed since.
 
-    Single videos that are missing are no reason: they become errors of their own questions.
+    Single missing videos are allowed: only their questions fail.
     """
     missing = [file for file in files.values() if not file.is_file()]
     zips = sorted({f"{file.parent.name}.zip" for file in missing})
@@ -215,15 +215,15 @@ def check_videos(folder: Path, files: dict[str, Path], record: fetched.Fetched |
     if len(missing) == len(files) or (missing and unfinished):
         raise DataError(
             f"{len(missing)} of {counted(len(files), 'video')} of VSI-Bench are missing in "
-            f"{folder}, {missing[0]} for one. {how_to_get(folder, record)}"
+            f"{folder}, for example {missing[0]}. {how_to_get(folder, record)}"
         )
     sizes = {} if record is None else record.videos
     changed = [file for file in files.values() if _is_changed(file, folder, sizes)]
     if changed:
         raise DataError(
-            f"{len(changed)} of {counted(len(files), 'video')} in {folder} are not the ones that "
-            f"were fetched: their sizes differ, {changed[0]} for one. "
-            f"`{fetch_command(folder, record)}` brings them again."
+            f"{len(changed)} of {counted(len(files), 'video')} in {folder} were changed after "
+            f"the download: their sizes differ, for example {changed[0]}. "
+            f"`{fetch_command(folder, record)}` fetches them again."
         )
 
 
@@ -233,7 +233,7 @@ def _is_changed(file: Path, folder: Path, sizes: Mapping[str, int]) -> bool:
 
 
 def how_to_get(folder: Path, record: fetched.Fetched | None = None) -> str:
-    """Say which command brings VSI-Bench, and what works without it."""
+    """Advice on how to download VSI-Bench, and what works without it."""
     return (
         f"`{fetch_command(folder, record)}` brings it (5.7 GB; it continues where it was "
         "interrupted). `--benchmark rooms` works offline."
@@ -241,11 +241,11 @@ def how_to_get(folder: Path, record: fetched.Fetched | None = None) -> str:
 
 
 def fetch_command(folder: Path, record: fetched.Fetched | None = None) -> str:
-    """Return the command that fetches into `folder` what is recorded there."""
+    """Return the command that fetches the recorded data into `folder`."""
     repo = "" if record is None or record.repo == fetched.REPO else f" --repo {record.repo}"
     return f"vicabench data fetch {NAME}{data_option(folder)}{repo}"
 
 
 def data_option(folder: Path) -> str:
-    """Return the option that names `folder`, where it is not the default."""
+    """Return the option that names `folder`, empty for the default."""
     return "" if folder == default_folder() else f" --data {folder}"

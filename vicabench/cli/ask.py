@@ -1,4 +1,4 @@
-"""`vicabench ask`: questions about a video of your own, which is encoded once."""
+"""`vicabench ask`: questions about one video, which is encoded once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(
     video: Annotated[Path, typer.Argument(help="The video's file.")],
     question: Annotated[
         list[str] | None,
-        typer.Argument(help="What to ask; without any, questions are read line by line."),
+        typer.Argument(help="The questions; without any, they are read line by line."),
     ] = None,
     model: Annotated[
         str, typer.Option(help="A checkpoint of ViCA or ViCA2: a hub id or folder.", metavar="SPEC")
@@ -50,10 +50,10 @@ def command(
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
     decoder: DecoderOption = "auto",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a line of JSON for each answer.")
+        bool, typer.Option("--json", help="Print one line of JSON per answer.")
     ] = False,
 ) -> None:
-    """Encode a video once and answer each question about it, from the arguments or at a prompt.
+    """Encode a video once and answer questions about it, from the arguments or a prompt.
 
     Exit code 1: a question has no answer.
     """
@@ -82,10 +82,10 @@ def command(
 
 
 def _typed(terminal: Console) -> Iterator[tuple[str]]:
-    """The lines of standard input that are not empty, asked for in a terminal."""
+    """Yield the non-empty lines of standard input, with a prompt in a terminal."""
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # it is a text file
     if sys.stdin.isatty():
-        say("Ask; an empty line or Ctrl-D ends.")
+        say("Type a question; an empty line or Ctrl-D ends.")
     while True:
         if sys.stdin.isatty():
             terminal.print(Text("? ", style="bold"), end="")
@@ -97,7 +97,7 @@ def _typed(terminal: Console) -> Iterator[tuple[str]]:
 
 
 def _show(question: str, answer: Answer, *, as_json: bool) -> None:
-    """An answer on standard output, and what it took on standard error."""
+    """Print an answer to standard output, and its time and tokens to standard error."""
     if as_json:
         fields = ("response", "error", "parts", "prompt_tokens", "new_tokens", "stop", "seconds")
         line = {"question": question, **{name: getattr(answer, name) for name in fields}}

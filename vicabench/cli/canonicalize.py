@@ -1,4 +1,4 @@
-"""`vicabench canonicalize`: final answers made numbers and letters, blind to the ground truth."""
+"""`vicabench canonicalize`: final answers turned into numbers and letters."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ def command(
     model: Annotated[
         str,
         typer.Option(
-            help="Who reads the answers: openai:NAME, gemini:NAME or hf:ORG/NAME.", metavar="SPEC"
+            help="The model that reads the answers: openai:NAME, gemini:NAME or hf:ORG/NAME.",
+            metavar="SPEC",
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Run folder to write (default: that of the run, with -canonical)."),
+        typer.Option(help="Run folder to write (default: the run's folder with -canonical)."),
     ] = None,
     max_new_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of its reply at most; models that think need many.")
+        int, typer.Option(min=1, help="Maximum tokens in a reply; models that think need many.")
     ] = 512,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Ask again where it failed.")
+        bool, typer.Option("--retry-errors", help="Retry answers that it failed to read.")
     ] = False,
     **options: Any,
 ) -> None:
     """Have a language model turn each final answer into a number or a letter.
 
-    The second step of the ViCA report for its Thinking models. The model
-    gets the question and the final answer, never the ground truth; its
-    replies are kept, so that none is asked for twice. What it makes is a run
-    folder of its own, which score, compare and report take and call derived.
-    The same command continues an interrupted one. Exit code 1: some questions
-    have no answer.
+    This is the second step of the ViCA report's evaluation of Thinking models.
+    The model gets the question and the final answer, never the ground truth.
+    Its replies are cached, so that no request is sent twice. The result is a
+    separate run folder, which score, compare and report mark as derived.
+    Repeat the same command to continue an interrupted one. Exit code 1: some
+    questions have no answer.
     """
     derived = vb.canonicalize(
         path,

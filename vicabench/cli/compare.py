@@ -1,4 +1,4 @@
-"""`vicabench compare`: is one run better than another, where, and is it real."""
+"""`vicabench compare`: paired differences of runs per task, with their significance."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def command(
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",
     shared: Annotated[
-        bool, typer.Option("--shared", help="Compare on the questions that both were asked.")
+        bool, typer.Option("--shared", help="Compare only the questions that both were asked.")
     ] = False,
     fixed: Annotated[
-        int, typer.Option(min=0, help="List so many questions that B fixed, and that it broke.")
+        int,
+        typer.Option(min=0, help="List up to so many questions that B fixed and that it broke."),
     ] = 0,
     published: Annotated[
         list[str] | None,
@@ -78,12 +79,12 @@ def command(
 
 
 WIDE = 100
-"""Columns of a terminal in which a comparison has one line of titles."""
+"""Terminal width in columns from which a comparison fits with one header line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The options of the command, as typed."""
+    """The options of the command."""
 
     paths: tuple[Path, ...]
     protocol: str
@@ -95,7 +96,7 @@ class Request:
 
 
 def compare(request: Request) -> None:
-    """Do what was asked and print it; UserError for what cannot be compared."""
+    """Compare the runs and print the tables; UserError for runs that cannot be compared."""
     _check(request)
     rule = find_protocol(request.protocol)
     rows = [find_published(name) for name in request.published]
@@ -118,7 +119,7 @@ def _is_run(name: str | None) -> bool:
 
 
 def _to_subtract(name: str | None) -> tuple[list[Path], list[Published]]:
-    """The run or the published row of this name, at most one of the two."""
+    """The run at this path or the published row of this name, at most one of the two."""
     if name is None:
         return [], []
     if _is_run(name):
@@ -126,27 +127,31 @@ def _to_subtract(name: str | None) -> tuple[list[Path], list[Published]]:
     try:
         return [], [find_published(name)]
     except ConfigError as error:
-        raise ConfigError(f"--subtract: there is no run {name}. {error}") from None
+        raise ConfigError(f"--subtract {name}: this run does not exist. {error}") from None
 
 
 def _check(request: Request) -> None:
     check_format(request.table)
     if len(request.paths) < 2 and not request.published and request.subtract is None:
         raise ConfigError(
-            "There is one run and nothing to compare it with. Name a second run, a published row "
+            "Only one run is given. Name a second run to compare it with, a published row "
             "with --published NAME, or a blind run with --subtract RUN."
         )
     if request.listed and len(request.paths) < 2:
-        raise ConfigError("--fixed lists what a second run fixed and broke: name two runs.")
+        raise ConfigError(
+            "--fixed lists the questions that a second run fixed and broke: name two runs."
+        )
     if request.listed and request.table == "csv":
         raise ConfigError(
-            "--fixed lists questions, which a CSV of differences has no place for. Use --format "
-            "json, which has the ids of all of them, or another format."
+            "--fixed lists questions, which the CSV of differences cannot hold. Use --format json, "
+            "which has all their ids, or another format."
         )
     if request.listed and request.table == "json":
-        raise ConfigError("--format json has the ids of all questions fixed: leave out --fixed.")
+        raise ConfigError(
+            "--format json already lists the ids of all fixed questions: leave out --fixed."
+        )
     if request.shared and len(request.paths) < 2 and not _is_run(request.subtract):
-        raise ConfigError("--shared is about the questions of two runs: name a second run.")
+        raise ConfigError("--shared needs a second run: name one.")
 
 
 def _print(
@@ -156,11 +161,11 @@ def _print(
     unpaired: Sequence[AnyComparison],
     subtracted: Sequence[AnyComparison],
 ) -> None:
-    comparisons = [*(found.result for found in paired), *unpaired]
+    comparisons = [*(compared.result for compared in paired), *unpaired]
     if request.table == "csv":
-        typed = comparison_csv([*comparisons, *subtracted])
+        text = comparison_csv([*comparisons, *subtracted])
     elif request.table == "json":
-        typed = comparison_json(comparisons, subtracted)
+        text = comparison_json(comparisons, subtracted)
     else:
         narrow = request.table == TERMINAL and console().width < WIDE
         sheets = [*_sheets(comparisons, subtracted, narrow)]
@@ -168,25 +173,25 @@ def _print(
         if request.table == TERMINAL:
             show_sheets(console(), sheets)
             return
-        typed = SHEET_FORMATS[request.table](sheets)
-    echo(typed)
+        text = SHEET_FORMATS[request.table](sheets)
+    echo(text)
 
 
 def _sheets(
     comparisons: Sequence[AnyComparison], subtracted: Sequence[AnyComparison], narrow: bool
 ) -> Iterator[Sheet]:
-    for found in comparisons:
-        if isinstance(found, Comparison):
-            yield paired_sheet(found, narrow=narrow)
+    for comparison in comparisons:
+        if isinstance(comparison, Comparison):
+            yield paired_sheet(comparison, narrow=narrow)
         else:
-            yield unpaired_sheet(found)
+            yield unpaired_sheet(comparison)
     if subtracted:
         yield subtracted_sheet(subtracted)
 
 
 def _listed(paired: Sequence[Compared], rule: Protocol, most: int) -> Iterator[Sheet]:
-    for found in paired if most else ():
-        questions = {p.question.id: p.question for p in found.b.predictions}
-        questions |= {p.question.id: p.question for p in found.a.predictions}
-        grades_a, grades_b = by_id(found.a.grades(rule)), by_id(found.b.grades(rule))
-        yield from change_sheets(found.result, questions, grades_a, grades_b, most=most)
+    for pair in paired if most else ():
+        questions = {p.question.id: p.question for p in pair.b.predictions}
+        questions |= {p.question.id: p.question for p in pair.a.predictions}
+        grades_a, grades_b = by_id(pair.a.grades(rule)), by_id(pair.b.grades(rule))
+        yield from change_sheets(pair.result, questions, grades_a, grades_b, most=most)

@@ -1,4 +1,4 @@
-"""`vicabench data`: bring, build and list benchmarks, and bring training data."""
+"""`vicabench data`: fetch, build and list benchmarks and training data."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ RepoOption = Annotated[
     str | None,
     typer.Option(
         "--repo",
-        help="Data set of another owner in the layout of VSI-Bench; runs are named after it.",
-        show_default="what the folder has, or nyu-visionx/VSI-Bench",
+        help="Another data set on the hub in the layout of VSI-Bench; runs are named after it.",
+        show_default="the folder's, or nyu-visionx/VSI-Bench",
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The benchmark: vsi-bench.")]
@@ -56,20 +56,19 @@ def fetch(
     data: DataOption = None,
     revision: Annotated[
         str | None,
-        typer.Option(
-            help="Commit, tag or branch.", show_default="what the folder has, or the newest"
-        ),
+        typer.Option(help="Commit, tag or branch.", show_default="the folder's, or the newest"),
     ] = None,
     repo: RepoOption = None,
     questions_only: Annotated[
-        bool, typer.Option("--questions-only", help="Leave the videos (5.7 GB) for later.")
+        bool, typer.Option("--questions-only", help="Skip the videos (5.7 GB).")
     ] = False,
     keep_zips: KeepZipsOption = False,
     include: Annotated[
-        str | None, typer.Option(help="Training data: only files like this, 'ai2d*/*'.")
+        str | None,
+        typer.Option(help="Training data: a pattern of files to download, such as 'ai2d*/*'."),
     ] = None,
 ) -> None:
-    """Download a benchmark or training data and check it; continues where it was interrupted."""
+    """Download and check a benchmark or training data; continue an interrupted download."""
     folder = place(name, data)
     with interruptible(KEPT):
         record = vb.data.fetch(
@@ -95,7 +94,7 @@ def unpack(
     repo: RepoOption = None,
     keep_zips: KeepZipsOption = False,
 ) -> None:
-    """Unpack the zips that were copied beside the questions; needs no network."""
+    """Unpack zips that were copied beside the questions; needs no network."""
     folder = place(name, data, training=False)
     with interruptible(KEPT):
         record = vb.data.unpack(name, data=data, repo=repo, keep_zips=keep_zips)
@@ -110,9 +109,11 @@ def rooms(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the questions and videos.")],
     scenes: Annotated[int, typer.Option(min=1, help="Number of rooms.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same rooms and questions.")] = 0,
-    questions: Annotated[int, typer.Option(min=1, help="Questions a room, about.")] = 18,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the rooms and questions.")] = 0,
+    questions: Annotated[
+        int, typer.Option(min=1, help="Approximate number of questions per room.")
+    ] = 18,
+    workers: Annotated[int, typer.Option(min=1, help="Rendering processes.")] = 2,
 ) -> None:
     """Build furnished rooms with exact ground truth: videos and questions, offline."""
     with interruptible(KEPT):
@@ -127,13 +128,15 @@ def rooms(
 def training_rooms(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the films and conversations.")],
-    scenes: Annotated[int, typer.Option(min=1, help="Number of rooms, of four films each.")] = 800,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same rooms.")] = 1,
+    scenes: Annotated[
+        int, typer.Option(min=1, help="Number of rooms, with four films each.")
+    ] = 800,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the rooms.")] = 1,
     grey: Annotated[
-        bool, typer.Option("--grey", help="Films that show nothing, to train a blind model.")
+        bool, typer.Option("--grey", help="Render grey films, to train a blind model.")
     ] = False,
 ) -> None:
-    """Build rooms to train on: films, conversations as in ViCA-322K, exercises and lessons."""
+    """Build training rooms: films, conversations as in ViCA-322K, exercises and lessons."""
     with interruptible(KEPT):
         vb.data.training_rooms(out, scenes=scenes, seed=seed, grey=grey, workers=processes())
     echo(
@@ -144,7 +147,7 @@ def training_rooms(
 
 @app.command("list")
 def list_benchmarks() -> None:
-    """List the benchmarks, and what of them is on this machine."""
+    """List the benchmarks and their data on this machine."""
     table = Table(box=None)
     for title in ("benchmark", "revision", "questions", "videos", "on disk"):
         table.add_column(title, overflow="fold")

@@ -1,4 +1,4 @@
-"""`vicabench demo`: the whole loop in small, from nothing to a scaling curve, on a CPU."""
+"""`vicabench demo`: a small complete experiment on a CPU, from data to a scaling curve."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ import typer
 import vicabench as vb
 from vicabench.cli.progress import interruptible
 
-KEPT = "What was done is kept: type the same command again to go on."
+KEPT = "What was done is kept. Repeat the same command to continue."
 
 
 def command(
-    out: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all outputs.")] = Path("demo"),
     *,
     scenes: Annotated[int, typer.Option(min=1, help="Rooms to train on.")] = 800,
     test_scenes: Annotated[int, typer.Option(min=1, help="Rooms to test on.")] = 30,
-    seed: Annotated[int, typer.Option(min=0, help="Of training; test rooms are others.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the training rooms; test rooms use another.")
+    ] = 1,
     blind: Annotated[
-        bool, typer.Option("--blind", help="Train on grey frames: what language alone can learn.")
+        bool,
+        typer.Option("--blind", help="Train on grey frames, to see what language alone can learn."),
     ] = False,
     from_scratch: Annotated[
         bool,
         typer.Option(
             "--from-scratch",
-            help="Make the base as well, by lessons and exercises, instead of taking the one that "
-            "comes with vicabench: about half an hour more.",
+            help="Train the base checkpoint as well, instead of using the one that vicabench "
+            "includes: about half an hour more.",
         ),
     ] = False,
 ) -> None:
@@ -44,5 +47,5 @@ def command(
                 blind=blind,
                 from_scratch=from_scratch,
             )
-        except CalledProcessError as error:  # which has said why
+        except CalledProcessError as error:  # the command has printed the reason
             sys.exit(error.returncode)

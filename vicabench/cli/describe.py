@@ -1,4 +1,4 @@
-"""`vicabench describe`: what models say of each video, to be judged."""
+"""`vicabench describe`: descriptions of videos by models, to be judged."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ def command(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="What describes: a hub id, a folder, openai:NAME ..., or a pattern with {p}: "
-            "./mine-{p}p. Repeat to run several.",
+            help="The model: a hub id, a folder, openai:NAME ..., or a pattern with {p}: "
+            "./mine-{p}p. Repeat for several.",
             metavar="SPEC",
         ),
     ] = None,
     series: Annotated[
         list[str] | None,
-        typer.Option(help="A published series of checkpoints: ViCA2-7B ... Repeat for several."),
+        typer.Option(
+            help="A published series of checkpoints, such as ViCA2-7B. Repeat for several."
+        ),
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What is asked about every video (default: to describe it in detail)."),
+        typer.Option(help="The prompt for every video (default: to describe it in detail)."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -54,12 +56,12 @@ def command(
     max_new_tokens: NewTokensOption = 4096,
     **options: Any,
 ) -> None:
-    """Have models describe every video of a benchmark, once each.
+    """Have models describe every video of a benchmark.
 
-    The descriptions are a run folder as answers are: the same command
-    continues an interrupted one. They have no right answer: vicabench judge
-    has a language model score them. Exit code 1: some videos have no
-    description.
+    Descriptions are saved in a run folder, as answers are: repeat the same
+    command to continue an interrupted run. They have no ground truth;
+    vicabench judge has a language model score them. Exit code 1: some videos
+    have no description.
     """
     options |= NOT_ASKED | {"max_new_tokens": max_new_tokens}
     asked = PROMPT if prompt is None else prompt
@@ -70,17 +72,17 @@ def command(
     checked.check()
     part = None if options["shard"] is None else shard_named(options["shard"], checked)
     for spec in specs:
-        find_adapter(spec)  # a misspelt model is refused before the others are run
+        find_adapter(spec)  # refuse a misspelt model before running the others
     where = {name: options[name] for name in ("subset", "data", "videos")}
-    found = vb.benchmark(options["benchmark"], **where)
-    videos = vb.benchmark(descriptions(found.benchmark, asked), limit=options["limit"])
+    loaded = vb.benchmark(options["benchmark"], **where)
+    videos = vb.benchmark(descriptions(loaded.benchmark, asked), limit=options["limit"])
     how = {name: options[name] for name in ("frames", "seed", "retry_errors", "limit")}
     how |= {name: value for name, value in given.items() if name not in NOT_ASKED}
     runs = []
     for spec, folder in run_folders(
         specs, videos.benchmark.name, out=out, blind=options["blind"]
     ).items():
-        runs.append(vb.describe(spec, found, prompt=asked, out=folder, shard=part, **how))
+        runs.append(vb.describe(spec, loaded, prompt=asked, out=folder, shard=part, **how))
     show_sheets(console(), [described_sheet(runs, asked)])
     _say_next(runs)
 
@@ -90,5 +92,5 @@ def _say_next(runs: Sequence[Run]) -> None:
     say(f"Have them judged: vicabench judge {places} --model openai:NAME")
     failed = any(run.unasked or any(p.response is None for p in run.predictions) for run in runs)
     if failed:
-        say("Some videos have no description (exit code 1); --retry-errors asks again.")
+        say("Some videos have no description (exit code 1); --retry-errors retries them.")
     sys.exit(1 if failed else 0)

@@ -1,4 +1,4 @@
-"""`vicabench doctor`: what this machine has for vicabench, what it lacks, and how to get that."""
+"""`vicabench doctor`: checks of this machine, with fixes for what is missing."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from vicabench.screen import console, echo
 def command(
     frame_cache: Annotated[
         Path | None,
-        typer.Option(help="Look at this frame cache, too.", metavar="DIR"),
+        typer.Option(help="Also check this frame cache.", metavar="DIR"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Say what works on this machine and what does not, with the command that puts it right.
+    """Check what works on this machine, and show the command that fixes what does not.
 
-    Versions, devices, memory, disks, decoders, the hub, caches and extras. Nothing is changed.
-    Exit code 1: something that vicabench cannot do without is broken.
+    Checks versions, devices, memory, disks, decoders, the hub, caches and extras, and changes
+    nothing. Exit code 1: something that vicabench needs is broken.
     """
-    found = vb.examine_machine(frame_cache)
+    report = vb.examine_machine(frame_cache)
     if as_json:
-        echo(json.dumps(found.to_dict(), indent=2))
+        echo(json.dumps(report.to_dict(), indent=2))
     else:
-        found.show(console())
-    sys.exit(0 if found.healthy else 1)
+        report.show(console())
+    sys.exit(0 if report.healthy else 1)

@@ -1,4 +1,4 @@
-"""`vicabench figures`: the figures of a paper from runs that exist."""
+"""`vicabench figures`: figures of existing runs for papers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def command(
         str | None,
         typer.Option(
             help="averages, tasks, radar, errors, letters, datasets, rooms or differences, "
-            "comma-separated (default: all that these runs allow).",
+            "comma-separated (default: all that can be drawn from these runs).",
         ),
     ] = None,
     format: Annotated[  # noqa: A002  (the option's name)
@@ -35,10 +35,10 @@ def command(
         bool, typer.Option("--shared", help="Draw only the questions that all runs were asked.")
     ] = False,
 ) -> None:
-    """Draw figures of runs: for one column or the width of a paper, readable in grey.
+    """Draw figures of runs for one column or the full width of a paper, readable in grey.
 
-    Differences are from the first run. Runs on different questions are
-    refused unless --shared is given.
+    Differences are relative to the first run. Runs on different questions
+    are refused unless --shared is given.
     """
     written = vb.figures(
         paths,

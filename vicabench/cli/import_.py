@@ -12,7 +12,7 @@ import vicabench as vb
 from vicabench.errors import counted
 from vicabench.screen import say
 
-SHOWN = 10  # problems that are printed one by one
+SHOWN = 10  # how many problems are printed
 
 
 def command(
@@ -25,7 +25,7 @@ def command(
     *,
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
     model: Annotated[
-        str | None, typer.Option(help="The model's name (default: what the file says).")
+        str | None, typer.Option(help="The model's name (default: the one in the file).")
     ] = None,
     benchmark: Annotated[
         str | None,
@@ -37,18 +37,20 @@ def command(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="jsonl: which column is ours, as in response=output.text. Repeat."),
+        typer.Option(
+            help="jsonl: our column name and the file's: response=output.text. Repeat for several."
+        ),
     ] = None,
 ) -> None:
-    """Turn what another harness answered into a run folder.
+    """Turn the results of another harness into a run folder.
 
     official: the vsibench.json of the benchmark authors' harness, and
     lmms-eval: its samples file, both written by --log_samples. vlmevalkit:
-    its xlsx, tsv or json of predictions. jsonl: any file with one answer a
-    line. What the file does not hold comes from --benchmark.
+    its xlsx, tsv or json of predictions. jsonl: any file with one answer per
+    line. Fields missing from the file are taken from --benchmark.
     Exit code 1: some rows could not be read; each is named.
     """
-    found = vb.import_results(
+    imported = vb.import_results(
         harness,
         path,
         out,
@@ -58,17 +60,17 @@ def command(
         data=data,
         columns=column or (),
     )
-    for line in found.problems[:SHOWN]:
+    for line in imported.problems[:SHOWN]:
         say(line)
-    if more := len(found.problems[SHOWN:]):
+    if more := len(imported.problems[SHOWN:]):
         say(f"... and {counted(more, 'more row')} that could not be read.")
-    for line in found.notes:
+    for line in imported.notes:
         say(line)
-    predictions, unread = found.run.predictions, len(found.problems)
+    predictions, unread = imported.run.predictions, len(imported.problems)
     videos = len({p.question.video for p in predictions})
     without = f", without {counted(unread, 'row')}" if unread else ""
     say(
         f"Wrote {counted(len(predictions), 'answer')} about {counted(videos, 'video')} to {out}"
         f"{without}. Grade them: vicabench score {out}"
     )
-    sys.exit(1 if found.problems else 0)
+    sys.exit(1 if imported.problems else 0)

@@ -1,4 +1,4 @@
-"""`vicabench judge`: descriptions of videos scored by a language model."""
+"""`vicabench judge`: scores of video descriptions by a language model."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ def command(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for judgements, tables and figure; replaced, if by the same judge."
+            help="Folder for judgements, tables and figure; those of the same judge are replaced."
         ),
     ] = Path("judged"),
     format: Annotated[  # noqa: A002  (the option's name)
         str, typer.Option(help="Formats of the figure, comma-separated.")
     ] = "pdf,svg,png",
     max_new_tokens: Annotated[
-        int, typer.Option(min=1, help="Tokens of its reply at most; judges that think need many.")
+        int, typer.Option(min=1, help="Maximum tokens in a reply; judges that think need many.")
     ] = 1024,
     retry_errors: Annotated[
         bool,
-        typer.Option("--retry-errors", help="Ask again where the reply could not be read."),
+        typer.Option("--retry-errors", help="Retry descriptions whose reply could not be read."),
     ] = False,
     **options: Any,
 ) -> None:
     """Have a language model score descriptions of videos, 0 to 10.
 
-    For informativeness, fluency and spatial relevance, after Figure 3 of the
-    ViCA2 report, with 95% intervals over videos. The judge sees one
-    description at a time, and no video. Its replies are kept, so that none is
-    asked for twice: the same command continues an interrupted one. Exit code
-    1: some videos have no description, or some descriptions no score.
+    Scores are for informativeness, fluency and spatial relevance, after
+    Figure 3 of the ViCA2 report, with 95% intervals over videos. The judge sees
+    one description at a time, and no video. Its replies are cached: repeat the
+    same command to continue an interrupted one. Exit code 1: some videos have
+    no description, or some descriptions have no score.
     """
-    found = vb.judge(
+    judgements = vb.judge(
         paths,
         model,
         out=out,
@@ -63,6 +63,6 @@ def command(
         retry_errors=retry_errors,
         **options,
     )
-    show_sheets(console(), found.sheets())
+    show_sheets(console(), judgements.sheets())
     say(f"Judgements, tables and figure: {out}")
-    sys.exit(0 if found.complete else 1)
+    sys.exit(0 if judgements.complete else 1)

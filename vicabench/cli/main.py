@@ -1,7 +1,7 @@
-"""The command `vicabench`. Its commands, a module each, are named in `commands.py`.
+"""The command `vicabench`; its subcommands are listed in `commands.py`.
 
-Exit codes: 0 all well; 1 the run ended and some questions have no answer; 2 something the user
-can put right, said in one paragraph; 70 a defect of vicabench; 130 interrupted.
+Exit codes: 0 success; 1 the run ended and some questions have no answer; 2 an error that the user
+can fix, explained in one paragraph; 70 a defect of vicabench; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from vicabench.errors import UserError
 from vicabench.screen import clean_libraries, echo
 
 NO_THREAD = (
-    "The system lets this user start no more threads. End other programs or raise the limit "
-    "(ulimit -u), and type the same command again: what was done is kept."
+    "The system does not let this user start more threads. End other programs or raise the limit "
+    "(ulimit -u), and repeat the same command: what was done is kept."
 )
 
 app = typer.Typer(
@@ -51,24 +51,24 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; what the user can put right is one paragraph, never a traceback."""
+    """Run the command line; errors that the user can fix are one paragraph, without traceback."""
     streams.secure()
     ending.install()
-    # Whatever starts Python from here on does not run modules of the current folder.
+    # Python processes started from here on must not import modules from the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
     if not os.environ.get("COLUMNS", "1").strip("0"):
-        del os.environ["COLUMNS"]  # a terminal without a width is one of unknown width
-    # Tracebacks of failing adapters are for a run folder's log; what went wrong is in the answer.
+        del os.environ["COLUMNS"]  # rich takes 0 literally instead of as an unknown width
+    # Tracebacks of failing adapters go to the run folder's log only; the answer has the error.
     logging.getLogger("vicabench").addHandler(logging.NullHandler())
     clean_libraries()
     try:
         try:
             app()
         finally:
-            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     except UserError as error:
         _end(2, str(error))
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         streams.abandon(streams.OUTPUT)
         sys.exit(141)
     except OSError as error:

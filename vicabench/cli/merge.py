@@ -1,4 +1,4 @@
-"""`vicabench merge`: the parts of a run that `--shard` wrote, joined to one run folder."""
+"""`vicabench merge`: the parts of a run that `--shard` wrote, merged into one run folder."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from vicabench.screen import say
 def command(
     parts: Annotated[list[Path], typer.Argument(help="The run folders of the parts.")],
     *,
-    out: Annotated[Path, typer.Option(help="Run folder of the whole.")],
+    out: Annotated[Path, typer.Option(help="Run folder for the whole run.")],
     partial: Annotated[
-        bool, typer.Option("--partial", help="Merge what is there, though parts are missing.")
+        bool, typer.Option("--partial", help="Merge even if parts are missing.")
     ] = False,
 ) -> None:
-    """Join the parts of a run to a run folder like that of a run in one piece.
+    """Merge the parts of a sharded run into one run folder.
 
-    They have to be parts of the same run, and all there; what is missing is
-    named. The parts are left as they are. Exit code 1: some questions failed or,
-    with --partial, are missing.
+    All parts of the run must exist; missing ones are named. The parts are not
+    changed. Exit code 1: some questions failed or, with --partial, are missing.
     """
-    found = vb.merge(parts, out, partial=partial)
+    merged = vb.merge(parts, out, partial=partial)
     lines = []
-    if found.missing:
-        lines.append(f"Parts missing: {', '.join(map(str, found.missing))}.")
-    if found.unasked:
-        lines.append(f"Questions of the parts not asked yet: {found.unasked}.")
-    if found.failed:
+    if merged.missing:
+        lines.append(f"Parts missing: {', '.join(map(str, merged.missing))}.")
+    if merged.unasked:
+        lines.append(f"Questions of the parts not asked yet: {merged.unasked}.")
+    if merged.failed:
         lines.append(
-            f"Questions that failed: {found.failed}. The run's own command with --out {out} and "
-            "--retry-errors, without --shard, asks them again."
+            f"Questions that failed: {merged.failed}. To retry them, repeat the run's command with "
+            f"--out {out} and --retry-errors, without --shard."
         )
     then = f"Have them judged: vicabench judge {out} --model openai:NAME"
-    if not found.descriptions:
+    if not merged.descriptions:
         then = f"Grade them: vicabench score {out}"
     lines.append(
-        f"Merged into {out}: {found.answers:,} of {counted(found.questions, 'answer')}. {then}"
+        f"Merged into {out}: {merged.answers:,} of {counted(merged.questions, 'answer')}. {then}"
     )
     for line in lines:
         say(line)
-    sys.exit(0 if found.answers == found.questions else 1)
+    sys.exit(0 if merged.answers == merged.questions else 1)

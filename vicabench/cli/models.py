@@ -1,4 +1,4 @@
-"""`vicabench models`: list, fetch, look at and make checkpoints."""
+"""`vicabench models`: list, fetch, inspect and create checkpoints."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from vicabench.screen import console, echo
 from vicabench.zoo import cached
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="List, fetch, look at and make checkpoints."
+    add_completion=False, no_args_is_help=True, help="List, fetch, inspect and create checkpoints."
 )
 
 WIDE = 130
-"""Columns of a terminal in which there is room for descriptions."""
+"""Terminal width in columns from which descriptions fit."""
 
 SpecArgument = Annotated[
-    str, typer.Argument(metavar="SPEC", help="A hub id (nkkbr/ViCA2, or with @REVISION).")
+    str,
+    typer.Argument(
+        metavar="SPEC", help="A hub id, such as nkkbr/ViCA2, optionally with @REVISION."
+    ),
 ]
 AnySpecArgument = Annotated[
     str,
@@ -36,8 +39,8 @@ AnySpecArgument = Annotated[
 
 @app.command("list")
 def list_models() -> None:
-    """List the published checkpoints, and what of them is in the local cache."""
-    here, screen = cached(), console()
+    """List the published checkpoints and their size in the local cache."""
+    local, screen = cached(), console()
     wide = screen.width >= WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("checkpoint", "family", "series", "%", "stage"):
@@ -46,8 +49,12 @@ def list_models() -> None:
     if wide:
         table.add_column("description")
     for model in model_zoo():
-        found = here.get(model.repo)
-        state = "" if found is None else _bytes(found.size) + ("" if found.whole else ", partly")
+        cached_model = local.get(model.repo)
+        state = (
+            ""
+            if cached_model is None
+            else _bytes(cached_model.size) + ("" if cached_model.whole else ", partly")
+        )
         percent = "" if model.percent is None else str(model.percent)
         row = (model.repo, model.family, model.series, percent, model.stage, state)
         table.add_row(*row, *([model.description] if wide else []))
@@ -56,7 +63,7 @@ def list_models() -> None:
 
 @app.command()
 def fetch(spec: SpecArgument) -> None:
-    """Download a checkpoint into the local cache; continues where it was interrupted."""
+    """Download a checkpoint into the local cache; continue an interrupted download."""
     with interruptible(KEPT):
         folder = vb.models.fetch(spec)
     name, _ = located(spec)
@@ -67,16 +74,18 @@ def fetch(spec: SpecArgument) -> None:
 def show(
     spec: AnySpecArgument,
     *,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames per video.")] = None,
     hiera_frames: Annotated[
         int | None, typer.Option(min=1, help="How many of them Hiera sees.")
     ] = None,
     hiera_stage: Annotated[
-        int | None, typer.Option(min=1, max=4, help="After which stage its features are taken.")
+        int | None, typer.Option(min=1, max=4, help="Hiera stage whose features are used.")
     ] = None,
-    hiera_pool: Annotated[int | None, typer.Option(min=1, help="Stride of their pooling.")] = None,
+    hiera_pool: Annotated[
+        int | None, typer.Option(min=1, help="Pooling stride of these features.")
+    ] = None,
 ) -> None:
-    """Show what a checkpoint is made of, and how many tokens a video costs in it."""
+    """Show the parts of a checkpoint and the number of tokens per video."""
     echo(
         vb.models.show(
             spec,
@@ -94,15 +103,15 @@ def init(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
     size: Annotated[str, typer.Option(help="tiny.")] = "tiny",
     family: Annotated[str, typer.Option(help="vica2 or vica.")] = "vica2",
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the weights.")] = 0,
 ) -> None:
-    """Make a checkpoint with random weights in the published layout, to try things out with."""
+    """Create a checkpoint with random weights in the published layout, for experiments."""
     vb.models.init(out, size=size, family=family, seed=seed)
     echo(f"{family}, {size}, with random weights, is in {out}. Run it: --model {out}")
 
 
 def _bytes(count: int) -> str:
-    """A size as people read it, in decimal units as disks are sold."""
+    """A readable size in decimal units."""
     value, units = float(count), iter(("B", "kB", "MB", "GB"))
     unit = next(units)
     while value >= 1000 and unit != "GB":

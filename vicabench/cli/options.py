@@ -1,4 +1,4 @@
-"""Options that commands share or that are about models, and defaults that checks need."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ProtocolsOption = Annotated[
     str,
     typer.Option(
         "--protocol",
-        help="official, lmms-eval, vlmevalkit, extracted; several with commas between.",
+        help="official, lmms-eval, vlmevalkit or extracted; several comma-separated.",
     ),
 ]
 PublishedOption = Annotated[
@@ -30,7 +30,7 @@ PublishedOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
-        help="Where the model runs: cuda, cuda:1, cpu ...; auto is a GPU if there is one.",
+        help="Device of the model: cuda, cuda:1, cpu ...; auto is a GPU if there is one.",
     ),
 ]
 DtypeOption = Annotated[
@@ -42,51 +42,52 @@ DtypeOption = Annotated[
 AttentionOption = Annotated[
     str,
     typer.Option(
-        help="sdpa, flash_attention_2 or eager, for the encoders and the shared prefill; the "
-        "questions' own tokens always use ours."
+        help="sdpa, flash_attention_2 or eager, for the encoders and the shared prefill; question "
+        "tokens always use our own attention."
     ),
 ]
 TimeOption = Annotated[
-    bool, typer.Option("--time-instruction", help="Tell the model when each frame is.")
+    bool, typer.Option("--time-instruction", help="Tell the model the time of each frame.")
 ]
 BlindOption = Annotated[
     bool,
-    typer.Option("--blind", help="Show grey frames: what can be answered from language alone."),
+    typer.Option("--blind", help="Show grey frames, to see what language alone can answer."),
 ]
 WordingOption = Annotated[
     str, typer.Option(help="The prompt: vica (the models' own evaluation) or vsi-bench.")
 ]
 NewTokensOption = Annotated[
-    int, typer.Option(min=1, help="Tokens of a reply at most; Thinking models need 1024 and more.")
+    int, typer.Option(min=1, help="Maximum tokens in a reply; Thinking models need 1024 or more.")
 ]
 GroupOption = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Questions answered together at most; 0: all of a video. Memory. In bfloat16 it may "
-        "change long replies.",
+        help="Maximum number of questions answered together; 0: all of a video. Costs memory; may "
+        "change long replies in bfloat16.",
     ),
 ]
 VisionOption = Annotated[
-    int, typer.Option(min=1, help="Frames that an encoder sees at once. Memory.")
+    int, typer.Option(min=1, help="Frames that an encoder processes at once; costs memory.")
 ]
 CompileOption = Annotated[
     bool,
     typer.Option(
-        "--compile", help="Let torch compile encoders and feed-forward layers: minutes to start."
+        "--compile",
+        help="Compile encoders and feed-forward layers with torch; adds minutes at the start.",
     ),
 ]
 TimeoutOption = Annotated[
     float,
     typer.Option(
-        min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding a video is given up."
+        min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding of a video is abandoned."
     ),
 ]
 DecoderOption = Annotated[
     str,
     typer.Option(
-        help="auto; pyav, the same frames by decoding every one before them; or decord, as the "
-        "reference code, with a warning where it gives others."
+        help="auto; pyav, which decodes every frame before the sampled ones; or decord, as the "
+        "reference code, with a warning where its frames differ."
     ),
 ]
 AnswerTimeoutOption = Annotated[
@@ -94,9 +95,9 @@ AnswerTimeoutOption = Annotated[
     typer.Option(
         min=0.1,
         max=LONGEST_TIMEOUT,
-        help="Seconds that an adapter may take over the questions of one video; after that the "
-        "run ends with what it has, or one of several workers is started again (default: any "
-        "time).",
+        help="Seconds that an adapter may take for the questions of one video; after that the "
+        "run ends and keeps its answers, or one of several workers is restarted (default: no "
+        "limit).",
         show_default=False,
     ),
 ]
@@ -104,7 +105,7 @@ WorkersOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Processes that decode ahead (default: one for every 4 cores, from 1 to 4).",
+        help="Processes that decode ahead (default: one per 4 cores, from 1 to 4).",
         show_default=False,
     ),
 ]
@@ -112,47 +113,47 @@ PrefetchOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Videos decoded ahead at most; 59 MB each at 64 frames of 640x480 (default: 2, or as "
-        "many as workers).",
+        help="Maximum number of videos decoded ahead, of 59 MB each at 64 frames of 640x480 "
+        "(default: 2, or the number of workers).",
         show_default=False,
     ),
 ]
 FrameCacheOption = Annotated[
     Path | None,
     typer.Option(
-        help="Keep decoded frames in this folder, for other runs about the same videos.",
+        help="Cache decoded frames in this folder, for other runs on the same videos.",
         metavar="DIR",
     ),
 ]
 CacheSizeOption = Annotated[
     str | None,
     typer.Option(
-        help=f"What the frame cache may grow to (default: {CACHE_SIZE}).", show_default=False
+        help=f"Maximum size of the frame cache (default: {CACHE_SIZE}).", show_default=False
     ),
 ]
 ExecutorOption = Annotated[
     str | None,
     typer.Option(
-        help="here (this process), local (a process for each of --devices) or ray (a cluster).",
+        help="here (this process), local (one process per device of --devices) or ray (a cluster).",
         show_default="here",
     ),
 ]
 DevicesOption = Annotated[
     str | None,
     typer.Option(
-        help="Answer on several devices of this machine at once: 0,1,2,3 (GPUs) or cpu,cpu.",
+        help="Answer on several local devices at once: 0,1,2,3 (GPUs) or cpu,cpu.",
         metavar="LIST",
     ),
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option(help="ray: the cluster (default: this machine's).", metavar="HOST:PORT"),
+    typer.Option(help="ray: address of the cluster (default: the local one).", metavar="HOST:PORT"),
 ]
 GpusOption = Annotated[
     float | None,
     typer.Option(
         min=0.0,
-        help="ray: GPUs of each worker (default: 1, or 0 where there are none).",
+        help="ray: GPUs per worker (default: 1, or 0 without GPUs).",
         show_default=False,
     ),
 ]
@@ -160,15 +161,15 @@ ReplicasOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="ray: workers (default: as many as the GPUs allow, or one for each machine).",
+        help="ray: number of workers (default: as many as the GPUs allow, or one per machine).",
         show_default=False,
     ),
 ]
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        help="Ask about one part of the videos only, into a folder of its own, for vicabench "
-        "merge: 2/8; auto: by the rank that srun or torchrun tells.",
+        help="Run only one part of the videos, such as 2/8, into a separate folder for vicabench "
+        "merge; auto takes the part from the rank set by srun or torchrun.",
         metavar="I/N",
     ),
 ]
@@ -177,7 +178,7 @@ API = "Models behind an API"
 BaseUrlOption = Annotated[
     str,
     typer.Option(
-        help="A server of your own that speaks the API, such as vLLM: http://localhost:8000/v1",
+        help="Your own server with the same API, such as vLLM: http://localhost:8000/v1",
         metavar="URL",
         rich_help_panel=API,
     ),
@@ -186,14 +187,14 @@ ImageSizeOption = Annotated[
     int,
     typer.Option(
         min=16,
-        help="Longer side of a frame at most, in pixels; changes answers.",
+        help="Maximum longer side of a frame in pixels; changes answers.",
         rich_help_panel=API,
     ),
 ]
 JpegOption = Annotated[
     int,
     typer.Option(
-        min=1, max=95, help="Quality of a frame as JPEG; changes answers.", rich_help_panel=API
+        min=1, max=95, help="JPEG quality of frames; changes answers.", rich_help_panel=API
     ),
 ]
 AsFramesOption = Annotated[
@@ -205,21 +206,21 @@ AsFramesOption = Annotated[
     ),
 ]
 ConcurrencyOption = Annotated[
-    int, typer.Option(min=1, help="Calls at once at most.", rich_help_panel=API)
+    int, typer.Option(min=1, help="Maximum number of concurrent requests.", rich_help_panel=API)
 ]
 RequestTimeoutOption = Annotated[
     float,
     typer.Option(
         min=0.1,
         max=LONGEST_TIMEOUT,
-        help="Seconds until the whole reply must be there.",
+        help="Seconds within which the complete reply must arrive.",
         rich_help_panel=API,
     ),
 ]
 MaxRetriesOption = Annotated[
     int,
     typer.Option(
-        min=0, help="How often a failure that may pass is tried again.", rich_help_panel=API
+        min=0, help="Maximum number of retries after a temporary failure.", rich_help_panel=API
     ),
 ]
 RetryWaitOption = Annotated[
@@ -228,24 +229,24 @@ RetryWaitOption = Annotated[
         min=0.0,
         max=60.0,
         rich_help_panel=API,
-        help="Seconds before the first retry, doubled for each that follows; a server's "
+        help="Seconds before the first retry, doubled for each further one; a server's "
         "Retry-After is honoured.",
     ),
 ]
 MaxRequestsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Send no more requests than this.", rich_help_panel=API),
+    typer.Option(min=1, help="Maximum number of requests to send.", rich_help_panel=API),
 ]
 MaxCostOption = Annotated[
     float | None,
     typer.Option(
-        min=0.0, help="Stop before more is spent than this; needs --prices.", rich_help_panel=API
+        min=0.0, help="Stop before the cost exceeds this; needs --prices.", rich_help_panel=API
     ),
 ]
 PricesOption = Annotated[
     str,
     typer.Option(
-        help="JSON or YAML: what a million tokens cost, by model (docs/apis.md).",
+        help="JSON or YAML with the price of a million tokens, by model (docs/apis.md).",
         metavar="FILE",
         rich_help_panel=API,
     ),
@@ -255,7 +256,7 @@ PricesOption = Annotated[
 def with_options_of(
     other: Callable[..., None], *, but: Collection[str]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `other`, except those named in `but`, as `**options`."""
+    """Add the options of `other` to a command as `**options`, except those named in `but`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True)
@@ -273,7 +274,7 @@ def with_options_of(
 
 
 def changed(other: Callable[..., None], options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Which of the options of `other` differ from their defaults, as they are typed."""
+    """The options of `other` that differ from their defaults, as typed: `--max-cost` ..."""
     parameters = inspect.signature(other).parameters
     names = [name for name, value in options.items() if value != parameters[name].default]
     return tuple("--" + name.replace("_", "-") for name in names)
@@ -293,7 +294,7 @@ def text_options(
     dtype: DtypeOption = "auto",
     attention: AttentionOption = "sdpa",
 ) -> None:
-    """How a language model is called or run, whichever command does it."""
+    """Declare the options of calling or running a language model."""
 
 
 def tasks_named(text: str | None) -> tuple[str, ...]:

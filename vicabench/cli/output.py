@@ -1,4 +1,4 @@
-"""What commands print: tables to standard output, everything else to standard error."""
+"""Output of commands: tables to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TERMINAL = "terminal"
 
 
 def check_format(name: str) -> None:
-    """ConfigError naming the formats if this is none: asked before anything is run."""
+    """Raise ConfigError for an unknown table format."""
     if name != TERMINAL and name not in FORMATS:
         known = ", ".join([TERMINAL, *FORMATS])
         raise ConfigError(f"There is no table format '{name}'. Formats are {known}.")
@@ -29,14 +29,14 @@ def print_table(
     published: bool,
     between: Sequence[Disagreement] = (),
 ) -> None:
-    """Print the table in the format of this name, published rows under the runs if asked for.
+    """Print the table in this format, with published rows below the runs if requested.
 
-    `between` tells, where there are several protocols, how they differ in each run.
+    `between` has, for several protocols, their differences in each run.
     """
     others: Sequence[Published] = published_rows() if published else ()
     if name == TERMINAL:
         show(console(), rows, others)
-        for found in between:
-            show_disagreement(console(), found)
+        for difference in between:
+            show_disagreement(console(), difference)
     else:
         echo(FORMATS[name](rows, others, between))

@@ -1,4 +1,4 @@
-"""What a command says on Ctrl-C."""
+"""The message of a command on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 from vicabench.screen import echo
 
-KEPT = "What was done is kept: type the same command again to continue."
+KEPT = "What was done is kept. Repeat the same command to continue."
 
 
 @contextmanager
 def interruptible(advice: str) -> Iterator[None]:
-    """End with exit code 130 and one line of advice on Ctrl-C."""
+    """Exit with code 130 and one line of advice on Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:

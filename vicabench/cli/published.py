@@ -1,4 +1,4 @@
-"""`vicabench published`: what has been published about VSI-Bench, with its sources."""
+"""`vicabench published`: published results on VSI-Bench, with their sources."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from vicabench.screen import console, echo
 def command(
     *,
     task: Annotated[
-        list[str] | None, typer.Option(help="Show this task, best first; may be repeated.")
+        list[str] | None, typer.Option(help="Show this task, best first. Repeat for several.")
     ] = None,
-    model: Annotated[str, typer.Option(help="Words in the model's name or group.")] = "",
-    source: Annotated[str, typer.Option(help="Words in the source.")] = "",
+    model: Annotated[str, typer.Option(help="Words to find in the model's name or group.")] = "",
+    source: Annotated[str, typer.Option(help="Words to find in the source.")] = "",
     thinking: Annotated[
-        bool, typer.Option("--thinking", help="The checkpoints of ViCA-7B-Thinking instead.")
+        bool, typer.Option("--thinking", help="Show the checkpoints of ViCA-7B-Thinking instead.")
     ] = False,
     curves: Annotated[
-        bool, typer.Option("--curves", help="The scaling curves of both reports instead.")
+        bool, typer.Option("--curves", help="Show the scaling curves of both reports instead.")
     ] = False,
-    zoo: Annotated[bool, typer.Option("--zoo", help="The published checkpoints instead.")] = False,
+    zoo: Annotated[
+        bool, typer.Option("--zoo", help="Show the published checkpoints instead.")
+    ] = False,
     table: FormatOption = "terminal",
 ) -> None:
     """Show published scores, curves and checkpoints, each with its source."""
@@ -37,8 +39,8 @@ def command(
     if len(wanted) > 1:
         raise ConfigError(f"--{' and --'.join(wanted)} are different tables: ask for one.")
     kind = wanted[0] if wanted else SCORES
-    found = vb.published(kind, tasks=task or (), model=model, source=source)
+    result = vb.published(kind, tasks=task or (), model=model, source=source)
     if table == TERMINAL:
-        show_sheets(console(), [found.sheet])
+        show_sheets(console(), [result.sheet])
     else:
-        echo(found.table(table))
+        echo(result.table(table))

@@ -1,4 +1,4 @@
-"""`vicabench report`: runs as one page, or as tables for a README or a paper."""
+"""`vicabench report`: runs as one HTML page, or as tables for a README or a paper."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ def command(
     *,
     out: Annotated[
         Path | None,
-        typer.Option(help="The file (default: report.html; tables go to standard output)."),
+        typer.Option(help="The output file (default: report.html; tables go to standard output)."),
     ] = None,
     kind: Annotated[
         str, typer.Option("--format", help="html, or tables in markdown or latex.")
     ] = "html",
     protocol: Annotated[
-        str, typer.Option(help="Grading protocols, comma-separated; the first is the table's.")
+        str, typer.Option(help="Grading protocols, comma-separated; tables use the first.")
     ] = "official",
     compare: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="The run that all others are compared with."),
+        typer.Option(metavar="RUN", help="The run to compare all others with."),
     ] = None,
     frames: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Frames shown of each video; 0 for a light page (default: what fits)."
+            min=0, help="Frames shown of each video; 0 for none (default: as many as fit)."
         ),
     ] = None,
     benchmark: Annotated[
         str | None,
-        typer.Option(help="Where the videos are from (default: what the runs name)."),
+        typer.Option(help="Benchmark of the videos (default: the one that the runs name)."),
     ] = None,
     videos: Annotated[Path | None, typer.Option(help="The folder of the videos.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes.")] = None,
     video_timeout: Annotated[
         float | None,
         typer.Option(
             min=0.1,
             max=LONGEST_TIMEOUT,
-            help=f"Seconds after which decoding a video is given up: {VIDEO_TIMEOUT:g}.",
+            help=f"Seconds after which decoding of a video is abandoned: {VIDEO_TIMEOUT:g}.",
         ),
     ] = None,
 ) -> None:
-    """Make one self-contained page of tables, figures and every question with its replies.
+    """Make a self-contained page of tables, figures and all questions with their replies.
 
-    The page needs no network and no other file. A video that is missing or cannot be decoded
-    costs its frames, nothing else.
+    The page needs neither network nor other files. Videos that are missing or cannot be decoded
+    are shown without frames.
     """
     file = out or (PAGE if kind == HTML else None)
     text = vb.report(

@@ -1,4 +1,4 @@
-"""`vicabench run`: answer a benchmark's questions, keep the answers, print the table."""
+"""`vicabench run`: answer a benchmark's questions, save the answers, print the scores."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def command(
     model: Annotated[
         list[str],
         typer.Option(
-            help="What answers: a hub id (nkkbr/ViCA2, hf:ORG/NAME), the folder of a checkpoint, "
-            "openai:NAME, gemini:NAME, baseline:frequency ... Repeat to run several.",
+            help="The model: a hub id (nkkbr/ViCA2, hf:ORG/NAME), the folder of a checkpoint, "
+            "openai:NAME, gemini:NAME, baseline:frequency ... Repeat for several.",
             metavar="SPEC",
         ),
     ],
     benchmark: Annotated[
-        str, typer.Option(help="vsi-bench, rooms, a file of your own, or a hub id.")
+        str, typer.Option(help="vsi-bench, rooms, your own file, or a hub id.")
     ] = "vsi-bench",
     subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
     data: Annotated[
@@ -82,10 +82,10 @@ def command(
     frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = FRAMES,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Only the first N videos, with all their questions."),
+        typer.Option(min=1, help="Use only the first N videos, with all their questions."),
     ] = None,
     tasks: Annotated[
-        str | None, typer.Option(help="Only these tasks or question types, comma-separated.")
+        str | None, typer.Option(help="Use only these tasks or question types, comma-separated.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -95,10 +95,13 @@ def command(
         ),
     ] = None,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Ask failed questions again.")
+        bool, typer.Option("--retry-errors", help="Retry failed questions.")
     ] = False,
     no_video: Annotated[
-        bool, typer.Option("--no-video", help="Do not decode: for baselines, which never look.")
+        bool,
+        typer.Option(
+            "--no-video", help="Do not decode videos; for baselines, which do not use them."
+        ),
     ] = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -121,7 +124,7 @@ def command(
     max_requests: MaxRequestsOption = None,
     max_cost: MaxCostOption = None,
     prices: PricesOption = "",
-    seed: Annotated[int, typer.Option(help="Seed of whatever is random in the adapter.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the randomness in the adapter.")] = 0,
     workers: WorkersOption = None,
     prefetch: PrefetchOption = None,
     frame_cache: FrameCacheOption = None,
@@ -139,9 +142,10 @@ def command(
     table: FormatOption = "terminal",
     published: PublishedOption = False,
 ) -> None:
-    """Answer a benchmark's questions, keep the answers in a run folder, print the table.
+    """Answer a benchmark's questions, save the answers in a run folder, print the scores.
 
-    The same command continues an interrupted run. Exit code 1: some questions have no answer.
+    Repeat the same command to continue an interrupted run. Exit code 1: some questions have no
+    answer.
     """
     given = locals()
     check_format(table)
@@ -151,7 +155,7 @@ def command(
     part = None if shard is None else shard_named(shard, checked)
     rule = find_protocol(protocol)
     for spec in model:
-        find_adapter(spec)  # a misspelt model is refused before the others are run
+        find_adapter(spec)  # refuse a misspelt model before running the others
     asked = vb.benchmark(
         benchmark,
         subset=subset,
@@ -176,10 +180,10 @@ def command(
     say("Answers: " + ", ".join(f"{run.path}" for run in runs))
     failed = any(row.overall.failed for row in rows)
     if failed:
-        say("Some questions have no answer (exit code 1); --retry-errors asks again.")
+        say("Some questions have no answer (exit code 1); --retry-errors retries them.")
     sys.exit(1 if failed else 0)
 
 
 def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the options that say how a run is made, by the names that `vicabench.run` takes."""
+    """Select the options that `vicabench.run` takes as keyword options."""
     return {name: given[name] for name in RunOptions.names()}

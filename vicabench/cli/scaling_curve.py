@@ -1,4 +1,4 @@
-"""`vicabench scaling-curve`: how the score grows with the training data."""
+"""`vicabench scaling-curve`: scores over the amount of training data."""
 
 from __future__ import annotations
 
@@ -36,26 +36,28 @@ def command(
     *,
     series: Annotated[
         list[str] | None,
-        typer.Option(help="A published series: ViCA2-7B ... Repeat for several in one figure."),
+        typer.Option(
+            help="A published series, such as ViCA2-7B. Repeat for several in one figure."
+        ),
     ] = None,
     more_models: Annotated[
         list[str] | None,
         typer.Option(
             "--models",
             metavar="SPEC...",
-            help="Checkpoints: a b c, or a pattern with {p} for the percent: ./mine-{p}p",
+            help="Checkpoints: a b c, or a pattern with {p} for the percentage: ./mine-{p}p",
         ),
     ] = None,
     runs: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Draw the run folders in here, and run nothing."),
+        typer.Option(metavar="DIR", help="Draw the run folders in this folder; run nothing."),
     ] = None,
     published: Annotated[
         bool, typer.Option("--published", help="Overlay the published curves of these series.")
     ] = False,
     published_only: Annotated[
         bool,
-        typer.Option("--published-only", help="Redraw the published figures, and run nothing."),
+        typer.Option("--published-only", help="Redraw the published figures; run nothing."),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the figures and their data.")] = Path(
         "curves"
@@ -71,18 +73,21 @@ def command(
         bool,
         typer.Option(
             "--evict",
-            help="After a checkpoint is evaluated, delete what this command downloaded of it.",
+            help="Delete what this command downloaded of a checkpoint once it is evaluated.",
         ),
     ] = False,
     evict_all: Annotated[
-        bool, typer.Option("--evict-all", help="The same, also what was in the cache before.")
+        bool,
+        typer.Option(
+            "--evict-all", help="As --evict, but also delete what was in the cache before."
+        ),
     ] = False,
     **options: Any,
 ) -> None:
-    """Run the checkpoints of a series that are not yet run, and draw score against data.
+    """Run the checkpoints of a series that have not been run, and draw score against data.
 
-    The same command continues an interrupted one. Exit code 1: some checkpoint has no result,
-    or some question no answer.
+    Repeat the same command to continue an interrupted one. Exit code 1: some checkpoint has no
+    result, or some question has no answer.
     """
     specs = (*(more_models or ()), *(models or ()))
     typed = changed(run_command, options) + (("--run-folders",) if run_folders else ())
@@ -96,7 +101,7 @@ def command(
         _check_runs_only(bool(specs or evicting), typed)
     check_source(specs, series or (), runs or ())
     how = {name: options[name] for name in ("frames", "seed", "retry_errors", "protocol")}
-    found = vb.scaling_curve(
+    curve = vb.scaling_curve(
         specs,
         DEFAULT if runs else _asked(options, published),
         series=series or (),
@@ -109,13 +114,13 @@ def command(
         **how,
         **run_options(options),
     )
-    echo(found.summary())
-    _say_files(found.files)
-    sys.exit(0 if found.complete else 1)
+    echo(curve.summary())
+    _say_files(curve.files)
+    sys.exit(0 if curve.complete else 1)
 
 
 def _asked(options: Mapping[str, Any], published: bool) -> Selection:
-    """The questions for every checkpoint; a wrong option is refused before they are loaded."""
+    """Select the questions, after refusing wrong options."""
     RunOptions.of(run_options(options), frames=options["frames"]).check()
     find_protocol(options["protocol"])
     name = options["benchmark"]
@@ -127,19 +132,21 @@ def _asked(options: Mapping[str, Any], published: bool) -> Selection:
 
 
 def _check_published_only(others: bool, typed: Sequence[str]) -> None:
-    """ConfigError for options that would be ignored."""
+    """Raise ConfigError for options that would be ignored."""
     if others:
         raise ConfigError(
-            "--published-only runs and reads nothing: leave out --models, --runs, --published "
+            "--published-only uses no models or runs: leave out --models, --runs, --published "
             "and --evict, or --published-only."
         )
     _refuse(typed)
 
 
 def _check_runs_only(others: bool, typed: Sequence[str]) -> None:
-    """ConfigError for options that would be ignored."""
+    """Raise ConfigError for options that would be ignored."""
     if others:
-        raise ConfigError("--runs draws what was run: leave out --models and --evict, or --runs.")
+        raise ConfigError(
+            "--runs draws existing runs only: leave out --models and --evict, or --runs."
+        )
     _refuse([name for name in typed if name != "--protocol"])
 
 

@@ -1,4 +1,4 @@
-"""`vicabench score`: grade predictions that exist; needs neither model nor data."""
+"""`vicabench score`: grade existing predictions; needs neither model nor data."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ def command(
     table: FormatOption = "terminal",
     published: PublishedOption = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all estimates to this file.")
+        Path | None,
+        typer.Option("--json", help="Write all scores and intervals to this JSON file."),
     ] = None,
     grades_file: Annotated[
         Path | None,
         typer.Option("--grades", help="Write one JSON line per question to this file."),
     ] = None,
 ) -> None:
-    """Grade run folders or predictions files and print the table.
+    """Grade run folders or predictions files and print the scores.
 
-    A predictions file has one JSON object a line with at least id, question_type, ground_truth,
-    response, and video (or dataset and scene_name). Several protocols, comma-
-    separated, stand side by side, with what they read differently.
+    A predictions file has one JSON object per line with at least id, question_type, ground_truth,
+    response, and video (or dataset and scene_name). Several comma-separated protocols are shown
+    side by side, with the answers that they read differently.
     """
     check_format(table)
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():
@@ -63,7 +64,7 @@ def command(
 
 
 def grades_jsonl(run: Run, protocol: Protocol) -> str:
-    """One JSON line per question: model, id, protocol, what was read (or null), score, outcome."""
+    """One JSON line per question: model, id, protocol, answer read (or null), score, outcome."""
     return "".join(
         json.dumps(
             {

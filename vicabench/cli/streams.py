@@ -1,4 +1,4 @@
-"""Standard streams that nobody may be at the other end of: closed, hung up, or no longer read."""
+"""Standard streams that may be closed, hung up, or no longer read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ INPUT, OUTPUT, ERRORS = 0, 1, 2
 
 
 def secure() -> None:
-    """Make all three usable, whatever this process was started with.
+    """Make all three standard streams usable, however this process was started.
 
-    What is closed leads nowhere, so that no file of a run can ever take its number. Messages to
-    standard error are lost once nobody takes them, and end nothing. What characters cannot be
-    encoded is replaced.
+    Closed streams are opened on the null device, so that no file of a run gets their descriptor.
+    Failed writes to standard error are ignored. Characters that cannot be encoded are replaced.
     """
     for number in (INPUT, OUTPUT, ERRORS):
         _fill(number)
@@ -39,17 +38,17 @@ def secure() -> None:
 
 
 def abandon(number: int) -> None:
-    """Let a stream lead nowhere from now on."""
+    """Redirect a stream to the null device from now on."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, number)
     os.close(nowhere)
 
 
 class _Lossy(io.FileIO):
-    """A stream that takes everything, and drops what nobody takes from it."""
+    """A stream whose writes never fail: what cannot be written is dropped."""
 
     def write(self, data: object, /) -> int:
-        """Write the bytes if that is possible; how many they are in any case."""
+        """Write the bytes if possible; always returns their number."""
         size = len(memoryview(data))  # type: ignore[arg-type]  # a buffer
         try:
             return super().write(data) or size  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`vicabench train`: train by a published recipe, or say what that would do and cost."""
+"""`vicabench train`: train by a published recipe, or plan what that would do and cost."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ SHORTHANDS = {
     "save_every": "saving.every",
     "out": "output",
 }
-"""The settings that have options of their own."""
-KEPT = "Checkpoints are kept. Once there is one, the same command with --resume last goes on."
+"""Settings with a separate option."""
+KEPT = "Checkpoints are kept. If there is one, repeat the command with --resume last to continue."
 
 
 def command(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A recipe of --list: vica2-stage3 ...")
+        str | None,
+        typer.Argument(metavar="RECIPE", help="A recipe of --list, such as vica2-stage3."),
     ] = None,
     *,
     list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
@@ -42,7 +43,7 @@ def command(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="A setting by its dotted name; repeat for several."
+            "--set", metavar="NAME=VALUE", help="A setting by its dotted name. Repeat for several."
         ),
     ] = None,
     data: Annotated[
@@ -54,21 +55,23 @@ def command(
     ] = None,
     pack: Annotated[
         int | None,
-        typer.Option(min=1, help="Conversations about a video in one sequence; 1 as published."),
+        typer.Option(
+            min=1, help="Conversations about a video in one sequence; published models used 1."
+        ),
     ] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="GPUs of this machine.")] = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="Number of local GPUs.")] = None,
     save_every: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="A checkpoint every so much data: 5%.")
+        str | None, typer.Option(metavar="SHARE", help="Share of the data between checkpoints: 5%.")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the checkpoints.", show_default="checkpoints/NAME"),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="Go on from a checkpoint of the run: last, or its name.")
+        str | None, typer.Option(help="Continue from a checkpoint of the run: last, or its name.")
     ] = None,
 ) -> None:
-    """Train a model of the family by a recipe, or with --dry-run see what that would do."""
+    """Train a model by a published recipe, or plan its cost with --dry-run."""
     _refuse_ignored({name: value for name, value in locals().items() if value})
     with interruptible(KEPT):
         if list_recipes:
@@ -78,7 +81,7 @@ def command(
         values = zip(SHORTHANDS.values(), (pack, devices, share, out), strict=True)
         given = [f"{name}={value}" for name, value in values if value is not None]
         if recipe is None:
-            raise ConfigError("Say which recipe to train by. `vicabench train --list` shows them.")
+            raise ConfigError("No recipe is given. `vicabench train --list` shows the recipes.")
         chosen: dict[str, Any] = {
             "data": data,
             "media": media,
@@ -94,7 +97,7 @@ def command(
 
 
 def _refuse_ignored(typed: Mapping[str, Any]) -> None:
-    """ConfigError for options that would say nothing beside others, or be overruled by them."""
+    """Raise ConfigError for options that other options would override."""
     spelled = {"recipe": str(typed.get("recipe")), "list_recipes": "--list", "settings": "--set"}
     names = [spelled.get(name, "--" + name.replace("_", "-")) for name in typed]
     if "list_recipes" in typed and len(typed) > 1:
@@ -102,17 +105,17 @@ def _refuse_ignored(typed: Mapping[str, Any]) -> None:
         raise ConfigError(f"--list trains nothing: leave out {', '.join(names)}.")
     if "dry_run" in typed and "resume" in typed:
         raise ConfigError("--dry-run plans a run from its beginning: leave out --resume.")
-    told = [text.partition("=")[0].strip() for text in typed.get("settings", [])]
-    told += [name for option, name in SHORTHANDS.items() if option in typed]
-    if twice := sorted({name for name in told if told.count(name) > 1}):
+    names_set = [text.partition("=")[0].strip() for text in typed.get("settings", [])]
+    names_set += [name for option, name in SHORTHANDS.items() if option in typed]
+    if twice := sorted({name for name in names_set if names_set.count(name) > 1}):
         raise ConfigError(
-            f"{', '.join(twice)} is set twice: --pack, --devices, --save-every and --out are short "
-            "for settings. Say it once."
+            f"{', '.join(twice)} is set twice: --pack, --devices, --save-every and --out are "
+            "shorthands for settings. Set it once."
         )
 
 
 def _share(text: str) -> float:
-    """5% as 0.05, and 0.05 as it is."""
+    """Parse a share such as `5%` or `0.05`."""
     try:
         return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`vicabench verify`: answer a sample both ways, from one prefill and each question alone."""
+"""`vicabench verify`: check the shared prefill against separate prompts on a sample."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from vicabench.types import ModelOptions
 def command(
     model: Annotated[str, typer.Option(help="A checkpoint: a hub id or folder.", metavar="SPEC")],
     benchmark: Annotated[
-        str, typer.Option(help="vsi-bench, rooms, a file of your own, or a hub id.")
+        str, typer.Option(help="vsi-bench, rooms, your own file, or a hub id.")
     ] = "rooms",
     subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
     data: Annotated[
@@ -41,7 +41,7 @@ def command(
     videos: Annotated[
         Path | None, typer.Option(help="Your own questions: the folder of their videos.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many videos, from the first on.")] = 3,
+    limit: Annotated[int, typer.Option(min=1, help="Use only the first N videos.")] = 3,
     frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = FRAMES,
     max_new_tokens: NewTokensOption = 1024,
     device: DeviceOption = "auto",
@@ -57,18 +57,18 @@ def command(
 ) -> None:
     """Check that sharing a video's prefill does not change what a model answers.
 
-    Every question of a few videos is answered twice: together from one prefill, and alone as the
-    original code does it. Exit code 1: a reply differs, or a video could not be answered.
+    Every question of a few videos is answered twice: together from one prefill, and alone, as in
+    the original code. Exit code 1: a reply differs, or a video could not be answered.
     """
     given = locals()
     asked = vb.benchmark(benchmark, subset=subset, data=data, videos=videos, limit=limit)
     options = {
         field.name: given[field.name] for field in fields(ModelOptions) if field.name in given
     }
-    found = vb.verify(model, asked, limit=None, frames=frames, **options)
+    result = vb.verify(model, asked, limit=None, frames=frames, **options)
     if as_json:
-        echo(json.dumps({**found.to_dict(), "benchmark": benchmark}, indent=2))
+        echo(json.dumps({**result.to_dict(), "benchmark": benchmark}, indent=2))
     else:
-        for line in found.text().split("\n"):
+        for line in result.text().split("\n"):
             console().print(Text(line), soft_wrap=True)
-    sys.exit(0 if found.good else 1)
+    sys.exit(0 if result.good else 1)

@@ -1,4 +1,4 @@
-"""Everything that a curve draws, as rows of a table and as JSON: no number only in a picture."""
+"""The numbers of scaling curves as CSV rows and JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AVERAGES_COLUMNS = ("model", "group", "source", AVERAGE, *(task.name for task in
 
 
 def curve_rows(series: Sequence[Series], published: Sequence[Curve] = ()) -> list[Row]:
-    """A row a checkpoint and column: the average, micro, and every task; published ones after.
+    """One row per checkpoint and column: the average, micro, and every task; then published ones.
 
     Rows of published points have a source, and neither interval nor counts.
     """
@@ -42,7 +42,7 @@ def curve_rows(series: Sequence[Series], published: Sequence[Curve] = ()) -> lis
 
 
 def thinking_rows(series: Sequence[Series], published: Sequence[ThinkingPoint] = ()) -> list[Row]:
-    """A row a checkpoint of a Thinking series: how its replies came about, and its scores."""
+    """One row per checkpoint of a Thinking series: the kinds of its replies, and its scores."""
     ours = [
         {
             "model": point.model,
@@ -76,7 +76,7 @@ def thinking_rows(series: Sequence[Series], published: Sequence[ThinkingPoint] =
 
 
 def averages_rows(published: Sequence[Published]) -> list[Row]:
-    """A row a published model: its average and its tasks, as printed."""
+    """One row per published model: its average and tasks, as printed."""
     return [
         {
             "model": row.model,
@@ -90,7 +90,7 @@ def averages_rows(published: Sequence[Published]) -> list[Row]:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """The rows as CSV; what a row lacks, and NaN, is left empty."""
+    """The rows as CSV; missing values and NaN are empty."""
     shown = ({k: "" if _is_nan(value) else value for k, value in row.items()} for row in rows)
     return csv_text(columns, shown)
 
@@ -136,7 +136,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: an interval that too few videos do not give is null."""
+    """Replace NaN by None, as JSON has no NaN."""
     if isinstance(value, Mapping):
         return {key: _without_nan(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

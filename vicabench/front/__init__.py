@@ -1,1 +1,1 @@
-"""The front door: what `import vicabench` offers, a file a command of the same name in `cli`."""
+"""The Python interface: one module for each command of the same name in `cli`."""

@@ -1,4 +1,4 @@
-"""Ask about a video that is encoded once: `vicabench ask`."""
+"""Questions about a video that is encoded once: `vicabench ask`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Encoded:
     about: Ask
 
     def answers(self, questions: Sequence[str]) -> list[Answer]:
-        """An answer to each question, in their order; one that failed has an `error`."""
+        """Answer each question, in order; an answer that failed has an `error`."""
         return list(self.about(questions))
 
     def __repr__(self) -> str:
@@ -58,8 +58,8 @@ def ask(
         frames: How many frames are sampled from the video.
         decoder: `auto`, `pyav` or `decord`.
         video_timeout: Seconds after which decoding the video is given up.
-        progress: Whether to say on standard error how long decoding and encoding took.
-        options: How the model runs, by the names of the command's options.
+        progress: Whether to report on standard error how long decoding and encoding took.
+        options: How the model runs: other options of `vicabench ask`, by name.
 
     Raises:
         ConfigError: For an empty question, or a model that cannot be asked about a video.
@@ -83,13 +83,13 @@ def encoded(
     progress: bool = True,
     **options: Any,
 ) -> Iterator[Encoded]:
-    """A video, encoded to be asked about as often as wanted within the context.
+    """Encode a video once, to ask any number of questions within the context.
 
-    The arguments, and what is raised, are those of `ask`.
+    Takes the arguments of `ask`, except `questions`, and raises the same errors.
     """
     check_decoder(decoder)
     file, say = Path(video), saying(progress)
-    file.stat()  # before a large model is loaded; a missing file is an OSError
+    file.stat()  # raises OSError for a missing file before a large model is loaded
     adapter = _adapter(model, frames, ModelOptions(**options))
     ahead = DecodeAhead(frames=frames, limit_seconds=video_timeout, decoder=decoder)
     decoded, decoding = _decoded(file, ahead, say)
@@ -104,16 +104,16 @@ def encoded(
 
 
 def check_questions(questions: Sequence[str]) -> None:
-    """ConfigError for a question that is empty or not a text."""
+    """Raise ConfigError for a question that is empty or cannot be encoded in UTF-8."""
     for number, question in enumerate(questions, start=1):
         if not question.strip():
             raise ConfigError(f"Question {number} of {len(questions)} is empty: leave it out.")
         if not is_unicode(question):
-            raise ConfigError(f"Question {number} of {len(questions)} is no text in UTF-8.")
+            raise ConfigError(f"Question {number} of {len(questions)} is not valid UTF-8 text.")
 
 
 def _decoded(file: Path, ahead: DecodeAhead, say: Any) -> tuple[Video, float]:
-    """The video and the seconds that decoding took; DataError if it cannot be read."""
+    """Decode the video: the video and the seconds taken; DataError if it cannot be read."""
     with ahead:
         decoded = next(ahead.stream([(file.name, file)]))
     if decoded.error:
@@ -124,13 +124,13 @@ def _decoded(file: Path, ahead: DecodeAhead, say: Any) -> tuple[Video, float]:
 
 
 def _adapter(model: str, frames: int, options: ModelOptions) -> AnswersAbout:
-    """The model's adapter; ConfigError if it answers nothing but a benchmark's questions."""
+    """Build the model's adapter; ConfigError if it only answers questions of a benchmark."""
     benchmark = Benchmark(name="ask", subset="", revision="", questions=(), files={})
     context = AdapterContext(benchmark=benchmark, seed=0, frames=frames, options=options)
     adapter = build_adapter(model, context)
     if not isinstance(adapter, AnswersAbout):
         raise ConfigError(
-            f"{model} cannot be asked about a video: it answers a benchmark's questions "
-            "only. Name a checkpoint, such as --model nkkbr/ViCA2 or --model ./folder."
+            f"{model} cannot be asked about a single video: it only answers a benchmark's "
+            "questions. Name a checkpoint, such as --model nkkbr/ViCA2 or --model ./folder."
         )
     return adapter

@@ -20,31 +20,30 @@ from vicabench.options import FRAMES
 
 LOG = logging.getLogger(__name__)
 PREFIX = "eval_"
-"""What transformers' integrations show under `eval/`."""
+"""The prefix that transformers' integrations show as `eval/`."""
 
 
 class TrainerCallback(Base):
-    """Answers a benchmark every so many steps and at the end; logs the scores under `eval/`.
+    """Evaluate on a benchmark every `every` steps and at the end; log scores under `eval/`.
 
-    They go to the trainer's own trackers (`report_to`) and into its `log_history`. Each evaluation
-    is a run folder, `OUTPUT_DIR/vicabench/step-500`. The first process evaluates, others wait.
+    Scores go to the trainer's trackers (`report_to`) and into its `log_history`, and are kept by
+    step in `scores`. Each evaluation writes a run folder, such as `OUTPUT_DIR/vicabench/step-500`.
+    Process 0 evaluates while the others wait.
 
     Args:
         bench: What `vicabench.benchmark` takes; loaded once.
         every: Steps between evaluations.
         frames: How many frames are sampled from each video.
         processor: The model's processor; by default the trainer's `processing_class`.
-        protocol: The grading protocol of what is logged.
+        protocol: The grading protocol of the logged scores.
         at_end: Whether to evaluate once more after the last step.
-        limit: Only the first so many videos, with all their questions.
-        tasks: Only these tasks or question types.
+        limit: Use only the first `limit` videos, with all their questions.
+        tasks: Use only these tasks or question types.
         options: Options of `vicabench.evaluate`, such as `max_new_tokens`.
 
     Raises:
-        ConfigError: For `every` below 1 or a benchmark that cannot be loaded; while training for a
-            missing processor, or a model of which no process has the whole.
-
-    `scores` has every Score so far by its step.
+        ConfigError: For `every` below 1 or a benchmark that cannot be loaded; during training, for
+            a missing processor, or a model that is sharded over the processes.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class TrainerCallback(Base):
         **options: Any,
     ) -> None:
         if every < 1:
-            raise ConfigError(f"every={every}: a number of steps from 1 on.")
+            raise ConfigError(f"every={every}: give a number of steps, at least 1.")
         self._bench = benchmark(bench, limit=limit, tasks=tasks)
         self._every, self._at_end, self._protocol = every, at_end, protocol
         self._processor, self._options = processor, {"frames": frames, **options}
@@ -69,46 +68,50 @@ class TrainerCallback(Base):
         self.scores: dict[int, Score] = {}
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Open the trackers of `report_to`: a callback is not told which ones the trainer has."""
-        self._trackers = [kind() for kind in get_reporting_integration_callbacks(args.report_to)]
+        """Open the trackers of `report_to`, which the trainer does not pass to callbacks."""
+        self._trackers = [
+            tracker_class() for tracker_class in get_reporting_integration_callbacks(args.report_to)
+        ]
         for tracker in self._trackers:
-            tracker.on_train_begin(args, state, control, **given)
+            tracker.on_train_begin(args, state, control, **kwargs)
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Evaluate after every so many steps."""
+        """Evaluate after every `every` steps."""
         if state.global_step % self._every == 0:
-            self._evaluate(args, state, control, given)
+            self._evaluate(args, state, control, kwargs)
 
     def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Evaluate the trained model, unless the last step was evaluated."""
+        """Evaluate the trained model, unless the last step was already evaluated."""
         if self._at_end and state.global_step % self._every:
-            self._evaluate(args, state, control, given)
+            self._evaluate(args, state, control, kwargs)
         for tracker in self._trackers:
-            tracker.on_train_end(args, state, control, **given)
+            tracker.on_train_end(args, state, control, **kwargs)
 
     def _evaluate(
         self,
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        given: dict[str, Any],
+        kwargs: dict[str, Any],
     ) -> None:
-        model = given["model"]
-        _refuse_parts(model)
+        model = kwargs["model"]
+        _refuse_sharded(model)
         if state.is_world_process_zero:
-            processor = self._processor or given.get("processing_class")
+            processor = self._processor or kwargs.get("processing_class")
             if processor is None:
-                raise ConfigError("The trainer has no processing_class: give processor=.")
+                raise ConfigError(
+                    "The trainer has no processing_class: pass processor= to TrainerCallback."
+                )
             folder = Path(args.output_dir or ".") / "vicabench" / f"step-{state.global_step}"
             run = evaluate(HF(model, processor), self._bench, out=folder, **self._options)
-            self.scores[state.global_step] = found = score(run, self._protocol)
-            self._log(args, state, control, found, model)
+            self.scores[state.global_step] = result = score(run, self._protocol)
+            self._log(args, state, control, result, model)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.barrier()
 
@@ -117,18 +120,18 @@ class TrainerCallback(Base):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        found: Score,
+        result: Score,
         model: Any,
     ) -> None:
-        logs = {PREFIX + name: value for name, value in found.to_dict().items()}
+        logs = {PREFIX + name: value for name, value in result.to_dict().items()}
         state.log_history.append({**logs, "epoch": state.epoch, "step": state.global_step})
         for tracker in self._trackers:
             tracker.on_log(args, state, control, logs=dict(logs), model=model)
-        LOG.info("step %d: %r", state.global_step, found)
+        LOG.info("step %d: %r", state.global_step, result)
 
 
-def _refuse_parts(model: Any) -> None:
-    """ConfigError for a model of which this process has only a part."""
+def _refuse_sharded(model: Any) -> None:
+    """Raise ConfigError for a model that is sharded over the processes."""
     if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
         raise ConfigError("With ZeRO-3 no process has the whole model: evaluate its checkpoints.")
     if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):

@@ -1,4 +1,4 @@
-"""Have a language model turn final answers into numbers and letters: `vicabench canonicalize`."""
+"""Final answers turned into numbers and letters by a language model: `vicabench canonicalize`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from vicabench.types import ModelOptions
 
 READ, NONE, EMPTY, FAILED, BLAMED = "read", "none", "empty", "failed", "blamed"
 EXPLAINED = {
-    READ: "made a number or a letter",
+    READ: "were turned into a number or a letter",
     NONE: f"hold no answer ({NOTHING})",
-    EMPTY: "have no final answer at all",
-    FAILED: "were failures of the run already",
-    BLAMED: "are errors now: the language model failed, or replied something else",
+    EMPTY: "have no final answer",
+    FAILED: "had failed in the original run",
+    BLAMED: "are errors: the language model failed, or its reply was neither number nor letter",
 }
 
 
@@ -42,21 +42,21 @@ def canonicalize(
 ) -> Run:
     """Have a language model turn each final answer into a number or a letter.
 
-    The model gets the question and the final answer, never the ground truth; its replies are
-    kept. The same call continues an interrupted one.
+    The model gets the question and the final answer, never the ground truth. Its replies are
+    cached: repeating the call continues an interrupted one.
 
     Args:
         run: A run, or the path of a run folder or predictions file.
-        model: Who reads the answers: `openai:NAME`, `gemini:NAME` or `hf:ORG/NAME`.
-        out: The folder of the derived run; that of the run with `-canonical` by default.
-        max_new_tokens: Tokens of a reply at most.
-        retry_errors: Whether it is asked again where it failed.
+        model: The model that reads the answers: `openai:NAME`, `gemini:NAME` or `hf:ORG/NAME`.
+        out: The folder of the derived run; by default the run's folder name with `-canonical`.
+        max_new_tokens: Maximum number of tokens in a reply.
+        retry_errors: Whether to retry answers that the model failed to read.
         progress: Whether to show progress on standard error.
-        options: How the model is called or run, by the names of the command's options.
+        options: How the model is called or run: other options of the command, by name.
 
     Raises:
-        ConfigError: For a derived run, or a model that is not known or has no key.
-        RunFolderError: For a folder that holds something else.
+        ConfigError: For a derived run, an unknown model, or a missing API key.
+        RunFolderError: If `out` holds anything but this derived run.
     """
     source = run if isinstance(run, Run) else load_run(run)
     refuse_derived(source)
@@ -69,7 +69,7 @@ def canonicalize(
             )
             account = reader.account.record() if reader.account else None
     except KeyboardInterrupt:
-        say(f"Interrupted. What was read is kept in {folder}; the same command goes on.")
+        say(f"Interrupted. {folder} keeps the answers read; repeat the same command to continue.")
         raise
     for line in account_lines(account, cached):
         say(line)
@@ -79,12 +79,14 @@ def canonicalize(
 def _read(
     run: Run, model: TextModel, name: str, folder: Path, tokens: int, *, retry: bool, progress: bool
 ) -> int:
-    """Have all that is owed read; how many replies were kept from before."""
+    """Read all outstanding answers and return how many replies came from the cache."""
     cached = 0
 
     def started(owed: int, total: int) -> None:
         if owed < total:
-            counting.say(f"Answers from an earlier start: {total - owed:,} of {total:,}.")
+            counting.say(
+                f"Answers already read by an earlier start: {total - owed:,} of {total:,}."
+            )
         counting.begin(owed)
 
     def answered(_: Prediction, reply: Reply | None) -> None:
@@ -109,14 +111,14 @@ def _read(
 
 
 def outcomes(derived: Run) -> str:
-    """What came of the answers of a derived run, in one sentence."""
-    found = Counter(map(_outcome, derived.predictions))
-    parts = [f"{found[name]:,} {EXPLAINED[name]}" for name in EXPLAINED if found[name]]
+    """Summarise the outcomes of a derived run in one sentence."""
+    counts = Counter(map(_outcome, derived.predictions))
+    parts = [f"{counts[name]:,} {EXPLAINED[name]}" for name in EXPLAINED if counts[name]]
     return f"Of {counted(len(derived.predictions), 'answer')} " + ", ".join(parts) + "."
 
 
 def _beside(path: Path) -> Path:
-    """A folder next to what is read, named after it."""
+    """The default output folder: beside the source, named after it."""
     place = path.resolve()
     if place.name == PREDICTIONS:
         place = place.parent

@@ -1,4 +1,4 @@
-"""One checkpoint after another: what is not yet run is, the next one is downloaded meanwhile."""
+"""Runs of several checkpoints in sequence, downloading the next one meanwhile."""
 
 from __future__ import annotations
 
@@ -42,10 +42,15 @@ def run_checkpoints(
     out: Path | None,
     say: Callable[[str], None],
 ) -> Results:
-    """Run every model that is not finished yet, in order; `how` is what `vicabench.run` takes.
+    """Run every unfinished model, in order; a model that fails is recorded in `gaps`.
 
-    One that fails is recorded and the next one is run. ConfigError or DataError before anything
-    is run, for options or models that cannot be.
+    Args:
+        given: The options of all runs, checked before anything is run.
+        how: The keyword arguments of `vicabench.run`.
+        out: The folder for the run folders; None for the benchmark's folder of runs.
+
+    Raises:
+        ConfigError, DataError: Before anything is run, for invalid options or models.
     """
     given.check()
     for model in models:
@@ -55,7 +60,7 @@ def run_checkpoints(
     if done := len(models) - len(todo):
         say(f"Checkpoints finished already: {done:,} of {len(models):,}.")
     cache.remember(todo)
-    for model in set(models) - set(todo):  # the last start may have ended before that
+    for model in set(models) - set(todo):  # an earlier start may have been killed before evicting
         cache.evict(model)
     gaps: dict[str, str] = {}
     with Downloads(say) as downloads:
@@ -65,30 +70,30 @@ def run_checkpoints(
                 downloads.begin(following)
             try:
                 run(model, asked, out=folders[model], **how)
-            except UserError as error:  # what was downloaded stays, for the next attempt
+            except UserError as error:  # the download stays in the cache for the next attempt
                 gaps[model] = str(error)
                 say(f"{model} has no result: {error}")
             else:
                 cache.evict(model)
-            gc.collect()  # or the next model would have to share the GPU with this one
+            gc.collect()  # free the GPU memory of this model before the next one is loaded
     return Results(folders={m: f for m, f in folders.items() if m not in gaps}, gaps=gaps)
 
 
 def finished(
     asked: Selection, model: str, folder: Path, given: RunOptions, how: Mapping[str, Any]
 ) -> bool:
-    """Whether a folder holds all answers to what is asked now, so that nothing need be loaded.
+    """Whether a run folder already holds every answer, so that the model need not be loaded.
 
-    True only if the run's last start was asked in the same way; in doubt it is started, which
-    compares the configuration down to the weights and asks only what is owed.
+    True only if the last start had the same configuration. Otherwise the run is started, which
+    compares the whole configuration, weights included, and asks only outstanding questions.
     """
     try:
-        found = read_config(folder)
+        content = read_config(folder)
     except RunFolderError:
         return False
-    if found is None or not (folder / PREDICTIONS).exists():
+    if content is None or not (folder / PREDICTIONS).exists():
         return False
-    config = found["config"]
+    config = content["config"]
     now = {
         "model": model,
         "benchmark": asked.benchmark.name,
@@ -98,19 +103,21 @@ def finished(
         "seed": how["seed"],
     }
     alike = all(config[name] == value for name, value in now.items())
-    options = found["starts"][-1].get("options") if found["starts"] else None
+    options = content["starts"][-1].get("options") if content["starts"] else None
     if not alike or options != json.loads(json.dumps(asdict(given.model))):
         return False
     ids = {q.id for q in asked.questions}
-    there = read_predictions(folder / PREDICTIONS, torn_ok=True)
-    settled = {p.question.id for p in there if p.response is not None or not how["retry_errors"]}
-    return planned_ids(found["plan"]) == ids and ids <= settled
+    predictions = read_predictions(folder / PREDICTIONS, torn_ok=True)
+    settled = {
+        p.question.id for p in predictions if p.response is not None or not how["retry_errors"]
+    }
+    return planned_ids(content["plan"]) == ids and ids <= settled
 
 
 class Downloads:
-    """Fetches one checkpoint ahead, in a process of its own that ends with this one.
+    """Downloads the next checkpoint in a separate process, which ends with this one.
 
-    What goes wrong there is no error yet: the run itself fetches again, and says it.
+    Errors there are ignored: the run fetches the checkpoint again and reports them.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -127,7 +134,7 @@ class Downloads:
             self._process.wait()
 
     def begin(self, model: str) -> None:
-        """Start to fetch a checkpoint of the hub that is not in the cache."""
+        """Start downloading a checkpoint from the hub unless it is in the cache."""
         repo = zoo.repository(model)
         offline = any(os.environ.get(name, "0").upper() not in ("0", "", "OFF") for name in OFFLINE)
         if repo is None or offline or _is_whole(repo):
@@ -138,11 +145,11 @@ class Downloads:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+            start_new_session=True,  # Ctrl-C reaches only this process, which ends the other
         )
 
     def wait(self) -> None:
-        """Wait until the checkpoint that is being fetched is there."""
+        """Wait for the download in progress, if any."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -152,11 +159,11 @@ class Downloads:
 
 
 class Cache:
-    """What of the hub's cache may be deleted again: what was not there before the first start.
+    """The part of the hub's cache that may be deleted: what the first start did not find there.
 
-    Which revisions were there is written to `record` before anything is downloaded, so that the
-    next start of a killed command still knows it, and struck out once the rest is deleted: what
-    is downloaded later is not ours. With `everything` all of it may go.
+    The revisions cached before are written to `record` before anything is downloaded, so that a
+    command restarted after a kill still knows them. A model's entry is removed once its downloads
+    are deleted: later downloads are not ours. With `everything`, all revisions may be deleted.
     """
 
     def __init__(self, record: Path | None, *, everything: bool = False) -> None:
@@ -165,7 +172,7 @@ class Cache:
         self._before: dict[str, list[str]] = {}
 
     def remember(self, models: Sequence[str]) -> None:
-        """Note what is cached of these models, unless an earlier start did."""
+        """Record the cached revisions of these models, unless an earlier start did."""
         if self._record is None:
             return
         known = self._recorded(self._record)
@@ -183,28 +190,28 @@ class Cache:
             raise ConfigError(f"{record} cannot be written: {error.strerror}.") from None
 
     def _recorded(self, record: Path) -> dict[str, list[str]]:
-        """What an earlier start noted; ConfigError if that is damaged: nothing is guessed here."""
+        """Read what an earlier start recorded; ConfigError if the record is damaged."""
         if not os.path.lexists(record):
             return {}
         try:
             known: Any = json.loads(files.read(record))
-            return {str(repo): [str(commit) for commit in kept] for repo, kept in known.items()}
+            return {str(repo): list(map(str, commits)) for repo, commits in known.items()}
         except (OSError, ValueError, AttributeError, TypeError, RecursionError):
             raise ConfigError(
-                f"{record} no longer says what was in the cache before. Delete it, and what is in "
-                "the cache now is kept; or leave out --evict."
+                f"{record} is damaged: it should list what was in the cache before. Delete it "
+                "(what is in the cache now is then kept), or leave out --evict."
             ) from None
 
     def evict(self, model: str) -> None:
-        """Delete the cached revisions of a model that may be deleted, if it was remembered."""
+        """Delete the revisions of a remembered model that were not in the cache before."""
         repo = zoo.repository(model)
         if self._record is None or repo not in self._before:
             return
         zoo.evict(repo, keep=() if self._everything else self._before[repo])
-        left = {name: kept for name, kept in self._recorded(self._record).items() if name != repo}
+        left = {n: commits for n, commits in self._recorded(self._record).items() if n != repo}
         self._write(self._record, left)
 
 
 def _is_whole(repo: str) -> bool:
-    there = zoo.cached().get(repo)
-    return there is not None and there.whole
+    cached = zoo.cached().get(repo)
+    return cached is not None and cached.whole

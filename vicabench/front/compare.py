@@ -1,4 +1,4 @@
-"""Compare two runs: check that like is compared with like, then take the paired differences."""
+"""Paired comparison of two runs, after checking that they are comparable."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SETTINGS = ("benchmark", "subset", "revision", "frames", "sampling")
-"""Fields of a run's configuration that should be alike, or be known to differ."""
+"""Configuration fields whose differences between two runs are reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """A paired comparison with the runs that it is about."""
+    """A paired comparison and its two runs."""
 
     a: Run
     b: Run
     result: Comparison
 
     def frame(self) -> DataFrame:
-        """One row a task, then `overall` and `micro`: both scores, difference, p-values.
+        """One row per task, then `overall` and `micro`: both scores, difference, p-values.
 
         Scores are in [0, 100]; `difference` is B minus A, with its 95% interval `low` to `high`.
         """
@@ -56,17 +56,17 @@ class Compared:
 def compare(
     a: Run | str | Path, b: Run | str | Path, *, protocol: str = "official", shared: bool = False
 ) -> Compared:
-    """Run B minus run A on the questions of both, paired, with 95% intervals and p-values.
+    """Compare run B with run A, paired by question: B minus A, 95% intervals and p-values.
 
     Args:
         a: The reference: a run, or the path of a run folder or predictions file.
-        b: What is compared with it.
+        b: The run to compare with it.
         protocol: The grading protocol of both.
-        shared: Whether runs that were asked different questions are compared on those they share.
+        shared: Whether runs with different questions are compared on the questions they share.
 
     Raises:
         ConfigError: For an unknown protocol, or different questions without `shared`.
-        DataError: For runs without a common question, or a damaged file.
+        DataError: For runs that share no question, or a damaged file.
     """
     rule = find_protocol(protocol)
     first, second = runs_of([a, b])
@@ -76,7 +76,7 @@ def compare(
 def compare_published(
     run: Run | str | Path, row: Published | str, *, protocol: str = "official"
 ) -> UnpairedComparison:
-    """A run minus a published row, unpaired: the interval is that of the run alone.
+    """Compare a run with a published row, unpaired: the interval covers the run only.
 
     Args:
         run: A run, or the path of a run folder or predictions file.
@@ -84,59 +84,62 @@ def compare_published(
         protocol: The grading protocol of the run.
 
     Raises:
-        ConfigError: For an unknown row, a run of another benchmark, or one that is not finished.
+        ConfigError: For an unknown row, a run of another benchmark, or an unfinished run.
     """
     rule = find_protocol(protocol)
     row = find_published(row) if isinstance(row, str) else row
     (run,) = runs_of([run])
     if not is_vsi_bench(run.benchmark, run.questions):
         raise ConfigError(
-            f"'{row.label}' is a published row about VSI-Bench; {run.name} was asked "
-            f"{run.benchmark}. Compare it with runs of its own benchmark."
+            f"'{row.label}' is a published row for VSI-Bench; {run.name} is a run on "
+            f"{run.benchmark}. Compare it with runs on the same benchmark."
         )
     if run.incomplete:
-        raise ConfigError(f"{run.name} is {run.incomplete}: '{row.label}' has no peer in it.")
+        raise ConfigError(
+            f"{run.name} is {run.incomplete} and cannot be compared with '{row.label}'."
+        )
     scores = run.scores(rule)
     notes = list(run_notes(run))
     if scores.overall.count != WHOLE:
-        notes.append(f"{run.name}: asked {scores.overall.count} of {WHOLE} questions.")
+        notes.append(f"{run.name}: {scores.overall.count} of {WHOLE} questions asked.")
     if not row.whole:
-        notes.append(f"{row.label} is about a part of the benchmark.")
+        notes.append(f"{row.label} covers a part of the benchmark.")
     return subtract_published(scores, row, notes=notes)
 
 
 def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
-    """The runs that are given, and those that are read from the paths among them, in order.
+    """Load the runs given as paths, keep the others, and make all their names distinct.
 
-    Names that several of them share are told apart. ConfigError for no runs, or for other objects.
+    Raises:
+        ConfigError: For no runs, or for other objects.
     """
     if isinstance(given, Run | str | Path):
-        raise ConfigError("Give a list of runs, of one run too: [run].")
-    strangers = [type(each).__name__ for each in given if not isinstance(each, Run | str | Path)]
+        raise ConfigError("Give a list of runs, even for a single run: [run].")
+    strangers = [type(item).__name__ for item in given if not isinstance(item, Run | str | Path)]
     if strangers or not given:
         raise ConfigError(
             f"Give runs or paths of run folders, not {strangers[0] if strangers else 'none'}. "
-            "Rows and scores have a run: vicabench.score(rows).run."
+            "For rows or a score, use vicabench.score(rows).run."
         )
-    read = iter(load_runs([Path(each) for each in given if not isinstance(each, Run)], load))
-    return with_distinct_names([each if isinstance(each, Run) else next(read) for each in given])
+    read = iter(load_runs([Path(item) for item in given if not isinstance(item, Run)], load))
+    return with_distinct_names([item if isinstance(item, Run) else next(read) for item in given])
 
 
 def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
-    """The runs, each as if it had been asked only what all of them were asked.
+    """Restrict runs to the questions that all of them were asked.
 
     Args:
         runs: Runs, or paths of run folders or predictions files.
 
     Raises:
         ConfigError: For no runs, or for other objects.
-        DataError: For runs that share no question, or an id that stands for two questions.
+        DataError: For runs that share no question, or an id that stands for different questions.
     """
     return restricted_to_shared(runs_of(runs))
 
 
 def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
-    """The comparison of two runs; ConfigError for other questions, unless `shared`."""
+    """Compare two runs; ConfigError if their questions differ, unless `shared`."""
     if not shared:
         check_pair(a, b)
     grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
@@ -146,7 +149,7 @@ def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
 
 
 def differing(a: Run, b: Run) -> Iterator[str]:
-    """What is not alike about two runs that are compared: settings, and shared questions."""
+    """Notes on how two compared runs differ in settings and shared questions."""
     if a.config and b.config:
         ours, theirs = a.config["config"], b.config["config"]
         for name in SETTINGS:
@@ -158,12 +161,12 @@ def differing(a: Run, b: Run) -> Iterator[str]:
 
 
 def _both_ours(a: Run, b: Run) -> bool:
-    """Whether both are about VSI-Bench, of which a local file has other names than the hub."""
+    """Whether both are runs on VSI-Bench, which has other names in local files than on the hub."""
     return all(run.benchmark and is_vsi_bench(run.benchmark, run.questions) for run in (a, b))
 
 
 def differing_questions(a: Run, b: Run) -> Iterator[str]:
-    """What is not alike about the questions that both runs were asked."""
+    """Notes on how the questions that both runs were asked differ."""
     asked = {p.question.id: p.question for p in a.predictions}
     both = [(asked[q.id], q) for p in b.predictions if (q := p.question).id in asked]
     answers = sum(not same_truth(one, other) for one, other in both)
@@ -174,9 +177,9 @@ def differing_questions(a: Run, b: Run) -> Iterator[str]:
         for one, other in both
     )
     if texts:
-        yield f"Shared questions worded, or with options ordered, differently: {texts}."
+        yield f"Shared questions with different wording or option order: {texts}."
 
 
 def run_notes(run: Run) -> Iterator[str]:
-    """What a reader of any comparison with the run has to know."""
+    """Notes that belong to any comparison with the run."""
     return (f"{run.name}: {note}." for note in run.notes)

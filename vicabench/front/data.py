@@ -37,48 +37,48 @@ def fetch(
     include: str | None = None,
     progress: bool = True,
 ) -> Fetched:
-    """Download a benchmark or training data and check it; continues where it was interrupted.
+    """Download and check a benchmark or training data; continue an interrupted download.
 
     Args:
         name: `vsi-bench`, or training data: `vica-322k`, `vica-thinking-2.68k`, `llava-cc3m`,
             `llava-onevision`.
-        data: The folder; one in the user's cache by default.
-        revision: Commit, tag or branch; what the folder has, or the newest, by default.
-        repo: A data set of another owner in the same layout.
-        questions_only: Whether the videos of VSI-Bench are left for later.
-        keep_zips: Whether the zips are kept after they are unpacked.
-        include: For training data: only files like this, `ai2d*/*`.
+        data: The folder; by default, one in the user's cache.
+        revision: Commit, tag or branch; by default the folder's revision, or the newest.
+        repo: Another data set on the hub with the same layout.
+        questions_only: For VSI-Bench: whether to skip the videos.
+        keep_zips: Whether to keep the zips after unpacking them.
+        include: For training data: a pattern of the files to download, such as `ai2d*/*`.
         progress: Whether to show progress on standard error.
 
     Raises:
-        ConfigError: For an unknown name, or arguments that say nothing about it.
-        DataError: For what could not be downloaded, or is damaged.
+        ConfigError: For an unknown name, or arguments that do not apply to it.
+        DataError: For a failed download or damaged files.
     """
     folder = place(name, data)
     _check_fetch(name, questions_only=questions_only, keep_zips=keep_zips, include=include)
     if name in TRAINING_SETS:
-        with byte_progress(_terminal(progress)) as tell:
+        with byte_progress(_terminal(progress)) as advance:
             return fetch_training(
                 name,
                 folder=folder,
                 repo=repo,
                 revision=revision,
                 include=include or "*",
-                progress=tell,
+                progress=advance,
             )
-    with byte_progress(_terminal(progress)) as tell:
+    with byte_progress(_terminal(progress)) as advance:
         return fetch_benchmark(
             folder=folder,
             repo=repo,
             revision=revision,
             questions_only=questions_only,
             keep_zips=keep_zips,
-            progress=tell,
+            progress=advance,
         )
 
 
 def _check_fetch(name: str, *, questions_only: bool, keep_zips: bool, include: str | None) -> None:
-    """ConfigError for what says nothing about this benchmark or training data."""
+    """Raise ConfigError for arguments that do not apply to this benchmark or training data."""
     if name in TRAINING_SETS:
         if questions_only or keep_zips:
             raise ConfigError(f"--questions-only and --keep-zips are for vsi-bench, not {name}.")
@@ -86,7 +86,7 @@ def _check_fetch(name: str, *, questions_only: bool, keep_zips: bool, include: s
     if include is not None:
         raise ConfigError(f"--include is for training data, not {name}.")
     if questions_only and keep_zips:
-        raise ConfigError("--questions-only brings no zips: leave out --keep-zips.")
+        raise ConfigError("--questions-only downloads no zips: leave out --keep-zips.")
 
 
 def unpack(
@@ -97,10 +97,10 @@ def unpack(
     keep_zips: bool = False,
     progress: bool = True,
 ) -> Fetched:
-    """Unpack the zips of a benchmark that were copied beside the questions; needs no network."""
+    """Unpack zips that were copied beside a benchmark's questions; needs no network."""
     folder = place(name, data, training=False)
-    with byte_progress(_terminal(progress)) as tell:
-        return unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=tell)
+    with byte_progress(_terminal(progress)) as advance:
+        return unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=advance)
 
 
 def rooms(
@@ -112,20 +112,25 @@ def rooms(
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Build furnished rooms with exact ground truth, and return the file of their questions.
+    """Build furnished rooms with exact ground truth and return their questions file.
 
     Args:
         out: The folder for the questions and videos.
         scenes: The number of rooms.
         seed: The same seed gives the same rooms and questions.
-        questions: Questions a room, about.
-        workers: Processes that render; with several a script that calls this needs the usual
-            `if __name__ == "__main__":`.
+        questions: Approximate number of questions per room.
+        workers: Rendering processes; with more than one, a script that calls this needs the
+            usual `if __name__ == "__main__":`.
         progress: Whether to show progress on standard error.
     """
-    with bar(_terminal(progress), "rooms", scenes) as tell:
+    with bar(_terminal(progress), "rooms", scenes) as advance:
         build(
-            Path(out), scenes=scenes, seed=seed, questions=questions, workers=workers, progress=tell
+            Path(out),
+            scenes=scenes,
+            seed=seed,
+            questions=questions,
+            workers=workers,
+            progress=advance,
         )
     return Path(out) / "questions.jsonl"
 
@@ -139,22 +144,22 @@ def training_rooms(
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Build rooms to train on, and return their folder; with `grey` the films show nothing."""
+    """Build training rooms and return their folder; with `grey` the films show only grey."""
     rooms = TrainingRooms(seed=seed, scenes=scenes, grey=grey)
-    with bar(_terminal(progress), "Training rooms", scenes) as tell:
-        build_training(Path(out), rooms, workers=workers, progress=tell)
+    with bar(_terminal(progress), "Training rooms", scenes) as advance:
+        build_training(Path(out), rooms, workers=workers, progress=advance)
     return Path(out)
 
 
 def inventory() -> DataFrame:
-    """One row a benchmark: its name, revision, questions, videos, and where it is on disk."""
+    """One row per benchmark: its name, revision, questions, videos, and location on disk."""
     import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
     return pd.DataFrame([vars(item) for item in items()])
 
 
 def place(name: str, data: str | Path | None, *, training: bool = True) -> Path:
-    """The folder of what can be fetched; ConfigError for another name."""
+    """The folder of downloadable data; ConfigError for an unknown name."""
     if training and name in TRAINING_SETS:
         return Path(data) if data else training_folder(name)
     require_fetchable(name, *(TRAINING_SETS if training else ()))
@@ -164,16 +169,16 @@ def place(name: str, data: str | Path | None, *, training: bool = True) -> Path:
 def require_fetchable(name: str, *others: str) -> None:
     if name == "rooms":
         raise ConfigError(
-            "rooms is not fetched: `--benchmark rooms` builds it on first use, and `vicabench "
-            "data rooms --scenes N --out DIR` builds more of it."
+            "rooms is not downloaded: `--benchmark rooms` builds it on first use, and "
+            "`vicabench data rooms --scenes N --out DIR` builds more rooms."
         )
     if name != "vsi-bench":
         known = ", ".join(["vsi-bench", *others])
-        raise ConfigError(f"There is no data {name!r} to fetch. Choose {known}.")
+        raise ConfigError(f"{name!r} cannot be downloaded. Choose {known}.")
 
 
 def processes() -> int:
-    """How many processes render unless something else is said."""
+    """The default number of rendering processes."""
     return min(4, os.cpu_count() or 1)
 
 

@@ -1,6 +1,6 @@
-"""The whole loop in small, from nothing to a scaling curve: `vicabench demo`.
+"""A small complete experiment, from building data to a scaling curve: `vicabench demo`.
 
-Each step is skipped if it is done.
+Steps that are already done are skipped.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from vicabench.rooms.build import build
 from vicabench.rooms.training import TrainingRooms, build_training, phrases
 from vicabench.screen import console
 
-Tell = Callable[[int, int], None]
+Advance = Callable[[int, int], None]
 CONFIG = "config.json"
 SIGHTED, BLIND = "ViCA2-Rooms", "ViCA2-Rooms-blind"
 TEST_SEED_OFFSET = 1000
-"""Test rooms are of the training's seed plus this."""
+"""The seed of the test rooms is the training seed plus this."""
 WIDTH, HEIGHT, FPS = 160, 120, 3
-"""Of test films: more than the model sees."""
+"""Size and frame rate of test films, both above what the model sees."""
 TEST, RUNS = "test", "runs"
 ASKED = ("--benchmark", f"{TEST}/questions.jsonl")
 MODEL = ("--frames", "12", "--max-new-tokens", "8", "--device", "cpu")
-"""Options of the commands, which are run in the folder that everything is made in."""
+"""Options of the commands, which run in the output folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +52,17 @@ class Demonstration:
 
     @property
     def name(self) -> str:
-        """Of the checkpoints."""
+        """The name of the checkpoints."""
         return BLIND if self.blind else SIGHTED
 
     @property
     def last(self) -> str:
-        """The run of the last checkpoint; a blind run is marked as one."""
+        """The run folder of the last checkpoint, relative to `out`; blind runs end in `-blind`."""
         return f"{RUNS}/{BLIND}-blind" if self.blind else f"{RUNS}/{SIGHTED}"
 
     @property
     def data(self) -> Path:
-        """The training rooms."""
+        """The folder of the training rooms."""
         return self.out / ("train-grey" if self.blind else "train")
 
 
@@ -77,20 +77,23 @@ def demo(
 ) -> Path:
     """Build rooms, train a tiny ViCA2 on them, test its checkpoints, draw the curve.
 
-    Returns the folder of everything that is made. The same call continues an interrupted one.
+    Repeating the call continues an interrupted one.
 
     Args:
         out: The folder for everything.
         scenes: Rooms to train on.
         test_scenes: Rooms to test on.
-        seed: Of training; test rooms are others.
-        blind: Whether to train on grey frames: what language alone can learn.
-        from_scratch: Whether to make the base as well, instead of taking the one that comes with
-            vicabench.
+        seed: Seed of the training rooms; test rooms use another.
+        blind: Whether to train on grey frames, to see what language alone can learn.
+        from_scratch: Whether to train the base checkpoint as well, instead of using the one that
+            vicabench includes.
+
+    Returns:
+        The output folder.
 
     Raises:
-        ConfigError: If what training needs is not installed.
-        subprocess.CalledProcessError: For one of the commands that it runs, with its exit code.
+        ConfigError: If a package needed for training is not installed.
+        subprocess.CalledProcessError: If one of the commands fails, with its exit code.
     """
     wanted = Demonstration(
         out=Path(out),
@@ -106,13 +109,13 @@ def demo(
 
 
 def demonstrate(demo: Demonstration) -> None:
-    """Take every step that is not yet taken, telling those that are commands."""
+    """Run every step that is not done yet, printing the commands among them."""
     terminal = console(stderr=True)
     base = _base(demo, terminal)
     made = TrainingRooms(seed=demo.seed, scenes=demo.scenes, grey=demo.blind)
     _training_rooms(demo.data, made, terminal)
-    with bar(terminal, "Test rooms", demo.test_scenes) as tell:
-        _test_rooms(demo, tell)
+    with bar(terminal, "Test rooms", demo.test_scenes) as advance:
+        _test_rooms(demo, advance)
     _train(demo, base)
     _curve(demo, terminal)
     _compare(demo, terminal)
@@ -126,7 +129,7 @@ def _base(demo: Demonstration, terminal: Console) -> Path:
     return make_base(demo.out / "base", terminal)
 
 
-def _test_rooms(demo: Demonstration, tell: Tell) -> None:
+def _test_rooms(demo: Demonstration, advance: Advance) -> None:
     build(
         demo.out / TEST,
         scenes=demo.test_scenes,
@@ -135,7 +138,7 @@ def _test_rooms(demo: Demonstration, tell: Tell) -> None:
         height=HEIGHT,
         fps=FPS,
         workers=_workers(),
-        progress=tell,
+        progress=advance,
     )
 
 
@@ -147,7 +150,7 @@ def _train(demo: Demonstration, base: Path) -> None:
 
 
 def _curve(demo: Demonstration, terminal: Console) -> None:
-    """Test every checkpoint, and draw."""
+    """Test every checkpoint and draw the curve."""
     checkpoints = ("--models", f"{demo.name}-{{p}}p")
     where = ("--run-folders", RUNS, "--out", f"curve-{demo.name}")
     sight = ("--blind",) if demo.blind else ()
@@ -155,14 +158,14 @@ def _curve(demo: Demonstration, terminal: Console) -> None:
 
 
 def _compare(demo: Demonstration, terminal: Console) -> None:
-    """The last checkpoint beside what needs no sight, and a page about them."""
+    """Compare the last checkpoint with baselines that see nothing, and make a report."""
     frequency, grey = f"{RUNS}/frequency", f"{RUNS}/{demo.name}-on-grey"
     baseline = ("--model", "baseline:frequency", "--no-video")
     _vicabench(demo, terminal, "run", *baseline, *ASKED, "--out", frequency)
     others = [frequency]
-    if not demo.blind:  # a blind model has seen nothing else
-        unseeing = ("--model", demo.name, "--blind")
-        _vicabench(demo, terminal, "run", *unseeing, *ASKED, *MODEL, "--out", grey)
+    if not demo.blind:  # a blind model only ever sees grey frames
+        on_grey = ("--model", demo.name, "--blind")
+        _vicabench(demo, terminal, "run", *on_grey, *ASKED, *MODEL, "--out", grey)
         others.append(grey)
     trained_otherwise = replace(demo, blind=not demo.blind).last
     if (demo.out / trained_otherwise).exists():
@@ -175,16 +178,16 @@ def _compare(demo: Demonstration, terminal: Console) -> None:
 
 
 def _vicabench(demo: Demonstration, terminal: Console, *arguments: str) -> None:
-    """Run a command of ours in the folder as a person would, ending as it ends."""
-    told = f"\n{demo.out}$ vicabench {shlex.join(arguments)}"
-    terminal.print(told, highlight=False, markup=False, soft_wrap=True)
+    """Print and run a vicabench command in the output folder; raise if it fails."""
+    shown = f"\n{demo.out}$ vicabench {shlex.join(arguments)}"
+    terminal.print(shown, highlight=False, markup=False, soft_wrap=True)
     command = [sys.executable, "-P", "-m", "vicabench", *arguments]
     subprocess.run(command, check=True, cwd=demo.out)  # noqa: S603
 
 
 def _training_rooms(folder: Path, rooms: TrainingRooms, terminal: Console) -> None:
-    with bar(terminal, "Training rooms", rooms.scenes) as tell:
-        build_training(folder, rooms, workers=_workers(), progress=tell)
+    with bar(terminal, "Training rooms", rooms.scenes) as advance:
+        build_training(folder, rooms, workers=_workers(), progress=advance)
 
 
 def _workers() -> int:
@@ -196,15 +199,15 @@ SEED = 7
 
 
 def make_base(folder: Path, terminal: Console) -> Path:
-    """The checkpoint that exercises give, from one that knows nothing."""
+    """Train the base checkpoint on lessons and exercises, from random weights."""
     start, data, taught = folder / "start", folder / "train", folder / "lessons"
     _training_rooms(data, ROOMS, terminal)
     if not (start / CONFIG).exists():
         write_start(start, phrases(), seed=SEED)
     if not (taught / CONFIG).exists():
         lessons = Pretraining(base=str(start), data=str(data), output=str(taught), seed=SEED)
-        with bar(terminal, "Lessons", lessons.steps) as tell:
-            pretrain(lessons, lambda step, steps, _losses: tell(step, steps))
+        with bar(terminal, "Lessons", lessons.steps) as advance:
+            pretrain(lessons, lambda step, steps, _losses: advance(step, steps))
     if not (folder / BASE / CONFIG).exists():
         train(rooms_exercises(str(taught), str(data), str(folder), seed=SEED))
     return folder / BASE

@@ -1,4 +1,4 @@
-"""Have a model describe every video of a benchmark, as `vicabench describe` does."""
+"""Descriptions of every video of a benchmark by a model: `vicabench describe`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from vicabench.results.run import Run, load_any
 from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of
 
-UNSEEING = ("baseline", "replay")
+BLIND_KINDS = ("baseline", "replay")
 NOT_ASKED = {"no_video": False, "wording": "vica"}
-"""Options of a run that say nothing about descriptions."""
+"""Options of a run that do not apply to descriptions, with their fixed values."""
 
 
 def describe(
@@ -42,27 +42,27 @@ def describe(
 ) -> Run:
     """Have a model describe every video of a benchmark once.
 
-    The same call continues an interrupted run. `vicabench.judge` scores what comes of it.
+    Repeating the call continues an interrupted run. `vicabench.judge` scores the descriptions.
 
     Args:
-        model: What `vicabench.run` takes and looks at videos.
+        model: A model as `vicabench.run` takes it, which looks at videos.
         videos_of: The benchmark, as `vicabench.benchmark` takes it.
-        prompt: What is asked about every video.
+        prompt: The prompt for every video.
         out: The run folder; `runs/BENCHMARK-descriptions/MODEL` by default.
-        max_new_tokens: Tokens of a description at most.
+        max_new_tokens: Maximum number of tokens in a description.
 
-    The other arguments, and what is raised, are those of `vicabench.run`.
+    The other arguments and the errors raised are those of `vicabench.run`.
     """
     check_sees([model])
     check_prompt(prompt)
     find_adapter(model)
-    if given_in_vain := NOT_ASKED.keys() & options.keys():
-        raise TypeError(f"{', '.join(sorted(given_in_vain))}: not an option of descriptions.")
+    if inapplicable := NOT_ASKED.keys() & options.keys():
+        raise TypeError(f"{', '.join(sorted(inapplicable))}: not an option of descriptions.")
     given = RunOptions.of({**options, "max_new_tokens": max_new_tokens}, frames=frames)
     given.check()
-    found = benchmark(videos_of, progress=progress).benchmark
+    loaded = benchmark(videos_of, progress=progress).benchmark
     return run_selection(
-        benchmark(descriptions(found, prompt), limit=limit),
+        benchmark(descriptions(loaded, prompt), limit=limit),
         model,
         given,
         out=None if out is None else Path(out),
@@ -76,35 +76,38 @@ def describe(
 
 
 def specs_of(models: Sequence[str], series: Sequence[str]) -> tuple[str, ...]:
-    """The checkpoints of models, of patterns and of published series, each once.
+    """Expand models, patterns and published series to checkpoints, each once.
 
-    ConfigError if that is none, or one of them never looks at a video.
+    Raises:
+        ConfigError: If there are none, or one of them never looks at videos.
     """
     points = [point for spec in models for point in expanded(spec)]
     points += [point for name in series for point in named_series(name)]
     specs = tuple(dict.fromkeys(point.spec for point in points))
     if not specs:
-        raise ConfigError("Say what is to describe: --model nkkbr/ViCA2, or --series ViCA2-7B.")
+        raise ConfigError(
+            "No model is given. Name one, such as --model nkkbr/ViCA2 or --series ViCA2-7B."
+        )
     check_sees(specs)
     return specs
 
 
 def check_sees(specs: Sequence[str]) -> None:
-    """ConfigError for models that never look at a video."""
-    if blind := [spec for spec in specs if spec.partition(":")[0] in UNSEEING]:
-        raise ConfigError(f"{', '.join(blind)} never looks at a video, and cannot describe one.")
+    """Raise ConfigError for models that never look at videos."""
+    if blind := [spec for spec in specs if spec.partition(":")[0] in BLIND_KINDS]:
+        raise ConfigError(f"{', '.join(blind)} never looks at videos and cannot describe them.")
 
 
 def check_prompt(prompt: str) -> None:
-    """ConfigError for a prompt that is empty or not a text."""
+    """Raise ConfigError for a prompt that is empty or cannot be encoded in UTF-8."""
     if not prompt.strip():
-        raise ConfigError("--prompt is empty: say what is asked about every video.")
+        raise ConfigError("--prompt is empty: give the prompt for every video.")
     if not is_unicode(prompt):
-        raise ConfigError("--prompt is no text in UTF-8.")
+        raise ConfigError("--prompt is not valid UTF-8 text.")
 
 
 def described_sheet(runs: Sequence[Run], prompt: str) -> Sheet:
-    """How many videos each model described, and at what length."""
+    """A table of how many videos each model described, and at what length."""
     rows = tuple((run.name, *_row(run)) for run in runs)
     return Sheet(
         title="Descriptions",
@@ -121,11 +124,17 @@ def described_sheet(runs: Sequence[Run], prompt: str) -> Sheet:
 
 def _row(run: Run) -> tuple[str, ...]:
     replies = [p for p in run.predictions if p.response is not None]
-    told = [p for p in replies if (p.response or "").strip()]
-    cut = sum(p.answer.stop == LIMIT for p in told)
-    words = [float(len((p.response or "").split())) for p in told]
-    middle, low, high = median_of(words, [p.question.video for p in told])
+    described = [p for p in replies if (p.response or "").strip()]
+    cut = sum(p.answer.stop == LIMIT for p in described)
+    words = [float(len((p.response or "").split())) for p in described]
+    middle, low, high = median_of(words, [p.question.video for p in described])
     interval = "n/a" if math.isnan(low) else f"{low:.0f}–{high:.0f}"
     failed = len(run.predictions) - len(replies) + run.unasked
-    counts = (len(run.predictions) + run.unasked, len(told), len(replies) - len(told), cut, failed)
-    return (*(f"{count:,}" for count in counts), f"{middle:.0f} [{interval}]" if told else "–")
+    counts = (
+        len(run.predictions) + run.unasked,
+        len(described),
+        len(replies) - len(described),
+        cut,
+        failed,
+    )
+    return (*(f"{count:,}" for count in counts), f"{middle:.0f} [{interval}]" if described else "–")

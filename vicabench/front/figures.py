@@ -1,4 +1,4 @@
-"""Draw and save every figure that runs allow: `vicabench figures`."""
+"""Saved figures of runs: `vicabench figures`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vicabench.results.run import Run
 from vicabench.screen import saying
 
 AVERAGES = "averages"
-SHARED = "Type the same command with --shared to draw what all of them were asked."
+SHARED = "Add --shared to draw only the questions that all runs were asked."
 
 
 def figures(
@@ -34,9 +34,9 @@ def figures(
     shared: bool = False,
     progress: bool = True,
 ) -> list[Path]:
-    """Draw and save every figure asked for, and return the files.
+    """Draw and save figures of runs, and return the files.
 
-    `vicabench.plot` gives the figures themselves.
+    `vicabench.plot` returns the figures as matplotlib objects.
 
     Args:
         runs: Runs, or paths of run folders or predictions files.
@@ -44,18 +44,18 @@ def figures(
         kinds: Names of `vicabench.front.figures.KINDS`; None draws all that these runs allow.
         formats: `pdf`, `svg`, `png`.
         protocol: The grading protocol.
-        published: Whether published rows stand beside the averages.
-        shared: Whether only the questions that all runs were asked are drawn.
-        progress: Whether to say on standard error what is left out, and in what the runs differ.
+        published: Whether to add published rows to the averages.
+        shared: Whether to draw only the questions that all runs were asked.
+        progress: Whether to report on standard error skipped figures and differences of the runs.
 
     Raises:
         ConfigError: For an unknown kind or format, or runs on different questions.
-        DataError: If a kind that was named is impossible with these runs, or all are.
+        DataError: If a requested kind cannot be drawn from these runs, or no kind can.
     """
     say, folder, endings = saying(progress), Path(out), figure_formats(formats)
     chosen = [kinds] if isinstance(kinds, str) else kinds
     _check(chosen, published)
-    find_protocol(protocol)  # a misspelt one is told before anything is read
+    find_protocol(protocol)  # refuse a misspelt name before reading any run
     loaded = _loaded(runs, published=published, shared=shared)
     for note in dict.fromkeys(note for run in loaded[1:] for note in differing(loaded[0], run)):
         say(note)
@@ -71,25 +71,23 @@ def figures(
             continue
         written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
     if not written:
-        raise DataError("There is nothing to draw in these runs.")
+        raise DataError("No figure can be drawn from these runs.")
     return written
 
 
 def _check(kinds: Sequence[str] | None, published: bool) -> None:
     unknown = [name for name in kinds or () if name not in KINDS]
     if unknown:
-        raise ConfigError(
-            f"There is no figure '{', '.join(unknown)}'. Figures are {', '.join(KINDS)}."
-        )
+        raise ConfigError(f"Unknown figure '{', '.join(unknown)}'. Figures are {', '.join(KINDS)}.")
     if published and kinds and AVERAGES not in kinds:
         raise ConfigError(
-            f"--published adds rows to the figure {AVERAGES} alone: name that in --kind, too, or "
-            "leave out --published."
+            f"--published only adds rows to the figure {AVERAGES}: add it to --kind, or leave out "
+            "--published."
         )
 
 
 def _loaded(runs: Sequence[Run | str | Path], *, published: bool, shared: bool) -> list[Run]:
-    """The runs, on the same questions; ConfigError for runs that cannot stand side by side."""
+    """Load the runs; ConfigError for runs that cannot be compared."""
     loaded = runs_of(runs)
     if shared:
         loaded = restricted_to_shared(loaded)

@@ -1,4 +1,4 @@
-"""Where runs lie: `runs/BENCHMARK/MODEL` unless something else was asked for."""
+"""Paths of run folders, by default `runs/BENCHMARK/MODEL`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = Path("runs")
 
 
 def slug(name: str) -> str:
-    """A name as a folder can have it."""
+    """A name in which other characters than letters, digits, `.` and `_` become `-`."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "run"
 
 
@@ -32,7 +32,7 @@ def run_folders(
 ) -> dict[str, Path]:
     """The run folder of each model: `out` itself for one model, a folder in it for several.
 
-    A part's is named after it, beside the whole run's.
+    The folder of a part is named after the part, beside the folder of the whole run.
     """
     alone = len(dict.fromkeys(models)) == 1
     if out and alone:
@@ -47,13 +47,13 @@ def run_folders(
 def folders_within(
     models: Sequence[str], benchmark: str, *, out: Path | None = None, blind: bool = False
 ) -> dict[str, Path]:
-    """A run folder for each model, in `out` or else in the benchmark's folder of runs."""
+    """A run folder for each model, in `out` or in the benchmark's default folder."""
     models = list(dict.fromkeys(models))
     parent = out or RUNS / slug(benchmark)
     slugs = Counter(slug(model).casefold() for model in models)
     end = "-blind" if blind else ""
     return {
-        # Names that become alike are told apart by a digest of what was typed.
+        # Models whose slugs collide get a digest of their full name.
         model: parent / (own + ("" if slugs[own.casefold()] == 1 else f"-{_short(model)}") + end)
         for model in models
         for own in [slug(model)]
@@ -67,19 +67,21 @@ def new_folder(benchmark: str, name: str) -> Path:
 
 
 def kept(folder: Path, questions: int) -> str:
-    """What to say of a run about so many questions that was interrupted."""
+    """A message about an interrupted run of so many questions."""
     file = folder / PREDICTIONS
     count = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
     return (
         f"Interrupted. {folder} keeps {count:,} of {counted(questions, 'answer')}; "
-        "the same command continues."
+        "repeat the same command to continue."
     )
 
 
 def _beside(folder: Path, suffix: str) -> Path:
     named = folder if folder.name not in ("", "..") else folder.resolve()  # `.` has no name
     if not named.name:
-        raise ConfigError(f"--out {folder}: no folder can be made beside it. Name another.")
+        raise ConfigError(
+            f"--out {folder}: a folder cannot be created beside it. Name another folder."
+        )
     return named.with_name(named.name + suffix)
 
 

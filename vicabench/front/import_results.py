@@ -1,4 +1,4 @@
-"""What another harness answered as a run folder: `vicabench import`."""
+"""Results of other harnesses imported as run folders: `vicabench import`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedRun:
-    """The run that was made of a file, and what is to be known of it.
+    """An imported run.
 
-    `problems` says what is wrong with each row that could not be read, `notes` what the file
-    lacks, what a spreadsheet cut off, and how the scores in it compare with ours.
+    `problems` names each unreadable row; `notes` tells what the file lacks, which replies a
+    spreadsheet truncated, and how its scores compare with ours.
     """
 
     run: Run
@@ -33,7 +33,7 @@ class ImportedRun:
     notes: tuple[str, ...] = field(repr=False)
 
     def frame(self) -> DataFrame:
-        """One row a question, as `Run.frame`."""
+        """One row per question, as in `Run.frame`."""
         return self.run.frame()
 
     def __repr__(self) -> str:
@@ -51,21 +51,21 @@ def import_results(
     data: str | Path | None = None,
     columns: Sequence[str] = (),
 ) -> ImportedRun:
-    """Turn what another harness answered into a run folder.
+    """Turn the results of another harness into a run folder.
 
     Args:
         harness: `official`, `lmms-eval`, `vlmevalkit` or `jsonl`.
         path: The file of per-sample outputs, or the harness's output folder.
         out: The run folder to write.
-        model: The model's name; what the file says by default.
-        benchmark: What the questions are taken from: `vsi-bench`, `rooms` or a `questions.jsonl`.
+        model: The model's name; by default the one in the file.
+        benchmark: The source of the questions: `vsi-bench`, `rooms` or a `questions.jsonl`.
         subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
         data: For `vsi-bench`: the folder it was downloaded to.
-        columns: For `jsonl`: which column is ours, `response=output.text`.
+        columns: For `jsonl`: our column names and the file's, as in `response=output.text`.
 
     Raises:
-        ConfigError: For an unknown harness, or arguments that say nothing about it.
-        DataError: For a file of which no row can be read.
+        ConfigError: For an unknown harness, or arguments that do not apply to it.
+        DataError: For a file without a readable row.
         RunFolderError: For a folder that holds another run.
     """
     source = _source(harness, Path(path), columns)
@@ -73,7 +73,7 @@ def import_results(
     imported = collect(source, questions)
     name = model or imported.model or source.model
     if name is None:
-        raise ConfigError(f"{source.file} does not name its model. Say so: --model NAME.")
+        raise ConfigError(f"{source.file} does not name its model. Give it with --model NAME.")
     write_run(Path(out), source, imported, model=name, benchmark=questions)
     return ImportedRun(
         run=load_run(out), problems=imported.problems, notes=tuple(_notes(imported, questions))
@@ -85,32 +85,34 @@ def _questions(name: str | None, subset: str, data: str | Path | None) -> Benchm
         folder = None if data is None else Path(data)
         return load_benchmark(name, DataSource(subset=subset, data=folder, videos_needed=False))
     if subset != "full" or data is not None:
-        raise ConfigError("--subset and --data belong to --benchmark vsi-bench: name that too.")
+        raise ConfigError("--subset and --data need --benchmark vsi-bench: add it.")
     return None
 
 
 def _notes(imported: Imported, questions: Benchmark | None) -> Iterator[str]:
     if questions and (missing := len(questions.questions) - len(imported.predictions)):
         yield (
-            f"Questions of {questions.name} that are not in the file, and not in this run: "
+            f"Questions of {questions.name} missing from the file and from this run: "
             f"{missing:,} of {len(questions.questions):,}."
         )
     if imported.cut:
         yield (
-            f"Cut off by the spreadsheet, whose cells hold 32,767 characters: {imported.cut} of "
-            "the replies. Have VLMEvalKit write PRED_FORMAT=tsv."
+            f"Replies truncated by the spreadsheet, whose cells hold 32,767 characters: "
+            f"{imported.cut}. Let VLMEvalKit write PRED_FORMAT=tsv."
         )
     if imported.regraded:
         yield f"Regraded: {imported.regraded.note}."
 
 
 def _source(harness: str, path: Path, columns: Sequence[str]) -> Source:
-    """The file as its harness writes it; ConfigError for an unknown harness or a stray --column."""
+    """Read the file; ConfigError for an unknown harness or columns that do not apply."""
     if harness == "jsonl":
         return jsonl.read(path, jsonl.columns_from(columns))
     if harness not in HARNESSES:
         known = ", ".join([*HARNESSES, "jsonl"])
-        raise ConfigError(f"There is no harness '{harness}'. Known are {known}.")
+        raise ConfigError(f"Unknown harness '{harness}'. Known are {known}.")
     if columns:
-        raise ConfigError(f"--column is for jsonl: the columns of {harness} are known.")
+        raise ConfigError(
+            f"--column is only for jsonl: the columns of {harness} are known. Leave it out."
+        )
     return find_reader(harness)(path)

@@ -1,4 +1,4 @@
-"""Have a language model score descriptions of videos: `vicabench judge`."""
+"""Scores of video descriptions by a language model: `vicabench judge`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 RECORD = "judged.json"
 JUDGE = ("judge", "prompt", "max_new_tokens")
-"""What all that stands in one folder has in common."""
+"""Fields of the record that all judgements in one folder share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgements:
-    """What a judge said of the descriptions of several runs, and the means with their intervals."""
+    """A judge's scores of the descriptions of several runs, and their means with intervals."""
 
     judge: str
     runs: tuple[Run, ...] = field(repr=False)
@@ -66,18 +66,18 @@ class Judgements:
         return judged_sheets(self.judged, title or self.judge)
 
     def frame(self) -> DataFrame:
-        """One row a video of a run: `model`, `id`, `video`, its scores, `error` and `reply`."""
+        """One row per run and video: `model`, `id`, `video`, its scores, `error` and `reply`."""
         import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
         rows = [
             {"model": run.name, **asdict(one), **(one.scores or {})}
-            for run, found in zip(self.runs, self.judgements, strict=True)
-            for one in found
+            for run, judgements in zip(self.runs, self.judgements, strict=True)
+            for one in judgements
         ]
         return pd.DataFrame(rows).drop(columns="scores")
 
     def save(self, out: str | Path, *, formats: str | Sequence[str] = FIGURES) -> list[Path]:
-        """Write judgements, tables and figure to a folder, over those of the same judge alone."""
+        """Write judgements, tables and figure to a folder, replacing those of the same judge."""
         refuse_other_judge(Path(out), self.record)
         return _write(self, Path(out), figure_formats(formats))
 
@@ -99,36 +99,38 @@ def judge(
 ) -> Judgements:
     """Have a language model score descriptions of videos, 0 to 10.
 
-    It sees one description at a time, and no video. Its replies are kept: the same call continues
-    an interrupted one.
+    The judge sees one description at a time, and no video. Its replies are cached: repeating the
+    call continues an interrupted one.
 
     Args:
         runs: Runs of `vicabench.describe`, or paths of their folders.
         model: The judge: `openai:NAME`, `gemini:NAME` or `hf:ORG/NAME`.
         out: Folder for judgements, tables and figure; None writes nothing.
-        formats: Of the figure: `pdf`, `svg`, `png`.
-        max_new_tokens: Tokens of a reply at most.
-        retry_errors: Whether it is asked again where its reply could not be read.
+        formats: Formats of the figure: `pdf`, `svg`, `png`.
+        max_new_tokens: Maximum number of tokens in a reply.
+        retry_errors: Whether to retry descriptions whose reply could not be read.
         progress: Whether to show progress on standard error.
-        options: How the model is called or run, by the names of the command's options.
+        options: How the model is called or run: other options of the command, by name.
 
     Raises:
-        ConfigError: For a folder with the judgements of another judge, or an unknown model.
-        DataError: For runs that hold something else than descriptions.
+        ConfigError: For a folder that holds judgements of another judge, or an unknown model.
+        DataError: For runs that do not hold descriptions.
     """
     kinds = figure_formats(formats)
-    found = _ordered(runs_of(runs, load_any))
-    check(found)
+    ordered = _ordered(runs_of(runs, load_any))
+    check(ordered)
     with text_model(model, ModelOptions(**options)) as reader:
         record = _judge_record(model, reader, max_new_tokens)
         if out is not None:
             refuse_other_judge(Path(out), record)
-        said = _judged(found, model, reader, max_new_tokens, retry=retry_errors, progress=progress)
+        done = _judged(
+            ordered, model, reader, max_new_tokens, retry=retry_errors, progress=progress
+        )
     judgements = Judgements(
         judge=model,
-        runs=tuple(found),
-        judged=tuple(_summary(run, one, found) for run, one in zip(found, said, strict=True)),
-        judgements=tuple(map(tuple, said)),
+        runs=tuple(ordered),
+        judged=tuple(_summary(run, one, ordered) for run, one in zip(ordered, done, strict=True)),
+        judgements=tuple(map(tuple, done)),
         record=record,
     )
     if out is not None:
@@ -139,19 +141,19 @@ def judge(
 def _judged(
     runs: Sequence[Run], name: str, model: TextModel, tokens: int, *, retry: bool, progress: bool
 ) -> list[list[Judgement]]:
-    """All judgements; what was sent for them is said."""
+    """Judge all descriptions, and report the requests made."""
     cached = failed = 0
 
-    def count(judgement: Judgement, was_kept: bool) -> None:
+    def count(judgement: Judgement, was_cached: bool) -> None:
         nonlocal cached, failed
-        cached, failed = cached + was_kept, failed + (judgement.scores is None)
+        cached, failed = cached + was_cached, failed + (judgement.scores is None)
         counting.advance(f"{failed} without a score" if failed else "")
 
     say, terminal = saying(progress), console(stderr=True)
     terminal.quiet = not progress
     try:
         with Counting(terminal, f"Judged by {name}") as counting:
-            found = judge_all(
+            judgements = judge_all(
                 runs,
                 model,
                 ReplyCache(folder=cache_dir() / "replies"),
@@ -161,15 +163,15 @@ def _judged(
                 judged=count,
             )
     except KeyboardInterrupt:
-        say("Interrupted. What the judge replied is kept; the same command goes on.")
+        say("Interrupted. The judge's replies are kept; repeat the same command to continue.")
         raise
     for line in account_lines(model.account.record() if model.account else None, cached):
         say(line)
-    return found
+    return judgements
 
 
 def _ordered(runs: Sequence[Run]) -> list[Run]:
-    """Checkpoints of one series by their share of the data; other runs as they were named."""
+    """Sort checkpoints of one series by their share of the data; keep other runs in order."""
     points = [checkpoint(run.name) for run in runs]
     one_series = len({point.series for point in points}) == 1
     if not one_series or len({point.percent for point in points}) < len(points):
@@ -180,7 +182,7 @@ def _ordered(runs: Sequence[Run]) -> list[Run]:
 def _summary(run: Run, judgements: Sequence[Judgement], runs: Sequence[Run]) -> Judged:
     scores = {j.video: with_overall(j.scores) for j in judgements if j.scores is not None}
     revisions = {one.config["config"]["revision"] if one.config else None for one in runs}
-    different = "the runs differ in their prompts or benchmarks, which config.json names"
+    different = "the runs differ in prompt or benchmark, as recorded in their config.json"
     return Judged(
         model=run.name,
         scores=scores,
@@ -193,7 +195,7 @@ def _summary(run: Run, judgements: Sequence[Judgement], runs: Sequence[Run]) -> 
 
 
 def _judge_record(spec: str, model: TextModel, max_new_tokens: int) -> dict[str, Any]:
-    """Who judged, and how it was asked."""
+    """The record of the judge and its prompt."""
     return {
         "judge": {"spec": spec, **model.settings},
         "prompt": {
@@ -206,43 +208,43 @@ def _judge_record(spec: str, model: TextModel, max_new_tokens: int) -> dict[str,
 
 
 def refuse_other_judge(out: Path, record: Mapping[str, Any]) -> None:
-    """ConfigError if the folder holds the judgements of another judge, or no such thing."""
+    """Raise ConfigError if the folder's record is damaged or about another judge."""
     file = out / RECORD
     if not os.path.lexists(file):
         return
     try:
-        there = json.loads(files.read(file))
-        other = [name for name in JUDGE if there[name] != record[name]]
+        existing = json.loads(files.read(file))
+        other = [name for name in JUDGE if existing[name] != record[name]]
     except (ValueError, LookupError, TypeError, RecursionError):
         other = ["content"]
     if other:
         raise ConfigError(
-            f"{file} is about other judgements: its {', '.join(other)} differs. Keep both: name "
-            "another folder with --out."
+            f"{file} belongs to other judgements: its {', '.join(other)} differs. To keep both, "
+            "name another folder with --out."
         )
 
 
-def _write(found: Judgements, out: Path, formats: Sequence[str]) -> list[Path]:
-    """The judgements line by line, the tables, and the figure."""
+def _write(result: Judgements, out: Path, formats: Sequence[str]) -> list[Path]:
+    """Write judgements, tables and figure."""
     prompt = f"prompt {VERSION} ({prompt_digest()[:12]})"
-    figure = figures.descriptions(found.judged, found.judge, prompt)
-    drawn = [figures.save(figure, out / f"judged.{kind}") for kind in formats]  # makes the folder
+    figure = figures.descriptions(result.judged, result.judge, prompt)
+    drawn = [figures.save(figure, out / f"judged.{kind}") for kind in formats]  # creates the folder
     lines = [
         json.dumps({"model": run.name, **asdict(one)})
-        for run, said in zip(found.runs, found.judgements, strict=True)
-        for one in said
+        for run, judged in zip(result.runs, result.judgements, strict=True)
+        for one in judged
     ]
-    sources = [{"model": run.name, **run.identity} for run in found.runs]
+    sources = [{"model": run.name, **run.identity} for run in result.runs]
     whole = {
-        **found.record,
-        **judged_record(found.judged),
+        **result.record,
+        **judged_record(result.judged),
         "sources": sources,
         "made": provenance(),
     }
     texts = {
         "judgements.jsonl": "".join(line + "\n" for line in lines),
-        "judged.csv": judged_csv(found.judged),
-        "judged.md": markdown_sheets(found.sheets(f"{found.judge}, {prompt}")) + "\n",
+        "judged.csv": judged_csv(result.judged),
+        "judged.md": markdown_sheets(result.sheets(f"{result.judge}, {prompt}")) + "\n",
         RECORD: json.dumps(whole, indent=2, allow_nan=False) + "\n",
     }
     for name, text in texts.items():

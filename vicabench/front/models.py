@@ -1,4 +1,4 @@
-"""Checkpoints on the hub and on this machine: `vicabench models`."""
+"""Checkpoints on the hub and in the local cache: `vicabench models`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["fetch", "init", "inventory", "show"]
 
 
 def inventory() -> DataFrame:
-    """One row a published checkpoint; `bytes` is its size in the local cache, None if not there.
+    """One row per published checkpoint.
 
-    `whole` says whether all of it is there.
+    `bytes` is its size in the local cache, None if absent; `whole` tells whether it is complete.
     """
     import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
-    here = cached()
+    local = cached()
     rows = [
         {
             "checkpoint": model.repo,
@@ -34,8 +34,8 @@ def inventory() -> DataFrame:
             "series": model.series,
             "percent": model.percent,
             "stage": model.stage,
-            "bytes": here[model.repo].size if model.repo in here else None,
-            "whole": model.repo in here and here[model.repo].whole,
+            "bytes": local[model.repo].size if model.repo in local else None,
+            "whole": model.repo in local and local[model.repo].whole,
             "description": model.description,
         }
         for model in model_zoo()
@@ -46,10 +46,12 @@ def inventory() -> DataFrame:
 def fetch(spec: str) -> Path:
     """Download a checkpoint into the local cache and return its folder.
 
-    Continues where it was interrupted. `spec` is a hub id, or one with `@REVISION`.
+    Continues an interrupted download. `spec` is a hub id, optionally with `@REVISION`.
     """
     if Path(spec).is_dir():
-        raise ConfigError(f"{spec} is a folder on this machine: --model {spec} uses it as it is.")
+        raise ConfigError(
+            f"{spec} is a local folder and needs no download: use it with --model {spec}."
+        )
     name, hub = located(spec)
     return fetch_checkpoint(name, hub.get("revision"), recheck=True)
 
@@ -62,14 +64,14 @@ def show(
     hiera_stage: int | None = None,
     hiera_pool: int | None = None,
 ) -> str:
-    """What a checkpoint is made of, and how many tokens a video costs in it, as a text.
+    """Describe the parts of a checkpoint and the number of tokens per video, as text.
 
     Args:
         spec: A hub id, the folder of a checkpoint, or a size: `7b`, `vica-7b`, `tiny`.
-        frames: Frames of a video.
+        frames: Frames per video.
         hiera_frames: How many of them Hiera sees.
-        hiera_stage: After which of its stages features are taken.
-        hiera_pool: The stride of their pooling.
+        hiera_stage: The Hiera stage whose output features are used.
+        hiera_pool: The stride with which these features are pooled.
     """
     with explained():
         lines: list[str] = import_module("vicabench.adapters.summary").summary(
@@ -83,9 +85,9 @@ def show(
 
 
 def init(out: str | Path, *, size: str = "tiny", family: str = "vica2", seed: int = 0) -> Path:
-    """Make a checkpoint with random weights in the published layout, and return its folder."""
+    """Create a checkpoint with random weights in the published layout and return its folder."""
     if size != "tiny":
-        raise ConfigError(f"There is no --size {size} to make: choose tiny.")
+        raise ConfigError(f"--size {size} is unknown: choose tiny.")
     with explained():
         import_module("vica").write_tiny_checkpoint(Path(out), family=family, seed=seed)
     return Path(out)

@@ -1,16 +1,16 @@
 """Figures of runs: every kind that the commands draw, as matplotlib objects.
 
-Sizes are those of a paper's column or page. The functions share these arguments:
+Sizes fit one column or the full width of a paper. The functions share these arguments:
 
-- `runs`: runs, or paths of run folders or predictions files; a list, or a single one.
+- `runs`: runs, or paths of run folders or predictions files.
 - `protocol`: the grading protocol of the scores.
 - `published`: whether published rows or curves of VSI-Bench are drawn beside the runs.
-- `ax`: where to draw: this Axes is replaced in its figure. By default a new figure.
+- `ax`: the Axes to replace by the drawing; by default a new figure is made.
 
-Each returns the Figure, which a notebook shows; with `ax` the Axes made in its place, a list where
-the figure has several panels. Each raises ConfigError for an unknown protocol, objects that are not
-runs, runs on different questions, or published rows that cannot stand beside the runs; and
-DataError for runs that have nothing to show in the figure.
+Each returns the Figure, which notebooks show; with `ax`, it returns the Axes that replace it, as a
+list if the figure has several panels. Each raises ConfigError for an unknown protocol, objects that
+are not runs, runs on different questions, or published rows that are not comparable with the runs;
+and DataError for runs that have no data for the figure.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ save = figures.save
 def averages(
     runs: Given, *, protocol: str = OFFICIAL, published: bool = False, ax: Axes | None = None
 ) -> Drawn:
-    """The averages as bars, best on top; with `published` the published rows of VSI-Bench too."""
+    """Averages as bars, best on top; with `published`, published rows of VSI-Bench too."""
 
     def draw(loaded: Sequence[Run], rule: Protocol) -> Figure:
         scores = [run.scores(rule) for run in loaded]
@@ -70,44 +70,44 @@ def averages(
 
 
 def tasks(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """Every task with its interval."""
+    """Scores of every task with their intervals."""
     return _of_runs(runs, protocol, ax, lambda rs, p: figures.tasks([r.scores(p) for r in rs]))
 
 
 def radar(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """The profile over the tasks."""
+    """Task scores as a radar chart."""
     return _of_runs(runs, protocol, ax, lambda rs, p: figures.radar([r.scores(p) for r in rs]))
 
 
 def errors(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """Numeric answers divided by the truth."""
+    """Distributions of numeric answers divided by the ground truth."""
     return _of_runs(runs, protocol, ax, figures.errors)
 
 
 def letters(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """Letters given against letters right."""
+    """Answered letters against correct letters."""
     return _of_runs(runs, protocol, ax, figures.letters)
 
 
 def datasets(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """The average by data set."""
+    """The average per data set."""
     return _of_runs(runs, protocol, ax, figures.by_dataset)
 
 
 def rooms(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """The average by the size of the room."""
+    """The average by room size."""
     return _of_runs(runs, protocol, ax, figures.by_room_size)
 
 
 def differences(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None) -> Drawn:
-    """Each run minus the first, paired."""
+    """Paired differences of each run from the first."""
     return _of_runs(runs, protocol, ax, _forest)
 
 
 def curve(
     runs: Given, *, protocol: str = OFFICIAL, published: bool = False, ax: Axes | None = None
 ) -> Drawn:
-    """The average over the share of the training data, which the models' names say."""
+    """The average over the share of the training data, which is read from the models' names."""
 
     def draw(loaded: Sequence[Run], rule: Protocol) -> Figure:
         series = _series(loaded, rule)
@@ -127,14 +127,14 @@ def curve_tasks(runs: Given, *, protocol: str = OFFICIAL, ax: Axes | None = None
 def adoption(
     runs: Given, *, protocol: str = OFFICIAL, published: bool = False, ax: Axes | None = None
 ) -> Drawn:
-    """How the replies of one Thinking series came about, over its training."""
+    """The kinds of replies of one Thinking series over its training."""
 
     def draw(loaded: Sequence[Run], rule: Protocol) -> Figure:
         series = _series(loaded, rule)
         if len(series) != 1:
-            raise ConfigError(f"The runs are of {len(series)} series; this figure shows one.")
+            raise ConfigError(f"The runs belong to {len(series)} series; this figure shows one.")
         if not any(point.adoption for point in series[0].points):
-            raise DataError("These runs hold no replies of a Thinking model.")
+            raise DataError("None of these runs holds replies of a Thinking model.")
         return figures.adoption(series[0], thinking_curve() if published else ())
 
     return _of_runs(runs, protocol, ax, draw, alike=False)
@@ -160,45 +160,47 @@ def _of_runs(
     *,
     alike: bool = True,
 ) -> Drawn:
-    """Draw runs, which have to be `alike`: on the same questions."""
+    """Draw runs; `alike` requires that they have the same questions."""
     rule, loaded = find_protocol(protocol), runs_of(runs)
     if alike:
-        check_alike(loaded, advice="Draw vicabench.shared(runs) to compare what they share.")
+        check_alike(
+            loaded, advice="Draw vicabench.shared(runs) to compare the questions they share."
+        )
     if ax is None:
         return draw(loaded, rule)
-    place = ax.get_subplotspec()
-    if place is None:
-        raise ConfigError("ax has no place in a grid: make it with plt.subplots().")
-    whole = cast("Figure", ax.figure)
-    if whole.get_layout_engine() is None:
-        whole.set_layout_engine("constrained")
+    position = ax.get_subplotspec()
+    if position is None:
+        raise ConfigError("ax is not part of a grid: create it with plt.subplots().")
+    figure = cast("Figure", ax.figure)
+    if figure.get_layout_engine() is None:
+        figure.set_layout_engine("constrained")
     ax.remove()
-    part = whole.add_subfigure(place)
+    part = figure.add_subfigure(position)
     with drawn_into(part):
         draw(loaded, rule)
     return part.axes[0] if len(part.axes) == 1 else list(part.axes)
 
 
 def _published(runs: Sequence[Run], scores: Sequence[Scores]) -> Sequence[Published]:
-    """The published rows; refused beside runs that they cannot be compared with."""
+    """The published rows; ConfigError or DataError for runs that are not comparable with them."""
     for run in runs:
         if not is_vsi_bench(run.benchmark, run.questions):
             raise ConfigError(
-                f"Published rows are about VSI-Bench; beside {run.benchmark} they would compare "
-                "nothing."
+                f"Published rows are for VSI-Bench, not comparable with {run.benchmark}. Leave "
+                "them out (--published)."
             )
     missing = dict.fromkeys(task for row in scores for task in row.missing)
     if missing:
         raise DataError(
-            f"The runs have no questions of {', '.join(missing)}: their averages are not of the "
-            "tasks that published ones are. Leave out published rows (--published)."
+            f"The runs have no questions of {', '.join(missing)}, so their averages are not "
+            "comparable with published ones. Leave out published rows (--published)."
         )
     return published_rows()
 
 
 def _forest(runs: Sequence[Run], rule: Protocol) -> Figure:
     if len(runs) < 2:
-        raise DataError("Differences need two runs or more.")
+        raise DataError("Differences need at least two runs.")
     first, *others = runs
     return figures.differences([paired_runs(first, o, rule, shared=False).result for o in others])
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: a live bar in a terminal, a line now and then in a log file."""
+"""Progress on standard error: a live bar in a terminal, occasional lines in a log file."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from vicabench.scoring.grade import grade
 from vicabench.screen import echo
 from vicabench.types import TASKS, Question
 
-LONGEST = 1000  # characters of a message; an error may hold a whole page of HTML
-LOG_LINES = 10  # how many progress lines a log file gets for a whole run
+LONGEST = 1000  # characters of a message; errors of servers may hold whole pages of HTML
+LOG_LINES = 10  # progress lines per run in a log file
 
 
 def _bar(console: Console, *columns: TextColumn) -> Progress:
@@ -51,13 +51,13 @@ def _bar(console: Console, *columns: TextColumn) -> Progress:
 
 @contextmanager
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that appears once something is being built: yields the callback (done, total)."""
+    """Show a bar once something is built; yields the callback `(done, total)`."""
     with _bar(console) as progress:
         tasks: list[TaskID] = []
 
         def advance(done: int, total: int) -> None:
             if not tasks:
-                console.print(Text(f"{title}: once, then it is kept", style="dim"))
+                console.print(Text(f"{title}: needed once, then kept", style="dim"))
                 tasks.append(progress.add_task(title, total=total))
             progress.update(tasks[0], completed=done, total=total)
 
@@ -65,26 +65,28 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
             yield advance
         except KeyboardInterrupt:
             progress.stop()
-            said = "Interrupted. What was built is kept; the same command continues."
-            console.print(Text(said, style="dim"), soft_wrap=True)
+            text = "Interrupted. What was built is kept; repeat the same command to continue."
+            console.print(Text(text, style="dim"), soft_wrap=True)
             raise
 
 
 @contextmanager
 def bar(terminal: Console, title: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar, and the function that moves it."""
-    if not (terminal.is_terminal or terminal.quiet):  # a log has the bar only when it is full
+    """Show a progress bar; yields the callback `(done, total)` that moves it."""
+    if not (
+        terminal.is_terminal or terminal.quiet
+    ):  # a log file shows the bar only when it is full
         terminal.print(f"{title} ...")
     columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
     with Progress(*columns, console=terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-        progress.update(task, completed=total)  # also what was there already
+        progress.update(task, completed=total)  # existing items are not reported one by one
 
 
 @contextmanager
 def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each file on standard error; yields what `fetch` calls to move it."""
+    """Show a bar for each file; yields the callback `(name, done, total)` that moves it."""
     tasks: dict[str, TaskID] = {}
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -108,9 +110,9 @@ def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]
 
 
 class RunningScore:
-    """The macro mean so far, over the questions answered so far, in percent.
+    """The mean over tasks of the questions answered so far, in percent.
 
-    Without a protocol nothing is graded, and only failures are counted.
+    Without a protocol, only failures are counted.
     """
 
     def __init__(self, protocol: Protocol | None) -> None:
@@ -128,17 +130,17 @@ class RunningScore:
     def __str__(self) -> str:
         means = {kind: sum(scores) / len(scores) for kind, scores in self._scores.items()}
         tasks = [
-            sum(found) / len(found)
+            sum(scored) / len(scored)
             for task in TASKS
-            if (found := [means[kind] for kind in task.types if kind in means])
+            if (scored := [means[kind] for kind in task.types if kind in means])
         ]
         score = f"{100 * sum(tasks) / len(tasks):.1f}" if tasks else "–"
-        said = [f"score {score}"] if self._protocol else []
-        return ", ".join([*said, *([f"{self.failed} failed"] if self.failed else [])])
+        parts = [f"score {score}"] if self._protocol else []
+        return ", ".join([*parts, *([f"{self.failed} failed"] if self.failed else [])])
 
 
 class RunDisplay:
-    """Shows one run: videos, questions, running score if there is a protocol, time left."""
+    """Shows the progress of one run: videos, questions, running score, time left."""
 
     def __init__(
         self, console: Console, model: str, selected: Sequence[Question], protocol: Protocol | None
@@ -160,28 +162,28 @@ class RunDisplay:
         self.close()
 
     def close(self) -> None:
-        """Take the bar away; what is printed next stands alone."""
+        """Remove the bar."""
         self._bar.stop()
 
     def started(
         self, owed: Mapping[str, Sequence[Question]], done: Sequence[Prediction], torn: int
     ) -> None:
-        """Say what is resumed, and show the bar for what is owed."""
-        asked_again = {question.id for questions in owed.values() for question in questions}
-        kept = [p for p in done if p.question.id not in asked_again]
-        self._score.add(kept)
-        self.done = len(kept)
+        """Report the answers of earlier starts, and show the bar for the outstanding videos."""
+        outstanding = {question.id for questions in owed.values() for question in questions}
+        settled = [p for p in done if p.question.id not in outstanding]
+        self._score.add(settled)
+        self.done = len(settled)
         if done or torn:
             torn_note = f"; a torn last line of {counted(torn, 'byte')} was cut off" if torn else ""
             self.say(
-                f"{self._model}: {counted(len(kept), 'answer is', 'answers are')} there "
+                f"{self._model}: {counted(len(settled), 'answer is', 'answers are')} there "
                 f"already{torn_note}"
             )
         self._videos = len(owed)
         self._task = self._bar.add_task(self._model, total=self._videos, state=self._state())
 
     def answered(self, predictions: Sequence[Prediction]) -> None:
-        """Count one more video."""
+        """Count one more video, and report its errors."""
         self._score.add(predictions)
         self.done += len(predictions)
         self._videos_done += 1
@@ -195,34 +197,34 @@ class RunDisplay:
             self.say(f"{self._model}: {self._videos_done}/{videos}, {self._state()}")
 
     def warned(self, text: str) -> None:
-        """Say what is wrong, once."""
+        """Print a warning once."""
         if text not in self._warnings:
             self._warnings.add(text)
             self.say(text)
 
     def timed(self, timing: Timing) -> None:
-        """Say how the time was spent."""
+        """Report how the time was spent."""
         for line in account(timing):
             self.say(f"{self._model}: {line}")
 
     def given_up(self, text: str) -> NoReturn:
-        """Say why the run ends, and end the process, whose main thread hangs: exit code 2."""
+        """Report why the run ends, and exit with code 2."""
         self.close()
         echo(f"vicabench: {text}", err=True)
-        os._exit(2)
+        os._exit(2)  # the main thread hangs, so an exception could not end the process
 
     def _state(self) -> str:
         return f"{self.done}/{counted(len(self._selected), 'question')}  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
-        """A line beside the bar; whatever is in it cannot harm the terminal, nor fill it."""
+        """Print a line above the bar, truncated and without control characters."""
         long = f"{text[:LONGEST]}… ({counted(len(text), 'character')})"
         shown = text if len(text) <= LONGEST else long
         self._console.print(Text(shown, style="dim"), soft_wrap=True)
 
 
 class Counting:
-    """Shows how many of so many are done; a context manager that takes the bar away again."""
+    """A context manager that shows a bar with the number of finished items."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._console, self._title = console, title
@@ -237,12 +239,12 @@ class Counting:
         self._bar.stop()
 
     def begin(self, total: int) -> None:
-        """So many are to be done."""
+        """Show the bar for this number of items."""
         self._total = total
         self._task = self._bar.add_task(self._title, total=total, state="")
 
     def advance(self, state: str = "") -> None:
-        """One more is done; `state` is what is to be said of all so far."""
+        """Count one more item; `state` is a text about all items so far."""
         self._done += 1
         self._bar.update(self._task, advance=1, state=state)
         due = self._done % math.ceil(self._total / LOG_LINES) == 0 or self._done == self._total
@@ -250,5 +252,5 @@ class Counting:
             self.say(f"{self._title}: {self._done}/{self._total}{', ' if state else ''}{state}")
 
     def say(self, text: str) -> None:
-        """A line beside the bar; whatever is in it cannot harm the terminal."""
+        """Print a line above the bar, without control characters."""
         self._console.print(Text(text, style="dim"), soft_wrap=True)

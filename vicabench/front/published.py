@@ -1,4 +1,4 @@
-"""What has been published about VSI-Bench, with its sources: `vicabench published`."""
+"""Published results on VSI-Bench, with their sources: `vicabench published`."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ TEXT, SCORES = "text", "scores"
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
-    """One of the published tables: a sheet for people, records for machines."""
+    """A published table, as a sheet to print and as records."""
 
     sheet: Sheet = field(repr=False)
     records: Records = field(repr=False)
 
     def frame(self) -> DataFrame:
-        """One row a record, with its source."""
+        """One row per record, with its source."""
         import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
         return pd.DataFrame(self.records)
 
     def table(self, style: str = TEXT) -> str:
-        """The table that `vicabench published` prints: `text`, `markdown`, `csv` ..."""
+        """Format the table as `vicabench published` does: `text`, `markdown`, `csv` ..."""
         machines: dict[str, Callable[[Records], str]] = {"csv": records_csv, "json": records_json}
         if style == TEXT:
             return as_text(lambda page: show_sheets(page, [self.sheet]))
@@ -75,27 +75,29 @@ def published(
     Args:
         kind: `scores`, `curves` (the scaling curves of both reports), `thinking` (the checkpoints
             of ViCA-7B-Thinking) or `zoo` (the published checkpoints).
-        tasks: For `scores`: these tasks, best first.
-        model: Words in the model's name or group.
-        source: Words in the source.
+        tasks: For `scores`: show these tasks, best first.
+        model: Words to find in the model's name or group.
+        source: Words to find in the source.
 
     Raises:
-        ConfigError: For an unknown kind or task, or if nothing has all these words.
+        ConfigError: For an unknown kind or task, or if no row matches.
     """
     if kind not in KINDS:
         known = ", ".join(KINDS)
         raise ConfigError(f"There is no published table {kind!r}. Tables are {known}.")
     if kind != SCORES and tasks:
-        raise ConfigError(f"--task chooses columns of the scores; --{kind} has none of them.")
+        raise ConfigError(f"--task applies to the scores only, not to --{kind}: leave it out.")
     if kind == "zoo" and source:
-        raise ConfigError("--zoo is one list, so --source has nothing to choose. Use --model.")
+        raise ConfigError("--zoo has a single source: leave out --source, or select with --model.")
     chosen = [tasks] if isinstance(tasks, str) else tasks
     if kind == SCORES:
         sheet, records = _scores(chosen, model, source)
     else:
         sheet, records = OTHERS[kind](model, source)
     if not records:
-        raise ConfigError("Nothing published has all these words. `vicabench published` has all.")
+        raise ConfigError(
+            "No published row matches all these words. `vicabench published` lists all rows."
+        )
     return PublishedTable(sheet=sheet, records=records)
 
 
@@ -112,13 +114,13 @@ def _scores(tasks: Sequence[str], model: str, source: str) -> tuple[Sheet, Recor
 
 
 def _best_first(rows: Sequence[Published], tasks: Sequence[str]) -> list[Published]:
-    """The rows that print one of these tasks, by the first of them."""
+    """The rows with a score for any of these tasks, sorted by the first task."""
     names = [task.name for task in TASKS]
     for name in tasks:
         if name not in names:
             raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(names)}.")
-    kept = [row for row in rows if any(name in row.tasks for name in tasks)]
-    return sorted(kept, key=lambda row: -row.tasks.get(tasks[0], -1.0))
+    scored = [row for row in rows if any(name in row.tasks for name in tasks)]
+    return sorted(scored, key=lambda row: -row.tasks.get(tasks[0], -1.0))
 
 
 def _thinking(model: str, source: str) -> tuple[Sheet, Records]:
@@ -133,19 +135,21 @@ def _thinking(model: str, source: str) -> tuple[Sheet, Records]:
 
 def _curves(model: str, source: str) -> tuple[Sheet, Records]:
 
-    found = [
+    selected = [
         curve
         for curve in curves()
         if matching(model, curve.series)
         and any(matching(source, point.source) for point in curve.points)
     ]
-    return curves_sheet(found), curve_records(found)
+    return curves_sheet(selected), curve_records(selected)
 
 
 def _zoo(model: str, _source: str) -> tuple[Sheet, Records]:
 
-    found = [one for one in model_zoo() if matching(model, f"{one.repo} {one.family} {one.series}")]
-    return zoo_sheet(found), zoo_records(found)
+    models = [
+        one for one in model_zoo() if matching(model, f"{one.repo} {one.family} {one.series}")
+    ]
+    return zoo_sheet(models), zoo_records(models)
 
 
 OTHERS = {"thinking": _thinking, "curves": _curves, "zoo": _zoo}

@@ -1,4 +1,4 @@
-"""Reports: runs as one page with frames of their videos, or as tables."""
+"""Reports of runs, as one HTML page with video frames or as tables: `vicabench report`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,8 @@ Strips = Mapping[str, Strip]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """How many frames (None: what fits), where the videos are, and how they are decoded.
-
-    Progress is shown on `terminal`.
-    """
+class FrameOptions:
+    """The number of frames (None: as many as fit), where the videos are, and how to decode them."""
 
     frames: int | None
     benchmark: str | None
@@ -48,60 +45,62 @@ class Wanted:
     terminal: Console
 
 
-def filmstrips(page: Page, report: Report, wanted: Wanted) -> tuple[Strips, str]:
-    """Strips by video, and what is to be said about them.
+def filmstrips(page: Page, report: Report, options: FrameOptions) -> tuple[Strips, str]:
+    """Decode the film strip of each video; returns the strips by video, and a note for the user.
 
-    Videos that are nowhere are an error only if the command said where they should be.
+    Missing videos are an error only if the command named their benchmark.
     """
-    if wanted.frames == 0:
+    if options.frames == 0:
         return {}, ""
     room = room_per_video(len(page.html.encode()), len(page.videos))
-    count = usual_frames(room) if wanted.frames is None else wanted.frames
+    count = usual_frames(room) if options.frames is None else options.frames
     if count == 0 or room == 0:
-        return {}, "No frames: the replies alone fill the page."
-    files, missing = _files(page, report, wanted)
+        return {}, "No frames are shown: the replies alone fill the page."
+    files, missing = _files(page, report, options)
     if not any(is_there(path) for path in files.values()):
-        said = missing or f"none of the videos is there, {next(iter(files.values()))} for one."
-        return {}, f"No frames: {said} Say where they are with --videos DIR."
-    strips = _decoded(files, count, room, wanted)
+        reason = missing or f"no video was found, for example {next(iter(files.values()))}."
+        return {}, f"No frames are shown: {reason} Name the folder of the videos with --videos DIR."
+    strips = _decoded(files, count, room, options)
     failed = sum(strip.error is not None for strip in strips.values())
-    said = f"{counted(count, 'frame')} of each of {counted(len(strips) - failed, 'video')}"
-    return strips, f"{said}; {failed} could not be shown." if failed else f"{said}."
+    note = f"{counted(count, 'frame')} of each of {counted(len(strips) - failed, 'video')}"
+    return strips, f"{note}; {failed} could not be shown." if failed else f"{note}."
 
 
-def _files(page: Page, report: Report, wanted: Wanted) -> tuple[dict[str, Path], str]:
-    """The file of each video, none of which need exist; or none, and why."""
-    if wanted.folder is not None:
+def _files(page: Page, report: Report, options: FrameOptions) -> tuple[dict[str, Path], str]:
+    """The path of each video, which may be missing; without any, the reason too."""
+    if options.folder is not None:
         safe = [video for video in page.videos if stays_inside(video)]
-        files = {video: video_file(wanted.folder, video) for video in safe}
-        refuse_links_out(wanted.folder, files.values())
-        return files, "" if safe else "the videos' names lead out of any folder."
-    name = wanted.benchmark or (report.benchmarks[0] if len(report.benchmarks) == 1 else None)
-    if wanted.benchmark is None and name not in BENCHMARKS:
-        return {}, "nothing says where the videos are."
+        files = {video: video_file(options.folder, video) for video in safe}
+        refuse_links_out(options.folder, files.values())
+        return files, "" if safe else "the names of the videos lead out of the folder."
+    name = options.benchmark or (report.benchmarks[0] if len(report.benchmarks) == 1 else None)
+    if options.benchmark is None and name not in BENCHMARKS:
+        return {}, "the folder of the videos is unknown."
     try:
-        with building(wanted.terminal, f"Building {name}") as progress:
+        with building(options.terminal, f"Building {name}") as progress:
             source = Source(videos_needed=False, progress=progress)
             known = load_benchmark(str(name), source).files
     except DataError as error:
-        if wanted.benchmark is not None:
+        if options.benchmark is not None:
             raise
         return {}, str(error)
-    found = {video: known[video] for video in page.videos if video in known}
-    return found, "" if found else f"these are no videos of {name}."
+    files = {video: known[video] for video in page.videos if video in known}
+    return files, "" if files else f"none of the videos belongs to {name}."
 
 
-def _decoded(files: dict[str, Path], count: int, room: int, wanted: Wanted) -> dict[str, Strip]:
-    there = {video: path for video, path in files.items() if is_there(path)}
-    strips = {video: Strip(error=f"{path.name} is not there.") for video, path in files.items()}
+def _decoded(
+    files: dict[str, Path], count: int, room: int, options: FrameOptions
+) -> dict[str, Strip]:
+    existing = {video: path for video, path in files.items() if is_there(path)}
+    strips = {video: Strip(error=f"{path.name} is missing.") for video, path in files.items()}
     with (
         DecodeAhead(
-            frames=count, workers=wanted.workers, limit_seconds=wanted.limit_seconds
+            frames=count, workers=options.workers, limit_seconds=options.limit_seconds
         ) as ahead,
-        Progress(console=wanted.terminal, transient=True) as bar,
+        Progress(console=options.terminal, transient=True) as bar,
     ):
         for decoded in bar.track(
-            ahead.stream(there.items()), total=len(there), description="Frames"
+            ahead.stream(existing.items()), total=len(existing), description="Frames"
         ):
             strips[decoded.name] = _strip(decoded, room)
     return strips
@@ -113,10 +112,10 @@ def _strip(decoded: Decoded, room: int) -> Strip:
     frames_THWC = decoded.frames.pixels_THWC
     height, width = frames_THWC.shape[1:3]
     size = fitted(height, width, tall=TALL)
-    found = jpegs(frames_THWC, size=size, room=room)
-    if not found:
-        return Strip(error="They do not fit the page; fewer --frames would.")
-    return Strip(jpegs=found, seconds=decoded.frames.seconds, width=size[0], height=size[1])
+    encoded = jpegs(frames_THWC, size=size, room=room)
+    if not encoded:
+        return Strip(error="The frames do not fit on the page; use fewer --frames.")
+    return Strip(jpegs=encoded, seconds=decoded.frames.seconds, width=size[0], height=size[1])
 
 
 HTML = "html"
@@ -140,24 +139,24 @@ def report(
     command: str = "vicabench.report",
     progress: bool = True,
 ) -> str:
-    """Make one self-contained page of runs, or their tables, and return it.
+    """Make a self-contained HTML page of runs, or their tables, and return its text.
 
     Args:
         runs: Runs, or paths of run folders or predictions files.
         out: The file to write; None writes nothing.
         style: `html`, or tables in `markdown` or `latex`.
-        protocol: Grading protocols, comma-separated; the first is the table's.
+        protocol: Grading protocols, comma-separated; tables use the first.
         compare: The run that all others are compared with.
-        frames: Frames shown of each video, 0 for none; None shows what fits.
-        benchmark: Where the videos are from; by default what the runs name.
+        frames: Frames shown of each video, 0 for none; None shows as many as fit.
+        benchmark: The benchmark of the videos; by default the one that the runs name.
         videos: The folder of the videos.
-        workers: Processes that decode.
-        video_timeout: Seconds after which decoding a video is given up.
-        command: What the page says that it was made by.
+        workers: Decoding processes.
+        video_timeout: Seconds after which decoding of a video is abandoned.
+        command: The command that the page names as its origin.
         progress: Whether to show progress on standard error.
 
     Raises:
-        ConfigError: For options that say nothing together, or a file that was to be read.
+        ConfigError: For options that contradict each other, or if `out` is one of the inputs.
         DataError: For runs that cannot be reported.
     """
     given = (frames, benchmark, videos, workers, video_timeout)
@@ -168,7 +167,7 @@ def report(
     made = _report(*_loaded(runs, compare), find_protocols(protocol), command)
     terminal = console(stderr=True)
     terminal.quiet = not progress
-    wanted = Wanted(
+    options = FrameOptions(
         frames=frames,
         benchmark=benchmark,
         folder=where,
@@ -176,7 +175,7 @@ def report(
         limit_seconds=video_timeout or VIDEO_TIMEOUT,
         terminal=terminal,
     )
-    text, note = _page(made, wanted) if style == HTML else (TABLES[style](made), "")
+    text, note = _page(made, options) if style == HTML else (TABLES[style](made), "")
     _give(text, file, inputs, note, saying(progress))
     return text
 
@@ -184,7 +183,7 @@ def report(
 def _give(
     text: str, file: Path | None, inputs: Sequence[Path], note: str, say: Callable[[str], None]
 ) -> None:
-    """Write the file, and say what is to be said."""
+    """Write the file, and report its size and the note."""
     if file is not None:
         write_file(file, text, keep=inputs)
         say(f"{file}: {len(text.encode()) / 1e6:.1f} MB.")
@@ -192,12 +191,12 @@ def _give(
         say(note)
 
 
-def _page(report: Report, wanted: Wanted) -> tuple[str, str]:
-    """The page, and what is to be said about its frames."""
+def _page(report: Report, options: FrameOptions) -> tuple[str, str]:
+    """Render the page; returns it with a note about its frames."""
     shown = gallery(report)
     page = render_page(report.drawn(shown.drawings, shown.notes))
-    strips, said = filmstrips(page, report, wanted)
-    return page.with_frames(strips), said
+    strips, note = filmstrips(page, report, options)
+    return page.with_frames(strips), note
 
 
 def _check(style: str, about_frames: Mapping[str, object]) -> None:
@@ -208,7 +207,7 @@ def _check(style: str, about_frames: Mapping[str, object]) -> None:
     if style != HTML and typed:
         raise ConfigError(f"A report as {style} shows no frames: leave out {_listed(typed)}.")
     if about_frames["--benchmark"] and about_frames["--videos"]:
-        raise ConfigError("--videos says where the videos are: leave out --benchmark.")
+        raise ConfigError("--videos and --benchmark both locate the videos: leave out one of them.")
     if about_frames["--frames"] == 0 and typed != ["--frames"]:
         raise ConfigError(f"--frames 0 shows no video: leave out {_listed(typed[1:])}.")
 
@@ -219,13 +218,15 @@ def _listed(options: Sequence[str]) -> str:
 
 
 def _check_places(videos: Path | None, out: Path | None, inputs: Sequence[Path]) -> None:
-    """Refuse now what would be refused when all the work is done."""
+    """Check input and output paths before any work is done."""
     if videos is not None and not videos.is_dir():
-        raise ConfigError(f"{videos} is no folder. Say where the videos are: --videos DIR")
+        raise ConfigError(
+            f"{videos} is not a folder. Name the folder of the videos with --videos DIR."
+        )
     if out is not None:
         check_not_input(out, inputs)
         if not out.parent.is_dir():
-            raise ConfigError(f"There is no folder {out.parent}: make it first.")
+            raise ConfigError(f"The folder {out.parent} does not exist. Create it first.")
 
 
 def _report(
@@ -253,7 +254,7 @@ def _report(
 
 
 def _loaded(runs: Sequence[Given], compare: Given | None) -> tuple[list[Run], int | None]:
-    """The runs, and the place of the one they are compared with, which is added if need be."""
+    """Load the runs, adding the reference if needed; also returns the index of the reference."""
     given = list(runs)
     if compare is None:
         return runs_of(given), None
@@ -263,7 +264,7 @@ def _loaded(runs: Sequence[Given], compare: Given | None) -> tuple[list[Run], in
         places.insert(0, _place(compare))
     if len(given) < 2:
         name = compare.name if isinstance(compare, Run) else compare
-        raise ConfigError(f"There is nothing to compare {name} with: name more runs.")
+        raise ConfigError(f"Only {name} is given: name at least one more run to compare it with.")
     return runs_of(given), places.index(_place(compare))
 
 

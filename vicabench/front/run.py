@@ -1,7 +1,7 @@
-"""Answer a benchmark with a model: what `vicabench run` does, for notebooks and training loops.
+"""Runs of models on benchmarks, for notebooks and training loops: `vicabench run`.
 
-`run` takes the name of a model and continues a run folder; `evaluate` takes a model in memory, or
-any callable. Both give the `Run` that `vicabench.load` would read from the folder.
+`run` takes the name of a model and continues a run folder; `evaluate` takes a model in memory or
+any callable. Both return the `Run` that `vicabench.load` reads from the folder.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PATHS = ("frame_cache",)
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """A benchmark and the questions of it that are to be asked."""
+    """A benchmark and its selected questions."""
 
     benchmark: Benchmark
     questions: tuple[Question, ...] = field(repr=False)
@@ -55,7 +55,7 @@ class Selection:
         return f"<{self.benchmark.name}: {asked}, {counted(videos, 'video')}>"
 
     def frame(self) -> DataFrame:
-        """One row a question: id, video, task, question, options and truth."""
+        """One row per question: id, video, task, question, options and truth."""
         rows = [
             {
                 "id": q.id,
@@ -71,7 +71,7 @@ class Selection:
 
 
 Asked = Selection | Benchmark | str | Path | Sequence[Mapping[str, Any]] | Any
-"""What `benchmark` takes: a name, a path, rows, or what it gave before."""
+"""What `benchmark` takes: a name, a path, rows, or a selection made before."""
 
 
 def benchmark(
@@ -89,23 +89,23 @@ def benchmark(
     videos_needed: bool = True,
     progress: bool = True,
 ) -> Selection:
-    """Load a benchmark and select what is asked of it.
+    """Load a benchmark and select questions.
 
     Args:
         source: `vsi-bench`, `rooms`, the hub id of a data set (`owner/name`), the path of a
             `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet` file, a list of dicts or a DataFrame,
             all with the columns of VSI-Bench, or a selection made before.
-        limit: Only the first so many videos, with all their questions.
-        tasks: Only these tasks or question types, or this one.
+        limit: Select only the first `limit` videos, with all their questions.
+        tasks: Select only these tasks or question types; a single one may be a string.
         subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
         revision: For a hub id: a commit, tag or branch. The commit is recorded in every run.
-        config: For a hub id: one of its configurations.
-        split: For a hub id: one of its splits; by default `test`, or the only one.
+        config: For a hub id: the name of a configuration.
+        split: For a hub id: the name of a split; by default `test`, or the only one.
         data: For `vsi-bench`: the folder it was downloaded to.
         videos: For questions of your own: the folder of their videos.
-        name: What to call a benchmark that is given as rows.
-        videos_needed: Whether a benchmark without a single video on disk is refused.
-        progress: Whether to show the building of Rooms on standard error.
+        name: The name of a benchmark given as rows.
+        videos_needed: Whether to refuse a benchmark without a single video on disk.
+        progress: Whether to show on standard error the progress of building Rooms.
 
     Raises:
         ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
@@ -113,7 +113,7 @@ def benchmark(
     """
     _check_number("limit", limit, optional=True)
     if config is not None and subset != "full":
-        raise ConfigError("config and subset name the same: give one of them.")
+        raise ConfigError("config and subset mean the same: give one of them.")
     of_hub = {"revision": revision, "config": config, "split": split}
     _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name, **of_hub)
     if isinstance(source, Selection) and limit is None and not tasks:
@@ -137,8 +137,8 @@ def _loaded(source: Asked, given: Source, name: str, progress: bool) -> Benchmar
     if isinstance(source, Benchmark):
         return source
     if isinstance(source, str | Path):
-        with _building(str(source), progress) as told:
-            return load_benchmark(str(source), replace(given, progress=told))
+        with _building(str(source), progress) as advance:
+            return load_benchmark(str(source), replace(given, progress=advance))
     return benchmark_of_rows(source, name, given.videos, videos_needed=given.videos_needed)
 
 
@@ -159,24 +159,24 @@ def run(
 ) -> Run:
     """Answer a benchmark with the model of this name, as `vicabench run` does.
 
-    A run that was interrupted is continued by the same call.
+    Repeating the call continues an interrupted run.
 
     Args:
         model: What `--model` takes: `nkkbr/ViCA2-50p`, `hf:ORG/NAME`, a folder, `openai:NAME` ...
         benchmark: What `vicabench.benchmark` takes.
         out: The run folder; `runs/BENCHMARK/MODEL` by default.
         frames: How many frames are sampled from each video.
-        limit: Only the first so many videos, with all their questions.
-        tasks: Only these tasks or question types.
-        seed: Seed of whatever is random in the adapter.
-        retry_errors: Whether questions that failed before are asked again.
-        shard: Only one part of the videos, `2/8` or `auto`, into a folder for that part.
+        limit: Ask about only the first `limit` videos, with all their questions.
+        tasks: Ask only these tasks or question types.
+        seed: Seed of the randomness in the adapter.
+        retry_errors: Whether to retry questions that failed before.
+        shard: Run one part of the videos, `2/8` or `auto`, into a folder for that part.
         protocol: The grading protocol of the running score.
         progress: Whether to show progress on standard error.
-        options: All other options of `vicabench run` by their names, `max_new_tokens=512`.
+        options: All other options of `vicabench run`, by name, such as `max_new_tokens=512`.
 
     Raises:
-        UserError: What `vicabench run` says in one line.
+        UserError: For the problems that `vicabench run` reports in one line.
         TypeError: For an option that does not exist.
     """
     find_adapter(model)
@@ -208,9 +208,9 @@ def run_selection(
     progress: bool,
     load: Callable[[Path], Run] = load_run,
 ) -> Run:
-    """Have a model answer the selected questions, or those of one part.
+    """Answer the selected questions, or those of one part, with a model.
 
-    Without a protocol nothing is graded meanwhile. `load` reads the finished run folder.
+    Without a protocol no running score is shown. `load` reads the finished run folder.
     """
     if isinstance(shard, str):
         shard = shard_named(shard, given)
@@ -236,9 +236,10 @@ def run_selection(
 
 
 def shard_named(text: str, given: RunOptions) -> Shard:
-    """The part of this name; with `auto` this process takes a GPU for itself, if it can.
+    """Parse the name of a part; with `auto`, also restrict this process to its rank's GPU.
 
-    ConfigError for what is not a part.
+    Raises:
+        ConfigError: For a name that is not a part.
     """
     shard = Shard.parse(text, os.environ)
     elsewhere = given.execution.executor or given.execution.devices
@@ -262,19 +263,19 @@ def evaluate(
     progress: bool = True,
     **options: Any,
 ) -> Run:
-    """Answer a benchmark with a model that is in memory, or with any callable.
+    """Answer a benchmark with a model in memory, or with any callable.
 
     Decodes ahead, records errors and resumes as `run` does.
 
     Args:
         model: `vicabench.HF(model, processor)`, any object with the methods of `Adapter`, a
-            callable `(video, questions) -> replies`, one text a question in their order, or what
-            `run` takes.
-        out: The run folder. By default a new one, `runs/BENCHMARK/NAME-TIME`, for nobody can tell
-            whether a model in memory is the one that answered before. A folder that is given is
-            continued, if the settings of the model are the same.
+            callable `(video, questions) -> replies`, which returns one text per question in
+            order, or what `run` takes.
+        out: The run folder, which is continued if the settings of the model are the same. By
+            default a new one, `runs/BENCHMARK/NAME-TIME`, because a model in memory cannot be
+            identified with the one that answered before.
 
-    The other arguments, and what is raised, are those of `run`.
+    The other arguments and the errors raised are those of `run`.
     """
     shared: dict[str, Any] = {"seed": seed, "retry_errors": retry_errors, "progress": progress}
     if isinstance(model, str):
@@ -300,7 +301,7 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The options of a run that are not about what is asked, sorted by whom they concern."""
+    """The options of a run beside its questions, grouped by the part that uses them."""
 
     video: VideoOptions
     model: ModelOptions
@@ -309,9 +310,11 @@ class RunOptions:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, frames: int) -> RunOptions:
-        """Sort the options and check their numbers.
+        """Group the options and check their numbers.
 
-        TypeError for a name that no option has, with the nearest one.
+        Raises:
+            ConfigError: For a number out of bounds.
+            TypeError: For an unknown option, naming the most similar one.
         """
         _check_number("frames", frames)
         video: dict[str, Any] = {
@@ -333,7 +336,7 @@ class RunOptions:
             else:
                 every = [*video, *model, *execution, *rest]
                 near = "".join(f" Did you mean {n}?" for n in get_close_matches(name, every, 1))
-                raise TypeError(f"There is no option {name!r} of a run.{near}")
+                raise TypeError(f"A run has no option {name!r}.{near}")
         return cls(
             video=VideoOptions(**video),
             model=ModelOptions(**model),
@@ -343,29 +346,29 @@ class RunOptions:
 
     @staticmethod
     def names() -> tuple[str, ...]:
-        """What `of` takes beside `frames`."""
+        """The options that `of` takes beside `frames`."""
         kinds = (VideoOptions, ModelOptions, ExecutionOptions)
-        found = [field.name for kind in kinds for field in fields(kind)]
-        return (*(name for name in found if name != "frames"), "answer_timeout")
+        names = [field.name for kind in kinds for field in fields(kind)]
+        return (*(name for name in names if name != "frames"), "answer_timeout")
 
     def check(self) -> None:
-        """ConfigError for options that cannot be meant together, before anything is loaded."""
+        """Raise ConfigError for options that contradict each other, before anything is loaded."""
         self.video.decoding()
         self.execution.chosen(self.model)
 
     def refuse_execution(self) -> None:
-        """ConfigError for options about where to answer: a model in memory answers here."""
+        """Raise ConfigError for execution options: a model in memory runs in this process."""
         typed = {n: v for n, v in vars(self.execution).items() if v not in (None, HERE)}
         if typed:
             raise ConfigError(
-                f"{', '.join(typed)}: a model in memory answers in this process alone. Leave that "
-                "out, or give the name of a model."
+                f"{', '.join(typed)}: a model in memory runs only in this process. Leave that out, "
+                "or give the name of a model."
             )
 
     def selected(
         self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool
     ) -> Selection:
-        """What is to be asked; without videos where nobody decodes them."""
+        """Select the questions; videos may be missing with `no_video`."""
         needed = not self.video.no_video
         return benchmark(source, limit=limit, tasks=tasks, videos_needed=needed, progress=progress)
 
@@ -412,7 +415,7 @@ def _run(
 
 
 def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
-    """ConfigError for a value out of the bounds of an option that is a number."""
+    """Raise ConfigError if a numeric option is out of its bounds."""
     if name not in BOUNDS or (optional and value is None):
         return
     least, most = BOUNDS[name]
@@ -425,7 +428,7 @@ def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
 
 
 def _refuse_ignored(source: Asked, **given: Any) -> None:
-    """ConfigError for what is given and says nothing about a source of this kind."""
+    """Raise ConfigError for arguments that do not apply to a source of this kind."""
     usual = {**dict.fromkeys(given), "subset": "full", "name": "rows"}
     if isinstance(source, Selection | Benchmark):
         unused = set(usual)
@@ -433,7 +436,7 @@ def _refuse_ignored(source: Asked, **given: Any) -> None:
         unused = {"name"} if isinstance(source, str | Path) else usual.keys() - {"videos", "name"}
     if ignored := [name for name in given if name in unused and given[name] != usual[name]]:
         kind = "a name or path" if isinstance(source, str | Path) else an(type(source).__name__)
-        raise ConfigError(f"{', '.join(ignored)} would say nothing beside {kind}: leave that out.")
+        raise ConfigError(f"{', '.join(ignored)} would have no effect with {kind}: leave that out.")
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""How the score grows with the training data, as `vicabench scaling-curve` shows it."""
+"""Scores over the amount of training data: `vicabench scaling-curve`."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingCurve:
-    """The measured series, the files that were written, and what is missing.
+    """The measured series and the written files.
 
-    `problems` says which checkpoints have no point, or which series nothing could be drawn of.
+    `problems` names checkpoints without a point and series that could not be drawn.
     """
 
     series: tuple[Series, ...]
@@ -55,13 +55,13 @@ class ScalingCurve:
         return not self.problems and not unanswered
 
     def frame(self) -> DataFrame:
-        """One row a checkpoint and column of the table: what `curve.csv` has of our runs."""
+        """One row per checkpoint and table column: the rows of our runs in `curve.csv`."""
         import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
         return pd.DataFrame(curve_rows(self.series), columns=list(CURVE_COLUMNS))
 
     def summary(self) -> str:
-        """The best point of each series, and the answer to `has it saturated?`."""
+        """The best point of each series, and whether the series has saturated."""
         return "\n".join(map(_summary, self.series))
 
     def __repr__(self) -> str:
@@ -89,24 +89,24 @@ def scaling_curve(
     progress: bool = True,
     **options: Any,
 ) -> ScalingCurve:
-    """Run the checkpoints that are not yet run, and draw score against training data.
+    """Run the checkpoints that have not been run, and draw score against training data.
 
-    The same call continues an interrupted one.
+    Repeating the call continues an interrupted one.
 
     Args:
-        models: Checkpoints, or a pattern with `{p}` for the percent of the data: `./mine-{p}p`.
+        models: Checkpoints, or a pattern with `{p}` for the percentage of data: `./mine-{p}p`.
         benchmark: What `vicabench.benchmark` takes.
-        series: Published series, `ViCA2-7B`; with `runs` the series that are drawn.
-        runs: Folders whose run folders are drawn; nothing is run.
-        published: Whether the published curves of these series are overlaid.
+        series: Published series, such as `ViCA2-7B`; with `runs`, the series to draw.
+        runs: Folders whose run folders are drawn, without running anything.
+        published: Whether to overlay the published curves of these series.
         out: Folder for the figures and their data.
         formats: `pdf`, `svg`, `png`.
         run_folders: Folder for the run folders; `runs/BENCHMARK` by default.
         protocol: The grading protocol.
-        evict: True deletes what is downloaded of a checkpoint once it is evaluated, `"all"` also
-            what was in the cache before.
+        evict: True deletes the files downloaded for a checkpoint once it is evaluated; `"all"`
+            also deletes files that were in the cache before.
 
-    The other arguments, and what is raised, are those of `vicabench.run`.
+    The other arguments and the errors raised are those of `vicabench.run`.
     """
     say, kinds, rule = saying(progress), figure_formats(formats), find_protocol(protocol)
     names, specs, places = _listed(series), _listed(models), [*map(Path, _listed(runs))]
@@ -114,9 +114,9 @@ def scaling_curve(
     given = RunOptions.of(options, frames=frames)
     how = {"seed": seed, "retry_errors": retry_errors, "progress": progress, "frames": frames}
     if places:
-        found = _from_folders(places, names, rule, published, say)
+        results = _from_folders(places, names, rule, published, say)
     else:
-        found = _from_checkpoints(
+        results = _from_checkpoints(
             [*chain(*map(named_series, names), *map(expanded, specs))],
             _asked(benchmark, given, published, limit=limit, tasks=tasks, progress=progress),
             Cache(Path(out) / RECORD if evict else None, everything=evict == "all"),
@@ -125,7 +125,7 @@ def scaling_curve(
             out=None if run_folders is None else Path(run_folders),
             say=say,
         )
-    measured, problems = _drawable(found, say)
+    measured, problems = _drawable(results, say)
     overlaid, thinking = _overlaid(measured, say, published=published, strict=bool(places))
     written = write_curves(Path(out), kinds, measured, overlaid, thinking)
     return ScalingCurve(series=tuple(measured), files=tuple(written), problems=tuple(problems))
@@ -137,9 +137,13 @@ def published_curves(
     series: str | Sequence[str] = (),
     formats: str | Sequence[str] = FIGURES,
 ) -> list[Path]:
-    """Redraw the published figures of these series, or all, and export their numbers.
+    """Redraw the published figures of these series, or of all, and export their numbers.
 
-    Returns the files. ConfigError for a series that is not published.
+    Returns:
+        The written files.
+
+    Raises:
+        ConfigError: For a series that is not published.
     """
     return write_published(Path(out), figure_formats(formats), _listed(series))
 
@@ -149,12 +153,14 @@ def _listed(given: Any) -> list[Any]:
 
 
 def check_source(specs: Sequence[str], series: Sequence[str], places: Sequence[Path]) -> None:
-    """ConfigError where there is nothing to draw, or `models` beside runs that are drawn."""
+    """Raise ConfigError if nothing is given to draw, or models beside existing runs."""
     if places and specs:
-        raise ConfigError("--runs draws what was run: leave out --models and --evict, or --runs.")
+        raise ConfigError(
+            "--runs draws existing runs only: leave out --models and --evict, or --runs."
+        )
     if not (specs or places or series):
         raise ConfigError(
-            "Say what to draw: --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
+            "There is nothing to draw. Give --series ViCA2-7B, --models ./mine-{p}p, --runs DIR or "
             "--published-only."
         )
 
@@ -168,7 +174,7 @@ def _asked(
     tasks: Sequence[str],
     progress: bool,
 ) -> Selection:
-    """What is asked of every checkpoint; ConfigError where published curves are about another."""
+    """Select the questions; ConfigError if published curves are for another benchmark."""
     if isinstance(source, str | Path) and str(source) in BENCHMARKS:
         check_published(published, str(source), ())
     asked = given.selected(source, limit, tasks, progress)
@@ -191,11 +197,13 @@ def _from_checkpoints(
     results = run_checkpoints(specs, asked, cache, given=given, how=how, out=out, say=say)
     protocol = find_protocol(how["protocol"])
     measured: list[Series | str] = []
-    for name, found in points.items():
+    for name, checkpoints in points.items():
         runs = {
-            p.percent: load_run(results.folders[p.spec]) for p in found if p.spec in results.folders
+            p.percent: load_run(results.folders[p.spec])
+            for p in checkpoints
+            if p.spec in results.folders
         }
-        gaps = {p.percent: results.gaps[p.spec] for p in found if p.spec in results.gaps}
+        gaps = {p.percent: results.gaps[p.spec] for p in checkpoints if p.spec in results.gaps}
         measured.append(_measured(name, runs, protocol, gaps))
     return measured
 
@@ -203,9 +211,9 @@ def _from_checkpoints(
 def _overlaid(
     measured: Sequence[Series], say: Say, *, published: bool, strict: bool
 ) -> tuple[list[Curve], Sequence[ThinkingPoint]]:
-    """The published curves of these series, if asked for.
+    """The published curves of these series, if requested.
 
-    Where there are none that is a ConfigError if `strict`, and else only said.
+    Without any, a ConfigError is raised if `strict`; otherwise a message is printed.
     """
     if not published:
         return [], ()
@@ -215,10 +223,12 @@ def _overlaid(
     thinking = thinking_curve() if thoughts else ()
     if not overlaid and not thinking:
         known = ", ".join(curve.series for curve in curves())
-        said = f"No curve of {', '.join(sorted(names))} is published, but of {known}"
+        problem = (
+            f"No curve of {', '.join(sorted(names))} is published; published curves are {known}"
+        )
         if strict:
-            raise ConfigError(f"{said}: leave out --published.")
-        say(f"{said}: --published adds nothing.")
+            raise ConfigError(f"{problem}. Leave out --published.")
+        say(f"{problem}. --published adds nothing.")
     return overlaid, thinking
 
 
@@ -228,18 +238,19 @@ def _from_folders(
     runs = [load_run(folder) for place in places for folder in _run_folders(place, say)]
     for run in runs:
         check_published(published, run.benchmark, run.questions)
-    found = placed(runs)
+    by_series = placed(runs)
     wanted = {name.casefold() for name in series}
-    if unknown := wanted - {name.casefold() for name in found}:
+    if unknown := wanted - {name.casefold() for name in by_series}:
         raise ConfigError(
-            f"There is no run of {', '.join(sorted(unknown))} there, but of {', '.join(found)}."
+            f"No run of {', '.join(sorted(unknown))} was found. There are runs of "
+            f"{', '.join(by_series)}."
         )
     drawn: dict[str, Mapping[float, Run]] = {}
-    for name, by_percent in found.items():
+    for name, by_percent in by_series.items():
         if wanted and name.casefold() not in wanted:
             continue
         if not wanted and len(by_percent) == 1:
-            say(f"{name} is one run, not a curve: left out (--series {name} draws it).")
+            say(f"{name} has a single run and is left out (--series {name} draws it).")
             continue
         drawn[name] = by_percent
     check_alike(
@@ -254,28 +265,28 @@ def _finished(runs: Mapping[float, Run]) -> dict[float, Run]:
 
 
 def _run_folders(place: Path, say: Say) -> list[Path]:
-    """The run folders in a folder, at any depth; DataError if there is none.
+    """The run folders in a folder, at any depth; DataError if there are none.
 
-    Those of descriptions, which cannot be graded, are left out, and so are checkpoints.
+    Runs of descriptions, which cannot be graded, are skipped, as are checkpoints.
     """
-    found = []
+    folders = []
     for file in sorted(place.rglob(CONFIG)):
         plan = _plan_in(file)
         if plan is not None and are_descriptions(plan):
             say(f"{file.parent} holds descriptions: left out.")
         elif plan is not None:
-            found.append(file.parent)
-    if not found:
-        raise DataError(f"There is no run folder in {place} that can be graded.")
-    return found
+            folders.append(file.parent)
+    if not folders:
+        raise DataError(f"{place} has no run folder that can be graded.")
+    return folders
 
 
 def _plan_in(file: Path) -> Mapping[str, Any] | None:
-    """What a run folder's configuration plans; None for a configuration of something else."""
+    """The plan in a run folder's config file; None for the config file of anything else."""
     try:
         content = json.loads(files.read(file))
     except (OSError, ValueError, RecursionError):
-        return {"videos": {}}  # damaged, which is said by who reads the run
+        return {"videos": {}}  # damaged: loading the run reports it
     if not isinstance(content, dict) or not {"config", "digest"} & content.keys():
         return None
     plan = content.get("plan")
@@ -287,20 +298,21 @@ def _plan_in(file: Path) -> Mapping[str, Any] | None:
 def _measured(
     name: str, runs: Mapping[float, Run], protocol: Protocol, gaps: Mapping[float, str]
 ) -> Series | str:
-    """The series, or why it has no point."""
+    """The series, or the reason why it has no point."""
     try:
         return measure(name, runs, protocol, gaps)
     except UserError as error:
         return str(error)
 
 
-def _drawable(found: Sequence[Series | str], say: Say) -> tuple[list[Series], list[str]]:
-    """The series that can be drawn, and what is missing, which is said.
+def _drawable(results: Sequence[Series | str], say: Say) -> tuple[list[Series], list[str]]:
+    """The series that can be drawn, and the problems, which are also reported.
 
-    DataError if there is none.
+    Raises:
+        DataError: If no series can be drawn.
     """
-    series = [one for one in found if isinstance(one, Series)]
-    problems = [one for one in found if isinstance(one, str)]
+    series = [one for one in results if isinstance(one, Series)]
+    problems = [one for one in results if isinstance(one, str)]
     if not series:
         raise DataError("There is nothing to draw. " + " ".join(problems))
     for one in series:
@@ -311,7 +323,7 @@ def _drawable(found: Sequence[Series | str], say: Say) -> tuple[list[Series], li
 
 
 def _summary(one: Series) -> str:
-    """The best point and the answer to `has it saturated?`."""
+    """The best point of a series, and whether it has saturated."""
     best = one.best.scores.overall
     lines = [
         f"{one.name}: {counted(len(one.points), 'checkpoint')}; best {mean_text(best)} "

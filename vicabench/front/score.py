@@ -1,4 +1,4 @@
-"""Scores of a run for notebooks and training loops: a table, a flat dict, a DataFrame."""
+"""Scores of a run as a table, a flat dict or a DataFrame: `vicabench score`."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Score:
 
     @property
     def tasks(self) -> Mapping[str, Estimate]:
-        """Each task that has questions, in [0, 100]."""
+        """The score of each task that has questions, in [0, 100]."""
         return self.scores.tasks
 
     def table(self, style: str = TEXT) -> str:
-        """The table that `vicabench score` prints.
+        """Format the table as `vicabench score` does.
 
         Args:
             style: `text`, `markdown`, `latex`, `csv` or `json`.
@@ -61,14 +61,14 @@ class Score:
         return FORMATS[style]([self.scores], (), ())
 
     def frame(self) -> DataFrame:
-        """One row a task, then `overall` and `micro`, in [0, 100], with the 95% intervals."""
+        """One row per task, then `overall` and `micro`, in [0, 100], with the 95% intervals."""
         return scores_frame(self.scores)
 
     def to_dict(self) -> dict[str, float]:
-        """Flat, for a tracker of experiments: `overall`, `overall_low`, `object_counting` ...
+        """A flat dict for experiment trackers: `overall`, `overall_low`, `object_counting` ...
 
-        Scores and the ends of their intervals are in [0, 100]; an interval that does not exist is
-        left out. `questions`, `videos` and `outcome_failed` are counts.
+        Scores and interval ends are in [0, 100]; undefined intervals are left out. `questions`,
+        `videos` and `outcome_failed` are counts.
         """
         return flat(self.scores)
 
@@ -91,13 +91,13 @@ def score(predictions: Any, protocol: str = "official", *, name: str = "rows") -
     Args:
         predictions: A run, the path of a run folder or predictions file, or rows: a list of
             dicts or a DataFrame with `id`, `question_type`, `ground_truth`, `response`, and
-            `video` (or `dataset` and `scene_name`). `response` is None where there is no reply.
+            `video` (or `dataset` and `scene_name`). `response` is None for a missing reply.
         protocol: The name of a grading protocol.
-        name: What to call the model of rows.
+        name: The name of the model, for rows.
 
     Raises:
-        ConfigError: For an unknown protocol, or what is neither a run nor rows.
-        DataError: Naming the row or line that is wrong.
+        ConfigError: For an unknown protocol, or an object that is neither a run nor rows.
+        DataError: For an invalid row or line, which it names.
     """
     rule = find_protocol(protocol)
     if isinstance(predictions, Run):

@@ -1,7 +1,4 @@
-"""Train a model of the family by a published recipe, as `vicabench train` does, or plan that.
-
-The data is what was named, or where `vicabench data fetch` put it.
-"""
+"""Training by published recipes, and plans of its cost: `vicabench train`."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ Settings = Mapping[str, Any] | Sequence[str]
 
 
 def recipes() -> DataFrame:
-    """One row a recipe: its name, the checkpoint that it starts from, and what it trains."""
+    """One row per recipe: its name, the checkpoint it starts from, and what it trains."""
     import pandas as pd  # noqa: PLC0415  (slow to import, and `train --list` does not need it)
 
     return pd.DataFrame(list(recipe_rows()), columns=["recipe", "starts from", "trains"])
@@ -54,18 +51,18 @@ def train(
     settings: Settings = (),
     resume: str | None = None,
 ) -> Path:
-    """Train by a recipe and return the folder of the last checkpoint.
+    """Train a model by a recipe and return the folder of the last checkpoint.
 
     Args:
         recipe: The name of a recipe, such as `vica2-stage3`; `vicabench.recipes()` lists them.
-        data: The data: a folder, `.json`, `.jsonl`, or a `.yaml` mixture of them. By default where
-            `vicabench data fetch` put the published data.
+        data: The data: a folder, `.json`, `.jsonl`, or a `.yaml` mixture of them; by default the
+            published data as downloaded by `vicabench data fetch`.
         media: The folder that videos and images are relative to.
-        settings: Changes of the recipe by dotted name, `{"batch.pack": 4}`, or `["batch.pack=4"]`.
-        resume: Go on from a checkpoint of the run: `last`, or its name.
+        settings: Changes to the recipe by dotted name: `{"batch.pack": 4}` or `["batch.pack=4"]`.
+        resume: The checkpoint of the run to continue from: `last`, or its name.
 
     Raises:
-        ConfigError: For an unknown recipe or setting, missing data, or what is not installed.
+        ConfigError: For an unknown recipe or setting, missing data, or a missing package.
     """
     with explained():
         config = configured(recipe, data=data, media=media, settings=settings)
@@ -81,14 +78,14 @@ def training_plan(
     settings: Settings = (),
     progress: bool = True,
 ) -> Plan:
-    """What training would do and cost; needs neither weights nor data.
+    """Plan what training would do and cost; needs neither weights nor data.
 
-    The arguments are those of `train`; `progress` shows on standard error what is read.
+    The arguments are those of `train`; `progress` shows on standard error which files are read.
     """
     with explained():
         config = configured(recipe, data=data, media=media, settings=settings)
-        made: Plan = import_module("vicabench.front.training_costs").plan(config, progress=progress)
-        return made
+        plan: Plan = import_module("vicabench.front.training_costs").plan(config, progress=progress)
+        return plan
 
 
 def configured(
@@ -98,7 +95,7 @@ def configured(
     media: str | Path | None = None,
     settings: Settings = (),
 ) -> TrainingConfig:
-    """The recipe with these settings, and the data where `data fetch` put it."""
+    """The recipe with these settings, and with the paths of downloaded data."""
     config = recipe(name) if data is None else with_data(recipe(name), Path(data))
     if isinstance(settings, Mapping):
         settings = [f"{k}={'null' if v is None else v}" for k, v in settings.items()]
@@ -106,9 +103,10 @@ def configured(
 
 
 def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
-    """The configuration about other data: a folder, a file, or a mixture in YAML.
+    """Replace the data of a configuration by a folder, a file, or a mixture in YAML.
 
-    ConfigError if one source would have to stand for several.
+    Raises:
+        ConfigError: If a single path would replace several sources.
     """
     mixture = config.mixture
     if data.suffix in YAML:
@@ -121,16 +119,16 @@ def with_data(config: TrainingConfig, data: Path) -> TrainingConfig:
     source = mixture.sources[0]
     if data.is_dir():
         source = replace(source, path=str(data))
-    else:  # of no published layout, of no published number, and no part of it is asked for
+    else:  # a file has no published layout or record count
         source = Source(path=str(data), media=source.media)
     return replace(config, mixture=replace(mixture, sources=(source,)))
 
 
 def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
-    """The configuration with published data where `data fetch` put it, and at which commit.
+    """Resolve published data to its local folder and commit, and a shipped base to its folder.
 
-    A base that comes with vicabench is the folder that it is in. ConfigError if another commit was
-    asked for.
+    Raises:
+        ConfigError: If the configuration asks for another commit than the downloaded one.
     """
     sources = tuple(_placed(source, media) for source in config.mixture.sources)
     base = str(SHIPPED.get(config.base, config.base))
@@ -138,11 +136,11 @@ def placed(config: TrainingConfig, media: Path | None) -> TrainingConfig:
 
 
 def _check_made(config: TrainingConfig) -> None:
-    """ConfigError where the rooms of `vica2-rooms` are to be trained on and were never made."""
+    """Raise ConfigError if the configuration needs the training rooms and they do not exist."""
     if any(source.path == DATA for source in config.mixture.sources) and not Path(DATA).exists():
         raise ConfigError(
-            f"{DATA} is not here. Make it: vicabench data training-rooms --out {DATA}. "
-            "Or name a folder of such rooms with --data."
+            f"{DATA} does not exist. Build it with vicabench data training-rooms --out {DATA}, "
+            "or name a folder of such rooms with --data."
         )
 
 

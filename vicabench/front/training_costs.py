@@ -1,4 +1,4 @@
-"""The plan of a training run, every estimate with its formula."""
+"""Plans of training runs: tables of parameters, steps, operations and memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """How many steps are trained."""
+        """The number of training steps."""
         return self.run.steps
 
     def show(self, screen: Console) -> None:
@@ -48,7 +48,7 @@ class Plan:
             screen.print(Text(f"- {note}"))
 
     def table(self) -> str:
-        """What `vicabench train --dry-run` prints."""
+        """The text that `vicabench train --dry-run` prints."""
         return f"{self.config}\n{as_text(self.show)}"
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Plan:
 
 
 def plan(config: TrainingConfig, *, progress: bool) -> Plan:
-    """Plan a run; `progress` shows on standard error what is read."""
+    """Plan a run; `progress` shows on standard error which files are read."""
     terminal = console(stderr=True)
     terminal.quiet = not progress
     with terminal.status("planning ...") as status:
@@ -101,7 +101,7 @@ def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    """The decimal unit in which a number is read easily."""
+    """The largest decimal unit in which the number is at least 1."""
     return next(((s, u) for s, u in UNITS if largest >= s), UNITS[-1])
 
 
@@ -146,19 +146,19 @@ def _run(plan: DryRun) -> list[Row]:
 
 
 def _saved(plan: DryRun) -> Iterator[Row]:
-    """The checkpoints by number, and by name where there are fewer than asked for, and the disk."""
+    """Rows about checkpoints (by name if fewer than requested), disk and shared memory."""
     saving, names, size, disk = plan.config.saving, plan.checkpoints, plan.sizes, plan.on_disk
     asked = shares(saving)
     how = f"one every {100 * saving.every:.3g}% of the data"
     if len(names) < asked:
         how += f" would be {asked}, of {counted(plan.steps, 'step')}: {', '.join(names.values())}"
     yield "checkpoints", f"{len(names):,}", how
-    kept = "all" if saving.keep is None else f"the newest {saving.keep}"
+    retained = "all" if saving.keep is None else f"the newest {saving.keep}"
     states = "the last" if saving.optimizer == "last" else "each"
     yield (
         "disk, at most",
         gigabytes(disk.most),
-        f"{kept}, {gigabytes(size.checkpoint)} each, and {gigabytes(size.state)} to go on from "
+        f"{retained}, {gigabytes(size.checkpoint)} each, and {gigabytes(size.state)} to go on from "
         f"{states}, two for a moment; {gigabytes(disk.last)} in the end",
     )
     yield "shared memory", gigabytes(plan.shared), "in /dev/shm, at most, for reading ahead"

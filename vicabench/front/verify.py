@@ -1,4 +1,4 @@
-"""Answer a sample both ways, from one prefill and each question alone: `vicabench verify`."""
+"""Check of the shared prefill against separate prompts: `vicabench verify`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 SETTINGS = ("device", "dtype", "attention", "frames_as")
 SHOWN = 5
-"""Replies that differ, as far as they are printed; --json has all."""
+"""How many differing replies are printed; --json has all."""
 LONGEST = 70
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """How far the replies of both ways agree, video by video."""
+    """How well replies from a shared prefill and from separate prompts agree."""
 
     model: str
     benchmark: str
@@ -40,7 +40,7 @@ class Verification:
 
     @property
     def agreements(self) -> list[Agreement]:
-        """One for each question that was answered both ways."""
+        """One agreement for each question that was answered both ways."""
         return [agreement for video in self.videos for agreement in video.agreements]
 
     @property
@@ -49,7 +49,7 @@ class Verification:
         return all(a.same for a in self.agreements) and not any(v.error for v in self.videos)
 
     def to_dict(self) -> dict[str, Any]:
-        """All that was found, as JSON values: what `vicabench verify --json` prints."""
+        """The result as JSON values, as printed by `vicabench verify --json`."""
         agreements = self.agreements
         return {
             "model": self.model,
@@ -65,13 +65,13 @@ class Verification:
         }
 
     def frame(self) -> DataFrame:
-        """One row a question: both replies, where they part, and the largest logit difference."""
+        """One row per question: both replies, where they part, and the largest logit difference."""
         import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
         return pd.DataFrame([{**asdict(a), "same": a.same} for a in self.agreements])
 
     def text(self) -> str:
-        """What `vicabench verify` prints."""
+        """The text that `vicabench verify` prints."""
         return "\n".join(_lines(self.to_dict(), self.videos))
 
     def __repr__(self) -> str:
@@ -98,13 +98,13 @@ def verify(
     Args:
         model: A checkpoint: a hub id or folder.
         questions: The benchmark, as `vicabench.benchmark` takes it.
-        limit: How many videos, from the first on.
+        limit: Use only the first `limit` videos.
         frames: How many frames are sampled from each video.
         progress: Whether to show progress on standard error.
-        options: How the model runs, by the names of the command's options.
+        options: How the model runs: other options of `vicabench verify`, by name.
 
     Raises:
-        ConfigError: For a model that has only one way of answering.
+        ConfigError: For a model that cannot answer in both ways.
     """
     selected = benchmark(questions, limit=limit, progress=progress)
     decoding = Decoding(
@@ -113,7 +113,7 @@ def verify(
     adapter = verifiable(selected.benchmark, model, decoding, ModelOptions(**options))
     terminal = console(stderr=True)
     with log_handlers(LogBridge(saying(progress))):
-        found = tuple(
+        verified = tuple(
             track(
                 answer_both_ways(selected.benchmark, selected.questions, adapter, decoding),
                 description="Answering both ways",
@@ -129,11 +129,11 @@ def verify(
         benchmark=selected.benchmark.name,
         frames=frames,
         settings={name: settings[name] for name in SETTINGS if name in settings},
-        videos=found,
+        videos=verified,
     )
 
 
-def _lines(report: Mapping[str, Any], found: Sequence[Verified]) -> Iterator[str]:
+def _lines(report: Mapping[str, Any], verified: Sequence[Verified]) -> Iterator[str]:
     settings = report["settings"]
     shown = {"video": " as a video", "images": " as images"}.get(settings.get("frames_as"), "")
     yield (
@@ -146,7 +146,7 @@ def _lines(report: Mapping[str, Any], found: Sequence[Verified]) -> Iterator[str
     )
     if report["largest_logit_difference"] is not None:
         yield f"Largest difference of a logit: {report['largest_logit_difference']:.2g}"
-    differing = [a for video in found for a in video.agreements if not a.same]
+    differing = [a for video in verified for a in video.agreements if not a.same]
     for agreement in differing[:SHOWN]:
         yield from _apart(agreement)
     if len(differing) > SHOWN:

@@ -1,4 +1,4 @@
-"""Rows of another harness's file in our terms: the noun, JSON Lines, and spreadsheets."""
+"""Rows of other harnesses' files, from JSON Lines and spreadsheets."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from vicabench.errors import DataError, counted
 
 Record = Mapping[str, Any]
 Row = tuple[str, Record | DataError]
-"""Where a row stands (`line 3`), with the columns of a predictions file as far as it has them.
+"""The place of a row (`line 3`) and those columns of a predictions file that it has.
 
 Beside these a row may have `score`, the harness's own grade in [0, 1]; `model`; `pruned`, the
 column of VSI-Bench; and, instead of an id, `position` in the questions with its `prompt`.
 """
 
 MEASURES = ("accuracy", "MRA:.5:.95:.05", "hit")
-"""What harnesses call the score of one answer."""
+"""Names of the score of one answer in other harnesses."""
 FRAMES = re.compile(r"(?:max_)?(?:num_)?(?:video_)?n?frames?(?:_num)?")
 SECRET = re.compile(r"(?i)(?:key|token|secret|password)\Z")
 
@@ -58,7 +58,7 @@ class Source:
 
 
 def each(rows: Iterable[Row], convert: Callable[[Record], Record]) -> Iterator[Row]:
-    """Convert every row; a DataError is that row's alone, and goes on in its place."""
+    """Convert every row; a DataError of a row is yielded in its place."""
     for place, row in rows:
         try:
             yield place, (row if isinstance(row, DataError) else convert(row))
@@ -67,13 +67,13 @@ def each(rows: Iterable[Row], convert: Callable[[Record], Record]) -> Iterator[R
 
 
 def own_score(*records: Record) -> float | None:
-    """The first score in [0, 1] that one of the records gives; None if there is none."""
+    """The first score in [0, 1] in the records; None without one."""
     found = (record[name] for record in records for name in MEASURES if name in record)
     return next((float(x) for x in found if isinstance(x, (int, float)) and 0 <= x <= 1), None)
 
 
 def arguments_of(text: Any) -> dict[str, str]:
-    """The settings in `a=1,b=2`, as harnesses take them; none of anything but a text."""
+    """Parse settings such as `a=1,b=2`; anything but a text has none."""
     pairs = (pair.partition("=") for pair in str(text).split(",")) if isinstance(text, str) else ()
     return {name.strip(): value.strip() for name, equals, value in pairs if equals}
 
@@ -92,14 +92,14 @@ def without_secrets(text: Any) -> Any:
 
 
 def frames_in(settings: Any) -> int:
-    """The number of frames that settings name, by whichever of the usual names; 0 for none."""
+    """The number of frames in the settings, under any of its usual names; 0 without one."""
     known = settings if isinstance(settings, Mapping) else arguments_of(settings)
     values = (str(value) for name, value in known.items() if FRAMES.fullmatch(str(name)))
     return next((int(value) for value in values if value.isdecimal() and len(value) < 7), 0)
 
 
 def json_lines(path: Path) -> Iterator[Row]:
-    """Yield `("line 3", object)` for every line that is not blank, a DataError for a bad one.
+    """Yield `("line 3", object)` for every non-blank line, with a DataError for a bad one.
 
     DataError, raised, where the file cannot be read at all.
     """
@@ -128,11 +128,11 @@ UNREADABLE = (
 )
 
 LARGEST = 512 << 20
-"""Bytes of a workbook, unpacked, and of its texts, each as often as it is in a cell."""
+"""Maximum bytes of a workbook, unpacked, and of its texts, counted once per cell."""
 CELLS = 5_000_000
-"""Cells, empty ones before others too; 5,130 questions have some hundred thousand."""
+"""Maximum number of cells, empty ones included; 5,130 questions have some hundred thousand."""
 CUT = "cell"
-"""What `stop` says of a reply that ended with a spreadsheet's cell."""
+"""The value of `stop` for a reply truncated by the length of a spreadsheet cell."""
 LONGEST = 32_767  # characters of a cell
 ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
@@ -154,7 +154,7 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 
 def is_cut(text: str) -> bool:
-    """Whether a cell of a workbook is as long as one can be, so that what followed is lost.
+    """Whether a cell of a workbook has the maximum length, so that text may be lost.
 
     Excel counts UTF-16 units, and leaves out a character that would need one too many; Python's
     writers count characters.
@@ -174,7 +174,7 @@ def _tsv(path: Path) -> Iterator[Row]:
 
 
 def _json(path: Path) -> Iterator[Row]:
-    """The records of a data frame, as `to_dict("records")` lists them; NaN is an empty cell."""
+    """The records of a data frame; NaN is an empty cell."""
     try:
         records = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
@@ -187,7 +187,7 @@ def _json(path: Path) -> Iterator[Row]:
 
 
 def _refuse_bomb(path: Path) -> None:
-    """DataError for a workbook that would grow beyond measure when it is read."""
+    """Raise DataError for a workbook that would grow beyond the limit when read."""
     try:
         with ZipFile(path) as book:
             grown = sum(member.file_size for member in book.infolist())
@@ -202,7 +202,7 @@ def _refused(path: Path, what: str, most: int) -> DataError:
 
 
 def _bounded(path: Path, lines: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
-    """The same lines; DataError once they have more cells or text than results can have."""
+    """Pass the lines through; DataError once they exceed the limits of cells or text."""
     cells = size = 0
     for line in lines:
         cells += max(1, len(line))
@@ -232,14 +232,14 @@ def _rows(lines: Iterator[tuple[Any, ...]]) -> Iterator[Row]:
 
 
 def _cells(path: Path) -> Iterator[tuple[Any, ...]]:
-    """The cells of the first sheet, line by line, with the escapes in their texts undone."""
+    """The cells of the first sheet, row by row, with unescaped texts."""
     from openpyxl.cell.text import Text  # noqa: PLC0415  # few need it
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
     from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS  # noqa: PLC0415
     from openpyxl.xml.functions import iterparse  # noqa: PLC0415
 
     class Reader(ExcelReader):
-        """Reads shared texts as they are stored: openpyxl drops every `x005F_` from them."""
+        """Read shared texts as stored, because openpyxl drops every `x005F_` from them."""
 
         def read_strings(self) -> None:
             part = self.package.find(SHARED_STRINGS)  # type: ignore[no-untyped-call]
@@ -264,7 +264,7 @@ def _cells(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _unescaped(text: str) -> str:
-    """The text with `_x000D_` and the like as the characters that they stand for.
+    """Replace escapes such as `_x000D_` by their characters.
 
     Those are what XML cannot hold, and an underscore before what would read as such (ECMA-376,
     part 1, 22.9.2.19).

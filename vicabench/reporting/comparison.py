@@ -1,4 +1,4 @@
-"""Comparisons as tables: is B better than A, where, what changed, and all of it for machines."""
+"""Comparisons of runs as tables, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.types import TASK_OF_TYPE, Estimate, Grade, Question, Scores
 
 LONGEST = 80
-"""Characters of a question or of what was read that a table shows."""
+"""Maximum number of characters of a question or an answer in a table."""
 
 Grades = Mapping[str, Grade]
 
@@ -28,7 +28,7 @@ def change_sheets(
     *,
     most: int,
 ) -> list[Sheet]:
-    """The `most` questions that B fixed, and those that it broke, the largest changes first."""
+    """Up to `most` questions that B fixed and that it broke, the largest changes first."""
     changed = {"fixed": comparison.overall.fixed, "broken": comparison.overall.broke}
     sheets = []
     for word, ids in changed.items():
@@ -70,13 +70,13 @@ def _short(text: str) -> str:
 
 
 def by_id(grades: Sequence[Grade]) -> dict[str, Grade]:
-    """The grades of a run by question."""
+    """Index the grades of a run by question id."""
     return {grade.id: grade for grade in grades}
 
 
 MICRO = "micro"
 ROWS = (*COLUMNS, (MICRO, "Micro"))
-"""Name and title of every line of a comparison: both overall scores around the tasks."""
+"""Name and title of every row of a comparison: overall scores before and after the tasks."""
 LEVEL = 0.05
 PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
 METHOD = (
@@ -93,31 +93,31 @@ AnyComparison = Comparison | UnpairedComparison
 
 
 def rows_of(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
-    """Name, title and difference of every line that there is, in the order of the table."""
-    found = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
-    return ((name, title, found[name]) for name, title in ROWS if name in found)
+    """Name, title and difference of every row, in the order of the table."""
+    differences = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
+    return ((name, title, differences[name]) for name, title in ROWS if name in differences)
 
 
 def estimate_in(scores: Scores, name: str) -> Estimate | None:
-    """The estimate of a run that stands in a line of the table."""
+    """The estimate of a run in this row of the table."""
     return {OVERALL: scores.overall, MICRO: scores.micro, **scores.tasks}.get(name)
 
 
 def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
-    """A against B, a line a task; narrow, the p-values, changes and sizes stand in pairs."""
+    """A against B, one row per task; `narrow` stacks p-values, changes and sizes in pairs."""
     lines = []
-    for name, title, found in rows_of(comparison):
+    for name, title, difference in rows_of(comparison):
         scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
-        holm = NONE if found.p_holm is None else p_text(found.p_holm)
-        changed = (str(len(found.fixed)), str(len(found.broke)))
-        sizes = (str(found.count), str(found.clusters))
+        holm = NONE if difference.p_holm is None else p_text(difference.p_holm)
+        changed = (str(len(difference.fixed)), str(len(difference.broke)))
+        sizes = (str(difference.count), str(difference.clusters))
         cells = [_score(score) for score in scores]
         lines.append(
             (
                 title,
                 *cells,
-                difference_text(found.estimate),
-                p_text(found.p),
+                difference_text(difference.estimate),
+                p_text(difference.p),
                 holm,
                 *changed,
                 *sizes,
@@ -133,7 +133,7 @@ def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
 
 
 def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
-    """A published row as A against a run as B."""
+    """A published row (A) against a run (B)."""
     row, lines = comparison.published, []
     gaps: Mapping[str, Estimate | None] = {OVERALL: comparison.overall, **comparison.tasks}
     for name, title in COLUMNS:
@@ -152,7 +152,7 @@ def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
 
 
 def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
-    """Every run less the same blind or chance row, a column a run."""
+    """Every run minus the same blind or chance row, one column per run."""
     gains = {_run_in(comparison): _gains(comparison) for comparison in comparisons}
     lines = [(name, title) for name, title in ROWS if any(name in one for one in gains.values())]
     rows = [(title, *(_gain(one.get(name)) for one in gains.values())) for name, title in lines]
@@ -173,11 +173,11 @@ def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
 
 
 def verdict(comparison: Comparison) -> str:
-    """What the comparison says, in a sentence or two."""
-    found = comparison.overall
-    side = "better" if found.estimate.mean > 0 else "worse"
-    shown = f"B is {side} than A" if found.p < LEVEL else "no difference is shown"
-    text = f"Overall {shown}: {_inline(found.estimate)}, p {_relation(found.p)}."
+    """Summarise the comparison in one or two sentences."""
+    overall = comparison.overall
+    side = "better" if overall.estimate.mean > 0 else "worse"
+    shown = f"B is {side} than A" if overall.p < LEVEL else "no difference is shown"
+    text = f"Overall {shown}: {_inline(overall.estimate)}, p {_relation(overall.p)}."
     real = {n: d for n, d in comparison.tasks.items() if d.p_holm is not None and d.p_holm < LEVEL}
     titles = dict(COLUMNS)
     better = [titles[name] for name, d in real.items() if d.estimate.mean > 0]
@@ -187,17 +187,17 @@ def verdict(comparison: Comparison) -> str:
         for word, names in (("better", better), ("worse", worse))
         if names
     ]
-    said = "; ".join(parts) or "no difference is shown on any"
-    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {said}."
+    changes = "; ".join(parts) or "no difference is shown on any"
+    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {changes}."
 
 
 def difference_text(estimate: Estimate) -> str:
-    """`+3.1` and, on a line of its own, `[−1.1, +7.3]`; `[n/a]` where too few videos give none."""
+    """`+3.1` and, on a second line, `[−1.1, +7.3]`; `[n/a]` with too few videos."""
     return f"{signed(estimate.mean)}\n{_interval(estimate)}"
 
 
 def signed(value: float) -> str:
-    """One decimal with its sign, as typeset; no sign for what rounds to zero."""
+    """One decimal with its sign, as typeset; values that round to zero have no sign."""
     text = f"{value:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
@@ -227,7 +227,7 @@ def _score(estimate: Estimate | None) -> str:
 
 def _gains(comparison: AnyComparison) -> dict[str, Estimate]:
     if isinstance(comparison, Comparison):
-        return {name: found.estimate for name, _, found in rows_of(comparison)}
+        return {name: difference.estimate for name, _, difference in rows_of(comparison)}
     gaps = {OVERALL: comparison.overall, **comparison.tasks}
     return {name: gap for name, gap in gaps.items() if gap is not None}
 
@@ -256,7 +256,9 @@ def _notes(comparison: Comparison) -> list[str]:
             f"{comparison.only_a} that only {comparison.model_a} was asked, {comparison.only_b} "
             f"only {comparison.model_b}."
         )
-    few = [title for _, title, found in rows_of(comparison) if math.isnan(found.estimate.low)]
+    few = [
+        title for _, title, difference in rows_of(comparison) if math.isnan(difference.estimate.low)
+    ]
     if few:
         notes.append(f"Intervals of {', '.join(few)} are {TOO_FEW}.")
     return notes
@@ -286,7 +288,7 @@ Record = dict[str, Any]
 
 
 def comparison_csv(comparisons: Sequence[AnyComparison]) -> str:
-    """One row for every difference of every comparison; empty where there is no figure."""
+    """One CSV row per difference of every comparison; missing values are empty."""
     rows = [row for comparison in comparisons for row in _rows(comparison)]
     return csv_text(CSV_COLUMNS, rows).rstrip("\n")
 
@@ -315,19 +317,19 @@ def _rows(comparison: AnyComparison) -> Iterator[Record]:
         return
     names = {"reference": comparison.model_a, "model": comparison.model_b}
     head = {"kind": "paired", **names, "protocol": comparison.protocol}
-    for name, _, found in rows_of(comparison):
+    for name, _, difference in rows_of(comparison):
         scores = [estimate_in(s, name) for s in (comparison.scores_a, comparison.scores_b)]
         yield {
             **head,
             "score": name,
             **_cells("reference_score", scores[0]),
             **_cells("model_score", scores[1]),
-            **_cells("difference", found.estimate),
-            **_sizes(found.estimate),
-            "p": f"{found.p:.4f}",
-            "p_holm": "" if found.p_holm is None else f"{found.p_holm:.4f}",
-            "fixed": len(found.fixed),
-            "broke": len(found.broke),
+            **_cells("difference", difference.estimate),
+            **_sizes(difference.estimate),
+            "p": f"{difference.p:.4f}",
+            "p_holm": "" if difference.p_holm is None else f"{difference.p_holm:.4f}",
+            "fixed": len(difference.fixed),
+            "broke": len(difference.broke),
         }
 
 
@@ -388,21 +390,22 @@ def _record(comparison: AnyComparison) -> Record:
         "only_model": comparison.only_b,
         "notes": list(comparison.notes),
         "differences": {
-            name: _difference(comparison, name, found) for name, _, found in rows_of(comparison)
+            name: _difference(comparison, name, difference)
+            for name, _, difference in rows_of(comparison)
         },
     }
 
 
-def _difference(comparison: Comparison, name: str, found: Difference) -> Record:
+def _difference(comparison: Comparison, name: str, difference: Difference) -> Record:
     scores = {"reference": comparison.scores_a, "model": comparison.scores_b}
     sides = {side: estimate_in(row, name) for side, row in scores.items()}
     return {
         **{side: _no_nan(asdict(e)) for side, e in sides.items() if e is not None},
-        "difference": _no_nan(asdict(found.estimate)),
-        "p": found.p,
-        "p_holm": found.p_holm,
-        "fixed": list(found.fixed),
-        "broke": list(found.broke),
+        "difference": _no_nan(asdict(difference.estimate)),
+        "p": difference.p,
+        "p_holm": difference.p_holm,
+        "fixed": list(difference.fixed),
+        "broke": list(difference.broke),
     }
 
 

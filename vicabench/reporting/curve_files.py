@@ -32,7 +32,7 @@ from vicabench.reporting.figures.output import save
 from vicabench.reporting.writing import write_file
 
 TABLES = ("ViCA report Table 1", "ViCA2 report Table 2", "ViCA report Table 4")
-"""Whose averages the reports' bar charts show: the models they compare, without ablations."""
+"""The groups of models in the bar charts of the reports; ablations are left out."""
 
 
 def write_curves(
@@ -42,7 +42,7 @@ def write_curves(
     published: Sequence[Curve],
     thinking: Sequence[ThinkingPoint],
 ) -> list[Path]:
-    """Draw and export measured series, with published curves beside them; the files written."""
+    """Draw and export measured series with published curves; returns the written files."""
     drawn: dict[str, Figure] = {
         "curve": figures.curve(series, published),
         "curve-tasks": figures.curve_tasks(series),
@@ -61,7 +61,7 @@ def write_curves(
 
 
 def write_published(out: Path, formats: Sequence[str], names: Sequence[str]) -> list[Path]:
-    """Redraw the figures of the two reports and export their numbers; the files written.
+    """Redraw the figures of the two reports and export their numbers; returns the files.
 
     `names` narrows them down to some series. ConfigError if one is not published.
     """
@@ -72,7 +72,7 @@ def write_published(out: Path, formats: Sequence[str], names: Sequence[str]) -> 
     for curve in chosen:
         report = curve.points[-1].source.partition(" ")[0].lower()
         by_report.setdefault(f"published-{report}", []).append(curve)
-    drawn |= {name: figures.curve((), found) for name, found in by_report.items()}
+    drawn |= {name: figures.curve((), selected) for name, selected in by_report.items()}
     if chosen:
         texts["published.csv"] = as_csv(curve_rows((), chosen), CURVE_COLUMNS)
         texts["published.json"] = as_json((), chosen)
@@ -90,7 +90,7 @@ def write_published(out: Path, formats: Sequence[str], names: Sequence[str]) -> 
 def _chosen(
     names: Sequence[str],
 ) -> tuple[list[Curve], Sequence[ThinkingPoint], list[Published]]:
-    """All of the reports, or the curves of these series alone."""
+    """The curves of all series of the reports, or of these only."""
     everything, points = curves(), thinking_curve()
     if not names:
         rows = [row for row in published_rows() if row.source in TABLES]
@@ -98,12 +98,13 @@ def _chosen(
     wanted = {name.casefold() for name in names}
     known = {curve.series.casefold() for curve in everything} | {p.model.casefold() for p in points}
     if unknown := wanted - known:
-        there = dict.fromkeys([*(c.series for c in everything), *(p.model for p in points)])
+        published = dict.fromkeys([*(c.series for c in everything), *(p.model for p in points)])
         raise ConfigError(
-            f"No curve of {', '.join(sorted(unknown))} is published, but of {', '.join(there)}."
+            f"No curve of {', '.join(sorted(unknown))} is published; published curves are "
+            f"{', '.join(published)}."
         )
-    found = [curve for curve in everything if curve.series.casefold() in wanted]
-    return found, [p for p in points if p.model.casefold() in wanted], []
+    selected = [curve for curve in everything if curve.series.casefold() in wanted]
+    return selected, [p for p in points if p.model.casefold() in wanted], []
 
 
 def _write(

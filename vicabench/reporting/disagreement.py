@@ -1,4 +1,4 @@
-"""Protocols side by side: how many points lie between them, and what each reads in a reply."""
+"""Differences between grading protocols as tables, with examples of replies."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NOTE = (
 )
 
 
-def show_disagreement(console: Console, found: Disagreement) -> None:
+def show_disagreement(console: Console, disagreement: Disagreement) -> None:
     """Print the differences and the examples under the table of the runs."""
     console.print()
-    if found.alike:
-        console.print(Text(_alike(found)))
+    if disagreement.alike:
+        console.print(Text(_alike(disagreement)))
         return
-    title, names, rows = _differences(found, "\n")
+    title, names, rows = _differences(disagreement, "\n")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
     for place, name in enumerate(names):
         table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
@@ -38,21 +38,21 @@ def show_disagreement(console: Console, found: Disagreement) -> None:
         table.add_row(*map(Text, row))
     console.print(table)
     console.print(Text(NOTE, style="dim"))
-    if found.examples:
-        title, names, rows = _examples(found)
+    if disagreement.examples:
+        title, names, rows = _examples(disagreement)
         console.print(Text(f"\n{title}\n"))
         for key, task, truth, reply, *read in rows:
-            said = "  ".join(f"{n} {r}" for n, r in zip(names[4:], read, strict=True))
+            readings = "  ".join(f"{n} {r}" for n, r in zip(names[4:], read, strict=True))
             console.print(Text(f" {task}, id {key}, truth {truth}: ").append(reply, style="bold"))
-            console.print(Text(f"   {said}", style="dim"))
+            console.print(Text(f"   {readings}", style="dim"))
 
 
-def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> str:
-    """The same as Markdown tables under headings."""
-    if found.alike:
-        return escape(_alike(found))
+def markdown_disagreement(disagreement: Disagreement, escape: Callable[[str], str]) -> str:
+    """The differences and examples as Markdown tables under headings."""
+    if disagreement.alike:
+        return escape(_alike(disagreement))
     parts = []
-    for title, names, rows in _tables(found, ", "):
+    for title, names, rows in _tables(disagreement, ", "):
         cells = [[escape(cell) for cell in row] for row in rows]
         head = [escape(name) for name in names]
         table = tabulate(cells, head, tablefmt="github", disable_numparse=True)
@@ -60,55 +60,61 @@ def markdown_disagreement(found: Disagreement, escape: Callable[[str], str]) -> 
     return "\n\n".join([*parts, NOTE])
 
 
-def latex_disagreement(found: Disagreement) -> str:
-    """The same as booktabs tabulars, their titles as comments."""
+def latex_disagreement(disagreement: Disagreement) -> str:
+    """The differences and examples as booktabs tabulars, with titles as comments."""
     parts = [f"% {NOTE}"]
-    for title, names, rows in _tables(found, ", "):
+    for title, names, rows in _tables(disagreement, ", "):
         cells = [[_ascii(cell) for cell in row] for row in rows]
         table = tabulate(cells, names, tablefmt="latex_booktabs", disable_numparse=True)
         parts.append(f"% {title}\n{guarded(table)}")
     return "\n".join(parts)
 
 
-def _alike(found: Disagreement) -> str:
-    """What there is to say of a run in which nothing differs."""
-    others = ", ".join(_others(found))
-    return f"{found.model}: every reply is read by {others} as by {found.against}."
+def _alike(disagreement: Disagreement) -> str:
+    """The note for a run on which all protocols agree."""
+    others = ", ".join(_others(disagreement))
+    return f"{disagreement.model}: every reply is read by {others} as by {disagreement.against}."
 
 
 def _ascii(cell: str) -> str:
-    """A reply may hold any character, and LaTeX stops at those it does not know."""
+    """Escape a reply for LaTeX, which stops at characters that it does not know."""
     known = cell.replace("⏎", " / ").replace("…", "...").replace("−", "-").replace("–", "--")
     return known.encode("ascii", "replace").decode()
 
 
-def _tables(found: Disagreement, between: str) -> list[Titled]:
-    return [_differences(found, between), *([_examples(found)] if found.examples else [])]
+def _tables(disagreement: Disagreement, between: str) -> list[Titled]:
+    return [
+        _differences(disagreement, between),
+        *([_examples(disagreement)] if disagreement.examples else []),
+    ]
 
 
-def _differences(found: Disagreement, between: str) -> Titled:
+def _differences(disagreement: Disagreement, between: str) -> Titled:
     return (
-        f"{found.model}: difference to {found.against}",
-        ["", *_others(found)],
+        f"{disagreement.model}: difference to {disagreement.against}",
+        ["", *_others(disagreement)],
         [
-            [title, *(_cell(difference, column, between) for difference in found.differences)]
+            [
+                title,
+                *(_cell(difference, column, between) for difference in disagreement.differences),
+            ]
             for column, title in COLUMNS
-            if estimate_of(found.differences[0].points, column)
+            if estimate_of(disagreement.differences[0].points, column)
         ],
     )
 
 
-def _examples(found: Disagreement) -> Titled:
-    protocols = [found.against, *_others(found)]
+def _examples(disagreement: Disagreement) -> Titled:
+    protocols = [disagreement.against, *_others(disagreement)]
     return (
-        f"{found.model}: what was read, one reply a task",
+        f"{disagreement.model}: what was read, one reply a task",
         ["id", "task", "truth", "reply", *protocols],
-        [_row(example, protocols) for example in found.examples],
+        [_row(example, protocols) for example in disagreement.examples],
     )
 
 
-def _others(found: Disagreement) -> list[str]:
-    return [difference.protocol for difference in found.differences]
+def _others(disagreement: Disagreement) -> list[str]:
+    return [difference.protocol for difference in disagreement.differences]
 
 
 def _cell(difference: Difference, column: str, between: str) -> str:
@@ -132,7 +138,7 @@ def _row(example: Example, protocols: Sequence[str]) -> list[str]:
 
 
 def shortened(reply: str) -> str:
-    """The reply on one line, its control characters harmless, its middle cut out if it is long."""
+    """The reply on one line, without control characters and, if long, without its middle."""
     half = LONGEST // 2
     text = reply if len(reply) <= LONGEST else f"{reply[:half]} … {reply[-half:]}"
     return printable(text.replace("\n", "⏎"))

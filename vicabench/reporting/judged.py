@@ -16,7 +16,7 @@ from vicabench.scoring.stats import RESAMPLES, SEED
 
 
 def judged_sheets(judged: Sequence[Judged], judge: str) -> list[Sheet]:
-    """The means of every run, and under them what changes from each run to the next."""
+    """The means of every run, and below them the changes from each run to the next."""
     sheets = [_means(judged, judge)]
     if len(judged) > 1:
         sheets.append(_changes(judged))
@@ -24,7 +24,7 @@ def judged_sheets(judged: Sequence[Judged], judge: str) -> list[Sheet]:
 
 
 def judged_csv(judged: Sequence[Judged]) -> str:
-    """A row for every run and criterion; ends of intervals are empty where there are none."""
+    """One CSV row per run and criterion; undefined interval ends are empty."""
     rows = []
     for row in (row for one in judged for row in one.rows()):
         ends = {key: row[key] for key in ("mean", "low", "high")}
@@ -33,7 +33,7 @@ def judged_csv(judged: Sequence[Judged]) -> str:
 
 
 def judged_record(judged: Sequence[Judged]) -> dict[str, Any]:
-    """The same as JSON values, with the changes from each run to the next."""
+    """The means as JSON values, with the changes from each run to the next."""
     return {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
         "scale": [LOWEST, HIGHEST],
@@ -58,7 +58,7 @@ def judged_record(judged: Sequence[Judged]) -> dict[str, Any]:
 
 
 def cell(mean: Mean, *, change: bool = False) -> str:
-    """`7.26 [7.01–7.50]`, of a change `+0.41 [+0.20 – +0.63]`; `n/a` where there is no interval."""
+    """`7.26 [7.01–7.50]`, for a change `+0.41 [+0.20 – +0.63]`; `n/a` without an interval."""
     if math.isnan(mean.value):
         return NONE
     write, dash = (_signed, " – ") if change else (_plain, "–")
@@ -81,9 +81,9 @@ def _means(judged: Sequence[Judged], judge: str) -> Sheet:
 def _changes(judged: Sequence[Judged]) -> Sheet:
     rows = []
     for before, after in pairwise(judged):
-        found = changes(before, after)
-        cells = (cell(mean, change=True) for mean in found.values())
-        rows.append((f"{before.model} → {after.model}", *cells, str(_videos(found))))
+        differences = changes(before, after)
+        cells = (cell(mean, change=True) for mean in differences.values())
+        rows.append((f"{before.model} → {after.model}", *cells, str(_videos(differences))))
     return Sheet(
         title="Change from each to the next",
         columns=("", *COLUMNS.values(), "videos"),

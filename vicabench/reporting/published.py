@@ -1,4 +1,4 @@
-"""Published results as tables to read, and as flat records for CSV and JSON."""
+"""Published results as tables, and as flat records for CSV and JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MARK = "†"
 
 
 def scores_sheet(rows: Sequence[Published], tasks: Sequence[str] = ()) -> Sheet:
-    """The rows with the average and these tasks (all if none are named), as printed."""
+    """The rows with the average and these tasks (by default all), as printed in the sources."""
     shown = [(n, t) for n, t in COLUMNS if n == OVERALL or not tasks or n in tasks]
     sources = _numbered(row.source for row in rows)
     lines = [
@@ -45,7 +45,7 @@ def scores_sheet(rows: Sequence[Published], tasks: Sequence[str] = ()) -> Sheet:
 
 
 def thinking_sheet(points: Sequence[ThinkingPoint]) -> Sheet:
-    """How the checkpoints of the Thinking series answered, and what they scored."""
+    """The kinds of replies and the scores of the checkpoints of the Thinking series."""
     titles = [title for _, title in COLUMNS]
     lines = [
         (
@@ -70,17 +70,17 @@ def thinking_sheet(points: Sequence[ThinkingPoint]) -> Sheet:
 
 
 def curves_sheet(curves: Sequence[Curve]) -> Sheet:
-    """Average score by the share of the training data, a column a series.
+    """Average score over the share of the training data, one column per series.
 
     A series' column names its source; a point that has another names that itself.
     """
     sources = _numbered(point.source for curve in curves for point in curve.points)
     usual = [mode(point.source for point in curve.points) for curve in curves]
-    found = [{point.percent: point for point in curve.points} for curve in curves]
+    by_percent = [{point.percent: point for point in curve.points} for curve in curves]
     rows = []
-    for percent in sorted({percent for points in found for percent in points}):
+    for percent in sorted({percent for points in by_percent for percent in points}):
         cells = [str(percent)]
-        for points, source in zip(found, usual, strict=True):
+        for points, source in zip(by_percent, usual, strict=True):
             point = points.get(percent)
             own = point is not None and point.source != source
             mark = f" [{sources[point.source]}]" if point is not None and own else ""
@@ -120,7 +120,7 @@ def _printed(row: Published, name: str) -> str:
 
 
 def _legend(row: Published) -> str:
-    """Why the average is marked, and whether it is the mean over questions instead."""
+    """Notes on why an average is marked, and whether it is a mean over questions."""
     tasks, questions = macro(row.tasks), micro(row.tasks)
     text = f"{MARK} {row.label}: {row.overall} is printed, the mean of the printed tasks is "
     text += f"{tasks:.1f}, weighted by their questions {questions:.1f}."
@@ -137,13 +137,13 @@ def _references(sources: dict[str, int]) -> list[str]:
 
 
 def _twice(rows: Sequence[Published], sources: dict[str, int]) -> list[str]:
-    """The rows of one name for which two sources print different figures."""
-    found: dict[str, list[Published]] = {}
+    """Note rows of the same name for which two sources print different numbers."""
+    by_name: dict[str, list[Published]] = {}
     for row in rows:
-        found.setdefault(row.label, []).append(row)
+        by_name.setdefault(row.label, []).append(row)
     return [
         f"{label} is printed differently in {' and '.join(f'[{sources[r.source]}]' for r in same)}."
-        for label, same in found.items()
+        for label, same in by_name.items()
         if any(row.tasks != same[0].tasks or row.overall != same[0].overall for row in same)
     ]
 
@@ -160,7 +160,7 @@ Record = dict[str, Any]
 
 
 def score_records(rows: Sequence[Published]) -> list[Record]:
-    """A record a published row; what is not printed is None."""
+    """One record per published row; numbers that are not printed are None."""
     return [
         {
             "model": row.model,
@@ -177,7 +177,7 @@ def score_records(rows: Sequence[Published]) -> list[Record]:
 
 
 def thinking_records(points: Sequence[ThinkingPoint]) -> list[Record]:
-    """A record a checkpoint of the Thinking series."""
+    """One record per checkpoint of the Thinking series."""
     return [
         {
             "model": point.model,
@@ -194,7 +194,7 @@ def thinking_records(points: Sequence[ThinkingPoint]) -> list[Record]:
 
 
 def curve_records(curves: Sequence[Curve]) -> list[Record]:
-    """A record a point of a scaling curve."""
+    """One record per point of a scaling curve."""
     return [
         {
             "series": curve.series,
@@ -209,17 +209,17 @@ def curve_records(curves: Sequence[Curve]) -> list[Record]:
 
 
 def zoo_records(models: Sequence[ZooModel]) -> list[Record]:
-    """A record a published checkpoint."""
+    """One record per published checkpoint."""
     return [asdict(model) for model in models]
 
 
 def records_csv(records: Sequence[Record]) -> str:
-    """The records with their names as the first line; empty where there is nothing."""
+    """The records as CSV with a header; None is empty."""
     return csv_text(list(records[0]), records).rstrip("\n")
 
 
 def records_json(records: Sequence[Record]) -> str:
-    """The records as a list of objects."""
+    """The records as a JSON list of objects."""
     return json.dumps(list(records), indent=2, ensure_ascii=False)
 
 
@@ -228,8 +228,8 @@ def _tasks(tasks: Mapping[str, float]) -> Record:
 
 
 def _source(source: str) -> Record:
-    found = citations([source])[0]
-    return {"source": source, "citation": found.citation, "url": found.url}
+    citation = citations([source])[0]
+    return {"source": source, "citation": citation.citation, "url": citation.url}
 
 
 def _judged(row: Published) -> bool | None:

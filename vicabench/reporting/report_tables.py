@@ -1,4 +1,4 @@
-"""The report as tables: Markdown for a README, LaTeX for a paper."""
+"""The report as tables, in Markdown for a README or LaTeX for a paper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEX = re.compile("[0-9a-f]{40,}")  # a commit or a digest, of which the first di
 
 
 def markdown_report(report: Report) -> str:
-    """The scores, valid outputs, protocols and comparisons, and under them what made them."""
+    """Scores, valid outputs, protocols, comparisons and provenance in Markdown."""
     code = "\n".join("    " + line for line in printable(report.command).splitlines())
     facts = markdown_sheets([_origins(report)])
     tables = [markdown(report.scores, ()), markdown_sheets(list(_sheets(report)))]
@@ -25,7 +25,7 @@ def markdown_report(report: Report) -> str:
 
 
 def latex_report(report: Report) -> str:
-    """The same as booktabs tabulars; what made them stands in comments on top."""
+    """The same tables as booktabs tabulars; provenance is in comments on top."""
     lines = [f"{_made(report)}, by", *report.command.splitlines()]
     head = "\n".join(f"% {printable(line)}" for line in lines)
     sheets = latex_sheets([*_sheets(report), _origins(report)])
@@ -47,13 +47,13 @@ def _sheets(report: Report) -> Iterator[Sheet]:
 
 
 def _outcomes(report: Report) -> Sheet:
-    """The share of valid outputs, and how many questions came to what."""
+    """The share of valid outputs, and the number of questions per outcome."""
     rows = []
     for row in report.scores:
         counts = (str(row.outcomes.get(name, 0)) for name in OUTCOMES)
         rows.append((row.model, cell_text(row.valid), *counts, str(row.valid.count)))
     return Sheet(
-        title="What came of the questions",
+        title="Outcomes of the questions",
         columns=("", "valid outputs", *OUTCOMES, "questions"),
         rows=tuple(rows),
         notes=(f"Protocol: {report.protocols[0].name}. All but the answered score 0.",),
@@ -64,8 +64,8 @@ def _protocols(report: Report) -> Sheet:
     """The average of every run under every protocol."""
     rows = []
     for run in report.runs:
-        found = [run.scores(protocol).overall for protocol in report.protocols]
-        rows.append((run.name, *map(cell_text, found)))
+        overalls = [run.scores(protocol).overall for protocol in report.protocols]
+        rows.append((run.name, *map(cell_text, overalls)))
     return Sheet(
         title="Averages by protocol",
         columns=("", *(protocol.name for protocol in report.protocols)),
@@ -91,7 +91,7 @@ def _origin(run: Run) -> tuple[str, ...]:
     versions = dict.fromkeys(str(start.get("vicabench")) for start in run.config["starts"])
     return (
         f"{config['benchmark']} ({config['subset']})",
-        HEX.sub(lambda found: found[0][:12], str(config["revision"])),
+        HEX.sub(lambda match: match[0][:12], str(config["revision"])),
         str(config["frames"]),
         str(run.config["digest"])[:12],
         ", ".join(versions),

@@ -46,7 +46,7 @@ from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 
 def show(console: Console, rows: Sequence[Scores], published: Sequence[Published]) -> None:
-    """Print the runs, and published rows under them, with the notes that belong to them.
+    """Print the runs, published rows below them, and their notes.
 
     Methods down and tasks across as in the papers; the other way round where the console is too
     narrow for that.
@@ -106,7 +106,7 @@ def _narrow_layout(rows: Sequence[Scores]) -> Table:
 
 
 def _narrow_published(published: Sequence[Published]) -> Table:
-    """Means alone are short enough to stay in the papers' layout, under titles of two lines."""
+    """Means without intervals, which fit the layout of the papers with two-line titles."""
     table = _table()
     table.add_column("published", overflow="fold")
     for _, title in COLUMNS:
@@ -156,7 +156,7 @@ def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagree
 def table_csv(
     rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
 ) -> str:
-    """One row a run: mean, low, high, questions and videos of every column; empty where none.
+    """One CSV row per run: mean, low, high, questions and videos of every column.
 
     A difference between protocols is a row too, its `source` being `difference`.
     """
@@ -166,7 +166,11 @@ def table_csv(
     names += ["unanswered", *NO_ANSWER, "read_differently"]
     lines = [
         *map(_csv_row, rows),
-        *(_csv_difference(told, d) for told in between for d in told.differences),
+        *(
+            _csv_difference(disagreement, d)
+            for disagreement in between
+            for d in disagreement.differences
+        ),
         *map(_csv_published, published),
     ]
     return csv_text(names, lines).rstrip("\n")
@@ -175,12 +179,12 @@ def table_csv(
 def table_json(
     rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
 ) -> str:
-    """Every estimate of every run; an interval that does not exist is null."""
+    """Every estimate of every run as JSON; undefined intervals are null."""
     content = {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
         "runs": [_no_nan(asdict(row)) for row in rows],
         "published": [asdict(row) for row in published],
-        "disagreements": [_no_nan(asdict(told)) for told in between],
+        "disagreements": [_no_nan(asdict(disagreement)) for disagreement in between],
     }
     return json.dumps(content, indent=2)
 
@@ -214,13 +218,17 @@ def _cells(
 
 
 def _estimates(row: Scores, columns: Columns) -> list[str]:
-    found = [estimate_of(row, column) for column, _ in columns]
-    return [NONE if e is None else cell_text(e) for e in found]
+    estimates = [estimate_of(row, column) for column, _ in columns]
+    return [NONE if e is None else cell_text(e) for e in estimates]
 
 
-def _csv_difference(told: Disagreement, difference: Difference) -> dict[str, Any]:
+def _csv_difference(disagreement: Disagreement, difference: Difference) -> dict[str, Any]:
     row = difference.points
-    record: dict[str, Any] = {"model": told.model, "protocol": row.model, "source": "difference"}
+    record: dict[str, Any] = {
+        "model": disagreement.model,
+        "protocol": row.model,
+        "source": "difference",
+    }
     for column in (OVERALL, *row.tasks):
         record |= _csv_estimate(column, estimate_of(row, column) or row.overall)
     read = sum(difference.read.values())
@@ -260,7 +268,7 @@ def _no_nan(value: Any) -> Any:
 
 
 def table_html(rows: Sequence[Scores]) -> str:
-    """Runs down and tasks across, intervals and numbers of questions under the means."""
+    """Runs as rows and tasks as columns, intervals and numbers of questions under the means."""
     columns = columns_of(rows)
     head = "".join(f"<th style='text-align:right'>{_text(title)}</th>" for _, title in columns)
     body = "".join(
@@ -289,11 +297,11 @@ def _lines(text: str) -> str:
 
 
 def _html_cell(row: Scores, column: str) -> str:
-    found = estimate_of(row, column)
-    if found is None:
+    estimate = estimate_of(row, column)
+    if estimate is None:
         return f"<td>{NONE}</td>"
-    below = f"<br><small>{_text(range_text(found))}<br>n = {found.count:,}</small>"
-    return f"<td style='text-align:right'>{_text(mean_text(found))}{below}</td>"
+    below = f"<br><small>{_text(range_text(estimate))}<br>n = {estimate.count:,}</small>"
+    return f"<td style='text-align:right'>{_text(mean_text(estimate))}{below}</td>"
 
 
 def _text(text: str) -> str:

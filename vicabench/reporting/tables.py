@@ -1,4 +1,4 @@
-"""A table of texts with its title and notes, how an estimate is written, and the columns."""
+"""Tables of text with titles and notes, their columns, and the format of estimates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from vicabench.types import (
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Columns and rows of one length; a newline in a cell is a line of its own on a terminal.
+    """Columns and rows of equal length; a newline in a cell starts a second terminal line.
 
     The first `texts` columns hold words and stand to the left, the others numbers.
     """
@@ -45,7 +45,7 @@ Sheets = Sequence[Sheet]
 
 
 def stacked(sheet: Sheet, *, first: int) -> Sheet:
-    """The sheet with its columns from `first` on in pairs, one under the other: half as wide."""
+    """Stack the columns from `first` on in pairs, which halves the width of the sheet."""
     return replace(
         sheet,
         columns=_pairs(sheet.columns, first),
@@ -59,7 +59,7 @@ def _pairs(cells: tuple[str, ...], first: int) -> tuple[str, ...]:
 
 
 def show_sheets(console: Console, sheets: Sheets) -> None:
-    """Print the sheets one after another, the second lines of cells and the notes dimmed."""
+    """Print the sheets, with second lines of cells and notes dimmed."""
     for place, sheet in enumerate(sheets):
         if place:
             console.print()
@@ -86,7 +86,7 @@ SHEET_FORMATS: dict[str, Callable[[Sheets], str]] = {
 
 
 def markdown_text(text: str) -> str:
-    """One line in which nothing is Markdown or HTML."""
+    """Escape a text for Markdown and HTML, on one line."""
     for character in "\\|`*_~$<>[]&":
         text = text.replace(character, "\\" + character)
     return one_line(text)
@@ -137,18 +137,18 @@ def _tabulated(sheet: Sheet, escape: Callable[[str], str], style: str) -> str:
 
 
 def guarded(table: str) -> str:
-    """A LaTeX tabular of which no row begins with `[` or `*`, which end the one before."""
+    """A LaTeX tabular in which no row begins with `[` or `*`, arguments of the `\\\\` before."""
     return re.sub(r"^(\s*)([\[*])", r"\1{\2}", table, flags=re.MULTILINE)
 
 
 def known_to_latex(text: str) -> str:
-    """One line of characters that pdfLaTeX has: it stops at others, of which texts may have any."""
+    """Escape a text for pdfLaTeX, which stops at characters that it does not know."""
     line = one_line(text).replace("⏎", " / ").replace("→", "to")
     return "".join(c if c < "\u0180" or c in "–—‘’“”…−†" else "?" for c in line)
 
 
 def one_line(text: str) -> str:
-    """Printable, and on one line: nothing ends a table's row or a comment early."""
+    """Make a text printable on one line, so that it cannot end a row or comment early."""
     return " ".join(printable(text).split())
 
 
@@ -168,9 +168,9 @@ WHOLE = 5130  # questions of VSI-Bench
 
 
 def estimate_of(scores: Scores, column: str) -> Estimate | None:
-    """The estimate that stands in a column; None for a task without questions or a score."""
-    found = _in_column(scores, column)
-    return None if found is None or math.isnan(found.mean) else found
+    """The estimate in this column; None for a task without questions or score."""
+    estimate = _in_column(scores, column)
+    return None if estimate is None or math.isnan(estimate.mean) else estimate
 
 
 def _in_column(scores: Scores, column: str) -> Estimate | None:
@@ -179,52 +179,52 @@ def _in_column(scores: Scores, column: str) -> Estimate | None:
 
 
 def columns_of(rows: Sequence[Scores]) -> tuple[tuple[str, str], ...]:
-    """The columns of a table: that of valid outputs only where one of the rows has others."""
+    """The columns of a table, with valid outputs only if some row has invalid ones."""
     return WITH_VALID if any(row.valid.mean < 100 for row in rows) else COLUMNS
 
 
 def labels_of(rows: Sequence[Scores], between: str = " ") -> list[str]:
-    """What each row is called: its model, with the protocol where the table has several."""
+    """The name of each row: its model, with the protocol if the table has several."""
     if len({row.protocol for row in rows}) == 1:
         return [row.model for row in rows]
     return [f"{row.model}{between}({row.protocol})" for row in rows]
 
 
 def mean_text(estimate: Estimate) -> str:
-    """`63.0`: one decimal, as the papers print it; a dash where there is no score."""
+    """`63.0`: one decimal, as in the papers; a dash without a score."""
     return NONE if math.isnan(estimate.mean) else f"{estimate.mean:.1f}"
 
 
 def cell_text(estimate: Estimate) -> str:
-    """`63.0 [56.4–69.3]`; a dash where there is no score."""
+    """`63.0 [56.4–69.3]`; a dash without a score."""
     mean = mean_text(estimate)
     return mean if mean == NONE else f"{mean} [{range_text(estimate)}]"
 
 
 def range_text(estimate: Estimate) -> str:
-    """`56.4–69.3`; `n/a` where too few videos give no interval."""
+    """`56.4–69.3`; `n/a` with too few videos for an interval."""
     if math.isnan(estimate.low):
         return "n/a"
     return f"{_bound(estimate.low)}–{_bound(estimate.high)}"
 
 
 def sizes(scores: Scores, columns: Columns = COLUMNS) -> tuple[list[str], list[str]]:
-    """The numbers of questions and of videos that each column rests on."""
-    found = [_in_column(scores, column) for column, _ in columns]
+    """The numbers of questions and videos behind each column."""
+    estimates = [_in_column(scores, column) for column, _ in columns]
     return (
-        [NONE if e is None else str(e.count) for e in found],
-        [NONE if e is None else str(e.clusters) for e in found],
+        [NONE if e is None else str(e.count) for e in estimates],
+        [NONE if e is None else str(e.clusters) for e in estimates],
     )
 
 
 def printed_text(row: Published, column: str) -> str:
-    """A published figure as printed."""
+    """A published number as printed."""
     value = row.overall if column == OVERALL else row.tasks.get(column)
     return NONE if value is None else f"{value:.1f}"
 
 
 def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str]:
-    """What has to be said under a table: protocol, intervals, what is missing or unanswered."""
+    """The notes of a table: protocol, intervals, missing tasks and unanswered questions."""
     protocols = ", ".join(dict.fromkeys(row.protocol for row in rows))
     notes = [
         f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
@@ -245,7 +245,7 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
 
 
 def _grouped(rows: Sequence[Scores], notes_on: Callable[[Scores], list[str]]) -> list[str]:
-    """Each note once, after the models that it is about."""
+    """Each note once, after the names of its models."""
     models: dict[str, list[str]] = {}
     for label, row in zip(labels_of(rows), rows, strict=True):
         for note in notes_on(row):
@@ -269,7 +269,7 @@ def _notes_on(row: Scores) -> list[str]:
         notes.append(_about_thinking(row.thinking))
     if row.missing:
         notes.append(f"no questions of {', '.join(row.missing)}; left out of Avg.")
-    few = [kind for kind, found in row.types.items() if found.clusters < FEWEST_VIDEOS]
+    few = [kind for kind, estimate in row.types.items() if estimate.clusters < FEWEST_VIDEOS]
     if few:
         notes.append(
             f"fewer than {FEWEST_VIDEOS} videos with {', '.join(few)}: what rests on them has no "
@@ -278,25 +278,25 @@ def _notes_on(row: Scores) -> list[str]:
     return notes
 
 
-def _about_thinking(found: Thinking) -> str:
+def _about_thinking(thinking: Thinking) -> str:
     ways = ", ".join(
         f"{mean_text(share)}% [{range_text(share)}] {name}"
         for name, share in (
-            ("answered directly", found.direct),
-            ("via thoughts", found.via_thoughts),
-            ("end within their thoughts", found.unclosed),
+            ("answered directly", thinking.direct),
+            ("via thoughts", thinking.via_thoughts),
+            ("end within their thoughts", thinking.unclosed),
         )
     )
     length = (
         ""
-        if found.new_tokens is None
-        else f"; {found.new_tokens:.1f} new tokens on average (n = {found.measured})"
+        if thinking.new_tokens is None
+        else f"; {thinking.new_tokens:.1f} new tokens on average (n = {thinking.measured})"
     )
-    return f"of {counted(found.direct.count, 'question')} {ways}{length}."
+    return f"of {counted(thinking.direct.count, 'question')} {ways}{length}."
 
 
 def _notes_beside(row: Scores) -> list[str]:
-    """Published rows are about the whole benchmark; ours may not be."""
+    """Note runs on a part of the benchmark, as published rows cover all of it."""
     if row.overall.count == WHOLE:
         return []
     return [f"asked {counted(row.overall.count, 'question')}, the published rows {WHOLE:,}."]

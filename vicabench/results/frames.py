@@ -37,7 +37,7 @@ RUN_COLUMNS = (
 
 
 def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> DataFrame:
-    """One row a grade, also of a question that was never answered; `score` is in [0, 1].
+    """One row per grade, including questions that were never answered; `score` is in [0, 1].
 
     `dataset` is what stands before the first `/` of the video's name.
     """
@@ -76,7 +76,7 @@ def _graded(grade: Grade) -> dict[str, Any]:
 
 
 def scores_frame(scores: Scores) -> DataFrame:
-    """One row a task, then `overall` and `micro`, in [0, 100], with the 95% intervals.
+    """One row per task, then `overall` and `micro`, in [0, 100], with the 95% intervals.
 
     An interval that does not exist is NaN.
     """
@@ -87,7 +87,7 @@ def scores_frame(scores: Scores) -> DataFrame:
 
 
 def comparison_frame(found: Comparison) -> DataFrame:
-    """One row a task, then `overall` and `micro`: both scores, their difference, its p-values.
+    """One row per task, then `overall` and `micro`: both scores, their difference, its p-values.
 
     `p_holm` is None for the two overall rows; `fixed` and `broke` are lists of ids.
     """
@@ -113,7 +113,7 @@ def comparison_frame(found: Comparison) -> DataFrame:
 
 
 def flat(scores: Scores) -> dict[str, float]:
-    """Every figure by name: `overall`, `overall_low`, `object_counting` ...
+    """Every number by name: `overall`, `overall_low`, `object_counting` ...
 
     What is not known is left out, so that a tracker of experiments never gets a NaN.
     """
@@ -127,7 +127,7 @@ def flat(scores: Scores) -> dict[str, float]:
 
 
 def cells(estimate: Estimate) -> dict[str, Any]:
-    """An estimate in the columns that every frame has: `score`, `low`, `high` and the counts."""
+    """An estimate in the columns that all frames share: `score`, `low`, `high` and the counts."""
     return {
         "score": estimate.mean,
         "low": estimate.low,
@@ -144,7 +144,7 @@ def _named(scores: Scores, name: str) -> Estimate:
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> DataFrame:
-    """The rows as a DataFrame of these columns; what a row lacks is missing there."""
+    """The rows as a DataFrame with these columns; missing keys are missing values."""
     import pandas as pd  # noqa: PLC0415  (slow to import, and not every command needs it)
 
     return pd.DataFrame(list(rows), columns=list(columns))

@@ -47,7 +47,7 @@ GROUPS = {
     "human": ("#ffffff", "////"),
     "chance": ("#ffffff", "...."),
 }
-"""Fill and hatching of published bars by their group, which differ in grey as well."""
+"""Fill and hatching of published bars by group, distinct even in grey."""
 _BAR = 0.155  # inches a row of horizontal bars takes
 
 
@@ -65,7 +65,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
     ]
     ordered = sorted(rows, key=lambda row: row[0])
     if not ordered:
-        raise ValueError("there is nothing to draw: no scores")
+        raise ValueError("nothing to draw: no scores")
     figure = blank(COLUMN, 0.6 + _BAR * len(ordered), says="Average scores, best on top")
     axes = figure.add_subplot()
     for place, (mean, _, row) in enumerate(ordered):
@@ -97,7 +97,7 @@ def _published_bar(axes: Axes, place: int, mean: float, group: str, **more: Any)
 
 
 def _label(row: Published, times: int) -> str:
-    """The row's label, with its source where several rows have that label."""
+    """The row's label, with its source if several rows share the label."""
     return row.label if times == 1 else f"{row.label} ({row.source.partition(' Table')[0]})"
 
 
@@ -113,29 +113,29 @@ def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
 
 
 def _group_names(figure: Figure, axes: Axes, published: Sequence[Published], *, ours: bool) -> None:
-    """A key to the fills, for the groups that are there."""
-    there = [group for group in GROUPS if any(row.group == group for row in published)]
+    """A legend of the fills of the groups present."""
+    groups = [group for group in GROUPS if any(row.group == group for row in published)]
     names = {"vica": "ViCA reports"}
     if ours:
         axes.barh(0, 0, color=look(0).colour, label="measured here")
-    for group in there:
+    for group in groups:
         _published_bar(axes, 0, 0, group, label=names.get(group, group))
-    if there:
+    if groups:
         legend(figure, *axes.get_legend_handles_labels())
 
 
 @styled
 def tasks(scores: Sequence[Scores]) -> Figure:
-    """Every task and the average as bars with intervals, one bar a model.
+    """Every task and the average as bars with intervals, one bar per model.
 
     ValueError for nothing to draw.
     """
     if not scores:
-        raise ValueError("there is nothing to draw: no scores")
+        raise ValueError("nothing to draw: no scores")
     figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
     axes = figure.add_subplot()
     cells = [
-        {column: found for column, _ in COLUMNS if (found := estimate_of(row, column))}
+        {column: estimate for column, _ in COLUMNS if (estimate := estimate_of(row, column))}
         for row in scores
     ]
     columns = {column: float(place) for place, (column, _) in enumerate(COLUMNS)}
@@ -154,17 +154,20 @@ def grouped(
     columns: Mapping[str, float],
     rows: Sequence[tuple[str, Mapping[str, Estimate]]],
 ) -> None:
-    """Bars side by side at the places of their columns, each with its interval."""
+    """Draw the bars of each column side by side, each with its interval."""
     width = 0.8 / len(rows)
     for number, (name, cells) in enumerate(rows):
-        drawn, there = look(number), [column for column in columns if column in cells]
+        drawn, present = look(number), [column for column in columns if column in cells]
         shift = (number - (len(rows) - 1) / 2) * width
-        at = [columns[column] + shift for column in there]
-        means = [cells[column].mean for column in there]
+        at = [columns[column] + shift for column in present]
+        means = [cells[column].mean for column in present]
         axes.bar(
             at, means, width * 0.92, color=drawn.colour, hatch=drawn.hatch, label=shortened(name)
         )
-        bounds = [cells[column].low for column in there], [cells[column].high for column in there]
+        bounds = (
+            [cells[column].low for column in present],
+            [cells[column].high for column in present],
+        )
         whiskers(axes, at, means, bounds, lw=0.8, capsize=1.5)
     tops = [
         cell.mean if math.isnan(cell.high) else cell.high for _, c in rows for cell in c.values()
@@ -177,7 +180,7 @@ def grouped(
 
 
 def _value(axes: Axes, place: float, cell: Estimate) -> None:
-    """The mean at the foot of a lone bar, where no interval crosses it."""
+    """Print the mean at the foot of a single bar, below its interval."""
     axes.annotate(
         f"{cell.mean:.1f}", (place, 0), (0, 3), textcoords="offset points",
         ha="center", fontsize=TINY, color="white" if cell.mean > 8 else INK,
@@ -200,7 +203,7 @@ SIZES = ("small", "medium", "large")
 
 @styled
 def by_dataset(runs: Sequence[Run], protocol: Protocol) -> Figure:
-    """The average score on the videos of each data set, which is what stands before their `/`.
+    """The average score on the videos of each data set, named before the `/` of the video.
 
     DataError if the videos' names have no data set in them; ValueError for no run.
     """
@@ -212,7 +215,7 @@ def by_dataset(runs: Sequence[Run], protocol: Protocol) -> Figure:
         if slash
     }
     if not groups:
-        raise DataError("The names of these videos do not say which data set they are from.")
+        raise DataError("The names of these videos do not name their data sets.")
     return _bars(runs, protocol, groups, says="Average score by data set")
 
 
@@ -253,7 +256,10 @@ def _bars(
     figure = blank(COLUMN, 2.0, says=says)
     axes = figure.add_subplot()
     rows = [
-        (run.name, {name: found.overall for name, found in one.items() if found})
+        (
+            run.name,
+            {name: group_scores.overall for name, group_scores in one.items() if group_scores},
+        )
         for run, one in zip(runs, scored, strict=True)
     ]
     grouped(axes, {name: float(place) for place, name in enumerate(names)}, rows)
@@ -272,16 +278,16 @@ def _bars(
 def _comparable(
     runs: Sequence[Run], protocol: Protocol, groups: Mapping[str, str]
 ) -> tuple[set[str], list[str]]:
-    """The question types that every group has, which alone may be averaged, and the others."""
-    found: dict[str, set[str]] = {}
+    """The question types that every group has, over which averages are taken, and the others."""
+    kinds: dict[str, set[str]] = {}
     for run in runs:
         for grade in run.grades(protocol):
             if grade.video in groups:
-                found.setdefault(groups[grade.video], set()).add(grade.task)
-    common = set.intersection(*found.values()) if found else set()
+                kinds.setdefault(groups[grade.video], set()).add(grade.task)
+    common = set.intersection(*kinds.values()) if kinds else set()
     if not common:
-        raise DataError("No question type is asked in all of these groups of videos.")
-    every = set.union(*found.values())
+        raise DataError("No question type occurs in all of these groups of videos.")
+    every = set.union(*kinds.values())
     return common, [kind for kind in QUESTION_TYPES if kind in every - common]
 
 
@@ -292,6 +298,6 @@ def _within(
     return score_run(grades, model=run.name) if grades else None
 
 
-def _size(found: Sequence[Scores | None]) -> str:
-    there = [scores.overall for scores in found if scores]
-    return f"{spread(e.count for e in there)} q., {spread(e.clusters for e in there)} v."
+def _size(group_scores: Sequence[Scores | None]) -> str:
+    present = [scores.overall for scores in group_scores if scores]
+    return f"{spread(e.count for e in present)} q., {spread(e.clusters for e in present)} v."

@@ -33,7 +33,7 @@ from vicabench.reporting.tables import COLUMNS, WHOLE, estimate_of
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """Scores over the percent of the data; published ones have NaN for the ends of intervals.
+    """Scores over the percentage of the data; published ones have NaN as interval ends.
 
     `steps` are the changes since the point before, `certain` those whose paired interval leaves
     out 0. `look` numbers the way it is drawn; a published curve shares that of the measured one.
@@ -54,12 +54,12 @@ class Trace:
 
     @property
     def best(self) -> int:
-        """The place of the highest score."""
+        """The index of the highest score."""
         return self.score.index(max(self.score))
 
 
 def traces(series: Sequence[Series], published: Sequence[Curve]) -> list[Trace]:
-    """What is measured, then what is published."""
+    """The measured series, then the published curves."""
     names = list(dict.fromkeys([*(s.name for s in series), *(c.series for c in published)]))
     return [
         *(_measured(one, names.index(one.name)) for one in series),
@@ -108,11 +108,11 @@ def _leaves_out_zero(step: Bounded) -> bool:
 
 
 LABELLED = 2
-"""Curves whose steps can be labelled without the labels covering one another."""
+"""The maximum number of curves whose steps are labelled, as labels would overlap."""
 STEEP = 2.0
-"""Points of change from which a line would run through a label in its middle."""
+"""The change in score from which a line would cross a label at its middle."""
 FLAT = 0.5
-"""Points of change up to which a label beside the line keeps clear of it."""
+"""The change in score up to which a label beside the line does not touch it."""
 DATA = "Share of the training data (%)"
 
 
@@ -120,13 +120,13 @@ DATA = "Share of the training data (%)"
 def curve(series: Sequence[Series], published: Sequence[Curve] = ()) -> Figure:
     """The average over the share of the data, measured series and published ones.
 
-    Measured: bands of 95%, a star on the best point, crosses at gaps, the fit with its
-    extrapolation to twice the data in a panel of its own. Up to two curves have every step
-    labelled, as in the reports. ValueError for nothing to draw.
+    Measured series have 95% bands, a star on the best point, crosses at gaps, and the fit with its
+    extrapolation to twice the data in a separate panel. With up to two curves, every step is
+    labelled, as in the reports. Raises ValueError without any series.
     """
     drawn = traces(series, published)
     if not drawn:
-        raise ValueError("there is nothing to draw: no series")
+        raise ValueError("nothing to draw: no series")
     fits = any(trace.fit for trace in drawn)
     figure = blank(PAGE, 2.55, says="Average score over the share of the training data")
     if fits:
@@ -154,12 +154,12 @@ def curve(series: Sequence[Series], published: Sequence[Curve] = ()) -> Figure:
 
 @styled
 def curve_tasks(series: Sequence[Series]) -> Figure:
-    """A panel a task: its score over the share of the data with its 95% band.
+    """One panel per task: its score over the share of the data with its 95% band.
 
     ValueError for nothing to draw.
     """
     if not series:
-        raise ValueError("there is nothing to draw: no series")
+        raise ValueError("nothing to draw: no series")
     figure = blank(PAGE, 3.3, says="Scores of every task over the share of the training data")
     panels = figure.subplots(2, 4, sharex=True)
     for (column, title), axes in zip(COLUMNS[1:], panels.flat, strict=True):
@@ -176,21 +176,21 @@ def curve_tasks(series: Sequence[Series]) -> Figure:
 
 
 def _task(axes: Axes, one: Series, column: str, number: int) -> None:
-    found = [(p.percent, estimate_of(p.scores, column)) for p in one.points]
-    there = [(percent, cell) for percent, cell in found if cell]
-    percent = [place for place, _ in there]
+    estimates = [(p.percent, estimate_of(p.scores, column)) for p in one.points]
+    present = [(percent, cell) for percent, cell in estimates if cell]
+    percent = [place for place, _ in present]
     drawn = look(number)
     axes.fill_between(
         percent,
-        [cell.low for _, cell in there],
-        [cell.high for _, cell in there],
+        [cell.low for _, cell in present],
+        [cell.high for _, cell in present],
         color=drawn.colour,
         alpha=0.18,
         lw=0,
     )
     axes.plot(
         percent,
-        [cell.mean for _, cell in there],
+        [cell.mean for _, cell in present],
         color=drawn.colour,
         ls=drawn.line,
         marker=drawn.marker,
@@ -235,7 +235,7 @@ def _line(axes: Axes, trace: Trace) -> None:
 
 
 def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
-    """The change since the point before, beyond the band, bold where it is certain."""
+    """Label the change since the previous point outside the band, bold if significant."""
     for number, step in enumerate(trace.steps, 1):
         after = 0.0 if number == len(trace.steps) else trace.steps[number]
         # A band keeps labels away from the line.
@@ -254,7 +254,7 @@ def _label_steps(axes: Axes, trace: Trace, *, below: bool) -> None:
 
 
 def _beside(step: float, after: float, *, below: bool) -> tuple[bool, int]:
-    """Whether a label stands under its point, and how many points of print beside it.
+    """Whether a label goes below its point, and its horizontal offset in points.
 
     A steep line that comes from or goes to the label's side would run through it. Where the other
     line is flat or as steep, in a valley or on a peak, the other side of the curve is free; else
@@ -268,7 +268,7 @@ def _beside(step: float, after: float, *, below: bool) -> tuple[bool, int]:
 
 
 def _cross_gaps(axes: Axes, drawn: Sequence[Trace]) -> None:
-    """Crosses at the foot of the axes where a checkpoint is missing."""
+    """Mark missing checkpoints with crosses at the foot of the axes."""
     named = False
     for trace in drawn:
         if trace.gaps:
@@ -285,7 +285,7 @@ def _cross_gaps(axes: Axes, drawn: Sequence[Trace]) -> None:
 
 
 def _fitted(axes: Axes, beyond: Axes, trace: Trace) -> None:
-    """The fit among the points as a thin line, and beyond them with its widening band."""
+    """Draw the fit as a thin line, and its extrapolation with a widening band."""
     fit = trace.fit
     if fit is None:
         return
@@ -328,8 +328,8 @@ def _about(
             f"Published points are as printed ({sources}; n = {WHOLE:,} questions of VSI-Bench) "
             "and carry no intervals."
         )
-        said = [p.source.partition(" (")[2].removesuffix(")") for p in points]
-        parts += [f"{note}." for note in dict.fromkeys(said) if note]
+        named = [p.source.partition(" (")[2].removesuffix(")") for p in points]
+        parts += [f"{note}." for note in dict.fromkeys(named) if note]
     measured = [trace for trace in drawn if not trace.published]
     say = saturation if len(measured) == 1 else briefly
     parts += [text for t in measured if (text := say(t.name, t.tail, t.fit))]

@@ -1,4 +1,4 @@
-"""Paired differences as a forest plot, and the tasks of a model as a polygon."""
+"""Paired differences as a forest plot, and task scores as a radar chart."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ CERTAIN = 0.05
 
 @styled
 def differences(comparisons: Sequence[Comparison]) -> Figure:
-    """A row a task and one overall: how much better each run is than the reference, in points.
+    """One row per task and one overall: each run minus the reference, in points.
 
     Filled marks are differences with p < 0.05, over the tasks after Holm's correction. All
     comparisons are with the same reference. ValueError for no comparison.
     """
     if not comparisons:
-        raise ValueError("there is nothing to draw: no comparisons")
+        raise ValueError("nothing to draw: no comparisons")
     rows = [("overall", "Average"), *((task.name, task.title) for task in TASKS)]
     height = 0.85 + len(rows) * (0.13 + 0.075 * len(comparisons))
     reference = comparisons[0].model_a
@@ -53,9 +53,9 @@ def differences(comparisons: Sequence[Comparison]) -> Figure:
     for number, comparison in enumerate(comparisons):
         shift = (number - (len(comparisons) - 1) / 2) * 0.7 / len(comparisons)
         for place, (name, _) in enumerate(rows):
-            found = comparison.overall if name == "overall" else comparison.tasks.get(name)
-            if found:
-                _mark(axes, place + shift, found, number, valued=len(comparisons) == 1)
+            difference = comparison.overall if name == "overall" else comparison.tasks.get(name)
+            if difference:
+                _mark(axes, place + shift, difference, number, valued=len(comparisons) == 1)
         drawn = look(number)
         axes.plot([], [], drawn.marker, color=drawn.colour, label=shortened(comparison.model_b))
     axes.axvline(0, color=INK, lw=0.7)
@@ -71,12 +71,12 @@ def differences(comparisons: Sequence[Comparison]) -> Figure:
     return figure
 
 
-def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: bool) -> None:
-    drawn, p = look(number), found.p if found.p_holm is None else found.p_holm
+def _mark(axes: Axes, place: float, difference: Difference, number: int, *, valued: bool) -> None:
+    drawn, p = look(number), difference.p if difference.p_holm is None else difference.p_holm
     axes.errorbar(
-        found.estimate.mean,
+        difference.estimate.mean,
         place,
-        xerr=arms(found.estimate.mean, found.estimate.low, found.estimate.high),
+        xerr=arms(difference.estimate.mean, difference.estimate.low, difference.estimate.high),
         fmt=drawn.marker,
         color=drawn.colour,
         mfc=drawn.colour if p < CERTAIN else "white",
@@ -87,7 +87,7 @@ def _mark(axes: Axes, place: float, found: Difference, number: int, *, valued: b
     )
     if valued:
         axes.annotate(
-            signed(found.estimate.mean), (found.estimate.mean, place), (0, 3),
+            signed(difference.estimate.mean), (difference.estimate.mean, place), (0, 3),
             textcoords="offset points", ha="center", va="bottom", fontsize=TINY - 0.5,
         )  # fmt: skip
 
@@ -107,14 +107,14 @@ BANDS = 3
 
 @styled
 def radar(scores: Sequence[Scores]) -> Figure:
-    """One polygon a model; tasks without questions are gaps.
+    """One polygon per model; tasks without questions are gaps.
 
     The 95% intervals are bands for up to `BANDS` models; more would cover one another.
 
     ValueError for nothing to draw.
     """
     if not scores:
-        raise ValueError("there is nothing to draw: no scores")
+        raise ValueError("nothing to draw: no scores")
     figure = blank(COLUMN, 2.5, says="Profile over the eight tasks")
     axes = figure.add_subplot(projection="polar")
     assert isinstance(axes, PolarAxes)  # noqa: S101  (for the type checker)
@@ -134,15 +134,17 @@ def radar(scores: Sequence[Scores]) -> Figure:
     axes.grid(color=GRID, lw=0.5)
     axes.spines["polar"].set_color(GRID)
     legend(figure, *axes.get_legend_handles_labels())
-    said = INTERVALS if len(scores) <= BANDS else "95% intervals are in the bars of every task."
-    footer(figure, f"Scores in %. {basis(scores)} {said}")
+    intervals = (
+        INTERVALS if len(scores) <= BANDS else "95% intervals are in the bars of every task."
+    )
+    footer(figure, f"Scores in %. {basis(scores)} {intervals}")
     return figure
 
 
 def _polygon(axes: PolarAxes, angles: np.ndarray, row: Scores, place: int, *, band: bool) -> None:
     drawn = look(place)
-    found = [row.tasks.get(task.name) for task in TASKS]
-    means = [math.nan if cell is None else cell.mean for cell in found]
+    estimates = [row.tasks.get(task.name) for task in TASKS]
+    means = [math.nan if cell is None else cell.mean for cell in estimates]
     around = [*angles, angles[0]]
     axes.plot(
         around,
@@ -154,8 +156,8 @@ def _polygon(axes: PolarAxes, angles: np.ndarray, row: Scores, place: int, *, ba
         label=shortened(row.model),
     )
     if band:
-        low = [math.nan if cell is None else cell.low for cell in found]
-        high = [math.nan if cell is None else cell.high for cell in found]
+        low = [math.nan if cell is None else cell.low for cell in estimates]
+        high = [math.nan if cell is None else cell.high for cell in estimates]
         axes.fill_between(
             around, [*low, low[0]], [*high, high[0]], color=drawn.colour, alpha=0.15, lw=0
         )

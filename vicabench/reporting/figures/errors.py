@@ -1,4 +1,4 @@
-"""How wrong numbers are, and whether a model prefers a letter."""
+"""Errors of numeric answers, and preferences for letters."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ BINS = [float(2.0**place) for place in np.linspace(-4.125, 4.125, 34)]
 """Edges in quarters of an octave, exact answers in the middle of their bin: it leans to neither
 side. What lies beyond is drawn in the outermost bins."""
 LINE = 0.11
-"""Inches that the median of one of several runs takes."""
+"""Height in inches of the median line of one of several runs."""
 TICKS = {1 / 16: "1/16", 1 / 4: "1/4", 1: "1", 4: "4", 16: "16"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratios:
-    """Answers to one task divided by their truths; `missing` are the questions without a number."""
+    """Answers to one task divided by the truth; `missing` counts questions without a number."""
 
     ratios: tuple[float, ...]
     videos: tuple[str, ...]
@@ -55,20 +55,20 @@ class Ratios:
 
 @styled
 def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
-    """A panel a numeric task: the distribution of answer / truth, one outline a run.
+    """One panel per numeric task: the distribution of answer / truth, one outline per run.
 
     To the left of 1 a model underestimates, to the right it overestimates. Each panel says the
     median with its interval (over the outlines, if there are several), and how many questions
     gave no number. ValueError for no run, DataError for runs without a number to draw.
     """
     if not runs:
-        raise ValueError("there is nothing to draw: no runs")
+        raise ValueError("nothing to draw: no runs")
     tasks = [task for task in TASKS if task.kind == NUMERIC]
     if not any(TASK_OF_TYPE[g.task].kind == NUMERIC for run in runs for g in run.grades(protocol)):
-        raise DataError("These runs hold no question that is answered with a number.")
+        raise DataError("These runs have no numeric questions.")
     ratios = {task: [ratios_of(run, protocol, task) for run in runs] for task in tasks}
-    if not any(one.ratios for found in ratios.values() for one in found):
-        raise DataError("No answer of these runs is read as a number.")
+    if not any(one.ratios for of_task in ratios.values() for one in of_task):
+        raise DataError("No answer in these runs could be read as a number.")
     height = 2.5 + 2 * LINE * (len(runs) - 1)
     figure = blank(COLUMN, height, says="Numeric answers divided by the truth")
     panels = figure.subplots(2, 2, sharex=True)
@@ -90,7 +90,7 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
 
 
 def ratios_of(run: Run, protocol: Protocol, task: Task) -> Ratios:
-    """Every number that was read in this run's answers to the task, over its (positive) truth."""
+    """Every number read from this run's answers to the task, divided by its positive truth."""
     truths = {p.question.id: float(p.question.answer) for p in _about_task(run, task)}
     grades = [g for g in run.grades(protocol) if g.task in task.types]
     read = [g for g in grades if g.outcome == ANSWERED and g.read and truths[g.id] > 0]
@@ -105,21 +105,21 @@ def _about_task(run: Run, task: Task) -> list[Any]:
     return [p for p in run.predictions if p.question.task in task.types]
 
 
-def _panel(axes: Axes, task: Task, found: Sequence[Ratios]) -> None:
-    peak = max((_outline(axes, one, place, len(found)) for place, one in enumerate(found)))
+def _panel(axes: Axes, task: Task, ratios: Sequence[Ratios]) -> None:
+    peak = max((_outline(axes, one, place, len(ratios)) for place, one in enumerate(ratios)))
     axes.axvline(1, color=INK, lw=0.7)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(list(TICKS)))
     axes.xaxis.set_major_formatter(FixedFormatter(list(TICKS.values())))
     axes.xaxis.set_minor_locator(NullLocator())
-    if len(found) > 1:
-        _medians(axes, found, peak or 1.0)
-    title = f"{task.title}{_note(found[0])}" if len(found) == 1 else task.title
+    if len(ratios) > 1:
+        _medians(axes, ratios, peak or 1.0)
+    title = f"{task.title}{_note(ratios[0])}" if len(ratios) == 1 else task.title
     axes.set_title(title, fontsize=TINY)
 
 
 def _outline(axes: Axes, one: Ratios, place: int, runs: int) -> float:
-    """Draw a run's distribution; the share in its fullest bin, 0 for no numbers."""
+    """Draw a run's distribution; returns the share in its largest bin, 0 without numbers."""
     if not one.ratios:
         return 0.0
     drawn = look(place)
@@ -134,14 +134,14 @@ def _outline(axes: Axes, one: Ratios, place: int, runs: int) -> float:
     return float(np.max(shares))
 
 
-def _medians(axes: Axes, found: Sequence[Ratios], peak: float) -> None:
-    """A line a run over the outlines: its median with the interval, and what gave no number."""
-    room = 0.65 + LINE * len(found)  # inches of a panel
-    line = peak * LINE / (room - LINE * len(found) - 0.1)
-    axes.set_ylim(0, peak + line * (len(found) + 0.8))
+def _medians(axes: Axes, ratios: Sequence[Ratios], peak: float) -> None:
+    """Draw one line per run above the outlines: its median with interval, and missing numbers."""
+    room = 0.65 + LINE * len(ratios)  # inches of a panel
+    line = peak * LINE / (room - LINE * len(ratios) - 0.1)
+    axes.set_ylim(0, peak + line * (len(ratios) + 0.8))
     axes.set_yticks([tick for tick in MaxNLocator(3).tick_values(0, peak) if tick <= peak])
-    for place, one in enumerate(found):
-        drawn, at = look(place), peak + line * (len(found) - place - 0.2)
+    for place, one in enumerate(ratios):
+        drawn, at = look(place), peak + line * (len(ratios) - place - 0.2)
         words: dict[str, Any] = {"fontsize": TINY - 0.5, "va": "center_baseline", "color": INK}
         if one.missing:
             axes.text(BINS[0], at, f"{one.missing:,} none", ha="left", **words)
@@ -155,7 +155,7 @@ def _medians(axes: Axes, found: Sequence[Ratios], peak: float) -> None:
 
 
 def _note(one: Ratios) -> str:
-    """The questions without a number, and on a line of its own the median with its interval."""
+    """The questions without a number and, on a second line, the median with its interval."""
     silent = f", {one.missing:,} none" if one.missing else ""
     if not one.ratios:
         return f"{silent}\nno numbers"
@@ -188,14 +188,14 @@ TITLES = {
 
 @styled
 def letters(runs: Sequence[Run], protocol: Protocol) -> Figure:
-    """A panel a type of multiple-choice question: how often each letter is right, and given.
+    """One panel per type of multiple choice: how often each letter is right, and answered.
 
     The share of letters among the readable answers, with intervals; a preference shows as
     bars that leave the dashes. ValueError for no run,
     DataError where nothing is multiple choice.
     """
     if not runs:
-        raise ValueError("there is nothing to draw: no runs")
+        raise ValueError("nothing to draw: no runs")
     kinds = [kind for kind in QUESTION_TYPES if TASK_OF_TYPE[kind].kind == CHOICE]
     if not any(p.question.task in kinds for p in runs[0].predictions):
         raise DataError(f"{runs[0].name} holds no reply to a multiple-choice question.")

@@ -1,4 +1,4 @@
-"""Figures as files and as SVG to embed: the same figure gives the same bytes."""
+"""Figures as reproducible files, and as SVG to embed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure in the format of the path's ending, and return the path.
+    """Write the figure in the format of the path's suffix, and return the path.
 
     ConfigError if the folder cannot be written to.
     """
@@ -40,7 +40,7 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as one `<svg>` element to put into a page.
+    """The figure as an `<svg>` element to embed in a page.
 
     Its ids differ from those of every other figure, it has a title for screen readers, no
     background, and the ink is the page's own (`currentColor`), so that it follows dark mode.

@@ -1,4 +1,4 @@
-"""One look for every figure: for a paper, colour-blind readers and grey printers."""
+"""The common style of figures, for papers, colour-blind readers and grey printers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from vicabench.types import Scores
 
 P = ParamSpec("P")
 COLUMN, PAGE = 3.3, 7.0
-"""Inches: one column and the full width of a two-column paper."""
+"""Widths in inches of one column and of both columns of a paper."""
 INK, FAINT, GRID, PALE = "#22262e", "#6b7280", "#d9dce1", "#c3c7ce"
 SMALL, TINY = 7.0, 6.0
-"""Sizes in points of what is read first and second; print shows nothing smaller than 5.5."""
+"""Font sizes in points of primary and secondary text; print needs at least 5.5."""
 SCREEN = 110
 """Pixels per inch in a notebook."""
 
@@ -76,7 +76,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How one model, or one series, is drawn."""
+    """The look of one model or one series."""
 
     colour: str
     line: str | tuple[float, tuple[float, ...]]
@@ -98,7 +98,7 @@ _HATCHES = ("", "////", "\\\\\\\\", "xxx", "---", "|||")
 
 
 def look(place: int) -> Look:
-    """The look of the model in this place; after six colours they return with other lines."""
+    """The look of the model at this index; after six colours they repeat with other lines."""
     colour, turn = place % len(_COLOURS), place + place // len(_COLOURS)
     return Look(
         colour=_COLOURS[colour],
@@ -109,7 +109,7 @@ def look(place: int) -> Look:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Run a drawing function under the style, whatever the settings around it."""
+    """Run a drawing function with our style, independent of the user's settings."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -124,7 +124,7 @@ _PLACE: ContextVar[SubFigure | None] = ContextVar("place", default=None)
 
 @contextmanager
 def drawn_into(place: SubFigure) -> Iterator[None]:
-    """Let the next figure be drawn into a part of another one, which keeps its size."""
+    """Draw the next figure into a part of another one, which keeps its size."""
     token = _PLACE.set(place)
     try:
         yield
@@ -133,7 +133,7 @@ def drawn_into(place: SubFigure) -> Iterator[None]:
 
 
 class _Shown(Figure):
-    """A figure that a notebook shows; it knows how to by itself only once pyplot is imported."""
+    """A figure that notebooks show, even if pyplot has not been imported."""
 
     def _repr_png_(self) -> bytes:
         target = io.BytesIO()
@@ -144,7 +144,7 @@ class _Shown(Figure):
 
 
 def blank(width: float, height: float, *, says: str) -> Figure:
-    """An empty figure of so many inches; `says` is its text for those who cannot see it."""
+    """An empty figure of this size in inches; `says` is its alternative text."""
     place = _PLACE.get()
     if place is not None:
         return cast("Figure", place)  # which has all that is asked of a figure, but for its size
@@ -155,7 +155,7 @@ def blank(width: float, height: float, *, says: str) -> Figure:
 
 
 def footer(figure: Figure, text: str) -> None:
-    """What a figure rests on, in small print under it: n, videos, protocol, intervals.
+    """Print the basis of a figure below it: n, videos, protocol, intervals.
 
     The figure grows by the lines that this takes, and the axes keep their size.
     """
@@ -166,7 +166,7 @@ def footer(figure: Figure, text: str) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
-    """The names over the axes, where they cover nothing; the figure grows by their rows."""
+    """Put the legend above the axes; the figure grows by its rows."""
     if not names:
         return
     width = max(map(len, names)) * TINY * 0.6 + 38  # points of the longest name and its sample
@@ -193,7 +193,7 @@ def _grow(figure: Figure, inches: float) -> None:
 
 
 def shortened(name: str, length: int = 34) -> str:
-    """A name that fits beside an axis: its end is kept, which tells checkpoints apart."""
+    """Shorten a name to fit beside an axis, keeping its end, which distinguishes checkpoints."""
     clean = printable(name).replace("\n", " ")
     return clean if len(clean) <= length else "…" + clean[-(length - 1) :]
 
@@ -214,9 +214,9 @@ def basis(scores: Sequence[Scores]) -> str:
 
 def spread(counts: Iterable[int], noun: str | None = None) -> str:
     """`5,130`, or `1,204–5,130` where the counts differ, with the noun that they count."""
-    found = sorted(set(counts))
-    most = f"{found[-1]:,}" if noun is None else counted(found[-1], noun)
-    return most if len(found) == 1 else f"{found[0]:,}–{most}"
+    distinct = sorted(set(counts))
+    most = f"{distinct[-1]:,}" if noun is None else counted(distinct[-1], noun)
+    return most if len(distinct) == 1 else f"{distinct[0]:,}–{most}"
 
 
 def whiskers(
@@ -228,9 +228,9 @@ def whiskers(
     across: bool = False,
     **line: Any,
 ) -> None:
-    """Draw from each lower to each upper bound, `across` to the right instead of upwards.
+    """Draw lines from lower to upper bounds, horizontally if `across`.
 
-    Where there is no interval (NaN) nothing is drawn.
+    Undefined intervals (NaN) are not drawn.
     """
     arms_2N = arms(means, *bounds)
     if across:
@@ -245,7 +245,7 @@ def whiskers(
 
 
 def arms(means: ArrayLike, lows: ArrayLike, highs: ArrayLike) -> Floats:
-    """How far intervals reach below and above their means: [2, N].
+    """The lengths of intervals below and above their means, shape [2, N].
 
     NaN stays NaN: a whisker of no length would look like certainty.
     """

@@ -1,4 +1,4 @@
-"""Thinking models while they are trained: their format and score, and judged descriptions."""
+"""Format and score of Thinking models over their training, and judged descriptions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WAYS = ("direct answer", "via thoughts", "not readable")
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """Shares in percent by way of answering, and the average; no ends where none are known."""
+    """Shares in percent per kind of reply, and the average, with interval ends if known."""
 
     percent: float
     ways: tuple[Bounded, ...]
@@ -53,7 +53,7 @@ def adoption(series: Series | None = None, published: Sequence[ThinkingPoint] = 
     ours = _measured(series) if series else []
     theirs = [_printed(point) for point in published]
     if not ours and not theirs:
-        raise ValueError("there is nothing to draw: no Thinking replies")
+        raise ValueError("nothing to draw: no Thinking replies")
     figure = blank(COLUMN, 3.0, says="Replies of a Thinking model over its training")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     for rows, solid in ((ours, True), (theirs, False)):
@@ -107,12 +107,12 @@ def _line(
 def _measured(series: Series) -> list[_Row]:
     rows = []
     for point in series.points:
-        found, overall = point.adoption, point.scores.overall
-        if found:
+        adoption, overall = point.adoption, point.scores.overall
+        if adoption:
             valid = point.scores.valid
             silent = Bounded(value=100 - valid.mean, low=100 - valid.high, high=100 - valid.low)
             average = Bounded(value=overall.mean, low=overall.low, high=overall.high)
-            ways = (found.direct_share, found.thought_share, silent)
+            ways = (adoption.direct_share, adoption.thought_share, silent)
             rows.append(_Row(percent=point.percent, ways=ways, average=average))
     return rows
 
@@ -144,9 +144,9 @@ def _about(series: Series | None, published: Sequence[ThinkingPoint]) -> str:
 
 
 FEW = 6
-"""Runs that fit into one column."""
+"""The maximum number of runs in one column."""
 CHARACTERS = 12
-"""How much of a name an inch of the axis has room for, with the space between names."""
+"""Characters of names per inch of the axis, with the space between names."""
 APART = 0.09  # how far the criteria stand from each other; a run takes 1
 
 
@@ -157,7 +157,7 @@ def descriptions(judged: Sequence[Judged], judge: str, prompt: str) -> Figure:
     `judge` and `prompt` name what judged. ValueError for no run.
     """
     if not judged:
-        raise ValueError("there is nothing to draw: no judged runs")
+        raise ValueError("nothing to draw: no judged runs")
     width = COLUMN if len(judged) <= FEW else PAGE
     figure = blank(width, 2.4, says="Judged descriptions with 95% intervals")
     axes = figure.add_subplot()
@@ -181,7 +181,7 @@ def descriptions(judged: Sequence[Judged], judge: str, prompt: str) -> Figure:
 def _judged_line(
     axes: Axes, judged: Sequence[Judged], name: str, number: int, shift: float
 ) -> None:
-    """One criterion, beside the others, so that no interval hides another."""
+    """Draw one criterion, offset from the others so that intervals do not overlap."""
     drawn, means = look(number), [one.means[name] for one in judged]
     values = [mean.value for mean in means]
     axes.errorbar(
@@ -199,7 +199,7 @@ def _judged_line(
 
 
 def _overall(axes: Axes, judged: Sequence[Judged]) -> None:
-    """The mean of the three, its value above the axes where no line crosses it."""
+    """Draw the mean of the three criteria, with its value above the axes."""
     means = [one.means[OVERALL] for one in judged]
     at, values = [place + 2 * APART for place in range(len(judged))], [m.value for m in means]
     axes.errorbar(
@@ -223,7 +223,7 @@ def _overall(axes: Axes, judged: Sequence[Judged]) -> None:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """The names without an owner that all of them share, at a length that fits."""
+    """The names, without an owner that all share, shortened to fit."""
     owners = {name.partition("/")[0] for name in names if "/" in name}
     shared = len(owners) == 1 and all("/" in name for name in names)
     return [shortened(name.partition("/")[2] if shared else name, 18) for name in names]

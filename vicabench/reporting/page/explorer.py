@@ -1,4 +1,4 @@
-"""What the page lets a reader explore: questions and replies, as data for its script."""
+"""Questions and replies as data for the script of the page."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from vicabench.results.run import Run
 from vicabench.scoring.compare import same_truth
 from vicabench.types import OUTCOMES, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Answer, Question
 
-# Control characters but tab and newline; marks that turn the reading direction or take no room;
-# separators that break lines of their own; halves of surrogate pairs, noncharacters.
+# Control characters except tab and newline; zero-width characters and marks that change the reading
+# direction; Unicode line separators; halves of surrogate pairs; noncharacters.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\ufffe\uffff]"
@@ -29,12 +29,12 @@ UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with characters that cannot be seen written as `⟨U+202E⟩`.
+    """Replace invisible characters by visible escapes such as `⟨U+202E⟩`.
 
-    Without it a reply could turn around the words beside it, or hide some of its own. A carriage
-    return before a newline is dropped, as line ends of another system.
+    Otherwise a reply could reverse the text beside it, or hide words. Windows line ends become
+    newlines.
     """
-    return UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
+    return UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text.replace("\r\n", "\n"))
 
 
 UNKNOWN = "This question is planned, but was not asked yet."
@@ -42,7 +42,7 @@ UNKNOWN = "This question is planned, but was not asked yet."
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """The questions in the order of the runs, and the place of each by its id."""
+    """The questions in the order of the runs, and the index of each by id."""
 
     questions: tuple[Question, ...]
     places: dict[str, int]
@@ -54,25 +54,25 @@ class Asked:
 
 
 def collect(runs: Sequence[Run]) -> Asked:
-    """The union of the runs' questions; DataError if one id stands for two questions."""
-    found: dict[str, tuple[Question, Run]] = {}
+    """The union of the runs' questions; DataError if one id stands for different questions."""
+    by_id: dict[str, tuple[Question, Run]] = {}
     for run in runs:
         for question in (prediction.question for prediction in run.predictions):
-            there, first = found.setdefault(question.id, (question, run))
-            _check_same(there, question, first, run)
-            if not there.text and question.text:  # another harness may leave the words out
-                found[question.id] = question, run
+            known, first = by_id.setdefault(question.id, (question, run))
+            _check_same(known, question, first, run)
+            if not known.text and question.text:  # another harness may leave the words out
+                by_id[question.id] = question, run
     for run in runs:
         for question in _planned_questions(run):
-            there, first = found.setdefault(question.id, (question, run))
-            if (there.video, there.task) != (question.video, question.task):
+            known, first = by_id.setdefault(question.id, (question, run))
+            if (known.video, known.task) != (question.video, question.task):
                 raise _differ(question, first, run)
-    questions = tuple(question for question, _ in found.values())
+    questions = tuple(question for question, _ in by_id.values())
     return Asked(questions=questions, places={q.id: place for place, q in enumerate(questions)})
 
 
 def columns(asked: Asked) -> dict[str, Any]:
-    """The questions as the columns that the page's script reads."""
+    """The questions as the columns that the script of the page reads."""
     kinds = {kind: place for place, kind in enumerate(QUESTION_TYPES)}
     videos = {video: place for place, video in enumerate(asked.videos)}
     tasks = [task.name for task in TASKS]
@@ -109,21 +109,21 @@ def _check_same(one: Question, other: Question, first: Run, second: Run) -> None
 
 def _differ(question: Question, first: Run, second: Run) -> DataError:
     return DataError(
-        f"Question {question.id} of {second.path} is not the one of that id in {first.path}: "
+        f"Question {question.id} of {second.path} differs from that in {first.path}: "
         "video, type or ground truth differ. Report runs of different benchmarks one by one."
     )
 
 
 LIMITS = (8_000, 4_000, 2_000, 1_000, 500, 250)
 TEXT = 20_000_000
-"""Bytes of replies that a page may carry; the largest of `LIMITS` that keeps to it counts."""
+"""Maximum bytes of replies in a page; the largest of `LIMITS` that stays below is used."""
 
 NEVER = "not answered yet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """A reply cut into what is folded away and what is shown."""
+    """A reply split into thoughts, which are folded, and the rest, which is shown."""
 
     thoughts: str | None
     text: str
@@ -144,7 +144,7 @@ def split(answer: Answer) -> Shown:
 
 
 def fitting_limit(runs: Sequence[Run], room: int = TEXT) -> int:
-    """The most characters of a reply, and of its thoughts, that fit the page."""
+    """The limits of characters of a reply and its thoughts so that all fit on the page."""
     sizes = [(len(text), _bytes(text)) for run in runs for text in _texts(run)]
     for limit in LIMITS:
         if sum(size * min(1.0, limit / (length or 1)) for length, size in sizes) <= room:
@@ -153,7 +153,7 @@ def fitting_limit(runs: Sequence[Run], room: int = TEXT) -> int:
 
 
 def shorten(text: str, limit: int) -> str:
-    """The beginning and the end of a text that is longer than the limit."""
+    """Cut the middle out of a text that is longer than the limit."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -162,9 +162,9 @@ def shorten(text: str, limit: int) -> str:
 
 
 def reply_columns(run: Run, asked: Asked, limit: int) -> dict[str, Any]:
-    """Replies, errors and thoughts by question; `cut` has the full length where it was cut."""
+    """Replies, errors and thoughts by question; `cut` has the full length of shortened ones."""
     size = len(asked.questions)
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "reply": [None] * size,
         "error": [None] * size,
         "length": [0] * size,
@@ -173,14 +173,14 @@ def reply_columns(run: Run, asked: Asked, limit: int) -> dict[str, Any]:
         "facts": {},
     }
     for _, key in _planned(run):
-        found["error"][asked.places[key]] = NEVER
+        columns["error"][asked.places[key]] = NEVER
     for prediction in run.predictions:
-        _add(found, asked.places[prediction.question.id], prediction.answer, limit)
-    return found
+        _add(columns, asked.places[prediction.question.id], prediction.answer, limit)
+    return columns
 
 
 def graded_columns(run: Run, asked: Asked, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:
-    """For each protocol the score, what was read and the outcome; None: not in this run."""
+    """Score, answer read and outcome per protocol; None for questions not in this run."""
     return [_graded(run, asked, protocol) for protocol in protocols]
 
 
@@ -197,24 +197,26 @@ def _graded(run: Run, asked: Asked, protocol: Protocol) -> dict[str, Any]:
     return {"score": scores, "read": read, "outcome": outcomes}
 
 
-def _add(found: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
+def _add(columns: dict[str, Any], place: int, answer: Answer, limit: int) -> None:
     shown = split(answer)
     whole = len(answer.response or "") + len((answer.parts or {}).get("thoughts", ""))
-    found["error"][place] = None if answer.error is None else visible(shorten(answer.error, limit))
-    found["reply"][place] = visible(shorten(shown.text, limit))
-    found["length"][place] = whole
+    columns["error"][place] = (
+        None if answer.error is None else visible(shorten(answer.error, limit))
+    )
+    columns["reply"][place] = visible(shorten(shown.text, limit))
+    columns["length"][place] = whole
     if shown.thoughts is not None:
-        found["thoughts"][place] = visible(shorten(shown.thoughts, limit))
+        columns["thoughts"][place] = visible(shorten(shown.thoughts, limit))
     if max(len(shown.text), len(shown.thoughts or "")) > limit:
-        found["cut"][place] = whole
+        columns["cut"][place] = whole
     stop = None if answer.stop is None else visible(answer.stop)
     facts = [stop, _finite(answer.new_tokens), _finite(answer.seconds)]
     if facts != [None] * len(facts):
-        found["facts"][place] = facts
+        columns["facts"][place] = facts
 
 
 def _finite(value: float | None) -> float | None:
-    """NaN and infinity, which JSON does not have, say as little as nothing."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     return None if value is None or not math.isfinite(value) else value
 
 
@@ -240,20 +242,20 @@ ESCAPES = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u20
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """The content of one data element: escaped JSON."""
+    """The content of one data element of the page, as escaped JSON."""
 
     id: str
     json: Markup
 
     @property
     def element(self) -> Markup:
-        """The element; its id is one of ours."""
+        """Render the element; its id is not user input."""
         start = Markup('<script type="application/json" id="{}">').format(self.id)
         return start + self.json + Markup("</script>")
 
 
 def as_block(name: str, value: Any) -> Block:
-    """The value as JSON that cannot leave its element, whatever texts it holds."""
+    """The value as JSON that cannot break out of its HTML element."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
@@ -261,7 +263,7 @@ def as_block(name: str, value: Any) -> Block:
 
 
 def data_blocks(report: Report, asked: Asked, limit: int) -> Iterator[Block]:
-    """What the list and its filters need: small, and parsed when the page opens."""
+    """The data for the list and its filters, which the page parses when it opens."""
     yield as_block(
         "questions",
         {
@@ -279,7 +281,7 @@ def data_blocks(report: Report, asked: Asked, limit: int) -> Iterator[Block]:
 
 
 def frame_block(place: int, strip: Strip) -> Block:
-    """The frames of the video in this place, once, whatever is asked about it."""
+    """The frames of the video at this index, stored once for all its questions."""
     return as_block(f"frames-{place}", _frames(strip))
 
 
@@ -295,7 +297,7 @@ def _frames(strip: Strip) -> dict[str, Any]:
 
 
 def _seen(value: Any) -> Any:
-    """The value with every text in it made visible."""
+    """Replace invisible characters in every text of the value."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, list):

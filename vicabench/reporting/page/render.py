@@ -1,4 +1,4 @@
-"""From a report to the page, with its style, its scripts and the policy that admits them."""
+"""Rendering of the page, with its style, scripts and content security policy."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ THEME = ("theme",)
 
 
 def style_sheet(figures: str = "") -> Markup:
-    """All style sheets, and the colours of the figures."""
+    """All style sheets, with the colours of the figures."""
     return _joined("css", CSS) + Markup(figures)  # noqa: S704  (made from hexadecimal digits)
 
 
 def theme_script() -> Markup:
-    """What has to run before the first paint."""
+    """The script that must run before the first paint."""
     return _joined("js", THEME)
 
 
 def main_script() -> Markup:
-    """All other scripts, in a scope of their own."""
+    """All other scripts, in a separate scope."""
     return Markup('"use strict";\n(() => {{\n{}}})();\n').format(_joined("js", JS))
 
 
 def policy(styles: tuple[str, ...], scripts: tuple[str, ...]) -> str:
-    """A content security policy under which only these run, and nothing is ever fetched."""
+    """A content security policy that allows only these scripts and no network requests."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -76,13 +76,13 @@ FRAMES = Markup("<!-- frames -->")
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A page, and the videos it is about, whose frames can be added."""
+    """A page and the names of its videos, whose frames can be added."""
 
     html: str
     videos: tuple[str, ...]
 
     def with_frames(self, strips: Mapping[str, Strip]) -> str:
-        """The page with strips of frames by the names of their videos."""
+        """Add strips of frames, by the names of their videos."""
         blocks = [
             frame_block(place, strips[video])
             for place, video in enumerate(self.videos)
@@ -116,7 +116,7 @@ def render_page(report: Report) -> Page:
 
 
 def _environment() -> Environment:
-    """Everything a template prints is escaped, and its deceiving characters shown."""
+    """Create the template environment, which escapes all output and shows hidden characters."""
     return Environment(
         loader=PackageLoader("vicabench.reporting.page"),
         autoescape=True,
@@ -132,7 +132,7 @@ def _seen(value: Any) -> Any:
 
 
 def _facts(report: Report, asked: Asked) -> dict[str, Any]:
-    """What the title and the choices of the explorer say."""
+    """The texts of the title and of the filters."""
     types = {question.task for question in asked.questions}
     return {
         "title": " and ".join(report.benchmarks) or "vicabench report",
@@ -161,7 +161,7 @@ def _tables(report: Report) -> dict[str, Any]:
             for run in report.runs
             if several
         ],
-        "compared": [tables.compared(found) for found in report.comparisons],
+        "compared": [tables.compared(comparison) for comparison in report.comparisons],
         "came_to": tables.outcome_rows(report.scores),
         "errors": errors,
         "more_errors": more,

@@ -1,4 +1,4 @@
-"""What a report is about: its runs, its frames, and the figures they have something to show in."""
+"""The content of a report: its runs, frames and figures."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from vicabench.scoring.compare import Comparison
 from vicabench.types import CHOICE, NUMERIC, TASK_OF_TYPE, Scores
 
 MOST = 60_000_000
-"""Bytes of a page with all its frames: what a browser opens and a mail server may still take."""
+"""Maximum bytes of a page with all frames, small enough for browsers and most mail servers."""
 
 USUAL = 8
-"""Frames of a video where there is room for them."""
+"""Frames per video if there is room."""
 
 FRAME = 5_500
-"""Bytes of a frame that is to be looked at: 240 by 180 pixels, as measured on rooms."""
+"""Bytes of a readable frame of 240 by 180 pixels, as measured on Rooms."""
 
 OUTSIDE = 600
-"""Bytes around the frames of a video: their element, times and size."""
+"""Overhead in bytes of a video's frames: their element, times and size."""
 
 
 def room_per_video(page: int, videos: int, most: int = MOST) -> int:
-    """Bytes of JPEGs that each video may have, beside a page of so many bytes; 0 for none.
+    """Bytes available for the JPEGs of each video on a page of this size; 0 for none.
 
     Base64 makes four bytes of three.
     """
@@ -40,13 +40,13 @@ def room_per_video(page: int, videos: int, most: int = MOST) -> int:
 
 
 def usual_frames(room: int) -> int:
-    """How many frames of a video fit into this room and still show something."""
+    """The number of frames per video that fit into this room in readable quality."""
     return min(USUAL, room // FRAME)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """A few frames of a video as JPEGs of one size in pixels, and the second of each.
+    """Frames of a video as JPEGs of equal size in pixels, and the time of each in seconds.
 
     `error` says why there are none.
     """
@@ -60,7 +60,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure as an SVG element, with what is said under it; `wide` ones take a whole row."""
+    """A figure as an SVG element with its caption; `wide` ones take a whole row."""
 
     svg: str
     caption: str
@@ -69,9 +69,9 @@ class Drawing:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything a report shows; the first protocol is the one of the headline table.
+    """The content of a report; the headline table uses the first protocol.
 
-    `comparisons` are all with the run at place `base` as A. `command` is what made the report,
+    All `comparisons` have the run at index `base` as A. `command` is what made the report,
     `made` says at which `time` and by which `version` and `commit`, `notes` what a reader has to
     know of the whole.
     """
@@ -86,7 +86,7 @@ class Report:
     notes: Sequence[str] = ()
 
     def drawn(self, drawings: Sequence[Drawing], notes: Sequence[str] = ()) -> Report:
-        """The same report with these figures, and what has to be said about them."""
+        """Add these figures and the notes about them."""
         return replace(self, drawings=drawings, notes=[*self.notes, *notes])
 
     @property
@@ -101,41 +101,41 @@ class Report:
 
 
 FEW = 6
-"""More runs than this cannot be told apart side by side: they get the averages alone."""
+"""The maximum number of runs in detailed figures; more only get the averages."""
 
 Draw = Callable[[], Figure]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """The figures of a report, and what is to be said of those that are left out."""
+    """The figures of a report, and notes about those left out."""
 
     drawings: list[Drawing]
     notes: list[str]
 
 
 def gallery(report: Report) -> Gallery:
-    """The averages always; the rest for up to `FEW` runs, where there is something to draw."""
-    found = Gallery(drawings=[], notes=[])
+    """Draw the averages and, for up to `FEW` runs, all figures that have data."""
+    result = Gallery(drawings=[], notes=[])
     try:
         check_alike(report.runs, advice="Report them one by one.")
     except UserError as error:
-        found.notes.append(f"The figures, which show runs side by side, are left out: {error}")
-        return found
+        result.notes.append(f"The figures, which show runs side by side, are left out: {error}")
+        return result
     if len(report.runs) > FEW:
-        found.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
+        result.notes.append(f"Figures by task are for up to {FEW} runs; these are the averages.")
     for draw, wide in _figures(report, report.protocols[0]):
         try:
             figure = draw()
         except DataError as error:
-            found.notes.append(f"A figure is left out: {error}")
+            result.notes.append(f"A figure is left out: {error}")
             continue
-        found.drawings.append(Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide))
-    return found
+        result.drawings.append(Drawing(svg=svg(figure), caption=str(figure.get_label()), wide=wide))
+    return result
 
 
 def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Draw, bool]]:
-    """What draws each figure, and whether it is a wide one."""
+    """The function that draws each figure, and whether it is wide."""
     if len(report.runs) > FEW:
         yield lambda: averages(report.scores), False
         return

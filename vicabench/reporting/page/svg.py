@@ -1,4 +1,4 @@
-"""Figures made fit for the page: no inline styles, and colours for the dark."""
+"""SVG figures adapted to the page: without inline styles, with colours for dark mode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from vicabench.errors import DataError
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
-GREY = 0.16  # saturation below which a colour carries no meaning of its own
+GREY = 0.16  # saturation below which a colour counts as grey
 SEEN = 0.6  # lightness that stands out from a dark page
 DARKEST, LIGHTEST = 0.11, 0.9
 
@@ -30,12 +30,12 @@ def in_the_dark(colour: str) -> str:
 
 
 def class_of(attribute: str, colour: str) -> str:
-    """The class that an element with this `fill` or `stroke` gets."""
+    """The CSS class of an element with this `fill` or `stroke`."""
     return f"{attribute}-{colour[1:].lower()}"
 
 
 def rules(classes: set[str]) -> str:
-    """A style sheet that gives each of these classes its colour in either theme."""
+    """The style sheet with the colour of each class in both themes."""
     lines = []
     for name in sorted(classes):
         attribute, digits = name.split("-")
@@ -55,7 +55,7 @@ FONT = re.compile(
     r"(?:(?P<style>italic|oblique)\s+)?(?:(?P<weight>bold|\d{3})\s+)?"
     r"(?P<size>[\d.]+px)\s+(?P<family>.+)"
 )
-# The defaults that matplotlib sets in a stylesheet of its own.
+# The defaults that matplotlib sets in a separate stylesheet.
 ROOT = {"stroke-linejoin": "round", "stroke-linecap": "butt"}
 
 
@@ -68,15 +68,16 @@ class Inlined:
 
 
 def inline_svg(text: str) -> Inlined:
-    """The SVG with styles as attributes; only drawing elements and links within it are let in.
+    """Turn styles into attributes, allowing only drawing elements and internal links.
 
-    DataError for what is no SVG.
+    Raises:
+        DataError: For invalid SVG.
     """
     ET.register_namespace("", SVG)
     try:
         root = ET.fromstring(text)  # noqa: S314  (drawn by us; expat expands no outside entity)
     except ET.ParseError as error:
-        raise DataError(f"A figure is no SVG ({error}).") from None
+        raise DataError(f"A figure is not valid SVG ({error}).") from None
     _clean(root)
     _inherit(root)
     colours = {name for node in root.iter() for name in _coloured(node)}
@@ -100,7 +101,7 @@ def _clean(node: ET.Element) -> None:
 
 
 def _inherit(root: ET.Element) -> None:
-    """Drop the colours of marks that get their own where they are used.
+    """Remove the colours of marks whose uses set them.
 
     Style sheets do not reach into what `use` shows: a colour of the mark itself would stay as it
     is in the dark.
@@ -117,15 +118,15 @@ def _inherit(root: ET.Element) -> None:
 
 
 def _coloured(node: ET.Element) -> list[str]:
-    """Give the element a class for its fill and for its stroke, and return them."""
-    found = [
+    """Add classes for fill and stroke to the element, and return them."""
+    classes = [
         class_of(attribute, node.attrib[attribute])
         for attribute in ("fill", "stroke")
         if HEX.fullmatch(node.attrib.get(attribute, ""))
     ]
-    if found:
-        node.set("class", " ".join(found))
-    return found
+    if classes:
+        node.set("class", " ".join(classes))
+    return classes
 
 
 def _name(node: ET.Element) -> str:
@@ -133,13 +134,13 @@ def _name(node: ET.Element) -> str:
 
 
 def _declarations(style: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    declarations: dict[str, str] = {}
     for declaration in style.split(";"):
         name, colon, value = (part.strip() for part in declaration.partition(":"))
         if name == "font":
             font = FONT.fullmatch(value)
             parts = font.groupdict() if font else {}
-            found |= {f"font-{part}": given for part, given in parts.items() if given}
+            declarations |= {f"font-{part}": given for part, given in parts.items() if given}
         elif colon:
-            found[name] = value
-    return found
+            declarations[name] = value
+    return declarations

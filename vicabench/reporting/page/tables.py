@@ -1,4 +1,4 @@
-"""The tables of the page, as the templates need them: words and numbers, nothing to compute."""
+"""The tables of the page, as plain texts and numbers for the templates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MANY = 12  # kinds of errors shown
 
 
 def cell(estimate: Estimate | None) -> Row:
-    """Mean and interval as texts, and as numbers for the whisker where there is an interval."""
+    """Mean and interval as texts, and as numbers for the whisker if there is an interval."""
     if estimate is None or math.isnan(estimate.mean):
         return {"mean": NONE, "range": "", "whisker": None}
     whisker = None if math.isnan(estimate.low) else estimate
@@ -38,7 +38,7 @@ def cell(estimate: Estimate | None) -> Row:
 
 
 def score_rows(rows: Sequence[Scores]) -> list[Row]:
-    """A row a run: name, protocol, a cell a column, and n under the last of those that share it."""
+    """One row per run: name, protocol, cells, and n below the last run that shares it."""
     return [
         {
             "model": row.model,
@@ -51,31 +51,31 @@ def score_rows(rows: Sequence[Scores]) -> list[Row]:
 
 
 def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
-    """Questions and videos under the last of the rows that share them."""
-    found = sizes(rows[place], WITH_VALID)
-    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == found:
+    """Questions and videos below the last row that shares them."""
+    counts = sizes(rows[place], WITH_VALID)
+    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == counts:
         return []
     titles = ("questions", "videos")
     return [
-        {"title": title, "numbers": numbers} for title, numbers in zip(titles, found, strict=True)
+        {"title": title, "numbers": numbers} for title, numbers in zip(titles, counts, strict=True)
     ]
 
 
 def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
-    """A cell a protocol: the average, and how far it is from the first one's."""
+    """One cell per protocol: the average, and its difference from the first protocol's."""
     cells = [{**cell(run.scores(protocol).overall), "gap": ""} for protocol in protocols]
     if run.incomplete:
         return cells
-    told = disagreement(run, protocols)
-    for found, difference in zip(cells[1:], told.differences, strict=True):
+    differing = disagreement(run, protocols)
+    for shown, difference in zip(cells[1:], differing.differences, strict=True):
         read = sum(difference.read.values())
         gap = difference_text(difference.points.overall).replace("\n", " ")
-        found["gap"] = f"{gap}; {read:,} read differently" if read else "every reply read alike"
+        shown["gap"] = f"{gap}; {read:,} read differently" if read else "every reply read alike"
     return cells
 
 
 def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
-    """A row a protocol, with the questions that it scores differently from the first."""
+    """One row per protocol, with the questions that it scores differently from the first."""
     first = [grade.score for grade in run.grades(protocols[0])]
     rows = score_rows([run.scores(protocol) for protocol in protocols])
     for row, protocol in zip(rows, protocols, strict=True):
@@ -85,9 +85,9 @@ def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
     return rows
 
 
-def compared_cells(found: Comparison) -> list[Row]:
+def compared_cells(comparison: Comparison) -> list[Row]:
     """The differences in the columns of the headline table, for a row of the overview."""
-    parts = {OVERALL: found.overall, **found.tasks}
+    parts = {OVERALL: comparison.overall, **comparison.tasks}
     return [
         {"mean": NONE, "range": "", "real": False}
         if column not in parts
@@ -96,40 +96,40 @@ def compared_cells(found: Comparison) -> list[Row]:
     ]
 
 
-def compared(found: Comparison) -> Row:
-    """All that is said of one comparison."""
+def compared(comparison: Comparison) -> Row:
+    """The content of one comparison."""
     return {
-        "found": found,
-        "cells": compared_cells(found),
-        "rows": comparison_rows(found),
-        "verdict": verdict(found),
+        "found": comparison,
+        "cells": compared_cells(comparison),
+        "rows": comparison_rows(comparison),
+        "verdict": verdict(comparison),
     }
 
 
-def comparison_rows(found: Comparison) -> list[Row]:
-    """A row for the overall means and each task: difference, interval, p-values, what changed."""
-    return [_difference(title, difference) for _, title, difference in rows_of(found)]
+def comparison_rows(comparison: Comparison) -> list[Row]:
+    """One row for the overall means and per task: difference, interval, p-values, changes."""
+    return [_difference(title, difference) for _, title, difference in rows_of(comparison)]
 
 
-def _difference(title: str, found: Difference) -> Row:
-    mean, interval = difference_text(found.estimate).split("\n")
-    deciding = found.p if found.p_holm is None else found.p_holm
+def _difference(title: str, difference: Difference) -> Row:
+    mean, interval = difference_text(difference.estimate).split("\n")
+    deciding = difference.p if difference.p_holm is None else difference.p_holm
     return {
         "title": title,
         "mean": mean,
         "range": interval,
-        "p": p_text(found.p),
-        "p_holm": NONE if found.p_holm is None else p_text(found.p_holm),
+        "p": p_text(difference.p),
+        "p_holm": NONE if difference.p_holm is None else p_text(difference.p_holm),
         "real": deciding < LEVEL,
-        "fixed": len(found.fixed),
-        "broke": len(found.broke),
-        "count": found.count,
-        "clusters": found.clusters,
+        "fixed": len(difference.fixed),
+        "broke": len(difference.broke),
+        "count": difference.count,
+        "clusters": difference.clusters,
     }
 
 
 def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
-    """How many questions of each run came to what."""
+    """The number of questions of each run per outcome."""
     return [
         {"model": row.model, "counts": [row.outcomes.get(name, 0) for name in OUTCOMES],
          "whole": row.valid.count}
@@ -138,19 +138,19 @@ def outcome_rows(rows: Sequence[Scores]) -> list[Row]:
 
 
 def error_rows(runs: Sequence[Run]) -> tuple[list[Row], int]:
-    """The errors that came most often, with their counts, and how many more kinds there are."""
-    found = Counter(
+    """The most frequent errors with their counts, and the number of other kinds."""
+    counts = Counter(
         (run.name, p.answer.error) for run in runs for p in run.predictions if p.answer.error
     )
     rows = [
         {"model": model, "error": error[:300], "count": count}
-        for (model, error), count in found.most_common(MANY)
+        for (model, error), count in counts.most_common(MANY)
     ]
-    return rows, max(0, len(found) - MANY)
+    return rows, max(0, len(counts) - MANY)
 
 
 def made_rows(runs: Sequence[Run]) -> list[Row]:
-    """What produced each run: its configuration, and the versions of every start."""
+    """The provenance of each run: its configuration, and the versions of every start."""
     return [
         {
             "model": run.name,

@@ -1,4 +1,4 @@
-// Which questions are shown, and in which order.
+// Filters and order of the list of questions.
 
 const FIRST = { task: "", dataset: "", video: "", model: "", result: "", outcome: "", differ: "",
                 protocol: "0", sort: "", text: "" };
@@ -28,7 +28,7 @@ const DIFFERENCES = {
   worse: (q, runs, p) => runs.some((r) => beyondBase(r, p, q) < 0),
 };
 
-// By how much a run scores more than the one it is compared with; NaN unless both were asked.
+// The score of a run minus that of the reference run; NaN unless both were asked.
 function beyondBase(r, p, q) {
   if (!asked(r, q) || !asked(DATA.base, q)) return NaN;
   return scoreOf(r, p, q) - scoreOf(DATA.base, p, q);
@@ -74,7 +74,7 @@ function sortKey(state) {
   return keys[state.sort] ?? null;
 }
 
-// The mean ratio of number to truth; multiple choice, which has none, comes last either way.
+// The mean ratio of number to truth; multiple choice has none and always comes last.
 function ratio(runs, p, q) {
   if (!taskOf(q).numeric) return NaN;
   const truth = Number(DATA.truth[q]);
@@ -98,13 +98,13 @@ function matching(state) {
   const keys = new Float64Array(TOTAL);
   for (const q of found) {
     const value = key(q);
-    keys[q] = Number.isNaN(value) ? Infinity : value; // what has no key comes last
+    keys[q] = Number.isNaN(value) ? Infinity : value; // questions without a key come last
   }
   const before = (q, other) => (keys[q] < keys[other] ? -1 : keys[q] > keys[other] ? 1 : q - other);
   return found.sort(before);
 }
 
-// The address after `#`: the question and the filters, so that a view can be sent to someone.
+// The address after `#` holds the question and the filters, so that a view can be shared.
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -124,7 +124,7 @@ function addressOf(state, id) {
   return "#" + shown.toString();
 }
 
-// The address may also name a section of the page, which is nothing to the explorer.
+// The address may also name a section of the page, which the explorer ignores.
 const namesView = () => location.hash.includes("=");
 
 function writeAddress(state, id) {
@@ -132,13 +132,13 @@ function writeAddress(state, id) {
   if (wanted !== "#" || namesView()) history.replaceState(null, "", wanted);
 }
 
-// The list of questions: only the rows in sight exist, so thousands cost as little as ten.
+// The list of questions: only visible rows exist, so that long lists stay fast.
 
 const ROW = 64; // pixels; the stylesheet has the same height
-const BEYOND = 6; // rows kept ready above and below
-const CHIPS = 6; // more models than this get bare colours
+const BEYOND = 6; // extra rows above and below the visible ones
+const CHIPS = 6; // with more models, only colours are shown
 
-// ✓ right, ✗ wrong, .4 in part, ! nothing that could be graded, – not asked.
+// ✓ right, ✗ wrong, .4 partly right, ! nothing gradable, – not asked.
 function scoreChip(r, p, q) {
   const { score: { [q]: score }, outcome: { [q]: outcome } } = RUNS[r].graded[p];
   const title = scoreWords(r, p, q);
@@ -185,7 +185,7 @@ function createList(box, choose) {
     else box.removeAttribute("aria-activedescendant");
   }
 
-  // Scroll no more than needed; to a row far away, so that its neighbours are seen as well.
+  // Scroll as little as needed; if the row is far away, also show its neighbours.
   function reveal(top) {
     const below = top + ROW - box.scrollTop - box.clientHeight;
     const above = box.scrollTop - top;
@@ -241,13 +241,13 @@ function startExplorer() {
   const list = createList(byId("list"), (place) => open(place, true));
   let { state, id } = readAddress();
   let shown = null; // the question in view
-  let protocol = null; // and the protocol by which it is scored there
+  let protocol = null; // and the protocol of its scores
 
   function fillForm() {
     if (!DATA.videos.includes(state.video)) state.video = FIRST.video;
     for (const field of form.elements) {
       if (field.name) field.value = state[field.name];
-      // A value from the address that is none of the choices falls back to the first.
+      // An unknown value in the address falls back to the first choice.
       if (field.name && field.value !== state[field.name]) {
         field.value = state[field.name] = FIRST[field.name];
       }
@@ -267,7 +267,7 @@ function startExplorer() {
     else close();
   }
 
-  // Show the question at this place of the list; `chosen` by the reader, not only at hand.
+  // Show the question at this index of the list; `chosen`: the reader selected it.
   function open(place, chosen) {
     list.select(place);
     const q = list.at(place);
@@ -301,7 +301,7 @@ function startExplorer() {
     apply(shown);
   }
 
-  // A link to a question shows it, whatever filters came with it.
+  // A link to a question shows it even if the filters of the link exclude it.
   function fromAddress() {
     ({ state, id } = readAddress());
     fillForm();
@@ -353,7 +353,7 @@ function startKeys(explorer) {
     Enter: () => explorer.enter(),
   };
   const inField = (target) => target.closest("input, select, textarea") !== null;
-  const letters = new Set(["j", "k"]); // these work beside the question too
+  const letters = new Set(["j", "k"]); // these also work while the question has the focus
 
   const takes = (target, key) => target.id === "list"
     || (letters.has(key) && byId("explorer").contains(target));

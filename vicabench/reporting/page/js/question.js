@@ -1,8 +1,8 @@
-// Making elements. Text only ever becomes text: nothing here parses HTML.
+// Creation of elements. Text always stays text: nothing here parses HTML.
 
 const byId = (id) => document.getElementById(id);
 
-// make("p", { class: "note" }, "text", child): attributes, then children; null is left out.
+// make("p", { class: "note" }, "text", child): attributes, then children; null is skipped.
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -25,7 +25,7 @@ function plural(number, one, many = one + "s") {
   return `${count.format(number)} ${number === 1 ? one : many}`;
 }
 
-// The data blocks of the page. Each is parsed when it is first needed.
+// The data blocks of the page, each parsed on first use.
 
 function block(id) {
   const node = byId(id);
@@ -54,14 +54,14 @@ const asked = (r, q) => scoreOf(r, 0, q) !== null;
 
 const stripOf = once(() => new Map());
 
-// The frames of a video: {seconds, images} with base64 JPEGs, {error}, or null for a light page.
+// The frames of a video: {seconds, images} with base64 JPEGs, {error}, or null for a page without frames.
 function frames(video) {
   const known = stripOf();
   if (!known.has(video)) known.set(video, block(`frames-${video}`));
   return known.get(video);
 }
 
-// What a search looks through, per question: its words, and every reply to it, thoughts included.
+// The searched text of each question: its words, and all replies with their thoughts.
 const haystacks = once(() => {
   const replies = RUNS.map((run) => run.replies());
   return DATA.id.map((id, q) => {
@@ -71,7 +71,7 @@ const haystacks = once(() => {
   });
 });
 
-// The strip of frames of a video: decoded by the browser when it comes into view.
+// The strip of frames of a video, which the browser decodes when it comes into view.
 
 function strip(video) {
   const found = frames(video);
@@ -89,7 +89,7 @@ function strip(video) {
     ...images);
 }
 
-// What each model answered to one question: its reply, what was read from it, and the score.
+// The reply of each model to one question, the answer read from it, and the score.
 
 function answerCard(r, p, q) {
   const run = RUNS[r];
@@ -117,7 +117,7 @@ function readings(r, q) {
 
 const withUnit = (q, text) => (taskOf(q).numeric ? `${text} ${taskOf(q).unit}` : text);
 
-// How far a number is from the truth, in words; nothing for a letter.
+// The error of a numeric answer, in words; empty for letters.
 function beside(q, read) {
   if (!taskOf(q).numeric || read === null) return "";
   const share = Number(read) / Number(DATA.truth[q]);
@@ -157,7 +157,7 @@ function facts(replies, q) {
   return words.length ? make("p", { class: "facts" }, words.join(" · ")) : "";
 }
 
-// One question in full: frames, text, options, truth, and the answers to it.
+// One question in full: frames, text, options, truth, and answers.
 
 function questionView(q, protocol, act) {
   const video = DATA.video[q];
@@ -194,7 +194,7 @@ function truth(q, task) {
   return make("ul", { class: "options" }, ...lines);
 }
 
-// The letters that options begin with, as in `A. left`; their order where they have none.
+// The letters of options such as `A. left`; letters in order for options without any.
 function optionLetters(options) {
   const spelt = options.map((option) => /^\s*\(?([A-Za-z])\s*[.):]/.exec(option)?.[1]);
   if (spelt.every(Boolean)) return spelt.map((letter) => letter.toUpperCase());

@@ -1,5 +1,5 @@
-// Runs before anything is painted, so that a chosen theme does not flash.
-// Storage may be refused (a file opened in a strict browser): then the choice lasts for this page.
+// Runs before the first paint, so that the chosen theme does not flash.
+// Storage may be blocked (a local file in a strict browser); the choice then lasts for the page.
 const THEME = "vicabench-theme";
 
 function storedTheme() {
@@ -15,7 +15,7 @@ function setTheme(name) {
   try {
     localStorage.setItem(THEME, name);
   } catch {
-    // Nothing depends on it.
+    // The choice is just not remembered.
   }
 }
 
