@@ -22,8 +22,9 @@ def command(
 ) -> None:
     """Check what works on this machine, and show the command that fixes what does not.
 
-    Checks versions, devices, memory, disks, decoders, the hub, caches and extras, and changes
-    nothing. Exit code 1: something that vicabench needs is broken.
+    Checks versions, devices, memory, disks, decoders, the hub, caches and
+    extras, and changes nothing. Exit code 1: something that vicabench needs
+    is broken.
     """
     report = vb.examine_machine(frame_cache)
     if as_json:

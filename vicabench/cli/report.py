@@ -59,8 +59,8 @@ def command(
 ) -> None:
     """Make a self-contained page of tables, figures and all questions with their replies.
 
-    The page needs neither network nor other files. Videos that are missing or cannot be decoded
-    are shown without frames.
+    The page needs neither network nor other files. Videos that are missing or
+    cannot be decoded are shown without frames.
     """
     file = out or (PAGE if kind == HTML else None)
     text = vb.report(

@@ -144,8 +144,8 @@ def command(
 ) -> None:
     """Answer a benchmark's questions, save the answers in a run folder, print the scores.
 
-    Repeat the same command to continue an interrupted run. Exit code 1: some questions have no
-    answer.
+    Repeat the same command to continue an interrupted run. Exit code 1: some
+    questions have no answer.
     """
     given = locals()
     check_format(table)

@@ -86,8 +86,8 @@ def command(
 ) -> None:
     """Run the checkpoints of a series that have not been run, and draw score against data.
 
-    Repeat the same command to continue an interrupted one. Exit code 1: some checkpoint has no
-    result, or some question has no answer.
+    Repeat the same command to continue an interrupted one. Exit code 1: some
+    checkpoint has no result, or some question has no answer.
     """
     specs = (*(more_models or ()), *(models or ()))
     typed = changed(run_command, options) + (("--run-folders",) if run_folders else ())

@@ -39,9 +39,10 @@ def command(
 ) -> None:
     """Grade run folders or predictions files and print the scores.
 
-    A predictions file has one JSON object per line with at least id, question_type, ground_truth,
-    response, and video (or dataset and scene_name). Several comma-separated protocols are shown
-    side by side, with the answers that they read differently.
+    A predictions file has one JSON object per line with at least id,
+    question_type, ground_truth, response, and video (or dataset and
+    scene_name). Several comma-separated protocols are shown side by side,
+    with the answers that they read differently.
     """
     check_format(table)
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():

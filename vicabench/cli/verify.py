@@ -57,8 +57,9 @@ def command(
 ) -> None:
     """Check that sharing a video's prefill does not change what a model answers.
 
-    Every question of a few videos is answered twice: together from one prefill, and alone, as in
-    the original code. Exit code 1: a reply differs, or a video could not be answered.
+    Every question of a few videos is answered twice: together from one
+    prefill, and alone, as in the original code. Exit code 1: a reply differs,
+    or a video could not be answered.
     """
     given = locals()
     asked = vb.benchmark(benchmark, subset=subset, data=data, videos=videos, limit=limit)
