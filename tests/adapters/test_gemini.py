@@ -208,7 +208,7 @@ def test_an_interrupted_run_deletes_its_uploads(api: Api, clip: Path, tmp_path: 
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "the same command continues" in err
+    assert "repeat the same command to continue" in err
     assert api.about("upload")
     assert api.files == {}
 

@@ -292,7 +292,7 @@ def test_a_too_long_pause_ends_the_run(api: Api) -> None:
     with calling("openai:tiny", base_url=api.address) as adapter, pytest.raises(ConfigError) as no:
         ask(adapter, 1)
     assert "in 601 seconds" in str(no.value)
-    assert str(no.value).endswith("Type the same command again after that time.")
+    assert str(no.value).endswith("Repeat the same command after that time.")
 
 
 def test_a_cost_limit_needs_a_server_that_counts_tokens(api: Api, rooms: Path) -> None:

@@ -147,7 +147,7 @@ def test_an_interrupted_run_says_what_is_kept_and_has_no_score(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "the same command continues" in err
+    assert "repeat the same command to continue" in err
 
     kept = len(read_jsonl(tmp_path / "run" / "predictions.jsonl"))
     assert 10 <= kept < 60

@@ -159,7 +159,7 @@ def test_no_worker_outlives_the_run(
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else -9), err
-    assert ("the same command continues" in err) == (number == signal.SIGINT)
+    assert ("repeat the same command to continue" in err) == (number == signal.SIGINT)
     for path in (tmp_path / "processes").iterdir():
         wait_until_ended(int(path.name))
 

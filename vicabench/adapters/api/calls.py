@@ -403,5 +403,5 @@ def refusal(error: CallError, model: Model) -> CallError | ConfigError:
     retry = " --retry-errors asks the failed questions again." * (error.give_up_after > 1)
     advice = "Check the key, the account and the name."
     if error.busy:
-        advice = "Type the same command again after that time."
+        advice = "Repeat the same command after that time."
     return ConfigError(f"{name} at {endpoint} cannot be asked: {error}. {advice}{retry}")
