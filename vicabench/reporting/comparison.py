@@ -81,7 +81,7 @@ LEVEL = 0.05
 PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
 METHOD = (
     f"{PAIRED} p: paired permutation over videos, "
-    "two-sided; p Holm: corrected over the tasks, of which Avg. and Micro are none. "
+    "two-sided; p Holm: corrected over the tasks, not for Avg. and Micro. "
     "fixed, broke: questions on which B scores more, less than A."
 )
 UNPAIRED = (
