@@ -217,9 +217,9 @@ def test_another_revision_or_repository_is_refused_by_name(
     shutil.copytree(fetched, shell.data)
     newer = shell.hub.publish(TOY, {**content, "README.md": b"A newer toy.\n"})
     message = shell.refusal("--revision", "main")
-    assert f"holds {toy.REPO} at {shell.commit}, and {toy.REPO} at {newer} was" in message
+    assert f"holds {toy.REPO} at {shell.commit}, but {toy.REPO} at {newer} was requested" in message
     assert "--data DIR" in message
-    assert f"holds {toy.REPO} at {shell.commit}, and me/other was" in shell.refusal(
+    assert f"holds {toy.REPO} at {shell.commit}, but me/other was requested" in shell.refusal(
         "--repo=me/other"
     )
 
@@ -273,7 +273,7 @@ def test_small_disk_is_noticed_before_the_download(shell: Shell) -> None:
 def test_two_fetches_do_not_write_one_folder(shell: Shell) -> None:
     shell.data.mkdir()
     with FileLock(shell.data / ".fetch.lock"):
-        assert "Another fetch is at work" in shell.refusal()
+        assert "is running. Wait until it has finished" in shell.refusal()
 
 
 def test_copied_zips_are_unpacked_without_a_hub(shell: Shell, content: Mapping[str, bytes]) -> None:

@@ -93,7 +93,7 @@ def test_link_shows_its_question_with_frames_options_and_truth(
     )
     assert browser.run(f"{images}.map((i) => [i.naturalWidth, i.naturalHeight])") == [[128, 96]] * 3
     browser.open(hostile_page, "#q=lost")
-    assert "nowhere.mp4 is not there" in browser.text("#question .note")
+    assert "nowhere.mp4 is missing" in browser.text("#question .note")
     browser.driver.find_element("css selector", "nav a[href='#figures']").click()
     assert browser.text("#question h3") == "Question lost"
     browser.open(hostile_page, "#q=unheard-of")

@@ -65,7 +65,7 @@ def test_groups_of_videos_are_averaged_over_the_same_types(
     left = [row for row in rows if ("pp/" in row["video"]) != (row["question_type"] in FIRST)]
     write_run(tmp_path / "disjoint", "lab/disjoint", left)
     done = vicabench("figures", "disjoint", "--kind", "datasets")
-    refuses(done, "No question type is asked in all of these groups")
+    refuses(done, "No question type occurs in all of these groups")
 
 
 FIRST = QUESTION_TYPES[:5]

@@ -55,6 +55,6 @@ def test_curves_the_thinking_series_and_the_zoo_are_tables_too(vicabench: Vicabe
 
 
 def test_unpublished_names_are_explained(vicabench: Vicabench) -> None:
-    refuses(vicabench("published", "--model", "GPT-9"), "Nothing published")
+    refuses(vicabench("published", "--model", "GPT-9"), "No published row matches")
     refuses(vicabench("published", "--task", "counting"), "counting", "object_counting")
     refuses(vicabench("published", "--zoo", "--curves"), "ask for one")

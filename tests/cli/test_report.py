@@ -46,7 +46,7 @@ def test_missing_video_costs_only_its_own_frames(
     assert page.count('id="frames-') == 4
     shown = block(page, "frames-0")
     assert (shown["width"], shown["height"], shown["seconds"]) == (128, 96, [0.0, 0.46])
-    assert "gone.mp4 is not there" in str(block(page, "frames-3")["error"])
+    assert "gone.mp4 is missing" in str(block(page, "frames-3")["error"])
 
 
 def test_page_reports_what_it_leaves_out(vicabench: Vicabench, two_runs: Path) -> None:

@@ -171,7 +171,7 @@ def test_any_jsonl_is_read_by_columns_and_joined(vicabench: Vicabench, tmp_path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (
-        "Questions of questions.jsonl that are not in the file, and not in this run: 5 of 20"
+        "Questions of questions.jsonl missing from the file and from this run: 5 of 20"
         in done.stderr
     )
     assert float(scored(vicabench, "run", "official")["average"]) == 100
