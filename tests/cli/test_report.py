@@ -95,7 +95,7 @@ def test_what_cannot_be_reported_is_refused_with_what_to_do(
     refuses(vicabench("report", "good.jsonl", "./good.jsonl"), "named twice")
     refuses(vicabench("report", "good.jsonl", "--out", "good.jsonl"), "not overwritten")
     refuses(vicabench("report", "good.jsonl", "--format", "pdf"), "html, markdown, latex")
-    refuses(vicabench("report", "good.jsonl", "--videos", "nowhere"), "no folder", "--videos")
+    refuses(vicabench("report", "good.jsonl", "--videos", "nowhere"), "is not a folder", "--videos")
     light = ("report", "good.jsonl", "--frames", "0")
     refuses(
         vicabench(*light, "--videos", ".", "--workers", "2"), "leave out --videos and --workers"
