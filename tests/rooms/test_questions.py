@@ -204,7 +204,7 @@ def first_seconds(scene: Scene, category: str) -> float:
 
 def test_a_limit_below_one_and_foreign_sightings_are_refused() -> None:
     scene, views = seen(0, 0)
-    with pytest.raises(ConfigError, match="asked for 0"):
+    with pytest.raises(ConfigError, match="at least one question, not 0"):
         questions_for(scene, views, limit=0)
     with pytest.raises(ValueError, match="has 1 thing;"):
         questions_for(replace(scene, things=scene.things[:1]), views)
