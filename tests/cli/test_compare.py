@@ -179,7 +179,7 @@ def test_another_revision_and_another_ground_truth_are_noted(
         (("a.jsonl", "./a.jsonl"), ("named twice",)),
         (("a.jsonl", "none.jsonl"), ("none.jsonl", "cannot be read")),
         (("a.jsonl", "--published", "GPT-9"), ("GPT-9", "vicabench published")),
-        (("a.jsonl", "--subtract", "nothing"), ("nothing: this run does not exist", "vicabench published")),
+        (("a.jsonl", "--subtract", "nothing"), ("this run does not exist", "vicabench published")),
         (("a.jsonl", "--subtract", "b.jsonl", "--fixed", "3"), ("--fixed", "two runs")),
         (("a.jsonl", "b.jsonl", "--fixed", "3", "--format", "csv"), ("--fixed", "json")),
         (("a.jsonl", "b.jsonl", "--protocol", "mine"), ("mine", "official")),
