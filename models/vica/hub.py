@@ -57,7 +57,7 @@ def fetch(spec: str | Path, *, weights: bool = True, **hub: Any) -> Path:
         family(folder)
         return folder
     if str(spec).count("/") != 1 or str(spec).startswith((".", "/", "~")):
-        raise CheckpointError(f"{spec}: is no folder, and no hub id of the form name/name")
+        raise CheckpointError(f"{spec}: is neither a folder nor a hub id of the form owner/name")
     folder = download(str(spec), SMALL_FILES, hub)
     family(folder, str(spec))
     return download(str(spec), (*SMALL_FILES, *WEIGHTS), hub) if weights else folder
@@ -147,7 +147,7 @@ def download(repo: str, patterns: tuple[str, ...], hub: dict[str, Any]) -> Path:
         return Path(snapshot_download(repo, **options))
     except (HfHubHTTPError, OSError, HFValidationError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{repo}: cannot be had from the hub: {reason}") from error
+        raise CheckpointError(f"{repo}: could not be downloaded from the hub: {reason}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # a page in place of JSON
         raise CheckpointError(
             f"{repo}: what answers is not a hub: check the network, proxy and HF_ENDPOINT"

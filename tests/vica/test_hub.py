@@ -54,8 +54,8 @@ def test_hub_ids_are_downloaded_and_loaded_or_refused(hub: hubs.Hub, tmp_path: P
     loaded, foreign, unknown, no_folder, autos = done.stdout.splitlines()
     assert loaded == "ViCA2 vica_qwen"
     assert foreign.startswith("REFUSED lab/other: is of the family 'qwen2_vl'")
-    assert unknown.startswith("REFUSED lab/none: cannot be had from the hub")
-    assert no_folder.startswith("REFUSED ./none: is no folder")
+    assert unknown.startswith("REFUSED lab/none: could not be downloaded from the hub")
+    assert no_folder.startswith("REFUSED ./none: is neither a folder nor a hub id")
     assert autos == "ViCA2Config ViCAProcessor ViCA2"
 
     weights = [r.path for r in hub.log if r.method == "GET" and r.path.endswith(".safetensors")]

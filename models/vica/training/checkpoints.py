@@ -246,7 +246,7 @@ def drop_later(output: Path, name: str, step: int) -> None:
 
 
 def drop_old(output: Path, name: str, saving: Saving, *, step: int, finished: bool) -> None:
-    """Remove all but the newest `saving.keep` checkpoints, and states that are no longer needed.
+    """Remove all but the newest `saving.keep` checkpoints, and stale states.
 
     Checkpoints beyond `step` do not count: they are stale since this run resumed before them.
     """

@@ -73,7 +73,7 @@ def read_json(path: Path, place: int, size: int) -> object:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"is no JSON: {error}") from error
+        raise RecordError(f"is not JSON: {error}") from error
 
 
 def _lines(file: IO[bytes]) -> Iterator[Scanned]:
@@ -92,7 +92,7 @@ def _parsed(line: bytes) -> object | RecordError:
     try:
         value: object = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return RecordError(f"is no JSON: {error}")
+        return RecordError(f"is not JSON: {error}")
     return value
 
 
@@ -130,7 +130,7 @@ class _Window:
     def take(self, wanted: str) -> None:
         """Skip an expected character; raises DataError if the next one differs."""
         if self.next() != wanted:
-            raise self.error(f"is no JSON list of records ({wanted!r} expected)")
+            raise self.error(f"is not a JSON list of records ({wanted!r} expected)")
         self._skip(1)
 
     def record(self) -> Scanned:
@@ -144,7 +144,7 @@ class _Window:
                 if end < len(self.text) or self.ended:
                     return self._scanned(value, end)
             except (ValueError, RecursionError) as error:
-                problem = f"is no JSON: {error}"
+                problem = f"is not JSON: {error}"
             if self.ended or len(self.text) - self.at > LONGEST:
                 raise self.error(problem)
             self._fill()
@@ -172,7 +172,7 @@ class _Window:
         try:
             more = self.utf8.decode(content, final=self.ended)
         except UnicodeDecodeError as error:
-            raise self.error(f"is no UTF-8 text ({error.reason})") from None
+            raise self.error(f"is not UTF-8 text ({error.reason})") from None
         self.text, self.at = self.text[self.at :] + more, 0
         return not self.ended
 

@@ -343,7 +343,7 @@ def test_bad_records_are_left_out_and_named_with_reasons(suffix: str, tmp_path: 
     [
         (b'[{"id": 1}, {"id": ]', "at byte 12"),
         (b'[{"id": 1}', "at byte 10"),
-        (b'{"id": 1}', "no JSON list"),
+        (b'{"id": 1}', "not a JSON list"),
         (b"[] more", "goes on"),
         (b'["\xff"]', "UTF-8"),
     ],

@@ -82,7 +82,7 @@ def test_an_error_in_the_processes_is_reported_once(
     printed = capfd.readouterr().err
     assert "Traceback" not in printed
     assert "cannot be trained on" not in printed  # the caller reports it
-    with pytest.raises(CheckpointError, match=r"nowhere: is no folder"):
+    with pytest.raises(CheckpointError, match=r"nowhere: is neither a folder nor a hub id"):
         train(replace(two, base="./nowhere"))
 
 
