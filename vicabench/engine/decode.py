@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from threading import Event, Lock, local
 from time import monotonic
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,33 @@ PIPE_BYTES = 1 << 20
 """The most that is allowed without privileges: 64 frames of 640x480 pass in 40 instead of 95 ms."""
 
 
+def start_piped(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """Start a process that is spoken to through pipes; also returns the file of its errors.
+
+    It runs in a new session: the terminal's Ctrl-C does not reach it, and its whole process group
+    can be killed at once.
+
+    Raises:
+        OSError: If it cannot be started.
+    """
+    errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by the caller)
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+            env=dict(environment),
+        )
+    except OSError:
+        errors.close()
+        raise
+    return process, errors
+
+
 class DecoderLostError(Exception):
     """The decoding process was killed for taking too long, or ended by itself; says which."""
 
@@ -73,19 +100,9 @@ class DecoderProcess:
     """
 
     def __init__(self) -> None:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         try:
-            # In a new session it does not get the terminal's Ctrl-C.
-            self._process = subprocess.Popen(  # noqa: S603
-                COMMAND,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                start_new_session=True,
-                env=environment_of_decoders(),
-            )
+            self._process, self._stderr = start_piped(COMMAND, environment_of_decoders())
         except OSError as error:
-            self._stderr.close()
             raise DecoderLostError(f"the decoding process does not start: {error}") from error
         self._jobs = cast("BufferedWriter", self._process.stdin)
         self._replies = cast("BufferedReader", self._process.stdout)

@@ -6,9 +6,7 @@ import os
 import pickle
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
@@ -17,7 +15,7 @@ from functools import partial
 from io import BufferedReader, BufferedWriter
 from typing import Any, Protocol, Self, cast
 
-from vicabench.engine.decode import ending, search_path
+from vicabench.engine.decode import ending, search_path, start_piped
 from vicabench.engine.loop import AnswerTimeout, Overdue, answer_videos
 from vicabench.engine.timing import Clock, Timing
 from vicabench.engine.workers.messages import Built, Job, Refused, Reply, Task, WorkerLostError
@@ -214,20 +212,9 @@ class ProcessWorker:
 
     def __init__(self, job: Job, device: Device, environment: Mapping[str, str]) -> None:
         self._job, self._device = job, device
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
         try:
-            # In a new session it does not get the terminal's Ctrl-C, and its whole process
-            # group can be killed at once.
-            self._process = subprocess.Popen(  # noqa: S603
-                COMMAND,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                start_new_session=True,
-                env=dict(environment),
-            )
+            self._process, self._stderr = start_piped(COMMAND, environment)
         except OSError as error:
-            self._stderr.close()
             raise WorkerLostError(f"its process does not start: {error}") from error
         self._requests = cast("BufferedWriter", self._process.stdin)
         self._replies = cast("BufferedReader", self._process.stdout)
