@@ -19,13 +19,16 @@ MAX_FILE, MAX_FUNCTION = 450, 40
 
 # What each part of vicabench may import of ours, besides itself: the ground floor first, then in
 # an order in which a part imports only what stands above it. `vica` alone imports nothing of it.
-NOUNS = {"errors", "options", "types", "files", "ending", "runtime"}
+NOUNS = {"errors", "options", "types", "files", "ending", "runtime", "metrics", "rubric", "wording"}
 ARROWS: dict[str, set[str]] = {
     "errors": {"vica.errors"},
     "files": {"errors"},
     "ending": set(),
     "options": set(),
-    "types": {"options"},
+    "metrics": {"errors"},
+    "rubric": {"errors", "metrics"},
+    "wording": {"errors", "metrics"},
+    "types": {"options", "metrics", "rubric", "wording"},
     "runtime": set(),
     "rooms": NOUNS,
     # Training data has the models' own wording.

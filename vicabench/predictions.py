@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from vicabench import files
+from vicabench.benchmarks.answers import right_answers
 from vicabench.benchmarks.choices import LETTERS, spelled
 from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import DataError
-from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
+from vicabench.metrics import CHOICE, NUMERIC, YES_NO
+from vicabench.rubric import VSI, Rubric, Task
+from vicabench.types import Answer, Question
 
 Record = Mapping[str, Any]
 RUN_FILE = "predictions.jsonl"
@@ -52,7 +55,9 @@ class Prediction:
             "question_type": q.task,
             "question": q.text,
             "options": list(q.options) or None,
-            "ground_truth": q.answer,
+            "ground_truth": list(q.answers) if q.accepted else q.answer,
+            **({"group": q.group} if q.group else {}),
+            **({"scene": q.scene} if q.scene else {}),
             "response": a.response,
             **({} if a.parts is None else {"parts": dict(a.parts)}),
             "error": a.error,
@@ -65,7 +70,9 @@ class Prediction:
         return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
 
-def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
+def read_predictions(
+    file: Path, *, torn_ok: bool = False, rubric: Rubric = VSI
+) -> list[Prediction]:
     """Read a predictions file, in its order, one prediction per id.
 
     A line needs `id`, `question_type`, `ground_truth`, `response`, and `video` or `dataset` with
@@ -75,14 +82,17 @@ def read_predictions(file: Path, *, torn_ok: bool = False) -> list[Prediction]:
     Args:
         file: The file to read.
         torn_ok: Whether to skip a last line that a killed writer left unfinished.
+        rubric: The tasks of the questions.
 
     Raises:
         DataError: The file is unreadable or a line is malformed; the message names both.
     """
-    return collected(str(file), "line", _records(file, torn_ok))
+    return collected(str(file), "line", _records(file, torn_ok), rubric)
 
 
-def collected(source: str, unit: str, records: Iterable[tuple[int, Record]]) -> list[Prediction]:
+def collected(
+    source: str, unit: str, records: Iterable[tuple[int, Record]], rubric: Rubric = VSI
+) -> list[Prediction]:
     """The predictions in numbered records, one per id; raises DataError as `read_predictions`.
 
     `source` and `unit` locate a record in messages: "FILE, line 3".
@@ -90,7 +100,7 @@ def collected(source: str, unit: str, records: Iterable[tuple[int, Record]]) -> 
     by_id: dict[str, tuple[int, Prediction]] = {}
     for number, record in records:
         where = f"{source}, {unit} {number}"
-        prediction = prediction_of(record, where)
+        prediction = prediction_of(record, where, rubric)
         key = prediction.question.id
         if key in by_id and by_id[key][1].answer.error is None:
             raise DataError(
@@ -144,12 +154,12 @@ def _records(file: Path, torn_ok: bool) -> Iterator[tuple[int, Record]]:
         yield number, record
 
 
-def prediction_of(record: Record, where: str) -> Prediction:
+def prediction_of(record: Record, where: str, rubric: Rubric = VSI) -> Prediction:
     """The prediction in one record; raises DataError, beginning with `where`, for a bad record."""
     missing = [k for k in ("id", "question_type", "ground_truth", "response") if k not in record]
     if missing:
         raise DataError(f"{where}: a prediction needs {', '.join(missing)}.")
-    question = _question(record, where)
+    question = _question(record, where, rubric)
     return Prediction(
         question=question,
         answer=Answer(
@@ -166,34 +176,39 @@ def prediction_of(record: Record, where: str) -> Prediction:
     )
 
 
-def _question(record: Record, where: str) -> Question:
-    task = record["question_type"]
-    if not isinstance(task, str) or task not in (*TASK_OF_TYPE, DESCRIPTION):
-        known = ", ".join(QUESTION_TYPES)
-        raise DataError(f"{where}: question_type {task!r} is unknown. Known types: {known}.")
-    options = _options(task, record.get("options"), where)
+def _question(record: Record, where: str, rubric: Rubric) -> Question:
+    kind = record["question_type"]
+    if not isinstance(kind, str) or kind not in (*rubric.types, DESCRIPTION):
+        known = ", ".join(rubric.types)
+        raise DataError(f"{where}: question_type {kind!r} is unknown. Known types: {known}.")
+    task = rubric.of_type.get(kind)
+    options = _options(kind, task, record.get("options"), where) if task else ()
+    truths = _truths(kind, task, record["ground_truth"], options, where) if task else ("",)
+    answer, *accepted = truths
     return Question(
         id=_name(record, "id", where),
         video=_video(record, where),
-        task=task,
+        task=kind,
         text=str(record.get("question") or ""),
-        answer=_truth(task, record["ground_truth"], options, where),
+        answer=answer,
         options=options,
+        accepted=tuple(accepted),
+        group=_text(record.get("group"), "group", where) or "",
+        scene=_text(record.get("scene"), "scene", where) or "",
     )
 
 
-def _options(task: str, value: Any, where: str) -> tuple[str, ...]:
+def _options(kind: str, task: Task, value: Any, where: str) -> tuple[str, ...]:
     """The options, in any spelling, as `A. text` ..."""
-    if task == DESCRIPTION:
-        return ()
     try:
         options = spelled(value)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
-    if options and TASK_OF_TYPE[task].kind == NUMERIC:
-        raise DataError(f"{where}: {task} asks for a number and takes no options.")
+    if options and task.kind != CHOICE:
+        asked = {NUMERIC: "a number", YES_NO: "yes or no"}.get(task.kind, "a text")
+        raise DataError(f"{where}: {kind} asks for {asked} and takes no options.")
     if len(options) == 1:
-        raise DataError(f"{where}: {task} needs two or more options, not {options[0]!r}.")
+        raise DataError(f"{where}: {kind} needs two or more options, not {options[0]!r}.")
     return options
 
 
@@ -216,11 +231,21 @@ def _name(record: Record, key: str, where: str) -> str:
     return str(value)
 
 
-def _truth(task: str, value: Any, options: tuple[str, ...], where: str) -> str:
+def _truths(
+    kind: str, task: Task, value: Any, options: tuple[str, ...], where: str
+) -> tuple[str, ...]:
+    """The right answers; of VSI-Bench's tasks a single one, as the released code grades it."""
+    if task in VSI.tasks:
+        return (_vsi_truth(kind, task, value, options, where),)
+    try:
+        return right_answers(value, task, options)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def _vsi_truth(kind: str, task: Task, value: Any, options: tuple[str, ...], where: str) -> str:
     truth = str(value).strip()
-    if task == DESCRIPTION:
-        return ""
-    if TASK_OF_TYPE[task].kind == NUMERIC:
+    if task.kind == NUMERIC:
         try:
             valid = math.isfinite(float(truth)) and float(truth) > 0
         except ValueError:
@@ -232,7 +257,7 @@ def _truth(task: str, value: Any, options: tuple[str, ...], where: str) -> str:
         expected = f"an option's letter, {letters[0]} to {letters[-1]}"
     if not valid:
         raise DataError(
-            f"{where}: the ground truth of a question of type {task} is {expected}, not {value!r}."
+            f"{where}: the ground truth of a question of type {kind} is {expected}, not {value!r}."
         )
     return truth
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vicabench import metrics, rubric
 from vicabench.options import ApiOptions
+from vicabench.rubric import VSI, Rubric
+from vicabench.wording import Wording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,50 +38,26 @@ class Agreement:
         return self.parted is None
 
 
-NUMERIC = "numeric"
-CHOICE = "choice"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One of the eight tasks; `types` are the question types whose unweighted mean is its score."""
-
-    name: str
-    title: str
-    unit: str
-    kind: str
-    types: tuple[str, ...]
-
-
-def _task(name: str, title: str, *, unit: str = "", types: tuple[str, ...] = ()) -> Task:
-    """A task of one question type of its own name, unless told; a unit makes it numeric."""
-    kind = NUMERIC if unit else CHOICE
-    return Task(name=name, title=title, unit=unit, kind=kind, types=types or (name,))
-
-
-DIRECTIONS = tuple(f"object_rel_direction_{level}" for level in ("easy", "medium", "hard"))
-TASKS: tuple[Task, ...] = (
-    _task("object_counting", "Obj. Count", unit="objects"),
-    _task("object_abs_distance", "Abs. Dist.", unit="m"),
-    _task("object_size_estimation", "Obj. Size", unit="cm"),
-    _task("room_size_estimation", "Room Size", unit="m²"),
-    _task("object_rel_distance", "Rel. Dist."),
-    _task("object_rel_direction", "Rel. Dir.", types=DIRECTIONS),
-    _task("route_planning", "Route Plan"),
-    _task("obj_appearance_order", "Appr. Order"),
-)
-"""The tasks in the column order of the VSI-Bench paper (arXiv 2412.14171, Table 1)."""
-
-TASK_OF_TYPE: Mapping[str, Task] = {kind: task for task in TASKS for kind in task.types}
-QUESTION_TYPES: tuple[str, ...] = tuple(TASK_OF_TYPE)
+NUMERIC, CHOICE, Task = metrics.NUMERIC, metrics.CHOICE, rubric.Task
+TASKS, TASK_OF_TYPE, QUESTION_TYPES = VSI.tasks, VSI.of_type, VSI.types
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """One benchmark question. No options means numeric: the kind cannot disagree with itself.
+    """One benchmark question.
 
-    `video` names the video within its benchmark (`scannet/scene0011_00`), `task` is the question
-    type, `answer` the ground truth as the benchmark spells it: a number, or the option's letter.
+    Attributes:
+        id: Unique within the benchmark.
+        video: The video's name within its benchmark (`scannet/scene0011_00`).
+        task: The question type, which a `Rubric` maps to its task.
+        text: The question.
+        answer: The ground truth as the benchmark spells it: a number, an option's letter, `yes`
+            or `no`, or a text.
+        options: `A. text`, `B. text` ...; empty unless the question is a choice.
+        accepted: Further answers that are right.
+        group: What the variants of one question have in common; empty without variants.
+        scene: What intervals are clustered by where several videos show the same; by default the
+            video.
     """
 
     id: str
@@ -87,6 +66,28 @@ class Question:
     text: str
     answer: str
     options: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
+    group: str = ""
+    scene: str = ""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """All right answers."""
+        return (self.answer, *self.accepted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRule:
+    """Which frames the questions of a benchmark are about.
+
+    `frames` sampled from each video, or one every 1 / `fps` seconds; a `fixed` rule admits no
+    other, because the questions or their answers depend on it: `why`.
+    """
+
+    frames: int = 0
+    fps: float = 0.0
+    fixed: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,10 @@ class Benchmark:
     `revision` is the data set's commit, or a digest of the questions file where there is none.
     `questions` are in the benchmark's order. A path in `files` may not exist: that is an error
     of that video alone, found when it is decoded.
+
+    `rubric` has the tasks and how they are scored, `wording` the benchmark's own prompts (None:
+    those of VSI-Bench), `frame_rule` which frames its questions are about. `errata` are known
+    problems that belong to every score, `published` the printed rows it can be compared with.
     """
 
     name: str
@@ -103,6 +108,10 @@ class Benchmark:
     revision: str
     questions: tuple[Question, ...]
     files: Mapping[str, Path]
+    rubric: Rubric = VSI
+    wording: Wording | None = None
+    frame_rule: FrameRule | None = None
+    errata: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +244,10 @@ OUTCOMES = (ANSWERED, UNREADABLE, EMPTY, TRUNCATED, FAILED)
 class Grade:
     """What a protocol read from one reply, and the score in [0, 1] it gave for it.
 
-    `outcome` is one of `OUTCOMES`; `read` is None and the score 0 unless it is `answered`.
+    `video` is what intervals are clustered by: the question's scene, or else its video. `outcome`
+    is one of `OUTCOMES`; `read` is None and the score 0 unless it is `answered`. `beside` has the
+    values of the task's `beside` metrics, NaN for an error of a reply that was not read; `group`
+    is the question's.
     """
 
     id: str
@@ -245,6 +257,8 @@ class Grade:
     read: str | None
     score: float
     outcome: str
+    beside: tuple[float, ...] = ()
+    group: str = ""
 
     @property
     def failed(self) -> bool:
@@ -288,7 +302,10 @@ class Thinking:
 class Scores:
     """The estimates of one run: a cell per task that has questions, and two overall means.
 
-    `overall` is the unweighted mean of the tasks (macro), `micro` the mean over questions.
+    `overall` is the headline score of the rubric (for VSI-Bench the unweighted mean of the tasks),
+    `micro` the mean over questions, `further` the rubric's other overall scores, by name.
+    `beside` has the means of metrics that stand beside the score, by task and metric; errors are
+    in the unit of the task, over the answers that were read, and never scaled to 100.
     `valid` is the share of questions that are `answered`, whether right or not (the valid outputs
     of the ViCA report, Table 2); `outcomes` counts the questions of each of `OUTCOMES`.
     `thinking` is None where no reply has thoughts.
@@ -306,3 +323,6 @@ class Scores:
     thinking: Thinking | None = None
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    rubric: Rubric = VSI
+    further: Mapping[str, Estimate] = field(default_factory=dict)
+    beside: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)

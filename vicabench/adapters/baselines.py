@@ -19,8 +19,9 @@ from random import Random
 from typing import Any
 
 from vicabench.errors import ConfigError
-from vicabench.scoring.grade import mean_relative_accuracy
-from vicabench.types import NUMERIC, TASK_OF_TYPE, AdapterContext, Answer, Question, Video
+from vicabench.metrics import NUMERIC
+from vicabench.rubric import Task
+from vicabench.types import AdapterContext, Answer, Question, Video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,8 @@ def _frequency(context: AdapterContext) -> Baseline:
 
 
 def _best_constant(context: AdapterContext) -> Baseline:
-    return _per_type({kind: _best(kind, pool) for kind, pool in _answers(context).items()})
+    of_type = context.benchmark.rubric.of_type
+    return _per_type({k: _best(of_type[k], pool) for k, pool in _answers(context).items()})
 
 
 def _per_type(replies: Mapping[str, str]) -> Baseline:
@@ -93,13 +95,13 @@ def _most_frequent(pool: Sequence[str]) -> str:
     return Counter(pool).most_common(1)[0][0]
 
 
-def _best(kind: str, pool: Sequence[str]) -> str:
-    if TASK_OF_TYPE[kind].kind != NUMERIC:
+def _best(task: Task, pool: Sequence[str]) -> str:
+    if task.kind != NUMERIC:
         return _most_frequent(pool)
     counts = Counter(pool)
 
     def score(reply: str) -> float:
-        return sum(n * mean_relative_accuracy(float(reply), float(t)) for t, n in counts.items())
+        return sum(n * task.scored_by.score(reply, t, 0) for t, n in counts.items())
 
     return max(counts, key=score)
 

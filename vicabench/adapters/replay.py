@@ -40,7 +40,7 @@ def _is_same(recorded: Question, asked: Question) -> bool:
     return (recorded.video, recorded.task) == (asked.video, asked.task)
 
 
-def build(argument: str, context: AdapterContext) -> Replay:  # noqa: ARG001
+def build(argument: str, context: AdapterContext) -> Replay:
     """Read the predictions file that `argument` names.
 
     Raises:
@@ -51,6 +51,8 @@ def build(argument: str, context: AdapterContext) -> Replay:  # noqa: ARG001
     file = Path(argument)
     if file.is_dir():
         file = file / "predictions.jsonl"
-    predictions = {p.question.id: p for p in read_predictions(file)}
+    predictions = {
+        p.question.id: p for p in read_predictions(file, rubric=context.benchmark.rubric)
+    }
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return Replay(predictions=predictions, settings={"predictions_sha256": digest})

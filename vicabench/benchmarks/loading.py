@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +13,13 @@ from typing import Any
 
 from vica import parquet
 
+from vicabench.benchmarks.answers import right_answers
+from vicabench.benchmarks.choices import spelled
 from vicabench.benchmarks.paths import stays_inside
 from vicabench.errors import DataError, counted, is_unicode
-from vicabench.types import CHOICE, QUESTION_TYPES, TASK_OF_TYPE, Question
+from vicabench.metrics import CHOICE
+from vicabench.rubric import VSI, Rubric, Task
+from vicabench.types import Question
 
 ROWS, VALUES = 1_000_000, 20_000_000
 LARGEST = 256 << 20
@@ -77,8 +81,13 @@ LONGEST, LONGEST_OPTION = 100_000, 10_000
 """Maximum characters of a text and of an option; VSI-Bench has some hundred at most."""
 
 
-def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Question, ...]:
+def read_records(
+    source: str, rows: Iterable[tuple[str, object]], rubric: Rubric = VSI
+) -> tuple[Question, ...]:
     """Read `(place, row)` pairs, `place` being `line 3` or `row 3`, into questions, in order.
+
+    Rows of VSI-Bench's rubric are spelled as VSI-Bench spells them; of any other, options and
+    ground truths may be spelled as `choices.spelled` and `answers.right_answers` read them.
 
     Raises:
         DataError: For an invalid row or a duplicate id, naming `source` and the place.
@@ -87,7 +96,7 @@ def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Quest
     places: dict[str, str] = {}
     for place, row in rows:
         try:
-            question = question_of(row)
+            question = question_of(row, rubric)
         except DataError as error:
             raise DataError(f"{source}, {place}: {error}") from None
         if question.id in places:
@@ -100,20 +109,45 @@ def read_records(source: str, rows: Iterable[tuple[str, object]]) -> tuple[Quest
     return tuple(questions)
 
 
-def question_of(row: object) -> Question:
+def question_of(row: object, rubric: Rubric = VSI) -> Question:
     """Parse one row into a question; DataError if it is invalid."""
     if not isinstance(row, Mapping):
         raise DataError(f"expected an object with keys and values, found {_shown(row)}.")
-    task = _question_type(row)
-    options = _options(row, task)
+    kind = _question_type(row, rubric)
+    task = rubric.of_type[kind]
+    if rubric == VSI:
+        options = _options(row, kind)
+        answers = (_choice(row, options) if options else _number(row),)
+    else:
+        options = _any_options(row, task)
+        answers = right_answers(_required(row, "ground_truth"), task, options)
     return Question(
         id=_id(row),
         video=_video(row),
-        task=task,
+        task=kind,
         text=_text(row, "question"),
-        answer=_choice(row, options) if options else _number(row),
+        answer=answers[0],
         options=options,
+        accepted=answers[1:],
+        group=_optional(row, "group"),
+        scene=_optional(row, "scene"),
     )
+
+
+def _any_options(row: Row, task: Task) -> tuple[str, ...]:
+    """The options in any spelling, which only a choice has."""
+    options = spelled(row.get("options"))
+    if task.kind != CHOICE and options:
+        raise DataError(
+            f"{task.name} is {task.kind} and takes no options, found {_shown(options)}."
+        )
+    if task.kind == CHOICE and len(options) < 2:
+        raise DataError(f"{task.name} needs two or more options, found {_shown(options)}.")
+    return _checked_options(options)
+
+
+def _optional(row: Row, key: str) -> str:
+    return "" if row.get(key) is None else _name(row, key)
 
 
 def _shown(value: object) -> str:
@@ -174,12 +208,12 @@ def _video(row: Row) -> str:
     return name
 
 
-def _question_type(row: Row) -> str:
+def _question_type(row: Row, rubric: Rubric) -> str:
     value = _required(row, "question_type")
-    if not isinstance(value, str) or value not in TASK_OF_TYPE:
+    if not isinstance(value, str) or value not in rubric.of_type:
         raise DataError(
             f"the question_type {_shown(value)} is unknown. It must be one of "
-            f"{', '.join(QUESTION_TYPES)}."
+            f"{', '.join(rubric.types)}."
         )
     return value
 
@@ -187,7 +221,7 @@ def _question_type(row: Row) -> str:
 def _options(row: Row, task: str) -> tuple[str, ...]:
     """Return the options, checked to fit the question type and to read `A. ...`, `B. ...`."""
     options = row.get("options") or ()
-    is_choice = TASK_OF_TYPE[task].kind == CHOICE
+    is_choice = VSI.of_type[task].kind == CHOICE
     if options and not is_choice:
         raise DataError(f"{task} asks for a number and takes no options, found {_shown(options)}.")
     if not is_choice:
@@ -201,7 +235,11 @@ def _options(row: Row, task: str) -> tuple[str, ...]:
                 f"options are spelled 'A. ...', 'B. ...' in order: expected one that begins "
                 f"with {start!r}, found {_shown(option)}."
             )
-    if (longest := max(map(len, options))) > LONGEST_OPTION:
+    return _checked_options(options)
+
+
+def _checked_options(options: Sequence[str]) -> tuple[str, ...]:
+    if (longest := max(map(len, options), default=0)) > LONGEST_OPTION:
         raise DataError(
             f"an option has {counted(longest, 'character')}, more than {LONGEST_OPTION:,}."
         )

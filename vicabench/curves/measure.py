@@ -14,15 +14,19 @@ from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.results.frames import cells, frame_of
 from vicabench.results.run import Run, with_thoughts
+from vicabench.rubric import MICRO as MICRO_MEAN
+from vicabench.rubric import VARIANTS, Rubric
 from vicabench.scoring.stats import (
     RESAMPLES,
     Floats,
+    grouping,
     interval_of,
     shares_of,
+    variant_grades,
     video_resamples,
     whole_rows,
 )
-from vicabench.types import ANSWERED, QUESTION_TYPES, TASKS, Grade, Scores
+from vicabench.types import ANSWERED, Grade, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -213,7 +217,9 @@ def measure(
         raise DataError(f"No checkpoint of {name} can be drawn. {why}")
     _refuse_other_questions(used, protocol)
     percent_P = np.array(list(used), dtype=np.float64)
-    drawn_RP, clusters = _drawn([run.grades(protocol) for run in used.values()])
+    drawn_RP, clusters = _drawn(
+        [run.grades(protocol) for run in used.values()], next(iter(used.values())).rubric
+    )
     scores = {p: run.scores(protocol) for p, run in used.items()}
     score_P = np.array([one.overall.mean for one in scores.values()])
     steps = _steps(score_P, drawn_RP, clusters)
@@ -257,14 +263,17 @@ def _refuse_other_questions(runs: Mapping[float, Run], protocol: Protocol) -> No
             )
 
 
-def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
-    """The averages in [0, 100] of every point in every resample, and the number of videos.
+def _drawn(graded: Sequence[Sequence[Grade]], rubric: Rubric) -> tuple[Floats, int]:
+    """The headline scores in [0, 100] of every point in every resample, and the number of videos.
 
     Resamples without a question of some type are left out. The number of videos is that of the
     type with the fewest, which determines the width of the intervals.
     """
+    headline = rubric.headline
+    if headline.how == VARIANTS:
+        graded = [variant_grades(grades, headline.at_least) for grades in graded]
     videos = {video: row for row, video in enumerate(sorted({g.video for g in graded[0]}))}
-    kinds = [kind for kind in QUESTION_TYPES if any(g.task == kind for g in graded[0])]
+    kinds = [kind for kind in rubric.types if any(g.task == kind for g in graded[0])]
     columns = {kind: column for column, kind in enumerate(kinds)}
     sums_VPK = np.zeros((len(videos), len(graded), len(kinds)))
     counts_VK = np.zeros((len(videos), len(kinds)))
@@ -278,16 +287,26 @@ def _drawn(graded: Sequence[Sequence[Grade]]) -> tuple[Floats, int]:
     for w_BV in video_resamples(len(videos), RESAMPLES):
         sums_BPK = (w_BV @ flat_VN).reshape(len(w_BV), len(graded), len(kinds))
         with np.errstate(invalid="ignore"):
-            blocks.append(_average(sums_BPK / (w_BV @ counts_VK)[:, None, :], columns))
+            blocks.append(_headline(sums_BPK, w_BV @ counts_VK, columns, rubric))
     drawn_RP = whole_rows(np.concatenate(blocks))
     return 100 * drawn_RP, int(counts_VK.astype(bool).sum(axis=0).min())
 
 
-def _average(means_BPK: Floats, columns: Mapping[str, int]) -> Floats:
-    """The unweighted mean over tasks of the unweighted mean over a task's types: [B, P]."""
-    tasks = [[columns[kind] for kind in task.types if kind in columns] for task in TASKS]
-    means = [means_BPK[:, :, places].mean(axis=2) for places in tasks if places]
-    return np.asarray(np.mean(means, axis=0), dtype=np.float64)
+def _headline(
+    sums_BPK: Floats, counts_BK: Floats, columns: Mapping[str, int], rubric: Rubric
+) -> Floats:
+    """The headline score of the rubric in every resample and point: [B, P]."""
+    if rubric.headline.how in (MICRO_MEAN, VARIANTS):
+        return np.asarray(sums_BPK.sum(axis=2) / counts_BK.sum(axis=1)[:, None], dtype=np.float64)
+    means_BPK = sums_BPK / counts_BK[:, None, :]
+    places = {
+        task.name: [columns[kind] for kind in task.types if kind in columns]
+        for task in rubric.tasks
+    }
+    tasks = {name: means_BPK[:, :, p].mean(axis=2) for name, p in places.items() if p}
+    groups, weights = grouping(rubric.headline, tasks)
+    means = [np.mean([tasks[name] for name in group], axis=0) for group in groups]
+    return np.asarray(np.average(means, axis=0, weights=weights or None), dtype=np.float64)
 
 
 def _steps(score_P: Floats, drawn_RP: Floats, clusters: int) -> list[Bounded | None]:

@@ -126,12 +126,17 @@ def run(
             "execution": {**_execution(runner.built, job), **runner.record},
             "asked": asked_record(selected, todo),
         }
-        store.describe(plan_record(selected, part), start)
+        store.describe(plan_record(selected, part, benchmark.rubric, _about(benchmark)), start)
         display.started(todo, done, store.torn)
         videos = runner.answer(todo, partial(_overdue, store, display.given_up))
         account = _accounted(store, runner, str(start["started"]), display)
         with account, closing(videos), _log_to(store, display.warned):
             _write_predictions(store, videos, display.answered)
+
+
+def _about(benchmark: Benchmark) -> dict[str, Any]:
+    """What a run folder keeps of its benchmark for the readers of its scores."""
+    return {"errata": list(benchmark.errata)} if benchmark.errata else {}
 
 
 def _write_predictions(
@@ -162,7 +167,7 @@ def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
             f"{job.model} answers from the video, so it cannot run with --no-video. "
             "That option is for baselines and replays, which do not read the video."
         )
-    return RunFolder(folder, _config(job, built))
+    return RunFolder(folder, _config(job, built), job.benchmark.rubric)
 
 
 def _overdue(

@@ -15,18 +15,19 @@ from vicabench import files
 from vicabench.benchmarks.descriptions import are_descriptions
 from vicabench.errors import ConfigError, DataError, RunFolderError, counted
 from vicabench.files import digest_of
-from vicabench.predictions import Prediction, read_predictions
+from vicabench.predictions import Prediction
 from vicabench.results.plan import by_video
 from vicabench.results.store import (
     ERRORS,
-    PREDICTIONS,
     TIMING,
     RunConfig,
     RunFolder,
     different_fields,
+    plan_rubric,
     planned_ids,
     provenance,
     read_config,
+    run_predictions,
 )
 from vicabench.types import Question
 
@@ -73,9 +74,7 @@ def read_part(folder: Path) -> Part:
         raise RunFolderError(
             f"{folder} holds a whole run, not a part of one: only runs with --shard are merged."
         )
-    file = folder / PREDICTIONS
-    predictions = read_predictions(file, torn_ok=True) if file.exists() else []
-    return Part(folder=folder, content=content, predictions=predictions)
+    return Part(folder=folder, content=content, predictions=run_predictions(folder))
 
 
 def refuse_strangers(parts: Sequence[Part]) -> None:
@@ -258,7 +257,8 @@ def merge(parts: Sequence[str | Path], out: str | Path, *, partial: bool = False
     refuse_strangers(read)
     if any(folder.resolve() == out.resolve() for folder in folders):
         raise RunFolderError(f"{out} is one of the parts, which are not changed: choose another.")
-    with RunFolder(out, RunConfig(**read[0].content["config"])) as store:
+    rubric = plan_rubric(read[0].content["plan"])
+    with RunFolder(out, RunConfig(**read[0].content["config"]), rubric) as store:
         before = read_config(out)
         together = read
         if before and "part" in before["plan"]:  # some of the parts were merged earlier
@@ -292,8 +292,10 @@ def _plan(parts: Sequence[Part]) -> dict[str, Any]:
             "No part is missing, but together the parts do not plan all of the run's "
             f"{counted(whole['questions'], 'question')} (damaged or edited?)."
         )
+    known = ("part", "questions", "question_ids_sha256", "videos")
     return {
         **({} if complete else {"part": {**whole, "parts": numbers}}),
+        **{key: value for key, value in parts[0].content["plan"].items() if key not in known},
         "questions": len(keys),
         "question_ids_sha256": digest,
         "videos": {video: videos[video] for video in whole["videos"] if video in videos},

@@ -18,8 +18,7 @@ from vicabench.adapters import find_adapter
 from vicabench.errors import ConfigError, RunFolderError, UserError
 from vicabench.front.folders import folders_within
 from vicabench.front.run import RunOptions, Selection, run
-from vicabench.predictions import read_predictions
-from vicabench.results.store import PREDICTIONS, planned_ids, read_config
+from vicabench.results.store import PREDICTIONS, planned_ids, read_config, run_predictions
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -107,7 +106,7 @@ def finished(
     if not alike or options != json.loads(json.dumps(asdict(given.model))):
         return False
     ids = {q.id for q in asked.questions}
-    predictions = read_predictions(folder / PREDICTIONS, torn_ok=True)
+    predictions = run_predictions(folder)
     settled = {
         p.question.id for p in predictions if p.response is not None or not how["retry_errors"]
     }

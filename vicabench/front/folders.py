@@ -11,8 +11,7 @@ from pathlib import Path
 from vicabench.engine.shards import Shard
 from vicabench.errors import ConfigError, counted
 from vicabench.files import digest_of
-from vicabench.predictions import read_predictions
-from vicabench.results.store import PREDICTIONS
+from vicabench.results.store import run_predictions
 
 RUNS = Path("runs")
 
@@ -68,8 +67,7 @@ def new_folder(benchmark: str, name: str) -> Path:
 
 def kept(folder: Path, questions: int) -> str:
     """A message about an interrupted run of so many questions."""
-    file = folder / PREDICTIONS
-    count = len(read_predictions(file, torn_ok=True)) if file.exists() else 0
+    count = len(run_predictions(folder))
     return (
         f"Interrupted. {folder} keeps {count:,} of {counted(questions, 'answer')}; "
         "repeat the same command to continue."

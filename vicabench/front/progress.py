@@ -26,9 +26,10 @@ from vicabench.engine.timing import Timing, account
 from vicabench.errors import counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.predictions import Prediction
+from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import grade
 from vicabench.screen import echo
-from vicabench.types import TASKS, Question
+from vicabench.types import Question
 
 LONGEST = 1000  # characters of a message; errors of servers may hold whole pages of HTML
 LOG_LINES = 10  # progress lines per run in a log file
@@ -115,8 +116,9 @@ class RunningScore:
     Without a protocol, only failures are counted.
     """
 
-    def __init__(self, protocol: Protocol | None) -> None:
+    def __init__(self, protocol: Protocol | None, rubric: Rubric = VSI) -> None:
         self._protocol = protocol
+        self._rubric = rubric
         self._scores: dict[str, list[float]] = defaultdict(list)
         self.failed = 0
 
@@ -124,14 +126,14 @@ class RunningScore:
         """Grade more predictions."""
         for p in predictions:
             if self._protocol and p.asked:
-                self._scores[p.question.task].append(grade(p, self._protocol).score)
+                self._scores[p.question.task].append(grade(p, self._protocol, self._rubric).score)
             self.failed += p.response is None
 
     def __str__(self) -> str:
         means = {kind: sum(scores) / len(scores) for kind, scores in self._scores.items()}
         tasks = [
             sum(scored) / len(scored)
-            for task in TASKS
+            for task in self._rubric.tasks
             if (scored := [means[kind] for kind in task.types if kind in means])
         ]
         score = f"{100 * sum(tasks) / len(tasks):.1f}" if tasks else "–"

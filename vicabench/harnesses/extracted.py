@@ -7,12 +7,13 @@ the answer in its likeliest place. If two readings compete, nothing is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol as Interface
 from typing import TypeVar
 
-from vicabench.harnesses.protocols import Protocol
-from vicabench.harnesses.reading.amounts import Amounts
+from vicabench.harnesses.protocols import Protocol, whole_text
+from vicabench.harnesses.reading.amounts import Amounts, without_unit
 from vicabench.harnesses.reading.places import (
     LONG,
     Choosing,
@@ -24,10 +25,11 @@ from vicabench.harnesses.reading.places import (
     until_next_question,
 )
 from vicabench.harnesses.reading.plain import plain
-from vicabench.harnesses.reading.quantities import in_unit
+from vicabench.harnesses.reading.quantities import ANY, ASKED, in_unit
 from vicabench.harnesses.reading.thoughts import reasoned
 
 T = TypeVar("T")
+_YES_NO = re.compile(r"\W*(yes|no)\b(?!\s(?:or|and|one)\b)", re.IGNORECASE)
 LONG_SENTENCE = 1_000
 """A longer sentence, in characters, is not read as a statement."""
 
@@ -82,6 +84,8 @@ class Reader(Interface[T]):
 
 def read_number(reply: str, unit: str) -> float | None:
     """The quantity that the answer states, in the question's unit; for a range, its middle."""
+    if unit not in ASKED:
+        reply, unit = without_unit(reply, unit), ANY
     amounts = _read(reply, Amounts(unit))
     return in_unit(amounts[0], unit) if len(amounts) == 1 and not amounts[0].spoilt else None
 
@@ -91,6 +95,14 @@ def read_choice(reply: str, options: Sequence[str]) -> str | None:
     reader = Choosing(options)
     letters = _read(reply, reader)
     return letters[0] if len(letters) == 1 and letters[0] in reader.letters else None
+
+
+def read_yes_no(reply: str) -> str | None:
+    """Yes or no at the beginning of the answer, else read as the choice between the two words."""
+    if opening := _YES_NO.match(plain(reasoned(reply).rest)):
+        return opening[1].lower()
+    letter = read_choice(reply, ("A. yes", "B. no"))
+    return None if letter is None else {"A": "yes", "B": "no"}[letter]
 
 
 def _read(reply: str, reader: Reader[T]) -> tuple[T, ...]:
@@ -167,4 +179,6 @@ PROTOCOL = Protocol(
     source="vicabench: what the reply evidently means",
     read_number=read_number,
     read_choice=read_choice,
+    read_yes_no=read_yes_no,
+    read_text=lambda reply: whole_text(reasoned(reply).rest),
 )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vicabench.harnesses import official
-from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol, first_yes_or_no, whole_text
 from vicabench.harnesses.reading.numbers import NUMBER_WORDS, value_of_words
 from vicabench.harnesses.rows import Record, Source, each, frames_in, json_lines, without_secrets
 from vicabench.harnesses.samples import SUBSETS, as_object, only_file, results_in, sample
@@ -77,6 +77,8 @@ PROTOCOL = Protocol(
     source="lmms-eval 0.7.3, task vsibench",
     read_number=read_number,
     read_choice=read_choice,
+    read_yes_no=lambda reply: first_yes_or_no(without_reasoning(reply)),
+    read_text=lambda reply: whole_text(without_reasoning(reply)),
 )
 
 

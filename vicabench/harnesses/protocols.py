@@ -12,6 +12,17 @@ from dataclasses import dataclass
 from vicabench.errors import ConfigError
 
 
+def first_yes_or_no(reply: str) -> str | None:
+    """The first word if it is yes or no, whatever its case and the punctuation behind it."""
+    word = (reply.split() or [""])[0].strip(".,;:!*\"'()").lower()
+    return word if word in ("yes", "no") else None
+
+
+def whole_text(reply: str) -> str | None:
+    """The reply without white space around it; None for an empty one."""
+    return reply.strip() or None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """How a published rule reads a reply, without access to the ground truth.
@@ -20,15 +31,19 @@ class Protocol:
         name: The name on the command line.
         source: Where the rule is published.
         read_number: Reads a number from the raw reply, given the unit that the question asks for
-            (see `TASKS`); None if it reads nothing.
+            (see `Rubric`); None if it reads nothing.
         read_choice: Reads a letter from the raw reply, given the options (empty if unknown); None
             if it reads nothing.
+        read_yes_no: Reads `yes` or `no` from the raw reply; None if it reads neither.
+        read_text: Reads the text that answers a free question; None if there is none.
     """
 
     name: str
     source: str
     read_number: Callable[[str, str], float | None]
     read_choice: Callable[[str, Sequence[str]], str | None]
+    read_yes_no: Callable[[str], str | None] = first_yes_or_no
+    read_text: Callable[[str], str | None] = whole_text
 
 
 PROTOCOLS = {

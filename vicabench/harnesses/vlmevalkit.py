@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.errors import DataError
-from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol, whole_text
 from vicabench.harnesses.reading.numbers import TO_TWENTY
 from vicabench.harnesses.rows import CUT, MEASURES, Record, Source, each, is_cut, own_score, rows_of
 
@@ -63,6 +63,7 @@ MARKS = "*_`（）[]【】()"
 
 NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
 TAGGED_NUMBER = re.compile(rf"\s*({NUMBER.pattern})")
+YES_NO = re.compile(r"\b(?:yes|no)\b", re.IGNORECASE)
 WORD = re.compile(rf"\b(?:{'|'.join(TO_TWENTY)})\b", re.IGNORECASE)
 
 
@@ -86,6 +87,12 @@ def read_number(reply: str, _unit: str) -> float | None:
         return float(tagged)
     number = _last(NUMBER, _after_thoughts(text)) or _last(NUMBER, text)
     return float(number[0]) if number else None
+
+
+def read_yes_no(reply: str) -> str | None:
+    """Yes or no if the reply has that one of the two words and not the other."""
+    words = {word.lower() for word in YES_NO.findall("" if reply in MISSING else reply)}
+    return words.pop() if len(words) == 1 else None
 
 
 def _clean(text: str) -> str:
@@ -195,6 +202,8 @@ PROTOCOL = Protocol(
     source="VLMEvalKit, VSI-Bench by matching (as EASI reports it)",
     read_number=read_number,
     read_choice=read_choice,
+    read_yes_no=read_yes_no,
+    read_text=lambda reply: None if reply in MISSING else whole_text(_after_thoughts(reply)),
 )
 
 

@@ -166,7 +166,7 @@ def canonicalize(
         RunFolderError: `folder` holds anything else.
         UserError: What asking the model raises.
     """
-    with RunFolder(folder, _config(run, model)) as store:
+    with RunFolder(folder, _config(run, model), run.rubric) as store:
         done = {p.question.id: p for p in store.predictions()}
         retried = {key for key, p in done.items() if retry_errors and _is_blamed(p)}
         owed = [p for p in run.predictions if (key := p.question.id) in retried or key not in done]
@@ -273,4 +273,4 @@ def _plan(run: Run) -> Mapping[str, Any]:
     if run.config is not None:
         plan: Mapping[str, Any] = run.config["plan"]
         return plan
-    return plan_record([p.question for p in run.predictions])
+    return plan_record([p.question for p in run.predictions], rubric=run.rubric)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vicabench.harnesses.protocols import Protocol
 from vicabench.results.frames import cells, frame_of
 from vicabench.results.run import Run
-from vicabench.scoring.stats import score_run
-from vicabench.types import TASK_OF_TYPE, Grade, Scores
+from vicabench.rubric import Rubric
+from vicabench.scoring.compare import score_differences
+from vicabench.types import Grade, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -95,22 +96,22 @@ def disagreement(run: Run, protocols: Sequence[Protocol]) -> Disagreement:
         model=run.name,
         against=first.name,
         differences=tuple(
-            _difference(list(zip(run.grades(first), run.grades(other), strict=True)))
+            _difference(list(zip(run.grades(first), run.grades(other), strict=True)), run.rubric)
             for other in protocols[1:]
         ),
         examples=tuple(_examples(run, protocols)),
     )
 
 
-def _difference(pairs: Sequence[Pair]) -> Difference:
+def _difference(pairs: Sequence[Pair], rubric: Rubric) -> Difference:
     """The other protocol minus the first: a mean of differences is a difference of means."""
     first, other = pairs[0]
-    grades = [replace(b, score=b.score - a.score) for a, b in pairs]
     differing = (a for a, b in pairs if not _same(a, b))
+    model = f"{other.protocol} − {first.protocol}"
     return Difference(
         protocol=other.protocol,
-        points=score_run(grades, model=f"{other.protocol} − {first.protocol}"),
-        read=dict(Counter(TASK_OF_TYPE[grade.task].name for grade in differing)),
+        points=score_differences(pairs, rubric=rubric, model=model),
+        read=dict(Counter(rubric.of_type[grade.task].name for grade in differing)),
     )
 
 
@@ -127,7 +128,7 @@ def _examples(run: Run, protocols: Sequence[Protocol]) -> Iterator[Example]:
     best: dict[str, tuple[float, int]] = {}
     for place, row in enumerate(rows[: len(run.predictions)]):
         spread = max(g.score for g in row) - min(g.score for g in row)
-        task = TASK_OF_TYPE[row[0].task].name
+        task = run.rubric.of_type[row[0].task].name
         if spread > best.get(task, (0.0, 0))[0]:
             best[task] = spread, place
     for task, (_, place) in sorted(best.items(), key=lambda item: item[1][1]):

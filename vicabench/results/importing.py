@@ -20,6 +20,7 @@ from vicabench.harnesses.rows import CUT, Record, Row, Source
 from vicabench.predictions import Prediction, prediction_of
 from vicabench.results.plan import plan_record
 from vicabench.results.store import RunConfig, RunFolder, provenance
+from vicabench.rubric import VSI
 from vicabench.scoring.grade import grade
 from vicabench.types import Benchmark, Question
 
@@ -33,6 +34,7 @@ class Questions:
 
     def __init__(self, benchmark: Benchmark) -> None:
         self._name = benchmark.name
+        self.rubric = benchmark.rubric
         self._in_order = benchmark.questions
         self._by_id = {q.id: q for q in benchmark.questions}
         texts = Counter((q.video, q.text) for q in benchmark.questions)
@@ -56,6 +58,9 @@ class Questions:
             "options": list(question.options) or None,
             "ground_truth": question.answer,
         }
+        further: dict[str, Any] = {"group": question.group or None, "scene": question.scene or None}
+        if question.accepted:
+            further["ground_truth"] = list(question.answers)
         for key in ("question_type", "question", "ground_truth"):
             if row.get(key) is not None and not _same(row[key], ours[key]):
                 raise DataError(
@@ -63,7 +68,7 @@ class Questions:
                     f"{question.id} of {self._name}."
                 )
         self._check_options(row, question)
-        return {**row, **ours}
+        return {**row, **ours, **further}
 
     def _check_options(self, row: Record, question: Question) -> None:
         """Refuse options in another order, in which the reply's letter means another option."""
@@ -262,7 +267,8 @@ def _read(
             problems.append(f"{where}: {row}")
             continue
         try:
-            prediction = prediction_of(_joined(row, questions, where), where)
+            rubric = questions.rubric if questions else VSI
+            prediction = prediction_of(_joined(row, questions, where), where, rubric)
         except OrderError:
             raise
         except DataError as error:
@@ -315,7 +321,8 @@ def write_run(
         **({"cut": imported.cut} if imported.cut else {}),
         **({"scores": imported.regraded.to_json()} if imported.regraded else {}),
     }
-    with RunFolder(folder, _config(source, model, imported.subset, benchmark)) as store:
+    rubric = benchmark.rubric if benchmark else VSI
+    with RunFolder(folder, _config(source, model, imported.subset, benchmark), rubric) as store:
         stored = {p.question.id for p in store.predictions()}
         # After an import that was killed, only the rest is new.
         new = [p for p in imported.predictions if p.question.id not in stored]
@@ -323,7 +330,7 @@ def write_run(
             raise RunFolderError(
                 f"{folder} already holds these answers. Choose another folder with --out."
             )
-        store.describe(plan_record(questions), {**provenance(), "imported": origin})
+        store.describe(plan_record(questions, rubric=rubric), {**provenance(), "imported": origin})
         store.append(new)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from vicabench.errors import ConfigError, RunFolderError, counted
 from vicabench.files import digest_of
 from vicabench.predictions import Prediction
-from vicabench.types import TASKS, Benchmark, Question
+from vicabench.rubric import VSI, Rubric
+from vicabench.types import Benchmark, Question
 
 ByVideo = Mapping[str, Sequence[Question]]
 
@@ -22,7 +23,7 @@ def select(
     `tasks` are names of tasks or of single question types; none means all. ConfigError for an
     unknown name, or when no question is left.
     """
-    kinds = _kinds(tasks)
+    kinds = _kinds(tasks, benchmark.rubric)
     grouped = by_video(benchmark.questions)
     videos = list(grouped)[:limit]
     chosen = [q for video in videos for q in grouped[video] if not kinds or q.task in kinds]
@@ -67,14 +68,20 @@ def owed(
 
 
 def plan_record(
-    selected: Sequence[Question], part: Mapping[str, Any] | None = None
+    selected: Sequence[Question],
+    part: Mapping[str, Any] | None = None,
+    rubric: Rubric = VSI,
+    about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What `config.json` keeps of the plan: enough to count what is never answered as wrong.
 
-    `part` says of which whole these questions are a part, None if they are all.
+    `part` says of which whole these questions are a part, None if they are all; `rubric` has their
+    tasks, recorded unless it is VSI-Bench's; `about` is what else a reader of the scores needs.
     """
     return {
         **({} if part is None else {"part": part}),
+        **({} if rubric == VSI else {"rubric": rubric.to_json()}),
+        **(about or {}),
         "questions": len(selected),
         "question_ids_sha256": digest_of(sorted(q.id for q in selected)),
         "videos": {
@@ -96,9 +103,9 @@ def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
     }
 
 
-def _kinds(names: Iterable[str]) -> set[str]:
-    known = {task.name: set(task.types) for task in TASKS}
-    known |= {kind: {kind} for task in TASKS for kind in task.types}
+def _kinds(names: Iterable[str], rubric: Rubric) -> set[str]:
+    known = {task.name: set(task.types) for task in rubric.tasks}
+    known |= {kind: {kind} for task in rubric.tasks for kind in task.types}
     wanted: set[str] = set()
     for name in names:
         if name not in known:

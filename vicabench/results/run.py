@@ -19,7 +19,8 @@ from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction, collected, read_predictions
 from vicabench.results.frames import run_frame
-from vicabench.results.store import PREDICTIONS, planned_ids, read_config
+from vicabench.results.store import PREDICTIONS, plan_rubric, planned_ids, read_config
+from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import Planned, grade_run
 from vicabench.scoring.stats import score_run, shares_of
 from vicabench.types import ANSWERED, Estimate, Grade, Question, Scores, Thinking
@@ -123,6 +124,7 @@ class Run:
         planned: Question types by video and question id; empty if no plan is known.
         unasked: How many planned questions have neither an answer nor an error.
         origin: Notes on the files of other harnesses that an imported run comes from.
+        rubric: The tasks of the questions, and how they are scored.
     """
 
     name: str
@@ -132,6 +134,7 @@ class Run:
     planned: Planned
     unasked: int
     origin: tuple[str, ...]
+    rubric: Rubric = VSI
     _grades: dict[str, list[Grade]] = field(init=False, default_factory=dict, repr=False)
     _scores: dict[str, Scores] = field(init=False, default_factory=dict, repr=False)
 
@@ -181,7 +184,9 @@ class Run:
     def grades(self, protocol: Protocol) -> list[Grade]:
         """The grades of all predictions, in order, then of planned questions without one."""
         if protocol.name not in self._grades:
-            self._grades[protocol.name] = grade_run(self.predictions, protocol, self.planned)
+            self._grades[protocol.name] = grade_run(
+                self.predictions, protocol, self.planned, self.rubric
+            )
         return self._grades[protocol.name]
 
     @property
@@ -215,7 +220,7 @@ class Run:
         """The estimates with their intervals over videos; all NaN for an incomplete run."""
         if protocol.name not in self._scores:
             grades = self.grades(protocol)
-            scores = score_run(grades, model=self.name, notes=self.notes)
+            scores = score_run(grades, model=self.name, rubric=self.rubric, notes=self.notes)
             scores = replace(scores, thinking=thinking_of(self.predictions, grades))
             self._scores[protocol.name] = _unscored(scores) if self.incomplete else scores
         return self._scores[protocol.name]
@@ -274,7 +279,8 @@ def load_any(path: Path) -> Run:
     config = read_config(file.parent) if file.name == PREDICTIONS else None
     planned: Planned = config["plan"]["videos"] if config else {}
     asked = file.exists() or not planned
-    predictions = read_predictions(file, torn_ok=config is not None) if asked else []
+    rubric = plan_rubric(config["plan"]) if config else VSI
+    predictions = read_predictions(file, torn_ok=config is not None, rubric=rubric) if asked else []
     if not predictions and not any(planned.values()):
         raise DataError(f"{file} holds no predictions.")
     owed = planned_ids(config["plan"]) - {p.question.id for p in predictions} if config else ()
@@ -286,6 +292,7 @@ def load_any(path: Path) -> Run:
         planned=planned,
         unasked=len(owed),
         origin=tuple(_origin(config, predictions)) if config else (),
+        rubric=rubric,
     )
 
 
@@ -304,7 +311,7 @@ def load_all(folder: str | Path) -> list[Run]:
     return load_runs(runs)
 
 
-def run_of_rows(rows: Any, name: str) -> Run:
+def run_of_rows(rows: Any, name: str, rubric: Rubric = VSI) -> Run:
     """A run of predictions in memory: a list of dicts or a DataFrame.
 
     Raises:
@@ -312,7 +319,7 @@ def run_of_rows(rows: Any, name: str) -> Run:
         DataError: There are no rows, they are descriptions, or one is malformed (the message
             names it).
     """
-    predictions = collected(name, "row", enumerate(plain_rows(rows)))
+    predictions = collected(name, "row", enumerate(plain_rows(rows)), rubric)
     if not predictions:
         raise DataError(f"{name} holds no predictions.")
     if any(p.question.task == DESCRIPTION for p in predictions):
@@ -327,6 +334,7 @@ def run_of_rows(rows: Any, name: str) -> Run:
         planned={},
         unasked=0,
         origin=(),
+        rubric=rubric,
     )
 
 
@@ -367,6 +375,8 @@ def _unscored(scores: Scores) -> Scores:
         types={name: blank(estimate) for name, estimate in scores.types.items()},
         overall=blank(scores.overall),
         micro=blank(scores.micro),
+        further={name: blank(estimate) for name, estimate in scores.further.items()},
+        beside={key: blank(estimate) for key, estimate in scores.beside.items()},
         valid=blank(scores.valid),
         thinking=None,
     )

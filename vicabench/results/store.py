@@ -17,10 +17,10 @@ from typing import Any, Self
 import vicabench
 from vicabench import files
 from vicabench.benchmarks.descriptions import DESCRIPTION
-from vicabench.errors import RunFolderError
+from vicabench.errors import DataError, RunFolderError
 from vicabench.files import FolderLock, digest_of
 from vicabench.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
-from vicabench.types import QUESTION_TYPES
+from vicabench.rubric import VSI, Rubric, rubric_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +138,10 @@ class RunFolder:
         DataError: A line of the predictions is damaged; the message names it.
     """
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
+    def __init__(self, path: Path, config: RunConfig, rubric: Rubric = VSI) -> None:
         self.path = path
         self.config = config
+        self.rubric = rubric
         self.torn = 0
         self._lock = FolderLock(path)
         self._earlier: list[Prediction] = []
@@ -158,7 +159,10 @@ class RunFolder:
             self._refuse_other_config()
             file = self.path / PREDICTIONS
             # Also a broken link, which `exists` would miss: the reader refuses it by name.
-            self._earlier = read_predictions(file, torn_ok=True) if os.path.lexists(file) else []
+            there = os.path.lexists(file)
+            self._earlier = (
+                read_predictions(file, torn_ok=True, rubric=self.rubric) if there else []
+            )
             self.torn = self._end_last_line() if self._earlier or os.path.lexists(file) else 0
         except BaseException:
             self._lock.release()
@@ -301,12 +305,32 @@ def read_config(folder: Path) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise RunFolderError(f"{file} cannot be read: {error.strerror}.") from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, DataError):
         pass
     raise RunFolderError(
         f"{file} is not the configuration of a vicabench run (damaged or edited?). Put the "
         "original back, or choose another folder with --out."
     )
+
+
+def plan_rubric(plan: Mapping[str, Any]) -> Rubric:
+    """The rubric of the planned questions; VSI-Bench's where none is recorded.
+
+    Raises:
+        DataError: The record is damaged.
+    """
+    return rubric_of(plan["rubric"]) if "rubric" in plan else VSI
+
+
+def run_predictions(folder: Path) -> list[Prediction]:
+    """The predictions of a run folder so far, which may still be written.
+
+    Raises:
+        RunFolderError, DataError: `config.json` or a line is damaged.
+    """
+    content, file = read_config(folder), folder / PREDICTIONS
+    rubric = plan_rubric(content["plan"]) if content else VSI
+    return read_predictions(file, torn_ok=True, rubric=rubric) if file.exists() else []
 
 
 def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
@@ -341,7 +365,7 @@ def _are_starts(starts: Any) -> bool:
 def _is_plan(plan: Mapping[str, Any]) -> bool:
     """Whether this is the plan of a run: id and type of every question, by video."""
     kinds = [kind for asked in plan["videos"].values() for kind in asked.values()]
-    known = {*QUESTION_TYPES, DESCRIPTION}
+    known = {*plan_rubric(plan).types, DESCRIPTION}
     return (
         all(kind in known for kind in kinds)
         and len(kinds) == plan["questions"]

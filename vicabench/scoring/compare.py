@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from vicabench.errors import DataError
 from vicabench.reference import Published
-from vicabench.scoring.stats import RESAMPLES, score_run
-from vicabench.types import FAILED, TASKS, Estimate, Grade, Question, Scores
+from vicabench.rubric import MICRO as MICRO_MEAN
+from vicabench.rubric import VARIANTS, VSI, Rubric
+from vicabench.scoring.stats import RESAMPLES, grouping, score_run, variant_grades
+from vicabench.types import FAILED, Estimate, Grade, Question, Scores
 
 FLIPS = 10_000
 EXACT = 13
@@ -124,7 +126,7 @@ class Comparison:
         scores_a: Scores of A on the shared questions alone.
         scores_b: Scores of B on the shared questions alone.
         tasks: The difference in each task that has shared questions.
-        overall: The difference of the unweighted means of these tasks (macro).
+        overall: The difference of the rubric's headline scores.
         micro: The difference of the means over questions.
         shared: The number of shared questions.
         only_a: The number of questions left out because only A was asked them.
@@ -165,6 +167,7 @@ def compare_runs(
     *,
     model_a: str,
     model_b: str,
+    rubric: Rubric = VSI,
     notes: Iterable[str] = (),
     resamples: int = RESAMPLES,
     flips: int = FLIPS,
@@ -187,11 +190,11 @@ def compare_runs(
     for a, b in pairs:
         _check_same(a, b, model_a, model_b)
     shared_a, shared_b = ([pair[side] for pair in pairs] for side in (0, 1))
-    between = score_run([_minus(a, b) for a, b in pairs], model="", resamples=resamples)
+    between = score_differences(pairs, rubric=rubric, resamples=resamples)
     differences = _differences(pairs, between, flips)
     return Comparison(
-        scores_a=score_run(shared_a, model=model_a, resamples=resamples),
-        scores_b=score_run(shared_b, model=model_b, resamples=resamples),
+        scores_a=score_run(shared_a, model=model_a, rubric=rubric, resamples=resamples),
+        scores_b=score_run(shared_b, model=model_b, rubric=rubric, resamples=resamples),
         tasks={name: differences[name] for name in between.tasks},
         overall=differences[OVERALL],
         micro=differences[MICRO],
@@ -218,18 +221,33 @@ def _check_same(a: Grade, b: Grade, model_a: str, model_b: str) -> None:
         )
 
 
+def score_differences(
+    pairs: Sequence[Pair], *, rubric: Rubric, model: str = "", resamples: int = RESAMPLES
+) -> Scores:
+    """The estimates of B minus A, for pairs of grades (A, B) of the same questions."""
+
+    def variants(at_least: int) -> list[Grade]:
+        a, b = (variant_grades([pair[side] for pair in pairs], at_least) for side in (0, 1))
+        return [_minus(one, other) for one, other in zip(a, b, strict=True)]
+
+    grades = [_minus(a, b) for a, b in pairs]
+    return score_run(grades, model=model, rubric=rubric, resamples=resamples, variants=variants)
+
+
 def _minus(a: Grade, b: Grade) -> Grade:
     """A grade whose score is B's minus A's: means and resamples are linear in the score."""
     outcome = FAILED if a.failed or b.failed else b.outcome
-    return replace(b, score=b.score - a.score, outcome=outcome)
+    beside = tuple(two - one for one, two in zip(a.beside, b.beside, strict=True))
+    return replace(b, score=b.score - a.score, outcome=outcome, beside=beside)
 
 
 def _differences(pairs: Sequence[Pair], between: Scores, flips: int) -> dict[str, Difference]:
     names = list(between.tasks)
     estimates = {**between.tasks, OVERALL: between.overall, MICRO: between.micro}
-    p = dict(zip(estimates, permutation_p(_parts(pairs), flips=flips).tolist(), strict=True))
+    parts_VS = _parts(pairs, between)
+    p = dict(zip(estimates, permutation_p(parts_VS, flips=flips).tolist(), strict=True))
     corrected = dict(zip(names, holm([p[name] for name in names]), strict=True))
-    types = {task.name: task.types for task in TASKS}
+    types = {task.name: task.types for task in between.rubric.tasks}
     return {
         name: Difference(
             estimate=estimate,
@@ -246,8 +264,8 @@ def _in(grade: Grade, types: Sequence[str] | None) -> bool:
     return types is None or grade.task in types
 
 
-def _parts(pairs: Sequence[Pair]) -> Floats:
-    """The contribution of each video to each difference: tasks in `TASKS`' order, macro, micro."""
+def _parts(pairs: Sequence[Pair], between: Scores) -> Floats:
+    """The contribution of each video to each difference: tasks in order, headline, micro."""
     videos = {video: row for row, video in enumerate(sorted({a.video for a, _ in pairs}))}
     columns = {kind: column for column, kind in enumerate(sorted({a.task for a, _ in pairs}))}
     sums_VK = np.zeros((len(videos), len(columns)))
@@ -256,10 +274,32 @@ def _parts(pairs: Sequence[Pair]) -> Floats:
         sums_VK[videos[a.video], columns[a.task]] += b.score - a.score
         counts_K[columns[a.task]] += 1
     means_VK = sums_VK / counts_K
-    groups = [[columns[k] for k in task.types if k in columns] for task in TASKS]
-    tasks = [means_VK[:, group].mean(axis=1) for group in groups if group]
-    macro, micro = np.mean(tasks, axis=0), sums_VK.sum(axis=1) / counts_K.sum()
-    return np.stack([*tasks, macro, micro], axis=1)
+    places = {
+        task.name: [columns[kind] for kind in task.types if kind in columns]
+        for task in between.rubric.tasks
+        if task.name in between.tasks
+    }
+    tasks = {name: means_VK[:, place].mean(axis=1) for name, place in places.items()}
+    micro_V = sums_VK.sum(axis=1) / counts_K.sum()
+    headline = between.rubric.headline
+    if headline.how == MICRO_MEAN:
+        overall_V = micro_V
+    elif headline.how == VARIANTS:
+        overall_V = _variant_parts(pairs, headline.at_least, videos)
+    else:
+        groups, weights = grouping(headline, tasks)
+        means = [np.mean([tasks[name] for name in group], axis=0) for group in groups]
+        overall_V = np.average(means, axis=0, weights=weights or None)
+    return np.stack([*tasks.values(), overall_V, micro_V], axis=1)
+
+
+def _variant_parts(pairs: Sequence[Pair], at_least: int, videos: Mapping[str, int]) -> Floats:
+    """The contribution of each video to the difference in groups of questions: shape (V,)."""
+    a, b = (variant_grades([pair[side] for pair in pairs], at_least) for side in (0, 1))
+    parts_V = np.zeros(len(videos))
+    for one, other in zip(a, b, strict=True):
+        parts_V[videos[one.video]] += (other.score - one.score) / len(a)
+    return parts_V
 
 
 def same_truth(one: Question, other: Question) -> bool:

@@ -1,4 +1,4 @@
-"""Grade a reply, and a whole run, by the two metrics of VSI-Bench."""
+"""Grade a reply, and a whole run, by the rubric of its benchmark."""
 
 from __future__ import annotations
 
@@ -6,86 +6,72 @@ import math
 import string
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from vicabench.harnesses.protocols import Protocol
 from vicabench.harnesses.reading.letters import LETTERS
+from vicabench.metrics import FREE, MRA, NUMERIC, YES_NO, Metric
 from vicabench.predictions import Prediction
-from vicabench.types import (
-    ANSWERED,
-    EMPTY,
-    FAILED,
-    NUMERIC,
-    TASK_OF_TYPE,
-    TRUNCATED,
-    UNREADABLE,
-    Grade,
-    Question,
-)
-
-# The released code computes the count as int((0.95 - 0.5) / 0.05 + 2), which is 10 and not 11
-# because the float is 10.999...; the published numbers depend on it, so it is a literal here.
-THRESHOLDS = np.linspace(0.5, 0.95, 10)
-TOLERANCES: tuple[float, ...] = tuple((1 - THRESHOLDS).tolist())
+from vicabench.rubric import VSI, Rubric, Task
+from vicabench.types import ANSWERED, EMPTY, FAILED, TRUNCATED, UNREADABLE, Grade, Question
 
 
 def mean_relative_accuracy(prediction: float, truth: float) -> float:
-    """Share in [0, 1] of the ten thresholds t with |prediction - truth| / truth <= 1 - t.
-
-    The comparison is `<=` in float64, as in the released VSI-Bench code; the formula of the
-    paper (arXiv 2412.14171, equation 1) has a strict `<`. NaN, infinite and negative predictions
-    score 0.
+    """The score of VSI-Bench's metric, in [0, 1]; see `vicabench.metrics.MeanRelativeAccuracy`.
 
     Raises:
         ValueError: `truth` is not positive and finite.
     """
     if not (math.isfinite(truth) and truth > 0):
         raise ValueError(f"mean relative accuracy needs a positive ground truth, not {truth}")
-    error = abs(prediction - truth) / truth
-    return sum(error <= tolerance for tolerance in TOLERANCES) / len(TOLERANCES)
-
-
-def exact_match(letter: str, truth: str) -> float:
-    """1.0 if the two letters are equal, ignoring case, else 0.0."""
-    return float(letter.lower() == truth.lower())
+    return MRA.of(prediction, truth)
 
 
 LIMIT = "length"  # the `stop` of a reply that ended at the limit of new tokens
 LIMITS = (LIMIT, "cell")  # "cell": a reply cut off by the size limit of a spreadsheet's cell
 
 
-def grade(prediction: Prediction, protocol: Protocol) -> Grade:
+def grade(prediction: Prediction, protocol: Protocol, rubric: Rubric = VSI) -> Grade:
     """Grade the raw reply; a question without a reply counts as wrong and as failed."""
     question, reply = prediction.question, prediction.response
-    read, score = (None, 0.0) if reply is None else _read(question, reply, protocol)
+    task = rubric.of_type[question.task]
+    read = None if reply is None else read_reply(question, reply, protocol, task)
     return Grade(
         id=question.id,
-        video=question.video,
+        video=question.scene or question.video,
         task=question.task,
         protocol=protocol.name,
         read=read,
-        score=score,
+        score=_score(task.scored_by, read, question),
         outcome=_outcome(read, reply, prediction.answer.stop),
+        beside=tuple(_score(metric, read, question) for metric in task.beside),
+        group=question.group,
     )
 
 
-def _read(question: Question, reply: str, protocol: Protocol) -> tuple[str | None, float]:
-    task = TASK_OF_TYPE[question.task]
+def read_reply(question: Question, reply: str, protocol: Protocol, task: Task) -> str | None:
+    """What a protocol reads in a reply: a number in digits, a letter, yes or no, or a text."""
     if task.kind == NUMERIC:
         number = protocol.read_number(reply, task.unit)
-        if number is None or not math.isfinite(number):
-            return None, 0.0
-        return repr(number), mean_relative_accuracy(number, float(question.answer))
+        return None if number is None or not math.isfinite(number) else repr(number)
+    if task.kind == YES_NO:
+        return protocol.read_yes_no(reply)
+    if task.kind == FREE:
+        return protocol.read_text(reply)
     letter = protocol.read_choice(reply, question.options)
-    if letter is None or letter.upper() not in _choices(question):
-        return None, 0.0
-    return letter, exact_match(letter, question.answer)
+    return None if letter is None or letter.upper() not in _choices(question) else letter
+
+
+def _score(metric: Metric, read: str | None, question: Question) -> float:
+    """The best score against any right answer."""
+    if read is None:
+        return math.nan if metric.is_error else metric.unread(len(question.options))
+    scores = [metric.score(read, truth, len(question.options)) for truth in question.answers]
+    return min(scores) if metric.is_error else max(scores)
 
 
 def _choices(question: Question) -> set[str]:
     """The letters that can answer the question; `I`, read from `I think`, usually cannot."""
     known = string.ascii_uppercase[: len(question.options)] or LETTERS
-    return {*known, question.answer.upper()}
+    return {*known, *(answer.upper() for answer in question.answers)}
 
 
 def _outcome(read: str | None, reply: str | None, stop: str | None) -> str:
@@ -102,7 +88,10 @@ Planned = Mapping[str, Mapping[str, str]]
 
 
 def grade_run(
-    predictions: Sequence[Prediction], protocol: Protocol, planned: Planned | None = None
+    predictions: Sequence[Prediction],
+    protocol: Protocol,
+    planned: Planned | None = None,
+    rubric: Rubric = VSI,
 ) -> list[Grade]:
     """Grade every prediction; planned questions without a prediction count as wrong.
 
@@ -110,13 +99,14 @@ def grade_run(
         predictions: The predictions to grade.
         protocol: How to read the replies.
         planned: Question types by video and question id.
+        rubric: The tasks of the questions, and how they are scored.
     """
-    grades = [grade(p, protocol) for p in predictions]
-    return grades + list(_never_asked(predictions, protocol, planned or {}))
+    grades = [grade(p, protocol, rubric) for p in predictions]
+    return grades + list(_never_asked(predictions, protocol, planned or {}, rubric))
 
 
 def _never_asked(
-    predictions: Sequence[Prediction], protocol: Protocol, planned: Planned
+    predictions: Sequence[Prediction], protocol: Protocol, planned: Planned, rubric: Rubric
 ) -> Iterator[Grade]:
     asked = {p.question.id for p in predictions}
     for video, types in planned.items():
@@ -130,4 +120,8 @@ def _never_asked(
                     read=None,
                     score=0.0,
                     outcome=FAILED,
+                    beside=tuple(
+                        math.nan if metric.is_error else metric.unread(0)
+                        for metric in rubric.of_type[task].beside
+                    ),
                 )

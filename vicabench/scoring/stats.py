@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from vicabench.types import ANSWERED, OUTCOMES, QUESTION_TYPES, TASKS, Estimate, Grade, Scores
+from vicabench.metrics import Metric
+from vicabench.rubric import MICRO, VARIANTS, VSI, WEIGHTED, Overall, Rubric
+from vicabench.types import ANSWERED, FAILED, OUTCOMES, Estimate, Grade, Scores
 
 FEWEST_VIDEOS = 5
 """The fewest videos for which an interval is computed."""
@@ -17,52 +21,145 @@ RESAMPLES = 10_000
 SEED = 0
 BLOCK = 1_000
 Floats = NDArray[np.float64]
+Variants = Callable[[int], Sequence[Grade]]
+"""A grade for each group of questions, given how many of them have to be right."""
+NAN = float("nan")
+NOTHING = Estimate(mean=NAN, low=NAN, high=NAN, count=0, clusters=0)
 
 
 def score_run(
-    grades: Sequence[Grade], *, model: str, notes: Iterable[str] = (), resamples: int = RESAMPLES
+    grades: Sequence[Grade],
+    *,
+    model: str,
+    rubric: Rubric = VSI,
+    notes: Iterable[str] = (),
+    resamples: int = RESAMPLES,
+    variants: Variants | None = None,
 ) -> Scores:
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
-    The score of a task is the mean over its questions, for relative direction the unweighted mean
-    of its three types; overall is the unweighted mean of the tasks that have questions. Grades
-    that hold differences of two runs give estimates of the differences, in [-100, 100].
+    The score of a task is the mean over its questions, or the unweighted mean of its types where
+    it has several; overall scores are those of the rubric. Grades that hold differences of two
+    runs give estimates of the differences, in [-100, 100]; `variants` then gives the differences
+    of groups of questions, which are not those of their questions.
 
     Raises:
         ValueError: There are no grades.
     """
     if not grades:
         raise ValueError("there is nothing to score: no grades")
-    table = _Table(grades, resamples)
+    table = _Table(grades, resamples, rubric.types)
     groups = {
         task.name: kinds
-        for task in TASKS
+        for task in rubric.tasks
         if (kinds := [kind for kind in task.types if table.has(kind)])
     }
+    variants = variants or partial(variant_grades, grades)
+    overall, *further = [_overall(table, each, groups, variants) for each in rubric.overall]
     return Scores(
         model=model,
         protocol=grades[0].protocol,
         tasks={name: table.estimate([kinds]) for name, kinds in groups.items()},
         types={k: table.estimate([[k]]) for kinds in groups.values() for k in kinds},
-        overall=table.estimate(list(groups.values())),
+        overall=overall,
         micro=table.estimate_micro(),
         valid=table.estimate_valid(),
         outcomes={name: table.outcomes[name] for name in OUTCOMES},
-        missing=tuple(task.name for task in TASKS if task.name not in groups),
-        notes=(*notes, *_partial(groups)),
+        missing=tuple(task.name for task in rubric.tasks if task.name not in groups),
+        notes=(*notes, *_partial(groups, rubric)),
+        rubric=rubric,
+        further={o.name: e for o, e in zip(rubric.overall[1:], further, strict=True)},
+        beside=dict(_beside(grades, rubric)),
     )
 
 
-def _partial(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _overall(
+    table: _Table, overall: Overall, groups: Mapping[str, Sequence[str]], variants: Variants
+) -> Estimate:
+    """One overall score; tasks without questions are left out of it."""
+    if overall.how == MICRO:
+        return table.estimate_micro()
+    if overall.how == VARIANTS:
+        return _mean_grade(variants(overall.at_least))
+    wanted, weights = grouping(overall, groups)
+    tree = [[groups[name] for name in names] for names in wanted]
+    return table.estimate_tree(tree, weights) if tree else NOTHING
+
+
+def grouping(overall: Overall, known: Collection[str]) -> tuple[list[list[str]], tuple[float, ...]]:
+    """The groups of a macro or weighted mean, of the known tasks alone, and their weights."""
+    if overall.how == WEIGHTED:
+        there = [(name, weight) for name, weight in overall.weights if name in known]
+        return [[name] for name, _ in there], tuple(weight for _, weight in there)
+    groups = overall.groups or tuple((name,) for name in known)
+    inside = [[name for name in group if name in known] for group in groups]
+    return [group for group in inside if group], ()
+
+
+def variant_grades(grades: Sequence[Grade], at_least: int) -> list[Grade]:
+    """One grade for each group of questions: 1 if at least so many of them are right."""
+    members: dict[str, list[Grade]] = {}
+    for grade in grades:
+        members.setdefault(grade.group or grade.id, []).append(grade)
+    return [
+        replace(
+            group[0],
+            id=name,
+            score=float(sum(g.score == 1.0 for g in group) >= at_least),
+            outcome=FAILED if any(g.failed for g in group) else ANSWERED,
+        )
+        for name, group in members.items()
+    ]
+
+
+def _mean_grade(grades: Sequence[Grade]) -> Estimate:
+    videos = [grade.video for grade in grades]
+    mean, low, high = mean_of([grade.score for grade in grades], videos)
+    return Estimate(
+        mean=100 * mean,
+        low=100 * low,
+        high=100 * high,
+        count=len(grades),
+        clusters=len(set(videos)),
+        failed=sum(grade.failed for grade in grades),
+    )
+
+
+def _beside(grades: Sequence[Grade], rubric: Rubric) -> Iterator[tuple[tuple[str, str], Estimate]]:
+    """The metrics beside the scores, by task and metric."""
+    for task in rubric.tasks:
+        mine = [grade for grade in grades if grade.task in task.types] if task.beside else []
+        for place, metric in enumerate(task.beside):
+            if mine:
+                yield (task.name, metric.name), _mean_beside(mine, place, metric)
+
+
+def _mean_beside(grades: Sequence[Grade], place: int, metric: Metric) -> Estimate:
+    known = [g for g in grades if not np.isnan(g.beside[place])]
+    mean, low, high = mean_of([g.beside[place] for g in known], [g.video for g in known])
+    scale = 1 if metric.is_error else 100
+    return Estimate(
+        mean=scale * mean,
+        low=scale * low,
+        high=scale * high,
+        count=len(known),
+        clusters=len({g.video for g in known}),
+        failed=len(grades) - len(known) if metric.is_error else sum(g.failed for g in grades),
+    )
+
+
+def _partial(groups: Mapping[str, Sequence[str]], rubric: Rubric) -> Iterator[str]:
     """Notes on tasks that lack some of their types, where other harnesses crash or differ."""
-    for task in TASKS:
+    for task in rubric.tasks:
         lacking = [kind for kind in task.types if kind not in groups.get(task.name, task.types)]
-        if lacking:
+        if lacking and rubric == VSI:
             yield (
                 f"no questions of {', '.join(lacking)}: {task.title} is the mean of its other "
                 "types, where the released code and lmms-eval give none and VLMEvalKit averages "
                 "the types as tasks"
             )
+        elif lacking:
+            yield f"no questions of {', '.join(lacking)}: {task.title} is the mean of the rest"
 
 
 class _Table:
@@ -71,9 +168,9 @@ class _Table:
     Shapes: V videos, K question types, R resamples.
     """
 
-    def __init__(self, grades: Sequence[Grade], resamples: int) -> None:
+    def __init__(self, grades: Sequence[Grade], resamples: int, types: Sequence[str]) -> None:
         videos = {video: row for row, video in enumerate(sorted({g.video for g in grades}))}
-        columns = {kind: column for column, kind in enumerate(QUESTION_TYPES)}
+        columns = {kind: column for column, kind in enumerate(types)}
         self.sums_VK = np.zeros((len(videos), len(columns)))
         self.counts_VK = np.zeros((len(videos), len(columns)))
         self.valid_V1 = np.zeros((len(videos), 1))
@@ -93,15 +190,21 @@ class _Table:
         return bool(self.counts_VK[:, self.column[kind]].any())
 
     def estimate(self, groups: Sequence[Sequence[str]]) -> Estimate:
-        """The mean over groups of the mean over a group's question types.
+        """The mean over groups of the mean over a group's question types; see `estimate_tree`."""
+        return self.estimate_tree([[kinds] for kinds in groups])
+
+    def estimate_tree(
+        self, groups: Sequence[Sequence[Sequence[str]]], weights: Sequence[float] = ()
+    ) -> Estimate:
+        """The (weighted) mean over groups of the mean over tasks of the mean over types.
 
         The interval is as wide as the type with the fewest videos requires. Resamples without a
         question of one of the types are left out of it. If those are more than half, there is no
         interval: the remaining ones are too similar to the sample itself.
         """
-        point = self._macro(self.sums_VK.sum(0), self.counts_VK.sum(0), groups)
-        drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups)
-        kinds = [kind for group in groups for kind in group]
+        point = self._macro(self.sums_VK.sum(0), self.counts_VK.sum(0), groups, weights)
+        drawn_R = self._macro(self.sums_RK.T, self.counts_RK.T, groups, weights)
+        kinds = [kind for group in groups for task in group for kind in task]
         fewest = min(int(self.counts_VK[:, self.column[kind]].astype(bool).sum()) for kind in kinds)
         interval = interval_of(whole_rows(drawn_R[:, None])[:, 0], fewest)
         return self._estimate(kinds, float(point), interval)
@@ -120,8 +223,18 @@ class _Table:
         interval = interval_of(drawn_R, len(self.counts_VK))
         return self._estimate(list(self.column), float(point), interval)
 
-    def _macro(self, sums: Floats, counts: Floats, groups: Sequence[Sequence[str]]) -> Floats:
-        return _mean([_mean([self._means(sums, counts, k) for k in kinds]) for kinds in groups])
+    def _macro(
+        self,
+        sums: Floats,
+        counts: Floats,
+        groups: Sequence[Sequence[Sequence[str]]],
+        weights: Sequence[float],
+    ) -> Floats:
+        means = [
+            _mean([_mean([self._means(sums, counts, k) for k in kinds]) for kinds in tasks])
+            for tasks in groups
+        ]
+        return _mean(means, weights)
 
     def _means(self, sums: Floats, counts: Floats, kind: str) -> Floats:
         column = self.column[kind]
@@ -140,8 +253,12 @@ class _Table:
         )
 
 
-def _mean(values: Sequence[Floats]) -> Floats:
-    return np.asarray(sum(values) / len(values), dtype=np.float64)
+def _mean(values: Sequence[Floats], weights: Sequence[float] = ()) -> Floats:
+    if len(values) == 1 and not weights:
+        return values[0]
+    if weights:
+        values = [weight * value for weight, value in zip(weights, values, strict=True)]
+    return np.asarray(sum(values) / (sum(weights) or len(values)), dtype=np.float64)
 
 
 def video_resamples(videos: int, resamples: int) -> Iterator[Floats]:

@@ -74,6 +74,26 @@ _ESTIMATE = re.compile(rf"\b(?:estimate|estimation|guess|result|sum){_LINK}", re
 _OPENING = re.compile(r":\s|\s-\s(?!\d)|:$")  # 5 m - 3 m = 2 m opens with no answer
 _APART = re.compile(rf"(?<=\d)(?:\s\.\s?|\.\s)(?=\d{{1,3}}\s?{UNIT})", re.IGNORECASE)  # 2. 5 m
 
+SPELLINGS = {
+    "°": ("degrees", "degree", "deg"),
+    "deg": ("degrees", "degree", "°"),
+    "degrees": ("degree", "deg", "°"),
+    "s": ("seconds", "second", "secs", "sec"),
+    "seconds": ("second", "secs", "sec", "s"),
+    "m/s": ("meters per second", "metres per second", "meter per second", "mps"),
+    "m/s²": ("m/s^2", "meters per second squared", "metres per second squared"),
+    "%": ("percent", "per cent"),
+}
+"""Further spellings of units that are no lengths or areas."""
+
+
+def without_unit(reply: str, unit: str) -> str:
+    """The reply without this unit behind its numbers."""
+    names = sorted((unit, *SPELLINGS.get(unit, ())), key=len, reverse=True)
+    pattern = "|".join(map(re.escape, names))
+    return re.sub(rf"(?<=\d)[\s\xa0]?(?:{pattern})(?![\w/^])", "", reply, flags=re.IGNORECASE)
+
+
 Quantities = tuple[Quantity, ...]
 
 
@@ -141,7 +161,7 @@ class Amounts:
 
     def subjects(self, text: str, sentences: Sequence[str]) -> list[Quantities]:
         """The quantities in statements about what is asked: the distance, the total, the area."""
-        spans = after(_ESTIMATE, text) + after(_SUBJECTS[self._unit], text)
+        spans = after(_ESTIMATE, text) + after(_SUBJECTS.get(self._unit, _SUBJECTS["m"]), text)
         readings = [self.asserted(sentences_of(span)[0]) for span in spans]
         if self._unit == "objects":
             clauses = [

@@ -21,14 +21,17 @@ from vicabench.harnesses.reading.numbers import (
 
 SAME = 0.05  # quantities in different units are equal within 5%: 4 m (13 feet)
 
+ANY = ""
 ASKED = {
+    ANY: None,
     "objects": None,
     "m": METRE,
     "cm": Unit(power=1, scale=0.01),
     "m²": Unit(power=2, scale=1.0),
+    "mm": Unit(power=1, scale=0.001),
+    "km": Unit(power=1, scale=1000.0),
 }
-"""The unit of each task, by its name; None for a count."""
-
+"""The unit of a task, by its name; None for a count and (`ANY`) a bare number."""
 _TIME = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?::\d{2})?(?:\.\d{1,3})?(?![\d:])")
 _QUANTITY = re.compile(
     rf"{NUMBER}(?:[\s-]{{0,2}}\(?(?:{UNIT})\)?|(?P<inches>\"|'')|(?P<feet>')(?=[\s\d.,;:)]|$))?"
