@@ -193,7 +193,8 @@ class ModelOptions(ApiOptions):
 
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
-    same number and size; `max_new_tokens` bounds a reply; `wording` names the published prompt.
+    same number and size; `max_new_tokens` bounds a reply; `wording` names the
+    published prompt (`auto`: the benchmark's own, else the adapter's).
     The last three are about speed and memory, and change no answer in exact arithmetic: at most
     `group_size` questions are answered together (0: all of a video), an encoder sees
     `vision_batch` frames at once, and `compile` lets torch compile the model.
@@ -205,7 +206,7 @@ class ModelOptions(ApiOptions):
     time_instruction: bool = False
     blind: bool = False
     max_new_tokens: int = 1024
-    wording: str = "vica"
+    wording: str = "auto"
     group_size: int = 0
     vision_batch: int = 8
     compile: bool = False

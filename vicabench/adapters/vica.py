@@ -18,7 +18,14 @@ from typing import Any, ClassVar
 from transformers.utils.logging import disable_progress_bar
 from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
 from vica.answering import both_ways, describe
-from vica.chat import prompt, split_reply, time_instruction, video_question, vsi_bench_question
+from vica.chat import (
+    PLACEHOLDER,
+    prompt,
+    split_reply,
+    time_instruction,
+    video_question,
+    vsi_bench_question,
+)
 from vica.continuing import greedy_settings
 from vica.errors import InputError
 from vica.hub import MODEL_TYPES
@@ -30,12 +37,20 @@ from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.devices import device_of, dtype_of, name_of
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import EXAMPLES, stands_alone, vsi_bench
+from vicabench.harnesses.prompts import (
+    AUTO,
+    EXAMPLES,
+    Asking,
+    asking_of,
+    stands_alone,
+    vsi_bench,
+)
 from vicabench.options import local_names
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 LOG = logging.getLogger(__name__)
-WORDINGS = {"vica": "ViCA's VSI-Bench evaluation", "vsi-bench": "VSI-Bench's own"}
+_OWN = "ViCA's VSI-Bench evaluation"
+WORDINGS = {AUTO: _OWN, "vica": _OWN, "vsi-bench": "VSI-Bench's own"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +60,7 @@ class ViCAAdapter:
     predictor: Predictor
     options: ModelOptions
     settings: Mapping[str, Any]
+    asking: Asking | None = None
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
 
@@ -85,6 +101,11 @@ class ViCAAdapter:
         The questions are answered together from one prefill, so each is given an equal share of
         the time.
         """
+        if self.asking and self.asking.wording.before_frames and len(questions) > 1:
+            # The frames stand behind each question: no prefix is shared.
+            for question in questions:
+                yield from self.answer(video, [question])
+            return
         started = perf_counter()
         prompts = self._prompts(video, questions)
         encoded = self.predictor.encode(self._visual(video), prompts)
@@ -142,6 +163,8 @@ class ViCAAdapter:
 
     def _prompts(self, video: Video, questions: Sequence[Question]) -> list[str]:
         times = self._times(video)
+        if self.asking:
+            return [_asked(self.asking, question, video, times) for question in questions]
         return [wording(question, times, self.options.wording) for question in questions]
 
     def _times(self, video: Video) -> str:
@@ -176,7 +199,8 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         raise ConfigError("Say which checkpoint: --model nkkbr/ViCA2, or --model ./folder")
     options = context.options
     device, dtype = device_of(options.device), dtype_of(options.dtype)
-    if options.wording not in WORDINGS:
+    asking = asking_of(context)
+    if not asking and options.wording not in WORDINGS:
         known = ", ".join(WORDINGS)
         raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.")
     if not sys.stderr.isatty():
@@ -198,7 +222,8 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     return ViCAAdapter(
         predictor=predictor,
         options=options,
-        settings=_settings(model, options, identity(folder)),
+        settings=_settings(model, options, identity(folder), asking),
+        asking=asking,
     )
 
 
@@ -232,16 +257,25 @@ def wording(question: Question, times: str, name: str) -> str:
     return prompt(vsi_bench_question(question.text, question.options, time_instruction=times))
 
 
+def _asked(asking: Asking, question: Question, video: Video, times: str) -> str:
+    """The whole prompt for a question in its benchmark's wording."""
+    text = asking.text(question, video)
+    if asking.wording.before_frames and not stands_alone(question):
+        return prompt(f"{text}\n{PLACEHOLDER}" + (f"\n{times}" if times else ""))
+    return prompt(video_question(text, time_instruction=times))
+
+
 def _settings(
-    model: ViCA, options: ModelOptions, checkpoint: Mapping[str, str]
+    model: ViCA, options: ModelOptions, checkpoint: Mapping[str, str], asking: Asking | None
 ) -> dict[str, object]:
+    own = {"wording": WORDINGS.get(options.wording), "sha256": _prompt_digest(options)}
     return {
         **describe(model, max_new_tokens=options.max_new_tokens),
         "family": MODEL_TYPES[model.config.model_type],
         "thinking": model.config.thinking,
         "checkpoint": dict(checkpoint),
         "device": model.device.type,
-        "prompt": {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)},
+        "prompt": asking.settings if asking else own,
         "time_instruction": options.time_instruction,
         "blind": options.blind,
     }

@@ -109,7 +109,7 @@ def command(
     time_instruction: TimeOption = False,
     blind: BlindOption = False,
     max_new_tokens: NewTokensOption = 1024,
-    wording: WordingOption = "vica",
+    wording: WordingOption = "auto",
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     compile: CompileOption = False,  # noqa: A002  (the option's name)

@@ -49,7 +49,7 @@ def command(
     attention: AttentionOption = "sdpa",
     time_instruction: TimeOption = False,
     blind: BlindOption = False,
-    wording: WordingOption = "vica",
+    wording: WordingOption = "auto",
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     compile: CompileOption = False,  # noqa: A002  (the option's name)

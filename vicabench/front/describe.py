@@ -21,7 +21,7 @@ from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of
 
 BLIND_KINDS = ("baseline", "replay")
-NOT_ASKED = {"no_video": False, "wording": "vica"}
+NOT_ASKED = {"no_video": False, "wording": "auto"}
 """Options of a run that do not apply to descriptions, with their fixed values."""
 
 

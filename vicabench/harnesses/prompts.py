@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import dataclass
+
 from vicabench.benchmarks.descriptions import DESCRIPTION
-from vicabench.types import Question
+from vicabench.errors import ConfigError
+from vicabench.rubric import VSI, Rubric
+from vicabench.types import AdapterContext, Question, Video
+from vicabench.wording import Wording, filled
 
 NUMBER_ONLY = "Do not response anything other than a single number!"
 """Spelled as in the released code, for GPT and Gemini."""
@@ -44,3 +51,59 @@ def _vsi_bench(question: Question, numeric: str) -> str:
     else:
         ending = [numeric]
     return "\n".join(["These are frames of a video.", question.text, *ending])
+
+
+AUTO, BENCHMARK = "auto", "benchmark"
+"""Values of `--wording`: the benchmark's own where it has one and else the adapter's default; the
+benchmark's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """The prompts of a benchmark that has its own."""
+
+    wording: Wording
+    rubric: Rubric = VSI
+
+    def text(self, question: Question, video: Video) -> str:
+        """The text that is asked beside the frames; a request for a description is unchanged."""
+        if stands_alone(question):
+            return question.text
+        task = self.rubric.of_type[question.task]
+        values = {
+            "question": question.text,
+            "options": "\n".join(question.options),
+            "unit": task.unit,
+            "frames": str(len(video.frames_THWC)),
+            "seconds": f"{video.duration:.2f}",
+        }
+        return filled(self.wording.template(question.task, task.kind), values)
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The wording as it belongs to a run's configuration."""
+        text = json.dumps(self.wording.to_json(), sort_keys=True)
+        return {
+            "wording": f"{self.wording.name}: {self.wording.source}",
+            "before_frames": self.wording.before_frames,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
+
+
+def asking_of(context: AdapterContext) -> Asking | None:
+    """How the benchmark itself asks; None if the adapter's wording was chosen, or it has none.
+
+    Raises:
+        ConfigError: For `--wording benchmark` with a benchmark that has none, or a question type
+            without a template.
+    """
+    wording, chosen = context.benchmark.wording, context.options.wording
+    if chosen not in (AUTO, BENCHMARK) or (wording is None and chosen == AUTO):
+        return None
+    if wording is None:
+        raise ConfigError(
+            f"{context.benchmark.name} has no wording: leave out --wording {BENCHMARK}."
+        )
+    for kind, task in context.benchmark.rubric.of_type.items():
+        wording.template(kind, task.kind)
+    return Asking(wording=wording, rubric=context.benchmark.rubric)

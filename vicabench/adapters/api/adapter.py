@@ -17,9 +17,17 @@ from vicabench.adapters.api.account import CallError, Completion, Usage
 from vicabench.adapters.api.calls import Model, refusal
 from vicabench.adapters.blind import shown
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import EXAMPLES, NUMBER_ONLY, vsi_bench_api
+from vicabench.harnesses.prompts import (
+    AUTO,
+    BENCHMARK,
+    EXAMPLES,
+    NUMBER_ONLY,
+    Asking,
+    asking_of,
+    vsi_bench_api,
+)
 from vicabench.options import ApiOptions
-from vicabench.types import Answer, ModelOptions, Question, Video
+from vicabench.types import AdapterContext, Answer, ModelOptions, Question, Video
 
 
 class Showing(Protocol):
@@ -73,7 +81,8 @@ class Frames:
         return file.getvalue()
 
 
-SHARED = ("max_new_tokens", "blind", *(f.name for f in fields(ApiOptions) if f.name != "as_frames"))
+_OF_CALLS = tuple(f.name for f in fields(ApiOptions) if f.name != "as_frames")
+SHARED = ("max_new_tokens", "blind", "wording", *_OF_CALLS)
 """The options that every provider's adapter takes."""
 
 
@@ -92,6 +101,7 @@ class ApiAdapter:
     settings: Mapping[str, Any]
     showing: Showing
     text: Callable[[str], Any]
+    asking: Asking | None = None
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = SHARED
 
@@ -119,7 +129,7 @@ class ApiAdapter:
         encoded = video.prepared if video.prepared is not None else self.showing.encode(video)
         try:
             with self.showing.show(video, encoded) as shown:
-                yield from self._asked(shown, questions)
+                yield from self._asked(shown, video, questions)
         except CallError as error:  # the video could not be shown
             yield from (self._failed(question, error) for question in questions)
 
@@ -127,17 +137,25 @@ class ApiAdapter:
         """Close the connections; not needed at the end of a process."""
         self.model.calls.close()
 
-    def _asked(self, shown: Sequence[Any], questions: Sequence[Question]) -> Iterator[Answer]:
+    def _asked(
+        self, shown: Sequence[Any], video: Video, questions: Sequence[Question]
+    ) -> Iterator[Answer]:
         calls = self.model.calls
-        yield calls.run(self._ask(shown, questions[0]))
-        yield from calls.each([self._ask(shown, question) for question in questions[1:]])
+        yield calls.run(self._ask(shown, video, questions[0]))
+        yield from calls.each([self._ask(shown, video, question) for question in questions[1:]])
 
-    async def _ask(self, shown: Sequence[Any], question: Question) -> Answer:
-        parts = [*shown, self.text(vsi_bench_api(question))]
+    async def _ask(self, shown: Sequence[Any], video: Video, question: Question) -> Answer:
+        parts = self._parts(shown, video, question)
         try:
             return answer_of(question, await self.model.reply(parts, self.options.max_new_tokens))
         except CallError as error:
             return self._failed(question, error)
+
+    def _parts(self, shown: Sequence[Any], video: Video, question: Question) -> list[Any]:
+        if self.asking is None:
+            return [*shown, self.text(vsi_bench_api(question))]
+        text = self.text(self.asking.text(question, video))
+        return [text, *shown] if self.asking.wording.before_frames else [*shown, text]
 
     def _failed(self, question: Question, error: CallError) -> Answer:
         """The record of a failed call; ConfigError if no call can succeed."""
@@ -184,13 +202,26 @@ def _known(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def settings_of(model: Model, showing: Showing, options: ModelOptions) -> dict[str, Any]:
+def benchmark_asking(context: AdapterContext) -> Asking | None:
+    """How the benchmark itself asks, if it does; ConfigError for a wording of another adapter."""
+    if context.options.wording not in (AUTO, BENCHMARK, "vsi-bench"):
+        raise ConfigError(
+            "Models behind an API are asked in the benchmark's wording, or in VSI-Bench's own for "
+            f"GPT and Gemini: leave out --wording {context.options.wording}."
+        )
+    return asking_of(context)
+
+
+def settings_of(
+    model: Model, showing: Showing, options: ModelOptions, asking: Asking | None
+) -> dict[str, Any]:
     """All settings of an adapter that can change an answer, as JSON values."""
     texts = "".join(vsi_bench_api(example) for example in EXAMPLES)
     wording = f"VSI-Bench's own, for GPT and Gemini ({NUMBER_ONLY})"
+    own = {"wording": wording, "sha256": hashlib.sha256(texts.encode()).hexdigest()}
     return {
         **model.settings,
         **showing.settings,
         "max_new_tokens": options.max_new_tokens,
-        "prompt": {"wording": wording, "sha256": hashlib.sha256(texts.encode()).hexdigest()},
+        "prompt": asking.settings if asking else own,
     }

@@ -30,7 +30,14 @@ from vicabench.adapters.api.account import (
     key_from,
     of_status,
 )
-from vicabench.adapters.api.adapter import SHARED, ApiAdapter, Frames, Showing, settings_of
+from vicabench.adapters.api.adapter import (
+    SHARED,
+    ApiAdapter,
+    Frames,
+    Showing,
+    benchmark_asking,
+    settings_of,
+)
 from vicabench.adapters.api.calls import Calls, retry_after_seconds
 from vicabench.adapters.api.openai import empty_reason
 from vicabench.errors import ConfigError
@@ -311,11 +318,13 @@ def build(argument: str, context: AdapterContext) -> GeminiAdapter:
     showing: Showing = Uploaded(model=model, frames=context.frames)
     if options.as_frames:
         showing = Frames(options=options, part=_image)
+    asking = benchmark_asking(context)
     return GeminiAdapter(
         model=model,
         options=options,
-        settings=settings_of(model, showing, options),
+        settings=settings_of(model, showing, options, asking),
         showing=showing,
+        asking=asking,
         text=text_part,
     )
 

@@ -24,7 +24,7 @@ from vicabench.adapters.api.account import (
     key_from,
     of_status,
 )
-from vicabench.adapters.api.adapter import ApiAdapter, Frames, settings_of
+from vicabench.adapters.api.adapter import ApiAdapter, Frames, benchmark_asking, settings_of
 from vicabench.adapters.api.calls import Calls, retry_after_seconds
 from vicabench.errors import ConfigError
 from vicabench.options import ApiOptions
@@ -199,11 +199,13 @@ def build(argument: str, context: AdapterContext) -> ApiAdapter:
         raise ConfigError("Say which model: --model openai:MODEL")
     model = ChatModel(argument, options, context.seed)
     showing = Frames(options=options, part=_image)
+    asking = benchmark_asking(context)
     return ApiAdapter(
         model=model,
         options=options,
-        settings=settings_of(model, showing, options),
+        settings=settings_of(model, showing, options, asking),
         showing=showing,
+        asking=asking,
         text=text_part,
     )
 

@@ -23,7 +23,7 @@ from vicabench.adapters.hf.inputs import Inputs, Seen
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import EXAMPLES, vsi_bench
+from vicabench.harnesses.prompts import AUTO, BENCHMARK, EXAMPLES, Asking, asking_of, vsi_bench
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 
@@ -49,8 +49,8 @@ def agreement(question_id: str, shared: Reply, alone: Reply) -> Agreement:
 
 LOG = logging.getLogger(__name__)
 WORDING = "VSI-Bench's own"
-WORDINGS = (ModelOptions().wording, "vsi-bench")
-"""Accepted values of `--wording`: the default and the name both mean VSI-Bench's own."""
+WORDINGS = (AUTO, BENCHMARK, "vsi-bench")
+"""Accepted values of `--wording`."""
 NOTES = ("transformers_version", "_from_model_config", "max_time")
 """Entries of a generation configuration that do not change answers."""
 
@@ -70,6 +70,7 @@ class HFAdapter:
     options: ModelOptions
     settings: Mapping[str, Any]
     notes: list[str] = field(default_factory=list)
+    asking: Asking | None = None
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = (
         "device",
@@ -101,8 +102,11 @@ class HFAdapter:
         Each question is given an equal share of the time for encoding the video.
         """
         self._log_notes()
+        if self.asking and self.asking.wording.before_frames:
+            yield from self._answer_behind(self.asking, video, questions)
+            return
         started = perf_counter()
-        texts = [self._text(video, vsi_bench(question)) for question in questions]
+        texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
         share = (perf_counter() - started) / len(questions)
         for question, text in zip(questions, texts, strict=True):
@@ -128,6 +132,23 @@ class HFAdapter:
             ]
 
         return ask
+
+    def _worded(self, video: Video, question: Question) -> str:
+        return self.asking.text(question, video) if self.asking else vsi_bench(question)
+
+    def _answer_behind(
+        self, asking: Asking, video: Video, questions: Sequence[Question]
+    ) -> Iterator[Answer]:
+        """Yield one answer per question whose text stands before the frames: nothing is shared."""
+        frames_THWC = shown(video.frames_THWC, blind=self.options.blind)
+        inputs = self.reader.inputs
+        for question in questions:
+            started = perf_counter()
+            text = asking.text(question, video)
+            seen = inputs.see(frames_THWC, video.seconds, video.duration, before=text)
+            encoded = self.reader.encode(seen, ())
+            whole = inputs.text("", len(frames_THWC), before=text)
+            yield self._answer_one(encoded, whole, question.id, perf_counter() - started)
 
     def _log_notes(self) -> None:
         while self.notes:
@@ -171,7 +192,7 @@ class SharingAdapter(HFAdapter):
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Answer each question from a shared prefill, and from its whole prompt by itself."""
         self._log_notes()
-        texts = [self._text(video, vsi_bench(question)) for question in questions]
+        texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
         whole = self._encode(video, ())
         for question, text in zip(questions, texts, strict=True):
@@ -185,16 +206,19 @@ def build(argument: str, context: AdapterContext) -> HFAdapter:
     if not argument:
         raise ConfigError("Say which checkpoint: --model hf:ORG/NAME, or --model hf:./folder")
     if context.options.wording not in WORDINGS:
-        raise ConfigError(f"hf: models are asked in {WORDING} wording: leave out --wording.")
+        raise ConfigError(
+            f"hf: models are asked in the benchmark's wording, or in {WORDING}: leave out "
+            "--wording."
+        )
     if not sys.stderr.isatty():
         disable_progress_bar()  # a progress bar would clutter a log file
     opened, folder = open_model(argument, context.options)
-    return adapter_around(opened, context.options, identity(folder), (HFAdapter, SharingAdapter))
+    return adapter_around(opened, context, identity(folder), (HFAdapter, SharingAdapter))
 
 
 def adapter_around(
     opened: Opened,
-    options: ModelOptions,
+    context: AdapterContext,
     checkpoint: Mapping[str, str],
     kinds: tuple[type[HFAdapter], type[HFAdapter]],
 ) -> HFAdapter:
@@ -204,13 +228,16 @@ def adapter_around(
         checkpoint: Identifies the weights.
         kinds: The class of the adapter without and with a shared prefill.
     """
+    options, asking = context.options, asking_of(context)
     reader = Reader(opened.model, opened.inputs, max_new_tokens=options.max_new_tokens)
     notes = [] if reader.why is None else [_fallback(reader)]
     return kinds[reader.shares](
         reader=reader,
         ahead=opened.inputs.copy(),
         options=options,
-        settings=_settings(opened, reader, options, checkpoint),
+        settings=_settings(opened, reader, options, checkpoint)
+        | ({"prompt": asking.settings} if asking else {}),
+        asking=asking,
         notes=[*opened.notes, *notes],
     )
 

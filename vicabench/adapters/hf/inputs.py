@@ -92,17 +92,27 @@ class Inputs:
         other.processor = deepcopy(self.processor)
         return other
 
-    def text(self, question: str, frames: int) -> str:
-        """The whole prompt by the chat template: the frames, then the question."""
+    def text(self, question: str, frames: int, *, before: str = "") -> str:
+        """The whole prompt by the chat template: a text, the frames, then the question."""
         place = {"type": "video"} if self.as_video else {"type": "image"}
         places = [place] * (1 if self.as_video else frames)
-        turn = {"role": "user", "content": [*places, {"type": "text", "text": question}]}
+        texts = [[{"type": "text", "text": text}] if text else [] for text in (before, question)]
+        turn = {"role": "user", "content": [*texts[0], *places, *texts[1]]}
         return str(self.processor.apply_chat_template([turn], add_generation_prompt=True))
 
     def see(
-        self, frames_THWC: NDArray[np.uint8], seconds: Sequence[float], duration: float
+        self,
+        frames_THWC: NDArray[np.uint8],
+        seconds: Sequence[float],
+        duration: float,
+        *,
+        before: str = "",
     ) -> Seen:
-        """Process a video; InputError for a template without a placeholder for it."""
+        """Process a video, behind a text if there is one.
+
+        Raises:
+            InputError: For a template without a placeholder for a video.
+        """
         visual: dict[str, Any] = dict(self.options)
         if self.as_video:
             clock = _clock(frames_THWC, seconds, duration)
@@ -113,7 +123,7 @@ class Inputs:
             }
         else:
             visual |= {"images": [[Image.fromarray(frame) for frame in frames_THWC]]}
-        text = self.text("?", len(frames_THWC))
+        text = self.text("" if before else "?", len(frames_THWC), before=before)
         _ends(self._short(text), self._placeholder, text)
         return self._cut(text, self._processed(text, visual), visual)
 

@@ -53,9 +53,7 @@ class HF:
         inputs, notes = self._inputs()
         opened = Opened(model=self.model, inputs=inputs, notes=notes)
         kinds = (_InMemory, _InMemorySharing)
-        return adapter_around(
-            opened, context.options, {"weights_sha256": fingerprint(self.model)}, kinds
-        )
+        return adapter_around(opened, context, {"weights_sha256": fingerprint(self.model)}, kinds)
 
     def _inputs(self) -> tuple[Inputs, tuple[str, ...]]:
         kind = self.model.config.model_type
