@@ -45,8 +45,11 @@ def load_benchmark(name: str, source: Source) -> Benchmark:
         ConfigError: For an unknown name, or an option that this benchmark does not have.
         DataError: For missing or malformed data.
     """
-    from vicabench.benchmarks import tables
+    from vicabench.benchmarks import custom, tables
 
+    if custom.is_described(name):
+        _refuse(name, revision=source.revision, split=source.split, data=source.data)
+        return custom.load(Path(name), source.videos, videos_needed=source.videos_needed)
     if name not in BENCHMARKS and not name.endswith(OWN) and tables.is_hub_id(name):
         return _from_hub(name, source)
     _refuse(name, revision=source.revision, split=source.split)
@@ -56,7 +59,8 @@ def load_benchmark(name: str, source: Source) -> Benchmark:
         return _own_questions(Path(name), source)
     raise ConfigError(
         f"There is no benchmark '{name}'. Known are {', '.join(BENCHMARKS)}; or give the path of "
-        f"your own questions ({', '.join(OWN)}), or the hub id of a data set, owner/name."
+        f"your own questions ({', '.join(OWN)}) or of a folder with benchmark.yaml "
+        "(`vicabench init` writes one), or the hub id of a data set, owner/name."
     )
 
 

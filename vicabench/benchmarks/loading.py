@@ -82,12 +82,16 @@ LONGEST, LONGEST_OPTION = 100_000, 10_000
 
 
 def read_records(
-    source: str, rows: Iterable[tuple[str, object]], rubric: Rubric = VSI
+    source: str,
+    rows: Iterable[tuple[str, object]],
+    rubric: Rubric = VSI,
+    index_from: int | None = None,
 ) -> tuple[Question, ...]:
     """Read `(place, row)` pairs, `place` being `line 3` or `row 3`, into questions, in order.
 
     Rows of VSI-Bench's rubric are spelled as VSI-Bench spells them; of any other, options and
-    ground truths may be spelled as `choices.spelled` and `answers.right_answers` read them.
+    ground truths may be spelled as `choices.spelled` and `answers.right_answers` read them, with
+    options named by an index that counts from `index_from`, if given.
 
     Raises:
         DataError: For an invalid row or a duplicate id, naming `source` and the place.
@@ -96,7 +100,7 @@ def read_records(
     places: dict[str, str] = {}
     for place, row in rows:
         try:
-            question = question_of(row, rubric)
+            question = question_of(row, rubric, index_from)
         except DataError as error:
             raise DataError(f"{source}, {place}: {error}") from None
         if question.id in places:
@@ -109,7 +113,7 @@ def read_records(
     return tuple(questions)
 
 
-def question_of(row: object, rubric: Rubric = VSI) -> Question:
+def question_of(row: object, rubric: Rubric = VSI, index_from: int | None = None) -> Question:
     """Parse one row into a question; DataError if it is invalid."""
     if not isinstance(row, Mapping):
         raise DataError(f"expected an object with keys and values, found {_shown(row)}.")
@@ -117,10 +121,11 @@ def question_of(row: object, rubric: Rubric = VSI) -> Question:
     task = rubric.of_type[kind]
     if rubric == VSI:
         options = _options(row, kind)
-        answers = (_choice(row, options) if options else _number(row),)
+        answers: tuple[str, ...] = (_choice(row, options) if options else _number(row),)
     else:
         options = _any_options(row, task)
-        answers = right_answers(_required(row, "ground_truth"), task, options)
+        truth = _required(row, "ground_truth")
+        answers = right_answers(truth, task, options, first_index=index_from)
     return Question(
         id=_id(row),
         video=_video(row),

@@ -45,8 +45,11 @@ def benchmark_of(
     folder: Path,
     videos_needed: bool,
     source: str | None = None,
+    **more: Any,
 ) -> Benchmark:
     """A benchmark of questions whose videos lie below `folder`; `source` is its name in messages.
+
+    `more` are further fields of `Benchmark`, such as its rubric.
 
     Raises:
         DataError: Without questions, for a video that is a link out of the folder, or if no video
@@ -63,7 +66,9 @@ def benchmark_of(
             f"No video that {source} asks about ({len(files)} in all) is below {folder}: the first "
             f"was looked for at {first}. Say where they are with --videos DIR."
         )
-    return Benchmark(name=name, subset=subset, revision=revision, questions=questions, files=files)
+    return Benchmark(
+        name=name, subset=subset, revision=revision, questions=questions, files=files, **more
+    )
 
 
 def read_questions(path: Path) -> tuple[Question, ...]:

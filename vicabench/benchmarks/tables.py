@@ -57,20 +57,35 @@ def load_file(path: Path, videos: Path | None = None, *, videos_needed: bool = T
             or when not one of its videos is there (unless `videos_needed` is False).
     """
     revision = own.digest(path)
-    _check_size(path, path.stat().st_size)
-    if path.suffix == ".parquet":
-        rows = loading.read_rows(path)
-    else:
-        # A path is a pattern to `datasets`.
-        rows = _rows(str(path), KINDS[path.suffix], data_files={"test": escape(str(path))})
     return own.benchmark_of(
-        read_records(path.name, rows),
+        read_records(path.name, file_rows(path)),
         name=path.name,
         subset="full",
         revision=revision,
         folder=path.parent if videos is None else videos,
         videos_needed=videos_needed,
     )
+
+
+def file_rows(path: Path) -> Rows:
+    """The rows of a file of questions of any kind, with their places in it.
+
+    Raises:
+        DataError: For a file of an unknown kind, that cannot be read or is larger than questions.
+    """
+    if path.suffix == ".jsonl":
+        return own.read_lines(path)
+    if path.suffix not in (".parquet", *KINDS):
+        kinds = ", ".join((".jsonl", ".parquet", *KINDS))
+        raise DataError(f"{path} is not a file of questions. Files of questions are {kinds}.")
+    try:
+        _check_size(path, path.stat().st_size)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    if path.suffix == ".parquet":
+        return loading.read_rows(path)
+    # A path is a pattern to `datasets`.
+    return _rows(str(path), KINDS[path.suffix], data_files={"test": escape(str(path))})
 
 
 def load_hub(
@@ -99,6 +114,27 @@ def load_hub(
         DataError: If the hub cannot be reached, or refuses; for what is larger than questions
             are, cannot be read or has a bad row; for an unknown configuration or split.
     """
+    name = repo.partition("@")[0]
+    rows, commit = hub_rows(repo, revision=revision, config=config, split=split)
+    chosen = config or "full"
+    return own.benchmark_of(
+        read_records(name, rows),
+        name=name,
+        subset=chosen if split is None else f"{chosen}, {split}",
+        revision=commit,
+        folder=videos or Path(),
+        videos_needed=videos_needed,
+    )
+
+
+def hub_rows(
+    repo: str,
+    *,
+    revision: str | None = None,
+    config: str | None = None,
+    split: str | None = None,
+) -> tuple[Rows, str]:
+    """The rows of a data set on the hub, and the commit they are of; see `load_hub`."""
     name, _, pinned = repo.partition("@")
     if revision and pinned and revision != pinned:
         raise ConfigError(f"{repo} names another revision than {revision!r}: give one of them.")
@@ -111,16 +147,7 @@ def load_hub(
     for file in folder.rglob("*.parquet"):
         for _ in loading.read_rows(file):  # which would refuse it
             break
-    rows = _rows(name, str(folder), split=split, inside=folder, name=config)
-    chosen = config or "full"
-    return own.benchmark_of(
-        read_records(name, rows),
-        name=name,
-        subset=chosen if split is None else f"{chosen}, {split}",
-        revision=commit,
-        folder=videos or Path(),
-        videos_needed=videos_needed,
-    )
+    return _rows(name, str(folder), split=split, inside=folder, name=config), commit
 
 
 def _rows(

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from vicabench.engine.timing import Timing, account
 from vicabench.errors import counted
-from vicabench.harnesses.protocols import Protocol
+from vicabench.harnesses.protocols import Protocol, protocol_for
 from vicabench.predictions import Prediction
 from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import grade
@@ -111,13 +111,13 @@ def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]
 
 
 class RunningScore:
-    """The mean over tasks of the questions answered so far, in percent.
+    """The mean over tasks of the questions answered so far, in percent, whatever the headline.
 
     Without a protocol, only failures are counted.
     """
 
     def __init__(self, protocol: Protocol | None, rubric: Rubric = VSI) -> None:
-        self._protocol = protocol
+        self._protocol = protocol and protocol_for(rubric, protocol)
         self._rubric = rubric
         self._scores: dict[str, list[float]] = defaultdict(list)
         self.failed = 0
@@ -145,12 +145,17 @@ class RunDisplay:
     """Shows the progress of one run: videos, questions, running score, time left."""
 
     def __init__(
-        self, console: Console, model: str, selected: Sequence[Question], protocol: Protocol | None
+        self,
+        console: Console,
+        model: str,
+        selected: Sequence[Question],
+        protocol: Protocol | None,
+        rubric: Rubric = VSI,
     ) -> None:
         self._console = console
         self._model = model
         self._selected = selected
-        self._score = RunningScore(protocol)
+        self._score = RunningScore(protocol, rubric)
         self._bar = _bar(console, TextColumn("videos  {task.fields[state]}", markup=False))
         self._videos = self._videos_done = 0
         self._warnings: set[str] = set()

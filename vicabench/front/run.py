@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vicabench.adapters import find_adapter, refuse_unused
 from vicabench.adapters.abilities import check_abilities
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
-from vicabench.benchmarks import DEFAULT, Source, load_benchmark
+from vicabench.benchmarks import DEFAULT, Source, custom, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
 from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
 from vicabench.engine.run import run as run_into
@@ -32,6 +32,7 @@ from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
 from vicabench.results.frames import frame_of
 from vicabench.results.plan import select
 from vicabench.results.run import Run, load_run
+from vicabench.rubric import Task
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
 
@@ -78,7 +79,8 @@ def benchmark(
     source: Asked = DEFAULT,
     *,
     limit: int | None = None,
-    tasks: Sequence[str] = (),
+    tasks: Sequence[str | Task] | Mapping[str, Any] = (),
+    columns: Mapping[str, str] | None = None,
     subset: str = "full",
     revision: str | None = None,
     config: str | None = None,
@@ -96,7 +98,11 @@ def benchmark(
             `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet` file, a list of dicts or a DataFrame,
             all with the columns of VSI-Bench, or a selection made before.
         limit: Select only the first `limit` videos, with all their questions.
-        tasks: Select only these tasks or question types; a single one may be a string.
+        tasks: Select only these tasks or question types; a single one may be a string. For rows:
+            the tasks themselves, as `vicabench.Task`s or as `benchmark.yaml` writes them
+            (`{"displacement": {"unit": "m"}, "seen": {"kind": "yes/no"}}`); without them, rows
+            have the question types of VSI-Bench.
+        columns: For rows with tasks: our names of columns (`ground_truth`) to those of the rows.
         subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
         revision: For a hub id: a commit, tag or branch. The commit is recorded in every run.
         config: For a hub id: the name of a configuration.
@@ -126,9 +132,32 @@ def benchmark(
         videos=_path(videos),
         videos_needed=videos_needed,
     )
+    if custom.defines_tasks(tasks):
+        loaded = _described_rows(source, tasks, columns, given, name)
+        return Selection(benchmark=loaded, questions=select(loaded, limit=limit))
+    if columns is not None:
+        raise ConfigError("columns is for rows with their own tasks: give tasks= too.")
     loaded = _loaded(source, given, name, progress)
-    wanted = [tasks] if isinstance(tasks, str) else tasks
+    wanted = [tasks] if isinstance(tasks, str) else [str(task) for task in tasks]
     return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=wanted))
+
+
+def _described_rows(
+    source: Asked, tasks: Any, columns: Mapping[str, str] | None, given: Source, name: str
+) -> Benchmark:
+    if isinstance(source, str | Path | Selection | Benchmark):
+        raise ConfigError(
+            "tasks= defines the tasks of rows (a list of dicts, a DataFrame). A file has them in "
+            "benchmark.yaml: `vicabench init` writes one."
+        )
+    return custom.of_rows(
+        source,
+        tasks,
+        name=name,
+        videos=given.videos,
+        videos_needed=given.videos_needed,
+        columns=columns,
+    )
 
 
 def _loaded(source: Asked, given: Source, name: str, progress: bool) -> Benchmark:
@@ -391,7 +420,7 @@ def _run(
         raise ConfigError(f"seed={seed!r}: give a whole number.")
     terminal = console(stderr=True)
     terminal.quiet = not progress
-    display = RunDisplay(terminal, model, asked.questions, protocol)
+    display = RunDisplay(terminal, model, asked.questions, protocol, asked.benchmark.rubric)
     try:
         with display:
             run_into(

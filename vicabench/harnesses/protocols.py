@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vicabench.errors import ConfigError
+from vicabench.rubric import OFFICIAL, Rubric
 
 
 def first_yes_or_no(reply: str) -> str | None:
@@ -65,6 +66,11 @@ def find_protocol(name: str) -> Protocol:
         raise ConfigError(f"There is no grading protocol '{name}'. Known protocols: {known}.")
     protocol: Protocol = importlib.import_module(PROTOCOLS[name]).PROTOCOL
     return protocol
+
+
+def protocol_for(rubric: Rubric, protocol: Protocol) -> Protocol:
+    """The protocol to grade a benchmark by: for `official`, that of the benchmark's own code."""
+    return find_protocol(rubric.official) if protocol.name == OFFICIAL else protocol
 
 
 def find_protocols(names: str) -> list[Protocol]:

@@ -15,7 +15,7 @@ from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.benchmarks.own import plain_rows
 from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.files import digest_of
-from vicabench.harnesses.protocols import Protocol, find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction, collected, read_predictions
 from vicabench.results.frames import run_frame
@@ -184,8 +184,9 @@ class Run:
     def grades(self, protocol: Protocol) -> list[Grade]:
         """The grades of all predictions, in order, then of planned questions without one."""
         if protocol.name not in self._grades:
+            own = protocol_for(self.rubric, protocol)
             self._grades[protocol.name] = grade_run(
-                self.predictions, protocol, self.planned, self.rubric
+                self.predictions, own, self.planned, self.rubric
             )
         return self._grades[protocol.name]
 
