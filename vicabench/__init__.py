@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vicabench.front.describe import describe
     from vicabench.front.figures import figures
     from vicabench.front.import_results import import_results
+    from vicabench.front.init import init
     from vicabench.front.judge import judge
     from vicabench.front.published import published
     from vicabench.front.report import report
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from vicabench.front.verify import verify
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
+    from vicabench.rubric import Task
     from vicabench.types import Answer, Question, Video
 
 _PLACES = {
@@ -48,6 +50,7 @@ _PLACES = {
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
     "Score": "vicabench.front.score",
+    "Task": "vicabench.rubric",
     "TrainerCallback": "vicabench.front.callback",
     "UserError": "vicabench.errors",
     "Video": "vicabench.types",
@@ -64,6 +67,7 @@ _PLACES = {
     "examine_machine": "vicabench.doctor.report",
     "figures": "vicabench.front.figures",
     "import_results": "vicabench.front.import_results",
+    "init": "vicabench.front.init",
     "judge": "vicabench.front.judge",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
@@ -88,6 +92,7 @@ __all__ = [
     "Question",
     "Run",
     "Score",
+    "Task",
     "TrainerCallback",
     "UserError",
     "Video",
@@ -104,6 +109,7 @@ __all__ = [
     "examine_machine",
     "figures",
     "import_results",
+    "init",
     "judge",
     "load",
     "load_all",

@@ -48,7 +48,7 @@ class Entry:
 ORDER = (
     *("run", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge", "import"),
     *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
-    *("data", "models"),
+    *("init", "data", "models"),
 )
 """How `--help` lists the commands; others follow, by name."""
 

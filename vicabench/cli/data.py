@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 import vicabench as vb
+from vicabench.benchmarks.check import Examination
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
 from vicabench.cli.progress import KEPT, interruptible
-from vicabench.errors import counted
+from vicabench.errors import counted, printable
 from vicabench.front.data import place, processes
 from vicabench.screen import console, echo
 
@@ -143,6 +145,53 @@ def training_rooms(
         f"{counted(scenes, 'room is', 'rooms are')} in {out}. Train on them: vicabench train "
         f"vica2-rooms --data {out}"
     )
+
+
+@app.command()
+def check(
+    path: Annotated[
+        Path, typer.Argument(help="A folder with benchmark.yaml, or a file of questions.")
+    ],
+    *,
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the videos.", show_default="as the benchmark says"),
+    ] = None,
+    problems: Annotated[int, typer.Option(min=1, help="The most problems that are listed.")] = 50,
+) -> None:
+    """List every problem of a benchmark of your own, and summarise its questions.
+
+    Exit code 1: there are problems.
+    """
+    done = vb.data.check(path, videos=videos)
+    terminal = console()
+    for problem in done.problems[:problems]:
+        echo(problem)
+    if len(done.problems) > problems:
+        echo(f"... and {counted(len(done.problems) - problems, 'problem')} more: --problems N.")
+    terminal.print(_summaries(done))
+    for note in done.notes:
+        echo(f"Note: {note}.")
+    found = counted(len(done.problems), "problem") if done.problems else "no problems"
+    asked, shown = counted(done.questions, "question"), counted(done.videos, "video")
+    echo(f"{done.name}: {asked} about {shown}, {found}.")
+    sys.exit(1 if done.problems else 0)
+
+
+def _summaries(done: Examination) -> Table:
+    table = Table(box=None)
+    for title in ("task", "kind", "questions", "videos", "right answers"):
+        table.add_column(title, overflow="fold")
+    for title in ("chance", "most frequent", "best constant"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for each in done.tasks:
+        chance = "–" if each.chance is None else f"{each.chance:.1f}"
+        cells = (
+            *(each.task.title, each.task.kind, str(each.questions), str(each.videos), each.truths),
+            *(chance, f"{each.frequent:.1f}", f"{each.constant:.1f}"),
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    return table
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from vicabench.benchmarks import vsi_bench
+from vicabench.benchmarks.check import Examination, examine
 from vicabench.benchmarks.fetch import fetch as fetch_benchmark
 from vicabench.benchmarks.fetch import unpack_local
 from vicabench.benchmarks.fetched import Fetched
@@ -23,7 +24,7 @@ from vicabench.screen import console
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["fetch", "inventory", "rooms", "training_rooms", "unpack"]
+__all__ = ["check", "fetch", "inventory", "rooms", "training_rooms", "unpack"]
 
 
 def fetch(
@@ -149,6 +150,19 @@ def training_rooms(
     with bar(_terminal(progress), "Training rooms", scenes) as advance:
         build_training(Path(out), rooms, workers=workers, progress=advance)
     return Path(out)
+
+
+def check(path: str | Path, *, videos: str | Path | None = None) -> Examination:
+    """List every problem of a benchmark of your own, and summarise its questions.
+
+    Args:
+        path: A folder with `benchmark.yaml`, or a file of questions of VSI-Bench's types.
+        videos: The folder of the videos; by default the one that the benchmark names.
+
+    Raises:
+        DataError: The description or the file cannot be read at all.
+    """
+    return examine(Path(path), None if videos is None else Path(videos))
 
 
 def inventory() -> DataFrame:
