@@ -12,12 +12,14 @@ from rich.text import Text
 import vicabench as vb
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
+from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.errors import counted
 from vicabench.front.data import place, processes
 from vicabench.screen import console, echo
 
 app = typer.Typer(
+    cls=CommandGroup,
     add_completion=False,
     no_args_is_help=True,
     help="Fetch, build and list benchmarks and training data.",
@@ -49,7 +51,7 @@ KeepZipsOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     name: AnyNameArgument,
     *,
@@ -86,7 +88,7 @@ def fetch(
         echo(note)
 
 
-@app.command()
+@app.command(cls=Command)
 def unpack(
     name: NameArgument,
     *,
@@ -104,7 +106,7 @@ def unpack(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def rooms(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the questions and videos.")],
@@ -124,7 +126,7 @@ def rooms(
     )
 
 
-@app.command("training-rooms")
+@app.command("training-rooms", cls=Command)
 def training_rooms(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the films and conversations.")],
@@ -145,7 +147,7 @@ def training_rooms(
     )
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_benchmarks() -> None:
     """List the benchmarks and their data on this machine."""
     table = Table(box=None)
