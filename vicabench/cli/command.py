@@ -98,7 +98,7 @@ def _suggesting(command: Command, ctx: Any) -> Iterator[None]:
             error.possibilities = None
             error.message = f"No such option: {typed}{did_you_mean(typed, known) or '.'}"
         elif note := origin_note(ctx, "--" + "/--".join(_names_of(error))):
-            error.message = f"{message} {note}"  # type: ignore[attr-defined]
+            error.message = f"{message.rstrip('.')}. {note}"  # type: ignore[attr-defined]
         raise
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import typer
 
-from vicabench import files
 from vicabench.cli.usage import is_flag, value_type
 from vicabench.errors import ConfigError, an, did_you_mean
 
@@ -96,10 +95,11 @@ def from_file(ctx: typer.Context, file: Path | None) -> Path | None:
     options = options_by_name(ctx.command)
     options.pop("config", None)
     for key, value in _content(file).items():
-        name = str(key).replace("-", "_")
+        name = key.replace("-", "_") if isinstance(key, str) else ""
         if name not in options:
             raise ConfigError(
-                f"{file}: {key} is not an option of this command.{did_you_mean(name, options)}"
+                f"{file}: {_shown(key)} is not an option of this command."
+                f"{did_you_mean(name, options)}"
             )
         if value is None:
             continue
@@ -115,7 +115,8 @@ def _content(file: Path) -> Mapping[Any, Any]:
     import yaml
 
     try:
-        data = files.read(file)
+        with file.open("rb") as opened:
+            data = opened.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise ConfigError(f"{file} is too large for a file of options. Name another one.")
         content = yaml.safe_load(data)
@@ -154,7 +155,8 @@ def _typed(place: str, value: Any, kind: Any, wanted: str) -> Any:
 
 def _text(place: str, value: Any) -> str:
     """A text; also a number, which YAML makes of `devices: 0`."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    large = isinstance(value, int) and abs(value) >= 2**63  # also beyond what Python prints
+    if isinstance(value, bool) or large or not isinstance(value, str | int | float):
         raise ConfigError(f"{place} must be a text, not {_shown(value)}. Put quotes around it.")
     return str(value)
 
@@ -162,7 +164,10 @@ def _text(place: str, value: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, dict | list):
         return an("object" if isinstance(value, dict) else "list")
-    return repr(value)[:80]
+    try:
+        return repr(value)[:80]
+    except ValueError:  # Python reads longer numbers than it writes
+        return "such a number"
 
 
 def origin_note(ctx: Any, message: str) -> str:
@@ -171,9 +176,9 @@ def origin_note(ctx: Any, message: str) -> str:
     for name, origin in ctx.meta.get(ORIGINS, {}).items():
         source = ctx.get_parameter_source(name)
         option = next(p for p in ctx.command.params if p.name == name)
-        spelled = max(option.opts, key=len)
         if source is None or source.name != "DEFAULT_MAP":
             continue
+        spelled = max(option.opts, key=len)
         value = str((ctx.default_map or {}).get(name))
         if re.search(rf"{re.escape(spelled)}(?![\w-])", message) or f"'{value}'" in message:
             notes.append(f"{spelled} {value} is from {origin}.")
