@@ -245,7 +245,9 @@ def test_help_and_score_start_without_what_they_do_not_need(tmp_path: Path) -> N
     (tmp_path / "p.jsonl").write_text(line, encoding="utf-8")
     heavy = {"torch", "transformers", "av", "decord", "huggingface_hub", "pyarrow", "shapely"}
     heavy |= {"datasets", "pandas"}
-    assert not loaded_after(["--help"], tmp_path) & (heavy | {"numpy", "scipy"})
+    for command in ([], ["run"], ["score"]):
+        loaded = loaded_after([*command, "--help"], tmp_path)
+        assert not loaded & (heavy | {"numpy", "scipy", "matplotlib"}), command
     assert not loaded_after(["score", "p.jsonl"], tmp_path) & heavy
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "an",
     "counted",
     "csv_text",
+    "did_you_mean",
     "is_unicode",
     "printable",
 ]
@@ -62,6 +63,18 @@ def printable(text: str) -> str:
     Newlines stay: they structure a message and are harmless.
     """
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
+    """A sentence, after a space, that suggests the most similar known name; empty if none is.
+
+    The suggestion is shown with `before` in front of it. Case does not matter.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415  (for mistakes alone)
+
+    folded = {one.casefold(): one for one in known}
+    near = get_close_matches(name.strip().casefold(), folded, n=1)
+    return f" Did you mean {before}{folded[near[0]]}?" if near else ""
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vicabench import metrics, rubric
 from vicabench.options import ApiOptions
 from vicabench.rubric import VSI, Rubric
 from vicabench.wording import Wording
+
+if TYPE_CHECKING:  # the help of a command has no use for numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from vicabench.cli.main import app
+from vicabench.cli.usage import reveal
 
 INTRODUCTION = """# Commands
 
@@ -34,6 +35,7 @@ def _commands(command: Any, name: str, parent: typer.Context | None) -> Iterator
 
 def _section(command: Any, context: typer.Context) -> str:
     """A command's help, and a row for each of its arguments and options."""
+    reveal(command)
     records = [parameter.get_help_record(context) for parameter in command.params]
     rows = "".join(
         f"| {' '.join(_code(name) for name in record[0].split(', '))} | {_cell(record[1])} |\n"

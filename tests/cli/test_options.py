@@ -17,7 +17,8 @@ WHERE = "--executor --shard --answer-timeout"
 ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
-    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format",
+    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
+    " --config",
     "score": "--protocol --format --published --json --grades",
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",
@@ -128,7 +129,7 @@ def options_of(command: Any, *path: str) -> Iterator[tuple[str, set[str]]]:
         yield from options_of(inner, *path, name)
     if not hasattr(command, "commands"):
         found = {max(p.opts, key=len) for p in command.params if p.param_type_name == "option"}
-        yield " ".join(path), found - {"--help"}
+        yield " ".join(path), found - {"--help", "--help-all"}
 
 
 def test_every_option_is_used_or_refused() -> None:

@@ -12,17 +12,22 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from vicabench.cli.completing import complete_model
 from vicabench.cli.options import (
     AttentionOption,
     DecoderOption,
     DeviceOption,
     DtypeOption,
+    FramesOption,
     GroupOption,
     NewTokensOption,
     TimeOption,
     TimeoutOption,
     VisionOption,
+    WordingOption,
 )
+from vicabench.cli.usage import MODEL as MODEL_PANEL
+from vicabench.cli.usage import OUTPUT
 from vicabench.errors import counted
 from vicabench.front.ask import MODEL, check_questions, encoded
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
@@ -37,20 +42,28 @@ def command(
         typer.Argument(help="The questions; without any, they are read line by line."),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="A checkpoint of ViCA or ViCA2: a hub id or folder.", metavar="SPEC")
+        str,
+        typer.Option(
+            help="A checkpoint of ViCA or ViCA2: a hub id or folder.",
+            metavar="SPEC",
+            rich_help_panel=MODEL_PANEL,
+            autocompletion=complete_model,
+        ),
     ] = MODEL,
-    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from the video.")] = FRAMES,
+    frames: FramesOption = FRAMES,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     attention: AttentionOption = "sdpa",
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
+    wording: WordingOption = "vica",
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
     decoder: DecoderOption = "auto",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON per answer.")
+        bool,
+        typer.Option("--json", help="Print one line of JSON per answer.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> None:
     """Encode a video once and answer questions about it, from the arguments or a prompt.
@@ -70,6 +83,7 @@ def command(
         attention=attention,
         time_instruction=time_instruction,
         max_new_tokens=max_new_tokens,
+        wording=wording,
         group_size=group_size,
         vision_batch=vision_batch,
     ) as about:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
-from vicabench.screen import Commands
+from vicabench.cli.command import Command, CommandGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Entry:
     @property
     def stub(self) -> Any:
         """What the list of commands shows."""
-        return TyperCommand(self.name, help=self.help)
+        return Command(self.name, help=self.help)
 
     @cache  # noqa: B019  (the few entries of the table live as long as the process)
     def load(self) -> Any:
@@ -39,7 +38,7 @@ class Entry:
         app = getattr(module, "app", None)
         if app is None:
             app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            app.command(self.name)(module.command)
+            app.command(self.name, cls=Command)(module.command)
         command = typer.main.get_command(app)
         command.name = self.name
         return command
@@ -102,7 +101,7 @@ class Loaded(Mapping[str, Any]):
         return len(entries())
 
 
-class LazyCommands(Commands):
+class LazyCommands(CommandGroup):
     """The group of all commands: lists them without importing any, and imports the one that is run.
 
     `commands` is a `Loaded`.

@@ -14,12 +14,14 @@ import vicabench as vb
 from vicabench.benchmarks.check import Examination
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
+from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.errors import counted, printable
 from vicabench.front.data import place, processes
 from vicabench.screen import console, echo
 
 app = typer.Typer(
+    cls=CommandGroup,
     add_completion=False,
     no_args_is_help=True,
     help="Fetch, build and list benchmarks and training data.",
@@ -51,7 +53,7 @@ KeepZipsOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     name: AnyNameArgument,
     *,
@@ -88,7 +90,7 @@ def fetch(
         echo(note)
 
 
-@app.command()
+@app.command(cls=Command)
 def unpack(
     name: NameArgument,
     *,
@@ -106,7 +108,7 @@ def unpack(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def rooms(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the questions and videos.")],
@@ -126,7 +128,7 @@ def rooms(
     )
 
 
-@app.command("training-rooms")
+@app.command("training-rooms", cls=Command)
 def training_rooms(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the films and conversations.")],
@@ -147,7 +149,7 @@ def training_rooms(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     path: Annotated[
         Path, typer.Argument(help="A folder with benchmark.yaml, or a file of questions.")
@@ -194,7 +196,7 @@ def _summaries(done: Examination) -> Table:
     return table
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_benchmarks() -> None:
     """List the benchmarks and their data on this machine."""
     table = Table(box=None)

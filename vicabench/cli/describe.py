@@ -12,9 +12,11 @@ import typer
 import vicabench as vb
 from vicabench.adapters import find_adapter
 from vicabench.benchmarks.descriptions import PROMPT, descriptions
+from vicabench.cli.completing import complete_model
 from vicabench.cli.options import NewTokensOption, with_options_of
 from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
+from vicabench.cli.usage import ASKED, MODEL, OUTPUT
 from vicabench.front.describe import NOT_ASKED, check_prompt, described_sheet, specs_of
 from vicabench.front.folders import run_folders
 from vicabench.front.run import RunOptions, shard_named
@@ -22,7 +24,7 @@ from vicabench.reporting.tables import show_sheets
 from vicabench.results.run import Run
 from vicabench.screen import console, say
 
-LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published")
+LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published", "config")
 
 
 @with_options_of(run_command, but=LEFT_OUT)
@@ -34,23 +36,31 @@ def command(
             help="The model: a hub id, a folder, openai:NAME ..., or a pattern with {p}: "
             "./mine-{p}p. Repeat for several.",
             metavar="SPEC",
+            rich_help_panel=MODEL,
+            autocompletion=complete_model,
         ),
     ] = None,
     series: Annotated[
         list[str] | None,
         typer.Option(
-            help="A published series of checkpoints, such as ViCA2-7B. Repeat for several."
+            help="A published series of checkpoints, such as ViCA2-7B. Repeat for several.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="The prompt for every video (default: to describe it in detail)."),
+        typer.Option(
+            help="The prompt for every video (default: to describe it in detail).",
+            rich_help_panel=ASKED,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             help="Run folder (default: runs/BENCHMARK-descriptions/MODEL); with several models, "
-            "the folder that holds a run folder for each."
+            "the folder that holds a run folder for each.",
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     max_new_tokens: NewTokensOption = 4096,

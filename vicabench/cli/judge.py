@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 import vicabench as vb
-from vicabench.cli.options import text_options, with_options_of
+from vicabench.cli.api_options import text_options
+from vicabench.cli.options import with_options_of
 from vicabench.reporting.tables import show_sheets
 from vicabench.screen import console, say
 

@@ -30,7 +30,7 @@ app = typer.Typer(
     cls=LazyCommands,
     help="Measure how well video language models understand space.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     pretty_exceptions_enable=False,
 )
 
@@ -63,7 +63,7 @@ def main() -> None:
     clean_libraries()
     try:
         try:
-            app()
+            app(prog_name="vicabench")  # also as `python -m vicabench`
         finally:
             sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     except UserError as error:

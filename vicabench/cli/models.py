@@ -10,13 +10,17 @@ from rich.table import Table
 
 import vicabench as vb
 from vicabench.adapters.checkpoints import located
+from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.reference import model_zoo
 from vicabench.screen import console, echo
 from vicabench.zoo import cached
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="List, fetch, inspect and create checkpoints."
+    cls=CommandGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    help="List, fetch, inspect and create checkpoints.",
 )
 
 WIDE = 130
@@ -37,7 +41,7 @@ AnySpecArgument = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models() -> None:
     """List the published checkpoints and their size in the local cache."""
     local, screen = cached(), console()
@@ -61,7 +65,7 @@ def list_models() -> None:
     screen.print(table)
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(spec: SpecArgument) -> None:
     """Download a checkpoint into the local cache; continue an interrupted download."""
     with interruptible(KEPT):
@@ -70,7 +74,7 @@ def fetch(spec: SpecArgument) -> None:
     echo(f"{name} at {folder.name} is in {folder}.")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     spec: AnySpecArgument,
     *,
@@ -97,7 +101,7 @@ def show(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def init(
     *,
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],

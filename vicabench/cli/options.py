@@ -9,55 +9,157 @@ from typing import Annotated, Any
 
 import typer
 
+from vicabench.cli.completing import (
+    complete_benchmark,
+    complete_format,
+    complete_protocol,
+    complete_subset,
+    complete_tasks,
+)
+from vicabench.cli.usage import ASKED, MODEL, OUTPUT, SPEED, VIDEO, WHERE
 from vicabench.options import CACHE_SIZE
 
 LONGEST_TIMEOUT = 86_400.0
 
-FormatOption = Annotated[
-    str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+BENCHMARK_HELP = "vsi-bench, rooms, your own file, or a hub id."
+SUBSET_HELP = "vsi-bench: full, debiased or pruned."
+DATA_HELP = "vsi-bench: the folder it was fetched to."
+VIDEOS_HELP = "Your own questions: the folder of their videos."
+
+BenchmarkOption = Annotated[
+    str,
+    typer.Option(
+        help=BENCHMARK_HELP,
+        metavar="NAME",
+        rich_help_panel=ASKED,
+        autocompletion=complete_benchmark,
+    ),
 ]
-ProtocolOption = Annotated[str, typer.Option(help="Grading protocol of the table.")]
+SubsetOption = Annotated[
+    str,
+    typer.Option(
+        help=SUBSET_HELP, metavar="NAME", rich_help_panel=ASKED, autocompletion=complete_subset
+    ),
+]
+DataOption = Annotated[
+    Path | None, typer.Option(help=DATA_HELP, metavar="DIR", rich_help_panel=ASKED)
+]
+VideosOption = Annotated[
+    Path | None, typer.Option(help=VIDEOS_HELP, metavar="DIR", rich_help_panel=ASKED)
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Use only the first N videos, with all their questions.",
+        rich_help_panel=ASKED,
+    ),
+]
+TasksOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Use only these tasks or question types, comma-separated.",
+        metavar="LIST",
+        rich_help_panel=ASKED,
+        autocompletion=complete_tasks,
+    ),
+]
+FramesOption = Annotated[
+    int, typer.Option(min=1, help="Frames sampled from each video.", rich_help_panel=VIDEO)
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(help="Seed of the randomness in the adapter.", rich_help_panel=MODEL, hidden=True),
+]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="terminal, markdown, latex, csv or json.",
+        metavar="NAME",
+        rich_help_panel=OUTPUT,
+        autocompletion=complete_format,
+    ),
+]
+ProtocolOption = Annotated[
+    str,
+    typer.Option(
+        help="Grading protocol of the table.",
+        metavar="NAME",
+        rich_help_panel=OUTPUT,
+        autocompletion=complete_protocol,
+    ),
+]
 ProtocolsOption = Annotated[
     str,
     typer.Option(
         "--protocol",
         help="official, lmms-eval, vlmevalkit or extracted; several comma-separated.",
+        metavar="LIST",
+        rich_help_panel=OUTPUT,
+        autocompletion=complete_protocol,
     ),
 ]
 PublishedOption = Annotated[
-    bool, typer.Option("--published", help="Show published VSI-Bench rows beside ours.")
+    bool,
+    typer.Option(
+        "--published", help="Show published VSI-Bench rows beside ours.", rich_help_panel=OUTPUT
+    ),
 ]
 DeviceOption = Annotated[
     str,
     typer.Option(
-        help="Device of the model: cuda, cuda:1, cpu ...; auto is a GPU if there is one.",
+        help="cuda, cuda:1, cpu ...; auto is a GPU if there is one.",
+        rich_help_panel=SPEED,
     ),
 ]
 DtypeOption = Annotated[
     str,
     typer.Option(
-        help="float32, bfloat16 or float16; auto is bfloat16 on a GPU and float32 on a CPU."
+        help="float32, bfloat16 or float16; auto is bfloat16 on a GPU and float32 on a CPU.",
+        metavar="NAME",
+        rich_help_panel=SPEED,
     ),
 ]
 AttentionOption = Annotated[
     str,
     typer.Option(
         help="sdpa, flash_attention_2 or eager, for the encoders and the shared prefill; question "
-        "tokens always use our own attention."
+        "tokens always use our own attention.",
+        metavar="NAME",
+        rich_help_panel=SPEED,
+        hidden=True,
     ),
 ]
 TimeOption = Annotated[
-    bool, typer.Option("--time-instruction", help="Tell the model the time of each frame.")
+    bool,
+    typer.Option(
+        "--time-instruction", help="Tell the model the time of each frame.", rich_help_panel=MODEL
+    ),
 ]
 BlindOption = Annotated[
     bool,
-    typer.Option("--blind", help="Show grey frames, to see what language alone can answer."),
+    typer.Option(
+        "--blind",
+        help="Show grey frames, to see what language alone can answer.",
+        rich_help_panel=MODEL,
+    ),
 ]
 WordingOption = Annotated[
-    str, typer.Option(help="The prompt: vica (the models' own evaluation) or vsi-bench.")
+    str,
+    typer.Option(
+        help="The prompt: vica (the models' own evaluation) or vsi-bench.",
+        metavar="NAME",
+        rich_help_panel=MODEL,
+    ),
 ]
 NewTokensOption = Annotated[
-    int, typer.Option(min=1, help="Maximum tokens in a reply; Thinking models need 1024 or more.")
+    int,
+    typer.Option(
+        min=1,
+        help="Maximum tokens in a reply; Thinking models need 1024 or more.",
+        rich_help_panel=MODEL,
+    ),
 ]
 GroupOption = Annotated[
     int,
@@ -65,29 +167,46 @@ GroupOption = Annotated[
         min=0,
         help="Maximum number of questions answered together; 0: all of a video. Costs memory; may "
         "change long replies in bfloat16.",
+        rich_help_panel=SPEED,
     ),
 ]
 VisionOption = Annotated[
-    int, typer.Option(min=1, help="Frames that an encoder processes at once; costs memory.")
+    int,
+    typer.Option(
+        min=1,
+        help="Frames that an encoder processes at once; costs memory.",
+        rich_help_panel=SPEED,
+        hidden=True,
+    ),
 ]
 CompileOption = Annotated[
     bool,
     typer.Option(
         "--compile",
         help="Compile encoders and feed-forward layers with torch; adds minutes at the start.",
+        rich_help_panel=SPEED,
+        hidden=True,
     ),
 ]
 TimeoutOption = Annotated[
     float,
     typer.Option(
-        min=0.1, max=LONGEST_TIMEOUT, help="Seconds after which decoding of a video is abandoned."
+        min=0.1,
+        max=LONGEST_TIMEOUT,
+        help="Seconds after which decoding of a video is abandoned.",
+        metavar="SECONDS",
+        rich_help_panel=VIDEO,
+        hidden=True,
     ),
 ]
 DecoderOption = Annotated[
     str,
     typer.Option(
         help="auto; pyav, which decodes every frame before the sampled ones; or decord, as the "
-        "reference code, with a warning where its frames differ."
+        "reference code, with a warning where its frames differ.",
+        metavar="NAME",
+        rich_help_panel=VIDEO,
+        hidden=True,
     ),
 ]
 AnswerTimeoutOption = Annotated[
@@ -99,6 +218,9 @@ AnswerTimeoutOption = Annotated[
         "run ends and keeps its answers, or one of several workers is restarted (default: no "
         "limit).",
         show_default=False,
+        metavar="SECONDS",
+        rich_help_panel=WHERE,
+        hidden=True,
     ),
 ]
 WorkersOption = Annotated[
@@ -107,6 +229,7 @@ WorkersOption = Annotated[
         min=1,
         help="Processes that decode ahead (default: one per 4 cores, from 1 to 4).",
         show_default=False,
+        rich_help_panel=SPEED,
     ),
 ]
 PrefetchOption = Annotated[
@@ -116,6 +239,8 @@ PrefetchOption = Annotated[
         help="Maximum number of videos decoded ahead, of 59 MB each at 64 frames of 640x480 "
         "(default: 2, or the number of workers).",
         show_default=False,
+        rich_help_panel=SPEED,
+        hidden=True,
     ),
 ]
 FrameCacheOption = Annotated[
@@ -123,12 +248,17 @@ FrameCacheOption = Annotated[
     typer.Option(
         help="Cache decoded frames in this folder, for other runs on the same videos.",
         metavar="DIR",
+        rich_help_panel=VIDEO,
     ),
 ]
 CacheSizeOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Maximum size of the frame cache (default: {CACHE_SIZE}).", show_default=False
+        help=f"Maximum size of the frame cache (default: {CACHE_SIZE}).",
+        show_default=False,
+        metavar="SIZE",
+        rich_help_panel=VIDEO,
+        hidden=True,
     ),
 ]
 ExecutorOption = Annotated[
@@ -136,6 +266,8 @@ ExecutorOption = Annotated[
     typer.Option(
         help="here (this process), local (one process per device of --devices) or ray (a cluster).",
         show_default="here",
+        metavar="NAME",
+        rich_help_panel=WHERE,
     ),
 ]
 DevicesOption = Annotated[
@@ -143,11 +275,17 @@ DevicesOption = Annotated[
     typer.Option(
         help="Answer on several local devices at once: 0,1,2,3 (GPUs) or cpu,cpu.",
         metavar="LIST",
+        rich_help_panel=WHERE,
     ),
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option(help="ray: address of the cluster (default: the local one).", metavar="HOST:PORT"),
+    typer.Option(
+        help="ray: address of the cluster (default: the local one).",
+        metavar="HOST:PORT",
+        rich_help_panel=WHERE,
+        hidden=True,
+    ),
 ]
 GpusOption = Annotated[
     float | None,
@@ -155,6 +293,9 @@ GpusOption = Annotated[
         min=0.0,
         help="ray: GPUs per worker (default: 1, or 0 without GPUs).",
         show_default=False,
+        metavar="N",
+        rich_help_panel=WHERE,
+        hidden=True,
     ),
 ]
 ReplicasOption = Annotated[
@@ -163,6 +304,8 @@ ReplicasOption = Annotated[
         min=1,
         help="ray: number of workers (default: as many as the GPUs allow, or one per machine).",
         show_default=False,
+        rich_help_panel=WHERE,
+        hidden=True,
     ),
 ]
 ShardOption = Annotated[
@@ -171,85 +314,12 @@ ShardOption = Annotated[
         help="Run only one part of the videos, such as 2/8, into a separate folder for vicabench "
         "merge; auto takes the part from the rank set by srun or torchrun.",
         metavar="I/N",
+        rich_help_panel=WHERE,
     ),
 ]
-
-API = "Models behind an API"
-BaseUrlOption = Annotated[
-    str,
-    typer.Option(
-        help="Your own server with the same API, such as vLLM: http://localhost:8000/v1",
-        metavar="URL",
-        rich_help_panel=API,
-    ),
-]
-ImageSizeOption = Annotated[
-    int,
-    typer.Option(
-        min=16,
-        help="Maximum longer side of a frame in pixels; changes answers.",
-        rich_help_panel=API,
-    ),
-]
-JpegOption = Annotated[
-    int,
-    typer.Option(
-        min=1, max=95, help="JPEG quality of frames; changes answers.", rich_help_panel=API
-    ),
-]
-AsFramesOption = Annotated[
+RetryErrorsOption = Annotated[
     bool,
-    typer.Option(
-        "--as-frames",
-        help="gemini: send the sampled frames instead of the video.",
-        rich_help_panel=API,
-    ),
-]
-ConcurrencyOption = Annotated[
-    int, typer.Option(min=1, help="Maximum number of concurrent requests.", rich_help_panel=API)
-]
-RequestTimeoutOption = Annotated[
-    float,
-    typer.Option(
-        min=0.1,
-        max=LONGEST_TIMEOUT,
-        help="Seconds within which the complete reply must arrive.",
-        rich_help_panel=API,
-    ),
-]
-MaxRetriesOption = Annotated[
-    int,
-    typer.Option(
-        min=0, help="Maximum number of retries after a temporary failure.", rich_help_panel=API
-    ),
-]
-RetryWaitOption = Annotated[
-    float,
-    typer.Option(
-        min=0.0,
-        max=60.0,
-        rich_help_panel=API,
-        help="Seconds before the first retry, doubled for each further one; a server's "
-        "Retry-After is honoured.",
-    ),
-]
-MaxRequestsOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Maximum number of requests to send.", rich_help_panel=API),
-]
-MaxCostOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0, help="Stop before the cost exceeds this; needs --prices.", rich_help_panel=API
-    ),
-]
-PricesOption = Annotated[
-    str,
-    typer.Option(
-        help="JSON or YAML with the price of a million tokens, by model (docs/apis.md).",
-        metavar="FILE",
-        rich_help_panel=API,
-    ),
+    typer.Option("--retry-errors", help="Retry failed questions.", rich_help_panel=OUTPUT),
 ]
 
 
@@ -278,23 +348,6 @@ def changed(other: Callable[..., None], options: Mapping[str, Any]) -> tuple[str
     parameters = inspect.signature(other).parameters
     names = [name for name, value in options.items() if value != parameters[name].default]
     return tuple("--" + name.replace("_", "-") for name in names)
-
-
-def text_options(
-    *,
-    base_url: BaseUrlOption = "",
-    concurrency: ConcurrencyOption = 8,
-    request_timeout: RequestTimeoutOption = 120.0,
-    max_retries: MaxRetriesOption = 5,
-    retry_wait: RetryWaitOption = 1.0,
-    max_requests: MaxRequestsOption = None,
-    max_cost: MaxCostOption = None,
-    prices: PricesOption = "",
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    attention: AttentionOption = "sdpa",
-) -> None:
-    """Declare the options of calling or running a language model."""
 
 
 def tasks_named(text: str | None) -> tuple[str, ...]:

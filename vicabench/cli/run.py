@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import vicabench as vb
-from vicabench.adapters import find_adapter
+from vicabench.cli.api_options import (
+    AsFramesOption,
+    BaseUrlOption,
+    ConcurrencyOption,
+    ImageSizeOption,
+    JpegOption,
+    MaxCostOption,
+    MaxRequestsOption,
+    MaxRetriesOption,
+    PricesOption,
+    RequestTimeoutOption,
+    RetryWaitOption,
+)
+from vicabench.cli.completing import complete_model
+from vicabench.cli.defaults import from_file
 from vicabench.cli.options import (
     AddressOption,
     AnswerTimeoutOption,
-    AsFramesOption,
     AttentionOption,
-    BaseUrlOption,
+    BenchmarkOption,
     BlindOption,
     CacheSizeOption,
     CompileOption,
-    ConcurrencyOption,
+    DataOption,
     DecoderOption,
     DeviceOption,
     DevicesOption,
@@ -28,119 +41,122 @@ from vicabench.cli.options import (
     ExecutorOption,
     FormatOption,
     FrameCacheOption,
+    FramesOption,
     GpusOption,
     GroupOption,
-    ImageSizeOption,
-    JpegOption,
-    MaxCostOption,
-    MaxRequestsOption,
-    MaxRetriesOption,
+    LimitOption,
     NewTokensOption,
     PrefetchOption,
-    PricesOption,
     ProtocolOption,
     PublishedOption,
     ReplicasOption,
-    RequestTimeoutOption,
-    RetryWaitOption,
+    RetryErrorsOption,
+    SeedOption,
     ShardOption,
+    SubsetOption,
+    TasksOption,
     TimeOption,
     TimeoutOption,
+    VideosOption,
     VisionOption,
     WordingOption,
     WorkersOption,
     tasks_named,
 )
-from vicabench.cli.output import check_format, print_table
-from vicabench.front.folders import run_folders
-from vicabench.front.run import RunOptions, shard_named
-from vicabench.harnesses.protocols import find_protocol
+from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
-from vicabench.results.alike import check_published
 from vicabench.screen import say
+
+if TYPE_CHECKING:
+    from vicabench.results.run import Run
 
 
 def command(
+    *,
+    benchmark: BenchmarkOption = "vsi-bench",
+    subset: SubsetOption = "full",
+    data: DataOption = None,
+    videos: VideosOption = None,
+    limit: LimitOption = None,
+    tasks: TasksOption = None,
     model: Annotated[
         list[str],
         typer.Option(
             help="The model: a hub id (nkkbr/ViCA2, hf:ORG/NAME), the folder of a checkpoint, "
             "openai:NAME, gemini:NAME, baseline:frequency ... Repeat for several.",
             metavar="SPEC",
+            rich_help_panel=MODEL,
+            autocompletion=complete_model,
         ),
     ],
-    benchmark: Annotated[
-        str, typer.Option(help="vsi-bench, rooms, your own file, or a hub id.")
-    ] = "vsi-bench",
-    subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
-    data: Annotated[
-        Path | None, typer.Option(help="vsi-bench: the folder it was fetched to.")
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(help="Your own questions: the folder of their videos.")
-    ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = FRAMES,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Use only the first N videos, with all their questions."),
-    ] = None,
-    tasks: Annotated[
-        str | None, typer.Option(help="Use only these tasks or question types, comma-separated.")
-    ] = None,
+    blind: BlindOption = False,
+    time_instruction: TimeOption = False,
+    max_new_tokens: NewTokensOption = 1024,
+    wording: WordingOption = "vica",
+    seed: SeedOption = 0,
+    frames: FramesOption = FRAMES,
+    no_video: Annotated[
+        bool,
+        typer.Option(
+            "--no-video",
+            help="Do not decode videos; for baselines, which do not use them.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = False,
+    frame_cache: FrameCacheOption = None,
+    frame_cache_size: CacheSizeOption = None,
+    video_timeout: TimeoutOption = VIDEO_TIMEOUT,
+    decoder: DecoderOption = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    attention: AttentionOption = "sdpa",
+    group_size: GroupOption = 0,
+    vision_batch: VisionOption = 8,
+    compile: CompileOption = False,  # noqa: A002  (the option's name)
+    workers: WorkersOption = None,
+    prefetch: PrefetchOption = None,
+    devices: DevicesOption = None,
+    shard: ShardOption = None,
+    executor: ExecutorOption = None,
+    address: AddressOption = None,
+    gpus_per_worker: GpusOption = None,
+    replicas: ReplicasOption = None,
+    answer_timeout: AnswerTimeoutOption = None,
+    base_url: BaseUrlOption = "",
+    concurrency: ConcurrencyOption = 8,
+    max_requests: MaxRequestsOption = None,
+    max_cost: MaxCostOption = None,
+    prices: PricesOption = "",
+    image_size: ImageSizeOption = 512,
+    jpeg_quality: JpegOption = 90,
+    as_frames: AsFramesOption = False,
+    request_timeout: RequestTimeoutOption = 120.0,
+    max_retries: MaxRetriesOption = 5,
+    retry_wait: RetryWaitOption = 1.0,
     out: Annotated[
         Path | None,
         typer.Option(
             help="Run folder (default: runs/BENCHMARK/MODEL); with several models, "
-            "the folder that holds a run folder for each."
+            "the folder that holds a run folder for each.",
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
-    retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Retry failed questions.")
-    ] = False,
-    no_video: Annotated[
-        bool,
-        typer.Option(
-            "--no-video", help="Do not decode videos; for baselines, which do not use them."
-        ),
-    ] = False,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    attention: AttentionOption = "sdpa",
-    time_instruction: TimeOption = False,
-    blind: BlindOption = False,
-    max_new_tokens: NewTokensOption = 1024,
-    wording: WordingOption = "auto",
-    group_size: GroupOption = 0,
-    vision_batch: VisionOption = 8,
-    compile: CompileOption = False,  # noqa: A002  (the option's name)
-    base_url: BaseUrlOption = "",
-    image_size: ImageSizeOption = 512,
-    jpeg_quality: JpegOption = 90,
-    as_frames: AsFramesOption = False,
-    concurrency: ConcurrencyOption = 8,
-    request_timeout: RequestTimeoutOption = 120.0,
-    max_retries: MaxRetriesOption = 5,
-    retry_wait: RetryWaitOption = 1.0,
-    max_requests: MaxRequestsOption = None,
-    max_cost: MaxCostOption = None,
-    prices: PricesOption = "",
-    seed: Annotated[int, typer.Option(help="Seed of the randomness in the adapter.")] = 0,
-    workers: WorkersOption = None,
-    prefetch: PrefetchOption = None,
-    frame_cache: FrameCacheOption = None,
-    frame_cache_size: CacheSizeOption = None,
-    video_timeout: TimeoutOption = VIDEO_TIMEOUT,
-    answer_timeout: AnswerTimeoutOption = None,
-    decoder: DecoderOption = "auto",
-    executor: ExecutorOption = None,
-    devices: DevicesOption = None,
-    address: AddressOption = None,
-    gpus_per_worker: GpusOption = None,
-    replicas: ReplicasOption = None,
-    shard: ShardOption = None,
+    retry_errors: RetryErrorsOption = False,
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",
     published: PublishedOption = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take options from this file, such as the run.yaml of a run folder; what is "
+            "typed here wins.",
+            metavar="FILE",
+            is_eager=True,
+            callback=from_file,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
 ) -> None:
     """Answer a benchmark's questions, save the answers in a run folder, print the scores.
 
@@ -148,12 +164,19 @@ def command(
     questions have no answer.
     """
     given = locals()
+    from vicabench.adapters import find_adapter
+    from vicabench.cli.output import check_format
+    from vicabench.front.folders import run_folders
+    from vicabench.front.run import RunOptions, shard_named
+    from vicabench.harnesses.protocols import find_protocol
+    from vicabench.results.alike import check_published
+
     check_format(table)
     options = run_options(given)
     checked = RunOptions.of(options, frames=frames)
     checked.check()
     part = None if shard is None else shard_named(shard, checked)
-    rule = find_protocol(protocol)
+    find_protocol(protocol)
     for spec in model:
         find_adapter(spec)  # refuse a misspelt model before running the others
     asked = vb.benchmark(
@@ -166,16 +189,19 @@ def command(
         videos_needed=not no_video,
     )
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
-    how: dict[str, Any] = {
-        "frames": frames,
-        "seed": seed,
-        "retry_errors": retry_errors,
-        "protocol": protocol,
-    }
+    options |= {name: given[name] for name in ("frames", "seed", "retry_errors", "protocol")}
     runs = []
     for spec, folder in run_folders(model, asked.benchmark.name, out=out, blind=blind).items():
-        runs.append(vb.run(spec, asked, out=folder, shard=part, **how, **options))
-    rows = [run.scores(rule) for run in runs]
+        runs.append(vb.run(spec, asked, out=folder, shard=part, **options))
+    _print_scores(runs, protocol, table, published)
+
+
+def _print_scores(runs: Sequence[Run], protocol: str, table: str, published: bool) -> None:
+    """Print the scores of the runs, and end with exit code 1 if a question has no answer."""
+    from vicabench.cli.output import print_table
+    from vicabench.harnesses.protocols import find_protocol
+
+    rows = [run.scores(find_protocol(protocol)) for run in runs]
     print_table(rows, name=table, published=published)
     say("Answers: " + ", ".join(f"{run.path}" for run in runs))
     failed = any(row.overall.failed for row in rows)
@@ -186,4 +212,6 @@ def command(
 
 def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Select the options that `vicabench.run` takes as keyword options."""
+    from vicabench.front.run import RunOptions
+
     return {name: given[name] for name in RunOptions.names()}

@@ -14,6 +14,7 @@ from vicabench.benchmarks import BENCHMARKS, DEFAULT
 from vicabench.cli.options import changed, tasks_named, with_options_of
 from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
+from vicabench.cli.usage import ASKED, MODEL, OUTPUT, SPEED
 from vicabench.errors import ConfigError, counted
 from vicabench.front.run import RunOptions, Selection
 from vicabench.front.scaling import check_source
@@ -22,7 +23,7 @@ from vicabench.reporting.writing import figure_formats
 from vicabench.results.alike import check_published
 from vicabench.screen import echo, say
 
-RUN_ONLY = ("model", "out", "table", "published", "shard")
+RUN_ONLY = ("model", "out", "table", "published", "shard", "config")
 
 
 @with_options_of(run_command, but=RUN_ONLY)
@@ -37,7 +38,8 @@ def command(
     series: Annotated[
         list[str] | None,
         typer.Option(
-            help="A published series, such as ViCA2-7B. Repeat for several in one figure."
+            help="A published series, such as ViCA2-7B. Repeat for several in one figure.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     more_models: Annotated[
@@ -46,40 +48,67 @@ def command(
             "--models",
             metavar="SPEC...",
             help="Checkpoints: a b c, or a pattern with {p} for the percentage: ./mine-{p}p",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     runs: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Draw the run folders in this folder; run nothing."),
+        typer.Option(
+            metavar="DIR",
+            help="Draw the run folders in this folder; run nothing.",
+            rich_help_panel=ASKED,
+        ),
     ] = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Overlay the published curves of these series.")
+        bool,
+        typer.Option(
+            "--published",
+            help="Overlay the published curves of these series.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     published_only: Annotated[
         bool,
-        typer.Option("--published-only", help="Redraw the published figures; run nothing."),
+        typer.Option(
+            "--published-only",
+            help="Redraw the published figures; run nothing.",
+            rich_help_panel=ASKED,
+        ),
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the figures and their data.")] = Path(
-        "curves"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the figures and their data.", metavar="DIR", rich_help_panel=OUTPUT
+        ),
+    ] = Path("curves"),
     format: Annotated[  # noqa: A002  (the option's name)
-        str, typer.Option(help="Formats of the figures, comma-separated.")
+        str,
+        typer.Option(
+            help="Formats of the figures, comma-separated.", metavar="LIST", rich_help_panel=OUTPUT
+        ),
     ] = "pdf,svg,png",
     run_folders: Annotated[
         Path | None,
-        typer.Option(help="Folder for the run folders (default: runs/BENCHMARK)."),
+        typer.Option(
+            help="Folder for the run folders (default: runs/BENCHMARK).",
+            metavar="DIR",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     evict: Annotated[
         bool,
         typer.Option(
             "--evict",
             help="Delete what this command downloaded of a checkpoint once it is evaluated.",
+            rich_help_panel=SPEED,
         ),
     ] = False,
     evict_all: Annotated[
         bool,
         typer.Option(
-            "--evict-all", help="As --evict, but also delete what was in the cache before."
+            "--evict-all",
+            help="As --evict, but also delete what was in the cache before.",
+            rich_help_panel=SPEED,
         ),
     ] = False,
     **options: Any,

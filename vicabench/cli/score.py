@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vicabench.cli.options import FormatOption, ProtocolsOption, PublishedOption
-from vicabench.cli.output import check_format, print_table
 from vicabench.errors import ConfigError
-from vicabench.harnesses.protocols import Protocol, find_protocols
-from vicabench.reference import published_rows
-from vicabench.reporting.scores import table_json
-from vicabench.reporting.writing import write_file
-from vicabench.results.alike import check_published
-from vicabench.results.disagreement import disagreement
-from vicabench.results.run import Run, load_runs
+
+if TYPE_CHECKING:
+    from vicabench.harnesses.protocols import Protocol
+    from vicabench.results.run import Run
 
 
 def command(
@@ -44,6 +40,15 @@ def command(
     scene_name). Several comma-separated protocols are shown side by side,
     with the answers that they read differently.
     """
+    from vicabench.cli.output import check_format, print_table
+    from vicabench.harnesses.protocols import find_protocols
+    from vicabench.reference import published_rows
+    from vicabench.reporting.scores import table_json
+    from vicabench.reporting.writing import write_file
+    from vicabench.results.alike import check_published
+    from vicabench.results.disagreement import disagreement
+    from vicabench.results.run import load_runs
+
     check_format(table)
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():
         raise ConfigError(f"--json and --grades are both {json_file}. Name two files.")

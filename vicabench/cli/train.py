@@ -11,6 +11,7 @@ from rich.table import Table
 
 import vicabench as vb
 from vicabench.cli.progress import interruptible
+from vicabench.cli.usage import OUTPUT, SPEED
 from vicabench.errors import ConfigError
 from vicabench.front.train import recipe_rows
 from vicabench.screen import console, echo
@@ -22,6 +23,7 @@ SHORTHANDS = {
     "out": "output",
 }
 """Settings with a separate option."""
+TRAINED, PLAN = "What to train", "Before training"
 KEPT = "Checkpoints are kept. If there is one, repeat the command with --resume last to continue."
 
 
@@ -31,44 +33,77 @@ def command(
         typer.Argument(metavar="RECIPE", help="A recipe of --list, such as vica2-stage3."),
     ] = None,
     *,
-    list_recipes: Annotated[bool, typer.Option("--list", help="List the recipes.")] = False,
+    list_recipes: Annotated[
+        bool, typer.Option("--list", help="List the recipes.", rich_help_panel=PLAN)
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
             help="Train nothing: print the configuration, parameters, steps, tokens, operations "
             "and memory. Needs neither weights nor data.",
+            rich_help_panel=PLAN,
         ),
     ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="A setting by its dotted name. Repeat for several."
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting by its dotted name. Repeat for several.",
+            rich_help_panel=TRAINED,
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="The data: a folder, .json, .jsonl, or a .yaml mixture of them."),
+        typer.Option(
+            help="The data: a folder, .json, .jsonl, or a .yaml mixture of them.",
+            rich_help_panel=TRAINED,
+        ),
     ] = None,
     media: Annotated[
-        Path | None, typer.Option(help="The folder that videos and images are relative to.")
+        Path | None,
+        typer.Option(
+            help="The folder that videos and images are relative to.",
+            metavar="DIR",
+            rich_help_panel=TRAINED,
+        ),
     ] = None,
     pack: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Conversations about a video in one sequence; published models used 1."
+            min=1,
+            help="Conversations about a video in one sequence; published models used 1.",
+            rich_help_panel=SPEED,
         ),
     ] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="Number of local GPUs.")] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Number of local GPUs.", rich_help_panel=SPEED)
+    ] = None,
     save_every: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Share of the data between checkpoints: 5%.")
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the data between checkpoints: 5%.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the checkpoints.", show_default="checkpoints/NAME"),
+        typer.Option(
+            help="Folder for the checkpoints.",
+            metavar="DIR",
+            show_default="checkpoints/NAME",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="Continue from a checkpoint of the run: last, or its name.")
+        str | None,
+        typer.Option(
+            help="Continue from a checkpoint of the run: last, or its name.",
+            metavar="NAME",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
 ) -> None:
     """Train a model by a published recipe, or plan its cost with --dry-run."""

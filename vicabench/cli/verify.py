@@ -5,44 +5,54 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import fields
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 import vicabench as vb
+from vicabench.cli.completing import complete_model
 from vicabench.cli.options import (
     AttentionOption,
+    BenchmarkOption,
     BlindOption,
     CompileOption,
+    DataOption,
     DeviceOption,
     DtypeOption,
+    FramesOption,
     GroupOption,
     NewTokensOption,
+    SubsetOption,
     TimeOption,
+    VideosOption,
     VisionOption,
     WordingOption,
 )
+from vicabench.cli.usage import ASKED, MODEL, OUTPUT
 from vicabench.options import FRAMES
 from vicabench.screen import console, echo
 from vicabench.types import ModelOptions
 
 
 def command(
-    model: Annotated[str, typer.Option(help="A checkpoint: a hub id or folder.", metavar="SPEC")],
-    benchmark: Annotated[
-        str, typer.Option(help="vsi-bench, rooms, your own file, or a hub id.")
-    ] = "rooms",
-    subset: Annotated[str, typer.Option(help="vsi-bench: full, debiased or pruned.")] = "full",
-    data: Annotated[
-        Path | None, typer.Option(help="vsi-bench: the folder it was fetched to.")
-    ] = None,
-    videos: Annotated[
-        Path | None, typer.Option(help="Your own questions: the folder of their videos.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Use only the first N videos.")] = 3,
-    frames: Annotated[int, typer.Option(min=1, help="Frames sampled from each video.")] = FRAMES,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A checkpoint: a hub id or folder.",
+            metavar="SPEC",
+            rich_help_panel=MODEL,
+            autocompletion=complete_model,
+        ),
+    ],
+    benchmark: BenchmarkOption = "rooms",
+    subset: SubsetOption = "full",
+    data: DataOption = None,
+    videos: VideosOption = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Use only the first N videos.", rich_help_panel=ASKED)
+    ] = 3,
+    frames: FramesOption = FRAMES,
     max_new_tokens: NewTokensOption = 1024,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -53,7 +63,10 @@ def command(
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     compile: CompileOption = False,  # noqa: A002  (the option's name)
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON instead of text.", rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
     """Check that sharing a video's prefill does not change what a model answers.
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
 from vicabench.engine.workers.local import Executor, InProcessExecutor, LocalExecutor, devices_named
 from vicabench.engine.workers.ray import RayExecutor
 from vicabench.errors import ConfigError
-from vicabench.options import CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
+from vicabench.options import BOUNDS, CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
 from vicabench.types import ModelOptions
 
 DECODERS = ("auto", "pyav", "decord")
@@ -102,6 +104,19 @@ def check_decoder(name: str) -> None:
     """Raise a ConfigError that names the decoders unless this is one."""
     if name not in DECODERS:
         raise ConfigError(f"There is no decoder '{name}'. Decoders are {', '.join(DECODERS)}.")
+
+
+def check_number(name: str, value: Any, *, optional: bool = False) -> None:
+    """Raise ConfigError if a numeric option is out of its bounds."""
+    if name not in BOUNDS or (optional and value is None):
+        return
+    least, most = BOUNDS[name]
+    whole = isinstance(least, int)
+    good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not good or not least <= value <= most:
+        ends = f"from {least} on" if math.isinf(most) else f"from {least} to {most}"
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{name}={value!r}: give {kind} {ends}.")
 
 
 def bytes_of(text: str) -> int:

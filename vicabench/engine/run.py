@@ -90,6 +90,7 @@ def run(
     retry_errors: bool = False,
     executor: Executor = IN_PROCESS,
     part: Mapping[str, Any] | None = None,
+    repeat: str | None = None,
     answer_seconds: float | None = None,
     display: Display,
 ) -> None:
@@ -100,6 +101,7 @@ def run(
 
     Args:
         part: The record of the shard, if the selected questions are those of one.
+        repeat: The options that repeat this run, kept in `run.yaml`; None to keep none.
         answer_seconds: The time limit for answering a video. Beyond it the run and this process
             end; a worker in another process ends and counts as lost.
         display: Is called with everything that happens.
@@ -126,7 +128,8 @@ def run(
             "execution": {**_execution(runner.built, job), **runner.record},
             "asked": asked_record(selected, todo),
         }
-        store.describe(plan_record(selected, part, benchmark.rubric, _about(benchmark)), start)
+        plan = plan_record(selected, part, benchmark.rubric, _about(benchmark))
+        store.describe(plan, start, repeat)
         display.started(todo, done, store.torn)
         videos = runner.answer(todo, partial(_overdue, store, display.given_up))
         account = _accounted(store, runner, str(start["started"]), display)

@@ -6,12 +6,10 @@ any callable. Both return the `Run` that `vicabench.load` reads from the folder.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +18,16 @@ from vicabench.adapters.abilities import check_abilities
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT, Source, custom, load_benchmark
 from vicabench.benchmarks.own import benchmark_of_rows
-from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions
+from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions, check_number
 from vicabench.engine.run import run as run_into
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.engine.workers.local import Executor, InProcessExecutor
-from vicabench.errors import ConfigError, an, counted
+from vicabench.errors import ConfigError, an, counted, did_you_mean
 from vicabench.front.folders import kept, new_folder, run_folders
 from vicabench.front.progress import RunDisplay, building
+from vicabench.front.repeating import asked_as, repeated
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.options import BOUNDS, FRAMES, VIDEO_TIMEOUT
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.results.frames import frame_of
 from vicabench.results.plan import select
 from vicabench.results.run import Run, load_run
@@ -49,6 +48,8 @@ class Selection:
 
     benchmark: Benchmark
     questions: tuple[Question, ...] = field(repr=False)
+    options: Mapping[str, Any] | None = field(default=None, repr=False)
+    """The options of `vicabench run` that select the same; None if they cannot be typed."""
 
     def __repr__(self) -> str:
         videos = len({q.video for q in self.questions})
@@ -117,7 +118,7 @@ def benchmark(
         ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
         DataError: For missing or malformed data.
     """
-    _check_number("limit", limit, optional=True)
+    check_number("limit", limit, optional=True)
     if config is not None and subset != "full":
         raise ConfigError("config and subset mean the same: give one of them.")
     of_hub = {"revision": revision, "config": config, "split": split}
@@ -139,7 +140,12 @@ def benchmark(
         raise ConfigError("columns is for rows with their own tasks: give tasks= too.")
     loaded = _loaded(source, given, name, progress)
     wanted = [tasks] if isinstance(tasks, str) else [str(task) for task in tasks]
-    return Selection(benchmark=loaded, questions=select(loaded, limit=limit, tasks=wanted))
+    options = None
+    if isinstance(source, str | Path):
+        where = {**of_hub, "subset": subset, "data": data, "videos": videos}
+        options = asked_as(source, **where, limit=limit, tasks=tuple(wanted))
+    questions = select(loaded, limit=limit, tasks=wanted)
+    return Selection(benchmark=loaded, questions=questions, options=options)
 
 
 def _described_rows(
@@ -166,7 +172,8 @@ def _loaded(source: Asked, given: Source, name: str, progress: bool) -> Benchmar
     if isinstance(source, Benchmark):
         return source
     if isinstance(source, str | Path):
-        with _building(str(source), progress) as advance:
+        shown = building(console(stderr=True), f"Building {source}") if progress else nullcontext()
+        with shown as advance:
             return load_benchmark(str(source), replace(given, progress=advance))
     return benchmark_of_rows(source, name, given.videos, videos_needed=given.videos_needed)
 
@@ -246,9 +253,16 @@ def run_selection(
     folders = run_folders(
         [model], asked.benchmark.name, out=out, blind=given.model.blind, shard=shard
     )
+    repeat = repeated(
+        asked.options,
+        **{**given.values(), "model": model, "seed": seed, "retry_errors": retry_errors},
+        protocol=protocol and protocol.name,
+        shard=shard and f"{shard.index}/{shard.count}",
+        out=run_folders([model], asked.benchmark.name, out=out, blind=given.model.blind)[model],
+    )
     part = shard.record(asked.questions) if shard else None
     if shard:
-        asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
+        asked = replace(asked, questions=shard.of(asked.questions))
     return _run(
         asked,
         model,
@@ -258,6 +272,7 @@ def run_selection(
         seed=seed,
         retry_errors=retry_errors,
         part=part,
+        repeat=repeat,
         protocol=protocol,
         progress=progress,
         load=load,
@@ -345,7 +360,7 @@ class RunOptions:
             ConfigError: For a number out of bounds.
             TypeError: For an unknown option, naming the most similar one.
         """
-        _check_number("frames", frames)
+        check_number("frames", frames)
         video: dict[str, Any] = {
             **dict.fromkeys(field.name for field in fields(VideoOptions)),
             "no_video": False,
@@ -359,13 +374,12 @@ class RunOptions:
         for name, value in given.items():
             for known in (video, model, execution, rest):
                 if name in known:
-                    _check_number(name, value, optional=known[name] is None)
+                    check_number(name, value, optional=known[name] is None)
                     known[name] = value if name not in PATHS else _path(value)
                     break
             else:
                 every = [*video, *model, *execution, *rest]
-                near = "".join(f" Did you mean {n}?" for n in get_close_matches(name, every, 1))
-                raise TypeError(f"A run has no option {name!r}.{near}")
+                raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
         return cls(
             video=VideoOptions(**video),
             model=ModelOptions(**model),
@@ -373,12 +387,16 @@ class RunOptions:
             **rest,
         )
 
+    def values(self) -> dict[str, Any]:
+        """The options by name, as `of` takes them."""
+        grouped = (self.video, self.model, self.execution)
+        values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
+        return {**values, "answer_timeout": self.answer_timeout}
+
     @staticmethod
     def names() -> tuple[str, ...]:
         """The options that `of` takes beside `frames`."""
-        kinds = (VideoOptions, ModelOptions, ExecutionOptions)
-        names = [field.name for kind in kinds for field in fields(kind)]
-        return (*(name for name in names if name != "frames"), "answer_timeout")
+        return tuple(n for n in RunOptions.of({}, frames=FRAMES).values() if n != "frames")
 
     def check(self) -> None:
         """Raise ConfigError for options that contradict each other, before anything is loaded."""
@@ -413,6 +431,7 @@ def _run(
     retry_errors: bool,
     progress: bool,
     part: Mapping[str, Any] | None = None,
+    repeat: str | None = None,
     protocol: Protocol | None = None,
     load: Callable[[Path], Run] = load_run,
 ) -> Run:
@@ -434,6 +453,7 @@ def _run(
                 retry_errors=retry_errors,
                 executor=executor,
                 part=part,
+                repeat=repeat,
                 answer_seconds=given.answer_timeout,
                 display=display,
             )
@@ -441,19 +461,6 @@ def _run(
         display.say(kept(folder, len(asked.questions)))
         raise
     return load(folder)
-
-
-def _check_number(name: str, value: Any, *, optional: bool = False) -> None:
-    """Raise ConfigError if a numeric option is out of its bounds."""
-    if name not in BOUNDS or (optional and value is None):
-        return
-    least, most = BOUNDS[name]
-    whole = isinstance(least, int)
-    good = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not good or not least <= value <= most:
-        ends = f"from {least} on" if math.isinf(most) else f"from {least} to {most}"
-        kind = "a whole number" if whole else "a number"
-        raise ConfigError(f"{name}={value!r}: give {kind} {ends}.")
 
 
 def _refuse_ignored(source: Asked, **given: Any) -> None:
@@ -470,7 +477,3 @@ def _refuse_ignored(source: Asked, **given: Any) -> None:
 
 def _path(given: str | Path | None) -> Path | None:
     return None if given is None else Path(given)
-
-
-def _building(name: str, progress: bool) -> AbstractContextManager[Any]:
-    return building(console(stderr=True), f"Building {name}") if progress else nullcontext()

@@ -115,6 +115,8 @@ PREDICTIONS = RUN_FILE
 TIMING = "timing.jsonl"
 ERRORS = "errors.log"
 TORN = "predictions.torn"
+OPTIONS = "run.yaml"
+"""What `vicabench run --config` reads to repeat or continue the run."""
 FIELDS: Mapping[type, Sequence[str]] = {
     str: ("model", "benchmark", "subset", "revision", "sampling"),
     int: ("frames", "seed"),
@@ -176,13 +178,16 @@ class RunFolder:
     def _folder(self) -> files.Folder:
         return self._lock.folder
 
-    def describe(self, plan: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
+    def describe(
+        self, plan: Mapping[str, Any], provenance: Mapping[str, Any], options: str | None = None
+    ) -> None:
         """Write `config.json` by rename: configuration, digest, planned questions, provenance.
 
         The provenance of earlier starts is kept, so that a resumed run lists all that made it.
+        `options` become the content of `run.yaml`.
 
         Raises:
-            RunFolderError: The file cannot be written.
+            RunFolderError: A file cannot be written.
         """
         earlier = read_config(self.path)
         content = {
@@ -191,10 +196,14 @@ class RunFolder:
             "plan": plan,
             "starts": [*(earlier["starts"] if earlier else []), provenance],
         }
+        name = CONFIG
         try:
             self._folder.write(CONFIG, json.dumps(content, indent=2) + "\n")
+            if options is not None:
+                name = OPTIONS
+                self._folder.write(OPTIONS, options)
         except OSError as error:
-            raise RunFolderError(_unwritten(error, self.path / CONFIG)) from None
+            raise RunFolderError(_unwritten(error, self.path / name)) from None
 
     def planned(self) -> frozenset[str]:
         """The ids of the questions that earlier starts planned to ask."""
