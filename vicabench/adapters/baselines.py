@@ -22,6 +22,8 @@ from vicabench.errors import ConfigError
 from vicabench.scoring.grade import mean_relative_accuracy
 from vicabench.types import NUMERIC, TASK_OF_TYPE, AdapterContext, Answer, Question, Video
 
+NEEDS_VIDEO = False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
@@ -29,7 +31,7 @@ class Baseline:
 
     reply: Callable[[Question], str]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    needs_video: bool = False
+    needs_video: bool = NEEDS_VIDEO
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
         """Return one answer per question, whatever the video shows."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 import vicabench as vb
-from vicabench.adapters import find_adapter
+from vicabench.adapters import never_looks
 from vicabench.cli.options import (
     AddressOption,
     AnswerTimeoutOption,
@@ -100,7 +100,8 @@ def command(
     no_video: Annotated[
         bool,
         typer.Option(
-            "--no-video", help="Do not decode videos; for baselines, which do not use them."
+            "--no-video",
+            help="Do not decode videos, for adapters that do not look at them; baselines never do.",
         ),
     ] = False,
     device: DeviceOption = "auto",
@@ -154,8 +155,7 @@ def command(
     checked.check()
     part = None if shard is None else shard_named(shard, checked)
     rule = find_protocol(protocol)
-    for spec in model:
-        find_adapter(spec)  # refuse a misspelt model before running the others
+    unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
     asked = vb.benchmark(
         benchmark,
         subset=subset,
@@ -163,7 +163,7 @@ def command(
         videos=videos,
         limit=limit,
         tasks=tasks_named(tasks),
-        videos_needed=not no_video,
+        videos_needed=not (no_video or all(unseen)),
     )
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
     how: dict[str, Any] = {
