@@ -53,6 +53,13 @@ def install_adapter(folder: Path, name: str, code: str, target: str) -> dict[str
     return {"PYTHONPATH": os.pathsep.join([str(folder), *([before] if before else [])])}
 
 
+def looking_oracle(folder: Path) -> str:
+    """Write an adapter that answers the truth but wants the frames; returns its `--model`."""
+    file = folder / "looking.py"
+    file.write_text("def oracle(video, questions):\n    return [q.answer for q in questions]\n")
+    return f"{file}:oracle"
+
+
 def refuses(done: subprocess.CompletedProcess[str], *words: str) -> None:
     """Check that bad input ended in one clear paragraph and exit code 2."""
     assert done.returncode == 2, done.stderr

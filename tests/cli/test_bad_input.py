@@ -28,7 +28,7 @@ from vicabench.results.run import load_run
         (("--model", "baseline:oracle", "--frames", "0"), ("--frames",)),
         (("--model", "baseline:oracle", "--no-video", "--frames", "8"), ("--no-video",)),
         (("--model", "baseline:oracle", "--tasks", ","), ("There is no task ''",)),
-        (("--model", "baseline:oracle", "--videos", "x" * 300), ("xxx", "too long")),
+        (("--model", "gemini:any", "--videos", "x" * 300), ("xxx", "too long")),
         ((), ("--model",)),
     ],
 )

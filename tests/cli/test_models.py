@@ -37,7 +37,8 @@ def test_a_checkpoint_of_the_zoo_is_fetched_and_listed(
         assert before.returncode == 0, before.stderr
         assert row_of(before.stdout, REPO).split()[1:5] == ["vica2", "ViCA2-7B", "5", "stage3"]
         assert sum(line.startswith("nkkbr/") for line in before.stdout.splitlines()) == 46
-        assert "MB" not in before.stdout
+        assert "MB" not in row_of(before.stdout, REPO)
+        assert row_of(before.stdout, "vica2-rooms").split()[4:7] == ["included", "7.1", "MB"]
 
         fetched = vicabench("models", "fetch", REPO, **env)
         assert fetched.returncode == 0, fetched.stderr
@@ -88,7 +89,7 @@ def test_a_page_in_place_of_a_hub_is_explained(vicabench: Vicabench, tmp_path: P
         hub.page = b"<!DOCTYPE html><title>Log in</title>"
         env = hub.environment(tmp_path)
         run = ("run", "--benchmark", "rooms", "--limit", "1", "--model")
-        for command in (("models", "fetch"), ("models", "show"), run):
+        for command in (("models", "fetch"), run):
             refuses(vicabench(*command, REPO, **env), f"{REPO} is not a hub", "HF_ENDPOINT")
 
 
@@ -133,6 +134,21 @@ def test_token_ratio_beyond_the_context_is_refused(
 ) -> None:
     done = warm("models", "show", "7b", "--frames", "128")
     refuses(done, "44,288 tokens", "11,520 more", "fewer frames")
+
+
+def test_known_models_are_shown_without_a_connection(vicabench: Vicabench, tmp_path: Path) -> None:
+    env = {"HF_HUB_CACHE": str(tmp_path / "empty"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    published = vicabench("models", "show", "nkkbr/ViCA-10p", "--frames", "64", **env)
+    assert published.returncode == 0, published.stderr
+    assert "published configuration; its own config.json is not in the local cache" in (
+        published.stdout
+    )
+    assert "parameters: 8,030,348,832 (language model 7,615,620,096" in published.stdout
+    assert "tokens: 13,440 of 32,768" in published.stdout
+    included = vicabench("models", "show", "vica2-rooms", **env)
+    assert "vica2-rooms: included in the package" in included.stdout
+    assert "parameters: 1,770,736" in included.stdout
+    assert "tokens: 144 + 36 = 180 of 2,048" in included.stdout
 
 
 def test_tiny_checkpoint_is_created_and_shown(warm: Vicabench, tmp_path: Path) -> None:

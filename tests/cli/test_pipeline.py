@@ -11,6 +11,7 @@ from vica.video import available_decoders
 from tests.support import (
     Vicabench,
     install_adapter,
+    looking_oracle,
     read_jsonl,
     refuses,
     rows_about,
@@ -157,7 +158,8 @@ def test_other_frames_of_decord_are_told_and_kept_with_the_run(
 ) -> None:
     write_clip(tmp_path / "clip0.mp4", frames=60, codec="libx265", gop=20, b_frames=4)
     write_jsonl(tmp_path / "questions.jsonl", rows_about(1))
-    command = asked(tmp_path, "baseline:oracle", "--out", "r", "--frame-cache", "frames")
+    oracle = looking_oracle(tmp_path)
+    command = asked(tmp_path, oracle, "--out", "r", "--frame-cache", "frames")
     for folder in ("r", "again"):  # decoded, and from the cache
         done = vicabench(*command, "--out", folder, "--decoder", "decord")
         assert done.returncode == 0, done.stderr
@@ -195,7 +197,8 @@ def test_frame_cache_does_not_change_answers(
 
 def test_full_frame_cache_disk_is_reported_once_and_harmless(clips: Path, tmp_path: Path) -> None:
     # Files may grow to 128 KiB, which the frames exceed and the predictions do not.
-    arguments = [*map(str, asked(clips, "baseline:oracle", "--out", "r", "--frame-cache", "fc"))]
+    oracle = looking_oracle(tmp_path)
+    arguments = [*map(str, asked(clips, oracle, "--out", "r", "--frame-cache", "fc"))]
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, 1 << 17));"
         f"sys.argv[1:] = {arguments!r}; from vicabench.cli.main import main; main()"

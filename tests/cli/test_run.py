@@ -1,5 +1,6 @@
 """`vicabench run` through the real command line, on real clips."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.support import (
     Vicabench,
     install_adapter,
     is_numeric,
+    looking_oracle,
     read_jsonl,
     refuses,
     rows_about,
@@ -88,7 +90,7 @@ def test_a_bad_video_is_recorded_counted_shown_and_asked_again(
     (videos / "clip2.mp4").unlink()
     command = (
         "run", "--benchmark", clips / "questions.jsonl", "--videos", videos,
-        "--model", "baseline:oracle", "--out", "r",
+        "--model", looking_oracle(tmp_path), "--out", "r",
     )  # fmt: skip
 
     done = vicabench(*command)
@@ -105,6 +107,52 @@ def test_a_bad_video_is_recorded_counted_shown_and_asked_again(
     again = vicabench(*command, "--retry-errors")  # ...unless one says so
     assert "10 of 60 questions unanswered" in again.stdout
     assert len(read_jsonl(tmp_path / "r" / "predictions.jsonl")) == 60 + 20
+
+
+UNSEEING = """
+from vicabench.types import Answer
+
+class Unseeing:
+    settings, needs_video = {}, False
+    def answer(self, video, questions):
+        return [Answer(question_id=q.id, response=str(video.frames_THWC.size)) for q in questions]
+"""
+
+
+def test_who_needs_no_video_opens_none(vicabench: Vicabench, clips: Path, tmp_path: Path) -> None:
+    asked = write_jsonl(tmp_path / "q.jsonl", read_jsonl(clips / "questions.jsonl"))
+    oracle = ("run", "--benchmark", asked, "--model", "baseline:oracle", "--out")
+    assert vicabench(*oracle, "missing").returncode == 0
+    for v in range(6):
+        (tmp_path / f"clip{v}.mp4").write_text("broken")
+    (tmp_path / "my.py").write_text(UNSEEING)
+    mine = ("run", "--benchmark", asked, "--model", "./my.py:Unseeing", "--out")
+    again = ("run", "--benchmark", asked, "--model", "replay:broken", "--out", "replayed")
+    others = ((*oracle, "broken"), (*mine, "mine"), (*mine, "there", "--devices", "cpu"), again)
+    for command in others:
+        done = vicabench(*command)
+        assert done.returncode == 0, done.stderr
+    folders = ("missing", "broken", "mine", "there", "replayed")
+    for folder in folders:
+        records = read_jsonl(tmp_path / folder / "predictions.jsonl")
+        assert not [r["error"] for r in records if r["error"]]
+        config = json.loads((tmp_path / folder / "config.json").read_text())["config"]
+        assert (config["frames"], config["sampling"]) == (0, "none")
+        if folder in ("mine", "there"):
+            assert {r["response"] for r in records} == {"0"}
+
+
+def test_questions_about_rooms_do_not_wait_for_films(vicabench: Vicabench, tmp_path: Path) -> None:
+    cache = {"VICABENCH_CACHE": str(tmp_path / "cache")}
+    done = vicabench("run", "--benchmark", "rooms", "--model", "baseline:oracle", **cache)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[:2] == [
+        "Building rooms: needed once, then kept",
+        "Building rooms: 2/12",
+    ]
+    assert "Building rooms: 12/12" in done.stderr
+    assert list((tmp_path / "cache").rglob("questions.jsonl"))
+    assert not list((tmp_path / "cache").rglob("*.mp4"))
 
 
 def test_limit_takes_whole_videos_and_can_only_grow(

@@ -88,6 +88,17 @@ def test_a_killed_build_continues_to_the_same_result(whole: Path, tmp_path: Path
     assert contents(folder) == contents(whole)
 
 
+def test_questions_are_made_first_and_films_when_needed(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    steps: list[tuple[int, int]] = []
+    for _ in range(2):
+        tiny(folder, scenes=2, seed=1, films=False, progress=lambda *step: steps.append(step))
+        assert not list(folder.rglob("*.mp4"))
+    assert steps == [(0, 2), (1, 2), (2, 2)]
+    tiny(folder, scenes=2, seed=1)
+    assert contents(folder) == contents(whole)
+
+
 def test_worker_processes_of_a_killed_build_end(tmp_path: Path) -> None:
     kill_after_one_scene(tmp_path / "killed", tmp_path, workers=2)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
@@ -109,6 +110,13 @@ def find_adapter(spec: str) -> tuple[Build, str]:
         )
     with explained():
         return importlib.import_module(module).build, argument
+
+
+def never_looks(spec: str) -> bool:
+    """Whether it is known, without building the adapter of `spec`, that it needs no video."""
+    build, _ = find_adapter(spec)
+    module = sys.modules.get(build.__module__)
+    return getattr(build, "needs_video", getattr(module, "NEEDS_VIDEO", True)) is False
 
 
 def _is_checkpoint(spec: str) -> bool:

@@ -23,6 +23,8 @@ from vicabench.metrics import NUMERIC
 from vicabench.rubric import Task
 from vicabench.types import AdapterContext, Answer, Question, Video
 
+NEEDS_VIDEO = False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
@@ -30,7 +32,7 @@ class Baseline:
 
     reply: Callable[[Question], str]
     settings: Mapping[str, Any] = field(default_factory=dict)
-    needs_video: bool = False
+    needs_video: bool = NEEDS_VIDEO
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
         """Return one answer per question, whatever the video shows."""

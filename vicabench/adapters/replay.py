@@ -12,6 +12,8 @@ from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction, read_predictions
 from vicabench.types import AdapterContext, Answer, Question, Video
 
+NEEDS_VIDEO = False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
@@ -19,7 +21,7 @@ class Replay:
 
     predictions: Mapping[str, Prediction]
     settings: Mapping[str, Any]
-    needs_video: bool = False
+    needs_video: bool = NEEDS_VIDEO
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
         """Yield the recorded answer to each question, errors included."""

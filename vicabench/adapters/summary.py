@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from vica import ViCA2Config, ViCAConfig, load_config
+from vica import ViCA2Config, ViCAConfig
 from vica.budget import Layout
-from vica.config import SIZES
 from vica.hub import MODEL_TYPES
 
-from vicabench.adapters.checkpoints import local_folder
+from vicabench.adapters.shapes import parameters, shape_of
 from vicabench.errors import ConfigError, counted
-
-FAMILIES = ("vica", "vica2")
-BUILT_IN = {
-    **{
-        f"{family}-{size}": build
-        for size, builds in SIZES.items()
-        for family, build in zip(FAMILIES, builds, strict=True)
-    },
-    **{size: builds[-1] for size, builds in SIZES.items()},
-}
-"""Sizes by name; without a family, ViCA2's."""
 
 
 def summary(
     spec: str,
     *,
+    published: str | None = None,
     frames: int | None = None,
     hiera_frames: int | None = None,
     hiera_stage: int | None = None,
@@ -34,10 +23,11 @@ def summary(
 ) -> list[str]:
     """The lines about `spec`, with the token ratio changed as asked.
 
+    `published` is the size of `spec` if it is a published checkpoint (see `shapes.shape_of`).
     Raises BudgetError by how much a video overflows the context, and ConfigError for Hiera's
     settings where there is no Hiera.
     """
-    config = _config(spec)
+    config, source = shape_of(spec, published)
     changes = {
         "hiera_frames": hiera_frames,
         "hiera_stage": hiera_stage,
@@ -51,13 +41,12 @@ def summary(
         given["video_frames"] = count
     for name, value in given.items():
         setattr(config, name, value)
-    return [*_parts(config), *_budget(config.layout, count)]
-
-
-def _config(spec: str) -> ViCAConfig:
-    if spec in BUILT_IN:
-        return BUILT_IN[spec]()
-    return load_config(local_folder(spec, weights=False))
+    return [
+        f"{spec}: {source}",
+        *_parts(config),
+        _parameters(config),
+        *_budget(config.layout, count),
+    ]
 
 
 def _parts(config: ViCAConfig) -> list[str]:
@@ -77,6 +66,12 @@ def _parts(config: ViCAConfig) -> list[str]:
             f"{counted(config.hiera_size, 'pixel')}, {config.hiera_side} x {config.hiera_side} map"
         )
     return lines
+
+
+def _parameters(config: ViCAConfig) -> str:
+    sizes = parameters(config)
+    parts = ", ".join(f"{part.replace('_', ' ')} {count:,}" for part, count in sizes.items())
+    return f"parameters: {sum(sizes.values()):,} ({parts})"
 
 
 def _budget(layout: Layout, frames: int) -> list[str]:

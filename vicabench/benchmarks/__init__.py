@@ -77,7 +77,7 @@ def _rooms(source: Source) -> Benchmark:
     from vicabench.benchmarks import rooms
 
     _refuse("rooms", data=source.data, videos=source.videos, subset=source.subset)
-    return rooms.load(progress=source.progress)
+    return rooms.load(videos_needed=source.videos_needed, progress=source.progress)
 
 
 def _own_questions(path: Path, source: Source) -> Benchmark:

@@ -18,16 +18,28 @@ MOST_WORKERS = 4
 
 
 def load(
-    *, scenes: int = DEFAULT_SCENES, seed: int = 0, progress: Progress | None = None
+    *,
+    scenes: int = DEFAULT_SCENES,
+    seed: int = 0,
+    videos_needed: bool = True,
+    progress: Progress | None = None,
 ) -> Benchmark:
     """Load Rooms, which is built into the user's cache on first use.
 
+    Without `videos_needed` only the questions are made, and the videos when they are first needed.
     `progress` is told (scenes done, scenes in all) during a build only. Raises as `build` does.
     """
     name = f"generator{GENERATOR}-seed{seed}-scenes{scenes}"
     folder = cache_dir() / "rooms" / name
     workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    build(folder, scenes=scenes, seed=seed, workers=workers, progress=progress)
+    build(
+        folder,
+        scenes=scenes,
+        seed=seed,
+        workers=workers,
+        films=videos_needed,
+        progress=progress,
+    )
     questions = read_questions(folder / QUESTIONS)
     digest = json.loads(files.read(folder / MANIFEST))["sha256"][QUESTIONS]
     return Benchmark(

@@ -56,7 +56,7 @@ def command(
     attention: AttentionOption = "sdpa",
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
-    wording: WordingOption = "vica",
+    wording: WordingOption = "auto",
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,

@@ -12,6 +12,7 @@ import vicabench as vb
 from vicabench.adapters.checkpoints import located
 from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
+from vicabench.front.models import SHIPPED_FOR, shipped_size
 from vicabench.reference import model_zoo
 from vicabench.screen import console, echo
 from vicabench.zoo import cached
@@ -36,14 +37,14 @@ AnySpecArgument = Annotated[
     str,
     typer.Argument(
         metavar="SPEC",
-        help="A hub id, the folder of a checkpoint, or a size: 7b, vica-7b, tiny, vica-tiny.",
+        help="A hub id, the folder of a checkpoint, vica2-rooms, or a size: 7b, vica-7b, tiny ...",
     ),
 ]
 
 
 @app.command("list", cls=Command)
 def list_models() -> None:
-    """List the published checkpoints and their size in the local cache."""
+    """List the included and the published checkpoints and their size on disk."""
     local, screen = cached(), console()
     wide = screen.width >= WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
@@ -52,6 +53,9 @@ def list_models() -> None:
     table.add_column("on disk")
     if wide:
         table.add_column("description")
+    for name, about in SHIPPED_FOR.items():
+        row = (name, "vica2", "Rooms", "100", "included", _bytes(shipped_size(name)))
+        table.add_row(*row, *([about] if wide else []))
     for model in model_zoo():
         cached_model = local.get(model.repo)
         state = (

@@ -92,7 +92,7 @@ def command(
     blind: BlindOption = False,
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
-    wording: WordingOption = "vica",
+    wording: WordingOption = "auto",
     seed: SeedOption = 0,
     frames: FramesOption = FRAMES,
     no_video: Annotated[
@@ -164,7 +164,7 @@ def command(
     questions have no answer.
     """
     given = locals()
-    from vicabench.adapters import find_adapter
+    from vicabench.adapters import never_looks
     from vicabench.cli.output import check_format
     from vicabench.front.folders import run_folders
     from vicabench.front.run import RunOptions, shard_named
@@ -177,8 +177,7 @@ def command(
     checked.check()
     part = None if shard is None else shard_named(shard, checked)
     find_protocol(protocol)
-    for spec in model:
-        find_adapter(spec)  # refuse a misspelt model before running the others
+    unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
     asked = vb.benchmark(
         benchmark,
         subset=subset,
@@ -186,7 +185,7 @@ def command(
         videos=videos,
         limit=limit,
         tasks=tasks_named(tasks),
-        videos_needed=not no_video,
+        videos_needed=not (no_video or all(unseen)),
     )
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
     options |= {name: given[name] for name in ("frames", "seed", "retry_errors", "protocol")}

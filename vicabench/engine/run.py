@@ -125,7 +125,7 @@ def run(
         todo = owed(selected, done, retry_errors=retry_errors)
         start = provenance() | {
             "options": asdict(options),
-            "execution": {**_execution(runner.built, job), **runner.record},
+            "execution": {**_execution(runner.built, job.seen_by(runner.built)), **runner.record},
             "asked": asked_record(selected, todo),
         }
         plan = plan_record(selected, part, benchmark.rubric, _about(benchmark))
@@ -168,9 +168,9 @@ def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
     if job.decoding is None and built.needs_video:
         raise ConfigError(
             f"{job.model} answers from the video, so it cannot run with --no-video. "
-            "That option is for baselines and replays, which do not read the video."
+            "That option is for adapters that do not look at the video."
         )
-    return RunFolder(folder, _config(job, built), job.benchmark.rubric)
+    return RunFolder(folder, _config(job.seen_by(built), built), job.benchmark.rubric)
 
 
 def _overdue(

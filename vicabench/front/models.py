@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vicabench.adapters import SHIPPED
 from vicabench.adapters.checkpoints import located
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError
@@ -20,13 +21,26 @@ __all__ = ["fetch", "init", "inventory", "show"]
 
 
 def inventory() -> DataFrame:
-    """One row per published checkpoint.
+    """One row per checkpoint in the package, then one per published checkpoint.
 
     `bytes` is its size in the local cache, None if absent; `whole` tells whether it is complete.
     """
     import pandas as pd  # noqa: PLC0415  (slow to import, and the command does not need it)
 
     local = cached()
+    included: list[dict[str, object]] = [
+        {
+            "checkpoint": name,
+            "family": "vica2",
+            "series": "Rooms",
+            "percent": 100,
+            "stage": "included",
+            "bytes": shipped_size(name),
+            "whole": True,
+            "description": SHIPPED_FOR[name],
+        }
+        for name in SHIPPED
+    ]
     rows = [
         {
             "checkpoint": model.repo,
@@ -40,7 +54,19 @@ def inventory() -> DataFrame:
         }
         for model in model_zoo()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([*included, *rows])
+
+
+SHIPPED_FOR = {
+    "vica2-rooms": "a tiny ViCA2, trained on Rooms",
+    "vica2-rooms-base": "the tiny ViCA2 that training on Rooms starts from",
+}
+"""What the checkpoints in the package are."""
+
+
+def shipped_size(name: str) -> int:
+    """The bytes of a checkpoint in the package."""
+    return sum(file.stat().st_size for file in SHIPPED[name].iterdir())
 
 
 def fetch(spec: str) -> Path:
@@ -67,7 +93,8 @@ def show(
     """Describe the parts of a checkpoint and the number of tokens per video, as text.
 
     Args:
-        spec: A hub id, the folder of a checkpoint, or a size: `7b`, `vica-7b`, `tiny`.
+        spec: A hub id, the folder of a checkpoint, `vica2-rooms`, or a size: `7b`, `vica-7b`,
+            `tiny`. Published checkpoints need no connection.
         frames: Frames per video.
         hiera_frames: How many of them Hiera sees.
         hiera_stage: The Hiera stage whose output features are used.
@@ -76,12 +103,20 @@ def show(
     with explained():
         lines: list[str] = import_module("vicabench.adapters.summary").summary(
             str(spec),
+            published=published_size(str(spec)),
             frames=frames,
             hiera_frames=hiera_frames,
             hiera_stage=hiera_stage,
             hiera_pool=hiera_pool,
         )
     return "\n".join(lines)
+
+
+def published_size(spec: str) -> str | None:
+    """The size of a published checkpoint, such as `vica2-7b`; None for any other spec."""
+    families = {model.repo: model.family for model in model_zoo()}
+    family = families.get(spec.partition("@")[0])
+    return None if family is None else f"{family}-7b"
 
 
 def init(out: str | Path, *, size: str = "tiny", family: str = "vica2", seed: int = 0) -> Path:

@@ -50,9 +50,14 @@ def _bar(console: Console, *columns: TextColumn) -> Progress:
     )
 
 
+def is_due(done: int, total: int) -> bool:
+    """Whether a log, which gets about `LOG_LINES` lines in all, shows this step."""
+    return done % math.ceil(total / LOG_LINES) == 0 or done == total
+
+
 @contextmanager
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar once something is built; yields the callback `(done, total)`."""
+    """Show a bar, or a log's lines, once something is built; yields a callback `(done, total)`."""
     with _bar(console) as progress:
         tasks: list[TaskID] = []
 
@@ -60,6 +65,8 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
             if not tasks:
                 console.print(Text(f"{title}: needed once, then kept", style="dim"))
                 tasks.append(progress.add_task(title, total=total))
+            elif not console.is_terminal and is_due(done, total):
+                console.print(Text(f"{title}: {done}/{total}", style="dim"), soft_wrap=True)
             progress.update(tasks[0], completed=done, total=total)
 
         try:
@@ -197,9 +204,7 @@ class RunDisplay:
         self._bar.update(self._task, advance=1, state=self._state())
         for error in sorted({p.answer.error for p in predictions if p.answer.error}):
             self.say(f"{predictions[0].question.video}: {error}")
-        every = math.ceil(self._videos / LOG_LINES)
-        due = self._videos_done % every == 0 or self._videos_done == self._videos
-        if due and not self._console.is_terminal:
+        if is_due(self._videos_done, self._videos) and not self._console.is_terminal:
             videos = counted(self._videos, "video")
             self.say(f"{self._model}: {self._videos_done}/{videos}, {self._state()}")
 
@@ -254,8 +259,7 @@ class Counting:
         """Count one more item; `state` is a text about all items so far."""
         self._done += 1
         self._bar.update(self._task, advance=1, state=state)
-        due = self._done % math.ceil(self._total / LOG_LINES) == 0 or self._done == self._total
-        if due and not self._console.is_terminal:
+        if is_due(self._done, self._total) and not self._console.is_terminal:
             self.say(f"{self._title}: {self._done}/{self._total}{', ' if state else ''}{state}")
 
     def say(self, text: str) -> None:

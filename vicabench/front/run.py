@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicabench.adapters import find_adapter, refuse_unused
+from vicabench.adapters import find_adapter, never_looks, refuse_unused
 from vicabench.adapters.abilities import check_abilities
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT, Source, custom, load_benchmark
@@ -217,7 +217,7 @@ def run(
     """
     find_adapter(model)
     given = RunOptions.of(options, frames=frames)
-    asked = given.selected(benchmark, limit, tasks, progress)
+    asked = given.selected(benchmark, limit, tasks, progress, unseen=never_looks(model))
     return run_selection(
         asked,
         model,
@@ -326,7 +326,8 @@ def evaluate(
         shared |= {"frames": frames, "limit": limit, "tasks": tasks}
         return run(model, benchmark, out=out, **shared, **options)
     given = RunOptions.of(options, frames=frames)
-    asked = given.selected(benchmark, limit, tasks, progress)
+    unseen = getattr(model, "needs_video", True) is False
+    asked = given.selected(benchmark, limit, tasks, progress, unseen=unseen)
     name = named(model)
     context = AdapterContext(
         benchmark=asked.benchmark,
@@ -413,10 +414,16 @@ class RunOptions:
             )
 
     def selected(
-        self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool
+        self,
+        source: Asked,
+        limit: int | None,
+        tasks: Sequence[str],
+        progress: bool,
+        *,
+        unseen: bool = False,
     ) -> Selection:
-        """Select the questions; videos may be missing with `no_video`."""
-        needed = not self.video.no_video
+        """Select the questions; videos may be missing with `no_video`, or if they are `unseen`."""
+        needed = not (self.video.no_video or unseen)
         return benchmark(source, limit=limit, tasks=tasks, videos_needed=needed, progress=progress)
 
 

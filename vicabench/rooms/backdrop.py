@@ -86,14 +86,23 @@ class _Face:
         )
         at = ((v >> 4) * self.stride + (u >> 4) + self.starts_L.take(level)).astype(np.intp)
         right, above = (u & 15).astype(np.uint64), (v & 15).astype(np.uint64)
-        left, below = np.uint64(_STEPS) - right, np.uint64(_STEPS) - above
-        lower = self.texels.take(at) * left
-        lower += self.texels.take(at + 1) * right
+        left = np.uint64(_STEPS) - right
+        # "wrap" skips the check of the indices, which are inside the padded texels.
+        lower = self.texels.take(at, mode="wrap")
+        lower *= left
+        at += 1
+        other = self.texels.take(at, mode="wrap")
+        other *= right
+        lower += other
         at += self.stride
-        upper = self.texels.take(at) * left
-        upper += self.texels.take(at + 1) * right
-        lower *= below
+        upper = self.texels.take(at, mode="wrap")
+        upper *= right
+        at -= 1
+        other = self.texels.take(at, mode="wrap")
+        other *= left
+        upper += other
         upper *= above
+        lower *= np.subtract(np.uint64(_STEPS), above, out=above)
         lower += upper
         lower >>= np.uint64(8)
         lower &= _BYTES
@@ -150,13 +159,13 @@ class Sight:
         for top in range(0, height, BAND):
             y = np.arange(top, min(top + BAND, height), dtype=np.float32)[:, None]
             colour[top : top + BAND], plane[top : top + BAND] = self._look(x, y)
-        row, column = np.nonzero(_edges(plane))
-        if len(row):
-            places = np.stack([column, row], axis=1)[:, None] + _SAMPLES
+        edge = np.flatnonzero(_edges(plane))
+        if len(edge):
+            places = np.stack([edge % width, edge // width], axis=1)[:, None] + _SAMPLES
             x_4, y_4 = places.astype(np.float32).reshape(-1, 2).T
             samples, _ = self._look(x_4[None], y_4[None])
             total: Packed = samples.reshape(-1, 4).sum(axis=1, dtype=np.uint64)
-            colour[row, column] = total >> np.uint64(2) & _BYTES
+            colour.reshape(-1)[edge] = total >> np.uint64(2) & _BYTES
         return colour
 
     def _look(self, x: Single, y: Single) -> tuple[Packed, NDArray[np.int8]]:
@@ -172,12 +181,11 @@ class Sight:
         colour = np.zeros(plane.shape, dtype=np.uint64)
         for index in possible:
             mine = plane == index
-            columns = np.flatnonzero(mine.any(axis=0))
-            if len(columns):
-                part = np.s_[:, columns[0] : columns[-1] + 1]
-                seen = self.faces[index].read(
-                    _columns(across, part), _columns(down, part), best[part]
-                )
+            rows = np.flatnonzero(mine.any(axis=1))
+            if len(rows):
+                columns = np.flatnonzero(mine.any(axis=0))
+                part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+                seen = self.faces[index].read(_part(across, part), _part(down, part), best[part])
                 np.copyto(colour[part], seen, where=mine[part])
         return colour, plane
 
@@ -206,9 +214,12 @@ def _linear(slope: Floats, across: Single, down: Single) -> Single:
     return first * across + (second * down + third)
 
 
-def _columns(values: Single, part: tuple[slice, slice]) -> Single:
-    """Some columns of an array, which may have a single column to broadcast."""
-    return values[part] if values.shape[1] > 1 else values
+def _part(values: Single, part: tuple[slice, slice]) -> Single:
+    """A part of an array, which may have a single row or column to broadcast."""
+    rows, columns = (
+        along if size > 1 else slice(None) for along, size in zip(part, values.shape, strict=True)
+    )
+    return values[rows, columns]
 
 
 def _edges(plane: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -251,7 +262,8 @@ def _pack(texels_VUC: Floats) -> Packed:
 
 def channels(colour: Packed) -> NDArray[np.uint8]:
     """Packed colours as uint8 (..., 3), on machines of either byte order."""
+    bytes_8 = colour.astype("<u8", copy=False).view(np.uint8).reshape(*colour.shape, 8)
     picture = np.empty((*colour.shape, 3), dtype=np.uint8)
     for channel, place in enumerate((RED, GREEN, BLUE)):
-        picture[..., channel] = colour >> place
+        picture[..., channel] = bytes_8[..., place // 8]
     return picture

@@ -91,6 +91,7 @@ def build(
     height: int = 480,
     fps: int = FPS,
     workers: int = 2,
+    films: bool = True,
     progress: Progress | None = None,
 ) -> None:
     """Build a folder `out` of `scenes` scenes with up to `questions` questions each.
@@ -98,8 +99,9 @@ def build(
     Writes `rooms/<scene>.mp4`, `scenes.jsonl` (the exact ground truth), `questions.jsonl` (the
     columns of VSI-Bench) and `rooms.json` (the description of the folder). Existing scenes are
     kept, and more can be added later. The questions do not depend on `width`, `height` and `fps`
-    of the films. `progress` is called with (scenes done, scenes in all). With two or more workers
-    a script that calls this needs the usual `if __name__ == "__main__":`.
+    of the films. Without `films` only the three files of rows are written; a later call with
+    `films` renders those. `progress` is called with (scenes done, scenes in all). With two or more
+    workers a script that calls this needs the usual `if __name__ == "__main__":`.
 
     Raises:
         ConfigError: A number is out of range.
@@ -112,7 +114,8 @@ def build(
         seed=seed, questions_per_scene=questions, width=width, height=height, fps=fps
     )
     try:
-        _build(RoomsFolder(path=out, settings=settings, scenes=scenes), workers, progress)
+        folder = RoomsFolder(path=out, settings=settings, scenes=scenes, films=films)
+        _build(folder, workers, progress)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(f"Rooms cannot be built in {out}: {reason}.") from error

@@ -28,11 +28,15 @@ _PARTS = ".parts"
 
 @dataclass(frozen=True, kw_only=True)
 class RoomsFolder:
-    """The folder `path`, which is to hold `scenes` scenes made with `settings`."""
+    """The folder `path`, which is to hold `scenes` scenes made with `settings`.
+
+    Without `films`, scenes are finished without their films.
+    """
 
     path: Path
     settings: Settings
     scenes: int
+    films: bool = True
 
     @property
     def parts(self) -> Path:
@@ -92,7 +96,7 @@ class RoomsFolder:
             rows = files.read(self.path / SCENES).splitlines()
         except (OSError, ValueError, KeyError):
             return False
-        return all(self.film(json.loads(row)["name"]).exists() for row in rows)
+        return all(self._filmed(json.loads(row)["name"]) for row in rows)
 
     def begin(self) -> None:
         """Mark the folder as an unfinished build with these settings."""
@@ -114,7 +118,10 @@ class RoomsFolder:
 
     def _finished(self, index: int) -> bool:
         part = self.part(index)
-        return part.exists() and self.film(_read(part)["scene"]["name"]).exists()
+        return part.exists() and self._filmed(_read(part)["scene"]["name"])
+
+    def _filmed(self, scene_name: str) -> bool:
+        return not self.films or self.film(scene_name).exists()
 
     def finish(self) -> None:
         """Join the parts, in order, into the files of a complete folder."""

@@ -84,7 +84,8 @@ def _make(folder: RoomsFolder, index: int) -> None:
     scene = make_scene(folder.settings.seed, index)
     seen = sightings(scene)
     questions = questions_for(scene, seen, limit=folder.settings.questions_per_scene)
-    _make_film(folder, scene)
+    if folder.films:
+        _make_film(folder, scene)
     part = {"scene": _truth(scene, seen), "questions": [_row(scene, each) for each in questions]}
     write(folder.part(index), json.dumps(part, ensure_ascii=False))
 

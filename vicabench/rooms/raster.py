@@ -97,15 +97,18 @@ def nearest(spans: Spans, scan: ScanLines, top: int, bottom: int) -> NDArray[np.
     result = np.zeros((bottom - top) * scan.width, dtype=np.int64)
     part = slice(*np.searchsorted(spans.line, (top, bottom)))
     count = spans.last[part] - spans.first[part]
-    step = _counting(count)
-    inverse = np.repeat(spans.slope[part], count) * step.astype(np.float32)
+    before = np.cumsum(count, dtype=np.int32) - count.astype(np.int32)
+    number = np.arange(int(count.sum()), dtype=np.int32)
+    step = number - np.repeat(before, count)
+    inverse = step.astype(np.float32)
+    inverse *= np.repeat(spans.slope[part], count)
     inverse += np.repeat(spans.start[part], count)
     # The bits of positive floats, read as integers, have the same order as the floats; 0 is free.
     key = inverse.view(np.int32).astype(np.int64)
     key <<= _FACE_BITS
     key |= np.repeat(spans.face[part] + 1, count)
     begin = (spans.line[part] - top) * scan.width + spans.first[part]
-    np.maximum.at(result, np.repeat(begin, count) + step, key)
+    np.maximum.at(result, np.repeat(begin - before, count) + number, key)
     return result.reshape(bottom - top, scan.width)
 
 

@@ -134,10 +134,12 @@ class Painter:
             key_SW = nearest(spans, scan, 4 * rows.start, 4 * rows.stop)
             front = key_SW.reshape(len(rows), 4, width).max(axis=1).ravel()
             pixel_P = np.flatnonzero(front)
-            row_P, column_P = np.divmod(pixel_P, width)
+            row_P = pixel_P // width  # `divmod` is ten times slower
+            column_P = pixel_P - width * row_P
             first_P = pixel_P + 3 * width * row_P
-            keys_4 = [key_SW.take(first_P + line * width) for line in range(4)]
-            sums_P = np.sum([packed_F.take(face_of(key_P)) for key_P in keys_4], axis=0)
+            sums_P = np.zeros(len(pixel_P), dtype=np.uint64)
+            for line in range(4):
+                sums_P += packed_F.take(face_of(key_SW.take(first_P + line * width)))
             across_P = ((column_P - (width - 1) / 2) / lens).astype(np.float32)
             down_P = ((row_P + (top - (height - 1) / 2)) / lens).astype(np.float32)
             shade_P = _shade(plane_F4, front.take(pixel_P), across_P, down_P)

@@ -79,7 +79,7 @@ class InProcessRunner:
     """Answers a job with an adapter in this process."""
 
     def __init__(self, job: Job, adapter: Adapter, warned: Callable[[str], None]) -> None:
-        self._job, self._adapter, self._warned = job, adapter, warned
+        self._job, self._adapter, self._warned = job.seen_by(adapter), adapter, warned
         self._clock: Clock | None = None
         self.built = Built.of(self._adapter)
         self.record: Mapping[str, Any] = {}  # the default executor is not recorded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ class Job:
     """All that a process needs to build the adapter and answer questions.
 
     Attributes:
-        decoding: None for `--no-video`.
+        decoding: None if no video is decoded: `--no-video`, or nobody looks at it.
         folder: Where the run was started; paths in `model` are relative to it.
         answer_seconds: The time limit for answering one video; None for no limit.
     """
@@ -51,6 +51,10 @@ class Job:
             options=self.options,
         )
         return build_adapter(self.model, context, placed=placed)
+
+    def seen_by(self, adapter: Adapter | Built) -> Self:
+        """This job without decoding, if the adapter never looks at a video."""
+        return self if adapter.needs_video else replace(self, decoding=None)
 
     def clock(self, adapter: Adapter, warned: Callable[[str], None]) -> Clock:
         """Start a clock that measures the answering."""

@@ -60,7 +60,7 @@ class Answerer:
             self._adapter: Adapter = job.build(placed)
         except UserError as error:
             return Refused.of(error)
-        self._job = job
+        self._job = job = job.seen_by(self._adapter)
         self._timeout = AnswerTimeout(seconds=job.answer_seconds, overdue=self._overdue)
         self._ahead: DecodeAhead | None = decode_ahead(job.decoding) if job.decoding else None
         self._preparing = PrepareAhead(self._adapter)
