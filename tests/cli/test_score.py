@@ -100,15 +100,6 @@ def test_a_run_named_twice_is_refused(vicabench: Vicabench, tmp_path: Path) -> N
         refuses(vicabench(command, "run", "run/predictions.jsonl"), "named twice")
 
 
-def test_published_rows_stand_beside_ours_as_printed(vicabench: Vicabench, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(2)))
-    done = vicabench("score", "p.jsonl", "--published")
-    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("ViCA2-7B"))
-    printed = ["56.8", "65.7", "51.0", "75.5", "71.4", "51.6", "34.6", "38.1", "66.5"]
-    assert row.split() == ["ViCA2-7B", *printed]
-    assert "ViCA2 report Table 2" in " ".join(done.stdout.split())
-
-
 def test_a_narrow_terminal_gets_tasks_down_and_loses_no_number(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
@@ -116,23 +107,6 @@ def test_a_narrow_terminal_gets_tasks_down_and_loses_no_number(
     done = vicabench("score", "p.jsonl", COLUMNS="60")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["Route", "Plan", "100.0", "100–100", "5/5"] in lines
-
-
-def test_published_rows_fit_a_terminal_of_80_columns(vicabench: Vicabench, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(2)))
-    done = vicabench("score", "p.jsonl", "--published", COLUMNS="80")
-    row = next(line for line in done.stdout.splitlines() if "ViCA2-7B" in line)
-    assert row.split()[1:] == [
-        "56.8",
-        "65.7",
-        "51.0",
-        "75.5",
-        "71.4",
-        "51.6",
-        "34.6",
-        "38.1",
-        "66.5",
-    ]
 
 
 def test_runs_of_one_model_are_told_apart_by_their_paths(

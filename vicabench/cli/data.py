@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 import vicabench as vb
 from vicabench.benchmarks.inventory import inventory as items
@@ -15,6 +13,7 @@ from vicabench.benchmarks.training_data import TRAINING_SETS
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.errors import counted
 from vicabench.front.data import place, processes
+from vicabench.reporting.tables import Sheet, show_sheets
 from vicabench.screen import console, echo
 
 app = typer.Typer(
@@ -148,10 +147,6 @@ def training_rooms(
 @app.command("list")
 def list_benchmarks() -> None:
     """List the benchmarks and their data on this machine."""
-    table = Table(box=None)
-    for title in ("benchmark", "revision", "questions", "videos", "on disk"):
-        table.add_column(title, overflow="fold")
-    for item in items():
-        cells = (item.name, item.revision, str(item.questions), str(item.videos), item.state)
-        table.add_row(*(Text(cell) for cell in cells))
-    console().print(table)
+    rows = [(i.name, i.revision, i.state, str(i.questions), str(i.videos)) for i in items()]
+    columns = ("benchmark", "revision", "on disk", "questions", "videos")
+    show_sheets(console(), [Sheet(title="", columns=columns, rows=tuple(rows), texts=3)])

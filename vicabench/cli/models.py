@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 import vicabench as vb
 from vicabench.adapters.checkpoints import located
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.reference import model_zoo
+from vicabench.reporting.tables import Sheet, show_sheets
 from vicabench.screen import console, echo
-from vicabench.zoo import cached
+from vicabench.zoo import Cached, cached
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="List, fetch, inspect and create checkpoints."
@@ -40,25 +40,26 @@ AnySpecArgument = Annotated[
 @app.command("list")
 def list_models() -> None:
     """List the published checkpoints and their size in the local cache."""
-    local, screen = cached(), console()
-    wide = screen.width >= WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("checkpoint", "family", "series", "%", "stage"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("on disk")
-    if wide:
-        table.add_column("description")
-    for model in model_zoo():
-        cached_model = local.get(model.repo)
-        state = (
-            ""
-            if cached_model is None
-            else _bytes(cached_model.size) + ("" if cached_model.whole else ", partly")
+    local, wide = cached(), console().width >= WIDE
+    rows = [
+        (
+            *(model.repo, model.family, model.series, model.stage, _on_disk(local.get(model.repo))),
+            *([model.description] if wide else []),
+            "" if model.percent is None else str(model.percent),
         )
-        percent = "" if model.percent is None else str(model.percent)
-        row = (model.repo, model.family, model.series, percent, model.stage, state)
-        table.add_row(*row, *([model.description] if wide else []))
-    screen.print(table)
+        for model in model_zoo()
+    ]
+    columns = (
+        *("checkpoint", "family", "series", "stage", "on disk"),
+        *(["description"] if wide else []),
+        "%",
+    )
+    sheet = Sheet(title="", columns=columns, rows=tuple(rows), texts=len(columns) - 1)
+    show_sheets(console(), [sheet])
+
+
+def _on_disk(model: Cached | None) -> str:
+    return "" if model is None else _bytes(model.size) + ("" if model.whole else ", partly")
 
 
 @app.command()
