@@ -28,7 +28,7 @@ USED = {
     "import": "--out --model --benchmark",
     "compare": "--protocol --format --published --subtract",
     "published": "--model --thinking --curves --zoo --format",
-    "figures": "--out --kind --format --protocol --shared",
+    "figures": "--out --kind --format --protocol --shared --width --font --font-size --notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
     "report": "--out --format --protocol --compare",
     "demo": "--out --scenes --test-scenes --seed --blind --from-scratch",

@@ -69,7 +69,7 @@ def test_published_rows_stand_in_the_table_of_the_runs(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
     write_jsonl(tmp_path / "p.jsonl", noisy(rows_about(6), 1))
-    printed = "56.8 65.7 51.0 75.5 71.4 51.6 34.6 38.1 66.5".split()
+    printed = ["56.8", "65.7", "51.0", "75.5", "71.4", "51.6", "34.6", "38.1", "66.5"]
     for width in (60, 80, 160):
         shown = vicabench("score", "p.jsonl", "--published", COLUMNS=str(width)).stdout
         rows = [line.split() for line in shown.splitlines() if line.startswith(" ViCA2-7B")]
