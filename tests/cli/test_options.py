@@ -30,7 +30,7 @@ USED = {
     "published": "--model --thinking --curves --zoo --format",
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
-    "report": "--out --format --protocol --compare",
+    "report": "--out --format --protocol --compare --published",
     "demo": "--out --scenes --test-scenes --seed --blind --from-scratch",
     "doctor": "--frame-cache --json",
     "train": "--list --dry-run --data --media",
