@@ -18,7 +18,7 @@ ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
     "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format",
-    "score": "--protocol --format --published --json --grades",
+    "score": "--protocol --format --published --json --grades --out",
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",
     "describe": f"{ASKED} {VIDEO} {WHERE} --model --series --prompt --out --max-new-tokens",
@@ -26,8 +26,8 @@ USED = {
     "verify": "--model --benchmark --limit --frames --max-new-tokens --json",
     "merge": "--out --partial",
     "import": "--out --model --benchmark",
-    "compare": "--protocol --format --published --subtract",
-    "published": "--model --thinking --curves --zoo --format",
+    "compare": "--protocol --format --published --subtract --out",
+    "published": "--model --thinking --curves --zoo --format --out",
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
     "report": "--out --format --protocol --compare --published",
@@ -79,6 +79,8 @@ REFUSED = {
     "import jsonl p.jsonl --out r --subset pruned": "--subset",
     "import jsonl p.jsonl --out r --data d": "--data",
     "import lmms-eval p.jsonl --out r --column a=b": "--column",
+    "score p.jsonl --width column": "--width",
+    "score p.jsonl --format latex --no-intervals": "--intervals",
     "compare p.jsonl --published ViCA2-7B --shared": "--shared",
     "compare p.jsonl --published ViCA2-7B --fixed 3": "--fixed",
     "compare p.jsonl q.jsonl --fixed 3 --format json": "--fixed",

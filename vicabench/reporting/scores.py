@@ -135,6 +135,13 @@ def table_csv(
 
     A difference between protocols is a row too, its `source` being `difference`.
     """
+    return csv_text(*score_records(rows, published, between)).rstrip("\n")
+
+
+def score_records(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and rows of the CSV."""
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
     names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
@@ -148,7 +155,7 @@ def table_csv(
         ),
         *map(_csv_published, published),
     ]
-    return csv_text(names, lines).rstrip("\n")
+    return names, lines
 
 
 def table_json(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
 from vicabench.curves.measure import signed
-from vicabench.errors import DataError
+from vicabench.errors import DataError, counted
 from vicabench.reporting.figures.style import (
     CLEAR,
     COLUMN,
@@ -119,8 +119,8 @@ def radar(scores: Sequence[Scores]) -> Figure:
         raise ValueError("nothing to draw: no scores")
     if len(scores) > MOST:
         raise DataError(
-            f"Profiles of {len(scores)} runs cover one another: name up to {MOST} runs, or draw "
-            "--kind tasks."
+            f"The profiles of {counted(len(scores), 'run')} cover one another: name up to "
+            f"{counted(MOST, 'run')}, or draw --kind tasks."
         )
     figure = blank(COLUMN, 2.5, says="Profile over the eight tasks")
     axes = figure.add_subplot(projection="polar")
