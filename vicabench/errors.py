@@ -20,6 +20,7 @@ __all__ = [
     "counted",
     "csv_text",
     "did_you_mean",
+    "inert",
     "is_unicode",
     "printable",
 ]
@@ -86,11 +87,12 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: inert(value) for name, value in row.items()} for row in rows)
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def inert(value: Any) -> Any:
+    """The value; text that a spreadsheet would execute as a formula gets a leading apostrophe."""
     if not isinstance(value, str) or not value.startswith(FORMULA):
         return value
     return value if NUMBER.fullmatch(value) else f"'{value}"

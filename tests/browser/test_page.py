@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.conftest import Browser
-from tests.browser.material import SCRIPT, UNCLOSED, vsibench_rows
+from tests.browser.conftest import Browser, report
+from tests.browser.material import SCRIPT, UNCLOSED, vsibench_rows, write_run
+from tests.support import rows_about
 
 FOREST = "//figure[figcaption[contains(., 'Paired differences')]]"
 
@@ -147,9 +148,10 @@ def test_dark_follows_the_system_and_the_button(browser: Browser, hostile_page: 
     dark = browser.run(ground)
     assert dark != light
     button = browser.driver.find_element("css selector", "#theme")
-    assert button.get_attribute("aria-pressed") == "true"
+    assert button.text == "Light theme"  # what it switches to
     button.click()
     assert browser.run(ground) == light
+    assert button.text == "Dark theme"
     browser.driver.refresh()  # in the same process: another may read the store a moment too early
     assert browser.run(ground) == light  # the choice is kept
     browser.run("localStorage.clear()")
@@ -230,6 +232,9 @@ def test_all_of_vsi_bench_is_filtered_searched_and_sorted(
     assert browser.text("#found") == f"{differing:,} of 5,130 questions"
     browser.choose("sort", "easy")
     assert browser.run("return document.querySelector('.row .chip').className") == "chip s10"
+    browser.driver.find_element("css selector", "#list").send_keys(Keys.END)
+    browser.choose("sort", "hard")
+    assert browser.text("#place").startswith("1 of ")  # the selection begins anew
 
 
 def test_the_end_of_the_list_is_one_key_away(browser: Browser, large_page: Path) -> None:
@@ -238,3 +243,53 @@ def test_the_end_of_the_list_is_one_key_away(browser: Browser, large_page: Path)
     assert browser.text("#place") == "5,130 of 5,130"
     assert browser.text("#question h3") == "Question 5129"
     assert browser.texts("#question img") == []
+
+
+def test_tables_sort_by_clicks_and_keys(browser: Browser, hostile_page: Path) -> None:
+    browser.open(hostile_page)
+    column = "return [...document.querySelectorAll('#comparison details tbody tr')].map(row => row"
+    heads = browser.driver.find_elements("css selector", "#comparison details thead button")
+    for head, cell in ((heads[0], 0), (heads[1], 1)):
+        states = []
+        for _ in range(2):
+            head.send_keys(Keys.ENTER)
+            states.append(head.find_element("xpath", "..").get_attribute("aria-sort"))
+            shown = browser.run(f"{column}.children[{cell}].textContent)")
+            values = shown if cell == 0 else [float(v.replace("−", "-")) for v in shown]
+            assert values == sorted(values, key=lambda v: v.casefold() if cell == 0 else v,
+                                    reverse=states[-1] == "descending")  # fmt: skip
+        assert sorted(states) == ["ascending", "descending"]
+    assert len(browser.driver.find_elements("css selector", "#comparison [aria-sort]")) == 1
+    rows = browser.texts("#scores tbody tr")
+    browser.driver.find_elements("css selector", "#scores thead button")[1].send_keys(Keys.SPACE)
+    after = browser.texts("#scores tbody tr")
+    assert sorted(after) == sorted(rows)
+    assert [row.split()[0] for row in after[-2:]] == ["questions", "videos"]  # below the runs
+
+
+def test_the_list_shows_what_differs_between_questions(browser: Browser, tmp_path: Path) -> None:
+    stem = "These are frames of a video.\nMeasuring from the closest point, how far is the "
+    rows = [
+        {**row, "question": f"{stem}{thing} from you?", "response": "1", "seconds": 12.345678}
+        for row in rows_about(3)
+        if row["question_type"] == "object_abs_distance"
+        for thing in [("chair", "chaise", "door")[int(row["id"][0])]]
+    ]
+    write_run(tmp_path / "far.jsonl", rows)
+    browser.open(report(tmp_path, tmp_path / "far.jsonl", "--frames", 0))
+    assert browser.texts(".row-text") == [f"… {t} from you?" for t in ("chair", "chaise", "door")]
+    assert browser.text("#question .question-text").startswith("These are frames")
+    assert "12.3 s" in browser.text("#question .facts:last-child")
+    assert "12.34" not in browser.text("#question")
+
+
+def test_published_rows_are_in_the_table_of_the_page(browser: Browser, tmp_path: Path) -> None:
+    rows = [{**row, "response": row["ground_truth"]} for row in rows_about(6)]
+    write_run(tmp_path / "ours.jsonl", rows)
+    browser.open(report(tmp_path, tmp_path / "ours.jsonl", "--published", "--frames", 0))
+    shown = next(text for text in browser.texts("#scores tr.published") if "ViCA2-7B" in text)
+    assert shown.split()[:5] == ["ViCA2-7B", "published", "[1]", "56.8", "65.7"]
+    assert "[1] ViCA2 report Table 2" in browser.text("#scores .notes")
+    assert any("Average scores" in text for text in browser.texts("figcaption"))
+    browser.driver.find_elements("css selector", "#scores thead button")[1].click()
+    assert browser.texts("#scores tbody tr")[0].startswith("ours")  # 100, above all of them

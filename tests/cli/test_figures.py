@@ -1,12 +1,15 @@
 """`vicabench figures`: like beside like, published rows in full, and nothing ignored."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image
 
 from tests.runs import write_run
 from tests.support import Row, Vicabench, refuses, rows_about
+from vicabench.reporting.figures.style import look
 from vicabench.types import QUESTION_TYPES
 
 
@@ -86,3 +89,41 @@ def test_published_rows_with_an_average_alone_are_drawn(vicabench: Vicabench, ru
     refuses(done, "no questions of route_planning", "--published")
     done = vicabench("figures", "a", "--kind", "tasks,radar", "--published")
     refuses(done, "--published", "averages")
+
+
+def test_a_figure_fits_a_paper(vicabench: Vicabench, tmp_path: Path) -> None:
+    for percent in (100, 10, 5):
+        write_run(tmp_path / f"lab-{percent}p", f"lab/{percent}p", right(rows_about(6)))
+    names = ("lab-100p", "lab-10p", "lab-5p")  # as of `lab-*`
+    draw = ("figures", *names, "--kind", "tasks,differences", "--format", "svg,png")
+    done = vicabench(*draw, "--no-notes", "--width", "3.25", "--font", "serif", "--font-size", "9")
+    assert done.returncode == 0, done.stderr
+    for kind in ("tasks", "differences"):
+        with Image.open(tmp_path / f"figures/{kind}.png") as image:
+            assert image.width == 3.25 * 300
+        assert "bootstrap" not in drawn(tmp_path, kind)
+        svg = (tmp_path / f"figures/{kind}.svg").read_text(encoding="utf-8")
+        sizes = {float(size) for size in re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", svg)}
+        assert max(sizes) == pytest.approx(9.0)
+        assert "serif" in svg
+    assert drawn(tmp_path, "tasks").split("lab/")[1:4] == ["5p ", "10p ", "100p"]
+    assert "Points better than lab/100p" in drawn(tmp_path, "differences")  # the first named
+    done = vicabench(*draw)
+    assert "omitted for fewer than 5 videos" in drawn(tmp_path, "tasks")
+    refuses(vicabench(*draw, "--width", "page"), "--width page", "column, text")
+    refuses(vicabench(*draw, "--font", "No Such Font"), "No Such Font", "serif")
+
+
+def test_twelve_runs_are_told_apart(vicabench: Vicabench, tmp_path: Path) -> None:
+    names = [f"run{n}" for n in range(12)]
+    for name in names:
+        write_run(tmp_path / name, f"lab/{name}", right(rows_about(6)))
+    kinds = "averages,tasks,errors,letters,differences"
+    done = vicabench("figures", *names, "--kind", kinds, "--format", "svg", "--width", "column")
+    assert done.returncode == 0, done.stderr
+    assert len({(look(n).colour, look(n).hatch) for n in range(12)}) == 12
+    for part in ("colour", "hatch", "marker"):
+        assert len({getattr(look(n), part) for n in range(12)}) == 12
+    said = drawn(tmp_path, "tasks")
+    assert all(f"lab/{name}" in said for name in names)
+    refuses(vicabench("figures", *names, "--kind", "radar"), "12 runs cover one another")

@@ -6,10 +6,16 @@ import json
 import re
 from pathlib import Path
 
+import matplotlib as mpl
+import openpyxl
 import pytest
+from matplotlib.ft2font import FT2Font
 
 from tests.runs import write_run
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
+from vicabench import score
+
+FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 
 
 def answered(rows: list[Row], reply: str | None = None) -> list[Row]:
@@ -100,15 +106,6 @@ def test_a_run_named_twice_is_refused(vicabench: Vicabench, tmp_path: Path) -> N
         refuses(vicabench(command, "run", "run/predictions.jsonl"), "named twice")
 
 
-def test_published_rows_stand_beside_ours_as_printed(vicabench: Vicabench, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(2)))
-    done = vicabench("score", "p.jsonl", "--published")
-    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("ViCA2-7B"))
-    printed = ["56.8", "65.7", "51.0", "75.5", "71.4", "51.6", "34.6", "38.1", "66.5"]
-    assert row.split() == ["ViCA2-7B", *printed]
-    assert "ViCA2 report Table 2" in " ".join(done.stdout.split())
-
-
 def test_a_narrow_terminal_gets_tasks_down_and_loses_no_number(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:
@@ -116,23 +113,6 @@ def test_a_narrow_terminal_gets_tasks_down_and_loses_no_number(
     done = vicabench("score", "p.jsonl", COLUMNS="60")
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["Route", "Plan", "100.0", "100–100", "5/5"] in lines
-
-
-def test_published_rows_fit_a_terminal_of_80_columns(vicabench: Vicabench, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "p.jsonl", answered(rows_about(2)))
-    done = vicabench("score", "p.jsonl", "--published", COLUMNS="80")
-    row = next(line for line in done.stdout.splitlines() if "ViCA2-7B" in line)
-    assert row.split()[1:] == [
-        "56.8",
-        "65.7",
-        "51.0",
-        "75.5",
-        "71.4",
-        "51.6",
-        "34.6",
-        "38.1",
-        "66.5",
-    ]
 
 
 def test_runs_of_one_model_are_told_apart_by_their_paths(
@@ -228,3 +208,89 @@ def test_a_run_that_is_not_finished_has_no_score(vicabench: Vicabench, tmp_path:
         assert {r["questions"] for r in csv.DictReader(io.StringIO(done.stdout))} >= {"20"}
         refuses(vicabench("compare", name, "--published", "ViCA2-7B"), "incomplete")
         refuses(vicabench("figures", name, "--kind", "tasks"), "20 of 60 questions answered")
+
+
+def test_a_latex_table_fits_a_paper(vicabench: Vicabench, tmp_path: Path) -> None:
+    names = ("lab/checkpoint-1200_lr2e-5", "[odd] 100% & #1", "short", "another-one-of-many", "e")
+    for place, name in enumerate(names):
+        replies = [
+            {**row, "response": row["ground_truth"] if number % (place + 2) else "A"}
+            for number, row in enumerate(rows_about(8))
+        ]
+        write_run(tmp_path / f"run{place}", name, replies, benchmark="vsi-bench")
+    score = ("score", *(f"run{place}" for place in range(5)), "--format", "latex")
+    for width, points in (("column", 219), ("text", 455)):
+        for extra in ((), ("--no-intervals",), ("--published",)):
+            done = vicabench(*score, "--width", width, *extra)
+            assert done.returncode == 0, done.stderr
+            assert "NaN" not in done.stdout
+            bodies = re.findall(r"begin.tabular.*?end.tabular", done.stdout, re.DOTALL)
+            assert bodies
+            for body in bodies:
+                rows = [
+                    re.split(r"(?<!\\\\) & ", line) for line in body.splitlines() if " & " in line
+                ]
+                assert {len(row) for row in rows} == {len(rows[0])}
+                widths = [max(map(set_width, column)) for column in zip(*rows, strict=True)]
+                assert sum(widths) + 6 * (len(widths) - 1) <= points
+                assert not re.search(r"\\\\\s*[\[*]", body)  # an argument of the line break
+            assert (
+                done.stdout.count(r"\toprule") == done.stdout.count(r"\bottomrule") == len(bodies)
+            )
+            assert ("--no-intervals" in extra) == (r"\tiny" not in done.stdout)
+            assert done.stdout.count(r"\textbf") >= 9  # the best of every task
+            assert "100\\% \\& \\#1" in done.stdout.replace(r" \\ ", " ")
+    refuses(vicabench("score", "run0", "--width", "column"), "--width", "--format latex")
+    refuses(vicabench(*score, "--width", "page"), "--width page", "column or text")
+
+
+def set_width(cell: str) -> float:
+    """The points that a cell takes in Computer Modern at the sizes of the table."""
+    stacked = re.fullmatch(r"\\shortstack\[.\]\{(.*)\}", cell.removesuffix(r" \\"))
+    lines = stacked[1].split(r" \\ ") if stacked else [cell.removesuffix(r" \\")]
+    return max(map(line_width, lines))
+
+
+def line_width(line: str) -> float:
+    total = 0.0
+    for text, size in (
+        (re.sub(r"\{\\tiny.*?\}|\\textbf|[\\{}]", "", line), 8),
+        (" ".join(re.findall(r"\\tiny (.*?)\}", line)).replace("--", "–"), 5),
+    ):
+        font = FT2Font(
+            str(FONTS / ("cmb10.ttf" if "textbf" in line and size == 8 else "cmr10.ttf"))
+        )
+        font.set_size(size, 72)
+        font.set_text(text.replace("–", "-"))
+        total += font.get_width_height()[0] / 64 * (1.15 if size == 5 else 1.0)  # wider when tiny
+    return total
+
+
+def test_scores_and_grades_are_spreadsheets_too(vicabench: Vicabench, tmp_path: Path) -> None:
+    rows = [{**row, "response": "=1+1"} for row in rows_about(6)]
+    write_run(tmp_path / "run", "=cmd|' /c calc'!A0", rows)
+    write_run(tmp_path / "other", "lab/other\x07", rows)
+    for end in ("csv", "xlsx"):
+        files = ("--out", f"s.{end}", "--grades", f"g.{end}")
+        done = vicabench("score", "run", "other", *files)
+        assert done.returncode == 0, done.stderr
+        assert vicabench("compare", "run", "other", "--out", f"c.{end}").returncode == 0
+        assert vicabench("published", "--out", f"p.{end}").returncode == 0
+    for name, sheets in (("s", 2), ("g", 120), ("c", 10)):
+        book = openpyxl.load_workbook(tmp_path / f"{name}.xlsx").active
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            plain = list(csv.reader(file))
+        assert book is not None
+        cells = [[cell.value for cell in row] for row in book.iter_rows()]
+        assert [str(cell) for cell in cells[0]] == plain[0]
+        assert len(cells) == len(plain) == sheets + 1
+        assert all(cell.data_type != "f" for row in book.iter_rows() for cell in row)
+        assert all(not str(cell).startswith("=") for row in cells for cell in row)
+    scores = openpyxl.load_workbook(tmp_path / "s.xlsx").active
+    assert scores is not None
+    assert isinstance(scores["D2"].value, int | float)  # a score is a number
+    assert scores["A2"].value == "'=cmd|' /c calc'!A0"
+    score(tmp_path / "run").save(tmp_path / "again.xlsx")
+    assert (tmp_path / "again.xlsx").stat().st_size > 1000
+    refuses(vicabench("score", "run", "--out", "s.ods"), "s.ods", ".csv or .xlsx")
+    refuses(vicabench("score", "run", "--out", "a.csv", "--grades", "a.csv"), "both a.csv")

@@ -16,6 +16,7 @@ from vicabench.errors import DataError
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting import figures
 from vicabench.reporting.figures.errors import ratios_of
+from vicabench.reporting.figures.style import no_glyph_warnings
 from vicabench.results.run import Run, load_run
 from vicabench.scoring.compare import compare_runs
 from vicabench.scoring.stats import median_of, shares_of
@@ -176,3 +177,18 @@ def test_a_bar_without_an_interval_has_no_whisker(tmp_path: Path) -> None:
     whiskers = [line for line in axes.lines if line.get_marker() == "_"]
     assert whiskers
     assert all(np.isnan(np.asarray(line.get_ydata(), float)).all() for line in whiskers)
+
+
+def test_no_line_strikes_a_number(run: Run) -> None:
+    figure = figures.tasks([run.scores(OFFICIAL)])
+    with no_glyph_warnings():
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    numbers = [text.get_window_extent() for text in axes.texts if "." in text.get_text()]
+    assert len(numbers) == len(axes.get_xticks())
+    ends = [np.concatenate(bars.get_segments()) for bars in axes.collections]
+    lines = [pair for each in ends for pair in axes.transData.transform(each).reshape(-1, 2, 2)]
+    for box in numbers:
+        for (x, low), (_, high) in lines:
+            beside = not box.x0 < x < box.x1
+            assert beside or high <= box.y0 + 0.5 or low >= box.y1

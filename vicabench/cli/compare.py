@@ -16,16 +16,19 @@ from vicabench.front.compare import Compared, compare_published, paired_runs
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, find_published
 from vicabench.reporting.comparison import (
+    CSV_COLUMNS,
     AnyComparison,
     by_id,
     change_sheets,
     comparison_csv,
     comparison_json,
+    comparison_records,
     paired_sheet,
     subtracted_sheet,
     unpaired_sheet,
 )
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
+from vicabench.reporting.workbook import check_spreadsheet, write_spreadsheet
 from vicabench.results.run import load_runs
 from vicabench.scoring.compare import Comparison
 from vicabench.screen import console, echo
@@ -57,6 +60,10 @@ def command(
             help="A blind run, or a published chance row, to subtract from every run.",
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the differences to this .csv or .xlsx file, too."),
+    ] = None,
 ) -> None:
     """Compare runs with the first one, question by question.
 
@@ -74,6 +81,7 @@ def command(
             listed=fixed,
             published=tuple(published or ()),
             subtract=subtract,
+            out=out,
         )
     )
 
@@ -93,11 +101,14 @@ class Request:
     listed: int
     published: tuple[str, ...]
     subtract: str | None
+    out: Path | None
 
 
 def compare(request: Request) -> None:
     """Compare the runs and print the tables; UserError for runs that cannot be compared."""
     _check(request)
+    if request.out:
+        check_spreadsheet(request.out)
     rule = find_protocol(request.protocol)
     rows = [find_published(name) for name in request.published]
     base, chance = _to_subtract(request.subtract)
@@ -111,6 +122,10 @@ def compare(request: Request) -> None:
     gaps = [
         compare_published(run, row, protocol=request.protocol) for row in chance for run in runs
     ]
+    if request.out:
+        found = [*(pair.result for pair in paired), *unpaired, *gains, *gaps]
+        rows = comparison_records(found)
+        write_spreadsheet(request.out, CSV_COLUMNS, rows, keep=request.paths)
     _print(request, rule, paired, unpaired, [*gains, *gaps])
 
 

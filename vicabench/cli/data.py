@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 import vicabench as vb
 from vicabench.benchmarks.check import Examination
@@ -18,6 +16,7 @@ from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.errors import counted, printable
 from vicabench.front.data import place, processes
+from vicabench.reporting.tables import Sheet, show_sheets
 from vicabench.screen import console, echo
 
 app = typer.Typer(
@@ -199,10 +198,6 @@ def _summaries(done: Examination) -> Table:
 @app.command("list", cls=Command)
 def list_benchmarks() -> None:
     """List the benchmarks and their data on this machine."""
-    table = Table(box=None)
-    for title in ("benchmark", "revision", "questions", "videos", "on disk"):
-        table.add_column(title, overflow="fold")
-    for item in items():
-        cells = (item.name, item.revision, str(item.questions), str(item.videos), item.state)
-        table.add_row(*(Text(cell) for cell in cells))
-    console().print(table)
+    rows = [(i.name, i.revision, i.state, str(i.questions), str(i.videos)) for i in items()]
+    columns = ("benchmark", "revision", "on disk", "questions", "videos")
+    show_sheets(console(), [Sheet(title="", columns=columns, rows=tuple(rows), texts=3)])

@@ -34,6 +34,24 @@ def command(
     shared: Annotated[
         bool, typer.Option("--shared", help="Draw only the questions that all runs were asked.")
     ] = False,
+    width: Annotated[
+        str | None,
+        typer.Option(help="column (3.3 inches), text (7 inches) or inches (default: as fits)."),
+    ] = None,
+    font: Annotated[
+        str | None,
+        typer.Option(help="A font of this machine, or serif, sans-serif or monospace."),
+    ] = None,
+    font_size: Annotated[
+        float | None,
+        typer.Option(min=4, max=30, help="Size of the larger texts in points (default: 7)."),
+    ] = None,
+    notes: Annotated[
+        bool,
+        typer.Option(
+            "--notes/--no-notes", help="State n, videos, protocol and intervals below the figures."
+        ),
+    ] = True,
 ) -> None:
     """Draw figures of runs for one column or the full width of a paper, readable in grey.
 
@@ -48,5 +66,9 @@ def command(
         protocol=protocol,
         published=published,
         shared=shared,
+        width=width,
+        font=font,
+        font_size=font_size,
+        notes=notes,
     )
     say("Wrote " + ", ".join(str(file) for file in written))

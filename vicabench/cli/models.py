@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 import vicabench as vb
 from vicabench.adapters.checkpoints import located
@@ -14,8 +13,9 @@ from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
 from vicabench.front.models import SHIPPED_FOR, shipped_size
 from vicabench.reference import model_zoo
+from vicabench.reporting.tables import Sheet, show_sheets
 from vicabench.screen import console, echo
-from vicabench.zoo import cached
+from vicabench.zoo import Cached, cached
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -45,28 +45,35 @@ AnySpecArgument = Annotated[
 @app.command("list", cls=Command)
 def list_models() -> None:
     """List the included and the published checkpoints and their size on disk."""
-    local, screen = cached(), console()
-    wide = screen.width >= WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("checkpoint", "family", "series", "%", "stage"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("on disk")
-    if wide:
-        table.add_column("description")
-    for name, about in SHIPPED_FOR.items():
-        row = (name, "vica2", "Rooms", "100", "included", _bytes(shipped_size(name)))
-        table.add_row(*row, *([about] if wide else []))
-    for model in model_zoo():
-        cached_model = local.get(model.repo)
-        state = (
-            ""
-            if cached_model is None
-            else _bytes(cached_model.size) + ("" if cached_model.whole else ", partly")
+    local, wide = cached(), console().width >= WIDE
+    included = [
+        (
+            *(name, "vica2", "Rooms", "included", _bytes(shipped_size(name))),
+            *([about] if wide else []),
+            "100",
         )
-        percent = "" if model.percent is None else str(model.percent)
-        row = (model.repo, model.family, model.series, percent, model.stage, state)
-        table.add_row(*row, *([model.description] if wide else []))
-    screen.print(table)
+        for name, about in SHIPPED_FOR.items()
+    ]
+    rows = [
+        (
+            *(model.repo, model.family, model.series, model.stage, _on_disk(local.get(model.repo))),
+            *([model.description] if wide else []),
+            "" if model.percent is None else str(model.percent),
+        )
+        for model in model_zoo()
+    ]
+    columns = (
+        *("checkpoint", "family", "series", "stage", "on disk"),
+        *(["description"] if wide else []),
+        "%",
+    )
+    rows = (*included, *rows)
+    sheet = Sheet(title="", columns=columns, rows=rows, texts=len(columns) - 1)
+    show_sheets(console(), [sheet])
+
+
+def _on_disk(model: Cached | None) -> str:
+    return "" if model is None else _bytes(model.size) + ("" if model.whole else ", partly")
 
 
 @app.command(cls=Command)

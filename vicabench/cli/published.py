@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from vicabench.cli.output import TERMINAL, check_format
 from vicabench.errors import ConfigError
 from vicabench.front.published import SCORES
 from vicabench.reporting.tables import show_sheets
+from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.screen import console, echo
 
 
@@ -32,6 +34,9 @@ def command(
         bool, typer.Option("--zoo", help="Show the published checkpoints instead.")
     ] = False,
     table: FormatOption = "terminal",
+    out: Annotated[
+        Path | None, typer.Option(help="Write the rows to this .csv or .xlsx file, too.")
+    ] = None,
 ) -> None:
     """Show published scores, curves and checkpoints, each with its source."""
     check_format(table)
@@ -40,6 +45,8 @@ def command(
         raise ConfigError(f"--{' and --'.join(wanted)} are different tables: ask for one.")
     kind = wanted[0] if wanted else SCORES
     result = vb.published(kind, tasks=task or (), model=model, source=source)
+    if out:
+        write_spreadsheet(out, list(result.records[0]), result.records)
     if table == TERMINAL:
         show_sheets(console(), [result.sheet])
     else:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import vicabench as vb
-from vicabench.cli.options import LONGEST_TIMEOUT
+from vicabench.cli.options import LONGEST_TIMEOUT, PublishedOption
 from vicabench.front.report import HTML, PAGE
 from vicabench.options import VIDEO_TIMEOUT
 from vicabench.screen import echo
@@ -36,6 +36,7 @@ def command(
         Path | None,
         typer.Option(metavar="RUN", help="The run to compare all others with."),
     ] = None,
+    published: PublishedOption = False,
     frames: Annotated[
         int | None,
         typer.Option(
@@ -69,6 +70,7 @@ def command(
         style=kind,
         protocol=protocol,
         compare=compare,
+        published=published,
         frames=frames,
         benchmark=benchmark,
         videos=videos,

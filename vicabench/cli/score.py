@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vicabench.harnesses.protocols import Protocol
     from vicabench.results.run import Run
 
+LATEX = "latex"
+
 
 def command(
     paths: Annotated[
@@ -24,13 +26,27 @@ def command(
     protocol: ProtocolsOption = "official",
     table: FormatOption = "terminal",
     published: PublishedOption = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the table to this .csv or .xlsx file, too."),
+    ] = None,
+    width: Annotated[
+        str | None,
+        typer.Option(help="Fit the LaTeX table to the column or the text of a paper."),
+    ] = None,
+    intervals: Annotated[
+        bool,
+        typer.Option("--intervals/--no-intervals", help="Intervals in a fitted LaTeX table."),
+    ] = True,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all scores and intervals to this JSON file."),
     ] = None,
     grades_file: Annotated[
         Path | None,
-        typer.Option("--grades", help="Write one JSON line per question to this file."),
+        typer.Option(
+            "--grades", help="Write a row per question to this .jsonl, .csv or .xlsx file."
+        ),
     ] = None,
 ) -> None:
     """Grade run folders or predictions files and print the scores.
@@ -43,15 +59,19 @@ def command(
     from vicabench.cli.output import check_format, print_table
     from vicabench.harnesses.protocols import find_protocols
     from vicabench.reference import published_rows
-    from vicabench.reporting.scores import table_json
+    from vicabench.reporting.paper import paper_table
+    from vicabench.reporting.scores import score_records, table_json
+    from vicabench.reporting.workbook import SPREADSHEETS, write_spreadsheet
     from vicabench.reporting.writing import write_file
     from vicabench.results.alike import check_published
     from vicabench.results.disagreement import disagreement
+    from vicabench.results.frames import RUN_COLUMNS
     from vicabench.results.run import load_runs
+    from vicabench.screen import echo
 
     check_format(table)
-    if json_file and grades_file and json_file.resolve() == grades_file.resolve():
-        raise ConfigError(f"--json and --grades are both {json_file}. Name two files.")
+    _check_paper(table, width, intervals=intervals)
+    _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
     runs = load_runs(paths)
     for run in runs:
@@ -63,10 +83,54 @@ def command(
     if json_file:
         others = published_rows() if published else ()
         write_file(json_file, table_json(rows, others, between) + "\n", keep=paths)
-    if grades_file:
+    if out:
+        others = published_rows() if published else ()
+        write_spreadsheet(out, *score_records(rows, others, between), keep=paths)
+    if grades_file and grades_file.suffix.lower() in SPREADSHEETS:
+        graded = [row for run in runs for rule in rules for row in _graded(run, rule)]
+        write_spreadsheet(grades_file, ("model", *RUN_COLUMNS), graded, keep=paths)
+    elif grades_file:
         lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
         write_file(grades_file, lines, keep=paths)
+    if width:
+        others = published_rows() if published else ()
+        echo(paper_table(rows, others, width=width, intervals=intervals))
+        return
     print_table(rows, name=table, published=published, between=between)
+
+
+def _check_files(named: dict[str, Path | None]) -> None:
+    """Check that the files to write are different ones, and that --out is a spreadsheet."""
+    places: dict[Path, str] = {}
+    for option, path in named.items():
+        if path is None:
+            continue
+        first = places.setdefault(path.resolve(), option)
+        if first != option:
+            raise ConfigError(f"{first} and {option} are both {path}. Name two files.")
+        if option == "--out":
+            from vicabench.reporting.workbook import check_spreadsheet
+
+            check_spreadsheet(path)
+
+
+def _graded(run: Run, protocol: Protocol) -> list[dict[str, Any]]:
+    """The rows of `Run.frame()`, with the model."""
+    from vicabench.results.frames import run_rows
+
+    graded = run_rows(run.predictions, run.grades(protocol))
+    return [{"model": run.name, **row} for row in graded]
+
+
+def _check_paper(table: str, width: str | None, *, intervals: bool) -> None:
+    from vicabench.reporting.paper import WIDTHS
+
+    if width is not None and width not in WIDTHS:
+        raise ConfigError(f"--width {width}: give {' or '.join(WIDTHS)}.")
+    if width is not None and table != LATEX:
+        raise ConfigError("--width fits LaTeX tables to a paper: add --format latex.")
+    if not intervals and width is None:
+        raise ConfigError("--no-intervals is for tables fitted to a paper: add --width.")
 
 
 def grades_jsonl(run: Run, protocol: Protocol) -> str:

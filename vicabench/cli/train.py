@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 import vicabench as vb
 from vicabench.cli.progress import interruptible
 from vicabench.cli.usage import OUTPUT, SPEED
 from vicabench.errors import ConfigError
 from vicabench.front.train import recipe_rows
+from vicabench.reporting.tables import Sheet, show_sheets
 from vicabench.screen import console, echo
 
 SHORTHANDS = {
@@ -160,10 +160,5 @@ def _share(text: str) -> float:
 
 
 def _list() -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("recipe", no_wrap=True)
-    table.add_column("starts from", no_wrap=True)
-    table.add_column("trains")
-    for row in recipe_rows():
-        table.add_row(*row)
-    console().print(table)
+    columns = ("recipe", "starts from", "trains")
+    show_sheets(console(), [Sheet(title="", columns=columns, rows=tuple(recipe_rows()), texts=3)])

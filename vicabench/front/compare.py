@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING
 from vicabench.errors import ConfigError, counted
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, find_published, is_vsi_bench
-from vicabench.reporting.comparison import difference_text, paired_sheet
+from vicabench.reporting.comparison import (
+    CSV_COLUMNS,
+    comparison_records,
+    difference_text,
+    paired_sheet,
+)
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import WHOLE
+from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.frames import comparison_frame
 from vicabench.results.run import Run, load_run, load_runs, with_distinct_names
@@ -33,6 +39,14 @@ class Compared:
     a: Run
     b: Run
     result: Comparison
+
+    def save(self, path: str | Path) -> None:
+        """Write the differences, a row per task, to a `.csv` or `.xlsx` file.
+
+        ConfigError for another suffix, or a file that cannot be written.
+        """
+        inputs = [self.a.path, self.b.path]
+        write_spreadsheet(Path(path), CSV_COLUMNS, comparison_records([self.result]), keep=inputs)
 
     def frame(self) -> DataFrame:
         """One row per task, then `overall` and `micro`: both scores, difference, p-values.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
 
 from vicabench.errors import ConfigError, DataError
 from vicabench.front import plot
@@ -14,6 +15,7 @@ from vicabench.front.compare import differing, runs_of
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.added import added_figures
 from vicabench.reporting.figures.output import save
+from vicabench.reporting.figures.style import COLUMN, PAGE, Paper, on_paper
 from vicabench.reporting.writing import FIGURES, figure_formats
 from vicabench.results.alike import check_alike, check_published, restricted_to_shared
 from vicabench.results.run import Run
@@ -32,6 +34,10 @@ def figures(
     protocol: str = "official",
     published: bool = False,
     shared: bool = False,
+    width: str | float | None = None,
+    font: str | None = None,
+    font_size: float | None = None,
+    notes: bool = True,
     progress: bool = True,
 ) -> list[Path]:
     """Draw and save figures of runs, and return the files.
@@ -46,6 +52,11 @@ def figures(
         protocol: The grading protocol.
         published: Whether to add published rows to the averages.
         shared: Whether to draw only the questions that all runs were asked.
+        width: `column` (3.3 inches), `text` (7 inches) or a number of inches; None leaves it to
+            the figure.
+        font: A font of this machine, or `serif`, `sans-serif` or `monospace`.
+        font_size: The size of the larger texts, in points (default: 7).
+        notes: Whether the figures state n, videos, protocol and intervals below them.
         progress: Whether to report on standard error skipped figures and differences of the runs.
 
     Raises:
@@ -55,24 +66,58 @@ def figures(
     say, folder, endings = saying(progress), Path(out), figure_formats(formats)
     chosen = [kinds] if isinstance(kinds, str) else kinds
     _check(chosen, published)
+    paper = Paper(width=_inches(width), font=_font(font), size=font_size, notes=notes)
     find_protocol(protocol)  # refuse a misspelt name before reading any run
     loaded = _loaded(runs, published=published, shared=shared)
     for note in dict.fromkeys(note for run in loaded[1:] for note in differing(loaded[0], run)):
         say(note)
     written = []
-    for name in chosen or KINDS:
-        try:
-            rows = {"published": published} if name == AVERAGES else {}
-            figure = cast("Figure", KINDS[name](loaded, protocol=protocol, **rows))
-        except DataError as error:
-            if chosen:
-                raise
-            say(f"No figure of {name}: {error}")
-            continue
-        written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
+    with on_paper(paper):
+        for name in chosen or KINDS:
+            try:
+                rows = {"published": published} if name == AVERAGES else {}
+                figure = cast("Figure", KINDS[name](loaded, protocol=protocol, **rows))
+            except DataError as error:
+                if chosen:
+                    raise
+                say(f"No figure of {name}: {error}")
+                continue
+            written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
     if not written:
         raise DataError("No figure can be drawn from these runs.")
     return written
+
+
+WIDTHS = {"column": COLUMN, "text": PAGE}
+NARROWEST, WIDEST = 2.0, 20.0
+
+
+def _inches(width: str | float | None) -> float | None:
+    """A width in inches; ConfigError for one that is neither a name nor a fitting number."""
+    if width is None or width in WIDTHS:
+        return WIDTHS.get(str(width))
+    try:
+        inches = float(width)
+    except ValueError:
+        inches = 0.0
+    if not NARROWEST <= inches <= WIDEST:
+        raise ConfigError(
+            f"--width {width}: give column, text, or {NARROWEST:g} to {WIDEST:g} inches."
+        )
+    return inches
+
+
+def _font(name: str | None) -> str | None:
+    """The font; ConfigError if this machine does not have it."""
+    try:
+        if name is not None:
+            findfont(FontProperties(family=name), fallback_to_default=False)
+    except ValueError:
+        raise ConfigError(
+            f"There is no font {name!r} on this machine. Install it, or use serif, sans-serif or "
+            "monospace."
+        ) from None
+    return name
 
 
 def _check(kinds: Sequence[str] | None, published: bool) -> None:

@@ -31,7 +31,7 @@ from vicabench.reference import Published, curves, is_vsi_bench, published_rows,
 from vicabench.reporting import figures
 from vicabench.reporting.figures.added import added_figures
 from vicabench.reporting.figures.style import drawn_into
-from vicabench.results.alike import check_alike
+from vicabench.results.alike import check_alike, in_natural_order
 from vicabench.results.run import Run
 from vicabench.types import Scores
 
@@ -166,6 +166,8 @@ def _of_runs(
         check_alike(
             loaded, advice="Draw vicabench.shared(runs) to compare the questions they share."
         )
+    if draw is not _forest:  # where the first run is the reference
+        loaded = in_natural_order(loaded)
     if ax is None:
         return draw(loaded, rule)
     position = ax.get_subplotspec()
@@ -201,7 +203,7 @@ def _published(runs: Sequence[Run], scores: Sequence[Scores]) -> Sequence[Publis
 def _forest(runs: Sequence[Run], rule: Protocol) -> Figure:
     if len(runs) < 2:
         raise DataError("Differences need at least two runs.")
-    first, *others = runs
+    first, others = runs[0], in_natural_order(runs[1:])
     return figures.differences([paired_runs(first, o, rule, shared=False).result for o in others])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,11 +19,13 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
+from vicabench.reference import published_rows
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.render import Page, render_page
 from vicabench.reporting.page.report import Report, Strip, gallery, room_per_video, usual_frames
 from vicabench.reporting.report_tables import TABLES
 from vicabench.reporting.writing import check_not_input, write_file
+from vicabench.results.alike import check_published, in_natural_order
 from vicabench.results.run import Run
 from vicabench.results.store import provenance
 from vicabench.scoring.compare import Comparison, compare_runs
@@ -131,6 +133,7 @@ def report(
     style: str = HTML,
     protocol: str = "official",
     compare: Given | None = None,
+    published: bool = False,
     frames: int | None = None,
     benchmark: str | None = None,
     videos: str | Path | None = None,
@@ -147,6 +150,7 @@ def report(
         style: `html`, or tables in `markdown` or `latex`.
         protocol: Grading protocols, comma-separated; tables use the first.
         compare: The run that all others are compared with.
+        published: Whether to add published rows of VSI-Bench.
         frames: Frames shown of each video, 0 for none; None shows as many as fit.
         benchmark: The benchmark of the videos; by default the one that the runs name.
         videos: The folder of the videos.
@@ -164,7 +168,11 @@ def report(
     where, file = None if videos is None else Path(videos), None if out is None else Path(out)
     inputs = [_path(each) for each in (*runs, compare) if each is not None]
     _check_places(where, file, inputs)
-    made = _report(*_loaded(runs, compare), find_protocols(protocol), command)
+    loaded, base = _loaded(runs, compare)
+    for run in loaded:
+        check_published(published, run.benchmark, run.questions)
+    made = _report(loaded, base, find_protocols(protocol), command)
+    made = replace(made, published=published_rows() if published else ())
     terminal = console(stderr=True)
     terminal.quiet = not progress
     options = FrameOptions(
@@ -257,7 +265,7 @@ def _loaded(runs: Sequence[Given], compare: Given | None) -> tuple[list[Run], in
     """Load the runs, adding the reference if needed; also returns the index of the reference."""
     given = list(runs)
     if compare is None:
-        return runs_of(given), None
+        return in_natural_order(runs_of(given)), None
     places = [_place(each) for each in given]
     if _place(compare) not in places:
         given.insert(0, compare)
@@ -265,7 +273,10 @@ def _loaded(runs: Sequence[Given], compare: Given | None) -> tuple[list[Run], in
     if len(given) < 2:
         name = compare.name if isinstance(compare, Run) else compare
         raise ConfigError(f"Only {name} is given: name at least one more run to compare it with.")
-    return runs_of(given), places.index(_place(compare))
+    loaded = runs_of(given)
+    base = loaded[places.index(_place(compare))]
+    ordered = in_natural_order(loaded)
+    return ordered, next(place for place, run in enumerate(ordered) if run is base)
 
 
 def _place(given: Given) -> Path:

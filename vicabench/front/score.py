@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from vicabench.errors import ConfigError, counted
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.reporting.scores import FORMATS, show, table_html
+from vicabench.reporting.scores import FORMATS, score_records, show, table_html
 from vicabench.reporting.tables import range_text
+from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.frames import flat, scores_frame
 from vicabench.results.run import Run, load_run, run_of_rows
 from vicabench.screen import as_text
@@ -59,6 +60,13 @@ class Score:
             known = ", ".join([TEXT, *FORMATS])
             raise ConfigError(f"There is no table style {style!r}. Styles are {known}.")
         return FORMATS[style]([self.scores], (), ())
+
+    def save(self, path: str | Path) -> None:
+        """Write the scores, one row, to a `.csv` or `.xlsx` file.
+
+        ConfigError for another suffix, or a file that cannot be written.
+        """
+        write_spreadsheet(Path(path), *score_records([self.scores], ()), keep=[self.run.path])
 
     def frame(self) -> DataFrame:
         """One row per task, then `overall` and `micro`, in [0, 100], with the 95% intervals."""

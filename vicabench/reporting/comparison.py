@@ -289,8 +289,12 @@ Record = dict[str, Any]
 
 def comparison_csv(comparisons: Sequence[AnyComparison]) -> str:
     """One CSV row per difference of every comparison; missing values are empty."""
-    rows = [row for comparison in comparisons for row in _rows(comparison)]
-    return csv_text(CSV_COLUMNS, rows).rstrip("\n")
+    return csv_text(CSV_COLUMNS, comparison_records(comparisons)).rstrip("\n")
+
+
+def comparison_records(comparisons: Sequence[AnyComparison]) -> list[Record]:
+    """The rows of the CSV."""
+    return [row for comparison in comparisons for row in _rows(comparison)]
 
 
 def comparison_json(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
 from vicabench.errors import printable
 from vicabench.reporting.comparison import difference_text
+from vicabench.reporting.layout import Grid, print_grid, print_words
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, estimate_of, guarded
 from vicabench.results.disagreement import Difference, Disagreement, Example
 
@@ -31,13 +30,12 @@ def show_disagreement(console: Console, disagreement: Disagreement) -> None:
         console.print(Text(_alike(disagreement)))
         return
     title, names, rows = _differences(disagreement, "\n")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left")
-    for place, name in enumerate(names):
-        table.add_column(Text(name), justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-    console.print(Text(NOTE, style="dim"))
+    print_words(console, title, "bold")
+    print_grid(
+        console,
+        Grid(heads=tuple(map(Text, names)), rows=tuple(tuple(map(Text, row)) for row in rows)),
+    )
+    print_words(console, NOTE, "dim")
     if disagreement.examples:
         title, names, rows = _examples(disagreement)
         console.print(Text(f"\n{title}\n"))

@@ -20,7 +20,7 @@ def markdown_report(report: Report) -> str:
     """Scores, valid outputs, protocols, comparisons and provenance in Markdown."""
     code = "\n".join("    " + line for line in printable(report.command).splitlines())
     facts = markdown_sheets([_origins(report)])
-    tables = [markdown(report.scores, ()), markdown_sheets(list(_sheets(report)))]
+    tables = [markdown(report.scores, report.published), markdown_sheets(list(_sheets(report)))]
     return "\n\n".join([*tables, facts, f"{_made(report)}, by\n\n{code}"]) + "\n"
 
 
@@ -29,7 +29,7 @@ def latex_report(report: Report) -> str:
     lines = [f"{_made(report)}, by", *report.command.splitlines()]
     head = "\n".join(f"% {printable(line)}" for line in lines)
     sheets = latex_sheets([*_sheets(report), _origins(report)])
-    return "\n\n".join([head, latex(report.scores, ()), sheets]) + "\n"
+    return "\n\n".join([head, latex(report.scores, report.published), sheets]) + "\n"
 
 
 TABLES: dict[str, Callable[[Report], str]] = {

@@ -9,18 +9,15 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
 from vicabench.errors import csv_text, printable
 from vicabench.reference import Published
 from vicabench.reporting.disagreement import latex_disagreement, markdown_disagreement
+from vicabench.reporting.layout import Grid, print_grid, print_words
 from vicabench.reporting.tables import (
-    COLUMNS,
     NONE,
     OVERALL,
     WITH_VALID,
@@ -39,6 +36,7 @@ from vicabench.reporting.tables import (
     printed_text,
     range_text,
     sizes,
+    source_marks,
 )
 from vicabench.results.disagreement import Difference, Disagreement
 from vicabench.scoring.stats import RESAMPLES, SEED
@@ -48,72 +46,49 @@ from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 def show(console: Console, rows: Sequence[Scores], published: Sequence[Published]) -> None:
     """Print the runs, published rows below them, and their notes.
 
-    Methods down and tasks across as in the papers; the other way round where the console is too
-    narrow for that.
+    Methods down and tasks across as in the papers. Where the console is too narrow for that, tasks
+    down and methods across; where it is too narrow for this too, some tasks below the others.
     """
-    table = _paper_layout(rows, published)
-    unbounded = console.options.update(max_width=10_000)
-    if Measurement.get(console, unbounded, table).maximum > console.width:
-        console.print(_narrow_layout(rows))
-        if published:
-            console.print(_narrow_published(published))
-    else:
-        console.print(table)
+    grid = _paper_layout(rows, published)
+    if grid.width > console.width and not published:
+        turned = _turned_layout(rows)
+        grid = turned if turned.width <= console.width else grid
+    print_grid(console, grid)
     for note in notes_on(rows, published):
-        console.print(Text(note, style="dim"))
+        print_words(console, note, "dim")
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-
-
-def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Table:
-    table = _table()
-    table.add_column("", no_wrap=True)
-    columns = columns_of(rows)
-    for column, title in columns:
-        style = "bold" if column == OVERALL else ""
-        table.add_column(title, justify="right", style=style, no_wrap=True)
+def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Grid:
+    columns, lines = columns_of(rows), list[tuple[Text, ...] | None]()
     for position, (label, row) in enumerate(zip(labels_of(rows, "\n"), rows, strict=True)):
-        table.add_row(Text(label), *[_cell(row, column, "\n") for column, _ in columns])
+        lines.append((Text(label), *(_cell(row, column, "\n") for column, _ in columns)))
         below = sizes(row, columns)
         if row is rows[-1] or sizes(rows[position + 1], columns) != below:
             for name, numbers in zip(("questions", "videos"), below, strict=True):
-                table.add_row(_dim(name), *[_dim(number) for number in numbers])
+                lines.append((_dim(name), *map(_dim, numbers)))
     if published:
-        table.add_section()
-    for other in published:
-        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in columns])
-    return table
+        lines += [None, (_dim("published"), *(Text("") for _ in columns))]
+    for other, mark in zip(published, source_marks(published), strict=True):
+        label = Text(other.label).append(f" {mark}", style="dim")
+        lines.append((label, *(Text(printed_text(other, column)) for column, _ in columns)))
+    return Grid(heads=(Text(""), *(_head(*column) for column in columns)), rows=tuple(lines))
 
 
-def _narrow_layout(rows: Sequence[Scores]) -> Table:
-    table = _table()
-    table.add_column("", no_wrap=True)
-    columns = columns_of(rows)
+def _head(column: str, title: str) -> Text:
+    return Text(title, style="bold" if column == OVERALL else "")
+
+
+def _turned_layout(rows: Sequence[Scores]) -> Grid:
+    columns, heads, lines = columns_of(rows), [Text("")], []
     for label in labels_of(rows):
-        table.add_column(Text(label), justify="right", overflow="fold")
-        table.add_column(_dim("n"), justify="right", overflow="fold")
+        heads += [Text(label), _dim("n")]
     for place, (column, title) in enumerate(columns):
-        cells = []
+        cells = [Text(title)]
         for row in rows:
-            cells += [
-                _cell(row, column, " "),
-                _dim("/".join(part[place] for part in sizes(row, columns))),
-            ]
-        table.add_row(title, *cells)
-    return table
-
-
-def _narrow_published(published: Sequence[Published]) -> Table:
-    """Means without intervals, which fit the layout of the papers with two-line titles."""
-    table = _table()
-    table.add_column("published", overflow="fold")
-    for _, title in COLUMNS:
-        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
-    for other in published:
-        table.add_row(Text(other.label), *[printed_text(other, column) for column, _ in COLUMNS])
-    return table
+            count = "/".join(part[place] for part in sizes(row, columns))
+            cells += [_cell(row, column, " "), _dim(count)]
+        lines.append(tuple(cells))
+    return Grid(heads=tuple(heads), rows=tuple(lines))
 
 
 def _cell(row: Scores, column: str, between: str) -> Text:
@@ -160,6 +135,13 @@ def table_csv(
 
     A difference between protocols is a row too, its `source` being `difference`.
     """
+    return csv_text(*score_records(rows, published, between)).rstrip("\n")
+
+
+def score_records(
+    rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and rows of the CSV."""
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
     names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
@@ -173,7 +155,7 @@ def table_csv(
         ),
         *map(_csv_published, published),
     ]
-    return csv_text(names, lines).rstrip("\n")
+    return names, lines
 
 
 def table_json(
@@ -211,9 +193,9 @@ def _cells(
         below = sizes(row, columns)
         if row is rows[-1] or sizes(rows[position + 1], columns) != below:
             lines.append(["questions / videos", *map(" / ".join, zip(*below, strict=True))])
-    for other in published:
+    for other, mark in zip(published, source_marks(published), strict=True):
         printed = [printed_text(other, column) for column, _ in columns]
-        lines.append([escape(f"{other.label} (published)"), *printed])
+        lines.append([escape(f"{other.label} (published {mark})"), *printed])
     return lines
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
 from vicabench.errors import counted, printable
 from vicabench.reference import Published
+from vicabench.reporting.layout import Grid, print_grid, print_words
 from vicabench.scoring.stats import FEWEST_VIDEOS
 from vicabench.types import (
     EMPTY,
@@ -31,7 +30,8 @@ from vicabench.types import (
 class Sheet:
     """Columns and rows of equal length; a newline in a cell starts a second terminal line.
 
-    The first `texts` columns hold words and stand to the left, the others numbers.
+    The first `texts` columns hold words and stand to the left, the others numbers. A sheet
+    without a title is a plain list.
     """
 
     title: str
@@ -63,10 +63,11 @@ def show_sheets(console: Console, sheets: Sheets) -> None:
     for place, sheet in enumerate(sheets):
         if place:
             console.print()
-        console.print(Text(printable(sheet.title), style="bold"))
-        console.print(_table(sheet))
+        if sheet.title:
+            print_words(console, printable(sheet.title), "bold")
+        print_grid(console, _grid(sheet))
         for note in sheet.notes:
-            console.print(Text(printable(note), style="dim"))
+            print_words(console, printable(note), "dim")
 
 
 def markdown_sheets(sheets: Sheets) -> str:
@@ -92,24 +93,13 @@ def markdown_text(text: str) -> str:
     return one_line(text)
 
 
-def _table(sheet: Sheet) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(sheet.columns):
-        cells = [row[place] for row in sheet.rows]
-        whole = place >= sheet.texts and _width([column]) <= _width(cells)
-        table.add_column(
-            Text(printable(column)),
-            justify="left" if place < sheet.texts else "right",
-            overflow="fold",
-            no_wrap=whole,  # a number is never broken; words, and names over numbers, may be
-        )
-    for row in sheet.rows:
-        table.add_row(*[_cell(cell) for cell in row])
-    return table
-
-
-def _width(cells: Iterable[str]) -> int:
-    return max((len(line) for cell in cells for line in cell.split("\n")), default=0)
+def _grid(sheet: Sheet) -> Grid:
+    return Grid(
+        heads=tuple(Text(printable(column)) for column in sheet.columns),
+        rows=tuple(tuple(map(_cell, row)) for row in sheet.rows),
+        texts=sheet.texts,
+        rule=bool(sheet.title),
+    )
 
 
 def _cell(text: str) -> Text:
@@ -218,9 +208,19 @@ def sizes(scores: Scores, columns: Columns = COLUMNS) -> tuple[list[str], list[s
 
 
 def printed_text(row: Published, column: str) -> str:
-    """A published number as printed."""
+    """A published number as printed; empty if it is not known."""
     value = row.overall if column == OVERALL else row.tasks.get(column)
-    return NONE if value is None else f"{value:.1f}"
+    return "" if value is None else f"{value:.1f}"
+
+
+def source_marks(published: Sequence[Published]) -> list[str]:
+    """`[1]` for each row, the number of its source in the notes."""
+    sources = _sources(published)
+    return [f"[{sources.index(row.source) + 1}]" for row in published]
+
+
+def _sources(published: Sequence[Published]) -> list[str]:
+    return list(dict.fromkeys(row.source for row in published))
 
 
 def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str]:
@@ -239,7 +239,7 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
     notes += _grouped(rows, _notes_on)
     if published:
         notes += _grouped(rows, _notes_beside)
-        sources = "; ".join(sorted({row.source for row in published}))
+        sources = "; ".join(f"[{n}] {s}" for n, s in enumerate(_sources(published), start=1))
         notes.append(f"Published rows are as printed, without intervals: {sources}.")
     return notes
 

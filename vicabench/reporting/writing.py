@@ -26,7 +26,7 @@ def figure_formats(names: str | Sequence[str]) -> tuple[str, ...]:
     return formats
 
 
-def write_file(path: Path, text: str, *, keep: Sequence[Path] = ()) -> None:
+def write_file(path: Path, text: str | bytes, *, keep: Sequence[Path] = ()) -> None:
     """Write an output file, but never over one of `keep`.
 
     ConfigError saying why if that is impossible.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from vicabench.errors import ConfigError, DataError
@@ -91,3 +92,17 @@ def check_published(wanted: bool, benchmark: str | None, questions: Iterable[Que
             f"Published rows are about VSI-Bench; beside {benchmark} they would compare nothing. "
             "Leave out --published."
         )
+
+
+def in_natural_order(runs: Sequence[Run]) -> list[Run]:
+    """Runs in the order of `runs/*` with numbers by size: `ViCA2-5p` before `ViCA2-10p`.
+
+    Any other order was chosen, and is kept.
+    """
+    paths = [str(run.path) for run in runs]
+    return sorted(runs, key=_natural) if len(runs) > 2 and paths == sorted(paths) else list(runs)
+
+
+def _natural(run: Run) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", str(run.path).casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -41,6 +41,11 @@ def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Dat
 
     `dataset` is what stands before the first `/` of the video's name.
     """
+    return frame_of(run_rows(predictions, grades), RUN_COLUMNS)
+
+
+def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list[dict[str, Any]]:
+    """The rows of `run_frame`, without what is missing."""
     said = {p.question.id: p for p in predictions}
     rows = []
     for grade in grades:
@@ -59,7 +64,7 @@ def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Dat
                 "seconds": answer.seconds,
             }
         rows.append(row)
-    return frame_of(rows, RUN_COLUMNS)
+    return rows
 
 
 def _graded(grade: Grade) -> dict[str, Any]:

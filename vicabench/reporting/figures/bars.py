@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -16,9 +16,9 @@ from vicabench.errors import DataError, counted, printable
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published
 from vicabench.reporting.figures.style import (
+    CLEAR,
     COLUMN,
     FAINT,
-    INK,
     INTERVALS,
     PAGE,
     PALE,
@@ -26,14 +26,17 @@ from vicabench.reporting.figures.style import (
     basis,
     blank,
     footer,
+    grow,
     legend,
     look,
+    points,
+    scale,
     shortened,
     spread,
     styled,
     whiskers,
 )
-from vicabench.reporting.tables import COLUMNS, estimate_of
+from vicabench.reporting.tables import COLUMNS, OVERALL, Columns, estimate_of
 from vicabench.results.run import Run
 from vicabench.scoring.stats import score_run
 from vicabench.types import QUESTION_TYPES, Estimate, Scores
@@ -75,7 +78,7 @@ def averages(scores: Sequence[Scores], published: Sequence[Published] = ()) -> F
             _published_bar(axes, place, mean, row.group)
             axes.annotate(
                 f"{mean:.1f}", (mean, place), (2, 0), textcoords="offset points",
-                va="center", fontsize=TINY,
+                va="center", fontsize=TINY, bbox=CLEAR,
             )  # fmt: skip
     axes.set_yticks(range(len(ordered)), [name for _, name, _ in ordered])
     axes.set_ylim(-0.6, len(ordered) - 0.4)
@@ -108,7 +111,7 @@ def _our_bar(axes: Axes, place: int, estimate: Estimate) -> None:
     high = estimate.mean if math.isnan(estimate.high) else estimate.high
     axes.annotate(
         f"{estimate.mean:.1f}", (high, place), (3, 0), textcoords="offset points",
-        va="center", fontsize=TINY, fontweight="bold",
+        va="center", fontsize=TINY, fontweight="bold", bbox=CLEAR,
     )  # fmt: skip
 
 
@@ -133,20 +136,54 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     if not scores:
         raise ValueError("nothing to draw: no scores")
     figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
-    axes = figure.add_subplot()
     cells = [
         {column: estimate for column, _ in COLUMNS if (estimate := estimate_of(row, column))}
         for row in scores
     ]
-    columns = {column: float(place) for place, (column, _) in enumerate(COLUMNS)}
-    grouped(axes, columns, [(row.model, cell) for row, cell in zip(scores, cells, strict=True)])
-    axes.set_xticks(range(len(COLUMNS)), [title for _, title in COLUMNS])
-    axes.set_xlim(-0.6, len(COLUMNS) - 0.4)
-    axes.axvline(0.5, color=FAINT, lw=0.5)
-    axes.set_ylabel("Score (%)")
-    legend(figure, *axes.get_legend_handles_labels())
+    rows = [(row.model, cell) for row, cell in zip(scores, cells, strict=True)]
+    parts = _rows_of_bars(figure, len(rows))
+    grow(figure, 1.3 * (len(parts) - 1))
+    for part, axes in zip(parts, figure.subplots(len(parts), squeeze=False).flat, strict=True):
+        _tasks_row(axes, part, rows)
+    legend(figure, *figure.axes[0].get_legend_handles_labels())
     footer(figure, _about(scores, ()))
     return figure
+
+
+THINNEST = 3.0  # points of a bar
+WORD = 30.0  # points of the title of a task
+LEAST = 22.5  # points of one in two lines
+
+
+def _rows_of_bars(figure: Figure, runs: int) -> list[Columns]:
+    """The columns of each row of bars, so few that bars and titles have room."""
+    width = points(figure) - WORD
+    most = max(1, int(min(width * BARS / (THINNEST * runs), width / (LEAST * scale()))))
+    count = math.ceil(len(COLUMNS) / most)
+    each = math.ceil(len(COLUMNS) / count)
+    return [COLUMNS[place : place + each] for place in range(0, len(COLUMNS), each)]
+
+
+def _tasks_row(
+    axes: Axes, columns: Columns, rows: Sequence[tuple[str, Mapping[str, Estimate]]]
+) -> None:
+    places = {column: float(place) for place, (column, _) in enumerate(columns)}
+    named = {column for column, _ in columns}
+    grouped(
+        axes,
+        places,
+        [(name, {c: e for c, e in cells.items() if c in named}) for name, cells in rows],
+    )
+    narrow = points(cast("Figure", axes.figure)) / len(columns) < 1.5 * WORD
+    titles = [title.replace(" ", "\n") if narrow else title for _, title in columns]
+    axes.set_xticks(range(len(columns)), titles)
+    axes.set_xlim(-0.6, len(columns) - 0.4)
+    if columns[0][0] == OVERALL and len(columns) > 1:
+        axes.axvline(0.5, color=FAINT, lw=0.5)
+    axes.set_ylabel("Score (%)")
+
+
+BARS = 0.8  # the part of the axis that bars take; gaps take the rest
 
 
 def grouped(
@@ -155,7 +192,7 @@ def grouped(
     rows: Sequence[tuple[str, Mapping[str, Estimate]]],
 ) -> None:
     """Draw the bars of each column side by side, each with its interval."""
-    width = 0.8 / len(rows)
+    width = BARS / len(rows)
     for number, (name, cells) in enumerate(rows):
         drawn, present = look(number), [column for column in columns if column in cells]
         shift = (number - (len(rows) - 1) / 2) * width
@@ -172,18 +209,20 @@ def grouped(
     tops = [
         cell.mean if math.isnan(cell.high) else cell.high for _, c in rows for cell in c.values()
     ]
-    axes.set_ylim(0, min(104, 1.08 * max([10.0, *tops])))
+    single = len(rows) == 1
+    axes.set_ylim(0, min(112 if single else 104, (1.16 if single else 1.08) * max([10.0, *tops])))
     axes.tick_params(axis="x", length=0)
-    if len(rows) == 1:
+    if single:
         for column, cell in rows[0][1].items():
             _value(axes, columns[column], cell)
 
 
 def _value(axes: Axes, place: float, cell: Estimate) -> None:
-    """Print the mean at the foot of a single bar, below its interval."""
+    """Print the mean above a single bar and its interval."""
+    top = cell.mean if math.isnan(cell.high) else cell.high
     axes.annotate(
-        f"{cell.mean:.1f}", (place, 0), (0, 3), textcoords="offset points",
-        ha="center", fontsize=TINY, color="white" if cell.mean > 8 else INK,
+        f"{cell.mean:.1f}", (place, top), (0, 2), textcoords="offset points",
+        ha="center", va="bottom", fontsize=TINY, bbox=CLEAR,
     )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
 from vicabench.curves.measure import signed
+from vicabench.errors import DataError, counted
 from vicabench.reporting.figures.style import (
+    CLEAR,
     COLUMN,
     FAINT,
     GRID,
@@ -89,6 +91,7 @@ def _mark(axes: Axes, place: float, difference: Difference, number: int, *, valu
         axes.annotate(
             signed(difference.estimate.mean), (difference.estimate.mean, place), (0, 3),
             textcoords="offset points", ha="center", va="bottom", fontsize=TINY - 0.5,
+            bbox=CLEAR,
         )  # fmt: skip
 
 
@@ -102,19 +105,23 @@ def _about(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-BANDS = 3
+BANDS, MOST = 3, 6
 
 
 @styled
 def radar(scores: Sequence[Scores]) -> Figure:
     """One polygon per model; tasks without questions are gaps.
 
-    The 95% intervals are bands for up to `BANDS` models; more would cover one another.
-
-    ValueError for nothing to draw.
+    The 95% intervals are bands for up to `BANDS` models; more would cover one another. ValueError
+    for nothing to draw, DataError for more than `MOST` models, whose polygons would too.
     """
     if not scores:
         raise ValueError("nothing to draw: no scores")
+    if len(scores) > MOST:
+        raise DataError(
+            f"The profiles of {counted(len(scores), 'run')} cover one another: name up to "
+            f"{counted(MOST, 'run')}, or draw --kind tasks."
+        )
     figure = blank(COLUMN, 2.5, says="Profile over the eight tasks")
     axes = figure.add_subplot(projection="polar")
     assert isinstance(axes, PolarAxes)  # noqa: S101  (for the type checker)
@@ -127,7 +134,7 @@ def radar(scores: Sequence[Scores]) -> Figure:
     for angle, name in zip(angles, axes.get_xticklabels(), strict=True):
         side = np.sin(angle).round(3)  # names stand beside the circle, never on it
         name.set_horizontalalignment("center" if side == 0 else "left" if side > 0 else "right")
-    axes.tick_params(axis="x", pad=1)
+    axes.tick_params(axis="x", pad=3)
     axes.set_ylim(0, 100)
     axes.set_yticks([25, 50, 75, 100], ["25", "50", "75", "100"], fontsize=TINY - 0.5, color=FAINT)
     axes.set_rlabel_position(22.5)

@@ -25,8 +25,10 @@ from vicabench.reporting.figures.style import (
     arms,
     blank,
     footer,
+    grow,
     legend,
     look,
+    points,
     shortened,
     spread,
     styled,
@@ -176,6 +178,7 @@ def _about(runs: Sequence[Run], protocol: Protocol, tasks: Sequence[Task]) -> st
     )
 
 
+PANEL = 18.0  # points that a run takes in a panel of letters
 TITLES = {
     "object_rel_distance": "Rel. Dist.",
     "object_rel_direction_easy": "Rel. Dir., easy",
@@ -200,7 +203,9 @@ def letters(runs: Sequence[Run], protocol: Protocol) -> Figure:
     if not any(p.question.task in kinds for p in runs[0].predictions):
         raise DataError(f"{runs[0].name} holds no reply to a multiple-choice question.")
     figure = blank(COLUMN, 3.0, says="Letters given against letters right")
-    panels = figure.subplots(3, 2, sharey=True)
+    across = max(1, min(3, int(points(figure) / (PANEL * max(6, len(runs))))))
+    grow(figure, len(kinds) / across - 3)
+    panels = figure.subplots(len(kinds) // across, across, sharey=True, squeeze=False)
     for kind, axes in zip(kinds, panels.flat, strict=True):
         _letters_panel(axes, kind, runs, protocol)
     figure.supylabel("Share of letters (%)", fontsize=TINY + 0.5)

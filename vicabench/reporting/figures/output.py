@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 
 from vicabench import files
 from vicabench.errors import ConfigError
-from vicabench.reporting.figures.style import INK, STYLE
+from vicabench.reporting.figures.style import INK, current_style, no_glyph_warnings
 
 PIXELS_PER_INCH = 300
 _METADATA: dict[str, dict[str, None]] = {
@@ -74,10 +73,7 @@ def _adapt(element: ET.Element, prefix: str) -> None:
 
 def _rendered(figure: Figure, kind: str, *, transparent: bool = False) -> bytes:
     target = io.BytesIO()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; the text itself is kept.
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ ")
-        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support ")
+    with mpl.rc_context(current_style()), no_glyph_warnings():
         figure.savefig(
             target,
             format=kind,

@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
 from vicabench.errors import counted, printable
@@ -84,7 +85,10 @@ class Look:
     hatch: str
 
 
-_COLOURS = ("#004488", "#DDAA33", "#BB5566", "#56B4E9", "#117733", "#1b1b1b")
+_COLOURS = (
+    *("#004488", "#DDAA33", "#BB5566", "#56B4E9", "#117733", "#1b1b1b"),
+    *("#44AA99", "#882255", "#EE7733", "#9aa0a6", "#999933", "#AA4499"),
+)
 _LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-",
     (0, (4, 1.5)),
@@ -93,12 +97,16 @@ _LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     (0, (6, 1, 1, 1, 1, 1)),
     (0, (2, 2)),
 )
-_MARKERS = ("o", "s", "^", "D", "v", "<")  # each has room inside, so that hollow ones can be told
-_HATCHES = ("", "////", "\\\\\\\\", "xxx", "---", "|||")
+_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "P", "h", "d", "X")
+"""Each has room inside, so that hollow ones can be told."""
+_HATCHES = (
+    *("", "////", "\\\\\\\\", "xxx", "---", "|||"),
+    *("....", "++++", "/////....", "ooo", "xx--", "\\\\\\\\||"),
+)
 
 
 def look(place: int) -> Look:
-    """The look of the model at this index; after six colours they repeat with other lines."""
+    """The look of the model at this index; after twelve, colours repeat with other marks."""
     colour, turn = place % len(_COLOURS), place + place // len(_COLOURS)
     return Look(
         colour=_COLOURS[colour],
@@ -108,15 +116,87 @@ def look(place: int) -> Look:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """What a paper wants of a figure: width in inches, font, its size in points, and notes.
+
+    None leaves the choice to the figure.
+    """
+
+    width: float | None = None
+    font: str | None = None
+    size: float | None = None
+    notes: bool = True
+
+    @property
+    def scale(self) -> float:
+        """How much larger than usual all texts are."""
+        return 1.0 if self.size is None else self.size / SMALL
+
+    @property
+    def style(self) -> dict[Any, Any]:
+        """Our style with this font."""
+        family = STYLE["font.family"]
+        return {**STYLE, "font.family": [self.font, family] if self.font else family}
+
+
+USUAL = Paper()
+_PAPER: ContextVar[Paper] = ContextVar("paper", default=USUAL)
+
+
+@contextmanager
+def on_paper(paper: Paper) -> Iterator[None]:
+    """Draw and save figures for this paper."""
+    token = _PAPER.set(paper)
+    try:
+        yield
+    finally:
+        _PAPER.reset(token)
+
+
+def current_style() -> dict[Any, Any]:
+    """The style of the figures that are drawn or saved now."""
+    return _PAPER.get().style
+
+
+def scale() -> float:
+    """How much larger than usual texts are drawn now."""
+    return _PAPER.get().scale
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Run a drawing function with our style, independent of the user's settings."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
-            return draw(*args, **kwargs)
+        with mpl.rc_context({**mpl.rcParamsDefault, **current_style()}):
+            figure = draw(*args, **kwargs)
+            _enlarge(figure, _PAPER.get().scale)
+            return figure
 
     return drawn
+
+
+@contextmanager
+def no_glyph_warnings() -> Iterator[None]:
+    """Accept names in scripts that the font lacks: drawn as boxes, but kept as text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ ")
+        warnings.filterwarnings("ignore", message=r"Matplotlib currently does not support ")
+        yield
+
+
+def _enlarge(figure: Figure, scale: float) -> None:
+    """Set all texts larger, those of ticks included, which exist only once they are drawn."""
+    if scale == 1.0:
+        return
+    with no_glyph_warnings():
+        figure.draw_without_rendering()
+    for text in figure.findobj(Text):
+        text.set_fontsize(text.get_fontsize() * scale)  # type: ignore[attr-defined]
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_tick_params(labelsize=axis.get_ticklabels()[0].get_fontsize())
 
 
 _PLACE: ContextVar[SubFigure | None] = ContextVar("place", default=None)
@@ -144,12 +224,14 @@ class _Shown(Figure):
 
 
 def blank(width: float, height: float, *, says: str) -> Figure:
-    """An empty figure of this size in inches; `says` is its alternative text."""
+    """An empty figure of this size in inches, or of the paper's width; `says` describes it."""
     place = _PLACE.get()
     if place is not None:
         return cast("Figure", place)  # which has all that is asked of a figure, but for its size
+    paper = _PAPER.get()
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03)
-    figure = _Shown(figsize=(width, height), layout=layout)
+    size = (paper.width or width, height * max(1.0, paper.scale))
+    figure = _Shown(figsize=size, layout=layout)
     figure.set_label(printable(says))
     return figure
 
@@ -157,11 +239,15 @@ def blank(width: float, height: float, *, says: str) -> Figure:
 def footer(figure: Figure, text: str) -> None:
     """Print the basis of a figure below it: n, videos, protocol, intervals.
 
-    The figure grows by the lines that this takes, and the axes keep their size.
+    The figure grows by the lines that this takes, and the axes keep their size. Nothing is printed
+    for a paper without notes.
     """
-    characters = int(_points(figure) / (TINY * 0.55))
+    paper = _PAPER.get()
+    if not paper.notes:
+        return
+    characters = int(points(figure) / (TINY * 0.55 * paper.scale))
     lines = textwrap.wrap(printable(text), characters)
-    _grow(figure, 0.095 * (len(lines) - 1))
+    grow(figure, 0.095 * paper.scale * (len(lines) - 1))
     figure.supxlabel("\n".join(lines), fontsize=TINY - 0.5, color=FAINT, x=0.01, ha="left")
 
 
@@ -169,9 +255,10 @@ def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> N
     """Put the legend above the axes; the figure grows by its rows."""
     if not names:
         return
-    width = max(map(len, names)) * TINY * 0.6 + 38  # points of the longest name and its sample
-    columns = max(1, min(len(names), int(_points(figure) / width)))
-    _grow(figure, 0.13 * math.ceil(len(names) / columns))
+    scale = _PAPER.get().scale
+    width = scale * (max(map(len, names)) * TINY * 0.6 + 38)  # of the longest name and its sample
+    columns = max(1, min(len(names), int(points(figure) / width)))
+    grow(figure, 0.13 * scale * math.ceil(len(names) / columns))
     figure.legend(
         handles,
         names,
@@ -182,12 +269,13 @@ def legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> N
     )
 
 
-def _points(figure: Figure) -> float:
+def points(figure: Figure) -> float:
     """The width of a figure, or of a part of one, in points."""
     return float(figure.bbox.width * 72 / figure.dpi)
 
 
-def _grow(figure: Figure, inches: float) -> None:
+def grow(figure: Figure, inches: float) -> None:
+    """Make a figure higher; a part of another figure keeps its size."""
     if isinstance(figure, Figure):
         figure.set_figheight(figure.get_figheight() + max(0.0, inches))
 
@@ -198,7 +286,10 @@ def shortened(name: str, length: int = 34) -> str:
     return clean if len(clean) <= length else "…" + clean[-(length - 1) :]
 
 
-HOW = f"95%, bootstrap over videos, none of fewer than {FEWEST_VIDEOS}"
+CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+"""Behind a number, so that no line strikes it; strokes around it would make its text a drawing."""
+
+HOW = f"95%, bootstrap over videos; omitted for fewer than {FEWEST_VIDEOS} videos"
 INTERVALS, BANDS = f"Intervals: {HOW}.", f"Bands: {HOW}."
 
 

@@ -27,7 +27,7 @@ from vicabench.reporting.tables import COLUMNS, WITH_VALID, notes_on
 from vicabench.types import OUTCOMES, TASKS
 
 CSS = ("base", "page", "explorer", "print")
-JS = ("question", "explorer")
+JS = ("question", "tables", "explorer")
 THEME = ("theme",)
 
 
@@ -71,6 +71,7 @@ def _joined(kind: str, names: tuple[str, ...]) -> Markup:
     return Markup("\n".join(file.read_text(encoding="utf-8") for file in files))  # noqa: S704
 
 
+FEW = 2  # benchmarks that the title names
 FRAMES = Markup("<!-- frames -->")
 
 
@@ -134,8 +135,9 @@ def _seen(value: Any) -> Any:
 def _facts(report: Report, asked: Asked) -> dict[str, Any]:
     """The texts of the title and of the filters."""
     types = {question.task for question in asked.questions}
+    named = 0 < len(report.benchmarks) <= FEW
     return {
-        "title": " and ".join(report.benchmarks) or "vicabench report",
+        "title": " and ".join(report.benchmarks) if named else "vicabench report",
         "questions": len(asked.questions),
         "videos": len(asked.videos),
         "datasets": sorted({video.split("/", 1)[0] for video in asked.videos if "/" in video}),
@@ -151,7 +153,8 @@ def _tables(report: Report) -> dict[str, Any]:
         "columns": [title for _, title in COLUMNS],
         "scored": [title for _, title in WITH_VALID],
         "scores": tables.score_rows(report.scores),
-        "notes": [*report.notes, *notes_on(report.scores, ())],
+        "published": tables.published_rows(report.published),
+        "notes": [*report.notes, *notes_on(report.scores, report.published)],
         "graded": [
             {
                 "model": run.name,

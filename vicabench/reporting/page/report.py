@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from vicabench.errors import DataError, UserError
 from vicabench.harnesses.protocols import Protocol
+from vicabench.reference import Published
 from vicabench.reporting.figures.bars import ROOM, averages, by_dataset, by_room_size, tasks
 from vicabench.reporting.figures.differences import differences, radar
 from vicabench.reporting.figures.errors import errors, letters
@@ -73,7 +74,7 @@ class Report:
 
     All `comparisons` have the run at index `base` as A. `command` is what made the report,
     `made` says at which `time` and by which `version` and `commit`, `notes` what a reader has to
-    know of the whole.
+    know of the whole. `published` rows stand below the runs.
     """
 
     runs: Sequence[Run]
@@ -84,6 +85,7 @@ class Report:
     base: int | None = None
     drawings: Sequence[Drawing] = ()
     notes: Sequence[str] = ()
+    published: Sequence[Published] = ()
 
     def drawn(self, drawings: Sequence[Drawing], notes: Sequence[str] = ()) -> Report:
         """Add these figures and the notes about them."""
@@ -137,9 +139,11 @@ def gallery(report: Report) -> Gallery:
 def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Draw, bool]]:
     """The function that draws each figure, and whether it is wide."""
     if len(report.runs) > FEW:
-        yield lambda: averages(report.scores), False
+        yield lambda: averages(report.scores, report.published), False
         return
     yield lambda: tasks(report.scores), True
+    if report.published:
+        yield lambda: averages(report.scores, report.published), False
     if report.comparisons:
         yield lambda: differences(report.comparisons), False
     yield lambda: radar(report.scores), False

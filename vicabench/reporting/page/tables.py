@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vicabench.harnesses.protocols import Protocol
+from vicabench.reference import Published
 from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
 from vicabench.reporting.tables import (
     COLUMNS,
@@ -17,8 +18,10 @@ from vicabench.reporting.tables import (
     WITH_VALID,
     estimate_of,
     mean_text,
+    printed_text,
     range_text,
     sizes,
+    source_marks,
 )
 from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run
@@ -58,6 +61,18 @@ def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
     titles = ("questions", "videos")
     return [
         {"title": title, "numbers": numbers} for title, numbers in zip(titles, counts, strict=True)
+    ]
+
+
+def published_rows(published: Sequence[Published]) -> list[Row]:
+    """One row per published result: name, the mark of its source, and the printed numbers."""
+    return [
+        {
+            "model": row.label,
+            "mark": mark,
+            "cells": [printed_text(row, column) for column, _ in WITH_VALID],
+        }
+        for row, mark in zip(published, source_marks(published), strict=True)
     ]
 
 

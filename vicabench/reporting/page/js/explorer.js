@@ -136,6 +136,7 @@ function writeAddress(state, id) {
 
 const ROW = 64; // pixels; the stylesheet has the same height
 const BEYOND = 6; // extra rows above and below the visible ones
+const LONG = 20; // characters of a beginning that is left out
 const CHIPS = 6; // with more models, only colours are shown
 
 // ✓ right, ✗ wrong, .4 partly right, ! nothing gradable, – not asked.
@@ -161,7 +162,7 @@ function createList(box, choose) {
       "div",
       { id: `row-${place}`, role: "option", class: "row", "aria-posinset": place + 1,
         "aria-setsize": rows.length, "aria-selected": String(place === current) },
-      make("span", { class: "row-text" }, DATA.text[q]),
+      make("span", { class: "row-text", title: DATA.text[q] }, titles()[q]),
       make("span", { class: "row-facts" },
         make("span", { class: "row-task" }, taskOf(q).title),
         make("span", { class: "row-id" }, `${DATA.id[q]} · ${videoOf(q)}`)),
@@ -224,6 +225,25 @@ function createList(box, choose) {
       draw();
     },
   };
+}
+
+// The texts of the questions without the beginning that all questions of their type share.
+const titles = once(() => {
+  const starts = new Map();
+  DATA.text.forEach((text, q) => {
+    const known = starts.get(DATA.kind[q]);
+    starts.set(DATA.kind[q], known === undefined ? text : sharedStart(known, text));
+  });
+  return DATA.text.map((text, q) => {
+    const start = starts.get(DATA.kind[q]).replace(/[^\s(]*$/, ""); // no word is cut
+    return start.length < LONG || start.length >= text.length ? text : `… ${text.slice(start.length)}`;
+  });
+});
+
+function sharedStart(one, other) {
+  let end = 0;
+  while (end < one.length && one[end] === other[end]) end += 1;
+  return one.slice(0, end);
 }
 
 function scoreWords(r, p, q) {
@@ -319,11 +339,13 @@ function startExplorer() {
 
   let typing = 0;
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => {
+  form.addEventListener("input", (event) => {
     cancelAnimationFrame(typing);
     typing = requestAnimationFrame(() => {
       for (const field of form.elements) if (field.name) state[field.name] = field.value;
-      apply(shown);
+      const sorted = event.target.name === "sort"; // then the first question is the one to read
+      if (sorted) id = null;
+      apply(sorted ? null : shown);
     });
   });
   byId("reset").addEventListener("click", () => change(FIRST));
@@ -385,7 +407,7 @@ function startTheme() {
     const chosen = document.documentElement.dataset.theme;
     return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   };
-  const label = () => node.setAttribute("aria-pressed", String(isDark()));
+  const label = () => { node.textContent = isDark() ? "Light theme" : "Dark theme"; };
   node.addEventListener("click", () => {
     setTheme(isDark() ? "light" : "dark");
     label();
@@ -396,4 +418,5 @@ function startTheme() {
 }
 
 startTheme();
+startTables();
 startKeys(startExplorer());

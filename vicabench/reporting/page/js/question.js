@@ -152,7 +152,7 @@ function facts(replies, q) {
   const words = [
     tokens === null ? null : plural(tokens, "new token"),
     stop === null ? null : `ended by ${stop}`,
-    seconds === null ? null : `${seconds} s`,
+    seconds === null ? null : `${Number(seconds < 1 ? seconds.toPrecision(2) : seconds.toFixed(1))} s`,
   ].filter(Boolean);
   return words.length ? make("p", { class: "facts" }, words.join(" · ")) : "";
 }
