@@ -14,7 +14,7 @@ from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
 from vicabench.cli.command import Command, CommandGroup
 from vicabench.cli.progress import KEPT, interruptible
-from vicabench.errors import counted, printable
+from vicabench.errors import counted
 from vicabench.front.data import place, processes
 from vicabench.reporting.tables import Sheet, show_sheets
 from vicabench.screen import console, echo
@@ -165,12 +165,11 @@ def check(
     Exit code 1: there are problems.
     """
     done = vb.data.check(path, videos=videos)
-    terminal = console()
     for problem in done.problems[:problems]:
         echo(problem)
     if len(done.problems) > problems:
         echo(f"... and {counted(len(done.problems) - problems, 'problem')} more: --problems N.")
-    terminal.print(_summaries(done))
+    show_sheets(console(), [_summaries(done)])
     for note in done.notes:
         echo(f"Note: {note}.")
     found = counted(len(done.problems), "problem") if done.problems else "no problems"
@@ -179,20 +178,18 @@ def check(
     sys.exit(1 if done.problems else 0)
 
 
-def _summaries(done: Examination) -> Table:
-    table = Table(box=None)
-    for title in ("task", "kind", "questions", "videos", "right answers"):
-        table.add_column(title, overflow="fold")
-    for title in ("chance", "most frequent", "best constant"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for each in done.tasks:
-        chance = "–" if each.chance is None else f"{each.chance:.1f}"
-        cells = (
-            *(each.task.title, each.task.kind, str(each.questions), str(each.videos), each.truths),
-            *(chance, f"{each.frequent:.1f}", f"{each.constant:.1f}"),
+def _summaries(done: Examination) -> Sheet:
+    columns = ("task", "kind", "right answers", "questions", "videos")
+    rows = [
+        (
+            *(each.task.title, each.task.kind, each.truths, str(each.questions), str(each.videos)),
+            "–" if each.chance is None else f"{each.chance:.1f}",
+            *(f"{each.frequent:.1f}", f"{each.constant:.1f}"),
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    return table
+        for each in done.tasks
+    ]
+    floors = ("chance", "most frequent", "best constant")
+    return Sheet(title="", columns=(*columns, *floors), rows=tuple(rows), texts=3)
 
 
 @app.command("list", cls=Command)
