@@ -327,4 +327,4 @@ class Scores:
     notes: tuple[str, ...] = ()
     rubric: Rubric = VSI
     further: Mapping[str, Estimate] = field(default_factory=dict)
-    beside: Mapping[tuple[str, str], Estimate] = field(default_factory=dict)
+    beside: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)

@@ -35,9 +35,9 @@ def complete_subset(incomplete: str) -> list[str]:
 
 def complete_tasks(incomplete: str) -> list[str]:
     """Tasks and question types, after the last comma."""
-    from vicabench.types import QUESTION_TYPES, TASKS
+    from vicabench.rubric import VSI
 
-    return _last_of_list(incomplete, dict.fromkeys([*(t.name for t in TASKS), *QUESTION_TYPES]))
+    return _last_of_list(incomplete, dict.fromkeys([*(t.name for t in VSI.tasks), *VSI.types]))
 
 
 def complete_protocol(incomplete: str) -> list[str]:

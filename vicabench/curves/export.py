@@ -12,7 +12,8 @@ from typing import Any
 from vicabench.curves.measure import AVERAGE, CURVE_COLUMNS, Row, Series
 from vicabench.errors import csv_text
 from vicabench.reference import Curve, Published, ThinkingPoint
-from vicabench.types import TASKS
+from vicabench.rubric import VSI
+from vicabench.scoring.stats import record_of
 
 __all__ = [
     "AVERAGES_COLUMNS",
@@ -27,9 +28,9 @@ __all__ = [
 
 THINKING_COLUMNS = (
     "model", "percent", "valid_outputs", "direct_answers", "via_thoughts",
-    *(task.name for task in TASKS), AVERAGE, "questions", "protocol", "source",
+    *(task.name for task in VSI.tasks), AVERAGE, "questions", "protocol", "source",
 )  # fmt: skip
-AVERAGES_COLUMNS = ("model", "group", "source", AVERAGE, *(task.name for task in TASKS))
+AVERAGES_COLUMNS = ("model", "group", "source", AVERAGE, *(task.name for task in VSI.tasks))
 
 
 def curve_rows(series: Sequence[Series], published: Sequence[Curve] = ()) -> list[Row]:
@@ -108,7 +109,7 @@ def _series(one: Series) -> Row:
     return {
         "series": one.name,
         "protocol": one.points[0].scores.protocol,
-        "points": [asdict(point) for point in one.points],
+        "points": [{**asdict(p), "scores": record_of(p.scores)} for p in one.points],
         "gaps": {str(percent): why for percent, why in one.gaps.items()},
         "best": one.best.percent,
         "fit": asdict(one.fit) if one.fit else None,

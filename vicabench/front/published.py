@@ -28,8 +28,8 @@ from vicabench.reporting.published import (
     zoo_sheet,
 )
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
+from vicabench.rubric import VSI
 from vicabench.screen import as_text
-from vicabench.types import TASKS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -115,7 +115,7 @@ def _scores(tasks: Sequence[str], model: str, source: str) -> tuple[Sheet, Recor
 
 def _best_first(rows: Sequence[Published], tasks: Sequence[str]) -> list[Published]:
     """The rows with a score for any of these tasks, sorted by the first task."""
-    names = [task.name for task in TASKS]
+    names = [task.name for task in VSI.tasks]
     for name in tasks:
         if name not in names:
             raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(names)}.")

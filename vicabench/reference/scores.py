@@ -9,7 +9,7 @@ from importlib import resources
 from statistics import fmean
 
 from vicabench.errors import ConfigError, counted
-from vicabench.types import TASKS
+from vicabench.rubric import VSI
 
 
 def records(name: str) -> Iterator[Mapping[str, str]]:
@@ -20,12 +20,12 @@ def records(name: str) -> Iterator[Mapping[str, str]]:
 
 def tasks_of(record: Mapping[str, str]) -> dict[str, float]:
     """The score of every task that the row prints, in the order of the papers' columns."""
-    return {task.name: float(record[task.name]) for task in TASKS if record[task.name]}
+    return {task.name: float(record[task.name]) for task in VSI.tasks if record[task.name]}
 
 
 def decimals(record: Mapping[str, str]) -> int:
     """The number of decimals of the row's scores; the largest if they differ."""
-    cells = [record["average"], *(record[task.name] for task in TASKS)]
+    cells = [record["average"], *(record[task.name] for task in VSI.tasks)]
     return max((len(cell.partition(".")[2]) for cell in cells), default=0)
 
 
@@ -71,7 +71,7 @@ QUESTIONS: Mapping[str, int] = {
 
 def macro(tasks: Mapping[str, float]) -> float | None:
     """The unweighted mean of the tasks; None unless all eight are printed."""
-    return fmean(tasks.values()) if len(tasks) == len(TASKS) else None
+    return fmean(tasks.values()) if len(tasks) == len(VSI.tasks) else None
 
 
 def micro(tasks: Mapping[str, float]) -> float | None:
@@ -79,7 +79,7 @@ def micro(tasks: Mapping[str, float]) -> float | None:
 
     Relative direction enters with its printed score, the mean of its three types.
     """
-    if len(tasks) != len(TASKS):
+    if len(tasks) != len(VSI.tasks):
         return None
     return sum(tasks[name] * count for name, count in QUESTIONS.items()) / sum(QUESTIONS.values())
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from vicabench.errors import counted, csv_text
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, TOO_FEW, Sheet, cell_text, stacked
+from vicabench.rubric import Rubric
 from vicabench.scoring.compare import EXACT, FLIPS, Comparison, Difference, UnpairedComparison
 from vicabench.scoring.stats import RESAMPLES, SEED
-from vicabench.types import TASK_OF_TYPE, Estimate, Grade, Question, Scores
+from vicabench.types import Estimate, Grade, Question, Scores
 
 LONGEST = 80
 """Maximum number of characters of a question or an answer in a table."""
@@ -33,7 +34,8 @@ def change_sheets(
     sheets = []
     for word, ids in changed.items():
         ordered = sorted(ids, key=lambda key: -abs(grades_b[key].score - grades_a[key].score))
-        rows = [_row(questions.get(k), grades_a[k], grades_b[k]) for k in ordered[:most]]
+        rubric = comparison.scores_b.rubric
+        rows = [_row(questions.get(k), grades_a[k], grades_b[k], rubric) for k in ordered[:most]]
         sheets.append(
             Sheet(
                 title=f"{counted(len(ids), 'question')} {word} by {comparison.model_b} (B), "
@@ -46,8 +48,8 @@ def change_sheets(
     return sheets
 
 
-def _row(question: Question | None, a: Grade, b: Grade) -> tuple[str, ...]:
-    task = TASK_OF_TYPE[a.task].title
+def _row(question: Question | None, a: Grade, b: Grade, rubric: Rubric) -> tuple[str, ...]:
+    task = rubric.of_type[a.task].title
     text, truth = (NONE, NONE) if question is None else (_asked(question), question.answer)
     return (f"{a.id}\n{a.video}", task, text, truth, _read(a), _read(b), _score_of(a), _score_of(b))
 
@@ -75,8 +77,6 @@ def by_id(grades: Sequence[Grade]) -> dict[str, Grade]:
 
 
 MICRO = "micro"
-ROWS = (*COLUMNS, (MICRO, "Micro"))
-"""Name and title of every row of a comparison: overall scores before and after the tasks."""
 LEVEL = 0.05
 PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
 METHOD = (
@@ -95,7 +95,14 @@ AnyComparison = Comparison | UnpairedComparison
 def rows_of(comparison: Comparison) -> Iterator[tuple[str, str, Difference]]:
     """Name, title and difference of every row, in the order of the table."""
     differences = {OVERALL: comparison.overall, **comparison.tasks, MICRO: comparison.micro}
-    return ((name, title, differences[name]) for name, title in ROWS if name in differences)
+    rows = rows_for(comparison.scores_b.rubric)
+    return ((name, title, differences[name]) for name, title in rows if name in differences)
+
+
+def rows_for(rubric: Rubric) -> tuple[tuple[str, str], ...]:
+    """Name and title of every row of a comparison: overall scores before and after the tasks."""
+    tasks = ((task.name, task.title) for task in rubric.tasks)
+    return ((OVERALL, rubric.headline.title), *tasks, (MICRO, "Micro"))
 
 
 def estimate_in(scores: Scores, name: str) -> Estimate | None:
@@ -154,7 +161,9 @@ def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
 def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
     """Every run minus the same blind or chance row, one column per run."""
     gains = {_run_in(comparison): _gains(comparison) for comparison in comparisons}
-    lines = [(name, title) for name, title in ROWS if any(name in one for one in gains.values())]
+    rubric = _scores_in(comparisons[0]).rubric
+    names = rows_for(rubric)
+    lines = [(name, title) for name, title in names if any(name in one for one in gains.values())]
     rows = [(title, *(_gain(one.get(name)) for one in gains.values())) for name, title in lines]
     first = comparisons[0]
     if isinstance(first, Comparison):
@@ -172,6 +181,10 @@ def subtracted_sheet(comparisons: Sequence[AnyComparison]) -> Sheet:
     )
 
 
+def _scores_in(comparison: AnyComparison) -> Scores:
+    return comparison.scores_b if isinstance(comparison, Comparison) else comparison.scores
+
+
 def verdict(comparison: Comparison) -> str:
     """Summarise the comparison in one or two sentences."""
     overall = comparison.overall
@@ -179,7 +192,7 @@ def verdict(comparison: Comparison) -> str:
     shown = f"B is {side} than A" if overall.p < LEVEL else "no difference is shown"
     text = f"Overall {shown}: {_inline(overall.estimate)}, p {_relation(overall.p)}."
     real = {n: d for n, d in comparison.tasks.items() if d.p_holm is not None and d.p_holm < LEVEL}
-    titles = dict(COLUMNS)
+    titles = dict(rows_for(comparison.scores_b.rubric))
     better = [titles[name] for name, d in real.items() if d.estimate.mean > 0]
     worse = [titles[name] for name, d in real.items() if d.estimate.mean < 0]
     parts = [

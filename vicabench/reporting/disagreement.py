@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -11,12 +11,11 @@ from tabulate import tabulate
 from vicabench.errors import printable
 from vicabench.reporting.comparison import difference_text
 from vicabench.reporting.layout import Grid, print_grid, print_words
-from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, estimate_of, guarded
+from vicabench.reporting.tables import NONE, OVERALL, columns_for, estimate_of, guarded
 from vicabench.results.disagreement import Difference, Disagreement, Example
 
 Titled = tuple[str, list[str], list[list[str]]]  # title, names of columns, rows
 LONGEST = 60  # characters of a reply that are shown
-TITLES = {name: title for name, title in COLUMNS if name != OVERALL}
 NOTE = (
     "Differences in points, with 95% intervals over videos; under each the questions of which the "
     "two protocols read different answers."
@@ -96,7 +95,7 @@ def _differences(disagreement: Disagreement, between: str) -> Titled:
                 title,
                 *(_cell(difference, column, between) for difference in disagreement.differences),
             ]
-            for column, title in COLUMNS
+            for column, title in columns_for(disagreement.differences[0].points.rubric)
             if estimate_of(disagreement.differences[0].points, column)
         ],
     )
@@ -104,10 +103,11 @@ def _differences(disagreement: Disagreement, between: str) -> Titled:
 
 def _examples(disagreement: Disagreement) -> Titled:
     protocols = [disagreement.against, *_others(disagreement)]
+    titles = dict(columns_for(disagreement.differences[0].points.rubric))
     return (
         f"{disagreement.model}: what was read, one reply a task",
         ["id", "task", "truth", "reply", *protocols],
-        [_row(example, protocols) for example in disagreement.examples],
+        [_row(example, protocols, titles) for example in disagreement.examples],
     )
 
 
@@ -124,11 +124,11 @@ def _cell(difference: Difference, column: str, between: str) -> str:
     return f"{points}{between}{read} of {estimate.count}"
 
 
-def _row(example: Example, protocols: Sequence[str]) -> list[str]:
+def _row(example: Example, protocols: Sequence[str], titles: Mapping[str, str]) -> list[str]:
     reads = [example.read[name] for name in protocols]
     return [
         printable(example.id),
-        TITLES[example.task],
+        titles[example.task],
         example.truth,
         shortened(example.reply),
         *(NONE if read is None else printable(read) for read in reads),

@@ -12,6 +12,7 @@ from vicabench.reporting.layout import PIECES
 from vicabench.reporting.tables import (
     NONE,
     Columns,
+    by_rubric,
     columns_of,
     estimate_of,
     known_to_latex,
@@ -57,6 +58,10 @@ def paper_table(
     Runs are rows and tasks columns in a text's width. In a column's, tasks are rows and runs
     columns, in several tables if there are many. Notes are comments before it.
     """
+    parts = by_rubric(rows)
+    if len(parts) > 1:
+        tables = [paper_table(part, (), width=width, intervals=intervals) for part in parts]
+        return "\n\n\\medskip\n".join(tables)
     columns = columns_of(rows)
     lines = _with_best(_rows(rows, published, columns, intervals=intervals))
     notes = [*notes_on(rows, published), "Bold: the best of each task. Needs booktabs."]

@@ -19,7 +19,7 @@ from vicabench.reference import (
 from vicabench.reference.curves import SOURCE as ZOO_SOURCE
 from vicabench.reference.scores import macro, micro
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, WHOLE, Sheet
-from vicabench.types import TASKS
+from vicabench.rubric import VSI
 
 if TYPE_CHECKING:
     pass
@@ -52,7 +52,7 @@ def thinking_sheet(points: Sequence[ThinkingPoint]) -> Sheet:
             str(p.percent),
             *(str(count) for count in (p.valid_outputs, p.direct_answers, p.via_thoughts)),
             f"{p.overall:.{p.decimals}f}{'' if p.consistent else MARK}",
-            *(f"{p.tasks[task.name]:.{p.decimals}f}" for task in TASKS),
+            *(f"{p.tasks[task.name]:.{p.decimals}f}" for task in VSI.tasks),
         )
         for p in points
     ]
@@ -224,7 +224,7 @@ def records_json(records: Sequence[Record]) -> str:
 
 
 def _tasks(tasks: Mapping[str, float]) -> Record:
-    return {task.name: tasks.get(task.name) for task in TASKS}
+    return {task.name: tasks.get(task.name) for task in VSI.tasks}
 
 
 def _source(source: str) -> Record:

@@ -20,9 +20,9 @@ from vicabench.reporting.layout import Grid, print_grid, print_words
 from vicabench.reporting.tables import (
     NONE,
     OVERALL,
-    WITH_VALID,
     Columns,
     Sheet,
+    by_rubric,
     cell_text,
     columns_of,
     estimate_of,
@@ -35,11 +35,12 @@ from vicabench.reporting.tables import (
     one_line,
     printed_text,
     range_text,
+    scored_columns,
     sizes,
     source_marks,
 )
 from vicabench.results.disagreement import Difference, Disagreement
-from vicabench.scoring.stats import RESAMPLES, SEED
+from vicabench.scoring.stats import RESAMPLES, SEED, record_of
 from vicabench.types import EMPTY, TRUNCATED, UNREADABLE, Estimate, Scores
 
 
@@ -49,6 +50,13 @@ def show(console: Console, rows: Sequence[Scores], published: Sequence[Published
     Methods down and tasks across as in the papers. Where the console is too narrow for that, tasks
     down and methods across; where it is too narrow for this too, some tasks below the others.
     """
+    for place, table in enumerate(by_rubric(rows)):
+        if place:
+            console.print()
+        _show_table(console, table, published)
+
+
+def _show_table(console: Console, rows: Sequence[Scores], published: Sequence[Published]) -> None:
     grid = _paper_layout(rows, published)
     if grid.width > console.width and not published:
         turned = _turned_layout(rows)
@@ -115,17 +123,22 @@ def markdown(
 
     `between` tells how several protocols differ in each run, here as in every format.
     """
-    table = tabulate(_cells(rows, published, markdown_text), _titles(rows), tablefmt="github")
-    notes = "\n".join(f"- {markdown_text(note)}" for note in notes_on(rows, published))
-    return "\n\n".join([table, notes, *(markdown_disagreement(d, markdown_text) for d in between)])
+    parts = []
+    for same in by_rubric(rows):
+        cells = _cells(same, published, markdown_text)
+        parts.append(tabulate(cells, _titles(same), tablefmt="github"))
+        parts.append("\n".join(f"- {markdown_text(note)}" for note in notes_on(same, published)))
+    return "\n\n".join([*parts, *(markdown_disagreement(d, markdown_text) for d in between)])
 
 
 def latex(rows: Rows, published: Sequence[Published], between: Sequence[Disagreement] = ()) -> str:
     """A booktabs tabular with the notes as comments before it."""
-    cells = _cells(rows, published, known_to_latex)
-    table = tabulate(cells, _titles(rows), tablefmt="latex_booktabs")
-    notes = [f"% {one_line(note)}" for note in notes_on(rows, published)]
-    return "\n".join([*notes, guarded(table), *map(latex_disagreement, between)])
+    parts = []
+    for same in by_rubric(rows):
+        cells = _cells(same, published, known_to_latex)
+        parts += [f"% {one_line(note)}" for note in notes_on(same, published)]
+        parts.append(guarded(tabulate(cells, _titles(same), tablefmt="latex_booktabs")))
+    return "\n".join([*parts, *map(latex_disagreement, between)])
 
 
 def table_csv(
@@ -144,7 +157,10 @@ def score_records(
     """The columns and rows of the CSV."""
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
-    names += [c + part for c in [*(c for c, _ in WITH_VALID), MICRO] for part in parts]
+    columns = [c for same in by_rubric(rows) for c, _ in scored_columns(same)]
+    if published or not columns:
+        columns += [c for c, _ in scored_columns(())]
+    names += [c + part for c in dict.fromkeys([*columns, MICRO]) for part in parts]
     names += ["unanswered", *NO_ANSWER, "read_differently"]
     lines = [
         *map(_csv_row, rows),
@@ -164,11 +180,18 @@ def table_json(
     """Every estimate of every run as JSON; undefined intervals are null."""
     content = {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
-        "runs": [_no_nan(asdict(row)) for row in rows],
+        "runs": [_no_nan(record_of(row)) for row in rows],
         "published": [asdict(row) for row in published],
-        "disagreements": [_no_nan(asdict(disagreement)) for disagreement in between],
+        "disagreements": [_no_nan(_disagreement(each)) for each in between],
     }
     return json.dumps(content, indent=2)
+
+
+def _disagreement(disagreement: Disagreement) -> dict[str, Any]:
+    record = asdict(disagreement)
+    for each, difference in zip(record["differences"], disagreement.differences, strict=True):
+        each["points"] = record_of(difference.points)
+    return record
 
 
 Format = Callable[[Rows, Sequence[Published], Sequence[Disagreement]], str]
@@ -219,7 +242,7 @@ def _csv_difference(disagreement: Disagreement, difference: Difference) -> dict[
 
 def _csv_row(row: Scores) -> dict[str, Any]:
     record: dict[str, Any] = {"model": row.model, "protocol": row.protocol, "source": "this run"}
-    for column, _ in WITH_VALID:
+    for column, _ in scored_columns([row]):
         estimate = estimate_of(row, column)
         if estimate is not None:
             record |= _csv_estimate(column, estimate)
@@ -251,6 +274,10 @@ def _no_nan(value: Any) -> Any:
 
 def table_html(rows: Sequence[Scores]) -> str:
     """Runs as rows and tasks as columns, intervals and numbers of questions under the means."""
+    return "".join(map(_html_table, by_rubric(rows)))
+
+
+def _html_table(rows: Sequence[Scores]) -> str:
     columns = columns_of(rows)
     head = "".join(f"<th style='text-align:right'>{_text(title)}</th>" for _, title in columns)
     body = "".join(

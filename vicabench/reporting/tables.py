@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.text import Text
 from tabulate import tabulate
 
-from vicabench.errors import counted, printable
+from vicabench.errors import DataError, counted, printable
+from vicabench.metrics import Metric
 from vicabench.reference import Published
 from vicabench.reporting.layout import Grid, print_grid, print_words
+from vicabench.rubric import MICRO, VARIANTS, VSI, WEIGHTED, Overall, Rubric, Task
 from vicabench.scoring.stats import FEWEST_VIDEOS
 from vicabench.types import (
     EMPTY,
-    TASKS,
     TRUNCATED,
     UNREADABLE,
     Estimate,
@@ -143,15 +144,22 @@ def one_line(text: str) -> str:
 
 
 OVERALL = "average"
-COLUMNS: tuple[tuple[str, str], ...] = (
-    (OVERALL, "Avg."),
-    *((task.name, task.title) for task in TASKS),
-)
-"""Name and title of each column, in the order of the VSI-Bench and ViCA papers."""
+Columns = Sequence[tuple[str, str]]
+
+
+def columns_for(rubric: Rubric) -> tuple[tuple[str, str], ...]:
+    """Name and title of each column: the headline score, the tasks, the other overall scores."""
+    return (
+        (OVERALL, rubric.headline.title),
+        *((task.name, task.title) for task in rubric.tasks),
+        *((further.name, further.title) for further in rubric.overall[1:]),
+    )
+
+
+COLUMNS = columns_for(VSI)
+"""Those of VSI-Bench, in the order of its paper and of the ViCA reports."""
 
 VALID = "valid"
-WITH_VALID = (*COLUMNS, (VALID, "Valid"))
-Columns = Sequence[tuple[str, str]]
 NONE = "–"
 TOO_FEW = f"n/a: too few videos for one, which takes {FEWEST_VIDEOS} at least"
 WHOLE = 5130  # questions of VSI-Bench
@@ -164,13 +172,46 @@ def estimate_of(scores: Scores, column: str) -> Estimate | None:
 
 
 def _in_column(scores: Scores, column: str) -> Estimate | None:
-    whole = {OVERALL: scores.overall, VALID: scores.valid}
+    whole = {OVERALL: scores.overall, VALID: scores.valid, **scores.further}
     return whole.get(column) or scores.tasks.get(column)
+
+
+def by_rubric(rows: Sequence[Scores]) -> list[list[Scores]]:
+    """The rows of each benchmark's table: runs with different tasks share none."""
+    tables: list[list[Scores]] = []
+    for row in rows:
+        same = next((table for table in tables if table[0].rubric == row.rubric), None)
+        if same is None:
+            tables.append([row])
+        else:
+            same.append(row)
+    return tables
+
+
+def common_rubric(rows: Sequence[Scores]) -> Rubric:
+    """The rubric of runs that are drawn or compared together.
+
+    Raises:
+        DataError: The runs have different tasks.
+    """
+    tables = by_rubric(rows)
+    if len(tables) > 1:
+        raise DataError(
+            f"{tables[0][0].model} and {tables[1][0].model} have different tasks: they are runs on "
+            "different benchmarks. Name runs of one."
+        )
+    return tables[0][0].rubric
+
+
+def scored_columns(rows: Sequence[Scores]) -> tuple[tuple[str, str], ...]:
+    """The columns of runs with the same tasks, and their valid outputs."""
+    return (*columns_for(rows[0].rubric if rows else VSI), (VALID, "Valid"))
 
 
 def columns_of(rows: Sequence[Scores]) -> tuple[tuple[str, str], ...]:
     """The columns of a table, with valid outputs only if some row has invalid ones."""
-    return WITH_VALID if any(row.valid.mean < 100 for row in rows) else COLUMNS
+    columns = scored_columns(rows)
+    return columns if any(row.valid.mean < 100 for row in rows) else columns[:-1]
 
 
 def labels_of(rows: Sequence[Scores], between: str = " ") -> list[str]:
@@ -226,15 +267,18 @@ def _sources(published: Sequence[Published]) -> list[str]:
 def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str]:
     """The notes of a table: protocol, intervals, missing tasks and unanswered questions."""
     protocols = ", ".join(dict.fromkeys(row.protocol for row in rows))
+    rubric = rows[0].rubric
+    overall = " ".join(f"{each.title} is {meaning_of(each)}." for each in rubric.overall)
     notes = [
-        f"Protocol: {protocols}. Avg. is the unweighted mean of the tasks. Ranges are 95% "
+        f"Protocol: {protocols}. {overall} Ranges are 95% "
         f"intervals from a bootstrap over videos; {TOO_FEW}."
     ]
     micro = "; ".join(
         f"{label} {cell_text(row.micro)}" for label, row in zip(labels_of(rows), rows, strict=True)
     )
-    notes.append(f"Micro, the mean over questions: {micro}.")
-    if columns_of(rows) == WITH_VALID:
+    if all(each.how != MICRO for each in rubric.overall):
+        notes.append(f"Micro, the mean over questions: {micro}.")
+    if columns_of(rows)[-1][0] == VALID:
         notes.append("Valid: the questions with an answer that the protocol could read.")
     notes += _grouped(rows, _notes_on)
     if published:
@@ -242,6 +286,43 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
         sources = "; ".join(f"[{n}] {s}" for n, s in enumerate(_sources(published), start=1))
         notes.append(f"Published rows are as printed, without intervals: {sources}.")
     return notes
+
+
+def meaning_of(overall: Overall) -> str:
+    """What an overall score is the mean of."""
+    if overall.how == MICRO:
+        return "the mean over questions"
+    if overall.how == VARIANTS:
+        return f"the share of groups of questions with at least {overall.at_least} right"
+    if overall.how == WEIGHTED:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in overall.weights)
+        return f"the mean of the tasks weighted by {weights}"
+    if any(len(group) > 1 for group in overall.groups):
+        groups = "; ".join(" with ".join(group) for group in overall.groups if len(group) > 1)
+        return f"the unweighted mean of {counted(len(overall.groups), 'group')} of tasks ({groups})"
+    return "the unweighted mean of the tasks"
+
+
+def _beside(row: Scores) -> list[str]:
+    """The metrics beside the scores of a run."""
+    notes = []
+    for task in row.rubric.tasks:
+        for metric in task.beside:
+            estimate = row.beside.get(task.name, {}).get(metric.name)
+            if estimate is None or math.isnan(estimate.mean):
+                continue
+            notes.append(f"{task.title}, {metric.title}: {_beside_text(estimate, task, metric)}.")
+    return notes
+
+
+def _beside_text(estimate: Estimate, task: Task, metric: Metric) -> str:
+    if not metric.is_error:
+        return cell_text(estimate)
+    low, high = f"{estimate.low:.3g}", f"{estimate.high:.3g}"
+    interval = "n/a" if math.isnan(estimate.low) else f"{low}–{high}"
+    unit = f" {task.unit}" if metric.name == "mae" and task.unit else ""
+    left = f", {estimate.failed} without an answer left out" if estimate.failed else ""
+    return f"{estimate.mean:.3g}{unit} [{interval}] (n = {estimate.count}{left})"
 
 
 def _grouped(rows: Sequence[Scores], notes_on: Callable[[Scores], list[str]]) -> list[str]:
@@ -267,8 +348,10 @@ def _notes_on(row: Scores) -> list[str]:
         notes.append(f"of {counted(replies, 'reply')} {counts}: counted as wrong.")
     if row.thinking:
         notes.append(_about_thinking(row.thinking))
+    notes += _beside(row)
     if row.missing:
-        notes.append(f"no questions of {', '.join(row.missing)}; left out of Avg.")
+        title = row.rubric.headline.title
+        notes.append(f"no questions of {', '.join(row.missing)}; left out of {title}")
     few = [kind for kind, estimate in row.types.items() if estimate.clusters < FEWEST_VIDEOS]
     if few:
         notes.append(
@@ -297,7 +380,7 @@ def _about_thinking(thinking: Thinking) -> str:
 
 def _notes_beside(row: Scores) -> list[str]:
     """Note runs on a part of the benchmark, as published rows cover all of it."""
-    if row.overall.count == WHOLE:
+    if row.rubric != VSI or row.overall.count == WHOLE:
         return []
     return [f"asked {counted(row.overall.count, 'question')}, the published rows {WHOLE:,}."]
 

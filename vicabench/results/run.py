@@ -377,7 +377,7 @@ def _unscored(scores: Scores) -> Scores:
         overall=blank(scores.overall),
         micro=blank(scores.micro),
         further={name: blank(estimate) for name, estimate in scores.further.items()},
-        beside={key: blank(estimate) for key, estimate in scores.beside.items()},
+        beside={},
         valid=blank(scores.valid),
         thinking=None,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def score_run(
         notes=(*notes, *_partial(groups, rubric)),
         rubric=rubric,
         further={o.name: e for o, e in zip(rubric.overall[1:], further, strict=True)},
-        beside=dict(_beside(grades, rubric)),
+        beside=_beside(grades, rubric),
     )
 
 
@@ -125,13 +126,26 @@ def _mean_grade(grades: Sequence[Grade]) -> Estimate:
     )
 
 
-def _beside(grades: Sequence[Grade], rubric: Rubric) -> Iterator[tuple[tuple[str, str], Estimate]]:
+def record_of(scores: Scores) -> dict[str, Any]:
+    """The scores of a run as JSON values but for NaN; the rubric unless it is VSI-Bench's."""
+    record = asdict(replace(scores, rubric=VSI))
+    del record["rubric"]
+    if scores.rubric == VSI:
+        return {key: value for key, value in record.items() if key not in ("further", "beside")}
+    return {**record, "rubric": scores.rubric.to_json()}
+
+
+def _beside(grades: Sequence[Grade], rubric: Rubric) -> dict[str, dict[str, Estimate]]:
     """The metrics beside the scores, by task and metric."""
+    beside = {}
     for task in rubric.tasks:
         mine = [grade for grade in grades if grade.task in task.types] if task.beside else []
-        for place, metric in enumerate(task.beside):
-            if mine:
-                yield (task.name, metric.name), _mean_beside(mine, place, metric)
+        if mine:
+            beside[task.name] = {
+                metric.name: _mean_beside(mine, place, metric)
+                for place, metric in enumerate(task.beside)
+            }
+    return beside
 
 
 def _mean_beside(grades: Sequence[Grade], place: int, metric: Metric) -> Estimate:

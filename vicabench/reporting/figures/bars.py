@@ -36,10 +36,10 @@ from vicabench.reporting.figures.style import (
     styled,
     whiskers,
 )
-from vicabench.reporting.tables import COLUMNS, OVERALL, Columns, estimate_of
+from vicabench.reporting.tables import OVERALL, Columns, columns_for, common_rubric, estimate_of
 from vicabench.results.run import Run
 from vicabench.scoring.stats import score_run
-from vicabench.types import QUESTION_TYPES, Estimate, Scores
+from vicabench.types import Estimate, Scores
 
 GROUPS = {
     "proprietary": ("#E8E2D0", ""),
@@ -135,13 +135,14 @@ def tasks(scores: Sequence[Scores]) -> Figure:
     """
     if not scores:
         raise ValueError("nothing to draw: no scores")
+    columns = columns_for(common_rubric(scores))
     figure = blank(PAGE, 2.15, says="Scores of every task with 95% intervals")
     cells = [
-        {column: estimate for column, _ in COLUMNS if (estimate := estimate_of(row, column))}
+        {column: estimate for column, _ in columns if (estimate := estimate_of(row, column))}
         for row in scores
     ]
     rows = [(row.model, cell) for row, cell in zip(scores, cells, strict=True)]
-    parts = _rows_of_bars(figure, len(rows))
+    parts = _rows_of_bars(figure, len(rows), columns)
     grow(figure, 1.3 * (len(parts) - 1))
     for part, axes in zip(parts, figure.subplots(len(parts), squeeze=False).flat, strict=True):
         _tasks_row(axes, part, rows)
@@ -155,13 +156,13 @@ WORD = 30.0  # points of the title of a task
 LEAST = 22.5  # points of one in two lines
 
 
-def _rows_of_bars(figure: Figure, runs: int) -> list[Columns]:
+def _rows_of_bars(figure: Figure, runs: int, columns: Columns) -> list[Columns]:
     """The columns of each row of bars, so few that bars and titles have room."""
     width = points(figure) - WORD
     most = max(1, int(min(width * BARS / (THINNEST * runs), width / (LEAST * scale()))))
-    count = math.ceil(len(COLUMNS) / most)
-    each = math.ceil(len(COLUMNS) / count)
-    return [COLUMNS[place : place + each] for place in range(0, len(COLUMNS), each)]
+    count = math.ceil(len(columns) / most)
+    each = math.ceil(len(columns) / count)
+    return [columns[place : place + each] for place in range(0, len(columns), each)]
 
 
 def _tasks_row(
@@ -327,14 +328,14 @@ def _comparable(
     if not common:
         raise DataError("No question type occurs in all of these groups of videos.")
     every = set.union(*kinds.values())
-    return common, [kind for kind in QUESTION_TYPES if kind in every - common]
+    return common, [kind for kind in runs[0].rubric.types if kind in every - common]
 
 
 def _within(
     run: Run, protocol: Protocol, groups: Mapping[str, str], name: str, kinds: Collection[str]
 ) -> Scores | None:
     grades = [g for g in run.grades(protocol) if groups.get(g.video) == name and g.task in kinds]
-    return score_run(grades, model=run.name) if grades else None
+    return score_run(grades, model=run.name, rubric=run.rubric) if grades else None
 
 
 def _size(group_scores: Sequence[Scores | None]) -> str:

@@ -28,7 +28,7 @@ from vicabench.reporting.figures.style import (
     look,
     styled,
 )
-from vicabench.reporting.tables import COLUMNS, WHOLE, estimate_of
+from vicabench.reporting.tables import WHOLE, common_rubric, estimate_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +161,21 @@ def curve_tasks(series: Sequence[Series]) -> Figure:
     if not series:
         raise ValueError("nothing to draw: no series")
     figure = blank(PAGE, 3.3, says="Scores of every task over the share of the training data")
-    panels = figure.subplots(2, 4, sharex=True)
-    for (column, title), axes in zip(COLUMNS[1:], panels.flat, strict=True):
+    rows = [point.scores for one in series for point in one.points]
+    named = common_rubric(rows).tasks
+    across = min(4, len(named))
+    down = math.ceil(len(named) / across)
+    panels = figure.subplots(down, across, sharex=True, squeeze=False)
+    for axes in panels.flat[len(named) :]:
+        axes.set_axis_off()
+    for (column, title), axes in zip(((t.name, t.title) for t in named), panels.flat, strict=False):
         for number, one in enumerate(series):
             _task(axes, one, column, number)
         axes.set_title(title)
     figure.supylabel("Score (%)", fontsize=TINY + 1)
-    for axes in panels[1]:
+    for axes in panels[-1]:
         axes.set_xlabel(DATA, fontsize=TINY)
     legend(figure, *panels[0, 0].get_legend_handles_labels())
-    rows = [point.scores for one in series for point in one.points]
     footer(figure, f"{basis(rows)} {BANDS} The panels' scales differ.")
     return figure
 

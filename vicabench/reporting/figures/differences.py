@@ -32,8 +32,9 @@ from vicabench.reporting.figures.style import (
     spread,
     styled,
 )
+from vicabench.reporting.tables import common_rubric
 from vicabench.scoring.compare import Comparison, Difference
-from vicabench.types import TASKS, Scores
+from vicabench.types import Scores
 
 CERTAIN = 0.05
 
@@ -47,7 +48,8 @@ def differences(comparisons: Sequence[Comparison]) -> Figure:
     """
     if not comparisons:
         raise ValueError("nothing to draw: no comparisons")
-    rows = [("overall", "Average"), *((task.name, task.title) for task in TASKS)]
+    rubric = common_rubric([comparison.scores_b for comparison in comparisons])
+    rows = [("overall", "Average"), *((task.name, task.title) for task in rubric.tasks)]
     height = 0.85 + len(rows) * (0.13 + 0.075 * len(comparisons))
     reference = comparisons[0].model_a
     figure = blank(COLUMN, height, says=f"Paired differences from {reference}")
@@ -105,6 +107,7 @@ def _about(comparisons: Sequence[Comparison]) -> str:
     )
 
 
+FEWEST_SIDES = 3  # of a profile
 BANDS, MOST = 3, 6
 
 
@@ -122,15 +125,20 @@ def radar(scores: Sequence[Scores]) -> Figure:
             f"The profiles of {counted(len(scores), 'run')} cover one another: name up to "
             f"{counted(MOST, 'run')}, or draw --kind tasks."
         )
-    figure = blank(COLUMN, 2.5, says="Profile over the eight tasks")
+    named = common_rubric(scores).tasks
+    if len(named) < FEWEST_SIDES:
+        raise DataError(
+            f"A profile needs {FEWEST_SIDES} tasks at least: draw --kind tasks instead."
+        )
+    figure = blank(COLUMN, 2.5, says="Profile over the tasks")
     axes = figure.add_subplot(projection="polar")
     assert isinstance(axes, PolarAxes)  # noqa: S101  (for the type checker)
-    angles = np.linspace(0, 2 * np.pi, len(TASKS), endpoint=False)
+    angles = np.linspace(0, 2 * np.pi, len(named), endpoint=False)
     for place, row in enumerate(scores):
         _polygon(axes, angles, row, place, band=len(scores) <= BANDS)
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
-    axes.set_xticks(angles, [task.title for task in TASKS], fontsize=SMALL)
+    axes.set_xticks(angles, [task.title for task in named], fontsize=SMALL)
     for angle, name in zip(angles, axes.get_xticklabels(), strict=True):
         side = np.sin(angle).round(3)  # names stand beside the circle, never on it
         name.set_horizontalalignment("center" if side == 0 else "left" if side > 0 else "right")
@@ -150,7 +158,7 @@ def radar(scores: Sequence[Scores]) -> Figure:
 
 def _polygon(axes: PolarAxes, angles: np.ndarray, row: Scores, place: int, *, band: bool) -> None:
     drawn = look(place)
-    estimates = [row.tasks.get(task.name) for task in TASKS]
+    estimates = [row.tasks.get(task.name) for task in row.rubric.tasks]
     means = [math.nan if cell is None else cell.mean for cell in estimates]
     around = [*angles, angles[0]]
     axes.plot(

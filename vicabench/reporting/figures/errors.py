@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 
 from vicabench.errors import DataError, counted, printable
 from vicabench.harnesses.protocols import Protocol
+from vicabench.metrics import CHOICE, NUMERIC
 from vicabench.reporting.figures.style import (
     COLUMN,
     HOW,
@@ -35,8 +36,9 @@ from vicabench.reporting.figures.style import (
     whiskers,
 )
 from vicabench.results.run import Run
+from vicabench.rubric import VSI, Task
 from vicabench.scoring.stats import median_of, shares_of
-from vicabench.types import ANSWERED, CHOICE, NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Task
+from vicabench.types import ANSWERED
 
 BINS = [float(2.0**place) for place in np.linspace(-4.125, 4.125, 34)]
 """Edges in quarters of an octave, exact answers in the middle of their bin: it leans to neither
@@ -65,19 +67,26 @@ def errors(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """
     if not runs:
         raise ValueError("nothing to draw: no runs")
-    tasks = [task for task in TASKS if task.kind == NUMERIC]
-    if not any(TASK_OF_TYPE[g.task].kind == NUMERIC for run in runs for g in run.grades(protocol)):
+    asked = {g.task for run in runs for g in run.grades(protocol)}
+    rubric = runs[0].rubric
+    tasks = [t for t in rubric.tasks if t.kind == NUMERIC and (rubric == VSI or asked & {*t.types})]
+    if not any(asked & {*task.types} for task in tasks):
         raise DataError("These runs have no numeric questions.")
-    ratios = {task: [ratios_of(run, protocol, task) for run in runs] for task in tasks}
+    ratios = {task.name: [ratios_of(run, protocol, task) for run in runs] for task in tasks}
     if not any(one.ratios for of_task in ratios.values() for one in of_task):
         raise DataError("No answer in these runs could be read as a number.")
     height = 2.5 + 2 * LINE * (len(runs) - 1)
     figure = blank(COLUMN, height, says="Numeric answers divided by the truth")
-    panels = figure.subplots(2, 2, sharex=True)
-    for task, axes in zip(tasks, panels.flat, strict=True):
-        _panel(axes, task, ratios[task])
+    down, across = math.ceil(len(tasks) / 2), min(2, len(tasks))
+    if down != 2:
+        grow(figure, (height - 0.5) * (down - 2) / 2)
+    panels = figure.subplots(down, across, sharex=True, squeeze=False)
+    for axes in panels.flat[len(tasks) :]:
+        axes.set_axis_off()
+    for task, axes in zip(tasks, panels.flat, strict=False):
+        _panel(axes, task, ratios[task.name])
     figure.supylabel("Share of numeric answers (%)", fontsize=TINY + 0.5)
-    for axes in panels[1]:
+    for axes in panels[-1]:
         axes.set_xlabel("answer / truth")
     if len(runs) > 1:
         # Not from a panel: a run without a number there has no line in it.
@@ -199,14 +208,22 @@ def letters(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """
     if not runs:
         raise ValueError("nothing to draw: no runs")
-    kinds = [kind for kind in QUESTION_TYPES if TASK_OF_TYPE[kind].kind == CHOICE]
+    of_type, asked = runs[0].rubric.of_type, {g.task for g in runs[0].grades(protocol)}
+    kinds = [
+        kind
+        for kind, task in of_type.items()
+        if task.kind == CHOICE and (runs[0].rubric == VSI or kind in asked)
+    ]
     if not any(p.question.task in kinds for p in runs[0].predictions):
         raise DataError(f"{runs[0].name} holds no reply to a multiple-choice question.")
     figure = blank(COLUMN, 3.0, says="Letters given against letters right")
     across = max(1, min(3, int(points(figure) / (PANEL * max(6, len(runs))))))
     grow(figure, len(kinds) / across - 3)
-    panels = figure.subplots(len(kinds) // across, across, sharey=True, squeeze=False)
-    for kind, axes in zip(kinds, panels.flat, strict=True):
+    down = math.ceil(len(kinds) / across)
+    panels = figure.subplots(down, across, sharey=True, squeeze=False)
+    for axes in panels.flat[len(kinds) :]:
+        axes.set_axis_off()
+    for kind, axes in zip(kinds, panels.flat, strict=False):
         _letters_panel(axes, kind, runs, protocol)
     figure.supylabel("Share of letters (%)", fontsize=TINY + 0.5)
     legend(figure, *panels[0, 0].get_legend_handles_labels())
@@ -238,7 +255,12 @@ def _letters_panel(axes: Axes, kind: str, runs: Sequence[Run], protocol: Protoco
     )  # fmt: skip
     axes.set_xticks(range(len(among)), list(map(printable, among)))
     axes.tick_params(axis="x", length=0)
-    axes.set_title(f"{TITLES[kind]}, n = {len(asked):,}", fontsize=TINY + 0.5)
+    axes.set_title(f"{_title(runs[0], kind)}, n = {len(asked):,}", fontsize=TINY + 0.5)
+
+
+def _title(run: Run, kind: str) -> str:
+    task = run.rubric.of_type[kind]
+    return TITLES.get(kind) or (task.title if len(task.types) == 1 else kind)
 
 
 def _about_letters(runs: Sequence[Run], protocol: Protocol, kinds: Sequence[str]) -> str:

@@ -15,10 +15,12 @@ from markupsafe import Markup
 from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.harnesses.reading.thoughts import reasoned
+from vicabench.metrics import NUMERIC
 from vicabench.reporting.page.report import Report, Strip
 from vicabench.results.run import Run
+from vicabench.rubric import Rubric
 from vicabench.scoring.compare import same_truth
-from vicabench.types import OUTCOMES, QUESTION_TYPES, TASK_OF_TYPE, TASKS, Answer, Question
+from vicabench.types import OUTCOMES, Answer, Question
 
 # Control characters except tab and newline; zero-width characters and marks that change the reading
 # direction; Unicode line separators; halves of surrogate pairs; noncharacters.
@@ -71,25 +73,25 @@ def collect(runs: Sequence[Run]) -> Asked:
     return Asked(questions=questions, places={q.id: place for place, q in enumerate(questions)})
 
 
-def columns(asked: Asked) -> dict[str, Any]:
+def columns(asked: Asked, rubric: Rubric) -> dict[str, Any]:
     """The questions as the columns that the script of the page reads."""
-    kinds = {kind: place for place, kind in enumerate(QUESTION_TYPES)}
+    kinds = {kind: place for place, kind in enumerate(rubric.types)}
     videos = {video: place for place, video in enumerate(asked.videos)}
-    tasks = [task.name for task in TASKS]
+    tasks = [task.name for task in rubric.tasks]
     return {
         "tasks": [
-            {"name": t.name, "title": t.title, "unit": t.unit, "numeric": bool(t.unit)}
-            for t in TASKS
+            {"name": t.name, "title": t.title, "unit": t.unit, "numeric": t.kind == NUMERIC}
+            for t in rubric.tasks
         ],
         "kinds": [
-            {"name": kind, "task": tasks.index(TASK_OF_TYPE[kind].name)} for kind in QUESTION_TYPES
+            {"name": kind, "task": tasks.index(task.name)} for kind, task in rubric.of_type.items()
         ],
         "videos": list(videos),
         "id": [q.id for q in asked.questions],
         "video": [videos[q.video] for q in asked.questions],
         "kind": [kinds[q.task] for q in asked.questions],
         "text": [q.text or UNKNOWN for q in asked.questions],
-        "truth": [q.answer for q in asked.questions],
+        "truth": [" or ".join(q.answers) for q in asked.questions],
         "options": [list(q.options) or None for q in asked.questions],
     }
 
@@ -267,7 +269,7 @@ def data_blocks(report: Report, asked: Asked, limit: int) -> Iterator[Block]:
     yield as_block(
         "questions",
         {
-            **_seen(columns(asked)),
+            **_seen(columns(asked, report.rubric)),
             "runs": [visible(run.name) for run in report.runs],
             "protocols": [protocol.name for protocol in report.protocols],
             "outcomes": list(OUTCOMES),

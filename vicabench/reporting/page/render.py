@@ -23,8 +23,8 @@ from vicabench.reporting.page.explorer import (
 )
 from vicabench.reporting.page.report import Report, Strip
 from vicabench.reporting.page.svg import inline_svg, rules
-from vicabench.reporting.tables import COLUMNS, WITH_VALID, notes_on
-from vicabench.types import OUTCOMES, TASKS
+from vicabench.reporting.tables import columns_for, notes_on, scored_columns
+from vicabench.types import OUTCOMES
 
 CSS = ("base", "page", "explorer", "print")
 JS = ("question", "tables", "explorer")
@@ -141,7 +141,7 @@ def _facts(report: Report, asked: Asked) -> dict[str, Any]:
         "questions": len(asked.questions),
         "videos": len(asked.videos),
         "datasets": sorted({video.split("/", 1)[0] for video in asked.videos if "/" in video}),
-        "tasks": [task for task in TASKS if types & set(task.types)],
+        "tasks": [task for task in report.rubric.tasks if types & set(task.types)],
         "outcomes": OUTCOMES,
     }
 
@@ -150,8 +150,8 @@ def _tables(report: Report) -> dict[str, Any]:
     several = len(report.protocols) > 1
     errors, more = tables.error_rows(report.runs)
     return {
-        "columns": [title for _, title in COLUMNS],
-        "scored": [title for _, title in WITH_VALID],
+        "columns": [title for _, title in columns_for(report.rubric)],
+        "scored": [title for _, title in scored_columns(report.scores)],
         "scores": tables.score_rows(report.scores),
         "published": tables.published_rows(report.published),
         "notes": [*report.notes, *notes_on(report.scores, report.published)],

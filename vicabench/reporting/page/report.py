@@ -9,15 +9,18 @@ from matplotlib.figure import Figure
 
 from vicabench.errors import DataError, UserError
 from vicabench.harnesses.protocols import Protocol
+from vicabench.metrics import CHOICE, NUMERIC
 from vicabench.reference import Published
 from vicabench.reporting.figures.bars import ROOM, averages, by_dataset, by_room_size, tasks
-from vicabench.reporting.figures.differences import differences, radar
+from vicabench.reporting.figures.differences import FEWEST_SIDES, differences, radar
 from vicabench.reporting.figures.errors import errors, letters
 from vicabench.reporting.figures.output import svg
+from vicabench.reporting.tables import common_rubric
 from vicabench.results.alike import check_alike
 from vicabench.results.run import Run
+from vicabench.rubric import Rubric
 from vicabench.scoring.compare import Comparison
-from vicabench.types import CHOICE, NUMERIC, TASK_OF_TYPE, Scores
+from vicabench.types import Scores
 
 MOST = 60_000_000
 """Maximum bytes of a page with all frames, small enough for browsers and most mail servers."""
@@ -97,6 +100,11 @@ class Report:
         return [run.scores(self.protocols[0]) for run in self.runs]
 
     @property
+    def rubric(self) -> Rubric:
+        """The tasks of the runs; DataError for runs on different benchmarks."""
+        return common_rubric(self.scores)
+
+    @property
     def benchmarks(self) -> list[str]:
         """The benchmarks that the runs name, each once; empty if none does."""
         return list(dict.fromkeys(run.benchmark for run in self.runs if run.benchmark))
@@ -146,10 +154,11 @@ def _figures(report: Report, protocol: Protocol) -> Iterator[tuple[Draw, bool]]:
         yield lambda: averages(report.scores, report.published), False
     if report.comparisons:
         yield lambda: differences(report.comparisons), False
-    yield lambda: radar(report.scores), False
+    if len(report.rubric.tasks) >= FEWEST_SIDES:
+        yield lambda: radar(report.scores), False
     replied = [run for run in report.runs if run.predictions]
     questions = [p.question for run in replied for p in run.predictions]
-    kinds = {TASK_OF_TYPE[question.task].kind for question in questions}
+    kinds = {report.rubric.of_type[question.task].kind for question in questions}
     if NUMERIC in kinds:
         yield lambda: errors(replied, protocol), False
     if CHOICE in kinds:

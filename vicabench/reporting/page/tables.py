@@ -12,14 +12,14 @@ from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published
 from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
 from vicabench.reporting.tables import (
-    COLUMNS,
     NONE,
     OVERALL,
-    WITH_VALID,
+    columns_for,
     estimate_of,
     mean_text,
     printed_text,
     range_text,
+    scored_columns,
     sizes,
     source_marks,
 )
@@ -46,7 +46,7 @@ def score_rows(rows: Sequence[Scores]) -> list[Row]:
         {
             "model": row.model,
             "protocol": row.protocol,
-            "cells": [cell(estimate_of(row, column)) for column, _ in WITH_VALID],
+            "cells": [cell(estimate_of(row, column)) for column, _ in scored_columns(rows)],
             "sizes": _sizes(rows, place),
         }
         for place, row in enumerate(rows)
@@ -55,8 +55,9 @@ def score_rows(rows: Sequence[Scores]) -> list[Row]:
 
 def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
     """Questions and videos below the last row that shares them."""
-    counts = sizes(rows[place], WITH_VALID)
-    if place + 1 < len(rows) and sizes(rows[place + 1], WITH_VALID) == counts:
+    columns = scored_columns(rows)
+    counts = sizes(rows[place], columns)
+    if place + 1 < len(rows) and sizes(rows[place + 1], columns) == counts:
         return []
     titles = ("questions", "videos")
     return [
@@ -70,7 +71,7 @@ def published_rows(published: Sequence[Published]) -> list[Row]:
         {
             "model": row.label,
             "mark": mark,
-            "cells": [printed_text(row, column) for column, _ in WITH_VALID],
+            "cells": [printed_text(row, column) for column, _ in scored_columns(())],
         }
         for row, mark in zip(published, source_marks(published), strict=True)
     ]
@@ -107,7 +108,7 @@ def compared_cells(comparison: Comparison) -> list[Row]:
         {"mean": NONE, "range": "", "real": False}
         if column not in parts
         else _difference(title, parts[column])
-        for column, title in COLUMNS
+        for column, title in columns_for(comparison.scores_b.rubric)
     ]
 
 
