@@ -15,9 +15,11 @@ from pathlib import Path
 
 from vica.video import available_decoders, read_frames
 
+from vicabench.metrics import NUMERIC
 from vicabench.predictions import Prediction
 from vicabench.rooms.build import build
-from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE, Answer, Question
+from vicabench.rubric import VSI
+from vicabench.types import Answer, Question
 
 QUESTIONS, VIDEOS = 5130, 288  # the load of VSI-Bench
 
@@ -36,8 +38,8 @@ def predictions(generator: random.Random) -> str:
     """As many predictions as VSI-Bench has questions, as lines of a predictions file."""
     lines = []
     for number in range(QUESTIONS):
-        kind = QUESTION_TYPES[number % len(QUESTION_TYPES)]
-        choices = "123456" if TASK_OF_TYPE[kind].kind == NUMERIC else "ABCD"
+        kind = VSI.types[number % len(VSI.types)]
+        choices = "123456" if VSI.of_type[kind].kind == NUMERIC else "ABCD"
         question = Question(
             id=str(number),
             video=f"v{number % VIDEOS}",

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vicabench.types import NUMERIC, QUESTION_TYPES, TASK_OF_TYPE
+from vicabench.metrics import NUMERIC
+from vicabench.rubric import VSI
 
 Row = dict[str, Any]
 Vicabench = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,12 +26,12 @@ def rows_about(videos: int) -> list[Row]:
             "ground_truth": str(v + 1) if is_numeric(kind) else "ABC"[v % 3],
         }
         for v in range(videos)
-        for place, kind in enumerate(QUESTION_TYPES)
+        for place, kind in enumerate(VSI.types)
     ]
 
 
 def is_numeric(kind: str) -> bool:
-    return TASK_OF_TYPE[kind].kind == NUMERIC
+    return VSI.of_type[kind].kind == NUMERIC
 
 
 def write_jsonl(path: Path, rows: list[Row]) -> Path:

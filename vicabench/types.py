@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vicabench import metrics, rubric
 from vicabench.options import ApiOptions
 from vicabench.rubric import VSI, Rubric
 from vicabench.wording import Wording
@@ -37,10 +36,6 @@ class Agreement:
     def same(self) -> bool:
         """Whether the replies are the same, token by token."""
         return self.parted is None
-
-
-NUMERIC, CHOICE, Task = metrics.NUMERIC, metrics.CHOICE, rubric.Task
-TASKS, TASK_OF_TYPE, QUESTION_TYPES = VSI.tasks, VSI.of_type, VSI.types
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support import Row, is_numeric, rows_about, write_jsonl
-from vicabench.types import QUESTION_TYPES
+from vicabench.rubric import VSI
 
 SCRIPT = "<script>document.title = 'broken'</script>"
 UNCLOSED = "<b>An unclosed tag </script><!-- & a comment <img src=x onerror='document.title=1'>"
@@ -13,7 +13,7 @@ THOUGHT = "<think>First the <i>chair</i>, then the table.</think>A"
 HOSTILE_NAME = "<img src=x onerror='document.title=2'>&.jsonl"
 
 COUNTS = (565, 834, 953, 288, 710, 217, 378, 373, 194, 618)
-"""Questions of each type in VSI-Bench, in the order of QUESTION_TYPES; 5,130 in all."""
+"""Questions of each type in VSI-Bench, in the order of VSI.types; 5,130 in all."""
 
 
 def hostile_rows() -> dict[str, list[Row]]:
@@ -31,7 +31,7 @@ def hostile_rows() -> dict[str, list[Row]]:
 
 def vsibench_rows(every: int) -> list[Row]:
     """5,130 questions about 288 videos of three data sets; each `every`-th is answered wrongly."""
-    kinds = [kind for kind, n in zip(QUESTION_TYPES, COUNTS, strict=True) for _ in range(n)]
+    kinds = [kind for kind, n in zip(VSI.types, COUNTS, strict=True) for _ in range(n)]
     return [
         {
             "id": place,

@@ -14,8 +14,9 @@ from tests import chats
 from tests.runs import write_run
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about
 from vicabench.curves.series import placed
+from vicabench.metrics import NUMERIC
 from vicabench.results.run import load_run
-from vicabench.types import NUMERIC, TASK_OF_TYPE
+from vicabench.rubric import VSI
 
 READ = {"about two": "2", "in all 150 centimetres": "1.5", "the one on the left": "A. left"}
 SECRET = 7358.125  # a truth that stands in no question, no reply and no option
@@ -36,7 +37,7 @@ def rows_replied(truth: object = SECRET, letter: str = "B") -> list[Row]:
     """Three videos: thought replies, one that never ends, one that failed, one without answer."""
     rows = rows_about(3)
     for row in rows:
-        numeric = TASK_OF_TYPE[row["question_type"]].kind == NUMERIC
+        numeric = VSI.of_type[row["question_type"]].kind == NUMERIC
         row["response"] = thinking("about two" if numeric else "the one on the left")
         row["ground_truth"] = truth if numeric else letter
     rows[0]["response"] = thinking("in all 150 centimetres")

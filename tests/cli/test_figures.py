@@ -10,7 +10,7 @@ from PIL import Image
 from tests.runs import write_run
 from tests.support import Row, Vicabench, refuses, rows_about
 from vicabench.reporting.figures.style import look
-from vicabench.types import QUESTION_TYPES
+from vicabench.rubric import VSI
 
 
 def right(rows: list[Row]) -> list[Row]:
@@ -71,7 +71,7 @@ def test_groups_of_videos_are_averaged_over_the_same_types(
     refuses(done, "No question type occurs in all of these groups")
 
 
-FIRST = QUESTION_TYPES[:5]
+FIRST = VSI.types[:5]
 
 
 def test_published_rows_with_an_average_alone_are_drawn(vicabench: Vicabench, runs: Path) -> None:

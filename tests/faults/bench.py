@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import read_jsonl
-from vicabench.types import QUESTION_TYPES
+from vicabench.rubric import VSI
 
 Done = subprocess.CompletedProcess[str]
 VIDEOS = 17
-QUESTIONS = VIDEOS * len(QUESTION_TYPES)
+QUESTIONS = VIDEOS * len(VSI.types)
 
 LOOK = ("--model", "faulty:seeing")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.made import fuzzed
 from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
 from vicabench.harnesses.reading.thoughts import reasoned
-from vicabench.types import TASKS
+from vicabench.rubric import VSI
 
 OPTIONS = ("A. left", "B. front-left", "C. ", "D. (x)*", "no label", "")
 LISTS = ("A. chair, table", "B. table, chair")
@@ -49,7 +49,7 @@ replies = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).m
 @given(reply=replies)
 def test_any_reply_gives_a_number_a_letter_or_nothing(protocol: str, reply: str) -> None:
     rule = find_protocol(protocol)
-    for unit in (task.unit for task in TASKS if task.unit):
+    for unit in (task.unit for task in VSI.tasks if task.unit):
         assert isinstance(rule.read_number(reply, unit), float | None)
     for options in (OPTIONS, LISTS, ()):
         letter = rule.read_choice(reply, options)

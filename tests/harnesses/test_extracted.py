@@ -7,7 +7,7 @@ import pytest
 
 from vicabench.harnesses.extracted import read_choice, read_number
 from vicabench.harnesses.reading.thoughts import reasoned
-from vicabench.types import TASK_OF_TYPE
+from vicabench.rubric import VSI
 
 OPTIONS = ("A. front-left", "B. front-right", "C. back-left", "D. left")
 
@@ -21,7 +21,7 @@ def as_a_person(line: str) -> tuple[str, tuple[str, object]]:
         read = read_choice(form["reply"], options)
         right = read == expected
     else:
-        read = read_number(form["reply"], TASK_OF_TYPE[form["question_type"]].unit)
+        read = read_number(form["reply"], VSI.of_type[form["question_type"]].unit)
         right = read == (None if expected is None else pytest.approx(expected, rel=0.005))
     return "right" if right else "missed" if read is None else "wrong", (form["reply"], read)
 

@@ -10,7 +10,7 @@ import pytest
 from openpyxl import Workbook
 
 from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
-from vicabench.types import TASKS
+from vicabench.rubric import VSI
 
 # Written by lmms-eval 0.7.3, task vsibench over 30 questions of ours, a model of fixed replies.
 LMMS_EVAL = Path(__file__).parent.parent / "fixtures" / "lmms_eval"
@@ -32,7 +32,7 @@ def test_imported_lmms_eval_scores_equal_the_printed_ones(vicabench: Vicabench) 
     assert row["model"] == "example/Tiny-VL-1B"
     # Both print rounded numbers: lmms-eval 6 decimals of a share, we 4 of a percentage.
     assert float(row["average"]) == pytest.approx(100 * theirs["vsibench_overall,none"], abs=2e-4)
-    for task in TASKS:
+    for task in VSI.tasks:
         measure = "mra" if task.unit else "accuracy"
         theirs_too = 100 * theirs[f"{task.name}_{measure},none"]
         assert float(row[task.name]) == pytest.approx(theirs_too, abs=2e-4)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import Vicabench, read_jsonl, refuses
-from vicabench.types import TASKS
+from vicabench.rubric import VSI
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "official"
 
@@ -33,7 +33,7 @@ def test_scores_equal_those_printed_beside_the_log(
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))["results"]
     printed = results["vsibench"]["vsibench_score,none"]
     assert float(row["average"]) == pytest.approx(printed["overall"], abs=1e-4)
-    for task in TASKS:
+    for task in VSI.tasks:
         key = f"{task.name}_{'MRA:.5:.95:.05' if task.unit else 'accuracy'}"
         if key in printed:
             assert float(row[task.name]) == pytest.approx(printed[key], abs=1e-4)

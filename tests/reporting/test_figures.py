@@ -18,9 +18,9 @@ from vicabench.reporting import figures
 from vicabench.reporting.figures.errors import ratios_of
 from vicabench.reporting.figures.style import no_glyph_warnings
 from vicabench.results.run import Run, load_run
+from vicabench.rubric import VSI
 from vicabench.scoring.compare import compare_runs
 from vicabench.scoring.stats import median_of, shares_of
-from vicabench.types import TASKS
 
 OFFICIAL = find_protocol("official")
 HOSTILE = "<script>alert(1)</script> $x_1$ & 模型"
@@ -103,7 +103,7 @@ def test_the_same_figure_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
 
 
 def test_ratios_are_answers_over_truths_and_count_unreadable(run: Run) -> None:
-    found = ratios_of(run, OFFICIAL, TASKS[0])
+    found = ratios_of(run, OFFICIAL, VSI.tasks[0])
     assert found.ratios == (0.5,) * 10  # of twelve videos, two say "none"
     assert found.missing == 2
 

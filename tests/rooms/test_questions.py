@@ -20,7 +20,8 @@ from vicabench.rooms.furniture import make_scene
 from vicabench.rooms.questions import questions_for
 from vicabench.rooms.render import sees
 from vicabench.rooms.scene import Scene
-from vicabench.types import QUESTION_TYPES, Question
+from vicabench.rubric import VSI
+from vicabench.types import Question
 
 WORDING = {
     "object_counting": r"How many .+\(s\) are in this room\?",
@@ -94,7 +95,7 @@ def test_every_answer_is_confirmed_independently() -> None:
 
 
 def test_questions_and_answers_are_worded_like_vsi_bench() -> None:
-    assert {question.task for question in asked()} == {*QUESTION_TYPES} == {*WORDING}
+    assert {question.task for question in asked()} == {*VSI.types} == {*WORDING}
     for question in asked():
         assert re.fullmatch(WORDING[question.task], question.text), question
         if question.task in NUMBERS:

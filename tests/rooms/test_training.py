@@ -17,7 +17,7 @@ from vicabench.rooms.light import PLAIN
 from vicabench.rooms.make import film
 from vicabench.rooms.render import colours
 from vicabench.rooms.training import TrainingRooms, build_training
-from vicabench.types import QUESTION_TYPES
+from vicabench.rubric import VSI
 
 ROOMS = TrainingRooms(seed=3, scenes=2, walks=2)
 
@@ -41,7 +41,7 @@ def test_every_conversation_has_its_film(folder: Path) -> None:
     assert len(films) == 4
     kinds = [file.stem for file in folder.glob("rooms/base/*.json")]
     exercises = [file.stem for file in folder.glob("exercises/rooms/base/*.json")]
-    assert set(kinds) == set(QUESTION_TYPES)
+    assert set(kinds) == set(VSI.types)
     assert len(exercises) == 11
     for file in folder.glob("**/rooms/base/*.json"):
         assert {record["video"] for record in records(folder, file.stem)} <= films

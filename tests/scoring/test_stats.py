@@ -7,8 +7,9 @@ from statistics import NormalDist, fmean
 import numpy as np
 import pytest
 
+from vicabench.rubric import VSI
 from vicabench.scoring.stats import mean_of, median_of, score_run, shares_of
-from vicabench.types import ANSWERED, FAILED, TASKS, Grade
+from vicabench.types import ANSWERED, FAILED, Grade
 
 
 def graded(task: str, video: int, score: float, *, failed: bool = False) -> Grade:
@@ -35,7 +36,7 @@ def test_relative_direction_and_overall_are_unweighted_means() -> None:
     assert scores.overall.mean == pytest.approx((50.0 + 20.0) / 2)
     assert scores.micro.mean == pytest.approx(100 * fmean(g.score for g in grades))
     assert (scores.overall.count, scores.overall.clusters) == (15, 6)
-    assert set(scores.missing) == {t.name for t in TASKS} - set(scores.tasks)
+    assert set(scores.missing) == {t.name for t in VSI.tasks} - set(scores.tasks)
 
 
 def test_failed_questions_are_counted_in_the_mean_and_shown() -> None:
@@ -60,7 +61,7 @@ def test_fewer_than_five_videos_have_no_interval(videos: int) -> None:
 
 def test_an_average_that_most_resamples_lack_has_no_interval() -> None:
     # Six types about two videos each: 6! S(12, 6) / 6^12 = 44% of the resamples hit all of them.
-    types = [t for task in TASKS for t in task.types][:6]
+    types = [t for task in VSI.tasks for t in task.types][:6]
     grades = [graded(types[v // 2], v, float(v % 2)) for v in range(12)]
     scores = score_run(grades, model="m")
     assert math.isnan(scores.overall.low)

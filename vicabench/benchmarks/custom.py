@@ -226,9 +226,15 @@ def frame_rule_of(value: Any) -> FrameRule | None:
     if value is None:
         return None
     given = {"frames": value} if type(value) is int else value
-    known = {"frames": int, "fps": (int, float), "fixed": bool, "why": str}
+    known: dict[str, type | tuple[type, ...]] = {
+        "frames": int,
+        "fps": (int, float),
+        "fixed": bool,
+        "why": str,
+    }
     if not isinstance(given, Mapping) or any(
-        key not in known or not isinstance(each, known[key]) for key, each in given.items()
+        str(key) not in known or not isinstance(each, known[str(key)])
+        for key, each in given.items()
     ):
         raise DataError(f"frames must be a number, or an object with {', '.join(known)}.")
     rule = FrameRule(**given)

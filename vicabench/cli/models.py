@@ -67,8 +67,7 @@ def list_models() -> None:
         *(["description"] if wide else []),
         "%",
     )
-    rows = (*included, *rows)
-    sheet = Sheet(title="", columns=columns, rows=rows, texts=len(columns) - 1)
+    sheet = Sheet(title="", columns=columns, rows=(*included, *rows), texts=len(columns) - 1)
     show_sheets(console(), [sheet])
 
 

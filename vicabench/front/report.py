@@ -297,6 +297,7 @@ def _comparisons(runs: Sequence[Run], base: int | None, protocol: Protocol) -> l
             run.asked_grades(protocol),
             model_a=first.name,
             model_b=run.name,
+            rubric=first.rubric,
             notes=differing(first, run),
         )
         for place, run in enumerate(runs)

@@ -13,11 +13,13 @@ from vicabench.adapters.text import TextModel
 from vicabench.errors import ConfigError
 from vicabench.harnesses.reading.thoughts import reasoned
 from vicabench.judging.replies import Reply, ReplyCache, enclosed, harmless, replies
+from vicabench.metrics import FREE, NUMERIC, YES_NO
 from vicabench.predictions import Prediction
 from vicabench.results.plan import plan_record
 from vicabench.results.run import CANONICALIZER_ERROR, DERIVED, Run, is_derived
 from vicabench.results.store import RunConfig, RunFolder, provenance
-from vicabench.types import NUMERIC, TASK_OF_TYPE, Question
+from vicabench.rubric import VSI, Rubric
+from vicabench.types import Question
 
 VERSION = "2"
 """Increase it with every change of the wording."""
@@ -56,11 +58,16 @@ class Blind:
     unit: str
 
 
-def blind(question: Question) -> Blind:
-    """The question without its ground truth."""
-    task = TASK_OF_TYPE[question.task]
-    unit = task.unit if task.kind == NUMERIC else ""
-    return Blind(text=question.text, options=question.options, unit=unit)
+def blind(question: Question, rubric: Rubric = VSI) -> Blind:
+    """The question without its ground truth; yes and no are its options if it asks for them."""
+    task = rubric.of_type[question.task]
+    unit = (task.unit or "number") if task.kind == NUMERIC else ""
+    options = YES_OR_NO if task.kind == YES_NO else question.options
+    return Blind(text=question.text, options=options, unit=unit)
+
+
+YES_OR_NO = ("A. yes", "B. no")
+_WORDS = {"A": "yes", "B": "no"}
 
 
 def final_answer(reply: str) -> str:
@@ -172,19 +179,26 @@ def canonicalize(
         owed = [p for p in run.predictions if (key := p.question.id) in retried or key not in done]
         store.describe(_plan(run), provenance() | {"derived_by": "vicabench canonicalize"})
         started(len(owed), len(run.predictions))
-        prompts = {p.question.id: prompt for p in owed if (prompt := _prompt(p)) is not None}
+        prompts = {
+            p.question.id: prompt for p in owed if (prompt := _prompt(p, run.rubric)) is not None
+        }
         _settle(store, [p for p in owed if p.question.id not in prompts], answered)
         asked = {p.question.id: p for p in owed}
         for key, reply in replies(
             model, prompts, cache, max_new_tokens=max_new_tokens, fresh=retried
         ):
-            prediction = _with(asked[key], reply)
+            prediction = _with(asked[key], reply, run.rubric)
             store.append([prediction])
             answered(prediction, reply)
 
 
 def refuse_derived(run: Run) -> None:
-    """Raise ConfigError for a run that is already canonicalized."""
+    """Raise ConfigError for a run that is already canonicalized, or asks for texts."""
+    if free := [task.title for task in run.rubric.tasks if task.kind == FREE]:
+        raise ConfigError(
+            f"{run.path} asks for texts ({', '.join(free)}), which have no canonical form: only "
+            "numbers, options and yes or no have one."
+        )
     if is_derived(run.config):
         raise ConfigError(f"{run.path} is already canonicalized. Give the original run instead.")
 
@@ -194,10 +208,10 @@ def _is_blamed(prediction: Prediction) -> bool:
     return (prediction.answer.error or "").startswith(CANONICALIZER_ERROR)
 
 
-def _prompt(prediction: Prediction) -> str | None:
+def _prompt(prediction: Prediction, rubric: Rubric) -> str | None:
     """The prompt about a prediction; None if it has no final answer."""
     final = final_answer(prediction.response or "")
-    return prompt_for(blind(prediction.question), final) if final else None
+    return prompt_for(blind(prediction.question, rubric), final) if final else None
 
 
 def _settle(
@@ -216,7 +230,7 @@ def _settle(
         answered(prediction, None)
 
 
-def _with(prediction: Prediction, reply: Reply) -> Prediction:
+def _with(prediction: Prediction, reply: Reply, rubric: Rubric) -> Prediction:
     """The prediction with the canonical answer, or with an error that blames the canonicalizer.
 
     `parts` keeps the reply of the run's model and that of the canonicalizer, both unabridged.
@@ -229,7 +243,10 @@ def _with(prediction: Prediction, reply: Reply) -> Prediction:
         if reply.text is None:
             error = f"{CANONICALIZER_ERROR}{reply.error}"
         else:
-            response = canonical(reply.text, blind(prediction.question))
+            asked = blind(prediction.question, rubric)
+            response = canonical(reply.text, asked)
+            if asked.options is YES_OR_NO:
+                response = _WORDS.get(response, response)
     except NotCanonicalError as problem:
         error = f"{CANONICALIZER_ERROR}{problem}"
     answer = replace(prediction.answer, response=response, error=error, parts=parts)
