@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from vicabench.errors import ConfigError
-from vicabench.types import Adapter, Agreement, Answer, Question, Spent, Video
+from vicabench.types import Adapter, AdapterContext, Agreement, Answer, Question, Spent, Video
 
 
 @runtime_checkable
@@ -79,6 +79,17 @@ class NamesDevice(Protocol):
         """The product name of the device (`NVIDIA H200`), recorded in `config.json`.
 
         Read once, after the adapter is built.
+        """
+
+
+@runtime_checkable
+class Reusable(Protocol):
+    """Answers another benchmark with the model that it has loaded, given the same options."""
+
+    def for_context(self, context: AdapterContext) -> Adapter:
+        """Return an adapter of the same model for the benchmark of this context.
+
+        Called between the runs of one command; the old adapter is not used again.
         """
 
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -31,6 +31,7 @@ from vica.errors import InputError
 from vica.hub import MODEL_TYPES
 from vica.merging import Visual
 from vica.predictor import is_memory_error, release
+from vica.processing import ViCAProcessor
 
 from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity, local_folder
@@ -113,6 +114,17 @@ class ViCAAdapter:
         share = (perf_counter() - started) / len(questions)
         for question, reply in zip(questions, replies, strict=True):
             yield Answer(question_id=question.id, seconds=share, **reply)
+
+    def for_context(self, context: AdapterContext) -> ViCAAdapter:
+        """The same loaded model, asked about another benchmark.
+
+        Raises:
+            ConfigError, VicaError: For an unknown wording, or frames beyond its context.
+        """
+        asking, options = _asking(context), context.options
+        _check_context(self.predictor.model, self.predictor.processor, context)
+        settings = {**self.settings, "prompt": _prompt_settings(options, asking)}
+        return replace(self, options=options, asking=asking, settings=settings)
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Answer each question from a shared prefill, and from its whole prompt by itself."""
@@ -199,19 +211,14 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         raise ConfigError("Say which checkpoint: --model nkkbr/ViCA2, or --model ./folder")
     options = context.options
     device, dtype = device_of(options.device), dtype_of(options.dtype)
-    asking = asking_of(context)
-    if not asking and options.wording not in WORDINGS:
-        known = ", ".join(WORDINGS)
-        raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.")
+    asking = _asking(context)
     if not sys.stderr.isatty():
         disable_progress_bar()  # a progress bar would clutter a log file
     folder = _checked_folder(argument, context.frames)
     model = load_model(folder, device=device, dtype=dtype, attention=options.attention)
     processor = load_processor(folder, model.config)
     _refuse_other_decoding(model, folder, options.max_new_tokens)
-    if context.frames:
-        text = processor.tokens([wording(EXAMPLES[-1], "", options.wording)])["input_ids"]
-        model.config.layout.video(context.frames).check(text.shape[1])
+    _check_context(model, processor, context)
     predictor = Predictor(
         model,
         processor,
@@ -225,6 +232,22 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         settings=_settings(model, options, identity(folder), asking),
         asking=asking,
     )
+
+
+def _asking(context: AdapterContext) -> Asking | None:
+    """How the benchmark itself asks, if it does; ConfigError for an unknown wording."""
+    asking = asking_of(context)
+    if not asking and context.options.wording not in WORDINGS:
+        known, given = ", ".join(WORDINGS), context.options.wording
+        raise ConfigError(f"There is no --wording {given}. Choose one of {known}.")
+    return asking
+
+
+def _check_context(model: ViCA, processor: ViCAProcessor, context: AdapterContext) -> None:
+    """Raise VicaError if the frames and a short question do not fit in the model's context."""
+    if context.frames:
+        text = processor.tokens([wording(EXAMPLES[-1], "", context.options.wording)])["input_ids"]
+        model.config.layout.video(context.frames).check(text.shape[1])
 
 
 def _refuse_other_decoding(model: ViCA, folder: Path, max_new_tokens: int) -> None:
@@ -268,17 +291,22 @@ def _asked(asking: Asking, question: Question, video: Video, times: str) -> str:
 def _settings(
     model: ViCA, options: ModelOptions, checkpoint: Mapping[str, str], asking: Asking | None
 ) -> dict[str, object]:
-    own = {"wording": WORDINGS.get(options.wording), "sha256": _prompt_digest(options)}
     return {
         **describe(model, max_new_tokens=options.max_new_tokens),
         "family": MODEL_TYPES[model.config.model_type],
         "thinking": model.config.thinking,
         "checkpoint": dict(checkpoint),
         "device": model.device.type,
-        "prompt": asking.settings if asking else own,
+        "prompt": _prompt_settings(options, asking),
         "time_instruction": options.time_instruction,
         "blind": options.blind,
     }
+
+
+def _prompt_settings(options: ModelOptions, asking: Asking | None) -> Mapping[str, object]:
+    if asking:
+        return asking.settings
+    return {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)}
 
 
 def _prompt_digest(options: ModelOptions) -> str:

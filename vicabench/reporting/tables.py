@@ -317,7 +317,9 @@ def _beside(row: Scores) -> list[str]:
 
 def _beside_text(estimate: Estimate, task: Task, metric: Metric) -> str:
     if not metric.is_error:
-        return cell_text(estimate)
+        mean, low, high = estimate.mean, estimate.low, estimate.high
+        interval = "n/a" if math.isnan(low) else f"{low:+.1f}, {high:+.1f}"
+        return f"{mean:+.1f} [{interval}]".replace("-", "−")
     low, high = f"{estimate.low:.3g}", f"{estimate.high:.3g}"
     interval = "n/a" if math.isnan(estimate.low) else f"{low}–{high}"
     unit = f" {task.unit}" if metric.name == "mae" and task.unit else ""

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from time import perf_counter
 from typing import Any, ClassVar
@@ -132,6 +132,13 @@ class HFAdapter:
             ]
 
         return ask
+
+    def for_context(self, context: AdapterContext) -> HFAdapter:
+        """The same loaded model, asked about another benchmark."""
+        asking = asking_of(context)
+        prompt = asking.settings if asking else _own_prompt(self.reader.inputs)
+        settings = {**self.settings, "prompt": prompt}
+        return replace(self, options=context.options, asking=asking, settings=settings, notes=[])
 
     def _worded(self, video: Video, question: Question) -> str:
         return self.asking.text(question, video) if self.asking else vsi_bench(question)
@@ -272,9 +279,13 @@ def _settings(
         "prefill": f"for each question: {reader.why}" if reader.why else "once a video",
         "vision": "once a video" if reader.vision_once else "for each question",
         "generation": {name: value for name, value in stated.items() if name not in NOTES},
-        "prompt": {"wording": WORDING, "sha256": _prompt_digest(inputs)},
+        "prompt": _own_prompt(inputs),
         "blind": options.blind,
     }
+
+
+def _own_prompt(inputs: Inputs) -> dict[str, str]:
+    return {"wording": WORDING, "sha256": _prompt_digest(inputs)}
 
 
 def _prompt_digest(inputs: Inputs) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 from io import BufferedReader, BufferedWriter
 from typing import Any, Protocol, Self, cast
 
+from vicabench.adapters.abilities import Reusable
 from vicabench.engine.decode import ending, search_path, start_piped
 from vicabench.engine.loop import AnswerTimeout, Overdue, answer_videos
 from vicabench.engine.timing import Clock, Timing
@@ -73,6 +74,28 @@ class InProcessExecutor:
             UserError: For an adapter that cannot be built.
         """
         return InProcessRunner(job, self._adapter or job.build(), warned)
+
+
+class ReusingExecutor:
+    """Answers in this process, and loads a model once for several benchmarks."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, Adapter] | None = None
+
+    def open(self, job: Job, warned: Callable[[str], None]) -> InProcessRunner:
+        """Build the adapter, or reuse that of the last job if its model and options are the same.
+
+        Raises:
+            UserError: For an adapter that cannot be built.
+        """
+        same = (job.model, job.options, job.seed)
+        if self._last and self._last[0] == same and isinstance(self._last[1], Reusable):
+            adapter = self._last[1].for_context(job.context)
+        else:
+            self._last = None  # frees its memory before the next model is loaded
+            adapter = job.build()
+        self._last = same, adapter
+        return InProcessRunner(job, adapter, warned)
 
 
 class InProcessRunner:

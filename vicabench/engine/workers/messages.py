@@ -44,13 +44,17 @@ class Job:
         Raises:
             UserError: If it cannot be built.
         """
-        context = AdapterContext(
+        return build_adapter(self.model, self.context, placed=placed)
+
+    @property
+    def context(self) -> AdapterContext:
+        """What the adapter may know when it is built."""
+        return AdapterContext(
             benchmark=self.benchmark,
             seed=self.seed,
             frames=self.decoding.frames if self.decoding else 0,
             options=self.options,
         )
-        return build_adapter(self.model, context, placed=placed)
 
     def seen_by(self, adapter: Adapter | Built) -> Self:
         """This job without decoding, if the adapter never looks at a video."""

@@ -25,6 +25,7 @@ from vicabench.reporting.tables import (
 )
 from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run
+from vicabench.rubric import MICRO
 from vicabench.scoring.compare import Comparison, Difference
 from vicabench.types import OUTCOMES, Estimate, Scores
 
@@ -103,12 +104,14 @@ def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
 
 def compared_cells(comparison: Comparison) -> list[Row]:
     """The differences in the columns of the headline table, for a row of the overview."""
+    rubric = comparison.scores_b.rubric
     parts = {OVERALL: comparison.overall, **comparison.tasks}
+    parts |= {each.name: comparison.micro for each in rubric.overall[1:] if each.how == MICRO}
     return [
         {"mean": NONE, "range": "", "real": False}
         if column not in parts
         else _difference(title, parts[column])
-        for column, title in columns_for(comparison.scores_b.rubric)
+        for column, title in columns_for(rubric)
     ]
 
 
