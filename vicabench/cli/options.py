@@ -17,7 +17,7 @@ from vicabench.cli.completing import (
     complete_tasks,
 )
 from vicabench.cli.usage import ASKED, MODEL, OUTPUT, SPEED, VIDEO, WHERE
-from vicabench.options import CACHE_SIZE
+from vicabench.options import CACHE_SIZE, FRAMES
 
 LONGEST_TIMEOUT = 86_400.0
 
@@ -66,6 +66,16 @@ TasksOption = Annotated[
 ]
 FramesOption = Annotated[
     int, typer.Option(min=1, help="Frames sampled from each video.", rich_help_panel=VIDEO)
+]
+RunFramesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--frames",
+        min=1,
+        help="Frames sampled from each video.",
+        show_default=f"{FRAMES}, or the benchmark's own",
+        rich_help_panel=VIDEO,
+    ),
 ]
 SeedOption = Annotated[
     int,

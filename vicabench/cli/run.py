@@ -41,7 +41,6 @@ from vicabench.cli.options import (
     ExecutorOption,
     FormatOption,
     FrameCacheOption,
-    FramesOption,
     GpusOption,
     GroupOption,
     LimitOption,
@@ -51,6 +50,7 @@ from vicabench.cli.options import (
     PublishedOption,
     ReplicasOption,
     RetryErrorsOption,
+    RunFramesOption,
     SeedOption,
     ShardOption,
     SubsetOption,
@@ -64,7 +64,7 @@ from vicabench.cli.options import (
     tasks_named,
 )
 from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
-from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.options import VIDEO_TIMEOUT
 from vicabench.screen import say
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def command(
     max_new_tokens: NewTokensOption = 1024,
     wording: WordingOption = "auto",
     seed: SeedOption = 0,
-    frames: FramesOption = FRAMES,
+    frames: RunFramesOption = None,
     no_video: Annotated[
         bool,
         typer.Option(

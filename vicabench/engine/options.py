@@ -32,7 +32,7 @@ class VideoOptions:
     """The options of these names; None if the default depends on other options or the machine."""
 
     no_video: bool
-    frames: int
+    frames: int | None
     workers: int | None
     prefetch: int | None
     video_timeout: float
@@ -52,7 +52,7 @@ class VideoOptions:
             return None
         workers, prefetch = self._parallel()
         return Decoding(
-            frames=self.frames,
+            frames=self.frames or FRAMES,
             workers=workers,
             prefetch=prefetch,
             limit_seconds=self.video_timeout,
@@ -62,7 +62,7 @@ class VideoOptions:
 
     def _refuse_ignored_options(self) -> None:
         used = {
-            "--frames": self.frames != FRAMES,
+            "--frames": self.frames not in (None, FRAMES),
             "--workers": self.workers is not None,
             "--prefetch": self.prefetch is not None,
             "--video-timeout": self.video_timeout != VIDEO_TIMEOUT,

@@ -183,7 +183,7 @@ def run(
     benchmark: Asked = DEFAULT,
     *,
     out: str | Path | None = None,
-    frames: int = FRAMES,
+    frames: int | None = None,
     limit: int | None = None,
     tasks: Sequence[str] = (),
     seed: int = 0,
@@ -201,7 +201,8 @@ def run(
         model: What `--model` takes: `nkkbr/ViCA2-50p`, `hf:ORG/NAME`, a folder, `openai:NAME` ...
         benchmark: What `vicabench.benchmark` takes.
         out: The run folder; `runs/BENCHMARK/MODEL` by default.
-        frames: How many frames are sampled from each video.
+        frames: How many frames are sampled from each video; by default 64, or as many as the
+            benchmark asks about.
         limit: Ask about only the first `limit` videos, with all their questions.
         tasks: Ask only these tasks or question types.
         seed: Seed of the randomness in the adapter.
@@ -248,6 +249,7 @@ def run_selection(
 
     Without a protocol no running score is shown. `load` reads the finished run folder.
     """
+    given = given.for_benchmark(asked.benchmark)
     if isinstance(shard, str):
         shard = shard_named(shard, given)
     folders = run_folders(
@@ -299,7 +301,7 @@ def evaluate(
     benchmark: Asked = DEFAULT,
     *,
     out: str | Path | None = None,
-    frames: int = FRAMES,
+    frames: int | None = None,
     limit: int | None = None,
     tasks: Sequence[str] = (),
     seed: int = 0,
@@ -328,11 +330,12 @@ def evaluate(
     given = RunOptions.of(options, frames=frames)
     unseen = getattr(model, "needs_video", True) is False
     asked = given.selected(benchmark, limit, tasks, progress, unseen=unseen)
+    given = given.for_benchmark(asked.benchmark)
     name = named(model)
     context = AdapterContext(
         benchmark=asked.benchmark,
         seed=seed,
-        frames=0 if given.video.no_video else frames,
+        frames=0 if given.video.no_video else given.video.frames or FRAMES,
         options=given.model,
     )
     adapter = adapter_of(model, context)
@@ -354,14 +357,14 @@ class RunOptions:
     answer_timeout: float | None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], *, frames: int) -> RunOptions:
+    def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
         """Group the options and check their numbers.
 
         Raises:
             ConfigError: For a number out of bounds.
             TypeError: For an unknown option, naming the most similar one.
         """
-        check_number("frames", frames)
+        check_number("frames", frames, optional=True)
         video: dict[str, Any] = {
             **dict.fromkeys(field.name for field in fields(VideoOptions)),
             "no_video": False,
@@ -387,6 +390,23 @@ class RunOptions:
             execution=ExecutionOptions(**execution),
             **rest,
         )
+
+    def for_benchmark(self, benchmark: Benchmark) -> RunOptions:
+        """These options with as many frames as the benchmark asks about, unless others were given.
+
+        Raises:
+            ConfigError: For other frames than those that its questions are about.
+        """
+        rule, given = benchmark.frame_rule, self.video.frames
+        if self.video.no_video:
+            return self
+        if rule and rule.fixed and given not in (None, rule.frames):
+            raise ConfigError(
+                f"{benchmark.name} ({benchmark.subset}) is about {counted(rule.frames, 'frame')} "
+                f"of each video, not {given}: {rule.why}. Leave out --frames."
+            )
+        frames = given or (rule and rule.frames) or FRAMES
+        return replace(self, video=replace(self.video, frames=frames))
 
     def values(self) -> dict[str, Any]:
         """The options by name, as `of` takes them."""

@@ -19,7 +19,6 @@ from vicabench.errors import ConfigError, DataError, UserError, counted
 from vicabench.front.checkpoints import Cache, run_checkpoints
 from vicabench.front.run import Asked, RunOptions, Selection
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.options import FRAMES
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.curve_files import write_curves, write_published
 from vicabench.reporting.tables import mean_text, range_text
@@ -81,7 +80,7 @@ def scaling_curve(
     run_folders: str | Path | None = None,
     protocol: str = OFFICIAL,
     evict: bool | str = False,
-    frames: int = FRAMES,
+    frames: int | None = None,
     limit: int | None = None,
     tasks: Sequence[str] = (),
     seed: int = 0,
@@ -192,7 +191,7 @@ def _from_checkpoints(
     out: Path | None,
     say: Say,
 ) -> list[Series | str]:
-    points = grouped(listed)
+    points, given = grouped(listed), given.for_benchmark(asked.benchmark)
     specs = [point.spec for one in points.values() for point in one]
     results = run_checkpoints(specs, asked, cache, given=given, how=how, out=out, say=say)
     protocol = find_protocol(how["protocol"])
