@@ -29,7 +29,7 @@ from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.devices import device_of, dtype_of, name_of
 from vicabench.adapters.extras import explained
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.harnesses.prompts import EXAMPLES, stands_alone, vsi_bench
 from vicabench.options import local_names
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
@@ -177,8 +177,8 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     options = context.options
     device, dtype = device_of(options.device), dtype_of(options.dtype)
     if options.wording not in WORDINGS:
-        known = ", ".join(WORDINGS)
-        raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.")
+        known, near = ", ".join(WORDINGS), did_you_mean(options.wording, WORDINGS)
+        raise ConfigError(f"There is no --wording {options.wording}. Choose one of {known}.{near}")
     if not sys.stderr.isatty():
         disable_progress_bar()  # a progress bar would clutter a log file
     folder = _checked_folder(argument, context.frames)
