@@ -114,20 +114,21 @@ class ViCAAdapter:
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
         """Encode a video and return a function that answers texts about it.
 
-        Texts are asked in the form of the models' training on videos, not in a benchmark's wording.
+        Texts are asked in the form of the models' training on videos, unless the wording is that
+        of VSI-Bench.
 
         Raises:
             ConfigError: For a video that does not fit in the context or in memory.
         """
         times = self._times(video)
         # Two texts with nothing in common, so that their shared prefix is that of all prompts.
-        known = [prompt(video_question(text, time_instruction=times)) for text in ("A", "b")]
+        known = [self._free(text, times) for text in ("A", "b")]
         with explained():
             encoded = self.predictor.encode(self._visual(video), known)
 
         def ask(texts: Sequence[str]) -> list[Answer]:
             started = perf_counter()
-            prompts = [prompt(video_question(text, time_instruction=times)) for text in texts]
+            prompts = [self._free(text, times) for text in texts]
             replies = list(self._replies(encoded, prompts, texts))
             share = (perf_counter() - started) / max(len(texts), 1)
             return [
@@ -136,6 +137,13 @@ class ViCAAdapter:
             ]
 
         return ask
+
+    def _free(self, text: str, times: str) -> str:
+        """The prompt for a text that is no question of a benchmark."""
+        if self.options.wording == ModelOptions().wording:
+            return prompt(video_question(text, time_instruction=times))
+        asked = Question(id="", video="", task="", text=text, answer="")
+        return wording(asked, times, self.options.wording)
 
     def _visual(self, video: Video) -> Visual:
         return video.prepared if video.prepared is not None else self._pixels(video)
