@@ -23,6 +23,7 @@ __all__ = [
     "inert",
     "is_unicode",
     "printable",
+    "similar",
 ]
 
 
@@ -66,16 +67,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
-def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
-    """A sentence, after a space, that suggests the most similar known name; empty if none is.
-
-    The suggestion is shown with `before` in front of it. Case does not matter.
-    """
+def similar(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most similar, ignoring case; None if none is."""
     from difflib import get_close_matches  # noqa: PLC0415  (for mistakes alone)
 
     folded = {one.casefold(): one for one in known}
     near = get_close_matches(name.strip().casefold(), folded, n=1)
-    return f" Did you mean {before}{folded[near[0]]}?" if near else ""
+    return folded[near[0]] if near else None
+
+
+def did_you_mean(name: str, known: Iterable[str], *, before: str = "", after: str = "") -> str:
+    """A sentence, after a space, that suggests the most similar known name; empty if none is.
+
+    The suggestion is shown between `before` and `after`.
+    """
+    near = similar(name, known)
+    return "" if near is None else f" Did you mean {before}{near}{after}?"
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

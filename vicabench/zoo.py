@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vica.hub import UNKNOWN, bounded
+from vica.hub import UNKNOWN, address, bounded
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
+from vicabench.reference import model_zoo
 
 if TYPE_CHECKING:
     from huggingface_hub import CachedRepoInfo, CachedRevisionInfo
@@ -226,15 +227,16 @@ def _explained(repo: str) -> Iterator[None]:
 def _refusal(repo: str, error: HfHubHTTPError) -> str:
     """The message for an HTTP status; the hub also answers 401 for unknown repositories."""
     status = error.response.status_code
-    page = f"https://huggingface.co/{repo}"
+    near = did_you_mean(repo, [model.repo for model in model_zoo() if model.repo != repo])
+    page = f"{address()}/{repo}"
     if status in (401, 403):
         return (
             f"The hub does not let you read {repo} (HTTP {status}): it requires a login, its terms "
             "have to be accepted, or there is no such repository. Check the name, accept its "
-            f"terms at {page}, and set HF_TOKEN to a token that may read it."
+            f"terms at {page}, and set HF_TOKEN to a token that may read it.{near}"
         )
     if status == 404:
-        return f"There is no model {repo} on the hub (HTTP 404). Check its name: {page}"
+        return f"There is no model {repo} on the hub (HTTP 404). Check its name: {page}{near}"
     return (
         f"The hub answered HTTP {status} for {repo}. Repeat the same command later: the files "
         "downloaded so far are kept."

@@ -11,6 +11,7 @@ import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from vica.errors import CheckpointError, counted, pointer
 
@@ -36,6 +37,16 @@ UNKNOWN = 64 << 20
 """Bytes that a file may have whose size the hub does not say."""
 SLACK = 1 << 20
 """Bytes that may come twice where a connection breaks."""
+
+
+def address() -> str:
+    """The address of the hub, which HF_ENDPOINT sets, without a user and password in it."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    parts = urlsplit(constants.ENDPOINT)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
 MODEL_TYPES = {"llava_qwen": "ViCA", "vica_qwen": "ViCA2"}
 
 

@@ -40,6 +40,15 @@ def test_typed_questions_are_answered_like_given_ones(place: Path) -> None:
     assert [row["question"] for row in rows[0]] == list(QUESTIONS)
 
 
+def test_questions_are_asked_in_the_wording_that_was_named(place: Path) -> None:
+    rows = {}
+    for name in ("vica", "vsi-bench"):
+        done = ask(place, "clip0.mp4", QUESTIONS[0], "--json", "--wording", name)
+        rows[name] = json.loads(done.stdout)["prompt_tokens"]
+    assert rows["vsi-bench"] > rows["vica"]  # it adds two sentences
+    refuses(ask(place, "clip0.mp4", *QUESTIONS, "--wording", "vsibench"), "Did you mean vsi-bench?")
+
+
 def test_a_failing_question_does_not_affect_the_others(place: Path) -> None:
     done = ask(place, "clip0.mp4", "What is <image>?", QUESTIONS[0], "--json")
     bad, good = (json.loads(line) for line in done.stdout.splitlines())

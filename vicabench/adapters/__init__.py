@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,7 +19,8 @@ from pathlib import Path
 from vicabench.adapters import python
 from vicabench.adapters.abilities import TakesOptions, check_abilities
 from vicabench.adapters.extras import explained
-from vicabench.errors import ConfigError, UserError
+from vicabench.errors import ConfigError, UserError, did_you_mean, similar
+from vicabench.reference import model_zoo
 from vicabench.types import Adapter, AdapterContext, ModelOptions
 
 ADAPTERS = {
@@ -107,6 +108,7 @@ def find_adapter(spec: str) -> tuple[Build, str]:
             f"There is no adapter for --model {spec}. Adapters are {known}; a checkpoint is a "
             "folder or a hub id such as nkkbr/ViCA2; ./my.py:Name is an adapter in your own file; "
             f"other packages add theirs through the entry-point group '{GROUP}' (docs/adapters.md)."
+            f"{_similar(spec, installed)}"
         )
     with explained():
         return importlib.import_module(module).build, argument
@@ -117,6 +119,16 @@ def never_looks(spec: str) -> bool:
     build, _ = find_adapter(spec)
     module = sys.modules.get(build.__module__)
     return getattr(build, "needs_video", getattr(module, "NEEDS_VIDEO", True)) is False
+
+
+def _similar(spec: str, installed: Iterable[str]) -> str:
+    """A sentence that suggests a model or an adapter; empty if none has a similar name."""
+    name, colon, argument = spec.partition(":")
+    if colon:
+        return did_you_mean(name, [*ADAPTERS, *installed], after=f":{argument}")
+    published = {model.repo.partition("/")[2]: model.repo for model in model_zoo()}
+    near = similar(spec, [*SHIPPED, *ADAPTERS, *published])
+    return "" if near is None else f" Did you mean {published.get(near, near)}?"
 
 
 def _is_checkpoint(spec: str) -> bool:

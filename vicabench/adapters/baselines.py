@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.metrics import NUMERIC
 from vicabench.rubric import Task
 from vicabench.types import AdapterContext, Answer, Question, Video
@@ -48,7 +48,8 @@ def build(argument: str, context: AdapterContext) -> Baseline:
         return Baseline(reply=lambda _: value)
     if name not in BASELINES or value:
         known = ", ".join(f"baseline:{n}" for n in [*BASELINES, "constant:X"])
-        raise ConfigError(f"There is no 'baseline:{argument}'. Baselines are {known}.")
+        near = did_you_mean(name, BASELINES, before="baseline:")
+        raise ConfigError(f"There is no 'baseline:{argument}'. Baselines are {known}.{near}")
     return BASELINES[name](context)
 
 

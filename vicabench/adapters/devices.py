@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 
 DTYPES = {
     "auto": None,
@@ -30,7 +30,8 @@ def device_of(name: str) -> torch.device:
 def dtype_of(name: str) -> torch.dtype | None:
     """The dtype of this name, None for `auto`; ConfigError for an unknown name."""
     if name not in DTYPES:
-        raise ConfigError(f"There is no --dtype {name}. Choose one of {', '.join(DTYPES)}.")
+        near = did_you_mean(name, DTYPES)
+        raise ConfigError(f"There is no --dtype {name}. Choose one of {', '.join(DTYPES)}.{near}")
     return DTYPES[name]
 
 

@@ -37,7 +37,7 @@ from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.devices import device_of, dtype_of, name_of
 from vicabench.adapters.extras import explained
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.harnesses.prompts import (
     AUTO,
     EXAMPLES,
@@ -147,20 +147,21 @@ class ViCAAdapter:
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
         """Encode a video and return a function that answers texts about it.
 
-        Texts are asked in the form of the models' training on videos, not in a benchmark's wording.
+        Texts are asked in the form of the models' training on videos, unless the wording is that
+        of VSI-Bench.
 
         Raises:
             ConfigError: For a video that does not fit in the context or in memory.
         """
         times = self._times(video)
         # Two texts with nothing in common, so that their shared prefix is that of all prompts.
-        known = [prompt(video_question(text, time_instruction=times)) for text in ("A", "b")]
+        known = [self._free(text, times) for text in ("A", "b")]
         with explained():
             encoded = self.predictor.encode(self._visual(video), known)
 
         def ask(texts: Sequence[str]) -> list[Answer]:
             started = perf_counter()
-            prompts = [prompt(video_question(text, time_instruction=times)) for text in texts]
+            prompts = [self._free(text, times) for text in texts]
             replies = list(self._replies(encoded, prompts, texts))
             share = (perf_counter() - started) / max(len(texts), 1)
             return [
@@ -169,6 +170,13 @@ class ViCAAdapter:
             ]
 
         return ask
+
+    def _free(self, text: str, times: str) -> str:
+        """The prompt for a text that is no question of a benchmark."""
+        if self.options.wording == ModelOptions().wording:
+            return prompt(video_question(text, time_instruction=times))
+        asked = Question(id="", video="", task="", text=text, answer="")
+        return wording(asked, times, self.options.wording)
 
     def _visual(self, video: Video) -> Visual:
         return video.prepared if video.prepared is not None else self._pixels(video)
@@ -239,7 +247,8 @@ def _asking(context: AdapterContext) -> Asking | None:
     asking = asking_of(context)
     if not asking and context.options.wording not in WORDINGS:
         known, given = ", ".join(WORDINGS), context.options.wording
-        raise ConfigError(f"There is no --wording {given}. Choose one of {known}.")
+        near = did_you_mean(given, WORDINGS)
+        raise ConfigError(f"There is no --wording {given}. Choose one of {known}.{near}")
     return asking
 
 

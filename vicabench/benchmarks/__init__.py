@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.types import Benchmark
 
 DEFAULT = "vsi-bench"
@@ -61,6 +61,7 @@ def load_benchmark(name: str, source: Source) -> Benchmark:
         f"There is no benchmark '{name}'. Known are {', '.join(BENCHMARKS)}; or give the path of "
         f"your own questions ({', '.join(OWN)}) or of a folder with benchmark.yaml "
         "(`vicabench init` writes one), or the hub id of a data set, owner/name."
+        f"{did_you_mean(name, BENCHMARKS)}"
     )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vica.hub import address
+
 from vicabench import files
 from vicabench.benchmarks.fetched import has_size
 from vicabench.errors import ConfigError, DataError, counted
@@ -108,7 +110,7 @@ def explained(repo: str, revision: str) -> Iterator[None]:
 
 def _refusal(status: int, repo: str) -> str:
     """Explain an HTTP status; the hub also answers 401 for repositories that do not exist."""
-    page = f"https://huggingface.co/datasets/{repo}"
+    page = f"{address()}/datasets/{repo}"
     if status in (401, 403):
         return (
             f"{host()} does not let you read the data set {repo} (HTTP {status}): it needs a "
@@ -127,9 +129,9 @@ def check_endpoint() -> None:
     """Refuse an invalid HF_ENDPOINT, with which importing huggingface_hub would fail."""
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        address = urlsplit(endpoint)
-        good = address.port is None or address.port > 0  # ValueError beyond 65535
-        is_address = good and address.scheme in ("http", "https") and bool(address.hostname)
+        parts = urlsplit(endpoint)
+        good = parts.port is None or parts.port > 0  # ValueError beyond 65535
+        is_address = good and parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         is_address = False
     if not is_address:
@@ -141,10 +143,8 @@ def check_endpoint() -> None:
 
 def host() -> str:
     """The hub's host and port, the only parts of the address that are shown."""
-    from huggingface_hub import constants  # noqa: PLC0415
-
-    address = urlsplit(constants.ENDPOINT)  # without a user and password that it may hold
-    return f"{address.hostname}:{address.port}" if address.port else str(address.hostname)
+    parts = urlsplit(address())
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 BLOCK = 1 << 20

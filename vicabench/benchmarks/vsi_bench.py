@@ -13,7 +13,7 @@ from vicabench.benchmarks import fetched, loading, own
 from vicabench.benchmarks.loading import read_records
 from vicabench.benchmarks.own import read_text
 from vicabench.benchmarks.paths import cache_dir, refuse_links_out
-from vicabench.errors import ConfigError, DataError, counted
+from vicabench.errors import ConfigError, DataError, counted, did_you_mean
 from vicabench.types import Benchmark, Question
 
 SUBSETS = ("full", "debiased", "pruned")
@@ -138,7 +138,8 @@ def load(
             are not looked at.
     """
     if subset not in SUBSETS:
-        raise ConfigError(f"The subset {subset!r} is unknown. Choose {', '.join(SUBSETS)}.")
+        near = did_you_mean(subset, SUBSETS)
+        raise ConfigError(f"The subset {subset!r} is unknown. Choose {', '.join(SUBSETS)}.{near}")
     folder = default_folder() if folder is None else folder
     everything = read_questions(folder)
     record = fetched.read(folder)

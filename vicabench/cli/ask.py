@@ -24,7 +24,6 @@ from vicabench.cli.options import (
     TimeOption,
     TimeoutOption,
     VisionOption,
-    WordingOption,
 )
 from vicabench.cli.usage import MODEL as MODEL_PANEL
 from vicabench.cli.usage import OUTPUT
@@ -56,7 +55,15 @@ def command(
     attention: AttentionOption = "sdpa",
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
-    wording: WordingOption = "auto",
+    wording: Annotated[
+        str,
+        typer.Option(
+            help="The prompt: vica (as the models were trained) or vsi-bench, which asks for a "
+            "single word or phrase.",
+            metavar="NAME",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = "auto",
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 8,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,

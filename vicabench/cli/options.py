@@ -58,7 +58,7 @@ LimitOption = Annotated[
 TasksOption = Annotated[
     str | None,
     typer.Option(
-        help="Use only these tasks or question types, comma-separated.",
+        help="Use only these tasks, by name or printed title, or question types, comma-separated.",
         metavar="LIST",
         rich_help_panel=ASKED,
         autocompletion=complete_tasks,

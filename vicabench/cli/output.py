@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.reference import Published, published_rows
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.scores import FORMATS, show
@@ -18,8 +18,11 @@ TERMINAL = "terminal"
 def check_format(name: str) -> None:
     """Raise ConfigError for an unknown table format."""
     if name != TERMINAL and name not in FORMATS:
-        known = ", ".join([TERMINAL, *FORMATS])
-        raise ConfigError(f"There is no table format '{name}'. Formats are {known}.")
+        known = [TERMINAL, *FORMATS]
+        raise ConfigError(
+            f"There is no table format '{name}'. Formats are {', '.join(known)}."
+            f"{did_you_mean(name, known)}"
+        )
 
 
 def print_table(

@@ -13,7 +13,7 @@ from glob import escape, glob
 from os.path import normpath
 from pathlib import Path
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.reference import model_zoo
 from vicabench.results.run import Run
 
@@ -65,7 +65,8 @@ def named_series(name: str) -> tuple[Checkpoint, ...]:
         known = ", ".join(dict.fromkeys(m.series for m in models))
         raise ConfigError(
             f"The zoo has no series '{name}'. It has {known}. Give the checkpoints of any other "
-            "series by name: --models ./mine-{p}p"
+            "series by name: --models ./mine-{p}p."
+            f"{did_you_mean(name, [m.series for m in models])}"
         )
     points = [
         Checkpoint(spec=m.repo, series=m.series, percent=m.percent)

@@ -13,7 +13,7 @@ from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
 from vicabench.engine.workers.local import Executor, InProcessExecutor, LocalExecutor, devices_named
 from vicabench.engine.workers.ray import RayExecutor
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.options import BOUNDS, CACHE_SIZE, FRAMES, PREFETCH, VIDEO_TIMEOUT
 from vicabench.types import ModelOptions
 
@@ -103,7 +103,10 @@ class VideoOptions:
 def check_decoder(name: str) -> None:
     """Raise a ConfigError that names the decoders unless this is one."""
     if name not in DECODERS:
-        raise ConfigError(f"There is no decoder '{name}'. Decoders are {', '.join(DECODERS)}.")
+        near = did_you_mean(name, DECODERS)
+        raise ConfigError(
+            f"There is no decoder '{name}'. Decoders are {', '.join(DECODERS)}.{near}"
+        )
 
 
 def check_number(name: str, value: Any, *, optional: bool = False) -> None:
@@ -150,7 +153,8 @@ class ExecutionOptions:
         name = self.executor or (LOCAL if self.devices is not None else HERE)
         if name not in EXECUTORS:
             known = ", ".join(EXECUTORS)
-            raise ConfigError(f"There is no executor '{name}'. Executors are {known}.")
+            near = did_you_mean(name, EXECUTORS)
+            raise ConfigError(f"There is no executor '{name}'. Executors are {known}.{near}")
         self._refuse_ignored_options(name)
         if name != HERE and (options.max_requests, options.max_cost) != (None, None):
             raise ConfigError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vicabench.benchmarks import Source as DataSource
 from vicabench.benchmarks import load_benchmark
-from vicabench.errors import ConfigError, counted
+from vicabench.errors import ConfigError, counted, did_you_mean
 from vicabench.harnesses import jsonl
 from vicabench.harnesses.rows import Source
 from vicabench.results.importing import HARNESSES, Imported, collect, find_reader, write_run
@@ -109,8 +109,9 @@ def _source(harness: str, path: Path, columns: Sequence[str]) -> Source:
     if harness == "jsonl":
         return jsonl.read(path, jsonl.columns_from(columns))
     if harness not in HARNESSES:
-        known = ", ".join([*HARNESSES, "jsonl"])
-        raise ConfigError(f"Unknown harness '{harness}'. Known are {known}.")
+        known = [*HARNESSES, "jsonl"]
+        near = did_you_mean(harness, known)
+        raise ConfigError(f"Unknown harness '{harness}'. Known are {', '.join(known)}.{near}")
     if columns:
         raise ConfigError(
             f"--column is only for jsonl: the columns of {harness} are known. Leave it out."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vicabench.errors import ConfigError, counted
+from vicabench.errors import ConfigError, counted, did_you_mean
 from vicabench.reference import (
     Published,
     curves,
@@ -118,7 +118,8 @@ def _best_first(rows: Sequence[Published], tasks: Sequence[str]) -> list[Publish
     names = [task.name for task in VSI.tasks]
     for name in tasks:
         if name not in names:
-            raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(names)}.")
+            near = did_you_mean(name, names)
+            raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(names)}.{near}")
     scored = [row for row in rows if any(name in row.tasks for name in tasks)]
     return sorted(scored, key=lambda row: -row.tasks.get(tasks[0], -1.0))
 

@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, did_you_mean
 from vicabench.rubric import OFFICIAL, Rubric
 
 
@@ -63,7 +63,10 @@ def find_protocol(name: str) -> Protocol:
     """
     if name not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
-        raise ConfigError(f"There is no grading protocol '{name}'. Known protocols: {known}.")
+        raise ConfigError(
+            f"There is no grading protocol '{name}'. Known protocols: {known}."
+            f"{did_you_mean(name, PROTOCOLS)}"
+        )
     protocol: Protocol = importlib.import_module(PROTOCOLS[name]).PROTOCOL
     return protocol
 

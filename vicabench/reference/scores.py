@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from statistics import fmean
 
-from vicabench.errors import ConfigError, counted
+from vicabench.errors import ConfigError, counted, did_you_mean
 from vicabench.rubric import VSI
 
 
@@ -153,6 +153,7 @@ def find_published(words: str) -> Published:
     if not matches:
         raise ConfigError(
             f"There is no published row '{words}'. `vicabench published` lists the rows."
+            f"{did_you_mean(words, [row.label for row in rows])}"
         )
     names = "; ".join(f"{row.label} ({row.source})" for row in matches[:SHOWN])
     more = "; ..." if len(matches) > SHOWN else ""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from vicabench.errors import ConfigError, RunFolderError, counted
+from vicabench.errors import ConfigError, RunFolderError, counted, did_you_mean
 from vicabench.files import digest_of
 from vicabench.predictions import Prediction
 from vicabench.rubric import VSI, Rubric
@@ -104,11 +104,15 @@ def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
 
 
 def _kinds(names: Iterable[str], rubric: Rubric) -> set[str]:
+    """The question types of tasks named by their names or printed titles, in any case."""
     known = {task.name: set(task.types) for task in rubric.tasks}
     known |= {kind: {kind} for task in rubric.tasks for kind in task.types}
+    titles = {task.title: set(task.types) for task in rubric.tasks}
+    by_name = {name.casefold(): kinds for name, kinds in (known | titles).items()}
     wanted: set[str] = set()
     for name in names:
-        if name not in known:
-            raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(known)}.")
-        wanted |= known[name]
+        if name.casefold() not in by_name:
+            near = did_you_mean(name, known | titles)
+            raise ConfigError(f"There is no task '{name}'. Tasks are {', '.join(known)}.{near}")
+        wanted |= by_name[name.casefold()]
     return wanted
