@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from vicabench.front.figures import figures
     from vicabench.front.import_results import import_results
     from vicabench.front.judge import judge
+    from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.published import published
     from vicabench.front.report import report
     from vicabench.front.run import benchmark, evaluate, run
+    from vicabench.front.runs import Runs, runs
     from vicabench.front.scaling import published_curves, scaling_curve
     from vicabench.front.score import Score, score
     from vicabench.front.train import recipes, train, training_plan
@@ -47,6 +49,8 @@ _PLACES = {
     "HF": "vicabench.adapters.hf.memory",
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
+    "Runs": "vicabench.front.runs",
+    "RunPlan": "vicabench.front.plan",
     "Score": "vicabench.front.score",
     "TrainerCallback": "vicabench.front.callback",
     "UserError": "vicabench.errors",
@@ -75,6 +79,8 @@ _PLACES = {
     "recipes": "vicabench.front.train",
     "report": "vicabench.front.report",
     "run": "vicabench.front.run",
+    "run_plan": "vicabench.front.plan",
+    "runs": "vicabench.front.runs",
     "scaling_curve": "vicabench.front.scaling",
     "score": "vicabench.front.score",
     "shared": "vicabench.front.compare",
@@ -87,6 +93,8 @@ __all__ = [
     "Answer",
     "Question",
     "Run",
+    "RunPlan",
+    "Runs",
     "Score",
     "TrainerCallback",
     "UserError",
@@ -115,6 +123,8 @@ __all__ = [
     "recipes",
     "report",
     "run",
+    "run_plan",
+    "runs",
     "scaling_curve",
     "score",
     "shared",

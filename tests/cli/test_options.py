@@ -17,7 +17,9 @@ WHERE = "--executor --shard --answer-timeout"
 ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
-    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format",
+    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format "
+    "--dry-run",
+    "runs": "--protocol --format",
     "score": "--protocol --format --published --json --grades",
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",

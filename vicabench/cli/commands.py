@@ -46,9 +46,20 @@ class Entry:
 
 
 ORDER = (
-    *("run", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge", "import"),
-    *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
-    *("data", "models"),
+    *(
+        "run",
+        "runs",
+        "score",
+        "ask",
+        "canonicalize",
+        "describe",
+        "judge",
+        "verify",
+        "merge",
+        "import",
+    ),
+    *("import", "compare", "published", "figures", "scaling-curve", "report", "demo", "doctor"),
+    *("train", "data", "models"),
 )
 """How `--help` lists the commands; others follow, by name."""
 

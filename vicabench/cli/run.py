@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,8 +51,10 @@ from vicabench.cli.options import (
     WorkersOption,
     tasks_named,
 )
-from vicabench.cli.output import check_format, print_table
+from vicabench.cli.output import check_format, print_sheets, print_table
+from vicabench.errors import ConfigError
 from vicabench.front.folders import run_folders
+from vicabench.front.plan import plans_csv, plans_json
 from vicabench.front.run import RunOptions, shard_named
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
@@ -142,6 +144,14 @@ def command(
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",
     published: PublishedOption = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Ask nothing: print what the run would ask, and the tokens, memory, hours and "
+            "cost as far as they are known.",
+        ),
+    ] = False,
 ) -> None:
     """Answer a benchmark's questions, save the answers in a run folder, print the scores.
 
@@ -156,6 +166,8 @@ def command(
     part = None if shard is None else shard_named(shard, checked)
     rule = find_protocol(protocol)
     unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
+    if dry_run and published:
+        raise ConfigError("--dry-run prints no scores: leave out --published.")
     asked = vb.benchmark(
         benchmark,
         subset=subset,
@@ -163,18 +175,16 @@ def command(
         videos=videos,
         limit=limit,
         tasks=tasks_named(tasks),
-        videos_needed=not (no_video or all(unseen)),
+        videos_needed=not (dry_run or no_video or all(unseen)),
     )
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
-    how: dict[str, Any] = {
-        "frames": frames,
-        "seed": seed,
-        "retry_errors": retry_errors,
-        "protocol": protocol,
-    }
-    runs = []
-    for spec, folder in run_folders(model, asked.benchmark.name, out=out, blind=blind).items():
-        runs.append(vb.run(spec, asked, out=folder, shard=part, **how, **options))
+    how = {"frames": frames, "seed": seed, "retry_errors": retry_errors, "shard": part, **options}
+    folders = run_folders(model, asked.benchmark.name, out=out, blind=blind)
+    if dry_run:
+        _show([vb.run_plan(spec, asked, out=path, **how) for spec, path in folders.items()], table)
+        return
+    how["protocol"] = protocol
+    runs = [vb.run(spec, asked, out=path, **how) for spec, path in folders.items()]
     rows = [run.scores(rule) for run in runs]
     print_table(rows, name=table, published=published)
     say("Answers: " + ", ".join(f"{run.path}" for run in runs))
@@ -182,6 +192,15 @@ def command(
     if failed:
         say("Some questions have no answer (exit code 1); --retry-errors retries them.")
     sys.exit(1 if failed else 0)
+
+
+def _show(plans: Sequence[vb.RunPlan], table: str) -> None:
+    print_sheets(
+        [plan.sheet() for plan in plans],
+        name=table,
+        csv=lambda: plans_csv(plans),
+        json=lambda: plans_json(plans),
+    )
 
 
 def run_options(given: Mapping[str, Any]) -> dict[str, Any]:

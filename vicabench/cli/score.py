@@ -16,6 +16,7 @@ from vicabench.reference import published_rows
 from vicabench.reporting.scores import table_json
 from vicabench.reporting.writing import write_file
 from vicabench.results.alike import check_published
+from vicabench.results.below import expanded
 from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run, load_runs
 
@@ -23,7 +24,10 @@ from vicabench.results.run import Run, load_runs
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="PATH..."),
+        typer.Argument(
+            help="Run folders, folders of runs or predictions files (JSON Lines).",
+            metavar="PATH...",
+        ),
     ],
     protocol: ProtocolsOption = "official",
     table: FormatOption = "terminal",
@@ -48,6 +52,7 @@ def command(
     if json_file and grades_file and json_file.resolve() == grades_file.resolve():
         raise ConfigError(f"--json and --grades are both {json_file}. Name two files.")
     rules = find_protocols(protocol)
+    paths = expanded(paths)
     runs = load_runs(paths)
     for run in runs:
         check_published(published, run.benchmark, run.questions)

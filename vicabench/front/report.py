@@ -24,6 +24,7 @@ from vicabench.reporting.page.render import Page, render_page
 from vicabench.reporting.page.report import Report, Strip, gallery, room_per_video, usual_frames
 from vicabench.reporting.report_tables import TABLES
 from vicabench.reporting.writing import check_not_input, write_file
+from vicabench.results.below import expanded
 from vicabench.results.run import Run
 from vicabench.results.store import provenance
 from vicabench.scoring.compare import Comparison, compare_runs
@@ -255,7 +256,9 @@ def _report(
 
 def _loaded(runs: Sequence[Given], compare: Given | None) -> tuple[list[Run], int | None]:
     """Load the runs, adding the reference if needed; also returns the index of the reference."""
-    given = list(runs)
+    given: list[Given] = []
+    for each in runs:
+        given += [each] if isinstance(each, Run) else expanded([Path(each)])
     if compare is None:
         return runs_of(given), None
     places = [_place(each) for each in given]

@@ -181,7 +181,7 @@ def run(
     """
     find_adapter(model)
     given = RunOptions.of(options, frames=frames)
-    asked = given.selected(benchmark, limit, tasks, progress, unseen=never_looks(model))
+    asked = given.selected(benchmark, limit, tasks, progress, not never_looks(model))
     return run_selection(
         asked,
         model,
@@ -282,8 +282,8 @@ def evaluate(
         shared |= {"frames": frames, "limit": limit, "tasks": tasks}
         return run(model, benchmark, out=out, **shared, **options)
     given = RunOptions.of(options, frames=frames)
-    unseen = getattr(model, "needs_video", True) is False
-    asked = given.selected(benchmark, limit, tasks, progress, unseen=unseen)
+    seen = getattr(model, "needs_video", True)
+    asked = given.selected(benchmark, limit, tasks, progress, seen)
     name = named(model)
     context = AdapterContext(
         benchmark=asked.benchmark,
@@ -367,17 +367,11 @@ class RunOptions:
             )
 
     def selected(
-        self,
-        source: Asked,
-        limit: int | None,
-        tasks: Sequence[str],
-        progress: bool,
-        *,
-        unseen: bool = False,
+        self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool, seen: bool
     ) -> Selection:
-        """Select the questions; videos may be missing with `no_video`, or if they are `unseen`."""
-        needed = not (self.video.no_video or unseen)
-        return benchmark(source, limit=limit, tasks=tasks, videos_needed=needed, progress=progress)
+        """Select the questions; videos may be missing with `no_video`, or if none is `seen`."""
+        need = seen and not self.video.no_video
+        return benchmark(source, limit=limit, tasks=tasks, videos_needed=need, progress=progress)
 
 
 def _run(

@@ -177,7 +177,7 @@ def _asked(
     """Select the questions; ConfigError if published curves are for another benchmark."""
     if isinstance(source, str | Path) and str(source) in BENCHMARKS:
         check_published(published, str(source), ())
-    asked = given.selected(source, limit, tasks, progress)
+    asked = given.selected(source, limit, tasks, progress, True)
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
     return asked
 
