@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vicabench.errors import UserError
     from vicabench.front import data, models, plot
     from vicabench.front.ask import ask, encoded
+    from vicabench.front.benchmark import benchmark
     from vicabench.front.callback import TrainerCallback
     from vicabench.front.canonicalize import canonicalize
     from vicabench.front.compare import compare, compare_published, shared
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
     from vicabench.front.judge import judge
+    from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.published import published
     from vicabench.front.report import report
-    from vicabench.front.run import benchmark, evaluate, run
+    from vicabench.front.run import evaluate, run
+    from vicabench.front.runs import Runs, runs
     from vicabench.front.scaling import published_curves, scaling_curve
     from vicabench.front.score import Score, score
     from vicabench.front.train import recipes, train, training_plan
@@ -49,13 +52,15 @@ _PLACES = {
     "HF": "vicabench.adapters.hf.memory",
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
+    "Runs": "vicabench.front.runs",
+    "RunPlan": "vicabench.front.plan",
     "Score": "vicabench.front.score",
     "Task": "vicabench.rubric",
     "TrainerCallback": "vicabench.front.callback",
     "UserError": "vicabench.errors",
     "Video": "vicabench.types",
     "ask": "vicabench.front.ask",
-    "benchmark": "vicabench.front.run",
+    "benchmark": "vicabench.front.benchmark",
     "canonicalize": "vicabench.front.canonicalize",
     "compare": "vicabench.front.compare",
     "compare_published": "vicabench.front.compare",
@@ -79,6 +84,8 @@ _PLACES = {
     "recipes": "vicabench.front.train",
     "report": "vicabench.front.report",
     "run": "vicabench.front.run",
+    "run_plan": "vicabench.front.plan",
+    "runs": "vicabench.front.runs",
     "scaling_curve": "vicabench.front.scaling",
     "score": "vicabench.front.score",
     "shared": "vicabench.front.compare",
@@ -91,6 +98,8 @@ __all__ = [
     "Answer",
     "Question",
     "Run",
+    "RunPlan",
+    "Runs",
     "Score",
     "Task",
     "TrainerCallback",
@@ -121,6 +130,8 @@ __all__ = [
     "recipes",
     "report",
     "run",
+    "run_plan",
+    "runs",
     "scaling_curve",
     "score",
     "shared",

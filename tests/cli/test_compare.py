@@ -152,6 +152,25 @@ def test_fixed_and_broken_questions_are_listed_safely(vicabench: Vicabench, tmp_
     assert r"left \| \<script\>?" in done.stdout
 
 
+def test_listed_questions_come_from_all_tasks(vicabench: Vicabench, tmp_path: Path) -> None:
+    rows = rows_about(6)
+    for name, said in (("a", "no idea"), ("b", None)):
+        write_jsonl(
+            tmp_path / f"{name}.jsonl",
+            [{**row, "response": said or row["ground_truth"]} for row in rows],
+        )
+    done = vicabench("compare", "b.jsonl", "a.jsonl", "--fixed", "8", "--format", "markdown")
+    fixed, broken = done.stdout.split("questions fixed by")[1].split("questions broken by")
+    assert "; 0 of them" in fixed
+    listed = [line.split("|") for line in broken.splitlines() if line.startswith("| ")]
+    tasks = [cells[2].strip() for cells in listed if "clip" in cells[1]]
+    assert len(set(tasks)) == len(tasks) == 8
+    assert all("no idea" in cells[6] for cells in listed if "clip" in cells[1])
+    narrow = vicabench("compare", "b.jsonl", "a.jsonl", "--fixed", "8", COLUMNS="80").stdout
+    assert "no idea" in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
 def test_another_revision_and_another_ground_truth_are_noted(
     vicabench: Vicabench, clips: Path, tmp_path: Path
 ) -> None:

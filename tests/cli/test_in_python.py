@@ -137,6 +137,15 @@ def run(place: Place) -> None:
     found = vb.run("baseline:frequency", "questions.jsonl", out="b", no_video=True)
     same_answers("a", "b")
     same_text(printed, vb.score(found).table("csv"))
+    (plan,) = json.loads(place.cli("run", *how, "--out", "a", "--dry-run", "--format", "json"))
+    assert plan == vb.run_plan("baseline:frequency", "questions.jsonl", out="a").record()
+
+
+def runs(place: Place) -> None:
+    found = vb.runs("runs")
+    assert json.loads(place.cli("runs", "--format", "json")) == found.records()
+    assert list(found.frame()["path"]) == ["runs/lab/mine", "runs/lab/mine-10p"]
+    assert repr(found) == "<2 runs in runs, 0 unfinished>"
 
 
 def score(place: Place) -> None:
@@ -335,6 +344,7 @@ def models_init(place: Place) -> None:
 
 CASES: dict[str, Callable[[Place], None]] = {
     "run": run,
+    "runs": runs,
     "score": score,
     "ask": ask,
     "canonicalize": canonicalize,

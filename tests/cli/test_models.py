@@ -138,7 +138,7 @@ def test_token_ratio_beyond_the_context_is_refused(
 
 def test_known_models_are_shown_without_a_connection(vicabench: Vicabench, tmp_path: Path) -> None:
     env = {"HF_HUB_CACHE": str(tmp_path / "empty"), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    published = vicabench("models", "show", "nkkbr/ViCA-10p", "--frames", "64", **env)
+    published = vicabench("models", "show", "nkkbr/ViCA", "--frames", "64", **env)
     assert published.returncode == 0, published.stderr
     assert "published configuration; its own config.json is not in the local cache" in (
         published.stdout

@@ -18,7 +18,8 @@ ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
     "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
-    " --config",
+    " --config --dry-run",
+    "runs": "--protocol --format",
     "score": "--protocol --format --published --json --grades --out",
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",

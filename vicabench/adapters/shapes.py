@@ -94,4 +94,5 @@ def prefix_bytes(config: ViCAConfig, tokens: int, bytes_each: int) -> int:
     """The size of the keys and values of a prefix of so many tokens."""
     whole: Any = config
     heads = whole.num_key_value_heads or whole.num_attention_heads
-    return 2 * whole.num_hidden_layers * heads * head_width(config) * tokens * bytes_each
+    numbers: int = 2 * whole.num_hidden_layers * heads * head_width(config) * tokens
+    return numbers * bytes_each

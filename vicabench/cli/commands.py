@@ -45,7 +45,8 @@ class Entry:
 
 
 ORDER = (
-    *("run", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge", "import"),
+    *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
+    "import",
     *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
     *("init", "data", "models"),
 )

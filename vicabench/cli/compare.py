@@ -15,11 +15,10 @@ from vicabench.errors import ConfigError
 from vicabench.front.compare import Compared, compare_published, paired_runs
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, find_published
+from vicabench.reporting.changes import Side, by_id, change_sheets
 from vicabench.reporting.comparison import (
     CSV_COLUMNS,
     AnyComparison,
-    by_id,
-    change_sheets,
     comparison_csv,
     comparison_json,
     comparison_records,
@@ -29,7 +28,8 @@ from vicabench.reporting.comparison import (
 )
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
 from vicabench.reporting.workbook import check_spreadsheet, write_spreadsheet
-from vicabench.results.run import load_runs
+from vicabench.results.below import expanded
+from vicabench.results.run import Run, load_runs
 from vicabench.scoring.compare import Comparison
 from vicabench.screen import console, echo
 
@@ -37,7 +37,10 @@ from vicabench.screen import console, echo
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Run folders or predictions files; the first is A.", metavar="RUN..."),
+        typer.Argument(
+            help="Run folders, folders of runs or predictions files; the first is A.",
+            metavar="RUN...",
+        ),
     ],
     *,
     protocol: ProtocolOption = "official",
@@ -47,7 +50,11 @@ def command(
     ] = False,
     fixed: Annotated[
         int,
-        typer.Option(min=0, help="List up to so many questions that B fixed and that it broke."),
+        typer.Option(
+            min=0,
+            help="List up to so many questions that B fixed and that it broke, spread over the "
+            "tasks, with both replies.",
+        ),
     ] = 0,
     published: Annotated[
         list[str] | None,
@@ -74,7 +81,7 @@ def command(
     """
     compare(
         Request(
-            paths=tuple(paths),
+            paths=tuple(expanded(paths)),
             protocol=protocol,
             table=table,
             shared=shared,
@@ -208,5 +215,10 @@ def _listed(paired: Sequence[Compared], rule: Protocol, most: int) -> Iterator[S
     for pair in paired if most else ():
         questions = {p.question.id: p.question for p in pair.b.predictions}
         questions |= {p.question.id: p.question for p in pair.a.predictions}
-        grades_a, grades_b = by_id(pair.a.grades(rule)), by_id(pair.b.grades(rule))
-        yield from change_sheets(pair.result, questions, grades_a, grades_b, most=most)
+        a, b = (_side(run, rule) for run in (pair.a, pair.b))
+        yield from change_sheets(pair.result, questions, a, b, most=most)
+
+
+def _side(run: Run, rule: Protocol) -> Side:
+    replies = {p.question.id: p.response for p in run.predictions}
+    return Side(grades=by_id(run.grades(rule)), replies=replies)

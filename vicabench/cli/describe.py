@@ -19,7 +19,8 @@ from vicabench.cli.run import run_options
 from vicabench.cli.usage import ASKED, MODEL, OUTPUT
 from vicabench.front.describe import NOT_ASKED, check_prompt, described_sheet, specs_of
 from vicabench.front.folders import run_folders
-from vicabench.front.run import RunOptions, shard_named
+from vicabench.front.run import shard_named
+from vicabench.front.run_options import RunOptions
 from vicabench.reporting.tables import show_sheets
 from vicabench.results.run import Run
 from vicabench.screen import console, say

@@ -15,7 +15,7 @@ from vicabench.screen import say
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="RUN..."),
+        typer.Argument(help="Run folders, folders of runs or predictions files.", metavar="RUN..."),
     ],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vicabench.errors import ConfigError, did_you_mean
 from vicabench.reference import Published, published_rows
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.scores import FORMATS, show
+from vicabench.reporting.tables import SHEET_FORMATS, Sheets, show_sheets
 from vicabench.results.disagreement import Disagreement
 from vicabench.screen import console, echo
 from vicabench.types import Scores
@@ -43,3 +44,15 @@ def print_table(
             show_disagreement(console(), difference)
     else:
         echo(FORMATS[name](rows, others, between))
+
+
+def print_sheets(
+    sheets: Sheets, *, name: str, csv: Callable[[], str], json: Callable[[], str]
+) -> None:
+    """Print tables of other things than scores in this format."""
+    if name == TERMINAL:
+        show_sheets(console(), sheets)
+    elif name in SHEET_FORMATS:
+        echo(SHEET_FORMATS[name](sheets))
+    else:
+        echo((json if name == "json" else csv)().rstrip("\n"))

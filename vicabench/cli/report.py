@@ -19,7 +19,7 @@ from vicabench.screen import echo
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Run folders or predictions files.", metavar="RUN..."),
+        typer.Argument(help="Run folders, folders of runs or predictions files.", metavar="RUN..."),
     ],
     *,
     out: Annotated[

@@ -64,10 +64,12 @@ from vicabench.cli.options import (
     tasks_named,
 )
 from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
+from vicabench.errors import ConfigError
 from vicabench.options import VIDEO_TIMEOUT
 from vicabench.screen import say
 
 if TYPE_CHECKING:
+    from vicabench.front.plan import RunPlan
     from vicabench.results.run import Run
 
 
@@ -157,6 +159,14 @@ def command(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Ask nothing: print what the run would ask, and the tokens, memory, hours and "
+            "cost as far as they are known.",
+        ),
+    ] = False,
 ) -> None:
     """Answer a benchmark's questions, save the answers in a run folder, print the scores.
 
@@ -167,7 +177,8 @@ def command(
     from vicabench.adapters import never_looks
     from vicabench.cli.output import check_format
     from vicabench.front.folders import run_folders
-    from vicabench.front.run import RunOptions, shard_named
+    from vicabench.front.run import shard_named
+    from vicabench.front.run_options import RunOptions
     from vicabench.harnesses.protocols import find_protocol
     from vicabench.results.alike import check_published
 
@@ -178,6 +189,8 @@ def command(
     part = None if shard is None else shard_named(shard, checked)
     find_protocol(protocol)
     unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
+    if dry_run and published:
+        raise ConfigError("--dry-run prints no scores: leave out --published.")
     asked = vb.benchmark(
         benchmark,
         subset=subset,
@@ -185,13 +198,17 @@ def command(
         videos=videos,
         limit=limit,
         tasks=tasks_named(tasks),
-        videos_needed=not (no_video or all(unseen)),
+        videos_needed=not (dry_run or no_video or all(unseen)),
     )
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
-    options |= {name: given[name] for name in ("frames", "seed", "retry_errors", "protocol")}
-    runs = []
-    for spec, folder in run_folders(model, asked.benchmark.name, out=out, blind=blind).items():
-        runs.append(vb.run(spec, asked, out=folder, shard=part, **options))
+    how = {name: given[name] for name in ("frames", "seed", "retry_errors")} | options
+    folders = run_folders(model, asked.benchmark.name, out=out, blind=blind)
+    if dry_run:
+        how["shard"] = part
+        _show([vb.run_plan(spec, asked, out=path, **how) for spec, path in folders.items()], table)
+        return
+    how |= {"protocol": protocol, "shard": part}
+    runs = [vb.run(spec, asked, out=path, **how) for spec, path in folders.items()]
     _print_scores(runs, protocol, table, published)
 
 
@@ -209,8 +226,20 @@ def _print_scores(runs: Sequence[Run], protocol: str, table: str, published: boo
     sys.exit(1 if failed else 0)
 
 
+def _show(plans: Sequence[RunPlan], table: str) -> None:
+    from vicabench.cli.output import print_sheets
+    from vicabench.front.plan import plans_csv, plans_json
+
+    print_sheets(
+        [plan.sheet() for plan in plans],
+        name=table,
+        csv=lambda: plans_csv(plans),
+        json=lambda: plans_json(plans),
+    )
+
+
 def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Select the options that `vicabench.run` takes as keyword options."""
-    from vicabench.front.run import RunOptions
+    from vicabench.front.run_options import RunOptions
 
     return {name: given[name] for name in RunOptions.names()}

@@ -16,7 +16,8 @@ from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
 from vicabench.cli.usage import ASKED, MODEL, OUTPUT, SPEED
 from vicabench.errors import ConfigError, counted
-from vicabench.front.run import RunOptions, Selection
+from vicabench.front.benchmark import Selection
+from vicabench.front.run_options import RunOptions
 from vicabench.front.scaling import check_source
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.writing import figure_formats

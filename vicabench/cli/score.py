@@ -21,7 +21,10 @@ LATEX = "latex"
 def command(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Run folders or predictions files (JSON Lines).", metavar="PATH..."),
+        typer.Argument(
+            help="Run folders, folders of runs or predictions files (JSON Lines).",
+            metavar="PATH...",
+        ),
     ],
     protocol: ProtocolsOption = "official",
     table: FormatOption = "terminal",
@@ -64,6 +67,7 @@ def command(
     from vicabench.reporting.workbook import SPREADSHEETS, write_spreadsheet
     from vicabench.reporting.writing import write_file
     from vicabench.results.alike import check_published
+    from vicabench.results.below import expanded
     from vicabench.results.disagreement import disagreement
     from vicabench.results.frames import RUN_COLUMNS
     from vicabench.results.run import load_runs
@@ -73,6 +77,7 @@ def command(
     _check_paper(table, width, intervals=intervals)
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
+    paths = expanded(paths)
     runs = load_runs(paths)
     for run in runs:
         check_published(published, run.benchmark, run.questions)

@@ -14,7 +14,8 @@ from transformers.integrations.integration_utils import get_reporting_integratio
 
 from vicabench.adapters.hf.memory import HF
 from vicabench.errors import ConfigError
-from vicabench.front.run import Asked, benchmark, evaluate
+from vicabench.front.benchmark import Asked, benchmark
+from vicabench.front.run import evaluate
 from vicabench.front.score import Score, score
 from vicabench.options import FRAMES
 

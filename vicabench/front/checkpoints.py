@@ -16,8 +16,10 @@ from typing import Any, Self
 from vicabench import files, zoo
 from vicabench.adapters import find_adapter
 from vicabench.errors import ConfigError, RunFolderError, UserError
+from vicabench.front.benchmark import Selection
 from vicabench.front.folders import folders_within
-from vicabench.front.run import RunOptions, Selection, run
+from vicabench.front.run import run
+from vicabench.front.run_options import RunOptions
 from vicabench.results.store import PREDICTIONS, planned_ids, read_config, run_predictions
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

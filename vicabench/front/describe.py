@@ -13,7 +13,9 @@ from vicabench.benchmarks.descriptions import MAX_NEW_TOKENS, PROMPT, descriptio
 from vicabench.curves.series import expanded, named_series
 from vicabench.engine.shards import Shard
 from vicabench.errors import ConfigError, is_unicode
-from vicabench.front.run import Asked, RunOptions, benchmark, run_selection
+from vicabench.front.benchmark import Asked, benchmark
+from vicabench.front.run import run_selection
+from vicabench.front.run_options import RunOptions
 from vicabench.options import FRAMES
 from vicabench.reporting.tables import TOO_FEW, Sheet
 from vicabench.results.run import Run, load_any

@@ -26,6 +26,7 @@ from vicabench.reporting.page.report import Report, Strip, gallery, room_per_vid
 from vicabench.reporting.report_tables import TABLES
 from vicabench.reporting.writing import check_not_input, write_file
 from vicabench.results.alike import check_published, in_natural_order
+from vicabench.results.below import expanded
 from vicabench.results.run import Run
 from vicabench.results.store import provenance
 from vicabench.scoring.compare import Comparison, compare_runs
@@ -263,7 +264,9 @@ def _report(
 
 def _loaded(runs: Sequence[Given], compare: Given | None) -> tuple[list[Run], int | None]:
     """Load the runs, adding the reference if needed; also returns the index of the reference."""
-    given = list(runs)
+    given: list[Given] = []
+    for each in runs:
+        given += [each] if isinstance(each, Run) else expanded([Path(each)])
     if compare is None:
         return in_natural_order(runs_of(given)), None
     places = [_place(each) for each in given]

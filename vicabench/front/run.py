@@ -8,174 +8,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.adapters import find_adapter, never_looks, refuse_unused
 from vicabench.adapters.abilities import check_abilities
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
-from vicabench.benchmarks import DEFAULT, Source, custom, load_benchmark
-from vicabench.benchmarks.own import benchmark_of_rows
-from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions, check_number
+from vicabench.benchmarks import DEFAULT
 from vicabench.engine.run import run as run_into
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.engine.workers.local import Executor, InProcessExecutor
-from vicabench.errors import ConfigError, an, counted, did_you_mean
+from vicabench.errors import ConfigError
 from vicabench.front.folders import kept, new_folder, run_folders
-from vicabench.front.progress import RunDisplay, building
-from vicabench.front.repeating import asked_as, repeated
+from vicabench.front.progress import RunDisplay
+from vicabench.front.repeating import repeated
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.options import FRAMES, VIDEO_TIMEOUT
-from vicabench.results.frames import frame_of
-from vicabench.results.plan import select
+from vicabench.options import FRAMES
 from vicabench.results.run import Run, load_run
-from vicabench.rubric import Task
 from vicabench.screen import console
-from vicabench.types import Adapter, AdapterContext, Benchmark, ModelOptions, Question
+from vicabench.types import Adapter, AdapterContext
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
+
+from vicabench.front.benchmark import Asked, Selection
+from vicabench.front.run_options import RunOptions
 
 OFFICIAL = "official"
-PATHS = ("frame_cache",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """A benchmark and its selected questions."""
-
-    benchmark: Benchmark
-    questions: tuple[Question, ...] = field(repr=False)
-    options: Mapping[str, Any] | None = field(default=None, repr=False)
-    """The options of `vicabench run` that select the same; None if they cannot be typed."""
-
-    def __repr__(self) -> str:
-        videos = len({q.video for q in self.questions})
-        asked = f"{len(self.questions):,} of {counted(len(self.benchmark.questions), 'question')}"
-        return f"<{self.benchmark.name}: {asked}, {counted(videos, 'video')}>"
-
-    def frame(self) -> DataFrame:
-        """One row per question: id, video, task, question, options and truth."""
-        rows = [
-            {
-                "id": q.id,
-                "video": q.video,
-                "task": q.task,
-                "question": q.text,
-                "options": list(q.options),
-                "truth": q.answer,
-            }
-            for q in self.questions
-        ]
-        return frame_of(rows, ("id", "video", "task", "question", "options", "truth"))
-
-
-Asked = Selection | Benchmark | str | Path | Sequence[Mapping[str, Any]] | Any
-"""What `benchmark` takes: a name, a path, rows, or a selection made before."""
-
-
-def benchmark(
-    source: Asked = DEFAULT,
-    *,
-    limit: int | None = None,
-    tasks: Sequence[str | Task] | Mapping[str, Any] = (),
-    columns: Mapping[str, str] | None = None,
-    subset: str = "full",
-    revision: str | None = None,
-    config: str | None = None,
-    split: str | None = None,
-    data: str | Path | None = None,
-    videos: str | Path | None = None,
-    name: str = "rows",
-    videos_needed: bool = True,
-    progress: bool = True,
-) -> Selection:
-    """Load a benchmark and select questions.
-
-    Args:
-        source: `vsi-bench`, `rooms`, the hub id of a data set (`owner/name`), the path of a
-            `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet` file, a list of dicts or a DataFrame,
-            all with the columns of VSI-Bench, or a selection made before.
-        limit: Select only the first `limit` videos, with all their questions.
-        tasks: Select only these tasks or question types; a single one may be a string. For rows:
-            the tasks themselves, as `vicabench.Task`s or as `benchmark.yaml` writes them
-            (`{"displacement": {"unit": "m"}, "seen": {"kind": "yes/no"}}`); without them, rows
-            have the question types of VSI-Bench.
-        columns: For rows with tasks: our names of columns (`ground_truth`) to those of the rows.
-        subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
-        revision: For a hub id: a commit, tag or branch. The commit is recorded in every run.
-        config: For a hub id: the name of a configuration.
-        split: For a hub id: the name of a split; by default `test`, or the only one.
-        data: For `vsi-bench`: the folder it was downloaded to.
-        videos: For questions of your own: the folder of their videos.
-        name: The name of a benchmark given as rows.
-        videos_needed: Whether to refuse a benchmark without a single video on disk.
-        progress: Whether to show on standard error the progress of building Rooms.
-
-    Raises:
-        ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
-        DataError: For missing or malformed data.
-    """
-    check_number("limit", limit, optional=True)
-    if config is not None and subset != "full":
-        raise ConfigError("config and subset mean the same: give one of them.")
-    of_hub = {"revision": revision, "config": config, "split": split}
-    _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name, **of_hub)
-    if isinstance(source, Selection) and limit is None and not tasks:
-        return source
-    given = Source(
-        subset=config or subset,
-        revision=revision,
-        split=split,
-        data=_path(data),
-        videos=_path(videos),
-        videos_needed=videos_needed,
-    )
-    if custom.defines_tasks(tasks):
-        loaded = _described_rows(source, tasks, columns, given, name)
-        return Selection(benchmark=loaded, questions=select(loaded, limit=limit))
-    if columns is not None:
-        raise ConfigError("columns is for rows with their own tasks: give tasks= too.")
-    loaded = _loaded(source, given, name, progress)
-    wanted = [tasks] if isinstance(tasks, str) else [str(task) for task in tasks]
-    options = None
-    if isinstance(source, str | Path):
-        where = {**of_hub, "subset": subset, "data": data, "videos": videos}
-        options = asked_as(source, **where, limit=limit, tasks=tuple(wanted))
-    questions = select(loaded, limit=limit, tasks=wanted)
-    return Selection(benchmark=loaded, questions=questions, options=options)
-
-
-def _described_rows(
-    source: Asked, tasks: Any, columns: Mapping[str, str] | None, given: Source, name: str
-) -> Benchmark:
-    if isinstance(source, str | Path | Selection | Benchmark):
-        raise ConfigError(
-            "tasks= defines the tasks of rows (a list of dicts, a DataFrame). A file has them in "
-            "benchmark.yaml: `vicabench init` writes one."
-        )
-    return custom.of_rows(
-        source,
-        tasks,
-        name=name,
-        videos=given.videos,
-        videos_needed=given.videos_needed,
-        columns=columns,
-    )
-
-
-def _loaded(source: Asked, given: Source, name: str, progress: bool) -> Benchmark:
-    if isinstance(source, Selection):
-        return source.benchmark
-    if isinstance(source, Benchmark):
-        return source
-    if isinstance(source, str | Path):
-        shown = building(console(stderr=True), f"Building {source}") if progress else nullcontext()
-        with shown as advance:
-            return load_benchmark(str(source), replace(given, progress=advance))
-    return benchmark_of_rows(source, name, given.videos, videos_needed=given.videos_needed)
 
 
 def run(
@@ -218,7 +78,7 @@ def run(
     """
     find_adapter(model)
     given = RunOptions.of(options, frames=frames)
-    asked = given.selected(benchmark, limit, tasks, progress, unseen=never_looks(model))
+    asked = given.selected(benchmark, limit, tasks, progress, not never_looks(model))
     return run_selection(
         asked,
         model,
@@ -328,8 +188,8 @@ def evaluate(
         shared |= {"frames": frames, "limit": limit, "tasks": tasks}
         return run(model, benchmark, out=out, **shared, **options)
     given = RunOptions.of(options, frames=frames)
-    unseen = getattr(model, "needs_video", True) is False
-    asked = given.selected(benchmark, limit, tasks, progress, unseen=unseen)
+    seen = getattr(model, "needs_video", True)
+    asked = given.selected(benchmark, limit, tasks, progress, seen)
     given = given.for_benchmark(asked.benchmark)
     name = named(model)
     context = AdapterContext(
@@ -345,106 +205,6 @@ def evaluate(
     folder = Path(out) if out else new_folder(asked.benchmark.name, name)
     rule = find_protocol(OFFICIAL)
     return _run(asked, name, folder, given, InProcessExecutor(adapter), protocol=rule, **shared)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """The options of a run beside its questions, grouped by the part that uses them."""
-
-    video: VideoOptions
-    model: ModelOptions
-    execution: ExecutionOptions
-    answer_timeout: float | None
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
-        """Group the options and check their numbers.
-
-        Raises:
-            ConfigError: For a number out of bounds.
-            TypeError: For an unknown option, naming the most similar one.
-        """
-        check_number("frames", frames, optional=True)
-        video: dict[str, Any] = {
-            **dict.fromkeys(field.name for field in fields(VideoOptions)),
-            "no_video": False,
-            "frames": frames,
-            "video_timeout": VIDEO_TIMEOUT,
-            "decoder": "auto",
-        }
-        model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
-        execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
-        rest: dict[str, Any] = {"answer_timeout": None}
-        for name, value in given.items():
-            for known in (video, model, execution, rest):
-                if name in known:
-                    check_number(name, value, optional=known[name] is None)
-                    known[name] = value if name not in PATHS else _path(value)
-                    break
-            else:
-                every = [*video, *model, *execution, *rest]
-                raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
-        return cls(
-            video=VideoOptions(**video),
-            model=ModelOptions(**model),
-            execution=ExecutionOptions(**execution),
-            **rest,
-        )
-
-    def for_benchmark(self, benchmark: Benchmark) -> RunOptions:
-        """These options with as many frames as the benchmark asks about, unless others were given.
-
-        Raises:
-            ConfigError: For other frames than those that its questions are about.
-        """
-        rule, given = benchmark.frame_rule, self.video.frames
-        if self.video.no_video:
-            return self
-        if rule and rule.fixed and given not in (None, rule.frames):
-            raise ConfigError(
-                f"{benchmark.name} ({benchmark.subset}) is about {counted(rule.frames, 'frame')} "
-                f"of each video, not {given}: {rule.why}. Leave out --frames."
-            )
-        frames = given or (rule and rule.frames) or FRAMES
-        return replace(self, video=replace(self.video, frames=frames))
-
-    def values(self) -> dict[str, Any]:
-        """The options by name, as `of` takes them."""
-        grouped = (self.video, self.model, self.execution)
-        values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
-        return {**values, "answer_timeout": self.answer_timeout}
-
-    @staticmethod
-    def names() -> tuple[str, ...]:
-        """The options that `of` takes beside `frames`."""
-        return tuple(n for n in RunOptions.of({}, frames=FRAMES).values() if n != "frames")
-
-    def check(self) -> None:
-        """Raise ConfigError for options that contradict each other, before anything is loaded."""
-        self.video.decoding()
-        self.execution.chosen(self.model)
-
-    def refuse_execution(self) -> None:
-        """Raise ConfigError for execution options: a model in memory runs in this process."""
-        typed = {n: v for n, v in vars(self.execution).items() if v not in (None, HERE)}
-        if typed:
-            raise ConfigError(
-                f"{', '.join(typed)}: a model in memory runs only in this process. Leave that out, "
-                "or give the name of a model."
-            )
-
-    def selected(
-        self,
-        source: Asked,
-        limit: int | None,
-        tasks: Sequence[str],
-        progress: bool,
-        *,
-        unseen: bool = False,
-    ) -> Selection:
-        """Select the questions; videos may be missing with `no_video`, or if they are `unseen`."""
-        needed = not (self.video.no_video or unseen)
-        return benchmark(source, limit=limit, tasks=tasks, videos_needed=needed, progress=progress)
 
 
 def _run(
@@ -488,18 +248,6 @@ def _run(
         display.say(kept(folder, len(asked.questions)))
         raise
     return load(folder)
-
-
-def _refuse_ignored(source: Asked, **given: Any) -> None:
-    """Raise ConfigError for arguments that do not apply to a source of this kind."""
-    usual = {**dict.fromkeys(given), "subset": "full", "name": "rows"}
-    if isinstance(source, Selection | Benchmark):
-        unused = set(usual)
-    else:
-        unused = {"name"} if isinstance(source, str | Path) else usual.keys() - {"videos", "name"}
-    if ignored := [name for name in given if name in unused and given[name] != usual[name]]:
-        kind = "a name or path" if isinstance(source, str | Path) else an(type(source).__name__)
-        raise ConfigError(f"{', '.join(ignored)} would have no effect with {kind}: leave that out.")
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -16,8 +16,9 @@ from vicabench.curves.export import CURVE_COLUMNS, curve_rows
 from vicabench.curves.measure import Series, measure, saturation
 from vicabench.curves.series import Checkpoint, expanded, grouped, named_series, placed
 from vicabench.errors import ConfigError, DataError, UserError, counted
+from vicabench.front.benchmark import Asked, Selection
 from vicabench.front.checkpoints import Cache, run_checkpoints
-from vicabench.front.run import Asked, RunOptions, Selection
+from vicabench.front.run_options import RunOptions
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.curve_files import write_curves, write_published
@@ -176,7 +177,7 @@ def _asked(
     """Select the questions; ConfigError if published curves are for another benchmark."""
     if isinstance(source, str | Path) and str(source) in BENCHMARKS:
         check_published(published, str(source), ())
-    asked = given.selected(source, limit, tasks, progress)
+    asked = given.selected(source, limit, tasks, progress, True)
     check_published(published, asked.benchmark.name, asked.benchmark.questions)
     return asked
 

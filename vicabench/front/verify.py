@@ -13,7 +13,7 @@ from vicabench.engine.run import LogBridge, log_handlers
 from vicabench.engine.verify import Verified, verifiable
 from vicabench.engine.verify import verify as answer_both_ways
 from vicabench.errors import counted
-from vicabench.front.run import Asked, benchmark
+from vicabench.front.benchmark import Asked, benchmark
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.results.plan import by_video
 from vicabench.screen import console, saying

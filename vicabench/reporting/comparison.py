@@ -13,68 +13,7 @@ from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, TOO_FEW, Sheet, c
 from vicabench.rubric import Rubric
 from vicabench.scoring.compare import EXACT, FLIPS, Comparison, Difference, UnpairedComparison
 from vicabench.scoring.stats import RESAMPLES, SEED
-from vicabench.types import Estimate, Grade, Question, Scores
-
-LONGEST = 80
-"""Maximum number of characters of a question or an answer in a table."""
-
-Grades = Mapping[str, Grade]
-
-
-def change_sheets(
-    comparison: Comparison,
-    questions: Mapping[str, Question],
-    grades_a: Grades,
-    grades_b: Grades,
-    *,
-    most: int,
-) -> list[Sheet]:
-    """Up to `most` questions that B fixed and that it broke, the largest changes first."""
-    changed = {"fixed": comparison.overall.fixed, "broken": comparison.overall.broke}
-    sheets = []
-    for word, ids in changed.items():
-        ordered = sorted(ids, key=lambda key: -abs(grades_b[key].score - grades_a[key].score))
-        rubric = comparison.scores_b.rubric
-        rows = [_row(questions.get(k), grades_a[k], grades_b[k], rubric) for k in ordered[:most]]
-        sheets.append(
-            Sheet(
-                title=f"{counted(len(ids), 'question')} {word} by {comparison.model_b} (B), "
-                f"against {comparison.model_a} (A); {len(rows)} of them, those that changed most:",
-                columns=("id\nvideo", "task", "question", "truth", "A read", "B read", "A", "B"),
-                rows=tuple(rows),
-                texts=6,
-            )
-        )
-    return sheets
-
-
-def _row(question: Question | None, a: Grade, b: Grade, rubric: Rubric) -> tuple[str, ...]:
-    task = rubric.of_type[a.task].title
-    text, truth = (NONE, NONE) if question is None else (_asked(question), question.answer)
-    return (f"{a.id}\n{a.video}", task, text, truth, _read(a), _read(b), _score_of(a), _score_of(b))
-
-
-def _asked(question: Question) -> str:
-    return _short(" ".join([question.text, *question.options])) or NONE
-
-
-def _read(grade: Grade) -> str:
-    return f"({grade.outcome})" if grade.read is None else _short(grade.read)
-
-
-def _score_of(grade: Grade) -> str:
-    return f"{100 * grade.score:.0f}"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
-
-
-def by_id(grades: Sequence[Grade]) -> dict[str, Grade]:
-    """Index the grades of a run by question id."""
-    return {grade.id: grade for grade in grades}
-
+from vicabench.types import Estimate, Scores
 
 MICRO = "micro"
 LEVEL = 0.05

@@ -18,6 +18,7 @@ from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction, collected, read_predictions
+from vicabench.results.below import expanded, graded_below
 from vicabench.results.frames import run_frame
 from vicabench.results.store import PREDICTIONS, plan_rubric, planned_ids, read_config
 from vicabench.rubric import VSI, Rubric
@@ -261,7 +262,7 @@ def load_run(path: str | Path) -> Run:
     """
     path = Path(path)
     run = load_any(path)
-    if _is_of_descriptions(run):
+    if is_of_descriptions(run):
         raise DataError(
             f"{path} holds descriptions of videos, which have no correct answer to grade. "
             f"Have a model judge them: vicabench judge {path} --model openai:NAME"
@@ -269,7 +270,8 @@ def load_run(path: str | Path) -> Run:
     return run
 
 
-def _is_of_descriptions(run: Run) -> bool:
+def is_of_descriptions(run: Run) -> bool:
+    """Whether the run describes videos, which no protocol can grade."""
     kinds = {kind for asked in run.planned.values() for kind in asked.values()}
     return DESCRIPTION in kinds | {p.question.task for p in run.predictions}
 
@@ -298,18 +300,14 @@ def load_any(path: Path) -> Run:
 
 
 def load_all(folder: str | Path) -> list[Run]:
-    """Read every run folder below a folder, sorted by path, with distinct names.
+    """Read every run folder below a folder, in natural order of paths, with distinct names.
 
     Folders of descriptions, which no protocol can grade, are skipped.
 
     Raises:
         DataError: There is no run below the folder, or one is damaged.
     """
-    files = sorted(Path(folder).rglob(PREDICTIONS))
-    runs = [file.parent for file in files if not _is_of_descriptions(load_any(file.parent))]
-    if not runs:
-        raise DataError(f"{folder} holds no run: no folder below it has a {PREDICTIONS}.")
-    return load_runs(runs)
+    return load_runs(graded_below(Path(folder)))
 
 
 def run_of_rows(rows: Any, name: str, rubric: Rubric = VSI) -> Run:
@@ -342,9 +340,13 @@ def run_of_rows(rows: Any, name: str, rubric: Rubric = VSI) -> Run:
 def load_runs(paths: Sequence[Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
     """Read several runs and give them distinct names.
 
+    A folder that is not a run folder stands for the runs below it.
+
     Raises:
         ConfigError: Two paths lead to the same predictions.
+        DataError: A folder holds no run, and as `load` does.
     """
+    paths = expanded(paths, descriptions=load is load_any)
     places = [(path / PREDICTIONS if path.is_dir() else path).resolve() for path in paths]
     for path, place in zip(paths, places, strict=True):
         if places.count(place) > 1:

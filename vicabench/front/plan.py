@@ -1,0 +1,327 @@
+"""What a run would ask, take and cost, before anything is loaded: `vicabench run --dry-run`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vicabench.adapters import find_adapter, never_looks
+from vicabench.adapters.api.account import Price, Usage, price_of
+from vicabench.adapters.extras import explained
+from vicabench.benchmarks import DEFAULT
+from vicabench.engine.shards import Shard
+from vicabench.errors import RunFolderError, UserError, counted, csv_text
+from vicabench.front.benchmark import Asked, Selection
+from vicabench.front.folders import run_folders
+from vicabench.front.measured import Measured, measured
+from vicabench.front.models import published_size
+from vicabench.front.run import shard_named
+from vicabench.front.run_options import RunOptions
+from vicabench.options import FRAMES
+from vicabench.reporting.tables import Sheet
+from vicabench.results.plan import by_video, owed, refuse_to_shrink
+from vicabench.results.store import planned_ids, read_config
+
+MEMORY = ("parameters", "weights", "prefix", "dtype", "device")
+CSV_COLUMNS = (
+    *("model", "benchmark", "folder", "questions", "videos", "frames", "missing"),
+    *("answered", "failed", "owed", "owed_videos", "conflict", "video_tokens"),
+    *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost"),
+)
+API = "vicabench.adapters.api."
+FAMILY = ("vicabench.adapters.vica", "vicabench.adapters.family")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """The memory that a model is known to want, without activations.
+
+    `weights` and `prefix` (keys and values of one video) are bytes in `dtype` on `device`.
+    """
+
+    parameters: int
+    weights: int
+    prefix: int
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """What a run would ask and take; None stands for what is unknown before it starts.
+
+    Attributes:
+        frames: Frames sampled from a video; 0 if the adapter is known to open none.
+        missing: Videos whose file does not exist on this machine.
+        answered: Selected questions that the run folder answers.
+        failed: Selected questions that failed in earlier starts.
+        owed: Questions that this start would ask, about `owed_videos` videos.
+        conflict: Why the run folder would refuse this start.
+        video_tokens: Visual tokens of a video.
+        seconds_a_video: As measured by earlier starts on this machine; `measured_in` says where.
+        cost: The cost of the owed questions, in the currency of the prices.
+        unknown: Why the values that are None are unknown, by name.
+    """
+
+    model: str
+    benchmark: str
+    folder: Path
+    questions: int
+    videos: int
+    frames: int
+    missing: int
+    answered: int
+    failed: int
+    owed: int
+    owed_videos: int
+    conflict: str | None
+    video_tokens: int | None
+    memory: Memory | None
+    seconds_a_video: float | None
+    measured_in: str | None
+    cost: float | None
+    unknown: Mapping[str, str]
+
+    @property
+    def hours(self) -> float | None:
+        """How long the owed videos take at the measured rate."""
+        if self.seconds_a_video is None:
+            return None if self.owed else 0.0
+        return self.owed_videos * self.seconds_a_video / 3600
+
+    def record(self) -> dict[str, Any]:
+        """All values as JSON values."""
+        return {**asdict(self), "folder": str(self.folder), "hours": self.hours}
+
+    def sheet(self) -> Sheet:
+        """A table of two columns."""
+        return Sheet(
+            title=self.model,
+            columns=("", "what a run would take"),
+            rows=tuple(_lines(self)),
+            texts=2,
+        )
+
+
+def run_plan(
+    model: str,
+    benchmark: Asked = DEFAULT,
+    *,
+    out: str | Path | None = None,
+    frames: int | None = None,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    seed: int = 0,
+    retry_errors: bool = False,
+    shard: str | Shard | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> RunPlan:
+    """Say what `vicabench.run` with the same arguments would ask, take and cost.
+
+    Loads no model onto a device, asks nothing and writes no run folder. For Rooms, the questions
+    are made if they do not exist yet.
+
+    Raises:
+        UserError: For the problems that are known before a model is loaded.
+        TypeError: For an option that does not exist.
+    """
+    find_adapter(model)
+    given = RunOptions.of(options, frames=frames)
+    given.check()
+    asked = given.selected(benchmark, limit, tasks, progress, False)
+    given = given.for_benchmark(asked.benchmark)
+    if isinstance(shard, str):
+        shard = shard_named(shard, given)
+    name = asked.benchmark.name
+    place = None if out is None else Path(out)
+    folders = run_folders([model], name, out=place, blind=given.model.blind, shard=shard)
+    if shard:
+        asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
+    return _plan(asked, model, folders[model], given, seed, retry_errors)
+
+
+def _plan(
+    asked: Selection, model: str, folder: Path, given: RunOptions, seed: int, retry_errors: bool
+) -> RunPlan:
+    unseen = given.video.no_video or never_looks(model)
+    frames = 0 if unseen else given.video.frames or FRAMES
+    done = run_predictions(folder)
+    ids = {q.id for q in asked.questions}
+    mine = [p for p in done if p.question.id in ids]
+    todo = owed(asked.questions, done, retry_errors=retry_errors)
+    videos = list(by_video(asked.questions))
+    unknown: dict[str, str] = {}
+    rate = measured(model, asked.benchmark.name, frames, folder, given.model)
+    count = sum(map(len, todo.values()))
+    tokens, memory = _size(model, frames, given, unknown)
+    if rate.seconds_a_video is None:
+        unknown["hours"] = "no earlier run like this one on this machine has timings"
+    return RunPlan(
+        model=model,
+        benchmark=asked.benchmark.name,
+        folder=folder,
+        questions=len(asked.questions),
+        videos=len(videos),
+        frames=frames,
+        missing=sum(not asked.benchmark.files[video].exists() for video in videos),
+        answered=sum(p.response is not None for p in mine),
+        failed=sum(p.response is None for p in mine),
+        owed=count,
+        owed_videos=len(todo),
+        conflict=_conflict(folder, asked, model, frames, seed, {p.question.id for p in done}),
+        video_tokens=tokens,
+        memory=memory,
+        seconds_a_video=rate.seconds_a_video,
+        measured_in=rate.where,
+        cost=_cost(model, count, given, rate, unknown),
+        unknown=unknown,
+    )
+
+
+def _conflict(
+    folder: Path, asked: Selection, model: str, frames: int, seed: int, answered: set[str]
+) -> str | None:
+    """Why the run folder would refuse the start, as far as that is known without the model."""
+    try:
+        content = read_config(folder)
+        if content is None:
+            return None
+        refuse_to_shrink(asked.questions, planned_ids(content["plan"]) | answered)
+    except RunFolderError as error:
+        return str(error)
+    now = {
+        "model": model,
+        "benchmark": asked.benchmark.name,
+        "subset": asked.benchmark.subset,
+        "revision": asked.benchmark.revision,
+        "seed": seed,
+    }
+    there = content["config"]
+    differing = [f"{k} is {there[k]} there, {v} now" for k, v in now.items() if there[k] != v]
+    if there["frames"] not in (0, frames):
+        differing.append(f"frames is {there['frames']} there, {frames} now")
+    return "; ".join(differing) or None
+
+
+def _size(
+    model: str, frames: int, given: RunOptions, unknown: dict[str, str]
+) -> tuple[int | None, Memory | None]:
+    """The tokens of a video and the memory; adds to `unknown` what is not known."""
+    build, argument = find_adapter(model)
+    if never_looks(model) or build.__module__.startswith(API):
+        if frames:
+            unknown["video_tokens"] = "the provider counts them"
+            return None, None
+        return 0, None
+    if build.__module__ not in FAMILY:
+        reason = "known only to the loaded model"
+        unknown.update(video_tokens=reason, memory=reason)
+        return None, None
+    try:
+        with explained():
+            shapes = import_module("vicabench.adapters.shapes")
+            config, _ = shapes.shape_of(argument, published_size(argument))
+            place = shapes.place_of(given.model.device, given.model.dtype)
+    except UserError as error:
+        reason = " ".join(str(error).split())
+        unknown.update(video_tokens=reason, memory=reason)
+        return None, None
+    tokens = config.layout.video(frames).total if frames else 0
+    count = sum(shapes.parameters(config).values())
+    return tokens, Memory(
+        parameters=count,
+        weights=count * place.bytes_each,
+        prefix=shapes.prefix_bytes(config, tokens, place.bytes_each),
+        dtype=place.dtype,
+        device=place.device,
+    )
+
+
+def _cost(
+    model: str, questions: int, given: RunOptions, rate: Measured, unknown: dict[str, str]
+) -> float | None:
+    """The cost of so many questions, from the tokens a question took in earlier runs."""
+    build, argument = find_adapter(model)
+    if not build.__module__.startswith(API) or not questions:
+        return 0.0
+    price: Price | None = price_of(argument, given.model.prices)
+    if rate.usage is None:
+        unknown["cost"] = "no earlier run of this model has counted its tokens"
+    elif price is None:
+        unknown["cost"] = "give the prices with --prices FILE"
+    else:
+        used = {k: None if v is None else round(v * questions) for k, v in rate.usage.items()}
+        return price.of(Usage(**used))
+    return None
+
+
+def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    looks = f"{counted(plan.frames, 'frame')} each" if plan.frames else "none is opened"
+    missing = f"; {plan.missing:,} not on this disk" if plan.missing and plan.frames else ""
+    yield "questions", f"{plan.questions:,} of {plan.benchmark}"
+    yield "videos", f"{plan.videos:,} ({looks}{missing})"
+    tokens = plan.video_tokens
+    yield "tokens a video", _known(plan, "video_tokens", None if tokens is None else f"{tokens:,}")
+    yield "memory", _memory(plan)
+    yield "time", _known(plan, "hours", _hours(plan))
+    yield "cost", _known(plan, "cost", _money(plan.cost))
+    yield "run folder", f"{plan.folder}: {plan.answered:,} answered, {plan.failed:,} failed"
+    retried = plan.failed and plan.owed + plan.answered + plan.failed == plan.questions
+    note = "; --retry-errors asks the failed ones again" if retried else ""
+    asks = f"{counted(plan.owed, 'question')} about {counted(plan.owed_videos, 'video')}"
+    yield "would ask", (asks if plan.owed else "nothing") + note
+    if plan.conflict:
+        yield "would refuse", plan.conflict
+
+
+def _known(plan: RunPlan, name: str, text: str | None) -> str:
+    return f"unknown: {plan.unknown[name]}" if text is None else text
+
+
+def _money(cost: float | None) -> str | None:
+    return None if cost is None else f"{cost:,.2f} by --prices" if cost else "none"
+
+
+def _hours(plan: RunPlan) -> str | None:
+    if plan.hours is None or plan.seconds_a_video is None:
+        return "none" if plan.hours == 0 else None
+    return (
+        f"{plan.hours:.2g} hours: {counted(plan.owed_videos, 'video')} at "
+        f"{plan.seconds_a_video:.3g} s, as measured in {plan.measured_in}"
+    )
+
+
+def _memory(plan: RunPlan) -> str:
+    memory = plan.memory
+    if memory is None:
+        return f"unknown: {plan.unknown['memory']}" if "memory" in plan.unknown else "none here"
+    return (
+        f"{_size_text(memory.weights + memory.prefix)} and activations, in {memory.dtype} on "
+        f"{memory.device}: {memory.parameters / 1e6:,.1f} million parameters "
+        f"{_size_text(memory.weights)}, prefix cache {_size_text(memory.prefix)}"
+    )
+
+
+def _size_text(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def plans_json(plans: Sequence[RunPlan]) -> str:
+    """The plans as a JSON list."""
+    return json.dumps([plan.record() for plan in plans], indent=2, default=str)
+
+
+def plans_csv(plans: Sequence[RunPlan]) -> str:
+    """One CSV row per plan; what is unknown is empty."""
+    rows = [{**plan.record(), **_flat_memory(plan)} for plan in plans]
+    return csv_text(CSV_COLUMNS, [{name: row[name] for name in CSV_COLUMNS} for row in rows])
+
+
+def _flat_memory(plan: RunPlan) -> dict[str, Any]:
+    held = asdict(plan.memory) if plan.memory else dict.fromkeys(MEMORY)
+    return {name: held[name] for name in MEMORY}

@@ -1,0 +1,118 @@
+"""The options of a run beside its questions, checked and grouped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vicabench.engine.options import HERE, ExecutionOptions, VideoOptions, check_number
+from vicabench.errors import ConfigError, counted, did_you_mean
+from vicabench.options import FRAMES, VIDEO_TIMEOUT
+from vicabench.types import Benchmark, ModelOptions
+
+if TYPE_CHECKING:
+    pass
+
+from vicabench.front.benchmark import Asked, Selection, benchmark
+
+PATHS = ("frame_cache",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of a run beside its questions, grouped by the part that uses them."""
+
+    video: VideoOptions
+    model: ModelOptions
+    execution: ExecutionOptions
+    answer_timeout: float | None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
+        """Group the options and check their numbers.
+
+        Raises:
+            ConfigError: For a number out of bounds.
+            TypeError: For an unknown option, naming the most similar one.
+        """
+        check_number("frames", frames, optional=True)
+        video: dict[str, Any] = {
+            **dict.fromkeys(field.name for field in fields(VideoOptions)),
+            "no_video": False,
+            "frames": frames,
+            "video_timeout": VIDEO_TIMEOUT,
+            "decoder": "auto",
+        }
+        model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
+        execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
+        rest: dict[str, Any] = {"answer_timeout": None}
+        for name, value in given.items():
+            for known in (video, model, execution, rest):
+                if name in known:
+                    check_number(name, value, optional=known[name] is None)
+                    known[name] = value if name not in PATHS else _path(value)
+                    break
+            else:
+                every = [*video, *model, *execution, *rest]
+                raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
+        return cls(
+            video=VideoOptions(**video),
+            model=ModelOptions(**model),
+            execution=ExecutionOptions(**execution),
+            **rest,
+        )
+
+    def for_benchmark(self, benchmark: Benchmark) -> RunOptions:
+        """These options with as many frames as the benchmark asks about, unless others were given.
+
+        Raises:
+            ConfigError: For other frames than those that its questions are about.
+        """
+        rule, given = benchmark.frame_rule, self.video.frames
+        if self.video.no_video:
+            return self
+        if rule and rule.fixed and given not in (None, rule.frames):
+            raise ConfigError(
+                f"{benchmark.name} ({benchmark.subset}) is about {counted(rule.frames, 'frame')} "
+                f"of each video, not {given}: {rule.why}. Leave out --frames."
+            )
+        frames = given or (rule and rule.frames) or FRAMES
+        return replace(self, video=replace(self.video, frames=frames))
+
+    def values(self) -> dict[str, Any]:
+        """The options by name, as `of` takes them."""
+        grouped = (self.video, self.model, self.execution)
+        values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
+        return {**values, "answer_timeout": self.answer_timeout}
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """The options that `of` takes beside `frames`."""
+        return tuple(n for n in RunOptions.of({}, frames=FRAMES).values() if n != "frames")
+
+    def check(self) -> None:
+        """Raise ConfigError for options that contradict each other, before anything is loaded."""
+        self.video.decoding()
+        self.execution.chosen(self.model)
+
+    def refuse_execution(self) -> None:
+        """Raise ConfigError for execution options: a model in memory runs in this process."""
+        typed = {n: v for n, v in vars(self.execution).items() if v not in (None, HERE)}
+        if typed:
+            raise ConfigError(
+                f"{', '.join(typed)}: a model in memory runs only in this process. Leave that out, "
+                "or give the name of a model."
+            )
+
+    def selected(
+        self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool, seen: bool
+    ) -> Selection:
+        """Select the questions; videos may be missing with `no_video`, or if none is `seen`."""
+        need = seen and not self.video.no_video
+        return benchmark(source, limit=limit, tasks=tasks, videos_needed=need, progress=progress)
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
