@@ -24,7 +24,7 @@ from vicabench.front.run_options import RunOptions
 from vicabench.options import FRAMES
 from vicabench.reporting.tables import Sheet
 from vicabench.results.plan import by_video, owed, refuse_to_shrink
-from vicabench.results.store import planned_ids, read_config
+from vicabench.results.store import planned_ids, read_config, run_predictions
 
 MEMORY = ("parameters", "weights", "prefix", "dtype", "device")
 CSV_COLUMNS = (
