@@ -96,7 +96,7 @@ def _suggesting(command: Command, ctx: Any) -> Iterator[None]:
             known = [name for p in command.params for name in p.opts if name.startswith("--")]
             typed = getattr(error, "option_name", "")
             error.possibilities = None
-            error.message = f"No such option: {typed}.{did_you_mean(typed, known)}"
+            error.message = f"No such option: {typed}.{did_you_mean(typed, known)}"  # type: ignore[attr-defined]
         elif note := origin_note(ctx, "--" + "/--".join(_names_of(error))):
             error.message = f"{message.rstrip('.')}. {note}"  # type: ignore[attr-defined]
         raise
