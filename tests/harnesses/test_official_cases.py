@@ -91,6 +91,6 @@ def test_means_are_those_of_the_released_code(given: dict[str, Any]) -> None:
         for at, n in enumerate(group)
     ]
     scores = score_run(grades, model="m", rubric=rubric, resamples=10)
-    found = {**scores.tasks, **scores.further, rubric.headline.name: scores.overall}
+    found = {**scores.types, **scores.tasks, **scores.further, rubric.headline.name: scores.overall}
     means = {name: found[name].mean / 100 for name in given["means"]}
     assert means == pytest.approx(given["means"], rel=1e-12)
