@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -126,6 +127,52 @@ class MeanRelativeAccuracy(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeanOverTimes(Metric):
+    """Mean of the relative accuracies of a JSON list of numbers, one for each time of a question.
+
+    The longer list is cut to the length of the shorter one, so that a list that ends early loses
+    nothing; what is no number scores 0, and so does anything but 0 where the truth is 0.
+    """
+
+    name: ClassVar[str] = "mra-over-times"
+    title: ClassVar[str] = "mean relative accuracy over times"
+    kinds: ClassVar[tuple[str, ...]] = (FREE,)
+    source: ClassVar[str] = "VSI-SUPER Count, streaming (arXiv 2511.04670), by lmms-eval"
+
+    def score(self, read: str, truth: str, options: int) -> float:
+        """The score of a list, both spelled as JSON; 0 for an empty one."""
+        del options
+        rule = MeanRelativeAccuracy(zero=EXACT)
+        pairs = zip(_json_list(read), _json_list(truth), strict=False)
+        scores = [rule.of(_number(value), float(right)) for value, right in pairs]
+        return float(np.mean(scores)) if scores else 0.0
+
+    def refuses(self, truth: str) -> str | None:
+        """Refuse anything but a list of finite numbers."""
+        values = _json_list(truth)
+        if values and all(type(v) in (int, float) and math.isfinite(_number(v)) for v in values):
+            return None
+        return "must be a JSON list of numbers, one for each time of the question"
+
+
+def _number(value: object) -> float:
+    """A value of a JSON list as Python's `float` reads it; NaN, which scores 0, for others."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _json_list(text: str) -> list[Any]:
+    """The list that a text spells as JSON; empty if it spells none."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return values if isinstance(values, list) else []
+
+
+@dataclass(frozen=True, kw_only=True)
 class WithinTolerance(Metric):
     """1 if |prediction - truth| <= absolute + relative * |truth|, else 0."""
 
@@ -227,6 +274,7 @@ METRICS: Mapping[str, type[Metric]] = {
     metric.name: metric
     for metric in (
         MeanRelativeAccuracy,
+        MeanOverTimes,
         WithinTolerance,
         ExactMatch,
         ChanceCorrected,

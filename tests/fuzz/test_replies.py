@@ -37,6 +37,7 @@ PIECES = [
     "distance is ", "area (cm): ", "point ", "half a ", " and a half", "a couple ", "三", "米",
     "半",
     "个", "左前", "右", "后", "不", "选", "right", "behind ", "turn ", "chair, table", "is correct",
+    "Ans = ", "Ans='", "Answer = ", "(答案", "答案是", "was correct", "B)", "[0, 3, ",
     "?", ";", "°", "0:12", "seconds", "in the room", "1. ", "2. ",
 ]  # fmt: skip
 """What readers look for, in every spelling, and what could come in their way."""
@@ -54,6 +55,8 @@ def test_any_reply_gives_a_number_a_letter_or_nothing(protocol: str, reply: str)
     for options in (OPTIONS, LISTS, ()):
         letter = rule.read_choice(reply, options)
         assert letter is None or len(letter) == 1
+    assert isinstance(rule.read_text(reply), str | None)
+    assert rule.read_yes_no(reply) in ("yes", "no", None)
     reasoned(reply)
 
 
@@ -74,6 +77,8 @@ for line in sys.stdin:
     rule.read_number(reply, "cm")
     rule.read_choice(reply, OPTIONS)
     rule.read_choice(reply, ())
+    rule.read_text(reply)
+    rule.read_yes_no(reply)
     reasoned(reply)
 signal.setitimer(signal.ITIMER_PROF, 0)
 """

@@ -43,7 +43,7 @@ def _answer(value: Any, task: Task, options: Sequence[str], first_index: int | N
         return _yes_no(value)
     if task.kind == FREE:
         if isinstance(value, str) and value.strip():
-            return value.strip()
+            return _gradable(value.strip(), task)
         raise DataError(f"the ground truth must be a text, found {_shown(value)}.")
     return _letter(value, options, first_index)
 
@@ -59,6 +59,10 @@ def _number(value: Any, task: Task) -> str:
     if not math.isfinite(number):
         unit = f", in {task.unit}" if task.unit else ""
         raise DataError(f"the ground truth must be a finite number{unit}, found {_shown(value)}.")
+    return _gradable(text, task)
+
+
+def _gradable(text: str, task: Task) -> str:
     for metric in (task.scored_by, *task.beside):
         if reason := metric.refuses(text):
             raise DataError(f"the ground truth, {text}, {reason}.")

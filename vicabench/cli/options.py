@@ -104,7 +104,8 @@ ProtocolsOption = Annotated[
     str,
     typer.Option(
         "--protocol",
-        help="official, lmms-eval, vlmevalkit or extracted; several comma-separated.",
+        help="official, lmms-eval, vlmevalkit, extracted, or that of a benchmark (revsi, "
+        "osi-bench, sti-bench, dsi-bench, vsi-super); several comma-separated.",
         metavar="LIST",
         rich_help_panel=OUTPUT,
         autocompletion=complete_protocol,

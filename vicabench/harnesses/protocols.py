@@ -47,12 +47,23 @@ class Protocol:
     read_text: Callable[[str], str | None] = whole_text
 
 
-PROTOCOLS = {
+GENERAL = {
     "official": "vicabench.harnesses.official",
     "lmms-eval": "vicabench.harnesses.lmms_eval",
     "vlmevalkit": "vicabench.harnesses.vlmevalkit",
     "extracted": "vicabench.harnesses.extracted",
 }
+"""Protocols for questions of any benchmark; the first three are those of harnesses."""
+
+PROTOCOLS = {
+    **GENERAL,
+    "revsi": "vicabench.harnesses.revsi",
+    "osi-bench": "vicabench.harnesses.osi_bench",
+    "sti-bench": "vicabench.harnesses.sti_bench",
+    "dsi-bench": "vicabench.harnesses.dsi_bench",
+    "vsi-super": "vicabench.harnesses.vsi_super",
+}
+"""All protocols, also those by which one benchmark's own code reads replies."""
 
 
 def find_protocol(name: str) -> Protocol:

@@ -15,7 +15,7 @@ from typing import Any
 from vicabench.benchmarks.choices import bare_texts, spelled
 from vicabench.benchmarks.vsi_bench import COUNTS, LAST_ID, published_pruned_ids
 from vicabench.errors import DataError, RunFolderError, counted
-from vicabench.harnesses.protocols import PROTOCOLS, find_protocol
+from vicabench.harnesses.protocols import GENERAL, find_protocol
 from vicabench.harnesses.rows import CUT, Record, Row, Source
 from vicabench.predictions import Prediction, prediction_of
 from vicabench.results.plan import plan_record
@@ -158,12 +158,12 @@ class Regraded:
 
 
 def regraded(predictions: Sequence[Prediction], scores: Mapping[str, float]) -> Regraded | None:
-    """Grade the answers that came with a score by every protocol; None if none did."""
+    """Grade the answers that came with a score by every general protocol; None if none did."""
     scored = [p for p in predictions if p.question.id in scores]
     if not scored:
         return None
     differing = {}
-    for name in PROTOCOLS:
+    for name in GENERAL:
         rule = find_protocol(name)
         differing[name] = sum(
             abs(grade(p, rule).score - scores[p.question.id]) > ROUNDING for p in scored
