@@ -124,7 +124,7 @@ def benchmark(
     wanted = [tasks] if isinstance(tasks, str) else [str(task) for task in tasks]
     options = None
     if isinstance(source, str | Path):
-        where = {**of_hub, "subset": subset, "data": data, "videos": videos}
+        where: dict[str, Any] = {**of_hub, "subset": subset, "data": data, "videos": videos}
         options = asked_as(source, **where, limit=limit, tasks=tuple(wanted))
     questions = select(loaded, limit=limit, tasks=wanted)
     return Selection(benchmark=loaded, questions=questions, options=options)

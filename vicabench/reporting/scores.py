@@ -77,8 +77,8 @@ def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Gri
     if published:
         lines += [None, (_dim("published"), *(Text("") for _ in columns))]
     for other, mark in zip(published, source_marks(published), strict=True):
-        label = Text(other.label).append(f" {mark}", style="dim")
-        lines.append((label, *(Text(printed_text(other, column)) for column, _ in columns)))
+        name = Text(other.label).append(f" {mark}", style="dim")
+        lines.append((name, *(Text(printed_text(other, column)) for column, _ in columns)))
     return Grid(heads=(Text(""), *(_head(*column) for column in columns)), rows=tuple(lines))
 
 

@@ -320,8 +320,7 @@ def _beside_text(estimate: Estimate, task: Task, metric: Metric) -> str:
         mean, low, high = estimate.mean, estimate.low, estimate.high
         interval = "n/a" if math.isnan(low) else f"{low:+.1f}, {high:+.1f}"
         return f"{mean:+.1f} [{interval}]".replace("-", "−")
-    low, high = f"{estimate.low:.3g}", f"{estimate.high:.3g}"
-    interval = "n/a" if math.isnan(estimate.low) else f"{low}–{high}"
+    interval = "n/a" if math.isnan(estimate.low) else f"{estimate.low:.3g}–{estimate.high:.3g}"
     unit = f" {task.unit}" if metric.name == "mae" and task.unit else ""
     left = f", {estimate.failed} without an answer left out" if estimate.failed else ""
     return f"{estimate.mean:.3g}{unit} [{interval}] (n = {estimate.count}{left})"
