@@ -64,7 +64,7 @@ class Published:
         read: How a row becomes a question.
         columns: The columns that `read` needs.
         tables: Patterns of the files with questions, in which `{subset}` is the subset.
-        archives: Patterns of the zips that hold videos.
+        archives: Patterns of the zips that hold videos; the first that fits any is used.
         split: If given, `datasets` finds this split in the files; else each is read as it is.
         configs: Whether each subset is a configuration of the repository's card.
         subsets: Their names; the first is the default.

@@ -22,6 +22,8 @@ from vicabench.types import Question
 class RepositoryLayout:
     """The layout of a subset of a published benchmark; see `layout.Layout`.
 
+    Its zips are those that fit the first of `archives` that fits any.
+
     A file or member of a zip is the video `64_frame/a.mp4` if its path is that, or ends with it:
     archives of the same videos differ by a folder at their top.
     """
@@ -133,10 +135,14 @@ class RepositoryLayout:
         unseen = lacking - set(known.values())
         return sorted(
             name
-            for name in files
-            if any(fnmatch(name, pattern) for pattern in self.archives)
-            and (name in held or (unseen and name not in opened))
+            for name in self._candidates(files)
+            if name in held or (unseen and name not in opened)
         )
+
+    def _candidates(self, files: Iterable[str]) -> list[str]:
+        """The zips of the first pattern that fits any."""
+        fits = ([name for name in files if fnmatch(name, each)] for each in self.archives)
+        return next((names for names in fits if names), [])
 
     def wanted(self, folder: Path) -> Callable[[str], bool]:
         """The members of zips that are videos of questions."""

@@ -38,10 +38,14 @@ RUBRIC = Rubric(
             types=_types("object_rel_direction", *DIRECTIONS),
         ),
         Task(name="route_planning", title="Route Plan"),
-    )
+    ),
+    official="revsi",
 )
 AT_16 = Rubric(
-    tasks=tuple(t for t in RUBRIC.tasks if t.name not in ("room_size_estimation", "route_planning"))
+    tasks=tuple(
+        task for task in RUBRIC.tasks if task.name not in ("room_size_estimation", "route_planning")
+    ),
+    official="revsi",
 )
 
 

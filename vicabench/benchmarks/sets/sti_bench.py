@@ -57,6 +57,7 @@ BENCHMARK = Published(
     rubric=Rubric(
         tasks=tuple(Task(name=name_of(task), title=title) for task, title in TITLES.items()),
         overall=(Overall(name="micro", title="Avg.", how=MICRO),),
+        official="sti-bench",
     ),
     wording=Wording(
         name="sti-bench",

@@ -15,7 +15,7 @@ CRITIQUE = (
 FRAMES = FrameRule(
     frames=128, why="EASI samples 128 frames; the paper's own models stream 1 frame a second"
 )
-ALL = "all"
+ALL, OFFICIAL = "all", "vsi-super"
 
 
 def durations(*minutes: int) -> tuple[str, ...]:

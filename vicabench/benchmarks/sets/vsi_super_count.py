@@ -7,7 +7,7 @@ video and are answered by a list, are left out.
 from __future__ import annotations
 
 from vicabench.benchmarks.published import Place, Published, Row
-from vicabench.benchmarks.sets.vsi_super import ALL, CITATION, CRITIQUE, FRAMES, durations
+from vicabench.benchmarks.sets.vsi_super import ALL, CITATION, CRITIQUE, FRAMES, OFFICIAL, durations
 from vicabench.benchmarks.sets.vsi_wording import NUMBERS, WORD_OR_PHRASE
 from vicabench.metrics import EXACT, NUMERIC, MeanRelativeAccuracy
 from vicabench.rubric import Rubric, Task
@@ -28,7 +28,8 @@ def _rubric(*lengths: str) -> Rubric:
                 metric=MeanRelativeAccuracy(zero=EXACT),
             )
             for name in lengths
-        )
+        ),
+        official=OFFICIAL,
     )
 
 
@@ -59,6 +60,7 @@ BENCHMARK = Published(
     read=read,
     columns=("video_path", "question", "answer", "split"),
     tables=("README.md", "*.parquet", "*.jsonl"),
+    archives=("*{subset}*.zip", "*.zip"),
     split="test",
     subsets=(*DURATIONS, ALL),
     frame_rule=FRAMES,

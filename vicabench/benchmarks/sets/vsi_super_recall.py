@@ -6,7 +6,7 @@ Read: lmms-eval@75571cf, tasks/vsisuper/recall.
 from __future__ import annotations
 
 from vicabench.benchmarks.published import Place, Published, Row
-from vicabench.benchmarks.sets.vsi_super import ALL, CITATION, CRITIQUE, FRAMES, durations
+from vicabench.benchmarks.sets.vsi_super import ALL, CITATION, CRITIQUE, FRAMES, OFFICIAL, durations
 from vicabench.metrics import CHOICE
 from vicabench.rubric import Rubric, Task
 from vicabench.wording import Wording
@@ -16,7 +16,8 @@ DURATIONS = durations(10, 30, 60, 120, 240)
 
 def _rubric(*lengths: str) -> Rubric:
     return Rubric(
-        tasks=tuple(Task(name=f"recall_{name}", title=f"Recall {name}") for name in lengths)
+        tasks=tuple(Task(name=f"recall_{name}", title=f"Recall {name}") for name in lengths),
+        official=OFFICIAL,
     )
 
 
@@ -51,6 +52,7 @@ BENCHMARK = Published(
     read=read,
     columns=("video_path", "question", "options", "answer", "type"),
     tables=("README.md", "*.parquet", "*.jsonl"),
+    archives=("*{subset}*.zip", "*.zip"),
     split="test",
     subsets=(*DURATIONS, ALL),
     frame_rule=FRAMES,
