@@ -42,8 +42,7 @@ def fetch(
     """Download and check a benchmark or training data; continue an interrupted download.
 
     Args:
-        name: A benchmark, such as `vsi-bench` or `revsi:32_frame`, or training data: `vica-322k`,
-            `vica-thinking-2.68k`, `llava-cc3m`, `llava-onevision`.
+        name: A benchmark, such as `vsi-bench` or `revsi:32_frame`, or training data.
         subset: The subset of a benchmark whose questions and videos are needed.
         data: The folder; by default, one in the user's cache.
         revision: Commit, tag or branch; by default the folder's revision, or the newest.
@@ -61,8 +60,8 @@ def fetch(
     _check_fetch(
         name, subset=subset, questions_only=questions_only, keep_zips=keep_zips, include=include
     )
-    if name in TRAINING_SETS:
-        with byte_progress(_terminal(progress)) as advance:
+    with byte_progress(_terminal(progress)) as advance:
+        if name in TRAINING_SETS:
             return fetch_training(
                 name,
                 folder=folder,
@@ -71,7 +70,6 @@ def fetch(
                 include=include or "*",
                 progress=advance,
             )
-    with byte_progress(_terminal(progress)) as advance:
         return fetch_benchmark(
             layout_of(name, subset),
             folder=folder,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vicabench.benchmarks.published import Place, Published, Row
 from vicabench.benchmarks.sets.vsi_wording import vsi_wording
+from vicabench.errors import counted
 from vicabench.metrics import NUMERIC
 from vicabench.rubric import Rubric, Task
 from vicabench.types import FrameRule
@@ -85,7 +86,7 @@ BENCHMARK = Published(
         f"{budget}_frame": FrameRule(
             frames=budget,
             fixed=True,
-            why=f"its videos have {budget} frames, and its answers are what those show",
+            why=f"its videos have {counted(budget, 'frame')}, and its answers are what those show",
         )
         for budget in BUDGETS
     },

@@ -38,13 +38,14 @@ def read(row: Row, place: Place) -> Row:
     start, end, options = row["time_start"], row["time_end"], row["Candidates"]
     if isinstance(options, str):
         options = json.loads(options)
+    when = " ".join(("From", str(start), "seconds to", str(end), "seconds."))
     given = {letter: text for letter, text in options.items() if text is not None}
     lines = "\n".join(f"{letter} {text}" for letter, text in given.items())
     return {
         "id": f"{row['Video']}|{row['ID']}|{start}|{end}",
         "video": row["Video"],
         "question_type": name_of(row["Task"]),
-        "question": f"From {start} seconds to {end} seconds. {row['Question']}\n{lines}",
+        "question": f"{when} {row['Question']}\n{lines}",
         "options": given,
         "ground_truth": row["Answer"],
     }
