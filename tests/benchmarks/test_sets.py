@@ -117,6 +117,21 @@ def test_only_what_a_subset_needs_is_downloaded(said: Any, hub: hubs.Hub) -> Non
     assert not got & {"60mins.zip", "120mins.zip", "240mins.zip", "3d_annotation.json"}
 
 
+def test_a_broken_video_comes_again_from_its_zip_alone(
+    said: Any, hub: hubs.Hub, environment: Mapping[str, str]
+) -> None:
+    assert said["osi-bench"]["videos"] == 2
+    folder = Path(environment["VICABENCH_CACHE"]) / "osi-bench"
+    broken = next(folder.rglob("clip1.mp4"))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:100])
+    run = ("run", "--benchmark", "osi-bench", "--model", "baseline:oracle", "--out", "out")
+    refuses(toy.vicabench(*run, environment=environment), "were changed after the download")
+    assert toy.vicabench("data", "fetch", "osi-bench", environment=environment).returncode == 0
+    assert broken.read_bytes() == whole
+    assert [len(hub.downloads(f"videos_part{part}.zip")) for part in (1, 2)] == [1, 2]
+
+
 def test_a_second_subset_joins_the_first_from_the_command_line(
     said: Any, environment: Mapping[str, str], tmp_path: Path
 ) -> None:

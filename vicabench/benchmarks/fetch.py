@@ -254,7 +254,7 @@ def _require_all(layout: Layout, folder: Path, record: Fetched) -> None:
     if missing:
         raise DataError(
             f"{record.repo} at {record.revision} is incomplete: its zips lack "
-            f"{len(missing)} of {counted(total, 'video')}, for example {missing[0]}."
+            f"{len(missing)} of {counted(total, 'video')}, for example {missing[0]}.{layout.advice}"
         )
 
 

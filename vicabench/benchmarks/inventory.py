@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicabench import files
-from vicabench.benchmarks import BENCHMARKS, fetched, find_benchmark, vsi_bench
+from vicabench.benchmarks import fetched, find_benchmark, known_names, vsi_bench
 from vicabench.benchmarks.paths import cache_dir
 from vicabench.benchmarks.published import Published
-from vicabench.errors import DataError, counted
+from vicabench.errors import DataError, UserError, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Item:
 
 def inventory() -> tuple[Item, ...]:
     """Return VSI-Bench, every Rooms folder in the cache and the other benchmarks, broken or not."""
-    others = (name for name in BENCHMARKS if name not in (vsi_bench.NAME, "rooms"))
+    others = (name for name in known_names() if name not in (vsi_bench.NAME, "rooms"))
     return (
         _vsi_bench(vsi_bench.default_folder()),
         *_rooms(cache_dir() / "rooms"),
@@ -37,14 +37,14 @@ def inventory() -> tuple[Item, ...]:
 
 def _published(name: str) -> Item:
     """A published benchmark in its default folder, with all subsets that were fetched."""
-    loader = find_benchmark(name)
-    if not isinstance(loader, Published):
-        return Item(name=name, state="no data")
     try:
+        loader = find_benchmark(name)
+        if not isinstance(loader, Published):
+            return Item(name=name, state="of another package")
         record = fetched.read(loader.folder)
         if record is None:
             return Item(name=name, state=f"no: {loader.layout('full').command(loader.folder)}")
-    except DataError as error:
+    except UserError as error:
         return Item(name=name, state=f"unusable: {error}")
     return Item(
         name=name if record.repo == loader.repo else record.repo,

@@ -26,6 +26,10 @@ class Layout(Protocol):
         """The revision of the published repository that is fetched by default."""
 
     @property
+    def advice(self) -> str:
+        """The end of a message that refuses a data set which lacks videos."""
+
+    @property
     def folder(self) -> Path:
         """The default folder."""
 

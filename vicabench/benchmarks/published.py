@@ -211,9 +211,8 @@ class Published:
 
     def _differs(self, repo: str, problem: str) -> DataError:
         return DataError(
-            f"{repo} differs from what is assumed of {self.name}: {problem} Assumed is: "
-            f"{'; '.join(self.assumes) or 'nothing else'}. Choose a revision that is like this "
-            "with --revision."
+            f"{repo} differs from what is assumed of {self.name}: {problem}"
+            f"{self.layout('full').advice}"
         )
 
     def _read(self, folder: Path, subset: str) -> Iterator[Question]:

@@ -71,11 +71,17 @@ class RepositoryLayout:
         fits = any(fnmatch(name, pattern) for pattern in self.patterns)
         return fits and not ours and stays_inside(name)
 
+    @property
+    def advice(self) -> str:
+        """What is assumed of the data set, for the message that refuses one that differs."""
+        assumed = "; ".join(self.assumes)
+        known = f" Assumed is: {assumed}." if assumed else ""
+        return f"{known} Choose a revision that is like this with --revision."
+
     def _no_tables(self, what: str) -> str:
         return (
             f"{what} differs from what is assumed of {self.name}: it has no file "
-            f"{' or '.join(self.patterns)}. Assumed is: {'; '.join(self.assumes)}. Choose a "
-            "revision that is like this with --revision."
+            f"{' or '.join(self.patterns)}.{self.advice}"
         )
 
     def check_unchanged(
@@ -115,7 +121,7 @@ class RepositoryLayout:
         lacking = videos - whole
         if not lacking or files is None:
             return tuple(sorted(lacking))
-        plain = {name: video_of(name, lacking) for name in files}
+        plain = {name: video_of(name, lacking) for name in files if is_video(name)}
         found = sorted(name for name, video in plain.items() if video)
         lacking -= {plain[name] or "" for name in found}
         return (*found, *self._zips(record, files, lacking, known))

@@ -257,7 +257,7 @@ def data_option(folder: Path) -> str:
 class VsiLayout:
     """The layout of `nyu-visionx/VSI-Bench`: a zip for each of its parts; see `layout.Layout`."""
 
-    name, repo, revision = NAME, fetched.REPO, "main"
+    name, repo, revision, advice = NAME, fetched.REPO, "main", ""
 
     @property
     def folder(self) -> Path:
