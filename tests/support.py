@@ -45,11 +45,16 @@ def read_jsonl(path: Path) -> list[Row]:
 
 def install_adapter(folder: Path, name: str, code: str, target: str) -> dict[str, str]:
     """Lay out a package that announces an adapter; returns the environment in which it is there."""
+    return install_package(folder, name, code, target, "vicabench.adapters")
+
+
+def install_package(folder: Path, name: str, code: str, target: str, group: str) -> dict[str, str]:
+    """Lay out a package with an entry point; returns the environment in which it is there."""
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (folder / f"{name}.py").write_text(code, encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[vicabench.adapters]\n{name} = {name}:{target}\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {name}:{target}\n")
     before = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": os.pathsep.join([str(folder), *([before] if before else [])])}
 

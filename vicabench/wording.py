@@ -10,9 +10,9 @@ from typing import Any
 from vicabench.errors import DataError
 from vicabench.metrics import KINDS
 
-FIELDS = ("question", "options", "unit", "frames", "seconds")
+FIELDS = ("question", "options", "unit", "frames", "seconds", "fps")
 """What a template may name: the question, its options a line each, the unit of the answer, the
-number of frames, and the length of the video in seconds."""
+number of frames, the length of the video in seconds, and the frames a second that both come to."""
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -53,7 +53,13 @@ class Wording:
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """The template with its fields replaced; braces in the values are left alone."""
+    """The template with its fields replaced; braces in the values are left alone.
+
+    `fps`, where it is not given, follows from `frames` and `seconds`.
+    """
+    if "fps" not in values and "{fps}" in template:
+        seconds = float(values["seconds"])
+        values = {**values, "fps": f"{float(values['frames']) / seconds if seconds else 0:.2f}"}
     return _FIELD.sub(lambda match: values[match[1]], template)
 
 

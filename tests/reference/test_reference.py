@@ -1,19 +1,25 @@
 """Published results as data: every file is read, and every score has its source."""
 
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
+from vicabench.benchmarks import find_benchmark
+from vicabench.benchmarks.published import Published as PublishedBenchmark
 from vicabench.errors import ConfigError
 from vicabench.reference import (
     are_vsi_bench,
     citations,
     curves,
     find_published,
+    published_on,
     published_rows,
+    sister_benchmarks,
     thinking_curve,
 )
 from vicabench.reporting.figures.bars import GROUPS
+from vicabench.rubric import VSI, Rubric
 from vicabench.types import Question
 
 
@@ -34,6 +40,33 @@ def test_every_published_score_has_a_cited_source() -> None:
     assert all(cited.url.startswith("https://") for cited in citations(sources))
     with pytest.raises(KeyError):
         citations(["someone said so"])
+
+
+def test_rows_of_other_benchmarks_fit_their_tasks_and_are_cited() -> None:
+    rows = {name: published_on(*name.split(":")) for name in sister_benchmarks()}
+    assert {name: len(found) for name, found in rows.items()} == {
+        "revsi": 11,
+        "osi-bench": 6,
+        "sti-bench": 7,
+        "vsi-super-recall": 1,
+        "vsi-super-count": 1,
+        "vsi-bench:debiased": 15,
+    }
+    for name, found in rows.items():
+        known = rubric_of(name.partition(":")[0])
+        assert all(set(row.tasks) <= {task.name for task in known.tasks} for row in found)
+        assert {row.group for row in found} <= GROUPS.keys()
+        assert citations({row.source for row in found})
+    # The printed averages are those of the seven printed groups, but for one row.
+    whole = [row for row in rows["revsi"] if len(row.tasks) == 7 and row.overall]
+    off = [r.model for r in whole if abs(fmean(r.tasks.values()) - (r.overall or 0)) > 0.1]
+    assert off == ["Chance (frequency)"]
+    assert published_on("vsi-bench") == ()
+
+
+def rubric_of(name: str) -> Rubric:
+    loader = find_benchmark(name)
+    return loader.rubric if isinstance(loader, PublishedBenchmark) else VSI
 
 
 def test_inconsistent_printed_averages_are_detected() -> None:

@@ -1,4 +1,4 @@
-"""Download of VSI-Bench: questions first, then each zip, unpacked before the next.
+"""Download of a benchmark: questions first, then each zip, unpacked before the next.
 
 Unpacking immediately limits the disk space needed to the videos and one zip. A record of progress
 is kept beside the data (`fetched.py`), so that repeating the command continues the same revision.
@@ -15,11 +15,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from vicabench.benchmarks import fetched, hub, own, vsi_bench
-from vicabench.benchmarks.fetched import REPO, Fetched
+from vicabench.benchmarks import fetched, hub, own
+from vicabench.benchmarks.fetched import Fetched
 from vicabench.benchmarks.hub import download, part_path
+from vicabench.benchmarks.layout import Layout
+from vicabench.benchmarks.paths import stays_inside
 from vicabench.benchmarks.unpack import unpack
-from vicabench.benchmarks.vsi_bench import SUBSET_FILES
 from vicabench.errors import DataError, counted
 
 Progress = Callable[[str, int, int], None]
@@ -27,9 +28,12 @@ Progress = Callable[[str, int, int], None]
 
 SPARE = 64 << 20
 """Bytes that must stay free on the disk."""
+SAVED_EVERY = 50
+"""Videos between two writings of the record, where they are not in zips."""
 
 
 def fetch(
+    layout: Layout,
     *,
     folder: Path,
     repo: str | None = None,
@@ -40,8 +44,8 @@ def fetch(
 ) -> Fetched:
     """Download the data set `repo` at `revision` to `folder`, or complete it there.
 
-    Without `repo` and `revision` they are those that the folder has, or else the newest of the
-    published data set. When all is there, nothing is asked of the hub.
+    Without `repo` and `revision` they are those that the folder has, or else the published ones of
+    the layout. When all is there, nothing is asked of the hub.
 
     Raises:
         DataError: If the folder holds another repository or revision or is in use, the hub
@@ -49,18 +53,19 @@ def fetch(
     """
     with exclusive(folder):
         record = fetched.read(folder)
-        repo = repo or (REPO if record is None else record.repo)
+        repo = repo or (layout.repo if record is None else record.repo)
         refuse_other(folder, record, repo, revision)
         if record is not None and revision in (None, record.revision):
-            if _is_complete(folder, record, questions_only):
+            if _is_complete(layout, folder, record, questions_only):
                 return record
-            revision = _commit_of(folder, record)
-        listing = hub.listing(repo, revision or "main")
+            revision = _commit_of(layout, folder, record)
+        default = layout.revision if repo == layout.repo else "main"
+        listing = hub.listing(repo, revision or default)
         refuse_other(folder, record, repo, listing.revision)
         record = record or Fetched(repo=repo, revision=listing.revision, date=fetched.now())
-        record = _bring_questions(folder, listing, record, progress)
+        record = _bring_questions(layout, folder, listing, record, progress)
         if not questions_only:
-            record = _bring_videos(folder, listing, record, keep_zips, progress)
+            record = _bring_videos(layout, folder, listing, record, keep_zips, progress)
         # Fetching only the questions does not finish an earlier fetch that was interrupted.
         finished = not (questions_only and fetched.is_under_way(folder))
         fetched.write(folder, record, finished=finished)
@@ -70,7 +75,12 @@ def fetch(
 
 
 def unpack_local(
-    *, folder: Path, repo: str | None = None, keep_zips: bool = False, progress: Progress
+    layout: Layout,
+    *,
+    folder: Path,
+    repo: str | None = None,
+    keep_zips: bool = False,
+    progress: Progress,
 ) -> Fetched:
     """Unpack zips that were copied to `folder` beside the questions, without the hub.
 
@@ -81,26 +91,25 @@ def unpack_local(
     """
     with exclusive(folder):
         record = fetched.read(folder)
-        questions = vsi_bench.read_questions(folder)
         if record is None:
-            digest = own.digest(questions.file)
+            digests = own.digests(folder, layout.tables_in(folder))
             record = Fetched(
-                repo=repo or REPO,
-                revision=digest,
+                repo=repo or layout.repo,
+                revision=own.digest_of_all(digests),
                 date=fetched.now(),
-                questions={questions.file.name: digest},
+                questions=digests,
             )
         refuse_other(folder, record, repo or record.repo, None)
-        vsi_bench.check_unchanged(questions.file, record)
-        vsi_bench.check_count(questions.questions, "full", record.repo)
-        for name in _owed(folder, record, _archives(questions)):
+        record = replace(record, subsets={**record.subsets, **layout.check(folder, record)})
+        zips = {path.relative_to(folder).as_posix() for path in folder.rglob("*.zip")}
+        for name in layout.owed(folder, record, zips):
             if not (folder / name).is_file():
                 raise DataError(
                     f"{folder / name} is missing. Copy it there, or type: "
-                    f"{vsi_bench.fetch_command(folder, record)}"
+                    f"{layout.command(folder, record)}"
                 )
-            record = _unpack(folder, name, record, keep_zips, progress)
-        _require_all(folder, questions, record)
+            record = _unpack(layout, folder, name, record, keep_zips, progress)
+        _require_all(layout, folder, record)
         fetched.write(folder, record, finished=True)
         return record
 
@@ -143,22 +152,24 @@ def is_commit(revision: str) -> bool:
     return len(revision) == 40 and set(revision) <= set("0123456789abcdef")
 
 
-def _commit_of(folder: Path, record: Fetched) -> str:
+def _commit_of(layout: Layout, folder: Path, record: Fetched) -> str:
     """Return the commit to continue with; there is none for zips that were copied by hand."""
     if not is_commit(record.revision):
         raise DataError(
             f"{folder} was unpacked from zips that were copied there, and part of it is missing or "
-            f"changed. Copy the zips there again and type: vicabench data unpack {vsi_bench.NAME}"
-            f"{vsi_bench.data_option(folder)}; or delete the folder and fetch it."
+            f"changed. Copy the zips there again and type: "
+            f"{layout.command(folder, verb='unpack')}; or delete the folder and fetch it."
         )
     return record.revision
 
 
-def _is_complete(folder: Path, record: Fetched, questions_only: bool) -> bool:
+def _is_complete(layout: Layout, folder: Path, record: Fetched, questions_only: bool) -> bool:
     """Whether the folder is complete, by the sizes of videos and the hash of questions."""
     if not fetched.is_finished(folder) or not _questions_right(folder, record):
         return False
-    return questions_only or not _owed(folder, record, _archives(vsi_bench.read_questions(folder)))
+    if not set(layout.tables_in(folder)) <= set(record.questions):
+        return False
+    return questions_only or not layout.owed(folder, record, None)
 
 
 def _questions_right(folder: Path, record: Fetched) -> bool:
@@ -168,78 +179,82 @@ def _questions_right(folder: Path, record: Fetched) -> bool:
     )
 
 
-def _archives(questions: vsi_bench.QuestionSet) -> tuple[str, ...]:
-    """Return the zips that the questions need, one for each part of the data set."""
-    return tuple(sorted({f"{q.video.split('/')[0]}.zip" for q in questions.questions}))
-
-
-def _owed(folder: Path, record: Fetched, archives: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the zips that are not unpacked, or whose videos are incomplete."""
-    damaged = {f"{name.split('/')[0]}.zip" for name in fetched.damaged(folder, record)}
-    return tuple(name for name in archives if name not in record.archives or name in damaged)
-
-
 def _bring_questions(
-    folder: Path, listing: hub.Listing, record: Fetched, progress: Progress
+    layout: Layout, folder: Path, listing: hub.Listing, record: Fetched, progress: Progress
 ) -> Fetched:
-    """Download the questions and the files of the subsets, and check their number."""
-    main = next((name for name in vsi_bench.QUESTION_FILES if name in listing.files), None)
-    if main is None:
-        raise DataError(
-            f"{listing.repo} at {listing.revision} is not laid out like VSI-Bench: it has neither "
-            f"{' nor '.join(vsi_bench.QUESTION_FILES)}."
-        )
-    names = (main, *(name for name in SUBSET_FILES if name in listing.files))
-    for name in names:
+    """Download the questions and the files of the subsets, and check them."""
+    for name in (names := layout.tables(listing)):
         _download(folder, listing, name, progress)
-    digests = {name: own.digest(folder / name) for name in names}
-    record = replace(record, questions=digests)
-    vsi_bench.check_count(vsi_bench.read_questions(folder).questions, "full", record.repo)
-    return record
+    digests = own.digests(folder, names)
+    record = replace(record, questions={**record.questions, **digests})
+    return replace(record, subsets={**record.subsets, **layout.check(folder, record)})
 
 
 def _bring_videos(
-    folder: Path, listing: hub.Listing, record: Fetched, keep_zips: bool, progress: Progress
+    layout: Layout,
+    folder: Path,
+    listing: hub.Listing,
+    record: Fetched,
+    keep_zips: bool,
+    progress: Progress,
 ) -> Fetched:
-    """Download and unpack the missing zips, recording each one once its videos are written."""
-    questions = vsi_bench.read_questions(folder)
-    owed = _owed(folder, record, _archives(questions))
+    """Download the missing videos, and the zips that hold them, recording each once it is there."""
+    owed = layout.owed(folder, record, listing.files.keys())
     _require_space(folder, listing, owed, keep_zips)
     fetched.write(folder, record, finished=False)
-    for name in owed:
+    for number, name in enumerate(owed, start=1):
         _download(folder, listing, name, progress)
-        record = _unpack(folder, name, record, keep_zips, progress)
-        fetched.write(folder, record, finished=False)
-    _require_all(folder, questions, record)
+        if is_zip(name):
+            record = _unpack(layout, folder, name, record, keep_zips, progress)
+        else:
+            sizes = {**record.videos, name: (folder / name).stat().st_size}
+            record = replace(record, videos=sizes)
+        if is_zip(name) or number % SAVED_EVERY == 0 or number == len(owed):
+            fetched.write(folder, record, finished=False)
+    _require_all(layout, folder, record)
     return record
 
 
+def is_zip(name: str) -> bool:
+    """Whether a file is unpacked."""
+    return name.endswith(".zip")
+
+
 def _download(folder: Path, listing: hub.Listing, name: str, progress: Progress) -> None:
+    if not stays_inside(name):
+        raise DataError(f"{listing.repo} is refused: its file {name!r} leaves its folder.")
     size = listing.files[name].size if name in listing.files else 0
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     download(listing, name, folder, lambda done: progress(name, done, size))
 
 
 def _unpack(
-    folder: Path, name: str, record: Fetched, keep_zips: bool, progress: Progress
+    layout: Layout, folder: Path, name: str, record: Fetched, keep_zips: bool, progress: Progress
 ) -> Fetched:
     """Unpack one zip, and return the record with its videos added."""
     archive = folder / name
     size = archive.stat().st_size
-    videos = unpack(archive, folder, lambda done: progress(f"unpack {name}", done, size))
+    title = f"unpack {name}"
+    videos = unpack(
+        archive, folder, lambda done: progress(title, done, size), wanted=layout.wanted(folder)
+    )
     if not keep_zips:
         archive.unlink()
-    archives = tuple(sorted({*record.archives, name}))
-    return replace(record, videos={**record.videos, **videos}, archives=archives)
+    return replace(
+        record,
+        videos={**record.videos, **videos},
+        archives=tuple(sorted({*record.archives, name})),
+        held={**record.held, **dict.fromkeys(videos, name)},
+    )
 
 
-def _require_all(folder: Path, questions: vsi_bench.QuestionSet, record: Fetched) -> None:
-    """Raise DataError if a video that a question needs is in none of the zips."""
-    videos = sorted({f"{question.video}.mp4" for question in questions.questions})
-    missing = [name for name in videos if not (folder / name).is_file()]
+def _require_all(layout: Layout, folder: Path, record: Fetched) -> None:
+    """Raise DataError if a video that a question needs was not among the files."""
+    missing, total = layout.missing(folder, record)
     if missing:
         raise DataError(
             f"{record.repo} at {record.revision} is incomplete: its zips lack "
-            f"{len(missing)} of {counted(len(videos), 'video')}, for example {missing[0]}."
+            f"{len(missing)} of {counted(total, 'video')}, for example {missing[0]}.{layout.advice}"
         )
 
 
@@ -252,7 +267,8 @@ def _require_space(
     if not sizes:
         return
     existing = sum(path.stat().st_size for file in remote for path in _begun(folder, file))
-    zips = sum(sizes) if keep_zips else max(sizes)
+    packed = [file.size for file in remote if is_zip(file.name)]
+    zips = sum(packed) if keep_zips else max(packed, default=0)
     need, free = sum(sizes) + zips - existing + SPARE, shutil.disk_usage(folder).free
     if free < need:
         raise DataError(
@@ -264,5 +280,5 @@ def _require_space(
 def _begun(folder: Path, archive: hub.RemoteFile) -> list[Path]:
     """Return what exists of a zip: the zip or its beginning, and its unpacked videos."""
     zips = (part_path(folder, archive), folder / archive.name)
-    videos = (folder / Path(archive.name).stem).glob("*.mp4")
+    videos = (folder / Path(archive.name).stem).glob("*.mp4") if is_zip(archive.name) else ()
     return [path for path in (*zips, *videos) if path.is_file()]

@@ -26,7 +26,9 @@ class Fetched:
     """The origin of a folder's content; `revision` is a commit, or else a digest.
 
     `questions` has the SHA-256 of every questions file, `videos` the size in bytes of every
-    unpacked video, `archives` the zips all of whose videos are there. `date` is ISO 8601, UTC.
+    unpacked video, `archives` the zips all of whose videos are there, `held` the zip that each
+    video came in, `subsets` the number of questions of each subset that was asked for. `date` is
+    ISO 8601, UTC.
     """
 
     repo: str
@@ -35,6 +37,8 @@ class Fetched:
     questions: Mapping[str, str] = field(default_factory=dict)
     videos: Mapping[str, int] = field(default_factory=dict)
     archives: tuple[str, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    subsets: Mapping[str, int] = field(default_factory=dict)
 
 
 def now() -> str:
@@ -56,8 +60,8 @@ def read(folder: Path) -> Fetched | None:
         return Fetched(**{**values, "archives": tuple(values["archives"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(
-            f"{path} cannot be read ({error}). Delete it, and `vicabench data fetch vsi-bench "
-            f"--data {folder}` checks the files again."
+            f"{path} cannot be read ({error}). Delete it, and `vicabench data fetch NAME --data "
+            f"{folder}` checks the files of the data set NAME again."
         ) from None
 
 

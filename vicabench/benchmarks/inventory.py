@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicabench import files
-from vicabench.benchmarks import fetched, vsi_bench
+from vicabench.benchmarks import fetched, find_benchmark, known_names, vsi_bench
 from vicabench.benchmarks.paths import cache_dir
-from vicabench.errors import DataError, counted
+from vicabench.benchmarks.published import Published
+from vicabench.errors import DataError, UserError, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,33 @@ class Item:
 
 
 def inventory() -> tuple[Item, ...]:
-    """Return VSI-Bench and every Rooms folder in the cache, including broken ones."""
-    return (_vsi_bench(vsi_bench.default_folder()), *_rooms(cache_dir() / "rooms"))
+    """Return VSI-Bench, every Rooms folder in the cache and the other benchmarks, broken or not."""
+    others = (name for name in known_names() if name not in (vsi_bench.NAME, "rooms"))
+    return (
+        _vsi_bench(vsi_bench.default_folder()),
+        *_rooms(cache_dir() / "rooms"),
+        *(_published(name) for name in others),
+    )
+
+
+def _published(name: str) -> Item:
+    """A published benchmark in its default folder, with all subsets that were fetched."""
+    try:
+        loader = find_benchmark(name)
+        if not isinstance(loader, Published):
+            return Item(name=name, state="of another package")
+        record = fetched.read(loader.folder)
+        if record is None:
+            return Item(name=name, state=f"no: {loader.layout('full').command(loader.folder)}")
+    except UserError as error:
+        return Item(name=name, state=f"unusable: {error}")
+    return Item(
+        name=name if record.repo == loader.repo else record.repo,
+        state=f"{loader.folder}: {', '.join(record.subsets)}",
+        revision=record.revision,
+        questions=sum(record.subsets.values()),
+        videos=len(record.videos) - len(fetched.damaged(loader.folder, record)),
+    )
 
 
 def _vsi_bench(folder: Path) -> Item:

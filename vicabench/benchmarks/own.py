@@ -103,6 +103,18 @@ def digest(path: Path) -> str:
     return f"sha256:{hashlib.sha256(_content_of(path)).hexdigest()}"
 
 
+def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """The digest of each of these files."""
+    return {name: digest(folder / name) for name in names}
+
+
+def digest_of_all(digests: Mapping[str, str]) -> str:
+    """One digest for several files; that of the file if there is only one."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return f"sha256:{digest_of(sorted(digests.items()))}"
+
+
 def read_text(path: Path) -> str:
     """Return the content of a UTF-8 file; DataError if it cannot be read."""
     try:

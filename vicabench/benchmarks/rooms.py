@@ -8,6 +8,7 @@ import os
 from vicabench import files
 from vicabench.benchmarks.own import read_questions
 from vicabench.benchmarks.paths import cache_dir
+from vicabench.benchmarks.source import Source, refuse
 from vicabench.rooms.build import Progress, build
 from vicabench.rooms.folder import MANIFEST, QUESTIONS
 from vicabench.rooms.scene import GENERATOR
@@ -49,3 +50,15 @@ def load(
         questions=questions,
         files={question.video: folder / f"{question.video}.mp4" for question in questions},
     )
+
+
+class Rooms:
+    """Rooms, found by its name; see `source.Loader`."""
+
+    def load(self, source: Source) -> Benchmark:
+        """Load Rooms, which has no options."""
+        refuse("rooms", data=source.data, videos=source.videos, subset=source.subset)
+        return load(progress=source.progress)
+
+
+BENCHMARK = Rooms()

@@ -232,6 +232,16 @@ def _split(source: str, splits: list[str], wanted: str | None) -> str:
     return chosen
 
 
+def config_rows(source: str, folder: Path, *, config: str | None, split: str) -> Rows:
+    """The rows of a split, in a folder with the tables and the card of a repository.
+
+    Raises:
+        DataError: If `datasets` cannot read them, or finds no such configuration or split.
+    """
+    _check_card(folder, source)
+    return _rows(source, str(folder), split=split, inside=folder, name=config)
+
+
 def _home(repo: str) -> Path:
     return cache_dir() / "hub" / repo
 

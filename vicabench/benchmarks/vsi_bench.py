@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.benchmarks import fetched, loading, own
+from vicabench.benchmarks.fetched import Fetched
+from vicabench.benchmarks.hub import Listing
 from vicabench.benchmarks.loading import read_records
 from vicabench.benchmarks.own import read_text
 from vicabench.benchmarks.paths import cache_dir, refuse_links_out
+from vicabench.benchmarks.source import Source, refuse
 from vicabench.errors import ConfigError, DataError, counted, did_you_mean
 from vicabench.types import Benchmark, Question
 
@@ -173,7 +176,7 @@ def read_questions(folder: Path) -> QuestionSet:
     return QuestionSet(file=file, questions=questions, rows=rows)
 
 
-def check_unchanged(file: Path, record: fetched.Fetched | None) -> None:
+def check_unchanged(file: Path, record: Fetched | None) -> None:
     """Refuse a questions file that differs from the downloaded one."""
     if record is None or file.name not in record.questions:
         return
@@ -199,7 +202,7 @@ def check_count(questions: tuple[Question, ...], subset: str, repo: str) -> None
         raise DataError(f"The subset {subset!r} of {repo} has no questions.")
 
 
-def check_videos(folder: Path, files: dict[str, Path], record: fetched.Fetched | None) -> None:
+def check_videos(folder: Path, files: dict[str, Path], record: Fetched | None) -> None:
     """Refuse a folder that is incomplete, or whose videos were changed since.
 
     Single missing videos are allowed: only their questions fail.
@@ -233,7 +236,7 @@ def _is_changed(file: Path, folder: Path, sizes: Mapping[str, int]) -> bool:
     return size is not None and file.is_file() and not fetched.has_size(file, size)
 
 
-def how_to_get(folder: Path, record: fetched.Fetched | None = None) -> str:
+def how_to_get(folder: Path, record: Fetched | None = None) -> str:
     """Advice on how to download VSI-Bench, and what works without it."""
     return (
         f"`{fetch_command(folder, record)}` brings it (5.7 GB; it continues where it was "
@@ -241,12 +244,87 @@ def how_to_get(folder: Path, record: fetched.Fetched | None = None) -> str:
     )
 
 
-def fetch_command(folder: Path, record: fetched.Fetched | None = None) -> str:
+def fetch_command(folder: Path, record: Fetched | None = None, verb: str = "fetch") -> str:
     """Return the command that fetches the recorded data into `folder`."""
     repo = "" if record is None or record.repo == fetched.REPO else f" --repo {record.repo}"
-    return f"vicabench data fetch {NAME}{data_option(folder)}{repo}"
+    return f"vicabench data {verb} {NAME}{data_option(folder)}{repo}"
 
 
 def data_option(folder: Path) -> str:
     """Return the option that names `folder`, empty for the default."""
     return "" if folder == default_folder() else f" --data {folder}"
+
+
+class VsiLayout:
+    """The layout of `nyu-visionx/VSI-Bench`: a zip for each of its parts; see `layout.Layout`."""
+
+    name, repo, revision, advice = NAME, fetched.REPO, "main", ""
+
+    @property
+    def folder(self) -> Path:
+        """The default folder."""
+        return default_folder()
+
+    def tables(self, listing: Listing) -> tuple[str, ...]:
+        """The questions and the files of the subsets."""
+        main = next((name for name in QUESTION_FILES if name in listing.files), None)
+        if main is None:
+            raise DataError(
+                f"{listing.repo} at {listing.revision} is not laid out like VSI-Bench: it has "
+                f"neither {' nor '.join(QUESTION_FILES)}."
+            )
+        return (main, *(name for name in SUBSET_FILES if name in listing.files))
+
+    def tables_in(self, folder: Path) -> tuple[str, ...]:
+        """The file of questions."""
+        return (read_questions(folder).file.name,)
+
+    def check(self, folder: Path, record: Fetched) -> dict[str, int]:
+        """The number of questions; refuses changed ones, and another number than published."""
+        everything = read_questions(folder)
+        check_unchanged(everything.file, record)
+        check_count(everything.questions, "full", record.repo)
+        return {"full": len(everything.questions)}
+
+    def owed(self, folder: Path, record: Fetched, files: Collection[str] | None) -> tuple[str, ...]:
+        """The zips that are not unpacked, or whose videos are incomplete."""
+        del files
+        questions = read_questions(folder).questions
+        zips = sorted({f"{question.video.split('/')[0]}.zip" for question in questions})
+        damaged = {f"{name.split('/')[0]}.zip" for name in fetched.damaged(folder, record)}
+        return tuple(name for name in zips if name not in record.archives or name in damaged)
+
+    def wanted(self, folder: Path) -> None:
+        """The videos in the zip's own folder."""
+        del folder
+
+    def missing(self, folder: Path, record: Fetched) -> tuple[list[str], int]:
+        """The videos that questions name and no zip had."""
+        del record
+        questions = read_questions(folder).questions
+        videos = sorted({f"{question.video}.mp4" for question in questions})
+        return [name for name in videos if not (folder / name).is_file()], len(videos)
+
+    def command(self, folder: Path, record: Fetched | None = None, verb: str = "fetch") -> str:
+        """The command that brings or unpacks the data."""
+        return fetch_command(folder, record, verb)
+
+
+class VsiBench:
+    """VSI-Bench, found by its name; see `source.Loader` and `layout.Fetchable`."""
+
+    subsets = SUBSETS
+
+    def load(self, source: Source) -> Benchmark:
+        """Load a subset from a local folder."""
+        refuse(NAME, videos=source.videos)
+        return load(subset=source.subset, folder=source.data, videos_needed=source.videos_needed)
+
+    def layout(self, subset: str) -> VsiLayout:
+        """The layout, which all subsets share."""
+        if subset not in SUBSETS:
+            raise ConfigError(f"The subset {subset!r} is unknown. Choose {', '.join(SUBSETS)}.")
+        return VsiLayout()
+
+
+BENCHMARK = VsiBench()

@@ -34,17 +34,27 @@ RepoOption = Annotated[
     str | None,
     typer.Option(
         "--repo",
-        help="Another data set on the hub in the layout of VSI-Bench; runs are named after it.",
-        show_default="the folder's, or nyu-visionx/VSI-Bench",
+        help="Another data set on the hub in the same layout; runs are named after it.",
+        show_default="the folder's, or the published one",
     ),
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The benchmark: vsi-bench.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The benchmark, such as vsi-bench or revsi:32_frame.")
+]
+SubsetOption = Annotated[
+    str,
+    typer.Option(
+        help="The part of a benchmark that is needed, such as 32_frame of revsi.",
+        show_default="the default of `vicabench run`",
+    ),
+]
 AnyNameArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="vsi-bench; or training data: vica-322k, vica-thinking-2.68k, llava-cc3m, "
-        "llava-onevision.",
+        help="A benchmark: vsi-bench, revsi, vsti-bench, osi-bench, sti-bench, dsi-bench, "
+        "vsi-super-recall, vsi-super-count; or training data: vica-322k, vica-thinking-2.68k, "
+        "llava-cc3m, llava-onevision.",
     ),
 ]
 KeepZipsOption = Annotated[
@@ -56,6 +66,7 @@ KeepZipsOption = Annotated[
 def fetch(
     name: AnyNameArgument,
     *,
+    subset: SubsetOption = "full",
     data: DataOption = None,
     revision: Annotated[
         str | None,
@@ -63,7 +74,7 @@ def fetch(
     ] = None,
     repo: RepoOption = None,
     questions_only: Annotated[
-        bool, typer.Option("--questions-only", help="Skip the videos (5.7 GB).")
+        bool, typer.Option("--questions-only", help="Skip the videos.")
     ] = False,
     keep_zips: KeepZipsOption = False,
     include: Annotated[
@@ -76,6 +87,7 @@ def fetch(
     with interruptible(KEPT):
         record = vb.data.fetch(
             name,
+            subset=subset,
             data=data,
             revision=revision,
             repo=repo,
@@ -93,6 +105,7 @@ def fetch(
 def unpack(
     name: NameArgument,
     *,
+    subset: SubsetOption = "full",
     data: DataOption = None,
     repo: RepoOption = None,
     keep_zips: KeepZipsOption = False,
@@ -100,7 +113,7 @@ def unpack(
     """Unpack zips that were copied beside the questions; needs no network."""
     folder = place(name, data, training=False)
     with interruptible(KEPT):
-        record = vb.data.unpack(name, data=data, repo=repo, keep_zips=keep_zips)
+        record = vb.data.unpack(name, subset=subset, data=data, repo=repo, keep_zips=keep_zips)
     echo(
         f"{record.repo} at {record.revision} is in {folder}: "
         f"{counted(len(record.videos), 'video')}."

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from vicabench.benchmarks import vsi_bench
+from vicabench.benchmarks import BENCHMARKS, DEFAULT, find_benchmark, known_names, split_name
 from vicabench.benchmarks.check import Examination, examine
 from vicabench.benchmarks.fetch import fetch as fetch_benchmark
 from vicabench.benchmarks.fetch import unpack_local
 from vicabench.benchmarks.fetched import Fetched
 from vicabench.benchmarks.inventory import inventory as items
+from vicabench.benchmarks.layout import Fetchable, Layout
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
 from vicabench.front.progress import bar, byte_progress
@@ -30,6 +31,7 @@ __all__ = ["check", "fetch", "inventory", "rooms", "training_rooms", "unpack"]
 def fetch(
     name: str,
     *,
+    subset: str = "full",
     data: str | Path | None = None,
     revision: str | None = None,
     repo: str | None = None,
@@ -41,12 +43,12 @@ def fetch(
     """Download and check a benchmark or training data; continue an interrupted download.
 
     Args:
-        name: `vsi-bench`, or training data: `vica-322k`, `vica-thinking-2.68k`, `llava-cc3m`,
-            `llava-onevision`.
+        name: A benchmark, such as `vsi-bench` or `revsi:32_frame`, or training data.
+        subset: The subset of a benchmark whose questions and videos are needed.
         data: The folder; by default, one in the user's cache.
         revision: Commit, tag or branch; by default the folder's revision, or the newest.
         repo: Another data set on the hub with the same layout.
-        questions_only: For VSI-Bench: whether to skip the videos.
+        questions_only: For benchmarks: whether to skip the videos.
         keep_zips: Whether to keep the zips after unpacking them.
         include: For training data: a pattern of the files to download, such as `ai2d*/*`.
         progress: Whether to show progress on standard error.
@@ -56,9 +58,11 @@ def fetch(
         DataError: For a failed download or damaged files.
     """
     folder = place(name, data)
-    _check_fetch(name, questions_only=questions_only, keep_zips=keep_zips, include=include)
-    if name in TRAINING_SETS:
-        with byte_progress(_terminal(progress)) as advance:
+    _check_fetch(
+        name, subset=subset, questions_only=questions_only, keep_zips=keep_zips, include=include
+    )
+    with byte_progress(_terminal(progress)) as advance:
+        if name in TRAINING_SETS:
             return fetch_training(
                 name,
                 folder=folder,
@@ -67,8 +71,8 @@ def fetch(
                 include=include or "*",
                 progress=advance,
             )
-    with byte_progress(_terminal(progress)) as advance:
         return fetch_benchmark(
+            layout_of(name, subset),
             folder=folder,
             repo=repo,
             revision=revision,
@@ -78,11 +82,15 @@ def fetch(
         )
 
 
-def _check_fetch(name: str, *, questions_only: bool, keep_zips: bool, include: str | None) -> None:
+def _check_fetch(
+    name: str, *, subset: str, questions_only: bool, keep_zips: bool, include: str | None
+) -> None:
     """Raise ConfigError for arguments that do not apply to this benchmark or training data."""
     if name in TRAINING_SETS:
-        if questions_only or keep_zips:
-            raise ConfigError(f"--questions-only and --keep-zips are for vsi-bench, not {name}.")
+        if questions_only or keep_zips or subset != "full":
+            raise ConfigError(
+                f"--subset, --questions-only and --keep-zips are for benchmarks, not {name}."
+            )
         return
     if include is not None:
         raise ConfigError(f"--include is for training data, not {name}.")
@@ -91,8 +99,9 @@ def _check_fetch(name: str, *, questions_only: bool, keep_zips: bool, include: s
 
 
 def unpack(
-    name: str = vsi_bench.NAME,
+    name: str = DEFAULT,
     *,
+    subset: str = "full",
     data: str | Path | None = None,
     repo: str | None = None,
     keep_zips: bool = False,
@@ -101,7 +110,13 @@ def unpack(
     """Unpack zips that were copied beside a benchmark's questions; needs no network."""
     folder = place(name, data, training=False)
     with byte_progress(_terminal(progress)) as advance:
-        return unpack_local(folder=folder, repo=repo, keep_zips=keep_zips, progress=advance)
+        return unpack_local(
+            layout_of(name, subset),
+            folder=folder,
+            repo=repo,
+            keep_zips=keep_zips,
+            progress=advance,
+        )
 
 
 def rooms(
@@ -176,19 +191,30 @@ def place(name: str, data: str | Path | None, *, training: bool = True) -> Path:
     """The folder of downloadable data; ConfigError for an unknown name."""
     if training and name in TRAINING_SETS:
         return Path(data) if data else training_folder(name)
-    require_fetchable(name, *(TRAINING_SETS if training else ()))
-    return Path(data) if data else vsi_bench.default_folder()
+    others = TRAINING_SETS if training else ()
+    return Path(data) if data else layout_of(name, "full", *others).folder
 
 
-def require_fetchable(name: str, *others: str) -> None:
-    if name == "rooms":
+def layout_of(name: str, subset: str, *others: str) -> Layout:
+    """How the data of a benchmark lies; `NAME:SUBSET` is a name, too.
+
+    Raises:
+        ConfigError: For a benchmark that is unknown, has no such subset or is not downloaded;
+            `others` are named beside those that are.
+    """
+    base, variant = split_name(name)
+    if base == "rooms":
         raise ConfigError(
             "rooms is not downloaded: `--benchmark rooms` builds it on first use, and "
             "`vicabench data rooms --scenes N --out DIR` builds more rooms."
         )
-    if name != "vsi-bench":
-        known = ", ".join(["vsi-bench", *others])
-        raise ConfigError(f"{name!r} cannot be downloaded. Choose {known}.")
+    loader = find_benchmark(base) if base in known_names() else None
+    if not isinstance(loader, Fetchable):
+        known = [name for name in BENCHMARKS if name != "rooms"]
+        raise ConfigError(f"{name!r} cannot be downloaded. Choose {', '.join([*known, *others])}.")
+    if variant and subset not in ("full", variant):
+        raise ConfigError(f"{name} and the subset {subset!r} differ: give one of them.")
+    return loader.layout(variant or subset)
 
 
 def processes() -> int:

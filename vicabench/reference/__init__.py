@@ -1,6 +1,7 @@
 """Published results, each with its source, and each source with its citation.
 
-Scores of models, chance levels and humans (`published_rows`), curves over the share of the
+Scores of models, chance levels and humans on VSI-Bench (`published_rows`) and on other benchmarks
+(`published_on`), curves over the share of the
 training data (`curves`, `thinking_curve`), the published checkpoints (`model_zoo`), and a test for
 questions of VSI-Bench (`are_vsi_bench`).
 """
@@ -23,6 +24,7 @@ from vicabench.reference.scores import (
     matching,
     published_rows,
 )
+from vicabench.reference.sisters import published_on, sister_benchmarks
 
 __all__ = [
     "Citation",
@@ -38,6 +40,8 @@ __all__ = [
     "is_vsi_bench",
     "matching",
     "model_zoo",
+    "published_on",
     "published_rows",
+    "sister_benchmarks",
     "thinking_curve",
 ]
