@@ -58,7 +58,7 @@ class Rooms:
     def load(self, source: Source) -> Benchmark:
         """Load Rooms, which has no options."""
         refuse("rooms", data=source.data, videos=source.videos, subset=source.subset)
-        return load(progress=source.progress)
+        return load(videos_needed=source.videos_needed, progress=source.progress)
 
 
 BENCHMARK = Rooms()
