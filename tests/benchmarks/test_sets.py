@@ -21,6 +21,14 @@ PROGRAM = """
 import json, sys
 import vicabench as vb
 from vicabench.harnesses.protocols import find_protocol
+from vicabench.wording import filled
+
+def prompt(benchmark, q):
+    task = benchmark.rubric.of_type[q.task]
+    values = {"question": q.text, "options": "\\n".join(q.options), "unit": task.unit}
+    values |= {"frames": "32", "seconds": "12.35"}
+    return filled(benchmark.wording.template(q.task, task.kind), values)
+
 said = {}
 for name, variant, frames in json.loads(sys.argv[1]):
     record = vb.data.fetch(name, subset=variant or "full", repo=f"me/toy-{name}", progress=False)
@@ -37,6 +45,7 @@ for name, variant, frames in json.loads(sys.argv[1]):
         "questions": [
             [q.id, q.text, q.answer, q.group, q.scene] for q in asked.benchmark.questions
         ],
+        "prompts": [prompt(asked.benchmark, q) for q in asked.benchmark.questions],
         "errata": asked.benchmark.errata,
         "overall": scores.overall.mean,
         "headline": run.rubric.headline.name,
@@ -110,6 +119,13 @@ def test_rows_become_questions_as_each_benchmark_means_them(said: Any) -> None:
     assert [q[2] for q in said["vsi-super-count"]["questions"]] == ["0.0", "5.0"]
 
 
+@pytest.mark.parametrize("name", sets.TOYS)
+def test_prompts_are_those_of_the_official_code(name: str, said: Any) -> None:
+    """The fixture has what the code named in each module makes of the same rows."""
+    text = (Path(__file__).parent.parent / "fixtures/official_prompts.json").read_text("utf-8")
+    assert list(dict.fromkeys(said[name]["prompts"])) == json.loads(text)[name]
+
+
 def test_only_what_a_subset_needs_is_downloaded(said: Any, hub: hubs.Hub) -> None:
     assert said["vsi-super-recall"]["subset"] == "10mins"
     got = {request.path.rpartition("/")[2] for request in hub.log if request.sent}
@@ -149,6 +165,20 @@ def test_a_second_subset_joins_the_first_from_the_command_line(
     row = next(line.split() for line in listed.splitlines() if "me/toy-revsi" in line)
     assert row[2:4] == ["23", "4"]
     assert row[-2:] == ["32_frame,", "16_frame"]
+
+
+def test_copied_files_are_unpacked_without_a_hub(
+    clip: bytes, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    toy.write(tmp_path, sets.count(clip))
+    offline = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9"}
+    unpack = ("data", "unpack", "vsi-super-count:10mins", "--data", tmp_path, "--keep-zips")
+    done = toy.vicabench(*unpack, "--repo", "me/mine", environment=offline)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*.mp4")) == ["0.mp4", "1.mp4"]
+    (tmp_path / "30mins.zip").unlink()
+    lacking = ("data", "unpack", "vsi-super-count:30mins", "--data", tmp_path)
+    refuses(toy.vicabench(*lacking, environment=offline), "lack 2 of 2 videos", "Assumed is")
 
 
 def older_vsti() -> dict[str, bytes]:
@@ -199,8 +229,8 @@ def test_another_number_of_questions_is_refused_or_said(
     fetch = ("data", "fetch", "sti-bench", "--data", tmp_path / "sti")
     refuses(toy.vicabench(*fetch, environment=environment), "8 questions, and 2,064 are published")
     hub.publish("datasets/HarmlessSR07/OSI-Bench", sets.osi(clip))
-    fetch = ("data", "fetch", "osi-bench", "--data", tmp_path / "osi", "--questions-only")
-    assert toy.vicabench(*fetch, environment=environment).returncode == 0
+    more = ("data", "fetch", "osi-bench", "--data", tmp_path / "osi", "--questions-only")
+    assert toy.vicabench(*more, environment=environment).returncode == 0
     program = (
         "import sys, vicabench as vb; b = vb.benchmark('osi-bench', data=sys.argv[1], "
         "videos_needed=False).benchmark; print(b.name, *b.errata)"

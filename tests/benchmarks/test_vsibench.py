@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks import toy
-from vicabench.benchmarks import vsi_bench
+from vicabench.benchmarks import Source, load_benchmark, vsi_bench
 from vicabench.errors import ConfigError, DataError
 
 PARQUET = "test-00000-of-00001.parquet"
@@ -36,6 +36,8 @@ def test_subsets_are_read_from_the_column(tmp_path: Path, file: str, published: 
     toy.write(tmp_path, {file: content})
     counts = [count(tmp_path, subset) for subset in ("full", "debiased", "pruned")]
     assert counts == [5130, 2362, 2768]
+    source = Source(data=tmp_path, videos_needed=False)
+    assert load_benchmark("vsi-bench:debiased", source).subset == "debiased"
 
 
 @pytest.mark.parametrize("file", ["test_pruned.parquet", "test_debiased.parquet", "pruned_ids.txt"])

@@ -90,7 +90,7 @@ BENCHMARK = Published(
         *("dataset", "scene_name", "video_path", "question_type", "question", "options"),
         *("ground_truth", "mc_answer"),
     ),
-    tables=("README.md", "test*.json", "test*.jsonl", "*test*.parquet"),
+    tables=("README.md", "*.json", "*.jsonl", "*.parquet"),
     split="test",
     frame_rule=FrameRule(
         frames=FRAMES, fixed=True, why="its questions name frames as `frame k of 32`"
