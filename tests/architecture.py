@@ -34,6 +34,8 @@ ARROWS: dict[str, set[str]] = {
     # Training data has the models' own wording.
     "rooms.training": NOUNS | {"vica.chat", "rooms"},
     "benchmarks": NOUNS | {"vica.hub", "vica.parquet", "rooms"},
+    # It opens the videos.
+    "benchmarks.check": NOUNS | {"vica.containers", "benchmarks"},
     "harnesses": NOUNS | {"vica.chat", "benchmarks"},
     "predictions": NOUNS | {"benchmarks"},
     "reference": NOUNS,

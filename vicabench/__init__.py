@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.published import published
     from vicabench.front.report import report
-    from vicabench.front.run import evaluate, run
+    from vicabench.front.run import evaluate, run, run_all
     from vicabench.front.runs import Runs, runs
     from vicabench.front.scaling import published_curves, scaling_curve
     from vicabench.front.score import Score, score
@@ -84,6 +84,7 @@ _PLACES = {
     "recipes": "vicabench.front.train",
     "report": "vicabench.front.report",
     "run": "vicabench.front.run",
+    "run_all": "vicabench.front.run",
     "run_plan": "vicabench.front.plan",
     "runs": "vicabench.front.runs",
     "scaling_curve": "vicabench.front.scaling",
@@ -130,6 +131,7 @@ __all__ = [
     "recipes",
     "report",
     "run",
+    "run_all",
     "run_plan",
     "runs",
     "scaling_curve",

@@ -32,11 +32,11 @@ def echo(text: str, *, err: bool = False) -> None:
     typer.echo(printable(text), err=err)
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """A console for standard output or standard error."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    return Screen(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Screen(stderr=stderr, quiet=quiet, width=width, highlight=False, soft_wrap=False)
 
 
 def say(text: str) -> None:

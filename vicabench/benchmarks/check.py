@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from vica.containers import inspect
-from vica.errors import VicaError
-from vica.video import VideoError
+from vica.containers import VideoError, inspect
 
 from vicabench.benchmarks import custom, own, tables
 from vicabench.benchmarks.loading import question_of
@@ -180,7 +178,7 @@ def _videos(folder: Path, placed: Sequence[tuple[str, Question]]) -> Iterator[st
             continue
         try:
             inspect(file)
-        except (VideoError, VicaError, OSError) as error:
+        except (VideoError, OSError) as error:
             yield f"{place}: the video cannot be decoded ({about}): {error}"
 
 

@@ -21,9 +21,9 @@ from vicabench.options import CACHE_SIZE, FRAMES
 
 LONGEST_TIMEOUT = 86_400.0
 
-BENCHMARK_HELP = "vsi-bench, rooms, your own file, or a hub id."
-SUBSET_HELP = "vsi-bench: full, debiased or pruned."
-DATA_HELP = "vsi-bench: the folder it was fetched to."
+BENCHMARK_HELP = "A benchmark (`data list`), a folder or file of your own, or a hub id."
+SUBSET_HELP = "A part of the benchmark, such as debiased or 64_frame."
+DATA_HELP = "The folder that the benchmark was fetched to."
 VIDEOS_HELP = "Your own questions: the folder of their videos."
 
 BenchmarkOption = Annotated[
@@ -33,6 +33,17 @@ BenchmarkOption = Annotated[
         metavar="NAME",
         rich_help_panel=ASKED,
         autocompletion=complete_benchmark,
+    ),
+]
+BenchmarksOption = Annotated[
+    list[str],
+    typer.Option(
+        "--benchmark",
+        help=f"{BENCHMARK_HELP} Repeat it for several, which share each loaded model.",
+        metavar="NAME",
+        rich_help_panel=ASKED,
+        autocompletion=complete_benchmark,
+        show_default="vsi-bench",
     ),
 ]
 SubsetOption = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +30,7 @@ from vicabench.cli.options import (
     AddressOption,
     AnswerTimeoutOption,
     AttentionOption,
-    BenchmarkOption,
+    BenchmarksOption,
     BlindOption,
     CacheSizeOption,
     CompileOption,
@@ -66,16 +67,17 @@ from vicabench.cli.options import (
 from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
 from vicabench.errors import ConfigError
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.screen import say
+from vicabench.screen import console, echo, say
 
 if TYPE_CHECKING:
+    from vicabench.front.benchmark import Selection
     from vicabench.front.plan import RunPlan
     from vicabench.results.run import Run
 
 
 def command(
     *,
-    benchmark: BenchmarkOption = "vsi-bench",
+    benchmark: BenchmarksOption = ["vsi-bench"],  # noqa: B006  (typer copies it)
     subset: SubsetOption = "full",
     data: DataOption = None,
     videos: VideosOption = None,
@@ -176,7 +178,6 @@ def command(
     given = locals()
     from vicabench.adapters import never_looks
     from vicabench.cli.output import check_format
-    from vicabench.front.folders import run_folders
     from vicabench.front.run import shard_named
     from vicabench.front.run_options import RunOptions
     from vicabench.harnesses.protocols import find_protocol
@@ -191,34 +192,69 @@ def command(
     unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
     if dry_run and published:
         raise ConfigError("--dry-run prints no scores: leave out --published.")
-    asked = vb.benchmark(
-        benchmark,
-        subset=subset,
-        data=data,
-        videos=videos,
-        limit=limit,
-        tasks=tasks_named(tasks),
-        videos_needed=not (dry_run or no_video or all(unseen)),
-    )
-    check_published(published, asked.benchmark.name, asked.benchmark.questions)
+    _refuse_of_one(benchmark, given)
+    where = {name: given[name] for name in ("subset", "data", "videos", "limit")}
+    where |= {"tasks": tasks_named(tasks)}
+    where |= {"videos_needed": not (dry_run or no_video or all(unseen))}
+    asked = [vb.benchmark(name, **where) for name in benchmark]
+    for each in asked:
+        check_published(published, each.benchmark.name, each.benchmark.questions)
     how = {name: given[name] for name in ("frames", "seed", "retry_errors")} | options
-    folders = run_folders(model, asked.benchmark.name, out=out, blind=blind)
     if dry_run:
         how["shard"] = part
-        _show([vb.run_plan(spec, asked, out=path, **how) for spec, path in folders.items()], table)
+        _show(_plans(model, asked, out, blind, how), table)
         return
-    how |= {"protocol": protocol, "shard": part}
-    runs = [vb.run(spec, asked, out=path, **how) for spec, path in folders.items()]
+    runs = vb.run_all(model, asked, out=out, protocol=protocol, shard=part, **how)
     _print_scores(runs, protocol, table, published)
+
+
+def _plans(
+    models: Sequence[str],
+    asked: Sequence[Selection],
+    out: Path | None,
+    blind: bool,
+    how: Mapping[str, Any],
+) -> list[RunPlan]:
+    from vicabench.front.run import folders_of
+
+    return [
+        vb.run_plan(model, one, out=folder, **how)
+        for one, folders in zip(asked, folders_of(models, asked, out=out, blind=blind), strict=True)
+        for model, folder in folders.items()
+    ]
+
+
+def _refuse_of_one(benchmarks: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for options about one benchmark beside several."""
+    typed = {"subset": "full", "data": None, "videos": None, "tasks": None}
+    named = [f"--{name}" for name, usual in typed.items() if given[name] != usual]
+    if len(benchmarks) > 1 and named:
+        raise ConfigError(
+            f"{', '.join(named)} is about one benchmark, and {len(benchmarks)} are named. A subset "
+            "can be named with each: --benchmark revsi:64_frame."
+        )
 
 
 def _print_scores(runs: Sequence[Run], protocol: str, table: str, published: bool) -> None:
     """Print the scores of the runs, and end with exit code 1 if a question has no answer."""
-    from vicabench.cli.output import print_table
+    from vicabench.cli.output import TERMINAL, print_table
     from vicabench.harnesses.protocols import find_protocol
+    from vicabench.reporting.overview import benchmark_of, overview
+    from vicabench.reporting.tables import SHEET_FORMATS, show_sheets
 
-    rows = [run.scores(find_protocol(protocol)) for run in runs]
+    rule = find_protocol(protocol)
+    rows = [run.scores(rule) for run in runs]
+    over = overview(runs, rule)
+    if over:
+        rows = [
+            replace(row, model=f"{row.model} on {benchmark_of(run)}")
+            for row, run in zip(rows, runs, strict=True)
+        ]
     print_table(rows, name=table, published=published)
+    if over and table == TERMINAL:
+        show_sheets(console(), [over])
+    elif over and table in SHEET_FORMATS:
+        echo(SHEET_FORMATS[table]([over]))
     say("Answers: " + ", ".join(f"{run.path}" for run in runs))
     failed = any(row.overall.failed for row in rows)
     if failed:

@@ -153,7 +153,9 @@ def _asked(options: Mapping[str, Any], published: bool) -> Selection:
     """Select the questions, after refusing wrong options."""
     RunOptions.of(run_options(options), frames=options["frames"]).check()
     find_protocol(options["protocol"])
-    name = options["benchmark"]
+    if len(options["benchmark"]) > 1:
+        raise ConfigError("A curve is about one benchmark: give --benchmark once.")
+    (name,) = options["benchmark"]
     if name in BENCHMARKS:
         check_published(published, name, ())
     where = {key: options[key] for key in ("subset", "data", "videos", "limit")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,12 +65,11 @@ def command(
     from vicabench.reference import published_rows
     from vicabench.reporting.paper import paper_table
     from vicabench.reporting.scores import score_records, table_json
-    from vicabench.reporting.workbook import SPREADSHEETS, write_spreadsheet
+    from vicabench.reporting.workbook import write_spreadsheet
     from vicabench.reporting.writing import write_file
     from vicabench.results.alike import check_published
     from vicabench.results.below import expanded
     from vicabench.results.disagreement import disagreement
-    from vicabench.results.frames import RUN_COLUMNS
     from vicabench.results.run import load_runs
     from vicabench.screen import echo
 
@@ -85,23 +85,33 @@ def command(
     between = (
         [disagreement(run, rules) for run in runs if not run.incomplete] if len(rules) > 1 else []
     )
+    others = published_rows() if published else ()
     if json_file:
-        others = published_rows() if published else ()
         write_file(json_file, table_json(rows, others, between) + "\n", keep=paths)
     if out:
-        others = published_rows() if published else ()
         write_spreadsheet(out, *score_records(rows, others, between), keep=paths)
-    if grades_file and grades_file.suffix.lower() in SPREADSHEETS:
-        graded = [row for run in runs for rule in rules for row in _graded(run, rule)]
-        write_spreadsheet(grades_file, ("model", *RUN_COLUMNS), graded, keep=paths)
-    elif grades_file:
-        lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
-        write_file(grades_file, lines, keep=paths)
+    if grades_file:
+        _write_grades(grades_file, runs, rules, paths)
     if width:
-        others = published_rows() if published else ()
         echo(paper_table(rows, others, width=width, intervals=intervals))
         return
     print_table(rows, name=table, published=published, between=between)
+
+
+def _write_grades(
+    file: Path, runs: Sequence[Run], rules: Sequence[Protocol], keep: Sequence[Path]
+) -> None:
+    """Write a row per question, run and protocol, as a spreadsheet or as JSON Lines."""
+    from vicabench.reporting.workbook import SPREADSHEETS, write_spreadsheet
+    from vicabench.reporting.writing import write_file
+    from vicabench.results.frames import RUN_COLUMNS
+
+    if file.suffix.lower() in SPREADSHEETS:
+        graded = [row for run in runs for rule in rules for row in _graded(run, rule)]
+        write_spreadsheet(file, ("model", *RUN_COLUMNS), graded, keep=keep)
+    else:
+        lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
+        write_file(file, lines, keep=keep)
 
 
 def _check_files(named: dict[str, Path | None]) -> None:

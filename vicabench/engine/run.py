@@ -128,8 +128,7 @@ def run(
             "execution": {**_execution(runner.built, job.seen_by(runner.built)), **runner.record},
             "asked": asked_record(selected, todo),
         }
-        plan = plan_record(selected, part, benchmark.rubric, _about(benchmark))
-        store.describe(plan, start, repeat)
+        store.describe(_plan(benchmark, selected, part), start, repeat)
         display.started(todo, done, store.torn)
         videos = runner.answer(todo, partial(_overdue, store, display.given_up))
         account = _accounted(store, runner, str(start["started"]), display)
@@ -137,9 +136,12 @@ def run(
             _write_predictions(store, videos, display.answered)
 
 
-def _about(benchmark: Benchmark) -> dict[str, Any]:
-    """What a run folder keeps of its benchmark for the readers of its scores."""
-    return {"errata": list(benchmark.errata)} if benchmark.errata else {}
+def _plan(
+    benchmark: Benchmark, selected: Sequence[Question], part: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The plan with the tasks and the errata of the benchmark, for the readers of its scores."""
+    about = {"errata": list(benchmark.errata)} if benchmark.errata else None
+    return plan_record(selected, part, benchmark.rubric, about)
 
 
 def _write_predictions(

@@ -77,20 +77,18 @@ def benchmark(
     """Load a benchmark and select questions.
 
     Args:
-        source: `vsi-bench`, `rooms`, the hub id of a data set (`owner/name`), the path of a
-            `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet` file, a list of dicts or a DataFrame,
-            all with the columns of VSI-Bench, or a selection made before.
+        source: The name of a benchmark, the hub id of a data set (`owner/name`), the path of a
+            folder with `benchmark.yaml` or of a file of questions, a list of dicts, a DataFrame,
+            or a selection made before.
         limit: Select only the first `limit` videos, with all their questions.
-        tasks: Select only these tasks or question types; a single one may be a string. For rows:
-            the tasks themselves, as `vicabench.Task`s or as `benchmark.yaml` writes them
-            (`{"displacement": {"unit": "m"}, "seen": {"kind": "yes/no"}}`); without them, rows
-            have the question types of VSI-Bench.
+        tasks: Select these tasks or question types. For rows: the tasks themselves, as `Task`s or
+            as in `benchmark.yaml` (`{"seen": {"kind": "yes/no"}}`); by default VSI-Bench's.
         columns: For rows with tasks: our names of columns (`ground_truth`) to those of the rows.
-        subset: For `vsi-bench`: `full`, `debiased` or `pruned`.
+        subset: A part of the benchmark, such as `debiased`.
         revision: For a hub id: a commit, tag or branch. The commit is recorded in every run.
         config: For a hub id: the name of a configuration.
         split: For a hub id: the name of a split; by default `test`, or the only one.
-        data: For `vsi-bench`: the folder it was downloaded to.
+        data: The folder that a published benchmark was downloaded to.
         videos: For questions of your own: the folder of their videos.
         name: The name of a benchmark given as rows.
         videos_needed: Whether to refuse a benchmark without a single video on disk.
@@ -100,11 +98,9 @@ def benchmark(
         ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
         DataError: For missing or malformed data.
     """
-    check_number("limit", limit, optional=True)
-    if config is not None and subset != "full":
-        raise ConfigError("config and subset mean the same: give one of them.")
-    of_hub = {"revision": revision, "config": config, "split": split}
-    _refuse_ignored(source, subset=subset, data=data, videos=videos, name=name, **of_hub)
+    where: dict[str, Any] = {"subset": subset, "revision": revision, "config": config}
+    where |= {"split": split, "data": data, "videos": videos}
+    _check(source, limit, name, where)
     if isinstance(source, Selection) and limit is None and not tasks:
         return source
     given = Source(
@@ -122,12 +118,21 @@ def benchmark(
         raise ConfigError("columns is for rows with their own tasks: give tasks= too.")
     loaded = _loaded(source, given, name, progress)
     wanted = [tasks] if isinstance(tasks, str) else [str(task) for task in tasks]
-    options = None
-    if isinstance(source, str | Path):
-        where: dict[str, Any] = {**of_hub, "subset": subset, "data": data, "videos": videos}
-        options = asked_as(source, **where, limit=limit, tasks=tuple(wanted))
-    questions = select(loaded, limit=limit, tasks=wanted)
-    return Selection(benchmark=loaded, questions=questions, options=options)
+    return Selection(
+        benchmark=loaded,
+        questions=select(loaded, limit=limit, tasks=wanted),
+        options=asked_as(source, **where, limit=limit, tasks=tuple(wanted))
+        if isinstance(source, str | Path)
+        else None,
+    )
+
+
+def _check(source: Asked, limit: int | None, name: str, where: Mapping[str, Any]) -> None:
+    """Raise ConfigError for arguments that are out of bounds, contradict or have no effect."""
+    check_number("limit", limit, optional=True)
+    if where["config"] is not None and where["subset"] != "full":
+        raise ConfigError("config and subset mean the same: give one of them.")
+    _refuse_ignored(source, **where, name=name)
 
 
 def _described_rows(

@@ -52,16 +52,14 @@ def figures(
         protocol: The grading protocol.
         published: Whether to add published rows to the averages.
         shared: Whether to draw only the questions that all runs were asked.
-        width: `column` (3.3 inches), `text` (7 inches) or a number of inches; None leaves it to
-            the figure.
+        width: `column` (3.3 inches), `text` (7 inches) or inches; None: the figure's own.
         font: A font of this machine, or `serif`, `sans-serif` or `monospace`.
         font_size: The size of the larger texts, in points (default: 7).
         notes: Whether the figures state n, videos, protocol and intervals below them.
-        progress: Whether to report on standard error skipped figures and differences of the runs.
+        progress: Whether to report skipped figures and differences on standard error.
 
     Raises:
-        ConfigError: For an unknown kind or format, or runs on different questions.
-        DataError: If a requested kind cannot be drawn from these runs, or no kind can.
+        ConfigError, DataError: For an unknown kind or format, or what these runs do not allow.
     """
     say, folder, endings = saying(progress), Path(out), figure_formats(formats)
     chosen = [kinds] if isinstance(kinds, str) else kinds
@@ -77,12 +75,11 @@ def figures(
             try:
                 rows = {"published": published} if name == AVERAGES else {}
                 figure = cast("Figure", KINDS[name](loaded, protocol=protocol, **rows))
+                written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
             except DataError as error:
                 if chosen:
                     raise
                 say(f"No figure of {name}: {error}")
-                continue
-            written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
     if not written:
         raise DataError("No figure can be drawn from these runs.")
     return written

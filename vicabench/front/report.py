@@ -174,15 +174,13 @@ def report(
         check_published(published, run.benchmark, run.questions)
     made = _report(loaded, base, find_protocols(protocol), command)
     made = replace(made, published=published_rows() if published else ())
-    terminal = console(stderr=True)
-    terminal.quiet = not progress
     options = FrameOptions(
         frames=frames,
         benchmark=benchmark,
         folder=where,
         workers=workers or 1,
         limit_seconds=video_timeout or VIDEO_TIMEOUT,
-        terminal=terminal,
+        terminal=console(stderr=True, quiet=not progress),
     )
     text, note = _page(made, options) if style == HTML else (TABLES[style](made), "")
     _give(text, file, inputs, note, saying(progress))

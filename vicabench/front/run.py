@@ -18,9 +18,9 @@ from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT
 from vicabench.engine.run import run as run_into
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
-from vicabench.engine.workers.local import Executor, InProcessExecutor
+from vicabench.engine.workers.local import Executor, InProcessExecutor, ReusingExecutor
 from vicabench.errors import ConfigError
-from vicabench.front.folders import kept, new_folder, run_folders
+from vicabench.front.folders import kept, new_folder, run_folders, slug
 from vicabench.front.progress import RunDisplay
 from vicabench.front.repeating import repeated
 from vicabench.harnesses.protocols import Protocol, find_protocol
@@ -92,6 +92,82 @@ def run(
     )
 
 
+def run_all(
+    models: str | Sequence[str],
+    benchmarks: Sequence[Asked],
+    *,
+    out: str | Path | None = None,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    protocol: str = OFFICIAL,
+    **options: Any,
+) -> list[Run]:
+    """Answer several benchmarks with each of these models, which is loaded once.
+
+    Args:
+        models: What `run` takes, one or several.
+        benchmarks: What `vicabench.benchmark` takes, one or several.
+        out: The folder that holds a folder of runs for each benchmark; of a single benchmark, as
+            in `vicabench run`. By default `runs`.
+        limit: Ask about only the first `limit` videos of each benchmark.
+        tasks: Ask only these tasks or question types, which each benchmark must have.
+        protocol: The grading protocol of the running score.
+        options: All other options of `run`, by name.
+
+    Returns:
+        The runs, model by model, in the order of the benchmarks.
+
+    Raises:
+        UserError: For the problems that `vicabench run` reports in one line.
+    """
+    names = [models] if isinstance(models, str) else list(models)
+    how = {name: options.pop(name, usual) for name, usual in SINGLE.items()}
+    given = RunOptions.of(options, frames=options.pop("frames", None))
+    seen = not all(map(never_looks, names))
+    selections = [given.selected(b, limit, tasks, bool(how["progress"]), seen) for b in benchmarks]
+    folders = folders_of(names, selections, out=_path(out), blind=given.model.blind)
+    runs = []
+    for model in names:
+        executor = ReusingExecutor()
+        for asked, places in zip(selections, folders, strict=True):
+            chosen = given.execution.chosen(given.model)
+            runs.append(
+                run_selection(
+                    asked,
+                    model,
+                    given,
+                    out=places[model],
+                    protocol=find_protocol(protocol),
+                    executor=executor if isinstance(chosen, InProcessExecutor) else chosen,
+                    **how,
+                )
+            )
+    return runs
+
+
+SINGLE: Mapping[str, Any] = {"seed": 0, "retry_errors": False, "shard": None, "progress": True}
+
+
+def folders_of(
+    models: Sequence[str], selections: Sequence[Selection], *, out: Path | None, blind: bool
+) -> list[dict[str, Path]]:
+    """The run folder of each model, for each benchmark."""
+    if len(selections) == 1:
+        return [run_folders(models, selections[0].benchmark.name, out=out, blind=blind)]
+    names = [
+        b.name if b.subset == "full" else f"{b.name}-{b.subset}"
+        for b in (asked.benchmark for asked in selections)
+    ]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"The benchmark {name} is named twice. Name each once.")
+    below = [None if out is None else out / slug(name) for name in names]
+    return [
+        run_folders(models, name, out=place, blind=blind)
+        for name, place in zip(names, below, strict=True)
+    ]
+
+
 def run_selection(
     asked: Selection,
     model: str,
@@ -103,11 +179,13 @@ def run_selection(
     shard: str | Shard | None,
     protocol: Protocol | None,
     progress: bool,
+    executor: Executor | None = None,
     load: Callable[[Path], Run] = load_run,
 ) -> Run:
     """Answer the selected questions, or those of one part, with a model.
 
-    Without a protocol no running score is shown. `load` reads the finished run folder.
+    Without a protocol no running score is shown. `executor` takes the place of the one that the
+    options choose. `load` reads the finished run folder.
     """
     given = given.for_benchmark(asked.benchmark)
     if isinstance(shard, str):
@@ -130,7 +208,7 @@ def run_selection(
         model,
         folders[model],
         given,
-        given.execution.chosen(given.model),
+        executor or given.execution.chosen(given.model),
         seed=seed,
         retry_errors=retry_errors,
         part=part,

@@ -75,7 +75,7 @@ class Asking:
             "options": "\n".join(question.options),
             "unit": task.unit,
             "frames": str(len(video.frames_THWC)),
-            "seconds": f"{video.duration:.2f}",
+            "seconds": str(round(video.duration, 2)),
         }
         return filled(self.wording.template(question.task, task.kind), values)
 

@@ -72,8 +72,8 @@ def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Gri
         lines.append((Text(label), *(_cell(row, column, "\n") for column, _ in columns)))
         below = sizes(row, columns)
         if row is rows[-1] or sizes(rows[position + 1], columns) != below:
-            for name, numbers in zip(("questions", "videos"), below, strict=True):
-                lines.append((_dim(name), *map(_dim, numbers)))
+            for below_name, numbers in zip(("questions", "videos"), below, strict=True):
+                lines.append((_dim(below_name), *map(_dim, numbers)))
     if published:
         lines += [None, (_dim("published"), *(Text("") for _ in columns))]
     for other, mark in zip(published, source_marks(published), strict=True):

@@ -159,7 +159,9 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of any score has to know."""
-        return (*(note for note in (self.part, self.incomplete) if note), *self.origin)
+        errata = self.config["plan"].get("errata", ()) if self.config else ()
+        known = (f"erratum of the benchmark: {printable(str(each))}" for each in errata)
+        return (*(note for note in (self.part, self.incomplete) if note), *self.origin, *known)
 
     @property
     def part(self) -> str | None:

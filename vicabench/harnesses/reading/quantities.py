@@ -22,14 +22,11 @@ from vicabench.harnesses.reading.numbers import (
 SAME = 0.05  # quantities in different units are equal within 5%: 4 m (13 feet)
 
 ANY = ""
+LENGTHS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "km": 1000.0}
 ASKED = {
-    ANY: None,
-    "objects": None,
-    "m": METRE,
-    "cm": Unit(power=1, scale=0.01),
+    **dict.fromkeys((ANY, "objects")),
+    **{name: Unit(power=1, scale=scale) for name, scale in LENGTHS.items()},
     "m²": Unit(power=2, scale=1.0),
-    "mm": Unit(power=1, scale=0.001),
-    "km": Unit(power=1, scale=1000.0),
 }
 """The unit of a task, by its name; None for a count and (`ANY`) a bare number."""
 _TIME = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?::\d{2})?(?:\.\d{1,3})?(?![\d:])")

@@ -136,9 +136,20 @@ def radar(scores: Sequence[Scores]) -> Figure:
     angles = np.linspace(0, 2 * np.pi, len(named), endpoint=False)
     for place, row in enumerate(scores):
         _polygon(axes, angles, row, place, band=len(scores) <= BANDS)
+    _dress(axes, angles, [task.title for task in named])
+    legend(figure, *axes.get_legend_handles_labels())
+    intervals = (
+        INTERVALS if len(scores) <= BANDS else "95% intervals are in the bars of every task."
+    )
+    footer(figure, f"Scores in %. {basis(scores)} {intervals}")
+    return figure
+
+
+def _dress(axes: PolarAxes, angles: np.ndarray, titles: Sequence[str]) -> None:
+    """The circles of a profile, and the titles of its tasks around them."""
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
-    axes.set_xticks(angles, [task.title for task in named], fontsize=SMALL)
+    axes.set_xticks(angles, titles, fontsize=SMALL)
     for angle, name in zip(angles, axes.get_xticklabels(), strict=True):
         side = np.sin(angle).round(3)  # names stand beside the circle, never on it
         name.set_horizontalalignment("center" if side == 0 else "left" if side > 0 else "right")
@@ -148,12 +159,6 @@ def radar(scores: Sequence[Scores]) -> Figure:
     axes.set_rlabel_position(22.5)
     axes.grid(color=GRID, lw=0.5)
     axes.spines["polar"].set_color(GRID)
-    legend(figure, *axes.get_legend_handles_labels())
-    intervals = (
-        INTERVALS if len(scores) <= BANDS else "95% intervals are in the bars of every task."
-    )
-    footer(figure, f"Scores in %. {basis(scores)} {intervals}")
-    return figure
 
 
 def _polygon(axes: PolarAxes, angles: np.ndarray, row: Scores, place: int, *, band: bool) -> None:
