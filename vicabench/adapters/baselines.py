@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -50,7 +50,13 @@ def build(argument: str, context: AdapterContext) -> Baseline:
         known = ", ".join(f"baseline:{n}" for n in [*BASELINES, "constant:X"])
         near = did_you_mean(name, BASELINES, before="baseline:")
         raise ConfigError(f"There is no 'baseline:{argument}'. Baselines are {known}.{near}")
-    return BASELINES[name](context)
+    baseline, asked = BASELINES[name](context), context.benchmark.wording
+    if asked is None or asked.reply == PLAIN:
+        return baseline
+    return replace(baseline, reply=lambda q: asked.reply.replace(PLAIN, baseline.reply(q)))
+
+
+PLAIN = "{answer}"
 
 
 def _oracle(_: AdapterContext) -> Baseline:

@@ -173,7 +173,7 @@ class ViCAAdapter:
 
     def _free(self, text: str, times: str) -> str:
         """The prompt for a text that is no question of a benchmark."""
-        if self.options.wording == ModelOptions().wording:
+        if self.options.wording in (AUTO, "vica"):
             return prompt(video_question(text, time_instruction=times))
         asked = Question(id="", video="", task="", text=text, answer="")
         return wording(asked, times, self.options.wording)

@@ -167,6 +167,7 @@ def command(
             "--dry-run",
             help="Ask nothing: print what the run would ask, and the tokens, memory, hours and "
             "cost as far as they are known.",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
 ) -> None:

@@ -145,7 +145,9 @@ def _check_paper(table: str, width: str | None, *, intervals: bool) -> None:
     if width is not None and table != LATEX:
         raise ConfigError("--width fits LaTeX tables to a paper: add --format latex.")
     if not intervals and width is None:
-        raise ConfigError("--no-intervals is for tables fitted to a paper: add --width.")
+        raise ConfigError(
+            "--intervals/--no-intervals is for tables fitted to a paper: add --width."
+        )
 
 
 def grades_jsonl(run: Run, protocol: Protocol) -> str:

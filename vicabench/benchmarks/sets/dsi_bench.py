@@ -89,7 +89,12 @@ BENCHMARK = Published(
     citation=CITATION,
     rubric=Rubric(tasks=TASKS, overall=(SAMPLES, GROUPS), official="dsi-bench"),
     rubrics={film: Rubric(tasks=TASKS, overall=(SAMPLES,), official="dsi-bench") for film in FILMS},
-    wording=Wording(name="dsi-bench", source=CITATION, templates={CHOICE: PROMPT}),
+    wording=Wording(
+        name="dsi-bench",
+        source=CITATION,
+        templates={CHOICE: PROMPT},
+        reply="<answer>{answer}</answer>",
+    ),
     read=read,
     columns=("cate", "relative_path", "question", "options", "GT"),
     tables=tuple(f"metadatas/{film}.csv" for film in FILMS),
