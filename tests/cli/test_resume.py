@@ -14,6 +14,7 @@ import pytest
 from tests.support import (
     Vicabench,
     install_adapter,
+    looking_oracle,
     read_jsonl,
     refuses,
     rows_about,
@@ -204,8 +205,9 @@ def test_two_processes_cannot_write_one_run_folder(
 def test_another_configuration_is_refused_naming_what_differs(
     vicabench: Vicabench, clips: Path
 ) -> None:
+    model = looking_oracle(clips)
     command = (
-        "run", "--benchmark", clips / "questions.jsonl", "--model", "baseline:oracle", "--out", "r",
+        "run", "--benchmark", clips / "questions.jsonl", "--model", model, "--out", "r",
     )  # fmt: skip
     vicabench(*command, "--frames", "4")
     refuses(

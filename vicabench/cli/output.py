@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vicabench.errors import ConfigError, did_you_mean
-from vicabench.reference import Published, published_rows
+from vicabench.reference import Published
 from vicabench.reporting.disagreement import show_disagreement
 from vicabench.reporting.scores import FORMATS, show
 from vicabench.reporting.tables import SHEET_FORMATS, Sheets, show_sheets
@@ -30,20 +30,19 @@ def print_table(
     rows: Sequence[Scores],
     *,
     name: str,
-    published: bool,
+    published: Sequence[Published] = (),
     between: Sequence[Disagreement] = (),
 ) -> None:
-    """Print the table in this format, with published rows below the runs if requested.
+    """Print the table in this format, with published rows below the runs.
 
     `between` has, for several protocols, their differences in each run.
     """
-    others: Sequence[Published] = published_rows() if published else ()
     if name == TERMINAL:
-        show(console(), rows, others)
+        show(console(), rows, published)
         for difference in between:
             show_disagreement(console(), difference)
     else:
-        echo(FORMATS[name](rows, others, between))
+        echo(FORMATS[name](rows, published, between))
 
 
 def print_sheets(

@@ -182,6 +182,7 @@ def command(
     from vicabench.front.run import shard_named
     from vicabench.front.run_options import RunOptions
     from vicabench.harnesses.protocols import find_protocol
+    from vicabench.reference import published_on
     from vicabench.results.alike import check_published
 
     check_format(table)
@@ -198,8 +199,11 @@ def command(
     where |= {"tasks": tasks_named(tasks)}
     where |= {"videos_needed": not (dry_run or no_video or all(unseen))}
     asked = [vb.benchmark(name, **where) for name in benchmark]
+    if len(asked) > 1 and published:
+        raise ConfigError("--published is about one benchmark: leave it out beside several.")
     for each in asked:
-        check_published(published, each.benchmark.name, each.benchmark.questions)
+        if not published_on(each.benchmark.name, each.benchmark.subset):
+            check_published(published, each.benchmark.name, each.benchmark.questions)
     how = {name: given[name] for name in ("frames", "seed", "retry_errors")} | options
     if dry_run:
         how["shard"] = part
@@ -242,6 +246,7 @@ def _print_scores(runs: Sequence[Run], protocol: str, table: str, published: boo
     from vicabench.harnesses.protocols import find_protocol
     from vicabench.reporting.overview import benchmark_of, overview
     from vicabench.reporting.tables import SHEET_FORMATS, show_sheets
+    from vicabench.results.alike import published_beside
 
     rule = find_protocol(protocol)
     rows = [run.scores(rule) for run in runs]
@@ -251,7 +256,7 @@ def _print_scores(runs: Sequence[Run], protocol: str, table: str, published: boo
             replace(row, model=f"{row.model} on {benchmark_of(run)}")
             for row, run in zip(rows, runs, strict=True)
         ]
-    print_table(rows, name=table, published=published)
+    print_table(rows, name=table, published=published_beside(published, runs))
     if over and table == TERMINAL:
         show_sheets(console(), [over])
     elif over and table in SHEET_FORMATS:

@@ -62,12 +62,11 @@ def command(
     """
     from vicabench.cli.output import check_format, print_table
     from vicabench.harnesses.protocols import find_protocols
-    from vicabench.reference import published_rows
     from vicabench.reporting.paper import paper_table
     from vicabench.reporting.scores import score_records, table_json
     from vicabench.reporting.workbook import write_spreadsheet
     from vicabench.reporting.writing import write_file
-    from vicabench.results.alike import check_published
+    from vicabench.results.alike import published_beside
     from vicabench.results.below import expanded
     from vicabench.results.disagreement import disagreement
     from vicabench.results.run import load_runs
@@ -79,13 +78,10 @@ def command(
     rules = find_protocols(protocol)
     paths = expanded(paths)
     runs = load_runs(paths)
-    for run in runs:
-        check_published(published, run.benchmark, run.questions)
+    others = published_beside(published, runs)
     rows = [run.scores(rule) for run in runs for rule in rules]
-    between = (
-        [disagreement(run, rules) for run in runs if not run.incomplete] if len(rules) > 1 else []
-    )
-    others = published_rows() if published else ()
+    several = [run for run in runs if not run.incomplete and len(rules) > 1]
+    between = [disagreement(run, rules) for run in several]
     if json_file:
         write_file(json_file, table_json(rows, others, between) + "\n", keep=paths)
     if out:
@@ -95,7 +91,7 @@ def command(
     if width:
         echo(paper_table(rows, others, width=width, intervals=intervals))
         return
-    print_table(rows, name=table, published=published, between=between)
+    print_table(rows, name=table, published=others, between=between)
 
 
 def _write_grades(

@@ -92,7 +92,7 @@ def benchmark(
         videos: For questions of your own: the folder of their videos.
         name: The name of a benchmark given as rows.
         videos_needed: Whether to refuse a benchmark without a single video on disk.
-        progress: Whether to show on standard error the progress of building Rooms.
+        progress: Whether to show the progress of building Rooms.
 
     Raises:
         ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
@@ -103,14 +103,7 @@ def benchmark(
     _check(source, limit, name, where)
     if isinstance(source, Selection) and limit is None and not tasks:
         return source
-    given = Source(
-        subset=config or subset,
-        revision=revision,
-        split=split,
-        data=_path(data),
-        videos=_path(videos),
-        videos_needed=videos_needed,
-    )
+    given = _source(where, videos_needed)
     if custom.defines_tasks(tasks):
         loaded = _described_rows(source, tasks, columns, given, name)
         return Selection(benchmark=loaded, questions=select(loaded, limit=limit))
@@ -118,12 +111,21 @@ def benchmark(
         raise ConfigError("columns is for rows with their own tasks: give tasks= too.")
     loaded = _loaded(source, given, name, progress)
     wanted = [tasks] if isinstance(tasks, str) else [str(task) for task in tasks]
-    return Selection(
-        benchmark=loaded,
-        questions=select(loaded, limit=limit, tasks=wanted),
-        options=asked_as(source, **where, limit=limit, tasks=tuple(wanted))
-        if isinstance(source, str | Path)
-        else None,
+    options = None
+    if isinstance(source, str | Path):
+        options = asked_as(source, **where, limit=limit, tasks=tuple(wanted))
+    questions = select(loaded, limit=limit, tasks=wanted)
+    return Selection(benchmark=loaded, questions=questions, options=options)
+
+
+def _source(where: Mapping[str, Any], videos_needed: bool) -> Source:
+    return Source(
+        subset=where["config"] or where["subset"],
+        revision=where["revision"],
+        split=where["split"],
+        data=_path(where["data"]),
+        videos=_path(where["videos"]),
+        videos_needed=videos_needed,
     )
 
 

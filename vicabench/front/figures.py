@@ -66,9 +66,7 @@ def figures(
     _check(chosen, published)
     paper = Paper(width=_inches(width), font=_font(font), size=font_size, notes=notes)
     find_protocol(protocol)  # refuse a misspelt name before reading any run
-    loaded = _loaded(runs, published=published, shared=shared)
-    for note in dict.fromkeys(note for run in loaded[1:] for note in differing(loaded[0], run)):
-        say(note)
+    loaded = _loaded(runs, published=published, shared=shared, say=say)
     written = []
     with on_paper(paper):
         for name in chosen or KINDS:
@@ -128,14 +126,18 @@ def _check(kinds: Sequence[str] | None, published: bool) -> None:
         )
 
 
-def _loaded(runs: Sequence[Run | str | Path], *, published: bool, shared: bool) -> list[Run]:
-    """Load the runs; ConfigError for runs that cannot be compared."""
+def _loaded(
+    runs: Sequence[Run | str | Path], *, published: bool, shared: bool, say: Callable[[str], None]
+) -> list[Run]:
+    """Load the runs and say how they differ; ConfigError for runs that cannot be compared."""
     loaded = runs_of(runs)
     if shared:
         loaded = restricted_to_shared(loaded)
     check_alike(loaded, advice=SHARED)
     for run in loaded:
         check_published(published, run.benchmark, run.questions)
+    for note in dict.fromkeys(note for run in loaded[1:] for note in differing(loaded[0], run)):
+        say(note)
     return loaded
 
 

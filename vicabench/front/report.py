@@ -19,13 +19,12 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.reference import published_rows
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.render import Page, render_page
 from vicabench.reporting.page.report import Report, Strip, gallery, room_per_video, usual_frames
 from vicabench.reporting.report_tables import TABLES
 from vicabench.reporting.writing import check_not_input, write_file
-from vicabench.results.alike import check_published, in_natural_order
+from vicabench.results.alike import in_natural_order, published_beside
 from vicabench.results.below import expanded
 from vicabench.results.run import Run
 from vicabench.results.store import provenance
@@ -151,7 +150,7 @@ def report(
         style: `html`, or tables in `markdown` or `latex`.
         protocol: Grading protocols, comma-separated; tables use the first.
         compare: The run that all others are compared with.
-        published: Whether to add published rows of VSI-Bench.
+        published: Whether to add published rows of the benchmark.
         frames: Frames shown of each video, 0 for none; None shows as many as fit.
         benchmark: The benchmark of the videos; by default the one that the runs name.
         videos: The folder of the videos.
@@ -170,10 +169,8 @@ def report(
     inputs = [_path(each) for each in (*runs, compare) if each is not None]
     _check_places(where, file, inputs)
     loaded, base = _loaded(runs, compare)
-    for run in loaded:
-        check_published(published, run.benchmark, run.questions)
     made = _report(loaded, base, find_protocols(protocol), command)
-    made = replace(made, published=published_rows() if published else ())
+    made = replace(made, published=published_beside(published, loaded))
     options = FrameOptions(
         frames=frames,
         benchmark=benchmark,

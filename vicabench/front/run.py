@@ -128,20 +128,11 @@ def run_all(
     folders = folders_of(names, selections, out=_path(out), blind=given.model.blind)
     runs = []
     for model in names:
-        executor = ReusingExecutor()
+        here = isinstance(given.execution.chosen(given.model), InProcessExecutor)
+        executor = ReusingExecutor() if here else None
         for asked, places in zip(selections, folders, strict=True):
-            chosen = given.execution.chosen(given.model)
-            runs.append(
-                run_selection(
-                    asked,
-                    model,
-                    given,
-                    out=places[model],
-                    protocol=find_protocol(protocol),
-                    executor=executor if isinstance(chosen, InProcessExecutor) else chosen,
-                    **how,
-                )
-            )
+            how |= {"out": places[model], "protocol": find_protocol(protocol)}
+            runs.append(run_selection(asked, model, given, executor=executor, **how))
     return runs
 
 

@@ -158,7 +158,7 @@ def score_records(
     names = ["model", "protocol", "source"]
     parts = ("", "_low", "_high", "_questions", "_videos")
     columns = [c for same in by_rubric(rows) for c, _ in scored_columns(same)]
-    if published or not columns:
+    if not columns:
         columns += [c for c, _ in scored_columns(())]
     names += [c + part for c in dict.fromkeys([*columns, MICRO]) for part in parts]
     names += ["unanswered", *NO_ANSWER, "read_differently"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from vicabench.errors import ConfigError, DataError
-from vicabench.reference import is_vsi_bench
+from vicabench.reference import Published, is_vsi_bench, published_on, published_rows
 from vicabench.results.run import Run
 from vicabench.types import Question
 
@@ -92,6 +92,33 @@ def check_published(wanted: bool, benchmark: str | None, questions: Iterable[Que
             f"Published rows are about VSI-Bench; beside {benchmark} they would compare nothing. "
             "Leave out --published."
         )
+
+
+def published_beside(wanted: bool, runs: Sequence[Run]) -> tuple[Published, ...]:
+    """The published rows that stand beside these runs, if they are wanted: of their benchmark.
+
+    Raises:
+        ConfigError: Nothing is published on the benchmark, or the runs are on several.
+    """
+    if not wanted:
+        return ()
+    rows = {_published_on(run) for run in runs}
+    if len(rows) > 1:
+        raise ConfigError(
+            "These runs are on several benchmarks, of which each has its own published rows. "
+            "Leave out --published, or name the runs of one benchmark."
+        )
+    return rows.pop()
+
+
+def _published_on(run: Run) -> tuple[Published, ...]:
+    config = run.config["config"] if run.config else {}
+    name, subset = str(config.get("benchmark")), str(config.get("subset", "full"))
+    rows = published_on(name, subset)
+    if not rows:
+        check_published(True, run.benchmark, run.questions)
+        return published_rows()
+    return rows
 
 
 def in_natural_order(runs: Sequence[Run]) -> list[Run]:
