@@ -77,9 +77,8 @@ def benchmark(
     """Load a benchmark and select questions.
 
     Args:
-        source: The name of a benchmark, the hub id of a data set (`owner/name`), the path of a
-            folder with `benchmark.yaml` or of a file of questions, a list of dicts, a DataFrame,
-            or a selection made before.
+        source: A name, the hub id of a data set (`owner/name`), the path of a folder with
+            `benchmark.yaml` or of a file of questions, rows, or a selection made before.
         limit: Select only the first `limit` videos, with all their questions.
         tasks: Select these tasks or question types. For rows: the tasks themselves, as `Task`s or
             as in `benchmark.yaml` (`{"seen": {"kind": "yes/no"}}`); by default VSI-Bench's.

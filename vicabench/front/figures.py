@@ -42,8 +42,6 @@ def figures(
 ) -> list[Path]:
     """Draw and save figures of runs, and return the files.
 
-    `vicabench.plot` returns the figures as matplotlib objects.
-
     Args:
         runs: Runs, or paths of run folders or predictions files.
         out: Folder for the figures.
