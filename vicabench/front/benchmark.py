@@ -79,7 +79,7 @@ def benchmark(
     Args:
         source: A name, the hub id of a data set (`owner/name`), the path of a folder with
             `benchmark.yaml` or of a file of questions, rows, or a selection made before.
-        limit: Select only the first `limit` videos, with all their questions.
+        limit: Select only the first `limit` videos.
         tasks: Select these tasks or question types. For rows: the tasks themselves, as `Task`s or
             as in `benchmark.yaml` (`{"seen": {"kind": "yes/no"}}`); by default VSI-Bench's.
         columns: For rows with tasks: our names of columns (`ground_truth`) to those of the rows.
@@ -89,13 +89,12 @@ def benchmark(
         split: For a hub id: the name of a split; by default `test`, or the only one.
         data: The folder that a published benchmark was downloaded to.
         videos: For questions of your own: the folder of their videos.
-        name: The name of a benchmark given as rows.
+        name: The name of rows.
         videos_needed: Whether to refuse a benchmark without a single video on disk.
         progress: Whether to show the progress of building Rooms.
 
     Raises:
-        ConfigError: For an unknown benchmark or task, no question, or an argument without effect.
-        DataError: For missing or malformed data.
+        ConfigError, DataError: For what does not exist, is malformed or would have no effect.
     """
     where: dict[str, Any] = {"subset": subset, "revision": revision, "config": config}
     where |= {"split": split, "data": data, "videos": videos}
