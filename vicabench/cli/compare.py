@@ -123,9 +123,9 @@ def compare(request: Request) -> None:
         compare_published(run, row, protocol=request.protocol) for row in chance for run in runs
     ]
     if request.out:
-        found = [*(pair.result for pair in paired), *unpaired, *gains, *gaps]
-        rows = comparison_records(found)
-        write_spreadsheet(request.out, CSV_COLUMNS, rows, keep=request.paths)
+        found: list[AnyComparison] = [*(pair.result for pair in paired), *unpaired, *gains, *gaps]
+        lines = comparison_records(found)
+        write_spreadsheet(request.out, CSV_COLUMNS, lines, keep=request.paths)
     _print(request, rule, paired, unpaired, [*gains, *gaps])
 
 

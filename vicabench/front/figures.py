@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -73,19 +73,30 @@ def figures(
         say(note)
     written = []
     with on_paper(paper):
-        for name in chosen or KINDS:
-            try:
-                rows = {"published": published} if name == AVERAGES else {}
-                figure = cast("Figure", KINDS[name](loaded, protocol=protocol, **rows))
-            except DataError as error:
-                if chosen:
-                    raise
-                say(f"No figure of {name}: {error}")
-                continue
+        for name, figure in _drawn(loaded, chosen, say, protocol=protocol, published=published):
             written += [save(figure, folder / f"{name}.{ending}") for ending in endings]
     if not written:
         raise DataError("No figure can be drawn from these runs.")
     return written
+
+
+def _drawn(
+    runs: Sequence[Run],
+    chosen: Sequence[str] | None,
+    say: Callable[[str], None],
+    *,
+    protocol: str,
+    published: bool,
+) -> Iterator[tuple[str, Figure]]:
+    """Each figure with its name; one that was not asked for is left out if it cannot be drawn."""
+    for name in chosen or KINDS:
+        rows = {"published": published} if name == AVERAGES else {}
+        try:
+            yield name, cast("Figure", KINDS[name](runs, protocol=protocol, **rows))
+        except DataError as error:
+            if chosen:
+                raise
+            say(f"No figure of {name}: {error}")
 
 
 WIDTHS = {"column": COLUMN, "text": PAGE}

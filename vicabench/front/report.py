@@ -19,7 +19,7 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.reference import published_rows
+from vicabench.reference import Published, published_rows
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.render import Page, render_page
 from vicabench.reporting.page.report import Report, Strip, gallery, room_per_video, usual_frames
@@ -168,24 +168,33 @@ def report(
     where, file = None if videos is None else Path(videos), None if out is None else Path(out)
     inputs = [_path(each) for each in (*runs, compare) if each is not None]
     _check_places(where, file, inputs)
-    loaded, base = _loaded(runs, compare)
-    for run in loaded:
-        check_published(published, run.benchmark, run.questions)
-    made = _report(loaded, base, find_protocols(protocol), command)
-    made = replace(made, published=published_rows() if published else ())
-    terminal = console(stderr=True)
-    terminal.quiet = not progress
+    loaded = _loaded(runs, compare)
+    others = _published(loaded[0]) if published else ()
+    made = replace(_report(*loaded, find_protocols(protocol), command), published=others)
     options = FrameOptions(
         frames=frames,
         benchmark=benchmark,
         folder=where,
         workers=workers or 1,
         limit_seconds=video_timeout or VIDEO_TIMEOUT,
-        terminal=terminal,
+        terminal=_terminal(progress),
     )
     text, note = _page(made, options) if style == HTML else (TABLES[style](made), "")
     _give(text, file, inputs, note, saying(progress))
     return text
+
+
+def _published(runs: Sequence[Run]) -> Sequence[Published]:
+    """The published rows; ConfigError for runs of another benchmark."""
+    for run in runs:
+        check_published(True, run.benchmark, run.questions)
+    return published_rows()
+
+
+def _terminal(progress: bool) -> Console:
+    terminal = console(stderr=True)
+    terminal.quiet = not progress
+    return terminal
 
 
 def _give(
