@@ -253,7 +253,7 @@ def test_tables_sort_by_clicks_and_keys(browser: Browser, hostile_page: Path) ->
         states = []
         for _ in range(2):
             head.send_keys(Keys.ENTER)
-            states.append(head.find_element("xpath", "..").get_attribute("aria-sort"))
+            states.append(str(head.find_element("xpath", "..").get_attribute("aria-sort")))
             shown = browser.run(f"{column}.children[{cell}].textContent)")
             values = shown if cell == 0 else [float(v.replace("−", "-")) for v in shown]
             assert values == sorted(values, key=lambda v: v.casefold() if cell == 0 else v,

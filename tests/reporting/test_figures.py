@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -186,7 +187,9 @@ def test_no_line_strikes_a_number(run: Run) -> None:
     (axes,) = figure.axes
     numbers = [text.get_window_extent() for text in axes.texts if "." in text.get_text()]
     assert len(numbers) == len(axes.get_xticks())
-    ends = [np.concatenate(bars.get_segments()) for bars in axes.collections]
+    ends = [
+        np.concatenate(b.get_segments()) for b in axes.collections if isinstance(b, LineCollection)
+    ]
     lines = [pair for each in ends for pair in axes.transData.transform(each).reshape(-1, 2, 2)]
     for box in numbers:
         for (x, low), (_, high) in lines:

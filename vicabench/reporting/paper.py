@@ -82,8 +82,8 @@ def _rows(
         yield Row(name=label, cells=tuple(cells), published=False), True
     for other, mark in zip(published, source_marks(published), strict=True):
         cells = (Cell(mean=printed_text(other, column)) for column, _ in columns)
-        row = Row(name=f"{other.label} {mark}", cells=tuple(cells), published=True)
-        yield row, other.group not in NO_BEST
+        line = Row(name=f"{other.label} {mark}", cells=tuple(cells), published=True)
+        yield line, other.group not in NO_BEST
 
 
 def _with_best(rows: Iterator[tuple[Row, bool]]) -> list[Row]:

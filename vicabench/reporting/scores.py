@@ -69,8 +69,8 @@ def _paper_layout(rows: Sequence[Scores], published: Sequence[Published]) -> Gri
     if published:
         lines += [None, (_dim("published"), *(Text("") for _ in columns))]
     for other, mark in zip(published, source_marks(published), strict=True):
-        label = Text(other.label).append(f" {mark}", style="dim")
-        lines.append((label, *(Text(printed_text(other, column)) for column, _ in columns)))
+        named = Text(other.label).append(f" {mark}", style="dim")
+        lines.append((named, *(Text(printed_text(other, column)) for column, _ in columns)))
     return Grid(heads=(Text(""), *(_head(*column) for column in columns)), rows=tuple(lines))
 
 
@@ -80,8 +80,8 @@ def _head(column: str, title: str) -> Text:
 
 def _turned_layout(rows: Sequence[Scores]) -> Grid:
     columns, heads, lines = columns_of(rows), [Text("")], []
-    for label in labels_of(rows):
-        heads += [Text(label), _dim("n")]
+    for name in labels_of(rows):
+        heads += [Text(name), _dim("n")]
     for place, (column, title) in enumerate(columns):
         cells = [Text(title)]
         for row in rows:

@@ -193,7 +193,7 @@ def _enlarge(figure: Figure, scale: float) -> None:
     with no_glyph_warnings():
         figure.draw_without_rendering()
     for text in figure.findobj(Text):
-        text.set_fontsize(text.get_fontsize() * scale)  # type: ignore[attr-defined]
+        text.set_fontsize(float(text.get_fontsize()) * scale)
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_tick_params(labelsize=axis.get_ticklabels()[0].get_fontsize())
