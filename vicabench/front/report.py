@@ -19,10 +19,14 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
+from vicabench.reporting.overview import benchmark_of, overview
 from vicabench.reporting.page.explorer import collect
+from vicabench.reporting.page.overview import render_overview
 from vicabench.reporting.page.render import Page, render_page
 from vicabench.reporting.page.report import Report, Strip, gallery, room_per_video, usual_frames
 from vicabench.reporting.report_tables import TABLES
+from vicabench.reporting.scores import FORMATS
+from vicabench.reporting.tables import SHEET_FORMATS
 from vicabench.reporting.writing import check_not_input, write_file
 from vicabench.results.alike import in_natural_order, published_beside
 from vicabench.results.below import expanded
@@ -169,6 +173,10 @@ def report(
     inputs = [_path(each) for each in (*runs, compare) if each is not None]
     _check_places(where, file, inputs)
     loaded, base = _loaded(runs, compare)
+    if len(set(map(benchmark_of, loaded))) > 1:
+        text = _over_benchmarks(loaded, style, find_protocols(protocol)[0], command, base, given)
+        _give(text, file, inputs, "", saying(progress))
+        return text
     made = _report(loaded, base, find_protocols(protocol), command)
     made = replace(made, published=published_beside(published, loaded))
     options = FrameOptions(
@@ -182,6 +190,36 @@ def report(
     text, note = _page(made, options) if style == HTML else (TABLES[style](made), "")
     _give(text, file, inputs, note, saying(progress))
     return text
+
+
+def _over_benchmarks(
+    runs: Sequence[Run],
+    style: str,
+    protocol: Protocol,
+    command: str,
+    base: int | None,
+    about_frames: Sequence[object],
+) -> str:
+    """The report of runs on several benchmarks, which shows no questions."""
+    if base is not None or any(value is not None for value in about_frames):
+        raise ConfigError(
+            "These runs are on several benchmarks: their report compares no runs and shows no "
+            "videos. Leave out those options, or name the runs of one benchmark."
+        )
+    if style == HTML:
+        return render_overview(runs, protocol, command=command, made=_made())
+    rows = [run.scores(protocol) for run in runs]
+    over = overview(runs, protocol)
+    return "\n\n".join([SHEET_FORMATS[style]([over] if over else []), FORMATS[style](rows, (), ())])
+
+
+def _made() -> dict[str, str]:
+    facts = provenance()
+    return {
+        "version": vicabench.__version__,
+        "commit": str(facts["commit"] or ""),
+        "time": str(facts["started"])[:16].replace("T", " ") + " UTC",
+    }
 
 
 def _give(
@@ -237,16 +275,11 @@ def _report(
     runs: Sequence[Run], base: int | None, protocols: Sequence[Protocol], command: str
 ) -> Report:
     collect(runs)
-    facts = provenance()
     return Report(
         runs=runs,
         protocols=list(protocols),
         command=command,
-        made={
-            "version": vicabench.__version__,
-            "commit": str(facts["commit"] or ""),
-            "time": str(facts["started"])[:16].replace("T", " ") + " UTC",
-        },
+        made=_made(),
         base=base,
         comparisons=_comparisons(runs, base, protocols[0]),
         notes=[

@@ -21,31 +21,47 @@ def benchmark_of(run: Run) -> str:
     return str(config["benchmark"] if whole else f"{config['benchmark']}:{config['subset']}")
 
 
+def overview_scores(runs: Sequence[Run], protocol: Protocol) -> dict[str, dict[str, Scores]]:
+    """The scores of each model by benchmark; of two runs of one model, the later one counts."""
+    scores: dict[str, dict[str, Scores]] = {}
+    for run in runs:
+        scores.setdefault(model_of(run), {})[benchmark_of(run)] = run.scores(protocol)
+    return scores
+
+
+def model_of(run: Run) -> str:
+    """The name of a run's model without what tells runs of one table apart."""
+    return str(run.config["config"]["model"]) if run.config else run.name
+
+
 def overview(runs: Sequence[Run], protocol: Protocol) -> Sheet | None:
     """The headline score of each model on each benchmark; None for runs on a single one."""
     names = list(dict.fromkeys(map(benchmark_of, runs)))
     if len(names) < 2:
         return None
-    cells: dict[str, dict[str, Scores]] = {}
+    return Sheet(
+        title="Over the benchmarks",
+        columns=("model", *names),
+        rows=tuple(
+            (model, *(_cell(scores.get(name)) for name in names))
+            for model, scores in overview_scores(runs, protocol).items()
+        ),
+        notes=tuple(overview_notes(runs, protocol)),
+    )
+
+
+def overview_notes(runs: Sequence[Run], protocol: Protocol) -> list[str]:
+    """What each benchmark's headline score is the mean of, and how the ranges came about."""
+    first: dict[str, Scores] = {}
     for run in runs:
-        model = str(run.config["config"]["model"]) if run.config else run.name
-        cells.setdefault(model, {}).setdefault(benchmark_of(run), run.scores(protocol))
-    first = {name: next(s for one in cells.values() for n, s in one.items() if n == name)
-             for name in names}  # fmt: skip
+        first.setdefault(benchmark_of(run), run.scores(protocol))
     notes = [
         f"{name}: {scores.rubric.headline.title}, {meaning_of(scores.rubric.headline)}; "
         f"protocol {scores.protocol}; n = {scores.overall.count:,} in "
         f"{counted(scores.overall.clusters, 'video')}"
         for name, scores in first.items()
     ]
-    return Sheet(
-        title="Over the benchmarks",
-        columns=("model", *names),
-        rows=tuple(
-            (model, *(_cell(scores.get(name)) for name in names)) for model, scores in cells.items()
-        ),
-        notes=(*notes, f"Ranges are 95% intervals over videos; {TOO_FEW}."),
-    )
+    return [*notes, f"Ranges are 95% intervals over videos; {TOO_FEW}."]
 
 
 def _cell(scores: Scores | None) -> str:

@@ -27,7 +27,7 @@ from vicabench.reporting.tables import columns_for, notes_on, scored_columns
 from vicabench.types import OUTCOMES
 
 CSS = ("base", "page", "explorer", "print")
-JS = ("question", "tables", "explorer")
+JS = ("elements", "question", "tables", "explorer")
 THEME = ("theme",)
 
 
@@ -41,9 +41,9 @@ def theme_script() -> Markup:
     return _joined("js", THEME)
 
 
-def main_script() -> Markup:
+def main_script(names: tuple[str, ...] = JS) -> Markup:
     """All other scripts, in a separate scope."""
-    return Markup('"use strict";\n(() => {{\n{}}})();\n').format(_joined("js", JS))
+    return Markup('"use strict";\n(() => {{\n{}}})();\n').format(_joined("js", names))
 
 
 def policy(styles: tuple[str, ...], scripts: tuple[str, ...]) -> str:
@@ -100,7 +100,7 @@ def render_page(report: Report) -> Page:
     figures = [(inline_svg(drawing.svg), drawing) for drawing in report.drawings]
     colours = set().union(*(figure.colours for figure, _ in figures))
     style, theme, script = style_sheet(rules(colours)), theme_script(), main_script()
-    html = _environment().get_template("page.html").render(
+    html = environment().get_template("page.html").render(
         report=report,
         policy=policy((style,), (theme, script)),
         style=style,
@@ -116,7 +116,7 @@ def render_page(report: Report) -> Page:
     return Page(html=html, videos=tuple(asked.videos))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Create the template environment, which escapes all output and shows hidden characters."""
     return Environment(
         loader=PackageLoader("vicabench.reporting.page"),

@@ -401,22 +401,6 @@ function startKeys(explorer) {
   byId("next").addEventListener("click", () => explorer.move(1));
 }
 
-function startTheme() {
-  const node = byId("theme");
-  const isDark = () => {
-    const chosen = document.documentElement.dataset.theme;
-    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  };
-  const label = () => { node.textContent = isDark() ? "Light theme" : "Dark theme"; };
-  node.addEventListener("click", () => {
-    setTheme(isDark() ? "light" : "dark");
-    label();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
-  label();
-  node.hidden = false;
-}
-
 startTheme();
 startTables();
 startKeys(startExplorer());

@@ -1,0 +1,3 @@
+// The page over several benchmarks has tables, and no questions.
+startTheme();
+startTables();
