@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -133,6 +133,11 @@ class _Server(ThreadingHTTPServer):
         """Clients that are gone are no errors here."""
 
 
+def _text(parts: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a message, which stands behind its frames or in front of them."""
+    return next(str(part["text"]) for part in reversed(parts) if "text" in part)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Both protocols; what belongs to neither is 404."""
 
@@ -143,10 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/chat/completions"):
             parts = json.loads(body)["messages"][-1]["content"]
-            self._ask(body, parts[-1]["text"], self._chat)
+            self._ask(body, _text(parts), self._chat)
         elif self.path.endswith(":generateContent"):
             parts = json.loads(body)["contents"][-1]["parts"]
-            self._ask(body, parts[-1]["text"], self._candidate)
+            self._ask(body, _text(parts), self._candidate)
         elif self.path.startswith("/upload/v1"):
             self._upload(body)
         else:

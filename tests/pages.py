@@ -119,5 +119,6 @@ def commands_in(command: Any) -> Mapping[str, Any]:
 
 def options_of(command: Any) -> set[str]:
     """The options of a command, or of all commands of a group."""
-    own = {name for parameter in command.params for name in parameter.opts}
+    both = (name for p in command.params for name in (*p.opts, *p.secondary_opts))
+    own = set(both)
     return own.union({"--help"}, *(options_of(child) for child in commands_in(command).values()))
