@@ -290,7 +290,7 @@ def test_list_shows_local_data(shell: Shell, tmp_path: Path, fetched: Path) -> N
     folder = shutil.copytree(fetched, tmp_path / "cache" / "vsi-bench")
     listed = toy.vicabench("data", "list", environment={**shell.environment, "COLUMNS": "300"})
     row = next(line.split() for line in listed.stdout.splitlines() if toy.REPO in line)
-    assert row == [toy.REPO, shell.commit, str(folder), "6", "6"]
+    assert row == [toy.REPO, shell.commit, "6", "6", str(folder)]
     assert "built on first use" in listed.stdout
 
 

@@ -35,7 +35,7 @@ def test_a_checkpoint_of_the_zoo_is_fetched_and_listed(
         env = {**hub.environment(tmp_path / "hf"), "COLUMNS": "160"}
         before = vicabench("models", "list", **env)
         assert before.returncode == 0, before.stderr
-        assert row_of(before.stdout, REPO).split()[1:4] == ["vica2", "ViCA2-7B", "stage3"]
+        assert row_of(before.stdout, REPO).split()[1:5] == ["vica2", "ViCA2-7B", "5", "stage3"]
         assert sum(line.startswith("nkkbr/") for line in before.stdout.splitlines()) == 46
         assert "MB" not in row_of(before.stdout, REPO)
         assert row_of(before.stdout, "vica2-rooms").split()[4:7] == ["included", "7.1", "MB"]

@@ -38,10 +38,9 @@ def command(
         str | None,
         typer.Option(help="Fit the LaTeX table to the column or the text of a paper."),
     ] = None,
-    intervals: Annotated[
-        bool,
-        typer.Option("--intervals/--no-intervals", help="Intervals in a fitted LaTeX table."),
-    ] = True,
+    no_intervals: Annotated[
+        bool, typer.Option("--no-intervals", help="Leave intervals out of a fitted table.")
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all scores and intervals to this JSON file."),
@@ -73,7 +72,7 @@ def command(
     from vicabench.screen import echo
 
     check_format(table)
-    _check_paper(table, width, intervals=intervals)
+    _check_paper(table, width, intervals=not no_intervals)
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
     paths = expanded(paths)
@@ -89,7 +88,7 @@ def command(
     if grades_file:
         _write_grades(grades_file, runs, rules, paths)
     if width:
-        echo(paper_table(rows, others, width=width, intervals=intervals))
+        echo(paper_table(rows, others, width=width, intervals=not no_intervals))
         return
     print_table(rows, name=table, published=others, between=between)
 
@@ -141,9 +140,7 @@ def _check_paper(table: str, width: str | None, *, intervals: bool) -> None:
     if width is not None and table != LATEX:
         raise ConfigError("--width fits LaTeX tables to a paper: add --format latex.")
     if not intervals and width is None:
-        raise ConfigError(
-            "--intervals/--no-intervals is for tables fitted to a paper: add --width."
-        )
+        raise ConfigError("--no-intervals is for tables fitted to a paper: add --width.")
 
 
 def grades_jsonl(run: Run, protocol: Protocol) -> str:

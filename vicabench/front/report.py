@@ -164,8 +164,7 @@ def report(
         progress: Whether to show progress on standard error.
 
     Raises:
-        ConfigError: For options that contradict each other, or if `out` is one of the inputs.
-        DataError: For runs that cannot be reported.
+        ConfigError, DataError: For what contradicts itself or cannot be reported.
     """
     given = (frames, benchmark, videos, workers, video_timeout)
     _check(style, dict(zip(ABOUT_FRAMES, given, strict=True)))
@@ -173,11 +172,11 @@ def report(
     inputs = [_path(each) for each in (*runs, compare) if each is not None]
     _check_places(where, file, inputs)
     loaded, base = _loaded(runs, compare)
+    rules = find_protocols(protocol)
     if len(set(map(benchmark_of, loaded))) > 1:
-        text = _over_benchmarks(loaded, style, find_protocols(protocol)[0], command, base, given)
-        _give(text, file, inputs, "", saying(progress))
-        return text
-    made = _report(loaded, base, find_protocols(protocol), command)
+        text = _over_benchmarks(loaded, style, rules[0], command, base, given)
+        return _give(text, file, inputs, "", saying(progress))
+    made = _report(loaded, base, rules, command)
     made = replace(made, published=published_beside(published, loaded))
     options = FrameOptions(
         frames=frames,
@@ -188,8 +187,7 @@ def report(
         terminal=console(stderr=True, quiet=not progress),
     )
     text, note = _page(made, options) if style == HTML else (TABLES[style](made), "")
-    _give(text, file, inputs, note, saying(progress))
-    return text
+    return _give(text, file, inputs, note, saying(progress))
 
 
 def _over_benchmarks(
@@ -224,13 +222,14 @@ def _made() -> dict[str, str]:
 
 def _give(
     text: str, file: Path | None, inputs: Sequence[Path], note: str, say: Callable[[str], None]
-) -> None:
-    """Write the file, and report its size and the note."""
+) -> str:
+    """Write the file, report its size and the note, and return the text."""
     if file is not None:
         write_file(file, text, keep=inputs)
         say(f"{file}: {len(text.encode()) / 1e6:.1f} MB.")
     if note:
         say(note)
+    return text
 
 
 def _page(report: Report, options: FrameOptions) -> tuple[str, str]:

@@ -30,7 +30,7 @@ def render_overview(
     names = list(dict.fromkeys(map(benchmark_of, runs)))
     style, theme, script = style_sheet(), theme_script(), main_script(SCRIPTS)
     scores = overview_scores(runs, protocol)
-    models = f"{len(scores)} models" if len(scores) > 1 else next(iter(scores))
+    models = counted(len(scores), "model") if len(scores) > 1 else next(iter(scores))
     return environment().get_template("overview.html").render(
         title=f"{models} on {counted(len(names), 'benchmark')}",
         policy=policy((style,), (theme, script)),
