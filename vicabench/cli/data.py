@@ -147,6 +147,6 @@ def training_rooms(
 @app.command("list")
 def list_benchmarks() -> None:
     """List the benchmarks and their data on this machine."""
-    rows = [(i.name, i.revision, i.state, str(i.questions), str(i.videos)) for i in items()]
-    columns = ("benchmark", "revision", "on disk", "questions", "videos")
-    show_sheets(console(), [Sheet(title="", columns=columns, rows=tuple(rows), texts=3)])
+    rows = [(i.name, i.revision, str(i.questions), str(i.videos), i.state) for i in items()]
+    columns = ("benchmark", "revision", "questions", "videos", "on disk")
+    show_sheets(console(), [Sheet(title="", columns=columns, rows=tuple(rows), texts=5)])

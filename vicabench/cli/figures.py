@@ -46,12 +46,10 @@ def command(
         float | None,
         typer.Option(min=4, max=30, help="Size of the larger texts in points (default: 7)."),
     ] = None,
-    notes: Annotated[
+    no_notes: Annotated[
         bool,
-        typer.Option(
-            "--notes/--no-notes", help="State n, videos, protocol and intervals below the figures."
-        ),
-    ] = True,
+        typer.Option("--no-notes", help="Leave out what stands below: n, protocol, intervals."),
+    ] = False,
 ) -> None:
     """Draw figures of runs for one column or the full width of a paper, readable in grey.
 
@@ -69,6 +67,6 @@ def command(
         width=width,
         font=font,
         font_size=font_size,
-        notes=notes,
+        notes=not no_notes,
     )
     say("Wrote " + ", ".join(str(file) for file in written))

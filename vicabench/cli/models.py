@@ -43,18 +43,18 @@ def list_models() -> None:
     local, wide = cached(), console().width >= WIDE
     rows = [
         (
-            *(model.repo, model.family, model.series, model.stage, _on_disk(local.get(model.repo))),
-            *([model.description] if wide else []),
+            *(model.repo, model.family, model.series),
             "" if model.percent is None else str(model.percent),
+            *(model.stage, _on_disk(local.get(model.repo))),
+            *([model.description] if wide else []),
         )
         for model in model_zoo()
     ]
     columns = (
-        *("checkpoint", "family", "series", "stage", "on disk"),
+        *("checkpoint", "family", "series", "%", "stage", "on disk"),
         *(["description"] if wide else []),
-        "%",
     )
-    sheet = Sheet(title="", columns=columns, rows=tuple(rows), texts=len(columns) - 1)
+    sheet = Sheet(title="", columns=columns, rows=tuple(rows), texts=len(columns))
     show_sheets(console(), [sheet])
 
 

@@ -42,10 +42,9 @@ def command(
         str | None,
         typer.Option(help="Fit the LaTeX table to the column or the text of a paper."),
     ] = None,
-    intervals: Annotated[
-        bool,
-        typer.Option("--intervals/--no-intervals", help="Intervals in a fitted LaTeX table."),
-    ] = True,
+    no_intervals: Annotated[
+        bool, typer.Option("--no-intervals", help="Leave intervals out of a fitted table.")
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", help="Write all scores and intervals to this JSON file."),
@@ -65,7 +64,7 @@ def command(
     with the answers that they read differently.
     """
     check_format(table)
-    _check_paper(table, width, intervals=intervals)
+    _check_paper(table, width, intervals=not no_intervals)
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
     runs = load_runs(paths)
@@ -89,7 +88,7 @@ def command(
         write_file(grades_file, lines, keep=paths)
     if width:
         others = published_rows() if published else ()
-        echo(paper_table(rows, others, width=width, intervals=intervals))
+        echo(paper_table(rows, others, width=width, intervals=not no_intervals))
         return
     print_table(rows, name=table, published=published, between=between)
 
