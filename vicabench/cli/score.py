@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,7 +58,8 @@ def command(
     A predictions file has one JSON object per line with at least id,
     question_type, ground_truth, response, and video (or dataset and
     scene_name). Several comma-separated protocols are shown side by side,
-    with the answers that they read differently.
+    with the answers that they read differently. Exit code 2: a run cannot
+    be read; the others are scored.
     """
     from vicabench.cli.output import check_format, print_table
     from vicabench.harnesses.protocols import find_protocols
@@ -68,15 +70,14 @@ def command(
     from vicabench.results.alike import published_beside
     from vicabench.results.below import expanded
     from vicabench.results.disagreement import disagreement
-    from vicabench.results.run import load_runs
+    from vicabench.results.readable import load_readable
     from vicabench.screen import echo
 
     check_format(table)
     _check_paper(table, width, intervals=not no_intervals)
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
-    paths = expanded(paths)
-    runs = load_runs(paths)
+    runs, problems = load_readable(paths := expanded(paths))
     others = published_beside(published, runs)
     rows = [run.scores(rule) for run in runs for rule in rules]
     several = [run for run in runs if not run.incomplete and len(rules) > 1]
@@ -89,8 +90,21 @@ def command(
         _write_grades(grades_file, runs, rules, paths)
     if width:
         echo(paper_table(rows, others, width=width, intervals=not no_intervals))
-        return
-    print_table(rows, name=table, published=others, between=between)
+    else:
+        print_table(rows, name=table, published=others, between=between)
+    _end(problems)
+
+
+def _end(problems: Sequence[str]) -> None:
+    """Say which runs could not be read, and exit with code 2 if there are any."""
+    from vicabench.errors import counted
+    from vicabench.screen import say
+
+    for problem in problems:
+        say(problem)
+    if problems:
+        say(f"Left out, for it cannot be read: {counted(len(problems), 'run')} (exit code 2).")
+        sys.exit(2)
 
 
 def _write_grades(

@@ -149,35 +149,33 @@ def report(
     """Make a self-contained HTML page of runs, or their tables, and return its text.
 
     Args:
-        runs: Runs, or paths of run folders or predictions files.
+        runs: Runs or paths; runs on several benchmarks get one page over them.
         out: The file to write; None writes nothing.
         style: `html`, or tables in `markdown` or `latex`.
-        protocol: Grading protocols, comma-separated; tables use the first.
+        protocol: Protocols, comma-separated; tables use the first.
         compare: The run that all others are compared with.
         published: Whether to add published rows of the benchmark.
         frames: Frames shown of each video, 0 for none; None shows as many as fit.
-        benchmark: The benchmark of the videos; by default the one that the runs name.
+        benchmark: The benchmark of the videos; by default that of the runs.
         videos: The folder of the videos.
         workers: Decoding processes.
-        video_timeout: Seconds after which decoding of a video is abandoned.
+        video_timeout: Seconds after which a video is given up.
         command: The command that the page names as its origin.
-        progress: Whether to show progress on standard error.
+        progress: Whether to show progress.
 
     Raises:
         ConfigError, DataError: For what contradicts itself or cannot be reported.
     """
     given = (frames, benchmark, videos, workers, video_timeout)
     _check(style, dict(zip(ABOUT_FRAMES, given, strict=True)))
-    where, file = None if videos is None else Path(videos), None if out is None else Path(out)
-    inputs = [_path(each) for each in (*runs, compare) if each is not None]
-    _check_places(where, file, inputs)
-    loaded, base = _loaded(runs, compare)
-    rules = find_protocols(protocol)
+    where, file = (None if each is None else Path(each) for each in (videos, out))
+    inputs = _check_places(where, file, (*runs, compare))
+    (loaded, base), rules = _loaded(runs, compare), find_protocols(protocol)
     if len(set(map(benchmark_of, loaded))) > 1:
-        text = _over_benchmarks(loaded, style, rules[0], command, base, given)
-        return _give(text, file, inputs, "", saying(progress))
-    made = _report(loaded, base, rules, command)
-    made = replace(made, published=published_beside(published, loaded))
+        over = _over_benchmarks(loaded, style, rules[0], command, base, given)
+        return _give(over, file, inputs, "", saying(progress))
+    beside = published_beside(published, loaded)
+    made = replace(_report(loaded, base, rules, command), published=beside)
     options = FrameOptions(
         frames=frames,
         benchmark=benchmark,
@@ -258,8 +256,11 @@ def _listed(options: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _check_places(videos: Path | None, out: Path | None, inputs: Sequence[Path]) -> None:
-    """Check input and output paths before any work is done."""
+def _check_places(
+    videos: Path | None, out: Path | None, runs: Sequence[Given | None]
+) -> list[Path]:
+    """Check input and output paths before any work is done, and return the inputs."""
+    inputs = [_path(each) for each in runs if each is not None]
     if videos is not None and not videos.is_dir():
         raise ConfigError(
             f"{videos} is not a folder. Name the folder of the videos with --videos DIR."
@@ -268,6 +269,7 @@ def _check_places(videos: Path | None, out: Path | None, inputs: Sequence[Path])
         check_not_input(out, inputs)
         if not out.parent.is_dir():
             raise ConfigError(f"The folder {out.parent} does not exist. Create it first.")
+    return inputs
 
 
 def _report(
