@@ -10,7 +10,7 @@ from vica.tiny import write_tiny_checkpoint
 
 from tests.adapters.calling import LOOPBACK
 from tests.apis import KEY, Api, serve
-from tests.support import Vicabench, read_jsonl, refuses, write_jsonl
+from tests.support import Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 from tests.videos import write_clip
 
 BEFORE = "These are frames.\n{question}\n{options}\n{frames} frames of {seconds} s."
@@ -141,3 +141,15 @@ def test_runs_on_several_benchmarks_share_one_page(
         for row in read_jsonl(tmp_path / "runs/seen/baseline-oracle/predictions.jsonl")
     ]
     assert replies == ["yes"] * 4
+
+
+def test_imports_of_the_same_questions_are_runs_on_one_benchmark(
+    vicabench: Vicabench, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        rows = [{**row, "response": "A"} for row in rows_about(2)]
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
+        vicabench("import", "jsonl", f"{name}.jsonl", "--model", name, "--out", f"runs/{name}")
+    done = vicabench("report", "runs", "--compare", "runs/a", "--out", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "Compared with a" in (tmp_path / "page.html").read_text()

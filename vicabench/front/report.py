@@ -19,7 +19,7 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.reporting.overview import benchmark_of, overview
+from vicabench.reporting.overview import by_benchmark, overview
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.overview import render_overview
 from vicabench.reporting.page.render import Page, render_page
@@ -171,7 +171,7 @@ def report(
     where, file = (None if each is None else Path(each) for each in (videos, out))
     inputs = _check_places(where, file, (*runs, compare))
     (loaded, base), rules = _loaded(runs, compare), find_protocols(protocol)
-    if len(set(map(benchmark_of, loaded))) > 1:
+    if len(by_benchmark(loaded)) > 1:
         over = _over_benchmarks(loaded, style, rules[0], command, base, given)
         return _give(over, file, inputs, "", saying(progress))
     beside = published_beside(published, loaded)

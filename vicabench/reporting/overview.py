@@ -21,11 +21,33 @@ def benchmark_of(run: Run) -> str:
     return str(config["benchmark"] if whole else f"{config['benchmark']}:{config['subset']}")
 
 
+def by_benchmark(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs of each benchmark, by its name.
+
+    Runs that were asked the same questions are of one benchmark, whatever an import calls it.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        name = benchmark_of(run)
+        same = (other for other, members in groups.items() if _is_same(members[0], run))
+        groups.setdefault(name if name in groups else next(same, name), []).append(run)
+    return groups
+
+
+def _is_same(one: Run, other: Run) -> bool:
+    if one.rubric != other.rubric:
+        return False
+    asked, others = one.asked(), other.asked()
+    shared = asked.keys() & others.keys()
+    return bool(shared) and all(asked[key] == others[key] for key in shared)
+
+
 def overview_scores(runs: Sequence[Run], protocol: Protocol) -> dict[str, dict[str, Scores]]:
     """The scores of each model by benchmark; of two runs of one model, the later one counts."""
     scores: dict[str, dict[str, Scores]] = {}
-    for run in runs:
-        scores.setdefault(model_of(run), {})[benchmark_of(run)] = run.scores(protocol)
+    for name, members in by_benchmark(runs).items():
+        for run in members:
+            scores.setdefault(model_of(run), {})[name] = run.scores(protocol)
     return scores
 
 
@@ -36,7 +58,7 @@ def model_of(run: Run) -> str:
 
 def overview(runs: Sequence[Run], protocol: Protocol) -> Sheet | None:
     """The headline score of each model on each benchmark; None for runs on a single one."""
-    names = list(dict.fromkeys(map(benchmark_of, runs)))
+    names = list(by_benchmark(runs))
     if len(names) < 2:
         return None
     return Sheet(
@@ -52,9 +74,7 @@ def overview(runs: Sequence[Run], protocol: Protocol) -> Sheet | None:
 
 def overview_notes(runs: Sequence[Run], protocol: Protocol) -> list[str]:
     """What each benchmark's headline score is the mean of, and how the ranges came about."""
-    first: dict[str, Scores] = {}
-    for run in runs:
-        first.setdefault(benchmark_of(run), run.scores(protocol))
+    first = {name: members[0].scores(protocol) for name, members in by_benchmark(runs).items()}
     notes = [
         f"{name}: {scores.rubric.headline.title}, {meaning_of(scores.rubric.headline)}; "
         f"protocol {scores.protocol}; n = {scores.overall.count:,} in "

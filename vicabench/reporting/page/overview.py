@@ -8,7 +8,13 @@ from typing import Any
 
 from vicabench.errors import counted
 from vicabench.harnesses.protocols import Protocol
-from vicabench.reporting.overview import benchmark_of, model_of, overview_notes, overview_scores
+from vicabench.reporting.overview import (
+    benchmark_of,
+    by_benchmark,
+    model_of,
+    overview_notes,
+    overview_scores,
+)
 from vicabench.reporting.page.render import (
     environment,
     main_script,
@@ -27,7 +33,8 @@ def render_overview(
     runs: Sequence[Run], protocol: Protocol, *, command: str, made: Mapping[str, str]
 ) -> str:
     """The whole page; `made` has its time, version and commit."""
-    names = list(dict.fromkeys(map(benchmark_of, runs)))
+    groups = by_benchmark(runs)
+    names = list(groups)
     style, theme, script = style_sheet(), theme_script(), main_script(SCRIPTS)
     scores = overview_scores(runs, protocol)
     models = counted(len(scores), "model") if len(scores) > 1 else next(iter(scores))
@@ -43,7 +50,7 @@ def render_overview(
             for model, by_name in scores.items()
         ],
         notes=overview_notes(runs, protocol),
-        parts=[_part(name, runs, protocol) for name in names],
+        parts=[_part(name, members, protocol) for name, members in groups.items()],
         command=command,
         made=made,
         sources=[f"{run.name} on {benchmark_of(run)}: {run.path}" for run in runs],
@@ -55,11 +62,10 @@ def _overall(scores: Any) -> dict[str, Any]:
 
 
 def _part(name: str, runs: Sequence[Run], protocol: Protocol) -> dict[str, Any]:
-    mine = [run for run in runs if benchmark_of(run) == name]
-    models = [model_of(run) for run in mine]
+    models = [model_of(run) for run in runs]
     rows = [
         replace(run.scores(protocol), model=model if models.count(model) == 1 else run.name)
-        for run, model in zip(mine, models, strict=True)
+        for run, model in zip(runs, models, strict=True)
     ]
     return {
         "name": name,
