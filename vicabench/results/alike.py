@@ -102,13 +102,13 @@ def published_beside(wanted: bool, runs: Sequence[Run]) -> tuple[Published, ...]
     """
     if not wanted:
         return ()
-    rows = {_published_on(run) for run in runs}
-    if len(rows) > 1:
+    rows = [_published_on(run) for run in runs]
+    if any(others != rows[0] for others in rows):
         raise ConfigError(
             "These runs are on several benchmarks, of which each has its own published rows. "
             "Leave out --published, or name the runs of one benchmark."
         )
-    return rows.pop()
+    return rows[0]
 
 
 def _published_on(run: Run) -> tuple[Published, ...]:
