@@ -41,6 +41,8 @@ USED = {
     "data rooms": "--out --scenes --seed --questions --workers",
     "data training-rooms": "--out --scenes --seed --grey",
     "data list": "",
+    "data check": "--videos --problems",
+    "init": "",
     "models list": "",
     "models fetch": "",
     "models show": "--frames",

@@ -13,7 +13,7 @@ from vicabench import files
 from vicabench.benchmarks.choices import bare_texts
 from vicabench.benchmarks.custom import FILE
 from vicabench.benchmarks.own import read_questions
-from vicabench.errors import ConfigError
+from vicabench.errors import ConfigError, an
 from vicabench.rooms.build import build
 
 QUESTIONS, README, VIDEO = "questions.jsonl", "README.md", "videos/room.mp4"
@@ -102,14 +102,14 @@ def init(folder: str | Path) -> Path:
 def _examples(video: Path) -> Iterator[dict[str, Any]]:
     """Questions about a generated room, whose video is written to `video`."""
     with tempfile.TemporaryDirectory() as place:
-        build(Path(place), scenes=1, seed=0, workers=1)
+        build(Path(place), scenes=1, seed=0, width=480, height=360, fps=8, workers=1)
         questions = read_questions(Path(place) / QUESTIONS)
         shutil.copyfile(Path(place) / f"{questions[0].video}.mp4", video)
     for question in questions:
         if question.task == "object_counting":
             yield _row("object_count", question.text, int(float(question.answer)))
             thing = question.text.split("How many ")[-1].split("(")[0]
-            yield _row("is_there", f"Is there a {thing} in this room?", "yes")
+            yield _row("is_there", f"Is there {an(thing)} in this room?", "yes")
         if question.task == "object_abs_distance":
             yield _row("distance", question.text, float(question.answer))
         if question.task == "object_rel_distance":
