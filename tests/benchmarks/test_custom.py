@@ -159,28 +159,35 @@ def test_rows_with_tasks_are_a_benchmark_in_python(tmp_path: Path, clips: Path) 
     assert vb.score(run).overall.mean == 100
 
 
-PLAIN: list[Row] = [
+ROWS: list[Row] = [
     {"video": "a.mp4", "kind": "far", "q": "How far?", "a": "0"},
     {"video": "a.mp4", "kind": "far", "q": "And now?", "a": "-1.50"},
     {"video": "b.mp4", "kind": "far", "q": "How far?", "a": "2 m"},
     {"video": "b.mp4", "kind": "which", "q": "Which?", "a": "north", "choices": ["south", "north"]},
     {"video": "007", "kind": "seen", "q": "Is it there?", "a": "True"},
 ]
+PLAIN = [{"uid": f"0{n}", **row} for n, row in enumerate(ROWS, start=1)]
 READ = [
-    Question(id="1", video="a.mp4", task="far", text="How far?", answer="0"),
-    Question(id="2", video="a.mp4", task="far", text="And now?", answer="-1.50"),
-    Question(id="3", video="b.mp4", task="far", text="How far?", answer="2"),
+    Question(id="01", video="a.mp4", task="far", text="How far?", answer="0"),
+    Question(id="02", video="a.mp4", task="far", text="And now?", answer="-1.50"),
+    Question(id="03", video="b.mp4", task="far", text="How far?", answer="2"),
     Question(
-        id="4",
+        id="04",
         video="b.mp4",
         task="which",
         text="Which?",
         answer="B",
         options=("A. south", "B. north"),
     ),
-    Question(id="5", video="007", task="seen", text="Is it there?", answer="yes"),
+    Question(id="05", video="007", task="seen", text="Is it there?", answer="yes"),
 ]
-MAP = {"question_type": "kind", "question": "q", "ground_truth": "a", "options": "choices"}
+MAP = {
+    "id": "uid",
+    "question_type": "kind",
+    "question": "q",
+    "ground_truth": "a",
+    "options": "choices",
+}
 KINDS: dict[str, Any] = {
     "far": {"unit": "m", "metric": {"name": "mra", "zero": 0.5}},
     "seen": {"kind": "yes/no"},

@@ -20,7 +20,7 @@ USED = {
     "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
     " --config --dry-run",
     "runs": "--protocol --format",
-    "score": "--protocol --format --published --json --grades --out",
+    "score": "--protocol --format --published --json --grades --out --answerable",
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",
     "describe": f"{ASKED} {VIDEO} {WHERE} --model --series --prompt --out --max-new-tokens",
@@ -83,6 +83,7 @@ REFUSED = {
     "import jsonl p.jsonl --out r --subset pruned": "--subset",
     "import jsonl p.jsonl --out r --data d": "--data",
     "import lmms-eval p.jsonl --out r --column a=b": "--column",
+    "score p.jsonl --answerable-at 16": "--answerable",
     "score p.jsonl --width column": "--width",
     "score p.jsonl --format latex --no-intervals": "--intervals",
     "compare p.jsonl --published ViCA2-7B --shared": "--shared",

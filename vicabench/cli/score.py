@@ -45,6 +45,17 @@ def command(
         Path | None,
         typer.Option("--json", help="Write all scores and intervals to this JSON file."),
     ] = None,
+    answerable: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score also the questions alone that the frames can answer, by a JSON Lines file.",
+        ),
+    ] = None,
+    answerable_at: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of frames.", show_default="that of the run"),
+    ] = None,
     grades_file: Annotated[
         Path | None,
         typer.Option(
@@ -70,7 +81,6 @@ def command(
     from vicabench.results.below import expanded
     from vicabench.results.disagreement import disagreement
     from vicabench.results.frames import RUN_COLUMNS
-    from vicabench.results.run import load_runs
     from vicabench.screen import echo
 
     check_format(table)
@@ -78,7 +88,7 @@ def command(
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
     paths = expanded(paths)
-    runs = load_runs(paths)
+    runs = _loaded(paths, answerable, answerable_at)
     for run in runs:
         check_published(published, run.benchmark, run.questions)
     rows = [run.scores(rule) for run in runs for rule in rules]
@@ -102,6 +112,20 @@ def command(
         echo(paper_table(rows, others, width=width, intervals=intervals))
         return
     print_table(rows, name=table, published=published, between=between)
+
+
+def _loaded(paths: list[Path], answerable: Path | None, frames: int | None) -> list[Run]:
+    """The runs, each followed by its part that frames can answer if a file says which that is."""
+    from vicabench.results.run import load_runs
+
+    if answerable is None:
+        if frames is not None:
+            raise ConfigError("--answerable-at needs the file of --answerable: add it.")
+        return load_runs(paths)
+    from vicabench.front.answerable import answerable as part
+
+    runs = load_runs(paths)
+    return [each for run in runs for each in (run, part(run, answerable, frames=frames))]
 
 
 def _check_files(named: dict[str, Path | None]) -> None:
