@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 from tests.support import Row, write_jsonl
+from vicabench.engine.frame_cache import SAMPLING
 from vicabench.files import digest_of
 from vicabench.results.store import RunConfig
 
 
-def write_run(folder: Path, model: str, rows: list[Row], *, benchmark: str = "toy") -> Path:
+def write_run(
+    folder: Path, model: str, rows: list[Row], *, benchmark: str = "toy", frames: int = 0
+) -> Path:
     """A finished run of `model`: a line of predictions is a question with its `response`."""
     folder.mkdir(parents=True)
     config = RunConfig(
@@ -17,8 +20,8 @@ def write_run(folder: Path, model: str, rows: list[Row], *, benchmark: str = "to
         benchmark=benchmark,
         subset="full",
         revision="1",
-        frames=0,
-        sampling="none",
+        frames=frames,
+        sampling=SAMPLING if frames else "none",
         seed=0,
     )
     videos: dict[str, dict[str, str]] = {}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vicabench.engine.shards import merge
     from vicabench.errors import UserError
     from vicabench.front import data, models, plot
+    from vicabench.front.answerable import answerable
     from vicabench.front.ask import ask, encoded
     from vicabench.front.benchmark import benchmark
     from vicabench.front.callback import TrainerCallback
@@ -59,6 +60,7 @@ _PLACES = {
     "TrainerCallback": "vicabench.front.callback",
     "UserError": "vicabench.errors",
     "Video": "vicabench.types",
+    "answerable": "vicabench.front.answerable",
     "ask": "vicabench.front.ask",
     "benchmark": "vicabench.front.benchmark",
     "canonicalize": "vicabench.front.canonicalize",
@@ -106,6 +108,7 @@ __all__ = [
     "TrainerCallback",
     "UserError",
     "Video",
+    "answerable",
     "ask",
     "benchmark",
     "canonicalize",

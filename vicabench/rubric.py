@@ -5,6 +5,7 @@ A run folder records its benchmark's rubric, so that it can be graded without th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,10 +112,16 @@ class Overall:
                 f"the overall score {self.name} must be one of {', '.join(MEANS)}, not "
                 f"{self.how!r}."
             )
-        if (self.how == WEIGHTED) != bool(self.weights) or any(w <= 0 for _, w in self.weights):
+        positive = all(0 < weight < math.inf for _, weight in self.weights)
+        if (self.how == WEIGHTED) != bool(self.weights) or not positive:
             raise DataError(
                 f"the overall score {self.name}: a weighted mean needs weights above 0, and no "
                 "other has any."
+            )
+        if self.groups and (self.how != MACRO or not all(self.groups)):
+            raise DataError(
+                f"the overall score {self.name}: `groups`, of a task or more each, belong to a "
+                "macro score, and to no other."
             )
         if (self.how == VARIANTS) != (self.at_least > 0):
             raise DataError(
@@ -151,7 +158,7 @@ class Rubric:
         _refuse_repeated("task", [task.name for task in self.tasks])
         _refuse_repeated("question type", [kind for task in self.tasks for kind in task.types])
         _refuse_repeated("overall score", [overall.name for overall in self.overall])
-        known = {task.name for task in self.tasks}
+        known = [task.name for task in self.tasks]
         for overall in self.overall:
             named = [*(n for group in overall.groups for n in group), *dict(overall.weights)]
             if strangers := [name for name in named if name not in known]:
@@ -245,16 +252,17 @@ def task_of(value: Any) -> Task:
     name = _text(given.get("name"), "the name of a task")
     where = f"of the task {name}"
     unit = _text(given.get("unit") or "", f"the unit {where}", empty=True)
-    kind = given.get("kind") or (NUMERIC if unit else CHOICE)
+    usual = NUMERIC if unit else CHOICE
+    kind = usual if given.get("kind") is None else given["kind"]
     metric = given.get("metric")
     return Task(
         name=name,
         title=_text(given.get("title") or name, f"the title {where}"),
         unit=unit,
         kind=_text(kind, f"the kind {where}"),
-        types=tuple(_text(t, f"a type {where}") for t in _list(given.get("types") or [name], "")),
+        types=tuple(_text(t, f"a type {where}") for t in _of(given, "types", where, [name])),
         metric=None if metric is None else _metric(metric, where),
-        beside=tuple(_metric(m, where) for m in _list(given.get("beside") or [], "beside")),
+        beside=tuple(_metric(m, where) for m in _of(given, "beside", where, [])),
     )
 
 
@@ -274,10 +282,19 @@ def overall_of(value: Any) -> Overall:
         name=_text(given.get("name") or name, "the name of an overall score"),
         title=_text(given.get("title") or title, "the title of an overall score"),
         how=how,
-        groups=tuple(tuple(_list(g, "groups")) for g in _list(given.get("groups") or [], "groups")),
+        groups=tuple(map(_group, _list(given.get("groups") or [], "the groups"))),
         weights=tuple((str(task), float(weight)) for task, weight in weights.items()),
         at_least=at_least,
     )
+
+
+def _group(value: Any) -> tuple[str, ...]:
+    tasks = _list(value, "a group of an overall score")
+    return tuple(_text(task, "a task in a group of an overall score") for task in tasks)
+
+
+def _of(given: Mapping[str, Any], key: str, where: str, usual: list[Any]) -> list[Any]:
+    return _list(given.get(key) or usual, f"`{key}` {where}")
 
 
 def _metric(value: Any, where: str) -> Metric:
@@ -299,7 +316,7 @@ def _known(value: Any, keys: Sequence[str], what: str) -> Mapping[str, Any]:
 
 def _list(value: Any, what: str) -> list[Any]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise DataError(f"{what or 'this'} must be a list, not {str(value)[:80]!r}.")
+        raise DataError(f"{what} must be a list, not {str(value)[:80]!r}.")
     return list(value)
 
 

@@ -317,6 +317,22 @@ def data_list(place: Place) -> None:
     assert all(name in printed for name in vb.data.inventory().name)
 
 
+def data_check(place: Place) -> None:
+    assert "questions.jsonl: 60 questions about 6 videos, no problems." in place.cli(
+        "data", "check", "questions.jsonl"
+    )
+    write_jsonl(Path("bad.jsonl"), [{"id": 1}])
+    printed = place.cli("data", "check", "bad.jsonl", code=1)
+    assert printed.startswith(f"{vb.data.check('bad.jsonl').problems[0]}\n")
+
+
+def init(place: Place) -> None:
+    place.cli("init", "a")
+    assert vb.init("b") == Path("b")
+    same_files(Path("a"), Path("b"), but=("benchmark.yaml", "README.md"))  # which have its name
+    assert place.refusal("init", "a") == refused(lambda: vb.init("a"))
+
+
 def models_list(place: Place) -> None:
     printed = place.cli("models", "list")
     assert all(name in printed for name in vb.models.inventory().checkpoint)
@@ -366,6 +382,8 @@ CASES: dict[str, Callable[[Place], None]] = {
     "data rooms": data_rooms,
     "data training-rooms": data_training_rooms,
     "data list": data_list,
+    "data check": data_check,
+    "init": init,
     "models list": models_list,
     "models fetch": models_fetch,
     "models show": models_show,

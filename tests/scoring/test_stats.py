@@ -1,13 +1,14 @@
 """Scores and their intervals, against independent computation."""
 
 import math
+from dataclasses import replace
 from itertools import product
 from statistics import NormalDist, fmean
 
 import numpy as np
 import pytest
 
-from vicabench.rubric import VSI
+from vicabench.rubric import VSI, rubric_of
 from vicabench.scoring.stats import mean_of, median_of, score_run, shares_of
 from vicabench.types import ANSWERED, FAILED, Grade
 
@@ -37,6 +38,38 @@ def test_relative_direction_and_overall_are_unweighted_means() -> None:
     assert scores.micro.mean == pytest.approx(100 * fmean(g.score for g in grades))
     assert (scores.overall.count, scores.overall.clusters) == (15, 6)
     assert set(scores.missing) == {t.name for t in VSI.tasks} - set(scores.tasks)
+
+
+@pytest.mark.parametrize(
+    ("overall", "expected"),
+    [
+        ("macro", (80 + 20 + 50) / 3),
+        ("micro", 100 * (10 * 0.8 + 5 * 0.2 + 5 * 0.5) / 20),
+        ({"how": "weighted", "weights": {"a": 3, "b": 1, "gone": 9}}, (3 * 80 + 20) / 4),
+        ({"groups": [["a", "b"], ["c", "gone"], ["gone"]]}, ((80 + 20) / 2 + 50) / 2),
+    ],
+)
+def test_overall_scores_are_what_the_rubric_says(overall: object, expected: float) -> None:
+    rubric = rubric_of({"tasks": ["a", "b", "c", "gone"], "overall": [overall]})
+    grades = [graded("a", v % 5, 0.8) for v in range(10)]
+    grades += [graded("b", v, 0.2) for v in range(5)] + [graded("c", v, 0.5) for v in range(5)]
+    scores = score_run(grades, model="m", rubric=rubric)
+    assert scores.overall.mean == pytest.approx(expected)
+    assert scores.missing == ("gone",)
+
+
+def test_variants_are_right_if_enough_of_a_group_are() -> None:
+    rubric = rubric_of({"tasks": ["a"], "overall": [{"how": "variants", "at_least": 3}]})
+    grades = [
+        replace(graded("a", group, float(n < right)), id=f"{group}-{n}", group=f"g{group}")
+        for group, right in enumerate((4, 3, 2, 0, 4))
+        for n in range(4)
+    ]
+    overall = score_run(grades, model="m", rubric=rubric).overall
+    assert (overall.mean, overall.count, overall.clusters) == (60.0, 5, 5)
+    grades[0] = replace(grades[0], score=0.9)  # nearly right is not right
+    grades[4] = replace(grades[4], score=0.9)
+    assert score_run(grades, model="m", rubric=rubric).overall.mean == 40.0
 
 
 def test_failed_questions_are_counted_in_the_mean_and_shown() -> None:

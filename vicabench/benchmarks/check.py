@@ -6,19 +6,17 @@ Every bad row is listed with its place, not only the first; nothing here asks a 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-
-from vica.containers import VideoError, inspect
 
 from vicabench.benchmarks import custom, own, tables
 from vicabench.benchmarks.loading import question_of
 from vicabench.benchmarks.paths import video_file
 from vicabench.errors import DataError, counted
 from vicabench.metrics import CHOICE, NUMERIC, YES_NO, normalized
-from vicabench.rubric import VSI, Rubric, Task
+from vicabench.rubric import OFFICIAL, VSI, Rubric, Task
 from vicabench.types import Question
 
 UNEVEN = 1.5
@@ -47,7 +45,10 @@ class TaskSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
-    """The problems of a benchmark, each with its place, and a summary of its questions."""
+    """The problems of a benchmark, each with its place, and a summary of its questions.
+
+    `official` is the grading protocol of its own code, which is not looked up here.
+    """
 
     name: str
     questions: int
@@ -56,6 +57,7 @@ class Examination:
     notes: tuple[str, ...]
     tasks: tuple[TaskSummary, ...]
     revision: str = ""
+    official: str = OFFICIAL
 
 
 @dataclass(kw_only=True)
@@ -66,8 +68,14 @@ class _Rows:
     problems: list[str] = field(default_factory=list)
 
 
-def examine(path: Path, videos: Path | None = None) -> Examination:
+Watch = Callable[[Path], str | None]
+"""Why a video cannot be decoded; None if it can."""
+
+
+def examine(path: Path, videos: Path | None = None, *, watch: Watch) -> Examination:
     """Read every row of a folder with `benchmark.yaml`, or of a file of questions.
+
+    `watch` is called once for each video that is there.
 
     Raises:
         DataError: For a description, or a file, that cannot be read at all.
@@ -75,15 +83,17 @@ def examine(path: Path, videos: Path | None = None) -> Examination:
     if custom.is_described(str(path)):
         file = path if path.name == custom.FILE else path / custom.FILE
         described = custom.read(file)
-        rows, revision = custom.questions_of(file, described)
+        rows, revision = custom.questions_of(file, described, every=True)
         folder = videos or file.parent / described.videos
         read = _read(rows, described.rubric, described.index_from)
         name, rubric = described.name, described.rubric
     else:
-        read = _read(tables.file_rows(path), VSI, None)
+        read = _read(tables.file_rows(path, every=True), VSI, None)
         name, rubric, revision = path.name, VSI, own.digest(path)
         folder = videos or path.parent
-    return _examined(name, revision, read, rubric, folder)
+    done = _examined(name, revision, read, rubric)
+    missing = _videos(folder, read.questions, watch)
+    return replace(done, problems=(*done.problems, *missing))
 
 
 def _read(rows: Iterable[tuple[str, object]], rubric: Rubric, index_from: int | None) -> _Rows:
@@ -102,12 +112,12 @@ def _read(rows: Iterable[tuple[str, object]], rubric: Rubric, index_from: int | 
                 )
             places.setdefault(question.id, place)
             read.questions.append((place, question))
-    except DataError as error:  # a line that is not JSON ends the reading
+    except DataError as error:  # a table that ends in the middle of a row, say
         read.problems.append(str(error))
     return read
 
 
-def _examined(name: str, revision: str, read: _Rows, rubric: Rubric, folder: Path) -> Examination:
+def _examined(name: str, revision: str, read: _Rows, rubric: Rubric) -> Examination:
     questions = [question for _, question in read.questions]
     by_task: dict[str, list[Question]] = defaultdict(list)
     for question in questions:
@@ -116,12 +126,12 @@ def _examined(name: str, revision: str, read: _Rows, rubric: Rubric, folder: Pat
     return Examination(
         name=name,
         revision=revision,
+        official=rubric.official,
         questions=len(questions),
         videos=len({question.video for question in questions}),
         problems=(
             *read.problems,
-            *_repeated(read.questions),
-            *_videos(folder, read.questions),
+            *_repeated(read.questions, rubric),
         ),
         notes=(
             *(
@@ -135,17 +145,18 @@ def _examined(name: str, revision: str, read: _Rows, rubric: Rubric, folder: Pat
     )
 
 
-def _repeated(placed: Sequence[tuple[str, Question]]) -> Iterator[str]:
+def _repeated(placed: Sequence[tuple[str, Question]], rubric: Rubric) -> Iterator[str]:
     """Questions that several rows ask about one video, and whether their truths agree."""
-    first: dict[tuple[str, str, tuple[str, ...]], tuple[str, Question]] = {}
+    first: dict[tuple[str, str, str, tuple[str, ...]], tuple[str, Question]] = {}
     for place, question in placed:
         options = tuple(sorted(normalized(option[2:]) for option in question.options))
-        key = (question.video, normalized(question.text), options)
+        task = rubric.of_type[question.task]
+        key = (task.name, question.video, normalized(question.text), options)
         if key not in first:
             first[key] = place, question
             continue
         before, other = first[key]
-        if _right(question) == _right(other):
+        if _right(question, task) == _right(other, task):
             yield f"{place}: the same question about the same video as {before}."
         else:
             yield (
@@ -154,17 +165,20 @@ def _repeated(placed: Sequence[tuple[str, Question]]) -> Iterator[str]:
             )
 
 
-def _right(question: Question) -> frozenset[str]:
-    """The right answers by their texts, so that the order of options does not matter."""
+def _right(question: Question, task: Task) -> frozenset[str | float]:
+    """The right answers by value, so that neither spelling nor order of options matters."""
+    if task.kind == NUMERIC:
+        return frozenset(map(float, question.answers))
     texts = {option[0]: normalized(option[2:]) for option in question.options}
     return frozenset(texts.get(answer, normalized(answer)) for answer in question.answers)
 
 
 def _shown(question: Question) -> str:
-    return ", ".join(sorted(_right(question)))[:60]
+    texts = {option[0]: option[2:].strip() for option in question.options}
+    return ", ".join(texts.get(answer, answer) for answer in question.answers)[:60]
 
 
-def _videos(folder: Path, placed: Sequence[tuple[str, Question]]) -> Iterator[str]:
+def _videos(folder: Path, placed: Sequence[tuple[str, Question]], watch: Watch) -> Iterator[str]:
     """Videos that are missing, or whose container cannot be read."""
     first: dict[str, str] = {}
     asked = Counter(question.video for _, question in placed)
@@ -175,25 +189,26 @@ def _videos(folder: Path, placed: Sequence[tuple[str, Question]]) -> Iterator[st
         about = counted(asked[video], "question")
         if not file.is_file():
             yield f"{place}: the video {file} is missing ({about})."
-            continue
-        try:
-            inspect(file)
-        except (VideoError, OSError) as error:
-            yield f"{place}: the video cannot be decoded ({about}): {error}"
+        elif reason := watch(file):
+            yield f"{place}: the video cannot be decoded ({about}): {reason}"
 
 
 def _notes(task: Task, questions: Sequence[Question]) -> Iterator[str]:
     if task.kind not in (CHOICE, YES_NO):
         return
     letters = Counter(question.answer for question in questions)
-    sizes = {max(len(question.options), 2) for question in questions}
     letter, most = letters.most_common(1)[0]
-    share, even = most / len(questions), 1 / min(sizes)
+    among = [len(q.options) or 2 for q in questions if not q.options or _has(q, letter)]
+    share, even = most / len(questions), sum(1 / size for size in among) / len(questions)
     if len(questions) >= 10 and share > UNEVEN * even:
         yield (
             f"{task.title}: {letter} is the right answer of {100 * share:.0f}% of "
             f"{counted(len(questions), 'question')}; evenly spread it would be {100 * even:.0f}%"
         )
+
+
+def _has(question: Question, letter: str) -> bool:
+    return any(option.startswith(f"{letter}.") for option in question.options)
 
 
 def _summary(task: Task, questions: Sequence[Question]) -> TaskSummary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from vicabench.benchmarks.loading import read_records
 from vicabench.benchmarks.paths import stays_inside
 from vicabench.errors import ConfigError, DataError, an
 from vicabench.files import digest_of
+from vicabench.metrics import KINDS
 from vicabench.rubric import Rubric, Task, overall_of, task_of
 from vicabench.types import Benchmark, FrameRule
 from vicabench.wording import Wording, wording_of
@@ -29,6 +31,7 @@ COLUMNS = (
     *("ground_truth", "group", "scene"),
 )
 """Our names of the columns, which `columns` maps to those of the data."""
+REQUIRED = ("question_type", "question", "ground_truth")
 LARGEST = 1 << 20
 Rows = Iterator[tuple[str, object]]
 
@@ -52,7 +55,10 @@ class Description:
         for number, (place, row) in enumerate(rows, start=1):
             yield place, self._row(row, number) if isinstance(row, Mapping) else row
 
-    def _row(self, row: Mapping[str, Any], number: int) -> dict[str, Any]:
+    def _row(self, row: Mapping[str, Any], number: int) -> dict[str, Any] | DataError:
+        for ours, theirs in self.columns.items():
+            if ours in REQUIRED and row.get(theirs) is None:
+                return DataError(f"the key {theirs!r}, which `columns` names {ours}, is missing.")
         taken = set(self.columns.values())
         kept = {key: value for key, value in row.items() if key not in taken}
         named = kept | {ours: row.get(theirs) for ours, theirs in self.columns.items()}
@@ -61,6 +67,28 @@ class Description:
         if "question_type" not in named and len(self.rubric.types) == 1:
             named["question_type"] = self.rubric.types[0]
         return named
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what a description is better off without: keys given twice, and aliases.
+
+    Of a key that is there twice, plain YAML keeps the last; aliases grow exponentially.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            line = self.peek_event().start_mark.line + 1
+            raise DataError(f"line {line} has an alias (*name): write the value itself.")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise DataError(f"line {line}: the key {key.value!r} is there twice.")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
 
 
 def is_described(name: str) -> bool:
@@ -91,10 +119,13 @@ def load(path: Path, videos: Path | None = None, *, videos_needed: bool = True) 
     )
 
 
-def questions_of(file: Path, described: Description) -> tuple[Rows, str]:
-    """The rows of the questions with our names of the columns, and the benchmark's revision."""
+def questions_of(file: Path, described: Description, *, every: bool = False) -> tuple[Rows, str]:
+    """The rows of the questions with our names of the columns, and the benchmark's revision.
+
+    With `every`, lines that are not JSON are rows, too: a DataError each.
+    """
     if tables.is_hub_id(described.questions):
-        rows, commit = tables.hub_rows(described.questions)
+        rows, commit = tables.hub_rows(described.questions, columns=described.columns)
         return described.rows(rows), f"{commit}, {own.digest(file)}"
     if not stays_inside(described.questions):
         raise DataError(
@@ -104,7 +135,8 @@ def questions_of(file: Path, described: Description) -> tuple[Rows, str]:
     questions = file.parent / described.questions
     both = own.digest(file) + own.digest(questions)
     revision = f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
-    return described.rows(tables.file_rows(questions)), revision
+    found = tables.file_rows(questions, every=every, columns=described.columns)
+    return described.rows(found), revision
 
 
 def of_rows(
@@ -169,7 +201,7 @@ def read(file: Path) -> Description:
     if len(text) > LARGEST:
         raise DataError(f"{file} has more than {LARGEST:,} characters, as no description has.")
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
         return _described(content, file.absolute().parent.name)
     except yaml.YAMLError as error:
         raise DataError(f"{file} is not YAML ({' '.join(str(error).split())[:200]}).") from None
@@ -178,6 +210,8 @@ def read(file: Path) -> Description:
 
 
 def _described(content: Any, usual_name: str) -> Description:
+    if content is None:
+        raise DataError("it is empty. `vicabench init` writes one to start from.")
     if not isinstance(content, Mapping):
         raise DataError(f"expected keys and values, found {an(type(content).__name__)}.")
     if unknown := [str(key) for key in content if key not in KEYS]:
@@ -188,29 +222,56 @@ def _described(content: Any, usual_name: str) -> Description:
     wording, index_from = content.get("wording"), content.get("index_from")
     if index_from not in (None, 0, 1) or isinstance(index_from, bool):
         raise DataError(f"index_from must be 0 or 1, not {index_from!r}.")
+    rubric = Rubric(
+        tasks=tuple(_tasks(content.get("tasks"))),
+        overall=tuple(overall_of(each) for each in overall),
+        official=_text(content, "official", "official"),
+    )
     return Description(
         name=name,
-        rubric=Rubric(
-            tasks=tuple(_tasks(content.get("tasks"))),
-            overall=tuple(overall_of(each) for each in overall),
-            official=_text(content, "official", "official"),
-        ),
+        rubric=rubric,
         questions=_text(content, "questions", "questions.jsonl"),
         videos=_text(content, "videos", "."),
         columns=_columns(content.get("columns") or {}),
         index_from=index_from,
-        wording=None if wording is None else wording_of(wording, name),
+        wording=None if wording is None else _wording(wording, name, rubric),
         frame_rule=frame_rule_of(content.get("frames")),
-        errata=tuple(str(each) for each in content.get("errata") or ()),
+        errata=_errata(content.get("errata")),
     )
+
+
+def _wording(value: Any, name: str, rubric: Rubric) -> Wording:
+    """The wording, which has to fit the tasks: a template for each, and none for others."""
+    wording = wording_of(value, name)
+    known = (*KINDS, *rubric.types)
+    if unknown := [key for key in wording.templates if key not in known]:
+        raise DataError(
+            f"the wording has a template for {unknown[0]!r}, which is neither a question type nor "
+            f"a kind. Those are {', '.join(known)}."
+        )
+    for kind, task in rubric.of_type.items():
+        wording.template(kind, task.kind)
+    return wording
+
+
+def _errata(value: Any) -> tuple[str, ...]:
+    if not isinstance(value or [], list):
+        raise DataError(f"errata must be a list of texts, not {str(value)[:80]!r}.")
+    return tuple(str(each) for each in value or ())
 
 
 def _tasks(value: Any) -> Iterator[Task]:
     if isinstance(value, Mapping):
-        value = [{"name": name, **(about or {})} for name, about in value.items()]
+        value = [_named_task(name, about) for name, about in value.items()]
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         raise DataError("tasks must be a list of tasks with a name, unit, kind, metric ...")
     yield from map(task_of, value)
+
+
+def _named_task(name: Any, about: Any) -> dict[str, Any]:
+    if about is not None and not isinstance(about, Mapping):
+        raise DataError(f"the task {name} is an object with unit, kind ..., not {about!r}.")
+    return {"name": name, **(about or {})}
 
 
 def _columns(value: Any) -> dict[str, str]:
@@ -233,12 +294,14 @@ def frame_rule_of(value: Any) -> FrameRule | None:
         "why": str,
     }
     if not isinstance(given, Mapping) or any(
-        str(key) not in known or not isinstance(each, known[str(key)])
+        str(key) not in known
+        or not isinstance(each, known[str(key)])
+        or (isinstance(each, bool) and key != "fixed")
         for key, each in given.items()
     ):
         raise DataError(f"frames must be a number, or an object with {', '.join(known)}.")
     rule = FrameRule(**given)
-    if rule.frames < 0 or rule.fps < 0 or not (rule.frames or rule.fps):
+    if rule.frames < 0 or not 0 <= rule.fps < math.inf or not (rule.frames or rule.fps):
         raise DataError("frames needs a number of frames, or fps, above 0.")
     return rule
 

@@ -115,6 +115,8 @@ def read_records(
 
 def question_of(row: object, rubric: Rubric = VSI, index_from: int | None = None) -> Question:
     """Parse one row into a question; DataError if it is invalid."""
+    if isinstance(row, DataError):  # a line that could not be read
+        raise row
     if not isinstance(row, Mapping):
         raise DataError(f"expected an object with keys and values, found {_shown(row)}.")
     kind = _question_type(row, rubric)

@@ -83,15 +83,21 @@ def read_questions(path: Path) -> tuple[Question, ...]:
     return questions
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, object]]:
-    """Yield `("line 3", value)` for every non-blank line of a JSON Lines file."""
+def read_lines(path: Path, *, every: bool = False) -> Iterator[tuple[str, object]]:
+    """Yield `("line 3", value)` for every non-blank line of a JSON Lines file.
+
+    Raises:
+        DataError: For a line that is not JSON; with `every`, the error is the value of the line.
+    """
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             yield f"line {number}", json.loads(line)
         except (ValueError, RecursionError) as error:  # ValueError for too many digits, too
-            raise DataError(f"{path.name}, line {number}: not JSON ({error}).") from None
+            if not every:
+                raise DataError(f"{path.name}, line {number}: not JSON ({error}).") from None
+            yield f"line {number}", DataError(f"not JSON ({error}).")
 
 
 def digest(path: Path) -> str:

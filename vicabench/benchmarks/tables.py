@@ -37,7 +37,7 @@ CARD = "README.md"
 FILES = "files"
 """The subfolder with the files of a repository, beside the record of the download."""
 HUB_ID = re.compile(r"[\w-]+/[\w.-]+(@[\w./-]+)?")
-TEXTS = ("id", "video", "dataset", "scene_name", "ground_truth")
+TEXTS = ("id", "video", "dataset", "scene_name", "ground_truth", "group", "scene")
 """Columns of a CSV file that are read as text: `007` is not 7."""
 Rows = Iterator[tuple[str, object]]
 
@@ -67,14 +67,19 @@ def load_file(path: Path, videos: Path | None = None, *, videos_needed: bool = T
     )
 
 
-def file_rows(path: Path) -> Rows:
+def file_rows(path: Path, *, every: bool = False, columns: Mapping[str, str] | None = None) -> Rows:
     """The rows of a file of questions of any kind, with their places in it.
+
+    Args:
+        path: The file.
+        every: Whether lines that are not JSON are rows, too: a DataError each.
+        columns: Our names of columns to those of the file, where they differ.
 
     Raises:
         DataError: For a file of an unknown kind, that cannot be read or is larger than questions.
     """
     if path.suffix == ".jsonl":
-        return own.read_lines(path)
+        return own.read_lines(path, every=every)
     if path.suffix not in (".parquet", *KINDS):
         kinds = ", ".join((".jsonl", ".parquet", *KINDS))
         raise DataError(f"{path} is not a file of questions. Files of questions are {kinds}.")
@@ -85,7 +90,8 @@ def file_rows(path: Path) -> Rows:
     if path.suffix == ".parquet":
         return loading.read_rows(path)
     # A path is a pattern to `datasets`.
-    return _rows(str(path), KINDS[path.suffix], data_files={"test": escape(str(path))})
+    data = {"test": escape(str(path))}
+    return _rows(str(path), KINDS[path.suffix], data_files=data, columns=columns)
 
 
 def load_hub(
@@ -133,8 +139,12 @@ def hub_rows(
     revision: str | None = None,
     config: str | None = None,
     split: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> tuple[Rows, str]:
-    """The rows of a data set on the hub, and the commit they are of; see `load_hub`."""
+    """The rows of a data set on the hub, and the commit they are of; see `load_hub`.
+
+    `columns` are our names of columns to those of the data set, where they differ.
+    """
     name, _, pinned = repo.partition("@")
     if revision and pinned and revision != pinned:
         raise ConfigError(f"{repo} names another revision than {revision!r}: give one of them.")
@@ -147,11 +157,18 @@ def hub_rows(
     for file in folder.rglob("*.parquet"):
         for _ in loading.read_rows(file):  # which would refuse it
             break
-    return _rows(name, str(folder), split=split, inside=folder, name=config), commit
+    rows = _rows(name, str(folder), split=split, inside=folder, columns=columns, name=config)
+    return rows, commit
 
 
 def _rows(
-    source: str, path: str, *, split: str | None = None, inside: Path | None = None, **options: Any
+    source: str,
+    path: str,
+    *,
+    split: str | None = None,
+    inside: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Rows:
     """The rows of one split, as `datasets` reads them.
 
@@ -167,7 +184,8 @@ def _rows(
         if inside and any(not _lies_in(inside, file) for each in files.values() for file in each):
             raise DataError(f"{source} is refused: its card names files outside its repository.")
         chosen = _split(source, list(files), split)
-        _keep_texts(builder, {PurePosixPath(file).suffix for file in files[chosen]})
+        texts = {(columns or {}).get(name, name) for name in TEXTS}
+        _keep_texts(builder, {PurePosixPath(file).suffix for file in files[chosen]}, texts)
         with _explained(source):
             builder.download_and_prepare()
             rows = builder.as_dataset(split=chosen, in_memory=True).to_list()
@@ -199,10 +217,10 @@ def _explained(source: str) -> Iterator[None]:
         raise DataError(f"{source} cannot be read ({reason}).") from None
 
 
-def _keep_texts(builder: DatasetBuilder, suffixes: set[str]) -> None:
+def _keep_texts(builder: DatasetBuilder, suffixes: set[str], texts: set[str]) -> None:
     """Declare the columns of a CSV file that are text, whatever their values look like."""
     if hasattr(builder.config, "converters"):
-        builder.config.converters = dict.fromkeys(TEXTS, _text)
+        builder.config.converters = dict.fromkeys(texts, _text)
         if suffixes == {".tsv"}:
             builder.config.sep = "\t"
 

@@ -46,6 +46,17 @@ def command(
         Path | None,
         typer.Option("--json", help="Write all scores and intervals to this JSON file."),
     ] = None,
+    answerable: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score also the questions alone that the frames can answer, by a JSON Lines file.",
+        ),
+    ] = None,
+    answerable_at: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of frames.", show_default="that of the run"),
+    ] = None,
     grades_file: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +89,7 @@ def command(
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
     runs, problems = load_readable(paths := expanded(paths))
+    runs = _with_answerable(runs, answerable, answerable_at)
     others = published_beside(published, runs)
     rows = [run.scores(rule) for run in runs for rule in rules]
     several = [run for run in runs if not run.incomplete and len(rules) > 1]
@@ -121,6 +133,17 @@ def _write_grades(
     else:
         lines = "".join(grades_jsonl(run, rule) for run in runs for rule in rules)
         write_file(file, lines, keep=keep)
+
+
+def _with_answerable(runs: list[Run], file: Path | None, frames: int | None) -> list[Run]:
+    """The runs, each followed by its part that frames can answer if a file says which that is."""
+    if file is None:
+        if frames is not None:
+            raise ConfigError("--answerable-at needs the file of --answerable: add it.")
+        return runs
+    from vicabench.front.answerable import answerable
+
+    return [each for run in runs for each in (run, answerable(run, file, frames=frames))]
 
 
 def _check_files(named: dict[str, Path | None]) -> None:

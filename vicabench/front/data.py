@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from vica.containers import VideoError, inspect
+from vica.errors import VicaError
 
 from vicabench.benchmarks import BENCHMARKS, DEFAULT, find_benchmark, known_names, split_name
 from vicabench.benchmarks.check import Examination, examine
+from vicabench.benchmarks.custom import FILE
 from vicabench.benchmarks.fetch import fetch as fetch_benchmark
 from vicabench.benchmarks.fetch import unpack_local
 from vicabench.benchmarks.fetched import Fetched
@@ -18,6 +22,7 @@ from vicabench.benchmarks.layout import Fetchable, Layout
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
 from vicabench.front.progress import bar, byte_progress
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.rooms.build import build
 from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.screen import console
@@ -177,7 +182,21 @@ def check(path: str | Path, *, videos: str | Path | None = None) -> Examination:
     Raises:
         DataError: The description or the file cannot be read at all.
     """
-    return examine(Path(path), None if videos is None else Path(videos))
+    done = examine(Path(path), None if videos is None else Path(videos), watch=_undecodable)
+    try:
+        find_protocol(done.official)
+    except ConfigError as error:
+        return replace(done, problems=(f"{FILE}, official: {error}", *done.problems))
+    return done
+
+
+def _undecodable(video: Path) -> str | None:
+    """Why a video cannot be decoded, as its container shows; None if it can."""
+    try:
+        inspect(video)
+    except (VideoError, VicaError, OSError) as error:
+        return " ".join(str(error).split())
+    return None
 
 
 def inventory() -> DataFrame:

@@ -102,7 +102,7 @@ def init(folder: str | Path) -> Path:
 def _examples(video: Path) -> Iterator[dict[str, Any]]:
     """Questions about a generated room, whose video is written to `video`."""
     with tempfile.TemporaryDirectory() as place:
-        build(Path(place), scenes=1, seed=0, workers=1)
+        build(Path(place), scenes=1, seed=0, width=480, height=360, fps=8, workers=1)
         questions = read_questions(Path(place) / QUESTIONS)
         shutil.copyfile(Path(place) / f"{questions[0].video}.mp4", video)
     for question in questions:
