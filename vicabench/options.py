@@ -11,7 +11,10 @@ CACHE_SIZE = "50GB"  # all of VSI-Bench at 64 frames is 17 GB, at 128 frames 34 
 VIDEO_TIMEOUT = 120.0
 DAY = 86_400.0
 BOUNDS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("frames", "limit", "workers", "replicas", "max_requests"), (1, math.inf)),
+    "fps": (0.001, 1000.0),
+    **dict.fromkeys(
+        ("frames", "limit", "workers", "replicas", "max_requests", "max_frames"), (1, math.inf)
+    ),
     **dict.fromkeys(("max_new_tokens", "vision_batch", "concurrency"), (1, math.inf)),
     **dict.fromkeys(("prefetch", "group_size", "max_retries"), (0, math.inf)),
     **dict.fromkeys(("video_timeout", "answer_timeout", "request_timeout"), (0.1, DAY)),

@@ -212,7 +212,8 @@ class ModelOptions(ApiOptions):
 class AdapterContext:
     """What an adapter may know when it is built.
 
-    The whole benchmark, the run's seed, the frames sampled from each video (0 for `--no-video`),
+    The whole benchmark, the run's seed, the frames sampled from each video (0 for `--no-video`, and
+    without a limit by rate: then `fps` says how many a second),
     and the options for models. Options that were given are refused unless the adapter's
     `accepts_options`, a collection of their names, has them: none is ever ignored.
     """
@@ -221,6 +222,7 @@ class AdapterContext:
     seed: int
     frames: int = 0
     options: ModelOptions = ModelOptions()
+    fps: float = 0.0
 
 
 ANSWERED, UNREADABLE, EMPTY = "answered", "unreadable", "empty"

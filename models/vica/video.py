@@ -269,6 +269,7 @@ def _differences(decord_THWC: NDArray[np.uint8], right_THWC: NDArray[np.uint8]) 
 
 __all__ = [
     "DECODERS",
+    "ByRate",
     "Frames",
     "VideoError",
     "available_decoders",
@@ -324,12 +325,35 @@ def sample_indices(total: int, count: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, count, dtype=np.int64)
 
 
-def read_frames(path: str | Path, count: int, *, decoder: str = AUTO) -> Frames:
-    """Sample `count` frames of the video at `path`; memory is bounded by those frames.
+@dataclass(frozen=True, kw_only=True)
+class ByRate:
+    """Every max(1, round(average rate / `fps`))-th frame, from the first on.
+
+    If these are more than `most`, `most` uniform ones (`sample_indices`); 0 is no limit. LLaVA-NeXT
+    and lmms-eval sample by this rule.
+    """
+
+    fps: float
+    most: int = 0
+
+    def indices(self, total: int, rate: float) -> NDArray[np.int64]:
+        """The numbers of the frames of a video with so many, at this average rate.
+
+        Raises:
+            VideoError: `total` is below 1.
+        """
+        if total < 1:
+            raise VideoError("cannot sample a video without frames")
+        every = np.arange(0, total, max(1, round(rate / self.fps)), dtype=np.int64)
+        return sample_indices(total, self.most) if 0 < self.most < len(every) else every
+
+
+def read_frames(path: str | Path, count: int | ByRate, *, decoder: str = AUTO) -> Frames:
+    """Sample frames of the video at `path`; memory is bounded by those frames.
 
     Args:
         path: The video file.
-        count: How many frames to sample (`sample_indices`).
+        count: How many frames to sample (`sample_indices`), or the rule that says so.
         decoder: `auto` is PyAV, skipping groups of pictures without a sampled frame if the file
             proves them unnecessary; `pyav` gives the same frames, decoding everything in order;
             `decord` gives what the reference code sees, with a warning if that differs.
@@ -342,8 +366,14 @@ def read_frames(path: str | Path, count: int, *, decoder: str = AUTO) -> Frames:
         raise ValueError(f"unknown decoder {decoder!r}: choose {', '.join(DECODERS)}")
     path = Path(path)
     facts = inspect(path)
-    taken = DECODERS[decoder](path, facts, lambda total: sample_indices(total, count))
-    indices = sample_indices(taken.total, count)
+
+    def sample(total: int) -> NDArray[np.int64]:
+        if isinstance(count, ByRate):
+            return count.indices(total, facts.fps)
+        return sample_indices(total, count)
+
+    taken = DECODERS[decoder](path, facts, sample)
+    indices = sample(taken.total)
     return Frames(
         pixels_THWC=taken.pixels_THWC,
         indices=indices,

@@ -139,8 +139,8 @@ def test_own_questions_are_resumed_merged_and_imported(tmp_path: Path, clips: Pa
     assert vb.score(tmp_path / "a").overall.mean == 100
     said = [{"id": row["id"], "said": row["response"]} for row in read_jsonl(answers)]
     write_jsonl(tmp_path / "said.jsonl", said)
-    how = ("import", "jsonl", "said.jsonl", "--column", "response=said", "--model", "m")
-    done = warm.vicabench(tmp_path, *how, "--benchmark", MINE, "--out", "b")
+    imported = ("import", "jsonl", "said.jsonl", "--column", "response=said", "--model", "m")
+    done = warm.vicabench(tmp_path, *imported, "--benchmark", MINE, "--out", "b")
     assert done.returncode == 0, done.stderr
     assert vb.score(tmp_path / "b").to_dict()["yes_no"] == 100
 

@@ -88,6 +88,24 @@ RunFramesOption = Annotated[
         rich_help_panel=VIDEO,
     ),
 ]
+FpsOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Frames a second, in place of a number of frames.",
+        metavar="RATE",
+        rich_help_panel=VIDEO,
+        show_default="none",
+    ),
+]
+MaxFramesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="With --fps: at most so many, which are uniform then.",
+        rich_help_panel=VIDEO,
+        show_default="none",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(help="Seed of the randomness in the adapter.", rich_help_panel=MODEL, hidden=True),

@@ -41,10 +41,12 @@ from vicabench.cli.options import (
     DtypeOption,
     ExecutorOption,
     FormatOption,
+    FpsOption,
     FrameCacheOption,
     GpusOption,
     GroupOption,
     LimitOption,
+    MaxFramesOption,
     NewTokensOption,
     PrefetchOption,
     ProtocolOption,
@@ -99,6 +101,8 @@ def command(
     wording: WordingOption = "auto",
     seed: SeedOption = 0,
     frames: RunFramesOption = None,
+    fps: FpsOption = None,
+    max_frames: MaxFramesOption = None,
     no_video: Annotated[
         bool,
         typer.Option(

@@ -88,12 +88,11 @@ def command(
     _check_paper(table, width, intervals=not no_intervals)
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
     rules = find_protocols(protocol)
-    runs, problems = load_readable(paths := expanded(paths))
-    runs = _with_answerable(runs, answerable, answerable_at)
+    readable, problems = load_readable(paths := expanded(paths))
+    runs = _with_answerable(readable, answerable, answerable_at)
     others = published_beside(published, runs)
     rows = [run.scores(rule) for run in runs for rule in rules]
-    several = [run for run in runs if not run.incomplete and len(rules) > 1]
-    between = [disagreement(run, rules) for run in several]
+    between = [disagreement(run, rules) for run in runs if len(rules) > 1 and not run.incomplete]
     if json_file:
         write_file(json_file, table_json(rows, others, between) + "\n", keep=paths)
     if out:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from threading import Event, Lock, local
@@ -22,7 +22,7 @@ from typing import IO, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from vica.video import AUTO, Frames, VideoError
+from vica.video import AUTO, ByRate, Frames, VideoError
 
 from vicabench.engine.frame_cache import FrameCache, Reading, frames_of
 from vicabench.errors import UserError, counted
@@ -129,7 +129,7 @@ class DecoderProcess:
         self,
         path: Path,
         *,
-        frames: int,
+        frames: int | ByRate,
         decoder: str,
         cache: FrameCache | None,
         limit_seconds: float,
@@ -143,7 +143,7 @@ class DecoderProcess:
         cache_settings = cache and {"folder": str(cache.folder), "limit_bytes": cache.limit_bytes}
         job = {
             "path": str(path),
-            "frames": frames,
+            "frames": asdict(frames) if isinstance(frames, ByRate) else frames,
             "decoder": decoder,
             "cache": cache_settings,
         }
@@ -275,7 +275,7 @@ class DecodeAhead:
     whatever they are doing.
 
     Args:
-        frames: How many frames to sample from each video (see `vica.video.read_frames`).
+        frames: Which frames to sample from each video (see `vica.video.read_frames`).
         workers: The number of processes.
         ahead: How many videos are decoded beyond the one in use. This bounds the memory: 64
             frames of 640x480 are 59 MB.
@@ -288,7 +288,7 @@ class DecodeAhead:
     def __init__(
         self,
         *,
-        frames: int,
+        frames: int | ByRate,
         workers: int = 1,
         ahead: int = 2,
         limit_seconds: float = 120.0,

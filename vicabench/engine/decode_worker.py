@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from vica.video import VideoError
+from vica.video import ByRate, VideoError
 
 from vicabench import ending
 from vicabench.engine.frame_cache import FrameCache, header_of, read_video
@@ -46,7 +46,9 @@ def _receive(jobs: SimpleQueue[dict[str, Any]]) -> None:
 def _answer(job: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
     try:
         cache = _cache(**job["cache"]) if job["cache"] else None
-        reading = read_video(Path(job["path"]), job["frames"], job["decoder"], cache)
+        frames = job["frames"]
+        count = ByRate(**frames) if isinstance(frames, dict) else frames
+        reading = read_video(Path(job["path"]), count, job["decoder"], cache)
     except VideoError as error:
         return {"error": str(error)}, None
     except Exception as error:  # a decoder that fails costs this video only

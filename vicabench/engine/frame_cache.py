@@ -22,7 +22,7 @@ import av
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from vica.video import Frames, read_frames
+from vica.video import ByRate, Frames, read_frames
 
 import vicabench
 from vicabench import files
@@ -33,9 +33,17 @@ SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
 """Which frames `vica.video.read_frames` takes; part of a run's configuration and of cache keys."""
 
 
-def sampling_with(decoder: str) -> str:
+def sampling_with(decoder: str, count: int | ByRate = 0) -> str:
     """The sampling of a run that reads with `decoder`; all but decord give the same frames."""
-    return f"{SAMPLING}, as decord reads them" if decoder == "decord" else SAMPLING
+    rule = _rule(count)
+    return f"{rule}, as decord reads them" if decoder == "decord" else rule
+
+
+def _rule(count: int | ByRate) -> str:
+    if not isinstance(count, ByRate):
+        return SAMPLING
+    most = f"; beyond {counted(count.most, 'frame')} {SAMPLING}" if count.most else ""
+    return f"by rate: every max(1, round(average rate / {count.fps:g}))-th frame{most}"
 
 
 def header_of(frames: Frames) -> dict[str, Any]:
@@ -177,7 +185,7 @@ class FrameCache:
             total -= entry_size
 
 
-def key_of(path: Path, frames: int, decoder: str) -> str | None:
+def key_of(path: Path, frames: int | ByRate, decoder: str) -> str | None:
     """The cache key for `frames` frames of a video read with `decoder`, which may be `auto`.
 
     Returns:
@@ -194,8 +202,8 @@ def key_of(path: Path, frames: int, decoder: str) -> str | None:
         {
             "format": FORMAT,
             "content": content,
-            "frames": frames,
-            "sampling": SAMPLING,
+            "frames": frames.most if isinstance(frames, ByRate) else frames,
+            "sampling": _rule(frames),
             "decoder": decoder,
             "versions": {name: _version(name) for name in ("av", "decord", "decord2")},
             "ffmpeg": av.library_versions,
@@ -251,7 +259,7 @@ class Reading:
     warning: str | None = None
 
 
-def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -> Reading:
+def read_video(path: Path, count: int | ByRate, decoder: str, cache: FrameCache | None) -> Reading:
     """Read frames from the cache, or decode them and store them there.
 
     Raises:
@@ -269,10 +277,11 @@ def read_video(path: Path, count: int, decoder: str, cache: FrameCache | None) -
     except OSError as error:
         warning = f"{cache.folder} cannot be read: {_reason(error)}"
     frames = read_frames(path, count, decoder=decoder)
-    return Reading(frames=frames, warning=_store(cache, key, frames, path, decoder) or warning)
+    stored = _store(cache, key, frames, _key(path, count, decoder))
+    return Reading(frames=frames, warning=stored or warning)
 
 
-def _key(path: Path, count: int, decoder: str) -> str | None:
+def _key(path: Path, count: int | ByRate, decoder: str) -> str | None:
     """The key of a video; None if it has none, or cannot be read: decoding reports that."""
     try:
         return key_of(path, count, decoder)
@@ -280,10 +289,10 @@ def _key(path: Path, count: int, decoder: str) -> str | None:
         return None
 
 
-def _store(cache: FrameCache, key: str, frames: Frames, path: Path, decoder: str) -> str | None:
+def _store(cache: FrameCache, key: str, frames: Frames, again: str | None) -> str | None:
     """Write to the cache; return what went wrong, if anything."""
     # Hashed again: the file may have been replaced while it was being decoded.
-    if key != _key(path, len(frames.indices), decoder):
+    if key != again:
         return None
     try:
         cache.write(key, frames)

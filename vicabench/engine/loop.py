@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
+from vica.video import ByRate
 
 from vicabench import ending
 from vicabench.adapters.abilities import Prepares, Stops
@@ -222,7 +223,7 @@ class Decoding:
     """How videos are decoded.
 
     Attributes:
-        frames: Frames per video.
+        frames: Frames per video, or the rule that says how many.
         workers: Decoding processes.
         prefetch: How many videos are decoded beyond the one in use.
         limit_seconds: The time limit for decoding one video.
@@ -230,12 +231,17 @@ class Decoding:
         cache: The frame cache, if one is used.
     """
 
-    frames: int
+    frames: int | ByRate
     workers: int
     prefetch: int
     limit_seconds: float
     decoder: str
     cache: FrameCache | None = None
+
+    @property
+    def most(self) -> int:
+        """The most frames of a video; 0 without a limit."""
+        return self.frames.most if isinstance(self.frames, ByRate) else self.frames
 
 
 def answer_videos(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vica.video import ByRate
+
 from vicabench.engine.frame_cache import FrameCache
 from vicabench.engine.loop import Decoding
 from vicabench.engine.workers.local import Executor, InProcessExecutor, LocalExecutor, devices_named
@@ -33,6 +35,8 @@ class VideoOptions:
 
     no_video: bool
     frames: int | None
+    fps: float | None
+    max_frames: int | None
     workers: int | None
     prefetch: int | None
     video_timeout: float
@@ -52,7 +56,7 @@ class VideoOptions:
             return None
         workers, prefetch = self._parallel()
         return Decoding(
-            frames=self.frames or FRAMES,
+            frames=self.count,
             workers=workers,
             prefetch=prefetch,
             limit_seconds=self.video_timeout,
@@ -60,8 +64,20 @@ class VideoOptions:
             cache=self._cache(),
         )
 
+    @property
+    def count(self) -> int | ByRate:
+        """How many frames, or the rule that says so."""
+        if self.fps is not None:
+            return ByRate(fps=self.fps, most=self.max_frames or 0)
+        return self.frames or FRAMES
+
     def _refuse_ignored_options(self) -> None:
+        if self.fps is None and self.max_frames is not None:
+            raise ConfigError("--max-frames bounds the frames of --fps: add it, or use --frames.")
+        if self.fps is not None and self.frames is not None:
+            raise ConfigError("--frames and --fps contradict each other: give one of them.")
         used = {
+            "--fps": self.fps is not None,
             "--frames": self.frames not in (None, FRAMES),
             "--workers": self.workers is not None,
             "--prefetch": self.prefetch is not None,

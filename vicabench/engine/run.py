@@ -249,6 +249,11 @@ def _execution(built: Built, job: Job) -> dict[str, Any]:
     return record
 
 
+def sampling_of(decoding: Decoding | None) -> str:
+    """How frames are chosen, as a run's configuration has it."""
+    return sampling_with(decoding.decoder, decoding.frames) if decoding else "none"
+
+
 def _config(job: Job, built: Built) -> RunConfig:
     benchmark = job.benchmark
     return RunConfig(
@@ -257,7 +262,7 @@ def _config(job: Job, built: Built) -> RunConfig:
         benchmark=benchmark.name,
         subset=benchmark.subset,
         revision=benchmark.revision,
-        frames=job.decoding.frames if job.decoding else 0,
-        sampling=sampling_with(job.decoding.decoder) if job.decoding else "none",
+        frames=job.decoding.most if job.decoding else 0,
+        sampling=sampling_of(job.decoding),
         seed=job.seed,
     )

@@ -32,7 +32,7 @@ def verifiable(
     Raises:
         ConfigError: For any other model.
     """
-    context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.frames, options=options)
+    context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.most, options=options)
     adapter = build_adapter(model, context)
     if not isinstance(adapter, AnswersBothWays):
         prefill = adapter.settings.get("prefill")

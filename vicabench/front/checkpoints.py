@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from vicabench import files, zoo
 from vicabench.adapters import find_adapter
+from vicabench.engine.run import sampling_of
 from vicabench.errors import ConfigError, RunFolderError, UserError
 from vicabench.front.benchmark import Selection
 from vicabench.front.folders import folders_within
@@ -103,7 +104,8 @@ def finished(
         "seed": how["seed"],
     }
     alike = all(config[name] == value for name, value in now.items())
-    alike &= config["frames"] in (0, given.video.frames)  # 0: an adapter that looks at none
+    alike &= config["sampling"] in ("none", sampling_of(given.video.decoding()))
+    alike &= config["frames"] in (0, given.video.frames, given.video.max_frames)
     options = content["starts"][-1].get("options") if content["starts"] else None
     if not alike or options != json.loads(json.dumps(asdict(given.model))):
         return False

@@ -149,7 +149,9 @@ def _plan(
     asked: Selection, model: str, folder: Path, given: RunOptions, seed: int, retry_errors: bool
 ) -> RunPlan:
     unseen = given.video.no_video or never_looks(model)
-    frames = 0 if unseen else given.video.frames or FRAMES
+    by_rate = given.video.fps is not None
+    usual = given.video.max_frames if by_rate else given.video.frames or FRAMES
+    frames = 0 if unseen else usual or 0
     done = run_predictions(folder)
     ids = {q.id for q in asked.questions}
     mine = [p for p in done if p.question.id in ids]
@@ -159,6 +161,8 @@ def _plan(
     rate = measured(model, asked.benchmark.name, frames, folder, given.model)
     count = sum(map(len, todo.values()))
     tokens, memory = _size(model, frames, given, unknown)
+    if by_rate and not unseen:
+        tokens, unknown["video_tokens"] = None, "they depend on the length of the video"
     if rate.seconds_a_video is None:
         unknown["hours"] = "no earlier run like this one on this machine has timings"
     return RunPlan(

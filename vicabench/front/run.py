@@ -24,7 +24,6 @@ from vicabench.front.folders import kept, new_folder, run_folders, slug
 from vicabench.front.progress import RunDisplay
 from vicabench.front.repeating import repeated
 from vicabench.harnesses.protocols import Protocol, find_protocol
-from vicabench.options import FRAMES
 from vicabench.results.run import Run, load_run
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext
@@ -264,7 +263,8 @@ def evaluate(
     context = AdapterContext(
         benchmark=asked.benchmark,
         seed=seed,
-        frames=0 if given.video.no_video else given.video.frames or FRAMES,
+        frames=0 if given.video.no_video else given.video.frames or given.video.max_frames or 0,
+        fps=given.video.fps or 0.0,
         options=given.model,
     )
     adapter = adapter_of(model, context)

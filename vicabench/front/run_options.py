@@ -73,10 +73,14 @@ class RunOptions:
         rule, given = benchmark.frame_rule, self.video.frames
         if self.video.no_video:
             return self
-        if rule and rule.fixed and given not in (None, rule.frames):
+        if self.video.fps is not None and not (rule and rule.fixed):
+            return self
+        if rule and rule.fps and given is None:
+            return replace(self, video=replace(self.video, fps=rule.fps))
+        if rule and rule.fixed and (self.video.fps or given not in (None, rule.frames)):
             raise ConfigError(
                 f"{benchmark.name} ({benchmark.subset}) is about {counted(rule.frames, 'frame')} "
-                f"of each video, not {given}: {rule.why}. Leave out --frames."
+                f"of each video, and no others: {rule.why}. Leave out --frames and --fps."
             )
         frames = given or (rule and rule.frames) or FRAMES
         return replace(self, video=replace(self.video, frames=frames))

@@ -283,6 +283,7 @@ class Uploaded:
 
     model: GeminiModel
     frames: int
+    fps: float = 0.0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -298,7 +299,9 @@ class Uploaded:
         calls, names = self.model.calls, list[str]()
         try:
             file = calls.run(self.model.files.upload(video.path, names))
-            rate = min(FASTEST, self.frames / video.duration) if video.duration > 0 else None
+            rates = [self.fps] if self.fps else []
+            rates += [self.frames / video.duration] if self.frames and video.duration > 0 else []
+            rate = min(FASTEST, *rates) if rates else None
             yield [types.Part(file_data=file, video_metadata=types.VideoMetadata(fps=rate))]
         finally:
             calls.run(self.model.files.delete(names))
@@ -315,7 +318,7 @@ def build(argument: str, context: AdapterContext) -> GeminiAdapter:
         raise ConfigError("Say which model: --model gemini:MODEL")
     _refuse_unused(options)
     model = GeminiModel(argument, options, context.seed)
-    showing: Showing = Uploaded(model=model, frames=context.frames)
+    showing: Showing = Uploaded(model=model, frames=context.frames, fps=context.fps)
     if options.as_frames:
         showing = Frames(options=options, part=_image)
     asking = benchmark_asking(context)

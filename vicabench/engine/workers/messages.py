@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from vica.video import ByRate
+
 import vicabench
 from vicabench import errors
 from vicabench.adapters import build_adapter
@@ -49,10 +51,12 @@ class Job:
     @property
     def context(self) -> AdapterContext:
         """What the adapter may know when it is built."""
+        rate = self.decoding.frames if self.decoding else 0
         return AdapterContext(
             benchmark=self.benchmark,
             seed=self.seed,
-            frames=self.decoding.frames if self.decoding else 0,
+            frames=self.decoding.most if self.decoding else 0,
+            fps=rate.fps if isinstance(rate, ByRate) else 0.0,
             options=self.options,
         )
 
