@@ -64,7 +64,7 @@ REFUSED = {
         ("--retry-wait", 2),
         ("--max-requests", 9), ("--max-cost", 9), ("--prices", "p.json"),
         ("--frames", 8), ("--workers", 2), ("--prefetch", 2), ("--video-timeout", 9),
-        ("--decoder", "pyav"), ("--frame-cache", "c"), ("--frame-cache-size", "1GB"),
+        ("--decoder", "pyav"), ("--fps", 2), ("--max-frames", 2), ("--frame-cache", "c"), ("--frame-cache-size", "1GB"),
         ("--data", "d"), ("--subset", "pruned"), ("--published", ""), ("--address", "h:1"),
         ("--gpus-per-worker", 1), ("--replicas", 2),
     )},
