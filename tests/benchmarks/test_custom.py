@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests import warm
 from tests.benchmarks.toy import jsonl, parquet, vicabench
 from tests.support import Row, read_jsonl, refuses, write_jsonl
 from vicabench.errors import DataError
+from vicabench.front.init import DESCRIPTION
 from vicabench.types import Question
 
 TASKS = """\
@@ -139,8 +141,8 @@ def test_own_questions_are_resumed_merged_and_imported(tmp_path: Path, clips: Pa
     assert vb.score(tmp_path / "a").overall.mean == 100
     said = [{"id": row["id"], "said": row["response"]} for row in read_jsonl(answers)]
     write_jsonl(tmp_path / "said.jsonl", said)
-    how = ("import", "jsonl", "said.jsonl", "--column", "response=said", "--model", "m")
-    done = warm.vicabench(tmp_path, *how, "--benchmark", MINE, "--out", "b")
+    named = ("import", "jsonl", "said.jsonl", "--column", "response=said", "--model", "m")
+    done = warm.vicabench(tmp_path, *named, "--benchmark", MINE, "--out", "b")
     assert done.returncode == 0, done.stderr
     assert vb.score(tmp_path / "b").to_dict()["yes_no"] == 100
 
@@ -290,6 +292,19 @@ def test_a_bad_description_names_file_and_key(tmp_path: Path, text: str, complai
 
 
 FAR = "tasks: [{name: far, unit: m}]"
+
+
+def test_every_key_of_the_started_file_is_valid(tmp_path: Path) -> None:
+    text = DESCRIPTION.format(name="mine")
+    whole = re.sub(r"(?m)^# ( *[\w-]+[:/])", r"\1", text)
+    assert len(re.findall("(?m)^(columns|index_from|wording|frames|errata):", whole)) == 5
+    (tmp_path / "benchmark.yaml").write_text(whole, "utf-8")
+    row = {"type": "is_there", "video": "v", "question": "?", "answer": "no"}
+    write_jsonl(tmp_path / "questions.jsonl", [row])
+    found = vb.benchmark(tmp_path, videos_needed=False).benchmark
+    assert found.frame_rule is not None
+    assert found.wording is not None
+    assert (found.frame_rule.frames, found.errata[0][:4]) == (32, "2026")
 
 
 def test_a_bad_description_or_row_ends_a_run_before_it_starts(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ USED = {
     "data training-rooms": "--out --scenes --seed --grey",
     "data list": "",
     "data check": "--videos --problems",
+    "data answerable": "--out",
     "init": "",
     "models list": "",
     "models fetch": "",

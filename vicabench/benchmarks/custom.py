@@ -69,7 +69,7 @@ class Description:
         return named
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
     """YAML without what a description is better off without: keys given twice, and aliases.
 
     Of a key that is there twice, plain YAML keeps the last; aliases grow exponentially.
@@ -88,7 +88,8 @@ class _Loader(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 raise DataError(f"line {line}: the key {key.value!r} is there twice.")
             seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
 
 
 def is_described(name: str) -> bool:
