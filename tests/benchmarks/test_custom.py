@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 from vica.tiny import write_tiny_checkpoint
 
 import vicabench as vb
+from tests import chats, warm
 from tests import hub as hubs
-from tests import warm
 from tests.benchmarks.toy import jsonl, parquet, vicabench
 from tests.support import Row, read_jsonl, refuses, write_jsonl
 from vicabench.errors import DataError
+from vicabench.front.init import DESCRIPTION
 from vicabench.types import Question
 
 TASKS = """\
@@ -159,6 +161,37 @@ def test_rows_with_tasks_are_a_benchmark_in_python(tmp_path: Path, clips: Path) 
     assert vb.score(run).overall.mean == 100
 
 
+ASKING = """\
+frames: {frames: 2, fixed: true, why: questions name frames}
+wording:
+  templates:
+    numeric: "{question} In {unit}, after {frames} frames."
+    choice: "{question}\\n{options}"
+    yes_no: "{question} Say yes or no."
+"""
+
+
+def test_own_wording_and_frames_reach_the_model(tmp_path: Path, clips: Path) -> None:
+    (tmp_path / "benchmark.yaml").write_text(ASKING + TASKS, "utf-8")
+    asked = [{**row, "video": row["video"].removeprefix("videos/")} for row in rows()[:3]]
+    write_jsonl(tmp_path / "questions.jsonl", asked)
+    how = ("run", "--benchmark", ".", "--videos", clips, "--model", "openai:any", "--out", "r")
+    with chats.serve(lambda prompt: "yes" if "yes or no" in prompt else "0") as server:
+        where = ("--base-url", server.url)
+        done = warm.vicabench(tmp_path, *how, *where, OPENAI_API_KEY="none")
+        assert done.returncode == 0, done.stderr
+        refused = warm.vicabench(tmp_path, *how, *where, "--frames", "3", OPENAI_API_KEY="none")
+    listed = [f"{letter}. {colour}" for letter, colour in zip("ABCDEF", COLOURS, strict=True)]
+    assert set(server.prompts) == {
+        "What of clip 0? In m, after 2 frames.",
+        "What of clip 0? Say yes or no.",
+        "\n".join(["What of clip 0?", *listed]),
+    }
+    assert {body.count(b'"type":"image_url"') for body in server.bodies} == {2}
+    refuses(refused, "2 frames", "questions name frames")
+    assert vb.score(tmp_path / "r").tasks["camera_displacement"].mean == 100
+
+
 ROWS: list[Row] = [
     {"video": "a.mp4", "kind": "far", "q": "How far?", "a": "0"},
     {"video": "a.mp4", "kind": "far", "q": "And now?", "a": "-1.50"},
@@ -271,6 +304,7 @@ BAD = [
     ("frames: {fps: .nan}", "frames needs a number of frames, or fps, above 0"),
     ("errata: 5", "errata must be a list of texts"),
     ("wording: {templates: {numeric: how}}", "the template of numeric does not name {question}"),
+    ("wording: {system: short}", "wording, system: models are sent no system prompt"),
     ("wording: {templates: {choice: '{question}'}}", "has no template for far (numeric)"),
     ("wording: {templates: {number: '{question}'}}", "for 'number', which is neither"),
 ]
@@ -290,6 +324,19 @@ def test_a_bad_description_names_file_and_key(tmp_path: Path, text: str, complai
 
 
 FAR = "tasks: [{name: far, unit: m}]"
+
+
+def test_every_key_of_the_started_file_is_valid(tmp_path: Path) -> None:
+    text = DESCRIPTION.format(name="mine")
+    whole = re.sub(r"(?m)^# ( *[\w-]+[:/])", r"\1", text)
+    assert len(re.findall("(?m)^(columns|index_from|wording|frames|errata):", whole)) == 5
+    (tmp_path / "benchmark.yaml").write_text(whole, "utf-8")
+    row = {"type": "is_there", "video": "v", "question": "?", "answer": "no"}
+    write_jsonl(tmp_path / "questions.jsonl", [row])
+    found = vb.benchmark(tmp_path, videos_needed=False).benchmark
+    assert found.frame_rule is not None
+    assert found.wording is not None
+    assert (found.frame_rule.frames, found.errata[0][:4]) == (32, "2026")
 
 
 def test_a_bad_description_or_row_ends_a_run_before_it_starts(tmp_path: Path) -> None:

@@ -326,6 +326,15 @@ def data_check(place: Place) -> None:
     assert printed.startswith(f"{vb.data.check('bad.jsonl').problems[0]}\n")
 
 
+def data_answerable(place: Place) -> None:
+    build(Path("r"), scenes=1, seed=0, fps=1, workers=1, films=False)
+    place.cli("data", "answerable", "r", "--out", "a.jsonl")
+    assert vb.data.answerable("r", out="b.jsonl") == Path("b.jsonl")
+    assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
+    said = place.refusal("data", "answerable", "runs", "--out", "c.jsonl")
+    assert said == refused(lambda: vb.data.answerable("runs", out="c.jsonl"))
+
+
 def init(place: Place) -> None:
     place.cli("init", "a")
     assert vb.init("b") == Path("b")
@@ -383,6 +392,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "data training-rooms": data_training_rooms,
     "data list": data_list,
     "data check": data_check,
+    "data answerable": data_answerable,
     "init": init,
     "models list": models_list,
     "models fetch": models_fetch,

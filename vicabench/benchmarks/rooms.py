@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 from vicabench import files
 from vicabench.benchmarks.own import read_questions
@@ -30,17 +31,7 @@ def load(
     Without `videos_needed` only the questions are made, and the videos when they are first needed.
     `progress` is told (scenes done, scenes in all) during a build only. Raises as `build` does.
     """
-    name = f"generator{GENERATOR}-seed{seed}-scenes{scenes}"
-    folder = cache_dir() / "rooms" / name
-    workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    build(
-        folder,
-        scenes=scenes,
-        seed=seed,
-        workers=workers,
-        films=videos_needed,
-        progress=progress,
-    )
+    folder = built(scenes=scenes, seed=seed, films=videos_needed, progress=progress)
     questions = read_questions(folder / QUESTIONS)
     digest = json.loads(files.read(folder / MANIFEST))["sha256"][QUESTIONS]
     return Benchmark(
@@ -50,6 +41,28 @@ def load(
         questions=questions,
         files={question.video: folder / f"{question.video}.mp4" for question in questions},
     )
+
+
+def built(
+    *,
+    scenes: int = DEFAULT_SCENES,
+    seed: int = 0,
+    films: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """The folder of Rooms in the user's cache, built on first use; raises as `build` does."""
+    name = f"generator{GENERATOR}-seed{seed}-scenes{scenes}"
+    folder = cache_dir() / "rooms" / name
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    build(
+        folder,
+        scenes=scenes,
+        seed=seed,
+        workers=workers,
+        films=films,
+        progress=progress,
+    )
+    return folder
 
 
 class Rooms:

@@ -205,6 +205,22 @@ def _summaries(done: Examination) -> Sheet:
     return Sheet(title="", columns=(*columns, *floors), rows=tuple(rows), texts=3)
 
 
+@app.command(cls=Command)
+def answerable(
+    source: Annotated[
+        str, typer.Argument(metavar="ROOMS", help="rooms, or a folder of rooms that were built.")
+    ] = "rooms",
+    *,
+    out: Annotated[Path, typer.Option(help="The JSON Lines file.")],
+) -> None:
+    """Write which frames of Rooms show what its questions ask about.
+
+    The file is that of `vicabench score --answerable`.
+    """
+    vb.data.answerable(source, out=out)
+    echo(f"{out} is written. Score by it: vicabench score RUN --answerable {out}")
+
+
 @app.command("list", cls=Command)
 def list_benchmarks() -> None:
     """List the benchmarks and their data on this machine."""

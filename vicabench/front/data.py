@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from vica.containers import VideoError, inspect
 from vica.errors import VicaError
 
+from vicabench import files
 from vicabench.benchmarks import BENCHMARKS, DEFAULT, find_benchmark, known_names, split_name
 from vicabench.benchmarks.check import Examination, examine
 from vicabench.benchmarks.custom import FILE
@@ -19,10 +21,12 @@ from vicabench.benchmarks.fetch import unpack_local
 from vicabench.benchmarks.fetched import Fetched
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.layout import Fetchable, Layout
+from vicabench.benchmarks.rooms import built as rooms_folder
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
 from vicabench.front.progress import bar, byte_progress
 from vicabench.harnesses.protocols import find_protocol
+from vicabench.rooms.answerable import seen_rows
 from vicabench.rooms.build import build
 from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.screen import console
@@ -30,7 +34,7 @@ from vicabench.screen import console
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["check", "fetch", "inventory", "rooms", "training_rooms", "unpack"]
+__all__ = ["answerable", "check", "fetch", "inventory", "rooms", "training_rooms", "unpack"]
 
 
 def fetch(
@@ -169,6 +173,28 @@ def training_rooms(
     rooms = TrainingRooms(seed=seed, scenes=scenes, grey=grey)
     with bar(_terminal(progress), "Training rooms", scenes) as advance:
         build_training(Path(out), rooms, workers=workers, progress=advance)
+    return Path(out)
+
+
+def answerable(source: str | Path = "rooms", *, out: str | Path) -> Path:
+    """Write which frames of Rooms show what its questions ask about; returns the file.
+
+    `vicabench.answerable` reads it. Questions about a whole room have no line.
+
+    Args:
+        source: `rooms`, or the folder of rooms that were built.
+        out: The JSON Lines file.
+
+    Raises:
+        ConfigError: The file cannot be written.
+        DataError: The folder is not one of Rooms.
+    """
+    folder = rooms_folder() if str(source) == "rooms" else Path(source)
+    lines = "".join(json.dumps(row) + "\n" for row in seen_rows(folder))
+    try:
+        files.write(Path(out), lines)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}.") from None
     return Path(out)
 
 

@@ -107,10 +107,15 @@ def facts_of(scene: Scene, sightings: Sightings) -> Facts:
 
 def first_visible(scene: Scene, sightings: Sightings) -> list[float | None]:
     """The second, rounded to 1 ms, at which each thing is first visible; None if it never is."""
-    seen_NT = (_shares(scene, sightings) >= VISIBLE_SHARE).T
+    seen_NT = visible_in(scene, sightings).T
     return [
         round(float(sightings.seconds[row.argmax()]), 3) if row.any() else None for row in seen_NT
     ]
+
+
+def visible_in(scene: Scene, sightings: Sightings) -> NDArray[np.bool_]:
+    """Whether each thing is visible at each time, (T, N)."""
+    return np.asarray(_shares(scene, sightings) >= VISIBLE_SHARE)
 
 
 def _shares(scene: Scene, sightings: Sightings) -> NDArray[np.float64]:
