@@ -188,6 +188,7 @@ class ModelOptions(ApiOptions):
     """How a model is to run, or to be called; the defaults leave it to the adapter.
 
     `device`, `dtype` and `attention` are names as torch and transformers spell them.
+    `text_only` asks the language model without any frames.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
     same number and size; `max_new_tokens` bounds a reply; `wording` names the
     published prompt (`auto`: the benchmark's own, else the adapter's).
@@ -201,11 +202,17 @@ class ModelOptions(ApiOptions):
     attention: str = "sdpa"
     time_instruction: bool = False
     blind: bool = False
+    text_only: bool = False
     max_new_tokens: int = 1024
     wording: str = "auto"
     group_size: int = 0
     vision_batch: int = 8
     compile: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """What tells the default run folder of a model that does not see from the usual one."""
+        return "-text-only" if self.text_only else "-blind" if self.blind else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ SHIPPED = {
     for name in ("vica2-rooms", "vica2-rooms-base")
 }
 """Checkpoints in the package: one that answers, and one that training starts from."""
+TEXT_ONLY = "vicabench.adapters.text_only"
 GROUP = "vicabench.adapters"
 
 Build = Callable[[str, AdapterContext], Adapter]
@@ -56,6 +57,8 @@ def build_adapter(spec: str, context: AdapterContext, *, placed: str | None = No
     build, argument = find_adapter(spec)
     try:
         with explained():
+            if context.options.text_only and not never_looks(spec):
+                build, argument = importlib.import_module(TEXT_ONLY).build, spec
             adapter = build(argument, _on(placed, context))
         check_abilities(spec, adapter)
         json.dumps(dict(adapter.settings), allow_nan=False)

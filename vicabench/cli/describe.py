@@ -91,7 +91,7 @@ def command(
     how |= {name: value for name, value in given.items() if name not in NOT_ASKED}
     runs = []
     for spec, folder in run_folders(
-        specs, videos.benchmark.name, out=out, blind=options["blind"]
+        specs, videos.benchmark.name, out=out, suffix="-blind" if options["blind"] else ""
     ).items():
         runs.append(vb.describe(spec, loaded, prompt=asked, out=folder, shard=part, **how))
     show_sheets(console(), [described_sheet(runs, asked)])

@@ -185,6 +185,14 @@ BlindOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+TextOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--text-only",
+        help="Ask without any frames, and open no video.",
+        rich_help_panel=MODEL,
+    ),
+]
 WordingOption = Annotated[
     str,
     typer.Option(

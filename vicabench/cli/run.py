@@ -58,6 +58,7 @@ from vicabench.cli.options import (
     ShardOption,
     SubsetOption,
     TasksOption,
+    TextOnlyOption,
     TimeOption,
     TimeoutOption,
     VideosOption,
@@ -96,6 +97,7 @@ def command(
         ),
     ],
     blind: BlindOption = False,
+    text_only: TextOnlyOption = False,
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
     wording: WordingOption = "auto",
@@ -201,7 +203,7 @@ def command(
     _refuse_of_one(benchmark, given)
     where = {name: given[name] for name in ("subset", "data", "videos", "limit")}
     where |= {"tasks": tasks_named(tasks)}
-    where |= {"videos_needed": not (dry_run or no_video or all(unseen))}
+    where |= {"videos_needed": not (dry_run or no_video or text_only or all(unseen))}
     asked = [vb.benchmark(name, **where) for name in benchmark]
     if len(asked) > 1 and published:
         raise ConfigError("--published is about one benchmark: leave it out beside several.")
@@ -211,7 +213,7 @@ def command(
     how = {name: given[name] for name in ("frames", "seed", "retry_errors")} | options
     if dry_run:
         how["shard"] = part
-        _show(_plans(model, asked, out, blind, how), table)
+        _show(_plans(model, asked, out, checked.model.suffix, how), table)
         return
     runs = vb.run_all(model, asked, out=out, protocol=protocol, shard=part, **how)
     _print_scores(runs, protocol, table, published)
@@ -221,14 +223,16 @@ def _plans(
     models: Sequence[str],
     asked: Sequence[Selection],
     out: Path | None,
-    blind: bool,
+    suffix: str,
     how: Mapping[str, Any],
 ) -> list[RunPlan]:
     from vicabench.front.run import folders_of
 
     return [
         vb.run_plan(model, one, out=folder, **how)
-        for one, folders in zip(asked, folders_of(models, asked, out=out, blind=blind), strict=True)
+        for one, folders in zip(
+            asked, folders_of(models, asked, out=out, suffix=suffix), strict=True
+        )
         for model, folder in folders.items()
     ]
 

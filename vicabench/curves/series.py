@@ -23,7 +23,7 @@ SHARES = tuple(range(5, 101, 5))
 _SHARE = r"(?P<share>\d{1,2}(?:\.\d+)?|100)"
 _ENDING = re.compile(rf"[-_.]{_SHARE}p(?=$|@)")
 _REVISION = re.compile(r"@[^@/]*$")
-_MARKS = re.compile(r" \(blind\)(?: \(canonicalized\))?$| \(canonicalized\)$")
+_MARKS = re.compile(r" \((?:blind|text only)\)(?: \(canonicalized\))?$| \(canonicalized\)$")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,9 @@ class VideoOptions:
         }
         typed = ", ".join(name for name, is_used in used.items() if is_used)
         if self.no_video and typed:
-            raise ConfigError(f"--no-video decodes nothing: leave out {typed}, or --no-video.")
+            raise ConfigError(
+                f"--no-video and --text-only decode nothing: leave out {typed}, or --no-video."
+            )
         if self.frame_cache_size is not None and self.frame_cache is None:
             raise ConfigError("--frame-cache-size needs --frame-cache DIR: name the folder too.")
 

@@ -57,7 +57,7 @@ def run_checkpoints(
     given.check()
     for model in models:
         find_adapter(model)
-    folders = folders_within(models, asked.benchmark.name, out=out, blind=given.model.blind)
+    folders = folders_within(models, asked.benchmark.name, out=out, suffix=given.model.suffix)
     todo = [m for m in models if not finished(asked, m, folders[m], given, how)]
     if done := len(models) - len(todo):
         say(f"Checkpoints finished already: {done:,} of {len(models):,}.")

@@ -26,7 +26,7 @@ def run_folders(
     benchmark: str,
     *,
     out: Path | None = None,
-    blind: bool = False,
+    suffix: str = "",
     shard: Shard | None = None,
 ) -> dict[str, Path]:
     """The run folder of each model: `out` itself for one model, a folder in it for several.
@@ -37,23 +37,22 @@ def run_folders(
     if out and alone:
         folders = dict.fromkeys(models, out)
     else:
-        folders = folders_within(models, benchmark, out=out, blind=blind)
+        folders = folders_within(models, benchmark, out=out, suffix=suffix)
     if shard is None:
         return folders
     return {model: _beside(folder, shard.suffix) for model, folder in folders.items()}
 
 
 def folders_within(
-    models: Sequence[str], benchmark: str, *, out: Path | None = None, blind: bool = False
+    models: Sequence[str], benchmark: str, *, out: Path | None = None, suffix: str = ""
 ) -> dict[str, Path]:
     """A run folder for each model, in `out` or in the benchmark's default folder."""
     models = list(dict.fromkeys(models))
     parent = out or RUNS / slug(benchmark)
     slugs = Counter(slug(model).casefold() for model in models)
-    end = "-blind" if blind else ""
     return {
         # Models whose slugs collide get a digest of their full name.
-        model: parent / (own + ("" if slugs[own.casefold()] == 1 else f"-{_short(model)}") + end)
+        model: parent / (own + ("" if slugs[own.casefold()] == 1 else f"-{_short(model)}") + suffix)
         for model in models
         for own in [slug(model)]
     }

@@ -139,7 +139,7 @@ def run_plan(
         shard = shard_named(shard, given)
     name = asked.benchmark.name
     place = None if out is None else Path(out)
-    folders = run_folders([model], name, out=place, blind=given.model.blind, shard=shard)
+    folders = run_folders([model], name, out=place, suffix=given.model.suffix, shard=shard)
     if shard:
         asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
     return _plan(asked, model, folders[model], given, seed, retry_errors)

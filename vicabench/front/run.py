@@ -124,7 +124,7 @@ def run_all(
     given = RunOptions.of(options, frames=options.pop("frames", None))
     seen = not all(map(never_looks, names))
     selections = [given.selected(b, limit, tasks, bool(how["progress"]), seen) for b in benchmarks]
-    folders = folders_of(names, selections, out=_path(out), blind=given.model.blind)
+    folders = folders_of(names, selections, out=_path(out), suffix=given.model.suffix)
     runs = []
     for model in names:
         here = isinstance(given.execution.chosen(given.model), InProcessExecutor)
@@ -139,11 +139,11 @@ SINGLE: Mapping[str, Any] = {"seed": 0, "retry_errors": False, "shard": None, "p
 
 
 def folders_of(
-    models: Sequence[str], selections: Sequence[Selection], *, out: Path | None, blind: bool
+    models: Sequence[str], selections: Sequence[Selection], *, out: Path | None, suffix: str
 ) -> list[dict[str, Path]]:
     """The run folder of each model, for each benchmark."""
     if len(selections) == 1:
-        return [run_folders(models, selections[0].benchmark.name, out=out, blind=blind)]
+        return [run_folders(models, selections[0].benchmark.name, out=out, suffix=suffix)]
     names = [
         b.name if b.subset == "full" else f"{b.name}-{b.subset}"
         for b in (asked.benchmark for asked in selections)
@@ -153,7 +153,7 @@ def folders_of(
             raise ConfigError(f"The benchmark {name} is named twice. Name each once.")
     below = [None if out is None else out / slug(name) for name in names]
     return [
-        run_folders(models, name, out=place, blind=blind)
+        run_folders(models, name, out=place, suffix=suffix)
         for name, place in zip(names, below, strict=True)
     ]
 
@@ -181,14 +181,14 @@ def run_selection(
     if isinstance(shard, str):
         shard = shard_named(shard, given)
     folders = run_folders(
-        [model], asked.benchmark.name, out=out, blind=given.model.blind, shard=shard
+        [model], asked.benchmark.name, out=out, suffix=given.model.suffix, shard=shard
     )
     repeat = repeated(
         asked.options,
         **{**given.values(), "model": model, "seed": seed, "retry_errors": retry_errors},
         protocol=protocol and protocol.name,
         shard=shard and f"{shard.index}/{shard.count}",
-        out=run_folders([model], asked.benchmark.name, out=out, blind=given.model.blind)[model],
+        out=run_folders([model], asked.benchmark.name, out=out, suffix=given.model.suffix)[model],
     )
     part = shard.record(asked.questions) if shard else None
     if shard:

@@ -57,6 +57,7 @@ class RunOptions:
             else:
                 every = [*video, *model, *execution, *rest]
                 raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
+        video["no_video"] = video["no_video"] or model["text_only"]
         return cls(
             video=VideoOptions(**video),
             model=ModelOptions(**model),

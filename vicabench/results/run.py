@@ -420,7 +420,9 @@ def _imported(origin: Mapping[str, Any]) -> str:
 def _name(path: Path, config: Mapping[str, Any] | None) -> str:
     """The name of the run's model; without a configuration, of the file or its folder."""
     if config:
-        blind = " (blind)" if config["config"]["adapter"].get("blind") is True else ""
+        adapter = config["config"]["adapter"]
+        blind = " (blind)" if adapter.get("blind") is True else ""
+        blind += " (text only)" if adapter.get("text_only") is True else ""
         derived = " (canonicalized)" if is_derived(config) else ""
         return _one_line(f"{config['config']['model']}{blind}{derived}")
     place = path.resolve()

@@ -1,0 +1,71 @@
+"""`--text-only`: ViCA's language model, `hf:` models and APIs, asked without any video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vica.tiny import write_tiny_checkpoint
+
+from tests.adapters.calling import LOOPBACK
+from tests.apis import KEY, Api, serve
+from tests.hf_models import write_hf_model
+from tests.support import read_jsonl, refuses, rows_about, write_jsonl
+from tests.warm import vicabench
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny models and questions about videos that do not exist."""
+    folder = tmp_path_factory.mktemp("place")
+    write_tiny_checkpoint(folder / "tiny", family="vica2", seed=0)
+    write_hf_model(folder / "seeing", "qwen2_vl")
+    write_jsonl(folder / "q.jsonl", rows_about(2))
+    return folder
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serve() as api:
+        yield api
+
+
+def adapter_in(run: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((run / "config.json").read_text())["config"]
+    assert (config["frames"], config["sampling"]) == (0, "none")
+    adapter: dict[str, Any] = config["adapter"]
+    assert adapter["text_only"] is True
+    return adapter
+
+
+@pytest.mark.parametrize("model", ["./tiny", "hf:./seeing"])
+def test_a_local_model_answers_without_a_video(place: Path, model: str) -> None:
+    out = f"run-{model[-4:]}"
+    ask = ("run", "-b", "q.jsonl", "-m", model, "--text-only", "--max-new-tokens", "3", "-o", out)
+    done = vicabench(place, *ask)
+    assert done.returncode == 0, done.stderr
+    assert f"{model} (text only)" in done.stdout
+    assert adapter_in(place / out)["max_new_tokens"] == 3
+    assert all(row["error"] is None for row in read_jsonl(place / out / "predictions.jsonl"))
+    refuses(vicabench(place, *ask[:-2], "--frames", "4", "-o", "x"), "--frames")
+    refuses(vicabench(place, *ask[:-2], "--blind", "-o", "x"), "--blind")
+
+
+def test_an_api_gets_the_text_alone(place: Path, api: Api) -> None:
+    ask = ("run", "-b", "q.jsonl", "-m", "openai:tiny", "--base-url", f"{api.address}/v1")
+    environment: dict[str, Any] = {**LOOPBACK, "OPENAI_API_KEY": KEY}
+    done = vicabench(place, *ask, "--text-only", "-o", "api", **environment)
+    assert done.returncode == 0, done.stderr
+    assert len(api.log) == len(rows_about(2))
+    (message,) = json.loads(api.log[0].body)["messages"]
+    (part,) = message["content"]
+    assert part["text"].startswith("These are frames of a video.\nWhat about object_counting?")
+    assert adapter_in(place / "api")["endpoint"] == f"{api.address}/v1"
+
+
+def test_a_model_without_language_of_its_own_is_refused(place: Path) -> None:
+    ask = ("run", "-b", "q.jsonl", "--text-only", "-o", "x", "-m")
+    refuses(vicabench(place, *ask, "baseline:random"), "--text-only")
