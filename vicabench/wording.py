@@ -21,15 +21,13 @@ class Wording:
     """How a benchmark asks: `templates` by question type, or by kind for all other types.
 
     The text stands behind the frames, as in VSI-Bench, or with `before_frames` in front of them.
-    `system` is the system prompt, where the benchmark has its own. `source` is a citation. `reply`
-    is the form of reply that it asks for, in which baselines answer.
+    `source` is a citation. `reply` is the form of reply that it asks for, in which baselines answer.
     """
 
     name: str
     source: str
     templates: Mapping[str, str] = field(default_factory=dict)
     before_frames: bool = False
-    system: str = ""
     reply: str = "{answer}"
 
     def __post_init__(self) -> None:
@@ -50,7 +48,6 @@ class Wording:
             "source": self.source,
             "templates": dict(self.templates),
             "before_frames": self.before_frames,
-            "system": self.system,
             "reply": self.reply,
         }
 
@@ -85,7 +82,7 @@ def wording_of(value: Any, name: str) -> Wording:
     """
     if not isinstance(value, Mapping):
         raise DataError(f"a wording is an object with templates, not {str(value)[:80]!r}.")
-    keys = ("name", "source", "templates", "before_frames", "system", "reply")
+    keys = ("name", "source", "templates", "before_frames", "reply")
     if unknown := [str(key) for key in value if key not in keys]:
         raise DataError(f"a wording has no key {unknown[0]!r}. Keys are {', '.join(keys)}.")
     templates = value.get("templates") or {}
@@ -96,16 +93,13 @@ def wording_of(value: Any, name: str) -> Wording:
             f"the templates of a wording map a question type, or {', '.join(KINDS)}, to a text."
         )
     before = value.get("before_frames", False)
-    texts = {key: value.get(key) or "" for key in ("name", "source", "system", "reply")}
+    texts = {key: value.get(key) or "" for key in ("name", "source", "reply")}
     if not isinstance(before, bool) or not all(isinstance(t, str) for t in texts.values()):
-        raise DataError(
-            "name, source, system and reply of a wording are texts, before_frames true/false."
-        )
+        raise DataError("name, source and reply of a wording are texts, before_frames true/false.")
     return Wording(
         name=texts["name"] or name,
         source=texts["source"] or "the benchmark's own",
         templates=dict(templates),
         before_frames=before,
-        system=texts["system"],
         reply=texts["reply"] or "{answer}",
     )

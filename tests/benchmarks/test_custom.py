@@ -304,7 +304,7 @@ BAD = [
     ("frames: {fps: .nan}", "frames needs a number of frames, or fps, above 0"),
     ("errata: 5", "errata must be a list of texts"),
     ("wording: {templates: {numeric: how}}", "the template of numeric does not name {question}"),
-    ("wording: {system: short}", "wording, system: models are sent no system prompt"),
+    ("wording: {system: short}", "a wording has no key 'system'"),
     ("wording: {templates: {choice: '{question}'}}", "has no template for far (numeric)"),
     ("wording: {templates: {number: '{question}'}}", "for 'number', which is neither"),
 ]

@@ -58,7 +58,8 @@ REFUSED = {
     # What models of another kind have no use for, `run` says when it opens them.
     **{f"{BASELINE} {name} {value}": name for name, value in (
         ("--device", "cpu"), ("--dtype", "float32"), ("--attention", "eager"),
-        ("--time-instruction", ""), ("--blind", ""), ("--text-only", ""), ("--group-size", 2), ("--vision-batch", 2),
+        ("--time-instruction", ""), ("--blind", ""), ("--text-only", ""),
+        ("--group-size", 2), ("--vision-batch", 2),
         ("--compile", ""), ("--max-new-tokens", 9), ("--wording", "vsi-bench"),
         ("--base-url", "http://x"), ("--image-size", 99), ("--jpeg-quality", 9),
         ("--as-frames", ""), ("--concurrency", 2), ("--request-timeout", 9), ("--max-retries", 2),

@@ -244,8 +244,6 @@ def _described(content: Any, usual_name: str) -> Description:
 def _wording(value: Any, name: str, rubric: Rubric) -> Wording:
     """The wording, which has to fit the tasks: a template for each, and none for others."""
     wording = wording_of(value, name)
-    if wording.system:
-        raise DataError("wording, system: models are sent no system prompt: use the templates.")
     known = (*KINDS, *rubric.types)
     if unknown := [key for key in wording.templates if key not in known]:
         raise DataError(
