@@ -21,7 +21,7 @@ class Wording:
     """How a benchmark asks: `templates` by question type, or by kind for all other types.
 
     The text stands behind the frames, as in VSI-Bench, or with `before_frames` in front of them.
-    `source` is a citation. `reply` is the form of reply that it asks for, in which baselines answer.
+    `source` is a citation. `reply` is the form of reply that it asks for, which baselines use.
     """
 
     name: str
