@@ -13,7 +13,7 @@ import vicabench as vb
 from vicabench.adapters import find_adapter
 from vicabench.benchmarks.descriptions import PROMPT, descriptions
 from vicabench.cli.completing import complete_model
-from vicabench.cli.options import NewTokensOption, with_options_of
+from vicabench.cli.options import NewTokensOption, only_one, with_options_of
 from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
 from vicabench.cli.usage import ASKED, MODEL, OUTPUT
@@ -25,7 +25,7 @@ from vicabench.reporting.tables import show_sheets
 from vicabench.results.run import Run
 from vicabench.screen import console, say
 
-LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published", "config")
+LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published", "config", "dry_run")
 
 
 @with_options_of(run_command, but=LEFT_OUT)
@@ -85,7 +85,7 @@ def command(
     for spec in specs:
         find_adapter(spec)  # refuse a misspelt model before running the others
     where = {name: options[name] for name in ("subset", "data", "videos")}
-    loaded = vb.benchmark(options["benchmark"], **where)
+    loaded = vb.benchmark(only_one(options["benchmark"]), **where)
     videos = vb.benchmark(descriptions(loaded.benchmark, asked), limit=options["limit"])
     how = {name: options[name] for name in ("frames", "seed", "retry_errors", "limit")}
     how |= {name: value for name, value in given.items() if name not in NOT_ASKED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from vicabench.cli.completing import (
     complete_tasks,
 )
 from vicabench.cli.usage import ASKED, MODEL, OUTPUT, SPEED, VIDEO, WHERE
+from vicabench.errors import ConfigError
 from vicabench.options import CACHE_SIZE, FRAMES
 
 LONGEST_TIMEOUT = 86_400.0
@@ -369,6 +370,13 @@ RetryErrorsOption = Annotated[
     bool,
     typer.Option("--retry-errors", help="Retry failed questions.", rich_help_panel=OUTPUT),
 ]
+
+
+def only_one(benchmarks: Sequence[str]) -> str:
+    """The benchmark of a command about a single one; ConfigError for several."""
+    if len(benchmarks) > 1:
+        raise ConfigError("This command is about one benchmark: give --benchmark once.")
+    return benchmarks[0]
 
 
 def with_options_of(

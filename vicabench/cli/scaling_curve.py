@@ -11,7 +11,7 @@ import typer
 
 import vicabench as vb
 from vicabench.benchmarks import BENCHMARKS, DEFAULT
-from vicabench.cli.options import changed, tasks_named, with_options_of
+from vicabench.cli.options import changed, only_one, tasks_named, with_options_of
 from vicabench.cli.run import command as run_command
 from vicabench.cli.run import run_options
 from vicabench.cli.usage import ASKED, MODEL, OUTPUT, SPEED
@@ -24,7 +24,7 @@ from vicabench.reporting.writing import figure_formats
 from vicabench.results.alike import check_published
 from vicabench.screen import echo, say
 
-RUN_ONLY = ("model", "out", "table", "published", "shard", "config")
+RUN_ONLY = ("model", "out", "table", "published", "shard", "config", "dry_run")
 
 
 @with_options_of(run_command, but=RUN_ONLY)
@@ -153,9 +153,7 @@ def _asked(options: Mapping[str, Any], published: bool) -> Selection:
     """Select the questions, after refusing wrong options."""
     RunOptions.of(run_options(options), frames=options["frames"]).check()
     find_protocol(options["protocol"])
-    if len(options["benchmark"]) > 1:
-        raise ConfigError("A curve is about one benchmark: give --benchmark once.")
-    (name,) = options["benchmark"]
+    name = only_one(options["benchmark"])
     if name in BENCHMARKS:
         check_published(published, name, ())
     where = {key: options[key] for key in ("subset", "data", "videos", "limit")}

@@ -68,9 +68,8 @@ def command(
 
     A predictions file has one JSON object per line with at least id,
     question_type, ground_truth, response, and video (or dataset and
-    scene_name). Several comma-separated protocols are shown side by side,
-    with the answers that they read differently. Exit code 2: a run cannot
-    be read; the others are scored.
+    scene_name). Several protocols are shown side by side, with the answers
+    that they read differently. Exit code 2: a run cannot be read.
     """
     from vicabench.cli.output import check_format, print_table
     from vicabench.harnesses.protocols import find_protocols
@@ -87,6 +86,7 @@ def command(
     check_format(table)
     _check_paper(table, width, intervals=not no_intervals)
     _check_files({"--json": json_file, "--grades": grades_file, "--out": out})
+    _check_answerable(answerable, answerable_at)
     rules = find_protocols(protocol)
     readable, problems = load_readable(paths := expanded(paths))
     runs = _with_answerable(readable, answerable, answerable_at)
@@ -104,6 +104,11 @@ def command(
     else:
         print_table(rows, name=table, published=others, between=between)
     _end(problems)
+
+
+def _check_answerable(file: Path | None, frames: int | None) -> None:
+    if frames is not None and file is None:
+        raise ConfigError("--answerable-at needs the file of --answerable: add it.")
 
 
 def _end(problems: Sequence[str]) -> None:
@@ -137,8 +142,6 @@ def _write_grades(
 def _with_answerable(runs: list[Run], file: Path | None, frames: int | None) -> list[Run]:
     """The runs, each followed by its part that frames can answer if a file says which that is."""
     if file is None:
-        if frames is not None:
-            raise ConfigError("--answerable-at needs the file of --answerable: add it.")
         return runs
     from vicabench.front.answerable import answerable
 
