@@ -53,7 +53,7 @@ def test_defaults_follow_from_the_name_and_the_unit() -> None:
         ({"tasks": []}, "a benchmark needs a task"),
         ({"tasks": ["a", {"name": "b", "types": ["a"]}]}, "the question type 'a' is there twice"),
         ({"overall": ["macro", "macro"]}, "the overall score 'average' is there twice"),
-        ({"overall": [{"groups": [["b", "c"]]}]}, "names b, c, which is no task. Tasks are a"),
+        ({"overall": [{"groups": [["b", "c"]]}]}, "names b, c, which is not a task. Tasks are a"),
         ({"metrics": []}, "a rubric has no key 'metrics'"),
     ],
 )

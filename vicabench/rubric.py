@@ -163,8 +163,8 @@ class Rubric:
             named = [*(n for group in overall.groups for n in group), *dict(overall.weights)]
             if strangers := [name for name in named if name not in known]:
                 raise DataError(
-                    f"the overall score {overall.name} names {', '.join(strangers)}, which is no "
-                    f"task. Tasks are {', '.join(known)}."
+                    f"the overall score {overall.name} names {', '.join(strangers)}, which is not "
+                    f"a task. Tasks are {', '.join(known)}."
                 )
 
     @cached_property

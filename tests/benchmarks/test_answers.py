@@ -68,10 +68,10 @@ def test_an_option_is_named_by_letter_or_text(options: Any, truth: Any) -> None:
         ("seen", "maybe", "must be yes or no, found 'maybe'"),
         ("seen", 1, "must be yes or no, found 1"),
         ("say", 5, "must be a text, found 5"),
-        ("which", "down", "'down' is no option"),
-        ("which", "D", "'D' is no option"),
-        ("which", 1, "1 is no option"),
-        ("which", ["A", "x"], "'x' is no option"),
+        ("which", "down", "'down' is not an option"),
+        ("which", "D", "'D' is not an option"),
+        ("which", 1, "1 is not an option"),
+        ("which", ["A", "x"], "'x' is not an option"),
     ],
 )
 def test_what_is_no_right_answer_is_refused(task: str, truth: Any, complaint: str) -> None:

@@ -172,7 +172,7 @@ class ViCAAdapter:
         return ask
 
     def _free(self, text: str, times: str) -> str:
-        """The prompt for a text that is no question of a benchmark."""
+        """The prompt for a text that is not a question of a benchmark."""
         if self.options.wording in (AUTO, "vica"):
             return prompt(video_question(text, time_instruction=times))
         asked = Question(id="", video="", task="", text=text, answer="")

@@ -27,7 +27,7 @@ def right_answers(
     text, or by its index, which counts from `first_index`. Yes and no may be booleans.
 
     Raises:
-        DataError: The value is no right answer of the task's kind, or its metric cannot use it.
+        DataError: The value is not an answer of the task's kind, or its metric cannot use it.
     """
     values = list(value) if isinstance(value, list | tuple) else [value]
     if not values:
@@ -94,7 +94,7 @@ def _letter(value: Any, options: Sequence[str], first_index: int | None) -> str:
     elif text in options:
         named = {letters[list(options).index(text)]}
     if len(named) != 1:
-        what = "names more than one option" if named else "is no option"
+        what = "names more than one option" if named else "is not an option"
         raise DataError(
             f"the ground truth must be an option's letter, {letters[0]} to {letters[-1]}, or its "
             f"text: {_shown(value)} {what}."

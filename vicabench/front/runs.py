@@ -194,7 +194,7 @@ def _words(
 
 
 MANY = 5
-"""With fewer types of questions than this, a run was told which to ask."""
+"""With fewer types of questions than this, a run was given a choice of tasks."""
 
 
 def _record(state: RunState, protocol: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ SPELLINGS = {
     "m/s²": ("m/s^2", "meters per second squared", "metres per second squared"),
     "%": ("percent", "per cent"),
 }
-"""Further spellings of units that are no lengths or areas."""
+"""Further spellings of units other than lengths and areas."""
 
 
 def without_unit(reply: str, unit: str) -> str:
