@@ -293,7 +293,7 @@ BAD = [
     ("colour: red", "there is no key 'colour'"),
     ("overall: best", "must be one of macro, micro, weighted, variants, not 'best'"),
     ("overall: {how: weighted, weights: {far: .nan}}", "needs weights above 0"),
-    ("overall: {how: weighted, weights: {near: 1}}", "names near, which is not a task. Tasks are far"),
+    ("overall: {how: weighted, weights: {near: 1}}", "names near, which is not a task"),
     ("overall: {how: micro, groups: [[far]]}", "belong to a macro score"),
     ("overall: {groups: [[[far]]]}", "a task in a group of an overall score must be a text"),
     ("overall: {how: variants}", "`at_least`, from 1 on"),
