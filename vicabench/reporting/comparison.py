@@ -140,7 +140,8 @@ def verdict(comparison: Comparison) -> str:
         if names
     ]
     changes = "; ".join(parts) or "no difference is shown on any"
-    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {changes}."
+    ended = changes.removesuffix(".")  # a title may end in one: Rel. Dir.
+    return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {ended}."
 
 
 def difference_text(estimate: Estimate) -> str:
