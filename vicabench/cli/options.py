@@ -92,6 +92,8 @@ RunFramesOption = Annotated[
 FpsOption = Annotated[
     float | None,
     typer.Option(
+        min=0.001,
+        max=1000.0,
         help="Frames a second, in place of a number of frames.",
         metavar="RATE",
         rich_help_panel=VIDEO,
