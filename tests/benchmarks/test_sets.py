@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vica.tiny import write_tiny_checkpoint
 
 from tests import hub as hubs
 from tests.benchmarks import sister_sets as sets
 from tests.benchmarks import toy
+from tests.hf_models import write_hf_model
 from tests.support import install_package, looking_oracle, refuses
 from tests.videos import write_clip
 
@@ -179,6 +181,46 @@ def test_copied_files_are_unpacked_without_a_hub(
     (tmp_path / "30mins.zip").unlink()
     lacking = ("data", "unpack", "vsi-super-count:30mins", "--data", tmp_path)
     refuses(toy.vicabench(*lacking, environment=offline), "lack 2 of 2 videos", "Assumed is")
+
+
+STREAMED = """
+def lists(video, questions):  # the true list of a toy is [1.0, 4.0]
+    return ["[1, 2.4]" if video.name.endswith("0.mp4") else "about 1" for q in questions]
+"""
+
+
+def test_streaming_questions_are_answered_by_a_list(
+    said: Any, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    assert said["vsi-super-count"]["subset"] == "30mins"
+    fetch = ("data", "fetch", "vsi-super-count", "--subset", "10mins_streaming")
+    done = toy.vicabench(*fetch, environment=environment)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "lists.py").write_text(STREAMED, encoding="utf-8")
+    run = ("run", "--benchmark", "vsi-super-count:10mins_streaming")
+    models = ("--model", "baseline:oracle", "--model", f"{tmp_path / 'lists.py'}:lists")
+    done = toy.vicabench(*run, *models, "--out", tmp_path / "runs", environment=environment)
+    assert done.returncode == 0, done.stderr
+    scored = toy.vicabench("score", tmp_path / "runs", "--format", "json", environment=environment)
+    means = {row["model"]: row["overall"]["mean"] for row in json.loads(scored.stdout)["runs"]}
+    # |2.4 - 4| / 4 = 0.4 passes 3 of the ten thresholds; the other reply is not a list.
+    assert sorted(means.values()) == pytest.approx([100 * (1 + 0.3) / 2 / 2, 100.0])
+
+
+def test_small_models_answer_every_benchmark(
+    said: Any, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    assert said.keys() == sets.TOYS.keys()
+    vica = write_tiny_checkpoint(tmp_path / "vica2")
+    qwen = write_hf_model(tmp_path / "qwen", "qwen2_5_vl")
+    asked = [f"--benchmark={name}:{t.variant}".rstrip(":") for name, t in sets.TOYS.items()]
+    models = (f"--model={vica}", f"--model=hf:{qwen}", "--max-new-tokens=4", "--device=cpu")
+    done = toy.vicabench("run", *asked, *models, "--out", tmp_path / "o", environment=environment)
+    assert done.returncode == 0, done.stderr
+    scored = toy.vicabench("score", tmp_path / "o", "--format", "json", environment=environment)
+    runs = json.loads(scored.stdout)["runs"]
+    counts = [(run["overall"]["count"], run["overall"]["failed"]) for run in runs]
+    assert sorted(counts) == sorted((toy.questions, 0) for toy in sets.TOYS.values() for _ in "12")
 
 
 def older_vsti() -> dict[str, bytes]:

@@ -64,7 +64,8 @@ class Published:
         read: How a row becomes a question.
         columns: The columns that `read` needs.
         tables: Patterns of the files with questions, in which `{subset}` is the subset.
-        archives: Patterns of the zips that hold videos; the first that fits any is used.
+        archives: The same for the zips that hold videos; the first that fits any is used.
+            `{stem}` is the subset up to its first underscore.
         split: If given, `datasets` finds this split in the files; else each is read as it is.
         configs: Whether each subset is a configuration of the repository's card.
         subsets: Their names; the first is the default.
@@ -72,6 +73,7 @@ class Published:
         frame_rule: Which frames the questions are about.
         frame_rules: The same for a subset, where it differs.
         errata: Known problems of every score.
+        subset_errata: The same for a subset, beside those.
         assumes: What is assumed of the data set, for messages.
         counts: The number of questions of a subset, which is required of the published data set.
         stated: The same, where others state it: a difference is an erratum.
@@ -97,6 +99,7 @@ class Published:
     frame_rule: FrameRule | None = None
     frame_rules: Mapping[str, FrameRule] = field(default_factory=dict)
     errata: tuple[str, ...] = ()
+    subset_errata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     assumes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     stated: Mapping[str, int] = field(default_factory=dict)
@@ -111,13 +114,19 @@ class Published:
         return cache_dir() / self.name
 
     def subset(self, name: str) -> str:
-        """The subset of this name, or the only one that begins with it: `64` for `64_frame`."""
+        """The subset of this name, or the one that begins with it: `64` for `64_frame`.
+
+        Of `10mins` and `10mins_streaming`, `10` is the first.
+
+        Raises:
+            ConfigError: No subset begins with the name, or several that differ.
+        """
         if name in self.subsets:
             return name
         if name == "full":
             return self.subsets[0]
         near = [subset for subset in self.subsets if subset.startswith(name)]
-        if len(near) != 1:
+        if not near or not all(subset.startswith(near[0]) for subset in near):
             raise ConfigError(
                 f"{self.name} has no subset {name!r}. Choose {', '.join(self.subsets)}."
             )
@@ -132,7 +141,10 @@ class Published:
             revision=self.revision,
             folder=self.folder,
             patterns=tuple(pattern.format(subset=chosen) for pattern in self.tables),
-            archives=tuple(pattern.format(subset=chosen) for pattern in self.archives),
+            archives=tuple(
+                pattern.format(subset=chosen, stem=chosen.partition("_")[0])
+                for pattern in self.archives
+            ),
             option="" if chosen == self.subsets[0] else f" --subset {chosen}",
             size=self.size,
             assumes=self.assumes,
@@ -170,7 +182,7 @@ class Published:
             rubric=self.rubrics.get(subset, self.rubric),
             wording=self.wording,
             frame_rule=self.frame_rules.get(subset, self.frame_rule),
-            errata=(*self.errata, *notes),
+            errata=(*self.errata, *self.subset_errata.get(subset, ()), *notes),
         )
 
     def questions(
