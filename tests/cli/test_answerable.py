@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vica.video import read_frames, sample_indices
 
 import vicabench as vb
 from tests import warm
 from tests.runs import write_run
 from tests.support import Row, refuses, rows_about, write_jsonl
+from tests.videos import index_of, write_clip
 from vicabench.errors import ConfigError, DataError
 
 COUNT = "object_counting"
@@ -112,3 +114,50 @@ def test_a_bad_line_is_named(run: Path, tmp_path: Path, line: Any, complaint: st
 
 def test_a_number_of_frames_needs_a_file(tmp_path: Path) -> None:
     refuses(warm.vicabench(tmp_path, "score", "run", "--answerable-at", "16"), "--answerable")
+
+
+def test_dummy_videos_show_nothing_of_what_is_counted(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", frames=60)
+    counts = {"video": "clip.mp4", "question_type": COUNT, "ground_truth": 2, "id": 1}
+    rows = [counts | {"id": n, "question": f"How many {thing}?"} for n, thing in enumerate("abc")]
+    rows.append({**rows[0], "id": 9, "question_type": "room_size_estimation", "ground_truth": 20})
+    asked = write_jsonl(tmp_path / "asked.jsonl", rows)
+    seen = [
+        {"id": 0, "frames": 60, "seen": {"a 1": [*range(30)], "a 2": [31]}},
+        {"id": 1, "frames": 60, "seen": {"b": [*range(60)]}},
+        {"id": 9, "frames": 60, "seen": {"room": [1]}},
+    ]
+    how = ("data", "dummy", asked, "--seen", write_jsonl(tmp_path / "seen.jsonl", seen))
+    done = warm.vicabench(tmp_path, *how, "--frames", "8", "--out", "dummy")
+    assert done.returncode == 0, done.stderr
+    assert "asks 1 question about three videos" in done.stdout
+    assert "1 that seen.jsonl does not decide, 1 whose things are in every frame" in " ".join(
+        done.stdout.replace(f"{tmp_path}/", "").split()
+    )
+    videos = {
+        name: read_frames(tmp_path / f"dummy/videos/{name}/0.mp4", 8).pixels_THWC
+        for name in ("query_drop", "first_frame", "black")
+    }
+    unseen = [30, *range(32, 60)]
+    assert [index_of(frame) for frame in videos["query_drop"]] == [
+        unseen[n] for n in sample_indices(len(unseen), 8)
+    ]
+    assert {index_of(frame) for frame in videos["first_frame"]} == {30}
+    assert videos["black"].max() == 0
+    (tmp_path / "say.py").write_text(
+        "def two(video, questions):\n    return ['2'] * len(questions)"
+    )
+    models = ("--model", "say.py:two", "--model", "baseline:oracle")
+    asked_of = ("run", "--benchmark", "dummy", *models, "--out", "runs", "--frames", "8")
+    assert warm.vicabench(tmp_path, *asked_of).returncode == 0
+    scored = vb.load_all(tmp_path / "runs")
+    assert sorted(vb.score(run).overall.mean for run in scored) == [0.0, 100.0]
+
+
+def test_dummy_videos_of_another_length_are_refused(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", frames=20)
+    row = {"id": 1, "video": "clip.mp4", "question_type": COUNT, "ground_truth": 2}
+    asked = write_jsonl(tmp_path / "asked.jsonl", [row | {"question": "How many?"}])
+    seen = write_jsonl(tmp_path / "s.jsonl", [{"id": 1, "frames": 60, "seen": {"a": [59]}}])
+    how = ("data", "dummy", asked, "--seen", seen, "--out", "dummy")
+    refuses(warm.vicabench(tmp_path, *how), "clip.mp4 has 20 frames", "says 60")

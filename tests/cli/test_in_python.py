@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 from vica.tiny import write_tiny_checkpoint
+from vica.video import read_frames
 
 import vicabench as vb
 from tests import chats
@@ -335,6 +336,20 @@ def data_answerable(place: Place) -> None:
     assert said == refused(lambda: vb.data.answerable("runs", out="c.jsonl"))
 
 
+def data_dummy(place: Place) -> None:
+    clip = next(Path().glob("*.mp4")).name
+    row = {"id": 1, "video": clip, "question_type": "object_counting", "ground_truth": 2}
+    write_jsonl(Path("counts.jsonl"), [row | {"question": "How many?"}])
+    total = read_frames(clip, 1).total
+    write_jsonl(Path("seen.jsonl"), [{"id": 1, "frames": total, "seen": {"a": [0]}}])
+    how = ("data", "dummy", "counts.jsonl", "--seen", "seen.jsonl", "--frames", "2", "--out")
+    place.cli(*how, "d1")
+    made = vb.data.dummy("counts.jsonl", "seen.jsonl", out="d2", frames=2)
+    same_files(Path("d1"), made.folder)
+    said = place.refusal(*how, "d1")
+    assert said == refused(lambda: vb.data.dummy("counts.jsonl", "seen.jsonl", out="d1", frames=2))
+
+
 def init(place: Place) -> None:
     place.cli("init", "a")
     assert vb.init("b") == Path("b")
@@ -393,6 +408,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "data list": data_list,
     "data check": data_check,
     "data answerable": data_answerable,
+    "data dummy": data_dummy,
     "init": init,
     "models list": models_list,
     "models fetch": models_fetch,

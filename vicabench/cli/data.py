@@ -212,13 +212,42 @@ def answerable(
     ] = "rooms",
     *,
     out: Annotated[Path, typer.Option(help="The JSON Lines file.")],
+    any_pixel: Annotated[
+        bool, typer.Option("--any-pixel", help="One pixel of a thing is enough, as for `dummy`.")
+    ] = False,
 ) -> None:
     """Write which frames of Rooms show what its questions ask about.
 
-    The file is that of `vicabench score --answerable`.
+    The file is that of `vicabench score --answerable` and `vicabench data dummy`.
     """
-    vb.data.answerable(source, out=out)
+    vb.data.answerable(source, out=out, any_pixel=any_pixel)
     echo(f"{out} is written. Score by it: vicabench score RUN --answerable {out}")
+
+
+@app.command(cls=Command)
+def dummy(
+    source: Annotated[str, typer.Argument(metavar="BENCHMARK", help="The benchmark.")],
+    *,
+    seen: Annotated[
+        Path, typer.Option(help="The frames that show each thing, as for `score --answerable`.")
+    ],
+    out: Annotated[Path, typer.Option(help="A new folder for the videos and questions.")],
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 64,
+) -> None:
+    """Write counting questions about videos without what they count, after ReVSI.
+
+    Each question is asked about three videos: the frames that do not show the thing, the first of
+    them repeated, and black frames. Only 0 is right.
+    """
+    made = vb.data.dummy(source, seen, out=out, frames=frames)
+    for video, why in made.failed.items():
+        echo(f"left out: {video}: {why}", err=True)
+    echo(
+        f"{out} asks {counted(made.questions, 'question')} about three videos each. Left out: "
+        f"{made.undecided:,} that {seen} does not decide, {made.always_seen:,} whose things are "
+        f"in every frame, {counted(len(made.failed), 'video')} that cannot be read."
+    )
+    echo(f"Ask them: vicabench run --benchmark {out} --model MODEL")
 
 
 @app.command("list", cls=Command)

@@ -67,6 +67,27 @@ def answerable(run: Run | str | Path, file: str | Path, *, frames: int | None = 
     )
 
 
+def seen_frames(file: Path) -> tuple[dict[str, int], dict[str, set[int]]]:
+    """How many frames each question's video has, and those that show anything it asks about.
+
+    Only lines with `seen` are used.
+
+    Raises:
+        DataError: A line is malformed.
+    """
+    total: dict[str, int] = {}
+    shown: dict[str, set[int]] = {}
+    for place, row in read_lines(file):
+        try:
+            key, _ = _verdict(row, 1)
+        except DataError as error:
+            raise DataError(f"{file.name}, {place}: {error}") from None
+        if "seen" in row:
+            total[key] = row["frames"]
+            shown[key] = {number for where in row["seen"].values() for number in where}
+    return total, shown
+
+
 def _frames(run: Run, frames: int | None) -> int:
     check_number("frames", frames, optional=True)
     config = run.config["config"] if run.config else {}

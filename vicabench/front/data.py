@@ -24,6 +24,7 @@ from vicabench.benchmarks.layout import Fetchable, Layout
 from vicabench.benchmarks.rooms import built as rooms_folder
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
+from vicabench.front.dummy import dummy
 from vicabench.front.progress import bar, byte_progress
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.rooms.answerable import seen_rows
@@ -34,7 +35,16 @@ from vicabench.screen import console
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["answerable", "check", "fetch", "inventory", "rooms", "training_rooms", "unpack"]
+__all__ = [
+    "answerable",
+    "check",
+    "dummy",
+    "fetch",
+    "inventory",
+    "rooms",
+    "training_rooms",
+    "unpack",
+]
 
 
 def fetch(
@@ -176,7 +186,7 @@ def training_rooms(
     return Path(out)
 
 
-def answerable(source: str | Path = "rooms", *, out: str | Path) -> Path:
+def answerable(source: str | Path = "rooms", *, out: str | Path, any_pixel: bool = False) -> Path:
     """Write which frames of Rooms show what its questions ask about; returns the file.
 
     `vicabench.answerable` reads it. Questions about a whole room have no line.
@@ -184,13 +194,15 @@ def answerable(source: str | Path = "rooms", *, out: str | Path) -> Path:
     Args:
         source: `rooms`, or the folder of rooms that were built.
         out: The JSON Lines file.
+        any_pixel: Whether a frame shows a thing of which it has one pixel, as `dummy` needs it;
+            else as the questions of Rooms count things as visible.
 
     Raises:
         ConfigError: The file cannot be written.
         DataError: The folder is not one of Rooms.
     """
     folder = rooms_folder() if str(source) == "rooms" else Path(source)
-    lines = "".join(json.dumps(row) + "\n" for row in seen_rows(folder))
+    lines = "".join(json.dumps(row) + "\n" for row in seen_rows(folder, any_pixel=any_pixel))
     try:
         files.write(Path(out), lines)
     except OSError as error:

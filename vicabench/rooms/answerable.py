@@ -22,11 +22,16 @@ from vicabench.rooms.scene import GENERATOR, Scene
 COUNTING = "object_counting"
 
 
-def seen_rows(folder: Path) -> Iterator[dict[str, Any]]:
+def seen_rows(folder: Path, *, any_pixel: bool = False) -> Iterator[dict[str, Any]]:
     """One row for each question of a Rooms folder that names things: `id`, `frames`, `seen`.
 
     A thing is a category, which a frame shows if it shows one of its instances; of questions of
     counting, each instance.
+
+    Args:
+        folder: The rooms.
+        any_pixel: Whether one pixel is enough; else a frame shows a thing that covers the share of
+            it from which the questions count it as visible.
 
     Raises:
         DataError: It is not a Rooms folder, or one of another version.
@@ -44,7 +49,8 @@ def seen_rows(folder: Path) -> Iterator[dict[str, Any]]:
     for index in range(scenes):
         scene = make_scene(seed, index)
         total = frame_count(scene, fps)
-        seen_TN = visible_in(scene, sightings(scene, fps))[:total]
+        looks = sightings(scene, fps)
+        seen_TN = (looks.pixels_TN > 0 if any_pixel else visible_in(scene, looks))[:total]
         for row in rows:
             if row["scene_name"] == scene.name and (seen := _seen(scene, seen_TN, row)):
                 yield {"id": row["id"], "frames": total, "seen": seen}
