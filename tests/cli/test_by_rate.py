@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vica.video import ByRate, read_frames
 
 from tests.support import Vicabench, refuses, rows_about, write_jsonl
-from tests.videos import write_clip
+from tests.videos import index_of, write_clip
 
 SEES = """
 def frames(video, questions):
@@ -58,3 +59,43 @@ def test_a_run_by_rate_shows_those_frames_and_keeps_the_rule(
     refuses(vicabench(*run, "--frames", "6"), "sampling")
     refuses(vicabench(*run, "--fps", "1", "--frames", "6"), "--frames and --fps contradict")
     refuses(vicabench(*run, "--max-frames", "6"), "--max-frames bounds the frames of --fps")
+
+
+def test_frames_by_rate_count_by_the_average_rate(tmp_path: Path) -> None:
+    even = write_clip(tmp_path / "even.mp4", frames=30, gop=5)
+    # Half of the frames come at 24 a second, the other half at 8.
+    ticks = [1000 * i for i in range(15)] + [15_000 + 3000 * i for i in range(15)]
+    uneven = write_clip(tmp_path / "uneven.mp4", frames=30, gop=5, ticks=ticks)
+    rates = [read_frames(path, 1).fps for path in (even, uneven)]
+    assert rates[1] < 0.8 * rates[0]
+    for path, rate in zip((even, uneven), rates, strict=True):
+        for decoder in ("auto", "pyav"):
+            taken = read_frames(path, ByRate(fps=rate / 7), decoder=decoder)
+            assert [index_of(image) for image in taken.pixels_THWC] == [0, 7, 14, 21, 28]
+            bounded = read_frames(path, ByRate(fps=rate / 7, most=3), decoder=decoder)
+            assert [index_of(image) for image in bounded.pixels_THWC] == [0, 14, 29]
+
+
+def test_a_dry_run_by_rate_says_so_and_knows_the_rule(vicabench: Vicabench, tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(SEES)
+    write_clip(tmp_path / "clip0.mp4")
+    write_jsonl(tmp_path / "q.jsonl", rows_about(1))
+    how = ("run", "-b", "q.jsonl", "-m", "./my.py:frames", "-o", "runs/r")
+    assert vicabench(*how, "--fps", "2").returncode == 0
+
+    def plan(*words: str) -> Any:
+        (found,) = json.loads(vicabench(*how, *words, "--dry-run", "--format", "json").stdout)
+        return found
+
+    same, other = plan("--fps", "2"), plan("--fps", "4")
+    assert (same["frames"], same["fps"], same["conflict"]) == (None, 2.0, None)
+    assert same["seconds_a_video"] is not None
+    assert other["conflict"].startswith("sampling is by rate: every max(1, round(average rate / 2)")
+    assert other["seconds_a_video"] is None  # that of another rate says nothing
+    shown = vicabench(*how, "--fps", "2", "--dry-run").stdout
+    assert "1 (2 frames a second)" in shown
+    (tmp_path / "clip0.mp4").unlink()
+    shown = vicabench(*how, "--fps", "2", "--max-frames", "4", "--dry-run").stdout
+    assert "1 (2 frames a second, at most 4 of a video; 1 not on this disk)" in " ".join(
+        shown.split()
+    )

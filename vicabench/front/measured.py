@@ -28,17 +28,22 @@ class Measured:
 
 
 def measured(
-    model: str, benchmark: str, frames: int, folder: Path, options: ModelOptions
+    model: str,
+    benchmark: str,
+    looks: Mapping[str, Any],
+    folder: Path,
+    options: ModelOptions,
 ) -> Measured:
     """Read the timings of runs of this model in the folder and beside it.
 
-    Only starts of this machine with the same frames and options of speed count for the rate.
+    `looks` is what a run's configuration says of its frames. Only starts of this machine with the
+    same frames and options of speed count for the rate.
     """
     seconds = answered = 0.0
     videos = 0
     tokens = dict.fromkeys(TOKENS, 0.0)
     places: dict[str, None] = {}
-    for place, start, timing in _timings(model, benchmark, frames, folder):
+    for place, start, timing in _timings(model, benchmark, looks, folder):
         if _is_alike(start, options):
             seconds, videos = seconds + timing["wall"], videos + timing["videos"]
             places[str(place)] = None
@@ -61,7 +66,7 @@ def _is_alike(start: Mapping[str, Any], options: ModelOptions) -> bool:
 
 
 def _timings(
-    model: str, benchmark: str, frames: int, folder: Path
+    model: str, benchmark: str, looks: Mapping[str, Any], folder: Path
 ) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
     """The folder, record and timing of every start of such a run."""
     beside = sorted(file.parent for file in folder.absolute().parent.glob(f"*/{CONFIG}"))
@@ -72,7 +77,7 @@ def _timings(
             records = [json.loads(line) for line in lines]
         except (OSError, ValueError, RunFolderError):
             continue
-        wanted = {"model": model, "benchmark": benchmark, "frames": frames}
+        wanted = {"model": model, "benchmark": benchmark, **looks}
         if content is None or any(content["config"][k] != v for k, v in wanted.items()):
             continue
         starts = {start.get("started"): start for start in content["starts"]}

@@ -13,6 +13,7 @@ from vicabench.adapters import find_adapter, never_looks
 from vicabench.adapters.api.account import Price, Usage, price_of
 from vicabench.adapters.extras import explained
 from vicabench.benchmarks import DEFAULT
+from vicabench.engine.run import sampling_of
 from vicabench.engine.shards import Shard
 from vicabench.errors import RunFolderError, UserError, counted, csv_text
 from vicabench.front.benchmark import Asked, Selection
@@ -28,11 +29,12 @@ from vicabench.results.store import planned_ids, read_config, run_predictions
 
 MEMORY = ("parameters", "weights", "prefix", "dtype", "device")
 CSV_COLUMNS = (
-    *("model", "benchmark", "folder", "questions", "videos", "frames", "missing"),
+    *("model", "benchmark", "folder", "questions", "videos", "frames", "fps", "missing"),
     *("answered", "failed", "owed", "owed_videos", "conflict", "video_tokens"),
     *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost"),
 )
 API = "vicabench.adapters.api."
+LENGTH = "depends on the length of the video"
 FAMILY = ("vicabench.adapters.vica", "vicabench.adapters.family")
 
 
@@ -40,12 +42,13 @@ FAMILY = ("vicabench.adapters.vica", "vicabench.adapters.family")
 class Memory:
     """The memory that a model is known to want, without activations.
 
-    `weights` and `prefix` (keys and values of one video) are bytes in `dtype` on `device`.
+    `weights` and `prefix` (keys and values of one video) are bytes in `dtype` on `device`. By rate,
+    `prefix` is that of the most frames, and None without a limit.
     """
 
     parameters: int
     weights: int
-    prefix: int
+    prefix: int | None
     dtype: str
     device: str
 
@@ -55,7 +58,8 @@ class RunPlan:
     """What a run would ask and take; None stands for what is unknown before it starts.
 
     Attributes:
-        frames: Frames sampled from a video; 0 if the adapter is known to open none.
+        frames: The most frames sampled from a video; 0 if the adapter is known to open none.
+        fps: The rate at which they are sampled; None if their number is fixed.
         missing: Videos whose file does not exist on this machine.
         answered: Selected questions that the run folder answers.
         failed: Selected questions that failed in earlier starts.
@@ -72,7 +76,8 @@ class RunPlan:
     folder: Path
     questions: int
     videos: int
-    frames: int
+    frames: int | None
+    fps: float | None
     missing: int
     answered: int
     failed: int
@@ -149,20 +154,22 @@ def _plan(
     asked: Selection, model: str, folder: Path, given: RunOptions, seed: int, retry_errors: bool
 ) -> RunPlan:
     unseen = given.video.no_video or never_looks(model)
-    by_rate = given.video.fps is not None
-    usual = given.video.max_frames if by_rate else given.video.frames or FRAMES
-    frames = 0 if unseen else usual or 0
+    frames, fps = (0, None) if unseen else _budget(given)
     done = run_predictions(folder)
     ids = {q.id for q in asked.questions}
     mine = [p for p in done if p.question.id in ids]
     todo = owed(asked.questions, done, retry_errors=retry_errors)
     videos = list(by_video(asked.questions))
     unknown: dict[str, str] = {}
-    rate = measured(model, asked.benchmark.name, frames, folder, given.model)
+    sampling = sampling_of(None if unseen else given.video.decoding())
+    looks = {"frames": frames or 0, "sampling": sampling}
+    rate = measured(model, asked.benchmark.name, looks, folder, given.model)
     count = sum(map(len, todo.values()))
     tokens, memory = _size(model, frames, given, unknown)
-    if by_rate and not unseen:
-        tokens, unknown["video_tokens"] = None, "they depend on the length of the video"
+    if fps is not None:
+        tokens, unknown["video_tokens"] = None, LENGTH
+    if frames is None:
+        unknown["frames"] = LENGTH
     if rate.seconds_a_video is None:
         unknown["hours"] = "no earlier run like this one on this machine has timings"
     return RunPlan(
@@ -172,12 +179,13 @@ def _plan(
         questions=len(asked.questions),
         videos=len(videos),
         frames=frames,
+        fps=fps,
         missing=sum(not asked.benchmark.files[video].exists() for video in videos),
         answered=sum(p.response is not None for p in mine),
         failed=sum(p.response is None for p in mine),
         owed=count,
         owed_videos=len(todo),
-        conflict=_conflict(folder, asked, model, frames, seed, {p.question.id for p in done}),
+        conflict=_conflict(folder, asked, model, looks, seed, {p.question.id for p in done}),
         video_tokens=tokens,
         memory=memory,
         seconds_a_video=rate.seconds_a_video,
@@ -187,8 +195,19 @@ def _plan(
     )
 
 
+def _budget(given: RunOptions) -> tuple[int | None, float | None]:
+    """The most frames of a video, None without a limit, and the rate if there is one."""
+    video = given.video
+    return (video.frames or FRAMES, None) if video.fps is None else (video.max_frames, video.fps)
+
+
 def _conflict(
-    folder: Path, asked: Selection, model: str, frames: int, seed: int, answered: set[str]
+    folder: Path,
+    asked: Selection,
+    model: str,
+    looks: Mapping[str, Any],
+    seed: int,
+    answered: set[str],
 ) -> str | None:
     """Why the run folder would refuse the start, as far as that is known without the model."""
     try:
@@ -198,7 +217,7 @@ def _conflict(
         refuse_to_shrink(asked.questions, planned_ids(content["plan"]) | answered)
     except RunFolderError as error:
         return str(error)
-    now = {
+    now: dict[str, Any] = {
         "model": model,
         "benchmark": asked.benchmark.name,
         "subset": asked.benchmark.subset,
@@ -206,19 +225,18 @@ def _conflict(
         "seed": seed,
     }
     there = content["config"]
+    now |= looks if there["sampling"] != "none" else {}  # none: the adapter looks at no video
     differing = [f"{k} is {there[k]} there, {v} now" for k, v in now.items() if there[k] != v]
-    if there["frames"] not in (0, frames):
-        differing.append(f"frames is {there['frames']} there, {frames} now")
     return "; ".join(differing) or None
 
 
 def _size(
-    model: str, frames: int, given: RunOptions, unknown: dict[str, str]
+    model: str, frames: int | None, given: RunOptions, unknown: dict[str, str]
 ) -> tuple[int | None, Memory | None]:
     """The tokens of a video and the memory; adds to `unknown` what is not known."""
     build, argument = find_adapter(model)
     if never_looks(model) or build.__module__.startswith(API):
-        if frames:
+        if frames != 0:
             unknown["video_tokens"] = "the provider counts them"
             return None, None
         return 0, None
@@ -240,7 +258,7 @@ def _size(
     return tokens, Memory(
         parameters=count,
         weights=count * place.bytes_each,
-        prefix=shapes.prefix_bytes(config, tokens, place.bytes_each),
+        prefix=None if frames is None else shapes.prefix_bytes(config, tokens, place.bytes_each),
         dtype=place.dtype,
         device=place.device,
     )
@@ -265,10 +283,9 @@ def _cost(
 
 
 def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
-    looks = f"{counted(plan.frames, 'frame')} each" if plan.frames else "none is opened"
-    missing = f"; {plan.missing:,} not on this disk" if plan.missing and plan.frames else ""
+    missing = f"; {plan.missing:,} not on this disk" if plan.missing and plan.frames != 0 else ""
     yield "questions", f"{plan.questions:,} of {plan.benchmark}"
-    yield "videos", f"{plan.videos:,} ({looks}{missing})"
+    yield "videos", f"{plan.videos:,} ({_looks(plan)}{missing})"
     tokens = plan.video_tokens
     yield "tokens a video", _known(plan, "video_tokens", None if tokens is None else f"{tokens:,}")
     yield "memory", _memory(plan)
@@ -281,6 +298,13 @@ def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
     yield "would ask", (asks if plan.owed else "nothing") + note
     if plan.conflict:
         yield "would refuse", plan.conflict
+
+
+def _looks(plan: RunPlan) -> str:
+    if plan.fps is not None:
+        most = "" if plan.frames is None else f", at most {plan.frames:,} of a video"
+        return f"{counted(plan.fps, 'frame')} a second{most}"
+    return f"{counted(plan.frames, 'frame')} each" if plan.frames else "none is opened"
 
 
 def _known(plan: RunPlan, name: str, text: str | None) -> str:
@@ -304,10 +328,13 @@ def _memory(plan: RunPlan) -> str:
     memory = plan.memory
     if memory is None:
         return f"unknown: {plan.unknown['memory']}" if "memory" in plan.unknown else "none here"
+    known = memory.prefix is not None
+    more = "activations" if known else "prefix cache and activations"
+    prefix = _size_text(memory.prefix) if memory.prefix is not None else f"unknown: {LENGTH}"
     return (
-        f"{_size_text(memory.weights + memory.prefix)} and activations, in {memory.dtype} on "
+        f"{_size_text(memory.weights + (memory.prefix or 0))} and {more}, in {memory.dtype} on "
         f"{memory.device}: {memory.parameters / 1e6:,.1f} million parameters "
-        f"{_size_text(memory.weights)}, prefix cache {_size_text(memory.prefix)}"
+        f"{_size_text(memory.weights)}, prefix cache {prefix}"
     )
 
 
