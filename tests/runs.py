@@ -1,6 +1,7 @@
 """Run folders with made-up replies, for what is made from finished runs."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support import Row, write_jsonl
@@ -10,13 +11,19 @@ from vicabench.results.store import RunConfig
 
 
 def write_run(
-    folder: Path, model: str, rows: list[Row], *, benchmark: str = "toy", frames: int = 0
+    folder: Path,
+    model: str,
+    rows: list[Row],
+    *,
+    benchmark: str = "toy",
+    frames: int = 0,
+    adapter: Mapping[str, object] | None = None,
 ) -> Path:
     """A finished run of `model`: a line of predictions is a question with its `response`."""
     folder.mkdir(parents=True)
     config = RunConfig(
         model=model,
-        adapter={},
+        adapter=dict(adapter or {}),
         benchmark=benchmark,
         subset="full",
         revision="1",

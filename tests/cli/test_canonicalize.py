@@ -141,6 +141,17 @@ def test_score_compare_and_report_mark_derived_runs(vicabench: Vicabench, derive
     refuses(vicabench("canonicalize", made, "--model", "openai:reader"), "already")
 
 
+@pytest.mark.parametrize(("setting", "mark"), [("blind", "blind"), ("text_only", "text only")])
+def test_a_derived_run_keeps_the_mark_of_what_was_not_seen(
+    vicabench: Vicabench, tmp_path: Path, setting: str, mark: str
+) -> None:
+    write_run(tmp_path / "run", "lab/thinking-15p", rows_replied(), adapter={setting: True})
+    with chats.serve(reader) as server:
+        canonicalize(tmp_path, server)
+    scored = printed(vicabench, "score", "run-canonical")
+    assert f"lab/thinking-15p ({mark}) (canonicalized)" in scored
+
+
 def test_replies_are_cached_and_failures_can_be_retried(
     vicabench: Vicabench, tmp_path: Path
 ) -> None:

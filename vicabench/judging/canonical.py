@@ -16,7 +16,7 @@ from vicabench.judging.replies import Reply, ReplyCache, enclosed, harmless, rep
 from vicabench.metrics import FREE, NUMERIC, YES_NO
 from vicabench.predictions import Prediction
 from vicabench.results.plan import plan_record
-from vicabench.results.run import CANONICALIZER_ERROR, DERIVED, Run, is_derived
+from vicabench.results.run import CANONICALIZER_ERROR, DERIVED, UNSEEN, Run, is_derived
 from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.rubric import VSI, Rubric
 from vicabench.types import Question
@@ -281,8 +281,8 @@ def _config(run: Run, model: TextModel) -> RunConfig:
             seed=0,
         )
     known = run.config["config"]
-    blindly = {"blind": True} if known["adapter"].get("blind") is True else {}
-    return RunConfig(**{**known, "adapter": {**adapter, **blindly}})
+    unseen = {name: True for name in UNSEEN if known["adapter"].get(name) is True}
+    return RunConfig(**{**known, "adapter": {**adapter, **unseen}})
 
 
 def _plan(run: Run) -> Mapping[str, Any]:

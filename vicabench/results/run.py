@@ -82,6 +82,8 @@ def _shares(labels: Sequence[str], grades: Sequence[Grade], among: Sequence[str]
     ]
 
 
+UNSEEN = {"blind": " (blind)", "text_only": " (text only)"}
+"""How a run's name marks that its model did not see the video, by the setting of the adapter."""
 DERIVED = "canonicalized_from"
 """The field of the adapter settings that marks a derived run."""
 CANONICALIZER_ERROR = "canonicalizer: "
@@ -421,8 +423,7 @@ def _name(path: Path, config: Mapping[str, Any] | None) -> str:
     """The name of the run's model; without a configuration, of the file or its folder."""
     if config:
         adapter = config["config"]["adapter"]
-        blind = " (blind)" if adapter.get("blind") is True else ""
-        blind += " (text only)" if adapter.get("text_only") is True else ""
+        blind = "".join(mark for name, mark in UNSEEN.items() if adapter.get(name) is True)
         derived = " (canonicalized)" if is_derived(config) else ""
         return _one_line(f"{config['config']['model']}{blind}{derived}")
     place = path.resolve()
