@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from vicabench.front.init import init
     from vicabench.front.judge import judge
     from vicabench.front.plan import RunPlan, run_plan
+    from vicabench.front.power import Power, power
     from vicabench.front.published import published
     from vicabench.front.report import report
     from vicabench.front.run import evaluate, run, run_all
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "Answer": "vicabench.types",
     "HF": "vicabench.adapters.hf.memory",
+    "Power": "vicabench.front.power",
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
     "Runs": "vicabench.front.runs",
@@ -81,6 +83,7 @@ _PLACES = {
     "merge": "vicabench.engine.shards",
     "models": "vicabench.front.models:",
     "plot": "vicabench.front.plot:",
+    "power": "vicabench.front.power",
     "published": "vicabench.front.published",
     "published_curves": "vicabench.front.scaling",
     "recipes": "vicabench.front.train",
@@ -99,6 +102,7 @@ _PLACES = {
 __all__ = [
     "HF",
     "Answer",
+    "Power",
     "Question",
     "Run",
     "RunPlan",
@@ -129,6 +133,7 @@ __all__ = [
     "merge",
     "models",
     "plot",
+    "power",
     "published",
     "published_curves",
     "recipes",

@@ -224,6 +224,11 @@ def compare(place: Place) -> None:
     same_text(printed, comparison_csv([found.result]))
 
 
+def power(place: Place) -> None:
+    found = vb.power(*RUNS[:2], simulations=20)
+    assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
+
+
 def published(place: Place) -> None:
     for kind in ("scores", "curves", "thinking", "zoo"):
         more = () if kind == "scores" else (f"--{kind}",)
@@ -394,6 +399,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "merge": merge,
     "import": import_,
     "compare": compare,
+    "power": power,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

@@ -28,7 +28,9 @@ USED = {
     "verify": "--model --benchmark --limit --frames --max-new-tokens --json",
     "merge": "--out --partial",
     "import": "--out --model --benchmark",
-    "compare": "--protocol --format --published --subtract --out",
+    "compare": "--protocol --format --published --subtract --margin --out",
+    "power": "--published --data --difference --power --level --correlation --simulations"
+    " --protocol --format",
     "published": "--model --thinking --curves --zoo --format --out",
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --no-notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",

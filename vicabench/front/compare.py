@@ -22,6 +22,7 @@ from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.frames import comparison_frame
 from vicabench.results.run import Run, load_run, load_runs, with_distinct_names
+from vicabench.rubric import VARIANTS
 from vicabench.scoring.compare import Comparison, UnpairedComparison, compare_runs, same_truth
 from vicabench.scoring.compare import compare_published as subtract_published
 
@@ -68,7 +69,12 @@ class Compared:
 
 
 def compare(
-    a: Run | str | Path, b: Run | str | Path, *, protocol: str = "official", shared: bool = False
+    a: Run | str | Path,
+    b: Run | str | Path,
+    *,
+    protocol: str = "official",
+    shared: bool = False,
+    margin: float | None = None,
 ) -> Compared:
     """Compare run B with run A, paired by question: B minus A, 95% intervals and p-values.
 
@@ -77,14 +83,16 @@ def compare(
         b: The run to compare with it.
         protocol: The grading protocol of both.
         shared: Whether runs with different questions are compared on the questions they share.
+        margin: In points: also test that the true differences are smaller than this.
 
     Raises:
-        ConfigError: For an unknown protocol, or different questions without `shared`.
+        ConfigError: For an unknown protocol, a margin that is not positive, or different questions
+            without `shared`.
         DataError: For runs that share no question, or a damaged file.
     """
     rule = find_protocol(protocol)
     first, second = runs_of([a, b])
-    return paired_runs(first, second, rule, shared)
+    return paired_runs(first, second, rule, shared, margin)
 
 
 def compare_published(
@@ -152,14 +160,31 @@ def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
     return restricted_to_shared(runs_of(runs))
 
 
-def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
+def check_margin(margin: float | None) -> None:
+    """Raise ConfigError for a margin that is not a number of points above 0, and below 100."""
+    if margin is not None and not 0 < margin < 100:
+        raise ConfigError(f"The margin must be between 0 and 100 points, not {margin:g}.")
+
+
+def paired_runs(
+    a: Run, b: Run, rule: Protocol, shared: bool, margin: float | None = None
+) -> Compared:
     """Compare two runs; ConfigError if their questions differ, unless `shared`."""
+    check_margin(margin)
+    if margin is not None and a.rubric.headline.how == VARIANTS:
+        raise ConfigError("--margin is for means over questions, not over groups of variants.")
     if not shared:
         check_pair(a, b)
     grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
     notes = [*differing(a, b), *run_notes(a), *run_notes(b)]
     result = compare_runs(
-        grades_a, grades_b, model_a=a.name, model_b=b.name, rubric=a.rubric, notes=notes
+        grades_a,
+        grades_b,
+        model_a=a.name,
+        model_b=b.name,
+        rubric=a.rubric,
+        notes=notes,
+        margin=margin,
     )
     return Compared(a=a, b=b, result=result)
 
