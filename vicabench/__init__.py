@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.power import Power, power
     from vicabench.front.published import published
+    from vicabench.front.rank import Ranking, rank
     from vicabench.front.report import report
     from vicabench.front.run import evaluate, run, run_all
     from vicabench.front.runs import Runs, runs
@@ -54,6 +55,7 @@ _PLACES = {
     "HF": "vicabench.adapters.hf.memory",
     "Power": "vicabench.front.power",
     "Question": "vicabench.types",
+    "Ranking": "vicabench.front.rank",
     "Run": "vicabench.results.run",
     "Runs": "vicabench.front.runs",
     "RunPlan": "vicabench.front.plan",
@@ -86,6 +88,7 @@ _PLACES = {
     "power": "vicabench.front.power",
     "published": "vicabench.front.published",
     "published_curves": "vicabench.front.scaling",
+    "rank": "vicabench.front.rank",
     "recipes": "vicabench.front.train",
     "report": "vicabench.front.report",
     "run": "vicabench.front.run",
@@ -104,6 +107,7 @@ __all__ = [
     "Answer",
     "Power",
     "Question",
+    "Ranking",
     "Run",
     "RunPlan",
     "Runs",
@@ -136,6 +140,7 @@ __all__ = [
     "power",
     "published",
     "published_curves",
+    "rank",
     "recipes",
     "report",
     "run",

@@ -224,6 +224,10 @@ def compare(place: Place) -> None:
     same_text(printed, comparison_csv([found.result]))
 
 
+def rank(place: Place) -> None:
+    assert place.cli("rank", *RUNS) == vb.rank(RUNS).table()
+
+
 def power(place: Place) -> None:
     found = vb.power(*RUNS[:2], simulations=20)
     assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
@@ -400,6 +404,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "import": import_,
     "compare": compare,
     "power": power,
+    "rank": rank,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

@@ -29,6 +29,7 @@ USED = {
     "merge": "--out --partial",
     "import": "--out --model --benchmark",
     "compare": "--protocol --format --published --subtract --margin --out",
+    "rank": "--published --by --protocol --format",
     "power": "--published --data --difference --power --level --correlation --simulations"
     " --protocol --format",
     "published": "--model --thinking --curves --zoo --format --out",
@@ -93,6 +94,7 @@ REFUSED = {
     "score p.jsonl --width column": "--width",
     "score p.jsonl --format latex --no-intervals": "--no-intervals",
     "compare p.jsonl --published ViCA2-7B --shared": "--shared",
+    "rank --published all --shared": "--shared",
     "compare p.jsonl --published ViCA2-7B --fixed 3": "--fixed",
     "compare p.jsonl q.jsonl --fixed 3 --format json": "--fixed",
     "published --thinking --task route_planning": "--task",

@@ -49,6 +49,7 @@ ORDER = (
     "import",
     *(
         "compare",
+        "rank",
         "power",
         "published",
         "figures",

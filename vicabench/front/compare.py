@@ -20,8 +20,9 @@ from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import WHOLE
 from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
+from vicabench.results.below import expanded
 from vicabench.results.frames import comparison_frame
-from vicabench.results.run import Run, load_run, load_runs, with_distinct_names
+from vicabench.results.run import Run, load_any, load_run, load_runs, with_distinct_names
 from vicabench.rubric import VARIANTS
 from vicabench.scoring.compare import Comparison, UnpairedComparison, compare_runs, same_truth
 from vicabench.scoring.compare import compare_published as subtract_published
@@ -91,7 +92,7 @@ def compare(
         DataError: For runs that share no question, or a damaged file.
     """
     rule = find_protocol(protocol)
-    first, second = runs_of([a, b])
+    first, second = one_each([a, b])
     return paired_runs(first, second, rule, shared, margin)
 
 
@@ -110,7 +111,7 @@ def compare_published(
     """
     rule = find_protocol(protocol)
     row = find_published(row) if isinstance(row, str) else row
-    (run,) = runs_of([run])
+    (run,) = one_each([run])
     if not is_vsi_bench(run.benchmark, run.questions):
         raise ConfigError(
             f"'{row.label}' is a published row for VSI-Bench; {run.name} is a run on "
@@ -132,6 +133,8 @@ def compare_published(
 def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
     """Load the runs given as paths, keep the others, and make all their names distinct.
 
+    A folder that is not a run folder stands for the runs below it.
+
     Raises:
         ConfigError: For no runs, or for other objects.
     """
@@ -143,8 +146,22 @@ def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = loa
             f"Give runs or paths of run folders, not {strangers[0] if strangers else 'none'}. "
             "For rows or a score, use vicabench.score(rows).run."
         )
-    read = iter(load_runs([Path(item) for item in given if not isinstance(item, Run)], load))
-    return with_distinct_names([item if isinstance(item, Run) else next(read) for item in given])
+    items: list[Run | Path] = []
+    for item in given:
+        below = load is load_any
+        items += [item] if isinstance(item, Run) else expanded([Path(item)], descriptions=below)
+    read = iter(load_runs([item for item in items if not isinstance(item, Run)], load))
+    return with_distinct_names([item if isinstance(item, Run) else next(read) for item in items])
+
+
+def one_each(given: Sequence[Run | str | Path]) -> list[Run]:
+    """Load a run for each; ConfigError for a folder that holds several."""
+    runs = runs_of(given)
+    if len(runs) != len(given):
+        paths = [item for item in given if not isinstance(item, Run)]
+        folder = next(path for path in paths if len(expanded([Path(path)])) > 1)
+        raise ConfigError(f"{folder} holds several runs. Name one of them.")
+    return runs
 
 
 def shared(runs: Sequence[Run | str | Path]) -> list[Run]:

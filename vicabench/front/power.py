@@ -12,7 +12,7 @@ import numpy as np
 
 from vicabench.errors import ConfigError, counted
 from vicabench.front.benchmark import Asked, benchmark
-from vicabench.front.compare import runs_of
+from vicabench.front.compare import one_each
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reference import find_published, is_vsi_bench
 from vicabench.reporting.comparison import rows_for
@@ -209,7 +209,7 @@ def _check(
 def _of_runs(
     given: Sequence[Run | str | Path], protocol: str, correlation: float
 ) -> tuple[Design, tuple[str, ...]]:
-    runs, rule = runs_of(given), find_protocol(protocol)
+    runs, rule = one_each(given), find_protocol(protocol)
     for run in runs:
         if run.incomplete:
             raise ConfigError(f"{run.name} is {run.incomplete}.")
