@@ -190,6 +190,6 @@ def _notes(
             "have on 5,130 independent questions; questions about one video are not independent."
         )
     if lacking:
-        yield f"Left out, as their tasks or questions are not all printed: {len(lacking)} rows."
+        yield f"Left out, as not all their tasks or questions are printed: {counted(len(lacking), 'row')}."
     for run in runs:
         yield from run_notes(run)
