@@ -190,6 +190,7 @@ def _notes(
             "have on 5,130 independent questions; questions about one video are not independent."
         )
     if lacking:
-        yield f"Left out, as not all their tasks or questions are printed: {counted(len(lacking), 'row')}."
+        rows = counted(len(lacking), "row")
+        yield f"Left out, as not all their tasks or questions are printed: {rows}."
     for run in runs:
         yield from run_notes(run)
