@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
     from vicabench.front.judge import judge
+    from vicabench.front.leaderboard import leaderboard
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.power import Power, power
     from vicabench.front.published import published
@@ -80,6 +81,7 @@ _PLACES = {
     "import_results": "vicabench.front.import_results",
     "init": "vicabench.front.init",
     "judge": "vicabench.front.judge",
+    "leaderboard": "vicabench.front.leaderboard",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
     "merge": "vicabench.engine.shards",
@@ -132,6 +134,7 @@ __all__ = [
     "import_results",
     "init",
     "judge",
+    "leaderboard",
     "load",
     "load_all",
     "merge",

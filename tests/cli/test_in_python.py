@@ -228,6 +228,15 @@ def rank(place: Place) -> None:
     assert place.cli("rank", *RUNS) == vb.rank(RUNS).table()
 
 
+def leaderboard(place: Place) -> None:
+    printed = place.cli("leaderboard", *RUNS, "--out", "a.html")
+    assert not printed
+    typed = shlex.join(["vicabench", *sys.argv[1:]])
+    assert Path("a.html").read_text(encoding="utf-8") == vb.leaderboard(
+        RUNS, out="b.html", command=typed
+    )
+
+
 def power(place: Place) -> None:
     found = vb.power(*RUNS[:2], simulations=20)
     assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
@@ -403,6 +412,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "merge": merge,
     "import": import_,
     "compare": compare,
+    "leaderboard": leaderboard,
     "power": power,
     "rank": rank,
     "published": published,

@@ -35,6 +35,7 @@ USED = {
     "published": "--model --thinking --curves --zoo --format --out",
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --no-notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
+    "leaderboard": "--out --protocol --published --title",
     "report": "--out --format --protocol --compare --published",
     "demo": "--out --scenes --test-scenes --seed --blind --from-scratch",
     "doctor": "--frame-cache --json",

@@ -55,6 +55,7 @@ ORDER = (
         "figures",
         "scaling-curve",
         "report",
+        "leaderboard",
         "demo",
         "doctor",
         "train",
