@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vicabench.front.leaderboard import leaderboard
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.power import Power, power
+    from vicabench.front.publish import publish
     from vicabench.front.published import published
     from vicabench.front.rank import Ranking, rank
     from vicabench.front.report import report
@@ -88,6 +89,7 @@ _PLACES = {
     "models": "vicabench.front.models:",
     "plot": "vicabench.front.plot:",
     "power": "vicabench.front.power",
+    "publish": "vicabench.front.publish",
     "published": "vicabench.front.published",
     "published_curves": "vicabench.front.scaling",
     "rank": "vicabench.front.rank",
@@ -141,6 +143,7 @@ __all__ = [
     "models",
     "plot",
     "power",
+    "publish",
     "published",
     "published_curves",
     "rank",

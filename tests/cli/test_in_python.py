@@ -237,6 +237,12 @@ def leaderboard(place: Place) -> None:
     )
 
 
+def publish(place: Place) -> None:
+    place.cli("publish", RUNS[0], "--to", "a")
+    vb.publish(RUNS[0], "b")
+    same_files(Path("a"), Path("b"))
+
+
 def power(place: Place) -> None:
     found = vb.power(*RUNS[:2], simulations=20)
     assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
@@ -414,6 +420,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "compare": compare,
     "leaderboard": leaderboard,
     "power": power,
+    "publish": publish,
     "rank": rank,
     "published": published,
     "figures": figures,

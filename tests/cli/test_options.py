@@ -36,6 +36,7 @@ USED = {
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --no-notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
     "leaderboard": "--out --protocol --published --title",
+    "publish": "--to --protocol --private --yes --dry-run",
     "report": "--out --format --protocol --compare --published",
     "demo": "--out --scenes --test-scenes --seed --blind --from-scratch",
     "doctor": "--frame-cache --json",

@@ -56,6 +56,7 @@ ORDER = (
         "scaling-curve",
         "report",
         "leaderboard",
+        "publish",
         "demo",
         "doctor",
         "train",
