@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vicabench.options import ApiOptions
+from vicabench.options import SAMPLING, ApiOptions
 from vicabench.rubric import VSI, Rubric
 from vicabench.wording import Wording
 
@@ -54,6 +54,7 @@ class Question:
         group: What the variants of one question have in common; empty without variants.
         scene: What intervals are clustered by where several videos show the same; by default the
             video.
+        repeat: Which of several replies to the question is asked for; 0 for the first.
     """
 
     id: str
@@ -65,6 +66,12 @@ class Question:
     accepted: tuple[str, ...] = ()
     group: str = ""
     scene: str = ""
+    repeat: int = 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What identifies one reply in a run: the question's id and the repeat."""
+        return self.id, self.repeat
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -135,6 +142,8 @@ class Answer:
     says what ended the reply (`eos`, `length`, ...), `seconds` what it took, as far as known.
     `parts` is a Thinking reply cut into `thoughts`, `response` and `final`, as far as it has them.
     `usage` is what an API says of a call (`cached_tokens`, `cost`, `attempts`, `served_by` ...).
+    `repeat` is the question's. An adapter that leaves it out answers a question as often as it is
+    asked, and its answers are taken in their order.
     """
 
     question_id: str
@@ -146,6 +155,7 @@ class Answer:
     error: str | None = None
     parts: Mapping[str, str] | None = None
     usage: Mapping[str, str | float] | None = None
+    repeat: int = 0
 
 
 class Adapter(Protocol):
@@ -187,14 +197,13 @@ class Spent:
 class ModelOptions(ApiOptions):
     """How a model is to run, or to be called; the defaults leave it to the adapter.
 
-    `device`, `dtype` and `attention` are names as torch and transformers spell them.
-    `text_only` asks the language model without any frames.
-    `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
-    same number and size; `max_new_tokens` bounds a reply; `wording` names the
-    published prompt (`auto`: the benchmark's own, else the adapter's).
-    The last three are about speed and memory, and change no answer in exact arithmetic: at most
-    `group_size` questions are answered together (0: all of a video), an encoder sees
-    `vision_batch` frames at once, and `compile` lets torch compile the model.
+        `device`, `dtype` and `attention` are names as torch and transformers spell them.
+        `text_only` asks the language model without any frames.
+        `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
+        same number and size; `max_new_tokens` bounds a reply; `wording` names the
+    XX are about speed and memory, and change no answer in exact arithmetic: at most
+        `group_size` questions are answered together (0: all of a video), an encoder sees
+        `vision_batch` frames at once, and `compile` lets torch compile the model.
     """
 
     device: str = "auto"
@@ -205,6 +214,11 @@ class ModelOptions(ApiOptions):
     text_only: bool = False
     max_new_tokens: int = 1024
     wording: str = "auto"
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    presence_penalty: float = 0.0
+    repetition_penalty: float | None = None
     group_size: int = 0
     vision_batch: int = 8
     compile: bool = False
@@ -213,6 +227,12 @@ class ModelOptions(ApiOptions):
     def suffix(self) -> str:
         """What tells the default run folder of a model that does not see from the usual one."""
         return "-text-only" if self.text_only else "-blind" if self.blind else ""
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """The options that say how tokens are chosen, where they differ from the defaults."""
+        given = self.given()
+        return {name: getattr(self, name) for name in SAMPLING if name in given}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,7 @@ class RunOptions:
                 every = [*video, *model, *execution, *rest]
                 raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
         video["no_video"] = video["no_video"] or model["text_only"]
+        _refuse_without_temperature(model)
         return cls(
             video=VideoOptions(**video),
             model=ModelOptions(**model),
@@ -117,6 +118,16 @@ class RunOptions:
         """Select the questions; videos may be missing with `no_video`, or if none is `seen`."""
         need = seen and not self.video.no_video
         return benchmark(source, limit=limit, tasks=tasks, videos_needed=need, progress=progress)
+
+
+def _refuse_without_temperature(model: Mapping[str, Any]) -> None:
+    off = {"top_p": 1, "top_k": 0}
+    lone = ["--" + name.replace("_", "-") for name in off if model[name] != off[name]]
+    if lone and not model["temperature"]:
+        raise ConfigError(
+            f"{' and '.join(lone)} restrict which tokens a reply is drawn from, and without "
+            "--temperature none is drawn: add it, or leave that out."
+        )
 
 
 def _path(given: str | Path | None) -> Path | None:
