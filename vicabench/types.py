@@ -16,6 +16,10 @@ if TYPE_CHECKING:  # the help of a command has no use for numpy
     from numpy.typing import NDArray
 
 
+Key = tuple[str, int]
+"""What identifies one reply in a run: the question's id and the repeat."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
     """One question answered both ways.
@@ -69,8 +73,8 @@ class Question:
     repeat: int = 0
 
     @property
-    def key(self) -> tuple[str, int]:
-        """What identifies one reply in a run: the question's id and the repeat."""
+    def key(self) -> Key:
+        """What identifies one reply to it in a run."""
         return self.id, self.repeat
 
     @property
@@ -273,7 +277,7 @@ class Grade:
     `video` is what intervals are clustered by: the question's scene, or else its video. `outcome`
     is one of `OUTCOMES`; `read` is None and the score 0 unless it is `answered`. `beside` has the
     values of the task's `beside` metrics, NaN for an error of a reply that was not read; `group`
-    is the question's.
+    and `repeat` are the question's.
     """
 
     id: str
@@ -285,6 +289,12 @@ class Grade:
     outcome: str
     beside: tuple[float, ...] = ()
     group: str = ""
+    repeat: int = 0
+
+    @property
+    def key(self) -> Key:
+        """What identifies the reply in a run."""
+        return self.id, self.repeat
 
     @property
     def failed(self) -> bool:
@@ -325,6 +335,29 @@ class Thinking:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """What several replies to each question say beyond their mean, all in [0, 100].
+
+    `replies` is their number K a question. `best_of` has pass@k by k: the headline score if the
+    best of k replies counted, estimated from all K without bias. `majority` is the headline score
+    of the answer that was read most often, the earliest of equally frequent ones. `changes` is how
+    often two replies to a question are read as different answers.
+
+    `error` is the standard error of the headline score, of which `error_of_replies` is what K
+    replies leave to chance, and `error_of_videos` the rest, which no further reply reduces. They
+    add up in squares.
+    """
+
+    replies: int
+    best_of: Mapping[int, Estimate]
+    majority: Estimate
+    changes: Estimate
+    error: float
+    error_of_replies: float
+    error_of_videos: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """The estimates of one run: a cell per task that has questions, and two overall means.
 
@@ -336,6 +369,8 @@ class Scores:
     of the ViCA report, Table 2); `outcomes` counts the questions of each of `OUTCOMES`.
     `thinking` is None where no reply has thoughts.
     `missing` names the tasks without a question: they are left out of `overall`, and said so.
+    With several replies a question, its score is their mean, `outcomes` and `failed` count
+    replies, and `repeats` has what else they tell; it is None for one reply.
     """
 
     model: str
@@ -352,3 +387,4 @@ class Scores:
     rubric: Rubric = VSI
     further: Mapping[str, Estimate] = field(default_factory=dict)
     beside: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    repeats: Repeats | None = None

@@ -80,6 +80,7 @@ REFUSED = {
     f"{OPENAI} --max-retries 0 --retry-wait 2": "--retry-wait",
     f"{OPENAI} --device cpu": "--device",
     f"{OPENAI} --top-p 0.5": "--temperature",
+    f"run {ROOMS} --model baseline:frequency --no-video --repeats 2": "--repeats",
     f"{OPENAI} --temperature 1 --top-k 5": "--top-k",
     f"{OPENAI} --repetition-penalty 1.1": "--repetition-penalty",
     "ask clip.mp4 --model baseline:random": "baseline:random",

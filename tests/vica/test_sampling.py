@@ -119,9 +119,11 @@ def test_a_repetition_penalty_is_that_of_generate(vica2: Golden) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temperature": -1}, {"top_p": 0.5}, {"temperature": 1, "top_p": 0}, {"top_k": 3}]
-    + [{"temperature": float("nan")}, {"temperature": 1, "top_k": -1}, {"repetition_penalty": 0}],
-)
+    [
+        {"temperature": -1}, {"top_p": 0.5}, {"temperature": 1, "top_p": 0}, {"top_k": 3},
+        {"temperature": float("nan")}, {"temperature": 1, "top_k": -1}, {"repetition_penalty": 0},
+    ],
+)  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"{list(wrong)[-1]}.*"):
         Sampling(**wrong)

@@ -69,6 +69,7 @@ from vicabench.cli.options import (
 )
 from vicabench.cli.sampling_options import (
     PresenceOption,
+    RepeatsOption,
     RepetitionOption,
     TemperatureOption,
     TopKOption,
@@ -113,6 +114,7 @@ def command(
     top_k: TopKOption = 0,
     presence_penalty: PresenceOption = 0.0,
     repetition_penalty: RepetitionOption = None,
+    repeats: RepeatsOption = 1,
     seed: SeedOption = 0,
     frames: RunFramesOption = None,
     fps: FpsOption = None,

@@ -18,6 +18,16 @@ TemperatureOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+RepeatsOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=1000,
+        help="Ask for K replies to each question, drawn from one reading of the video.",
+        metavar="K",
+        rich_help_panel=MODEL,
+    ),
+]
 TopPOption = Annotated[
     float,
     typer.Option(

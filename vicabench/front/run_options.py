@@ -28,6 +28,7 @@ class RunOptions:
     model: ModelOptions
     execution: ExecutionOptions
     answer_timeout: float | None
+    repeats: int = 1
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
@@ -47,7 +48,7 @@ class RunOptions:
         }
         model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
         execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
-        rest: dict[str, Any] = {"answer_timeout": None}
+        rest: dict[str, Any] = {"answer_timeout": None, "repeats": 1}
         for name, value in given.items():
             for known in (video, model, execution, rest):
                 if name in known:
@@ -91,7 +92,7 @@ class RunOptions:
         """The options by name, as `of` takes them."""
         grouped = (self.video, self.model, self.execution)
         values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
-        return {**values, "answer_timeout": self.answer_timeout}
+        return {**values, "answer_timeout": self.answer_timeout, "repeats": self.repeats}
 
     @staticmethod
     def names() -> tuple[str, ...]:
