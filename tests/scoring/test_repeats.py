@@ -139,7 +139,7 @@ def test_groups_are_right_together_in_each_repeat() -> None:
     assert scores.overall.mean == pytest.approx(25)
     assert scores.overall.count == 5
     assert found.best_of[2].mean == pytest.approx(50)
-    assert found.error == pytest.approx(found.error_of_videos) == pytest.approx(0)
+    assert found.standard_error == pytest.approx(found.standard_error_videos) == pytest.approx(0)
 
 
 @pytest.mark.parametrize("overall", ["macro", "micro", {"how": "weighted", "weights": {COUNT: 3}}])
@@ -153,8 +153,10 @@ def test_the_error_is_that_of_the_mean_over_videos(overall: object) -> None:
                 grades += replies(list(drawn), name=f"{task}{v}-{q}", video=f"v{v}", task=task)
     scores, found = scored(grades, overall)
     width = scores.overall.high - scores.overall.low
-    assert found.error == pytest.approx(width / (2 * 1.96), rel=0.08)
-    assert found.error**2 == pytest.approx(found.error_of_replies**2 + found.error_of_videos**2)
+    assert found.standard_error == pytest.approx(width / (2 * 1.96), rel=0.08)
+    assert found.standard_error**2 == pytest.approx(
+        found.standard_error_replies**2 + found.standard_error_videos**2
+    )
 
 
 # Components of the chance that a reply is right: uniform over videos and over their questions.

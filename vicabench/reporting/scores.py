@@ -114,7 +114,7 @@ def _dim(text: str) -> Text:
 Rows = Sequence[Scores]
 MICRO = "micro"
 NO_ANSWER = (UNREADABLE, EMPTY, TRUNCATED)
-OF_REPEATS = ("replies", "error", "error_of_videos", "error_of_replies")
+OF_REPEATS = ("replies", "standard_error", "standard_error_videos", "standard_error_replies")
 
 
 def markdown(

@@ -313,15 +313,15 @@ ABOUT_REPEATS = (
 
 
 def _about_repeats(repeats: Repeats) -> str:
-    if math.isnan(repeats.error):
-        return f"{counted(repeats.replies, 'reply', 'replies')} to each question."
-    parts = f"{repeats.error_of_videos:.2f} of the videos, {repeats.error_of_replies:.2f}"
-    others = [k for k in repeats.best_of if k != max(repeats.best_of)]
-    best = "".join(f"; pass@{k} {cell_text(repeats.best_of[k])}" for k in others)
+    replies = f"{counted(repeats.replies, 'reply', 'replies')} to each question"
+    if math.isnan(repeats.standard_error):
+        return f"{replies}."
+    most = max(repeats.best_of, default=0)
+    best = "".join(f"; pass@{k} {cell_text(e)}" for k, e in repeats.best_of.items() if k != most)
     return (
-        f"{counted(repeats.replies, 'reply', 'replies')} to each question; the standard error of "
-        f"the score is {repeats.error:.2f} points ({parts} of the replies, which add up in squares)"
-        f"{best}."
+        f"{replies}; the standard error of the score is {repeats.standard_error:.2f} points, of "
+        f"which videos cause {repeats.standard_error_videos:.2f} and replies "
+        f"{repeats.standard_error_replies:.2f} (they add up in squares){best}."
     )
 
 
