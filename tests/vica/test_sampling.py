@@ -96,7 +96,15 @@ def test_many_replies_cost_the_prefill_of_one_video(vica2: Golden) -> None:
     asked = [Prompt(text=QUESTIONS[0], seed=n) for n in range(20)]
     encoded = predictor.encode(vica2.frames(4), [each.text for each in asked])
     predictor.answer(encoded, asked, max_new_tokens=2, sampling=DRAW)
-    assert encoded.length + 20 == predictor.spent.tokens["prefill"]
+    assert predictor.spent.tokens["prefill"] == encoded.length + 1
+
+    predictor = Predictor(vica2.model, vica2.processor)
+    encoded = predictor.encode(vica2.frames(4), QUESTIONS)
+    predictor.answer(encoded, QUESTIONS, max_new_tokens=2)
+    once = predictor.spent.tokens["prefill"]
+    again = [Prompt(text=text, seed=n) for text in QUESTIONS for n in range(5)]
+    predictor.answer(encoded, again, max_new_tokens=2, sampling=DRAW)
+    assert predictor.spent.tokens["prefill"] - once == once - encoded.length
 
 
 def test_greedy_is_the_limit_of_low_temperatures(vica2: Golden) -> None:
