@@ -8,6 +8,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
+from tests.simulation import CASES, QUESTIONS, VIDEOS, simulated_replies
 from vicabench.rubric import VSI, rubric_of
 from vicabench.scoring.repeats import errors, repeats_of
 from vicabench.scoring.replies import best_of, by_question, change, question_means, vote
@@ -159,27 +160,6 @@ def test_the_error_is_that_of_the_mean_over_videos(overall: object) -> None:
     )
 
 
-# Components of the chance that a reply is right: uniform over videos and over their questions.
-VIDEOS, QUESTIONS = 60, 3
-CASES = {  # half of the widths of the two, and the replies a question
-    "videos differ most": (0.35, 0.1, 4),
-    "questions differ most": (0.05, 0.4, 4),
-    "replies differ most": (0.02, 0.02, 2),
-}
-
-
-def drawn_run(generator: np.random.Generator, case: tuple[float, float, int]) -> list[Grade]:
-    """The replies of a model whose expected score over all videos is 50."""
-    of_video, of_question, count = case
-    level_V1 = 0.5 + generator.uniform(-of_video, of_video, size=(VIDEOS, 1))
-    level_VQ = level_V1 + generator.uniform(-of_question, of_question, size=(VIDEOS, QUESTIONS))
-    right_VQR = generator.random((VIDEOS, QUESTIONS, count)) < level_VQ[..., None]
-    return [
-        reply(float(right), n, name=f"{v}-{q}", video=f"v{v}", read=str(right))
-        for (v, q, n), right in np.ndenumerate(right_VQR)
-    ]
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_intervals_hold_the_variance_of_videos_questions_and_replies(name: str) -> None:
     case = CASES[name]
@@ -187,7 +167,7 @@ def test_intervals_hold_the_variance_of_videos_questions_and_replies(name: str) 
     rubric = rubric_of({"tasks": [COUNT], "overall": ["macro"]})
     hits, means, whole, parts = 0, [], [], []
     for _ in range(trials):
-        grades = drawn_run(generator, case)
+        grades = simulated_replies(generator, *case)
         overall = score_run(grades, model="m", rubric=rubric, resamples=1000).overall
         hits += overall.low <= 50 <= overall.high
         means.append(overall.mean)
