@@ -163,5 +163,5 @@ class Chooser:
         """
         scores_KV = self._processors(cast(torch.LongTensor, new_KS), logits_KV)
         if self._streams is None:
-            return cast(Tensor, scores_KV.argmax(-1))
+            return scores_KV.argmax(-1)
         return draw(scores_KV, [self._streams[index] for index in live])[:, 0]

@@ -165,7 +165,8 @@ def test_intervals_hold_the_variance_of_videos_questions_and_replies(name: str) 
     case = CASES[name]
     generator, trials = np.random.default_rng(17), 600
     rubric = rubric_of({"tasks": [COUNT], "overall": ["macro"]})
-    hits, means, whole, parts = 0, [], [], []
+    hits = 0
+    means, whole, parts = list[float](), list[float](), list[float]()
     for _ in range(trials):
         grades = simulated_replies(generator, *case)
         overall = score_run(grades, model="m", rubric=rubric, resamples=1000).overall

@@ -39,7 +39,7 @@ def probabilities(
         p /= p.sum()
     before = np.cumsum(p[order]) - p[order]
     p[order[before >= top_p]] = 0
-    return p / p.sum()
+    return np.asarray(p / p.sum())
 
 
 @pytest.mark.parametrize(

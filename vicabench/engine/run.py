@@ -136,7 +136,7 @@ def run(
         start = provenance() | {
             "options": asdict(options),
             "execution": {**_execution(runner.built, job.seen_by(runner.built)), **runner.record},
-            "asked": asked_record(selected, todo),
+            "asked": asked_record(selected, todo, repeats),
         }
         store.describe(_plan(benchmark, selected, part, repeats), start, repeat)
         display.started(todo, done, store.torn)
