@@ -191,7 +191,12 @@ class ModelOptions(ApiOptions):
     `text_only` asks the language model without any frames.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
     same number and size; `max_new_tokens` bounds a reply; `wording` names the
-    published prompt (`auto`: the benchmark's own, else the adapter's).
+    published prompt (`auto`: the benchmark's own, else the adapter's); `system` is the system
+    prompt (None: that of the chat template).
+    `frames_as` gives frames as a `video` or as `images` (`auto`: as the model can). A frame is
+    resized to `min_pixels` to `max_pixels` by the rule of qwen_vl_utils, which also bounds those
+    of a video by `total_pixels`; without these three the checkpoint decides. `assume_fps` tells
+    the model that frames are so many a second, whatever the file says.
     The last three are about speed and memory, and change no answer in exact arithmetic: at most
     `group_size` questions are answered together (0: all of a video), an encoder sees
     `vision_batch` frames at once, and `compile` lets torch compile the model.
@@ -205,6 +210,12 @@ class ModelOptions(ApiOptions):
     text_only: bool = False
     max_new_tokens: int = 1024
     wording: str = "auto"
+    system: str | None = None
+    frames_as: str = "auto"
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    total_pixels: int | None = None
+    assume_fps: float | None = None
     group_size: int = 0
     vision_batch: int = 8
     compile: bool = False

@@ -21,7 +21,7 @@ from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
 from vicabench.results.plan import ByVideo, asked_record, owed, plan_record, refuse_to_shrink
-from vicabench.results.store import ERRORS, TIMING, RunConfig, RunFolder, provenance
+from vicabench.results.store import ASKED_AS, ERRORS, TIMING, RunConfig, RunFolder, provenance
 from vicabench.types import Benchmark, ModelOptions, Question
 
 LOGGERS = ("vicabench", "vica")
@@ -91,6 +91,7 @@ def run(
     executor: Executor = IN_PROCESS,
     part: Mapping[str, Any] | None = None,
     repeat: str | None = None,
+    asked_as: Mapping[str, Any] | None = None,
     answer_seconds: float | None = None,
     display: Display,
 ) -> None:
@@ -102,6 +103,7 @@ def run(
     Args:
         part: The record of the shard, if the selected questions are those of one.
         repeat: The options that repeat this run, kept in `run.yaml`; None to keep none.
+        asked_as: The record of a preset, which becomes part of the configuration.
         answer_seconds: The time limit for answering a video. Beyond it the run and this process
             end; a worker in another process ends and counts as lost.
         display: Is called with everything that happens.
@@ -118,7 +120,10 @@ def run(
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
     )
-    with executor.open(job, display.warned) as runner, _opened(folder, job, runner.built) as store:
+    with (
+        executor.open(job, display.warned) as runner,
+        _opened(folder, job, runner.built, asked_as) as store,
+    ):
         refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
@@ -161,7 +166,7 @@ def _write_predictions(
             raise
 
 
-def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
+def _opened(folder: Path, job: Job, built: Built, asked_as: Mapping[str, Any] | None) -> RunFolder:
     """The run folder of a job, as a context manager.
 
     Raises:
@@ -172,7 +177,7 @@ def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
             f"{job.model} answers from the video, so it cannot run with --no-video. "
             "That option is for adapters that do not look at the video."
         )
-    return RunFolder(folder, _config(job.seen_by(built), built), job.benchmark.rubric)
+    return RunFolder(folder, _config(job.seen_by(built), built, asked_as), job.benchmark.rubric)
 
 
 def _overdue(
@@ -254,11 +259,11 @@ def sampling_of(decoding: Decoding | None) -> str:
     return sampling_with(decoding.decoder, decoding.frames) if decoding else "none"
 
 
-def _config(job: Job, built: Built) -> RunConfig:
+def _config(job: Job, built: Built, asked_as: Mapping[str, Any] | None) -> RunConfig:
     benchmark = job.benchmark
     return RunConfig(
         model=job.model,
-        adapter=dict(built.settings),
+        adapter={**built.settings, **({} if asked_as is None else {ASKED_AS: asked_as})},
         benchmark=benchmark.name,
         subset=benchmark.subset,
         revision=benchmark.revision,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vicabench.benchmarks.descriptions import DESCRIPTION
 from vicabench.errors import ConfigError
+from vicabench.harnesses.presets import harness_wordings
 from vicabench.rubric import VSI, Rubric
 from vicabench.types import AdapterContext, Question, Video
 from vicabench.wording import Wording, filled
@@ -91,19 +93,31 @@ class Asking:
 
 
 def asking_of(context: AdapterContext) -> Asking | None:
-    """How the benchmark itself asks; None if the adapter's wording was chosen, or it has none.
+    """How the benchmark or a harness asks; None for the adapter's wording, or without one.
 
     Raises:
         ConfigError: For `--wording benchmark` with a benchmark that has none, or a question type
             without a template.
     """
     wording, chosen = context.benchmark.wording, context.options.wording
+    if harness := harness_wordings().get(chosen):
+        return _checked(harness, context)
     if chosen not in (AUTO, BENCHMARK) or (wording is None and chosen == AUTO):
         return None
     if wording is None:
         raise ConfigError(
             f"{context.benchmark.name} has no wording: leave out --wording {BENCHMARK}."
         )
+    return _checked(wording, context)
+
+
+def _checked(wording: Wording, context: AdapterContext) -> Asking:
+    """The asking by a wording; DataError for a question type without a template."""
     for kind, task in context.benchmark.rubric.of_type.items():
         wording.template(kind, task.kind)
     return Asking(wording=wording, rubric=context.benchmark.rubric)
+
+
+def known_wordings(own: Iterable[str]) -> str:
+    """The names that `--wording` takes, with those of an adapter, for a message."""
+    return ", ".join([*own, *harness_wordings()])

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from vica.video import ByRate
-
 import vicabench
 from vicabench import errors
 from vicabench.adapters import build_adapter
@@ -56,7 +54,7 @@ class Job:
             benchmark=self.benchmark,
             seed=self.seed,
             frames=self.decoding.most if self.decoding else 0,
-            fps=rate.fps if isinstance(rate, ByRate) else 0.0,
+            fps=0.0 if isinstance(rate, int) else rate.fps,
             options=self.options,
         )
 
