@@ -208,8 +208,6 @@ def command(
     from vicabench.cli.output import check_format
     from vicabench.front.run import shard_named
     from vicabench.front.run_options import RunOptions
-    from vicabench.harnesses.presets import find_preset
-    from vicabench.harnesses.protocols import find_protocol
     from vicabench.reference import published_on
     from vicabench.results.alike import check_published
 
@@ -218,9 +216,7 @@ def command(
     checked = RunOptions.of(options, frames=frames)
     checked.check()
     part = None if shard is None else shard_named(shard, checked)
-    if preset is not None and not _is_typed("protocol", ctx):
-        protocol = find_preset(preset).reading
-    find_protocol(protocol)
+    protocol = _reading(protocol, preset, ctx)
     unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
     if dry_run and published:
         raise ConfigError("--dry-run prints no scores: leave out --published.")
@@ -241,6 +237,16 @@ def command(
         return
     runs = vb.run_all(model, asked, out=out, protocol=protocol, shard=part, **how)
     _print_scores(runs, protocol, table, published)
+
+
+def _reading(protocol: str, preset: str | None, ctx: typer.Context) -> str:
+    """The protocol that was given, or that of the preset; ConfigError if there is none."""
+    from vicabench.harnesses.presets import find_preset
+    from vicabench.harnesses.protocols import find_protocol
+
+    if preset is not None and not _is_typed("protocol", ctx):
+        protocol = find_preset(preset).reading
+    return find_protocol(protocol).name
 
 
 def _plans(

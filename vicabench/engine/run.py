@@ -104,9 +104,7 @@ def run(
         part: The record of the shard, if the selected questions are those of one.
         repeat: The options that repeat this run, kept in `run.yaml`; None to keep none.
         asked_as: The record of a preset, which becomes part of the configuration.
-        answer_seconds: The time limit for answering a video. Beyond it the run and this process
-            end; a worker in another process ends and counts as lost.
-        display: Is called with everything that happens.
+        answer_seconds: The time limit for a video: then this process, or the worker, ends.
 
     Raises:
         UserError: As adapters and run folders raise it.
@@ -119,11 +117,9 @@ def run(
         options=options,
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
+        asked_as=asked_as,
     )
-    with (
-        executor.open(job, display.warned) as runner,
-        _opened(folder, job, runner.built, asked_as) as store,
-    ):
+    with executor.open(job, display.warned) as runner, _opened(folder, job, runner.built) as store:
         refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
@@ -166,7 +162,7 @@ def _write_predictions(
             raise
 
 
-def _opened(folder: Path, job: Job, built: Built, asked_as: Mapping[str, Any] | None) -> RunFolder:
+def _opened(folder: Path, job: Job, built: Built) -> RunFolder:
     """The run folder of a job, as a context manager.
 
     Raises:
@@ -177,7 +173,7 @@ def _opened(folder: Path, job: Job, built: Built, asked_as: Mapping[str, Any] | 
             f"{job.model} answers from the video, so it cannot run with --no-video. "
             "That option is for adapters that do not look at the video."
         )
-    return RunFolder(folder, _config(job.seen_by(built), built, asked_as), job.benchmark.rubric)
+    return RunFolder(folder, _config(job.seen_by(built), built), job.benchmark.rubric)
 
 
 def _overdue(
@@ -259,11 +255,12 @@ def sampling_of(decoding: Decoding | None) -> str:
     return sampling_with(decoding.decoder, decoding.frames) if decoding else "none"
 
 
-def _config(job: Job, built: Built, asked_as: Mapping[str, Any] | None) -> RunConfig:
+def _config(job: Job, built: Built) -> RunConfig:
     benchmark = job.benchmark
+    preset = {} if job.asked_as is None else {ASKED_AS: job.asked_as}
     return RunConfig(
         model=job.model,
-        adapter={**built.settings, **({} if asked_as is None else {ASKED_AS: asked_as})},
+        adapter={**built.settings, **preset},
         benchmark=benchmark.name,
         subset=benchmark.subset,
         revision=benchmark.revision,

@@ -12,6 +12,7 @@ from vicabench.adapters import find_adapter, never_looks
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, an
 from vicabench.harnesses.presets import OTHER, VICA, Asks, Preset, find_preset
+from vicabench.reference import is_vsi_bench
 
 if TYPE_CHECKING:
     from vicabench.front.run_options import RunOptions
@@ -95,19 +96,12 @@ def asked_as(
     if given.preset is None:
         return given, None
     preset = find_preset(given.preset)
-    if never_looks(model) and find_adapter(model)[0].__module__.endswith("baselines"):
+    if never_looks(model):
         raise ConfigError(f"--as {preset.spec} is about models that are asked: leave it out.")
     family = family_of(model)
     asks = preset.asks(family)
-    wanted = {**asks.options, **dict(_generation(given, asks))}
-    if given.video.no_video:
-        wanted = {name: value for name, value in wanted.items() if name not in VIDEO_NAMES}
-    short = [*_limits(asks, preset, family, benchmark)]
-    if wanted.get("frames_as") == "video" and find_spec("torchvision") is None:
-        wanted["frames_as"] = "images"
-        wanted.pop("assume_fps", None)
-        wanted.pop("total_pixels", None)
-        short.append("torchvision is not installed, so the frames of a video are given as images")
+    wanted, short = _wanted(given, asks)
+    short = [*_limits(asks, preset, family, benchmark), *short]
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():
@@ -128,6 +122,19 @@ def asked_as(
         overridden=overridden,
         why=tuple(short),
     )
+
+
+def _wanted(given: RunOptions, asks: Asks) -> tuple[dict[str, Any], list[str]]:
+    """What a preset sets on this machine, and why that is not all."""
+    wanted = {**asks.options, **dict(_generation(given, asks))}
+    if given.video.no_video:
+        return {name: value for name, value in wanted.items() if name not in VIDEO_NAMES}, []
+    if wanted.get("frames_as") != "video" or find_spec("torchvision"):
+        return wanted, []
+    lost = ("assume_fps", "total_pixels")
+    images = {name: value for name, value in wanted.items() if name not in lost}
+    why = "torchvision is not installed, so the frames of a video are given as images"
+    return {**images, "frames_as": "images"}, [why]
 
 
 def samples(generation: Mapping[str, Any]) -> bool:
@@ -159,7 +166,7 @@ def _limits(asks: Asks, preset: Preset, family: str, benchmark: Benchmark) -> It
     yield from asks.short
     if not asks.known:
         yield f"{preset.spec} has no settings for {an(family)} model"
-    if benchmark.name != "vsi-bench":
+    if not is_vsi_bench(benchmark.name, benchmark.questions):
         yield f"{preset.spec} is about VSI-Bench, and these are questions of {benchmark.name}"
 
 

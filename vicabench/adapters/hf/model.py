@@ -276,7 +276,8 @@ def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
         inputs, place = _inputs(processor, model_type, options, takes_videos=takes_videos)
     folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options)
-    notes = tuple(each for each in (note, place) if each is not None)
+    told = None if options.frames_as == IMAGES else note
+    notes = tuple(each for each in (told, place) if each is not None)
     return Opened(model=model, inputs=inputs, notes=notes), folder
 
 

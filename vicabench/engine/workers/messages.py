@@ -28,6 +28,7 @@ class Job:
         decoding: None if no video is decoded: `--no-video`, or nobody looks at it.
         folder: Where the run was started; paths in `model` are relative to it.
         answer_seconds: The time limit for answering one video; None for no limit.
+        asked_as: The record of a preset that decided the options; None without one.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Job:
     options: ModelOptions
     folder: Path
     answer_seconds: float | None = None
+    asked_as: Mapping[str, Any] | None = None
 
     def build(self, placed: str | None = None) -> Adapter:
         """Build the adapter, on the device `placed` if the adapter knows devices.

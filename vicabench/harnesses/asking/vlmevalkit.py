@@ -90,51 +90,49 @@ def _first() -> Preset:
     )
 
 
-def vsi_bench(name: str, version: str, source: str, *, reading: str) -> Preset:
+VIDEO = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
+IMAGES = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
+QWEN_VIDEO = Asks(
+    wording="vlmevalkit",
+    assume_fps=2.0,
+    generation=NEARLY_GREEDY,
+    **VIDEO,
+    **QWEN_PIXELS,
+)
+"""Times are not passed on, so it assumes 2 fps."""
+FAMILIES: Mapping[str, Asks] = {
+    QWEN2: QWEN_VIDEO,
+    QWEN2_5: QWEN_VIDEO,
+    QWEN3: Asks(wording="vlmevalkit", generation=QWEN3_SAMPLING, short=(VLLM,), **VIDEO),
+    INTERNVL: Asks(
+        wording="vlmevalkit-frames", generation=INTERN_GREEDY, short=(JPEG, PORTED), **IMAGES
+    ),
+    OPENAI: Asks(
+        wording="vlmevalkit",
+        frames=32,
+        frame_rule="tail",
+        generation=API,
+        short=("frames are encoded otherwise than the harness does",),
+    ),
+    GEMINI: Asks(
+        wording="vlmevalkit",
+        generation=API,
+        short=("the service samples the frames of a whole file, and changes over time",),
+    ),
+    OTHER: Asks(wording="vlmevalkit", short=(JPEG,), **IMAGES, known=False),
+}
+
+
+def vsi_bench(name: str, version: str, source: str, *, reading: str, **families: Asks) -> Preset:
     """The preset of `VsiBench` at 32 frames, for the harnesses that use it."""
-    video = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
-    images = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
     return Preset(
         name=name,
         version=version,
         source=source,
         reading=reading,
         wordings=_labelled("vlmevalkit", SOURCE, numeric=FLOAT, line=""),
-        families={
-            **{
-                family: Asks(
-                    wording="vlmevalkit",
-                    assume_fps=2.0,
-                    generation=NEARLY_GREEDY,
-                    **video,
-                    **QWEN_PIXELS,
-                )
-                for family in (QWEN2, QWEN2_5)
-            },
-            QWEN3: Asks(
-                wording="vlmevalkit", generation=QWEN3_SAMPLING, short=(VLLM,), **video
-            ),
-            INTERNVL: Asks(
-                wording="vlmevalkit-frames",
-                generation=INTERN_GREEDY,
-                short=(JPEG, PORTED),
-                **images,
-            ),
-            OPENAI: Asks(
-                wording="vlmevalkit",
-                frames=32,
-                frame_rule="tail",
-                generation=API,
-                short=("frames are encoded otherwise than the harness does",),
-            ),
-            GEMINI: Asks(
-                wording="vlmevalkit",
-                generation=API,
-                short=("the service samples the frames of a whole file, and changes over time",),
-            ),
-            OTHER: Asks(wording="vlmevalkit", short=(JPEG,), **images, known=False),
-        },
-    )  # fmt: skip
+        families={**FAMILIES, **families},
+    )
 
 
 PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit"))
