@@ -70,12 +70,13 @@ def _uniform(indices: Indices, most: int) -> Indices:
     return indices[sample_indices(len(indices), most)] if 0 < most < len(indices) else indices
 
 
-def _uniform_and_last(indices: Indices, most: int) -> Indices:
-    """As `_uniform`, each once, and the last: lmms-eval's plain class of Qwen2.5-VL."""
-    if not most:
-        return indices
-    places = np.unique(sample_indices(len(indices), most))
-    return indices[_with_last(places, len(indices))]
+def _repeated(indices: Indices, most: int) -> Indices:
+    """Uniform ones of these, some more than once if there are fewer."""
+    return indices[sample_indices(len(indices), most)] if most else indices
+
+
+def _unique(indices: Indices, most: int) -> Indices:
+    return np.unique(_repeated(indices, most))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +111,14 @@ RULES: Mapping[str, Known] = {
         by_rate=_qwen_by_rate,
     ),
     "qwen-lin": Known(
-        what="qwen by rate, then n of these by linspace, and the last",
+        what="qwen by rate, then n of these by linspace, each once",
         by_rate=_qwen_by_rate,
-        thin=_uniform_and_last,
+        thin=_unique,
+    ),
+    "qwen-lin-repeat": Known(
+        what="qwen by rate, then n of these by linspace, some twice if there are fewer",
+        by_rate=_qwen_by_rate,
+        thin=_repeated,
     ),
 }
 """The rules, where N is the number of frames of a video and n the number wanted."""

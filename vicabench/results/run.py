@@ -18,9 +18,10 @@ from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction, collected, read_predictions
+from vicabench.results.asked_as import asked_as_note
 from vicabench.results.below import expanded, graded_below
 from vicabench.results.frames import run_frame
-from vicabench.results.store import ASKED_AS, PREDICTIONS, plan_rubric, planned_ids, read_config
+from vicabench.results.store import PREDICTIONS, plan_rubric, planned_ids, read_config
 from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import Planned, grade_run
 from vicabench.scoring.stats import score_run, shares_of
@@ -163,18 +164,9 @@ class Run:
         """What a reader of any score has to know."""
         errata = self.config["plan"].get("errata", ()) if self.config else ()
         known = (f"erratum of the benchmark: {printable(str(each))}" for each in errata)
-        first = (note for note in (self.part, self.incomplete, self.asked_as) if note)
+        preset = asked_as_note(self.config)
+        first = (note for note in (self.part, self.incomplete, preset) if note)
         return (*first, *self.origin, *known)
-
-    @property
-    def asked_as(self) -> str | None:
-        """The preset by which it was asked, how near it comes to its harness, and why not nearer."""
-        record = self.config["config"]["adapter"].get(ASKED_AS) if self.config else None
-        if not isinstance(record, Mapping):
-            return None
-        why = record.get("why")
-        reasons = f" ({'; '.join(map(str, why))})" if why and isinstance(why, list) else ""
-        return printable(f"asked as {record.get('preset')}: {record.get('fidelity')}{reasons}")
 
     @property
     def part(self) -> str | None:

@@ -41,7 +41,7 @@ SAMPLED_TWICE = Asks(
     wording="lmms-eval",
     fps=2.0,
     max_frames=32,
-    frame_rule="qwen-lin",
+    frame_rule="qwen-lin-repeat",
     frames_as="video",
     system=ASSISTANT,
     assume_fps=2.0,
@@ -63,11 +63,9 @@ TIMED = Asks(
 )
 """The chat class of Qwen2.5-VL from 0.7.2 on, which passes the times of the frames."""
 SAMPLED_ONCE = replace(TIMED, assume_fps=2.0)
-"""The same from 0.5 on, which does not."""
-UNTOLD = TIMED
-"""The chat class of Qwen3-VL, which always has the times."""
+"""The same from 0.4.1 on, which does not."""
 THIRD = replace(TIMED, system=ASSISTANT)
-"""The same from 0.7.2 on, which adds a system message."""
+"""The chat class of Qwen3-VL from 0.7.2 on; before, it had no system message either."""
 FRAMES = Asks(
     wording="lmms-eval-frames",
     frames=32,
@@ -77,7 +75,9 @@ FRAMES = Asks(
     short=("the harness runs OpenGVLab's code, and this the port in transformers",),
 )
 SHARED = {
-    QWEN2: replace(SAMPLED_TWICE, min_pixels=3136, max_pixels=602_112),
+    QWEN2: replace(
+        SAMPLED_TWICE, frame_rule="qwen-lin", min_pixels=3136, max_pixels=602_112
+    ),
     INTERNVL: FRAMES,
     LLAVA_OV: Asks(
         wording="lmms-eval",
@@ -117,10 +117,23 @@ def _version(version: str, commit: str, qwen2_5: Asks, **families: Asks) -> Pres
     )
 
 
+FIRST_CHAT = replace(SAMPLED_TWICE, system=None, min_pixels=128 * 28 * 28, max_pixels=768 * 28 * 28)
+"""The first chat class of Qwen2.5-VL, of 0.4: without a system message and a budget."""
 PRESETS = (
     _version("0.3.4", "a8635177", SAMPLED_TWICE),
+    _version("0.3.5", "f7a6d6bf", SAMPLED_TWICE),
+    _version("0.4", "b7b4b1d9", FIRST_CHAT),
+    _version("0.4.1", "7697745e", SAMPLED_ONCE),
     _version("0.5", "8f142bc3", SAMPLED_ONCE),
-    _version("0.6", "e643525c", SAMPLED_ONCE, **{QWEN3: UNTOLD}),
+    *(
+        _version(version, commit, SAMPLED_ONCE, **{QWEN3: TIMED})
+        for version, commit in (
+            ("0.6", "e643525c"),
+            ("0.6.1", "ee31b5a6"),
+            ("0.7", "ecfb5990"),
+            ("0.7.1", "88b23e2b"),
+        )
+    ),
     _version("0.7.2", "cb45ac4d", TIMED, **{QWEN3: THIRD}),
     _version("0.7.3", "75571cfe", TIMED, **{QWEN3: THIRD}),
 )

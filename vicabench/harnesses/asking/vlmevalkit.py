@@ -103,7 +103,14 @@ QWEN_VIDEO = Asks(
 FAMILIES: Mapping[str, Asks] = {
     QWEN2: QWEN_VIDEO,
     QWEN2_5: QWEN_VIDEO,
-    QWEN3: Asks(wording="vlmevalkit", generation=QWEN3_SAMPLING, short=(VLLM,), **VIDEO),
+    QWEN3: Asks(
+        wording="vlmevalkit",
+        min_pixels=128 * 32 * 32,
+        max_pixels=768 * 32 * 32,
+        generation=QWEN3_SAMPLING,
+        short=(VLLM,),
+        **VIDEO,
+    ),
     INTERNVL: Asks(
         wording="vlmevalkit-frames", generation=INTERN_GREEDY, short=(JPEG, PORTED), **IMAGES
     ),
