@@ -199,8 +199,8 @@ TextOnlyOption = Annotated[
 WordingOption = Annotated[
     str,
     typer.Option(
-        help="The prompt: vica (the models' own evaluation), vsi-bench, or that of a preset, such "
-        "as vlmevalkit.",
+        help="The prompt: vica (the models' own evaluation), vsi-bench, that of a preset, such "
+        "as vlmevalkit, or a file of YAML or JSON.",
         metavar="NAME",
         rich_help_panel=MODEL,
     ),

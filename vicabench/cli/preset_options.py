@@ -45,7 +45,7 @@ FramesAsOption = Annotated[
 FrameRuleOption = Annotated[
     str | None,
     typer.Option(
-        help="Which frames are taken: lin, vila, seg, inner, tail, step, qwen or qwen-lin "
+        help="Which frames are taken: lin, vila, seg, inner, tail, seconds, qwen or qwen-lin "
         "(docs/presets.md).",
         metavar="NAME",
         rich_help_panel=VIDEO,

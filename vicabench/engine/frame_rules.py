@@ -61,22 +61,27 @@ def _qwen_by_rate(total: int, rate: float, fps: float) -> Indices:
     return _qwen(total, PAIR * math.floor(wanted / PAIR))
 
 
-def _step(total: int, rate: float, fps: float) -> Indices:
-    return np.arange(0, total, max(1, int(rate / fps)), dtype=np.int64)
+def _seconds(total: int, rate: float, fps: float) -> Indices:
+    """As many uniform ones as there are whole seconds, times `fps`."""
+    return sample_indices(total, max(1, int(int(total / rate) * fps)))
 
 
-def _uniform(indices: Indices, most: int) -> Indices:
-    """Uniform ones of these if there are more than the most."""
-    return indices[sample_indices(len(indices), most)] if 0 < most < len(indices) else indices
+def _uniform(indices: Indices, total: int, most: int) -> Indices:
+    """The most, uniform, if there are more."""
+    return sample_indices(total, most) if 0 < most < len(indices) else indices
 
 
-def _repeated(indices: Indices, most: int) -> Indices:
+def _uniform_pairs(indices: Indices, total: int, most: int) -> Indices:
+    return _qwen(total, most) if 0 < most < len(indices) else indices
+
+
+def _repeated(indices: Indices, total: int, most: int) -> Indices:  # noqa: ARG001
     """Uniform ones of these, some more than once if there are fewer."""
     return indices[sample_indices(len(indices), most)] if most else indices
 
 
-def _unique(indices: Indices, most: int) -> Indices:
-    return np.unique(_repeated(indices, most))
+def _unique(indices: Indices, total: int, most: int) -> Indices:
+    return np.unique(_repeated(indices, total, most))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +91,7 @@ class Known:
     what: str
     by_number: Callable[[int, int], Indices] | None = None
     by_rate: Callable[[int, float, float], Indices] | None = None
-    thin: Callable[[Indices, int], Indices] = _uniform
+    thin: Callable[[Indices, int, int], Indices] = _uniform
 
 
 LINEAR = "lin"
@@ -104,11 +109,15 @@ RULES: Mapping[str, Known] = {
         by_number=_tail,
         by_rate=_tail_by_rate,
     ),
-    "step": Known(what="every int(rate / fps)-th", by_rate=_step),
+    "seconds": Known(
+        what="linspace(0, N - 1, n), truncated, n at most fps times the whole seconds",
+        by_rate=_seconds,
+    ),
     "qwen": Known(
         what="round(linspace(0, N - 1, n)), n even (qwen_vl_utils)",
         by_number=_qwen,
         by_rate=_qwen_by_rate,
+        thin=_uniform_pairs,
     ),
     "qwen-lin": Known(
         what="qwen by rate, then n of these by linspace, each once",
@@ -158,7 +167,7 @@ class ByRule:
             raise VideoError("cannot sample a video without frames")
         known = RULES[self.rule]
         if self.fps and known.by_rate:
-            taken = known.thin(known.by_rate(total, rate, self.fps), self.most)
+            taken = known.thin(known.by_rate(total, rate, self.fps), total, self.most)
         elif known.by_number:
             taken = known.by_number(total, self.frames)
         return taken.clip(0, total - 1)
