@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from vicabench.adapters.hf.text import text_model
 from vicabench.harnesses.prompts import vsi_bench
 from vicabench.rooms.build import build as build_rooms
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
+from vicabench.wording import Wording
 
 FRAMES, NEW = 4, 5
 AS_IMAGES = tuple(name for name in KINDS if name != "llava_next_video")
@@ -85,6 +87,39 @@ def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
         new = model.generate(**made, max_new_tokens=NEW, do_sample=False)
         ids = new[0, made["input_ids"].shape[1] :]
         yield processor.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "gemma3"])
+def test_sampled_replies_are_those_of_their_seeds(place: Path, video: Video, name: str) -> None:
+    adapter = adapter_of(place / name, temperature=1.0, top_k=50, presence_penalty=0.5)
+    asked = [replace(q, repeat=n) for q in QUESTIONS for n in range(3)]
+    together = {a.question_id + str(a.repeat): a.response for a in adapter.answer(video, asked)}
+    assert len(set(together.values())) > 6
+    for question in asked[::-4]:
+        (alone,) = adapter.answer(video, [question])
+        assert alone.response == together[question.id + str(question.repeat)]
+    assert adapter.settings["sampling"] == {
+        "temperature": 1.0, "top_k": 50, "presence_penalty": 0.5,
+    }  # fmt: skip
+    assert "sampling" not in adapter_of(place / name).settings
+
+
+def test_repeats_share_the_prefill_of_a_question_before_its_frames(
+    place: Path, video: Video
+) -> None:
+    templates = dict.fromkeys(("numeric", "choice"), "Look for this. {question}")
+    wording = Wording(name="w", source="s", templates=templates, before_frames=True)
+    options = ModelOptions(max_new_tokens=NEW, temperature=1.0)
+    context = AdapterContext(
+        benchmark=replace(BENCHMARK, wording=wording), seed=0, frames=FRAMES, options=options
+    )
+    adapter = build_adapter(f"hf:{place / 'qwen2_5_vl'}", context)
+    assert isinstance(adapter, HFAdapter)
+    asked = [replace(q, repeat=n) for q in QUESTIONS for n in range(3)]
+    together = [answer.response for answer in adapter.answer(video, asked)]
+    assert None not in together
+    assert adapter.spent.tokens["prefill"] > 0
+    assert [next(adapter.answer(video, [each])).response for each in asked] == together
 
 
 def test_every_image_model_answers_rooms(place: Path) -> None:

@@ -78,6 +78,14 @@ from vicabench.cli.preset_options import (
     SystemOption,
     TotalPixelsOption,
 )
+from vicabench.cli.sampling_options import (
+    PresenceOption,
+    RepeatsOption,
+    RepetitionOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
 from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
 from vicabench.errors import ConfigError
 from vicabench.options import VIDEO_TIMEOUT
@@ -121,6 +129,12 @@ def command(
     total_pixels: TotalPixelsOption = None,
     assume_fps: AssumeFpsOption = None,
     generation: GenerationOption = None,
+    temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
+    top_k: TopKOption = 0,
+    presence_penalty: PresenceOption = 0.0,
+    repetition_penalty: RepetitionOption = None,
+    repeats: RepeatsOption = 1,
     seed: SeedOption = 0,
     frames: RunFramesOption = None,
     fps: FpsOption = None,

@@ -28,8 +28,6 @@ RIVALS = {"fps": ("frames",), "frames": ("fps", "max_frames")}
 """Options of a preset that give way to one that was typed."""
 GREEDY_TOP_P = 0.001
 """At or below it, only the best token is left."""
-UNUSED = ("num_beams",)
-"""Generation settings that every adapter has as the presets do: one beam."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +110,10 @@ def asked_as(
         else:
             decided[name] = value
     short += [f"{_typed(name)} is not the preset's" for name in overridden]
-    short += _not_taken(given, asks)
-    fidelity = APPROXIMATE if short else SAMPLED if samples(asks.generation) else EXACT
+    fidelity = APPROXIMATE if short else EXACT
+    if samples(asks.generation):
+        fidelity = APPROXIMATE if short else SAMPLED
+        short.append(f"tokens are drawn at temperature {asks.generation['temperature']:g}")
     return _with(given, decided), AskedAs(
         preset=preset,
         family=family,
@@ -150,16 +150,6 @@ def _generation(given: RunOptions, asks: Asks) -> Iterator[tuple[str, Any]]:
     for name, value in asks.generation.items():
         if value is not None and hasattr(given.model, name):
             yield name, value
-
-
-def _not_taken(given: RunOptions, asks: Asks) -> Iterator[str]:
-    """The settings that this program cannot follow."""
-    if samples(asks.generation) and not hasattr(given.model, "temperature"):
-        yield f"the harness samples at temperature {asks.generation['temperature']}, and this not"
-    for name, usual in (("repetition_penalty", 1.0), ("presence_penalty", 0.0)):
-        value = asks.generation.get(name)
-        if value not in (None, usual) and not hasattr(given.model, name):
-            yield f"the {name.replace('_', ' ')} of {value} is left out"
 
 
 def _limits(asks: Asks, preset: Preset, family: str, benchmark: Benchmark) -> Iterator[str]:

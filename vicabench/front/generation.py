@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from vicabench.errors import ConfigError, did_you_mean
-from vicabench.types import ModelOptions
+from vicabench.options import SAMPLING
 
 GENERATION = "generation"
 """The option's name."""
-SETTINGS = (
-    *("max_new_tokens", "temperature", "top_p", "top_k"),
-    *("presence_penalty", "repetition_penalty"),
-)
-"""The settings that a file may have, as far as this version has options for them."""
-
-
-def known_settings() -> tuple[str, ...]:
-    """The settings that are options of a run."""
-    options = {field.name for field in fields(ModelOptions)}
-    return tuple(name for name in SETTINGS if name in options)
+SETTINGS = ("max_new_tokens", *SAMPLING)
+"""The settings that a file may have."""
 
 
 def with_generation(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,13 +29,12 @@ def with_generation(given: Mapping[str, Any]) -> dict[str, Any]:
         return given
     content = source if isinstance(source, Mapping) else _content(Path(source))
     place = "generation" if isinstance(source, Mapping) else f"--generation {source}"
-    known = known_settings()
     for name in content:
-        if name not in known:
-            near = did_you_mean(str(name), known)
+        if name not in SETTINGS:
+            near = did_you_mean(str(name), SETTINGS)
             raise ConfigError(
                 f"{place}: {str(name)[:80]!r} is not a setting of generation here. Settings are "
-                f"{', '.join(known)}.{near}"
+                f"{', '.join(SETTINGS)}.{near}"
             )
     return {**content, **given}
 

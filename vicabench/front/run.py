@@ -26,6 +26,7 @@ from vicabench.front.progress import RunDisplay
 from vicabench.front.repeating import repeated
 from vicabench.harnesses.presets import find_preset
 from vicabench.harnesses.protocols import Protocol, find_protocol
+from vicabench.results.plan import repeated as repeated_questions
 from vicabench.results.run import Run, load_run
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext
@@ -310,7 +311,8 @@ def _run(
         raise ConfigError(f"seed={seed!r}: give a whole number.")
     terminal = console(stderr=True)
     terminal.quiet = not progress
-    display = RunDisplay(terminal, model, asked.questions, protocol, asked.benchmark.rubric)
+    selected = repeated_questions(asked.questions, given.repeats)
+    display = RunDisplay(terminal, model, selected, protocol, asked.benchmark.rubric)
     try:
         with display:
             run_into(
@@ -326,11 +328,12 @@ def _run(
                 part=part,
                 repeat=repeat,
                 asked_as=how and how.record(),
+                repeats=given.repeats,
                 answer_seconds=given.answer_timeout,
                 display=display,
             )
     except KeyboardInterrupt:
-        display.say(kept(folder, len(asked.questions)))
+        display.say(kept(folder, len(selected)))
         raise
     return load(folder)
 

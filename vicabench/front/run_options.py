@@ -36,6 +36,7 @@ class RunOptions:
     answer_timeout: float | None
     preset: str | None = None
     typed: frozenset[str] = frozenset()
+    repeats: int = 1
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
@@ -55,7 +56,7 @@ class RunOptions:
         }
         model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
         execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
-        rest: dict[str, Any] = {"answer_timeout": None, "preset": None}
+        rest: dict[str, Any] = {"answer_timeout": None, "preset": None, "repeats": 1}
         given = with_generation(given)
         typed = {name for name, value in given.items() if value is not None} - {"preset"}
         typed |= {"frames"} if frames is not None else set()
@@ -69,6 +70,7 @@ class RunOptions:
                 every = [*video, *model, *execution, *rest]
                 raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
         video["no_video"] = video["no_video"] or model["text_only"]
+        _refuse_without_temperature(model)
         return cls(
             video=VideoOptions(**video),
             model=ModelOptions(**model),
@@ -102,7 +104,8 @@ class RunOptions:
         """The options by name, as `of` takes them."""
         grouped = (self.video, self.model, self.execution)
         values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
-        return {**values, "answer_timeout": self.answer_timeout, "preset": self.preset}
+        rest = ("answer_timeout", "preset", "repeats")
+        return {**values, **{name: getattr(self, name) for name in rest}}
 
     def to_repeat(self) -> dict[str, Any]:
         """The options that `run.yaml` keeps: with a preset, only those that were typed."""
@@ -148,6 +151,16 @@ class RunOptions:
         """Select the questions; videos may be missing with `no_video`, or if none is `seen`."""
         need = seen and not self.video.no_video
         return benchmark(source, limit=limit, tasks=tasks, videos_needed=need, progress=progress)
+
+
+def _refuse_without_temperature(model: Mapping[str, Any]) -> None:
+    off = {"top_p": 1, "top_k": 0}
+    lone = ["--" + name.replace("_", "-") for name in off if model[name] != off[name]]
+    if lone and not model["temperature"]:
+        raise ConfigError(
+            f"{' and '.join(lone)} restrict which tokens a reply is drawn from, and without "
+            "--temperature none is drawn: add it, or leave that out."
+        )
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -22,6 +22,7 @@ from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs, Seen
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
+from vicabench.adapters.sampling import sampling_of, seed_of
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import (
     AUTO,
@@ -32,6 +33,7 @@ from vicabench.harnesses.prompts import (
     known_wordings,
     vsi_bench,
 )
+from vicabench.options import SAMPLING
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 
@@ -79,6 +81,7 @@ class HFAdapter:
     settings: Mapping[str, Any]
     notes: list[str] = field(default_factory=list)
     asking: Asking | None = None
+    seed: int = 0
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = (
         "device",
@@ -93,6 +96,7 @@ class HFAdapter:
         "max_pixels",
         "total_pixels",
         "assume_fps",
+        *SAMPLING,
     )
 
     @property
@@ -100,6 +104,11 @@ class HFAdapter:
         """Seconds and tokens of the reader's stages so far."""
         watch = self.reader.spent
         return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
+
+    @property
+    def samples(self) -> bool:
+        """Whether a second reply to a question can be another one."""
+        return self.reader.sampling.temperature > 0
 
     @property
     def device_name(self) -> str:
@@ -124,7 +133,7 @@ class HFAdapter:
         encoded = self._encode(video, texts)
         share = (perf_counter() - started) / len(questions)
         for question, text in zip(questions, texts, strict=True):
-            yield self._answer_one(encoded, text, question.id, share)
+            yield self._answer_one(encoded, text, question, share)
 
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
         """Encode a video and return a function that answers texts about it.
@@ -141,7 +150,7 @@ class HFAdapter:
 
         def ask(texts: Sequence[str]) -> list[Answer]:
             return [
-                self._answer_one(encoded, self._text(video, text), str(number), 0.0)
+                self._answer_one(encoded, self._text(video, text), _plain(number), 0.0)
                 for number, text in enumerate(texts)
             ]
 
@@ -152,7 +161,14 @@ class HFAdapter:
         asking = asking_of(context)
         prompt = asking.settings if asking else _own_prompt(self.reader.inputs)
         settings = {**self.settings, "prompt": prompt}
-        return replace(self, options=context.options, asking=asking, settings=settings, notes=[])
+        return replace(
+            self,
+            options=context.options,
+            asking=asking,
+            seed=context.seed,
+            settings=settings,
+            notes=[],
+        )
 
     def _worded(self, video: Video, question: Question) -> str:
         return self.asking.text(question, video) if self.asking else vsi_bench(question)
@@ -160,16 +176,22 @@ class HFAdapter:
     def _answer_behind(
         self, asking: Asking, video: Video, questions: Sequence[Question]
     ) -> Iterator[Answer]:
-        """Yield one answer per question whose text stands before the frames: nothing is shared."""
+        """Yield one answer per question whose text stands before the frames.
+
+        Only the repeats of a question share its prefill.
+        """
         frames_THWC = shown(video.frames_THWC, blind=self.options.blind)
         inputs = self.reader.inputs
-        for question in questions:
+        for one in {question.id: question for question in questions}.values():
+            repeats = [question for question in questions if question.id == one.id]
             started = perf_counter()
-            text = asking.text(question, video)
+            text = asking.text(one, video)
             seen = inputs.see(frames_THWC, video.seconds, video.duration, before=text)
-            encoded = self.reader.encode(seen, ())
             whole = inputs.text("", len(frames_THWC), before=text)
-            yield self._answer_one(encoded, whole, question.id, perf_counter() - started)
+            encoded = self.reader.encode(seen, [whole] if len(repeats) > 1 else ())
+            share = (perf_counter() - started) / len(repeats)
+            for question in repeats:
+                yield self._answer_one(encoded, whole, question, share)
 
     def _log_notes(self) -> None:
         while self.notes:
@@ -194,17 +216,18 @@ class HFAdapter:
                 ) from error
             raise
 
-    def _answer_one(self, encoded: Encoded, text: str, name: str, share: float) -> Answer:
+    def _answer_one(self, encoded: Encoded, text: str, question: Question, share: float) -> Answer:
         """The answer to one prompt, or an error record."""
         started = perf_counter()
         try:
-            reply = self.reader.answer(encoded, text)
+            reply = self.reader.answer(encoded, text, seed=seed_of(self.seed, question))
         except Exception as error:  # the other questions may be answered all the same
-            LOG.exception("%s", name)
+            LOG.exception("%s", question.id)
             if is_memory_error(error):
                 release(self.reader.model.device)
-            return Answer(question_id=name, error=f"hf: {type(error).__name__}: {error}")
-        return _answer(reply, name, share + perf_counter() - started)
+            why = f"hf: {type(error).__name__}: {error}"
+            return Answer(question_id=question.id, repeat=question.repeat, error=why)
+        return _answer(reply, question, share + perf_counter() - started)
 
 
 class SharingAdapter(HFAdapter):
@@ -252,7 +275,12 @@ def adapter_around(
     """
     options, asking = context.options, asking_of(context)
     opened.inputs.worded(asking.wording if asking else None)
-    reader = Reader(opened.model, opened.inputs, max_new_tokens=options.max_new_tokens)
+    reader = Reader(
+        opened.model,
+        opened.inputs,
+        max_new_tokens=options.max_new_tokens,
+        sampling=sampling_of(options),
+    )
     notes = [] if reader.why is None else [_fallback(reader)]
     return kinds[reader.shares](
         reader=reader,
@@ -261,6 +289,7 @@ def adapter_around(
         settings=_settings(opened, reader, options, checkpoint)
         | ({"prompt": asking.settings} if asking else {}),
         asking=asking,
+        seed=context.seed,
         notes=[*opened.notes, *notes],
     )
 
@@ -298,6 +327,7 @@ def _settings(
         "prompt": _own_prompt(inputs),
         "blind": options.blind,
         **inputs.how.settings,
+        **({"sampling": options.sampling} if options.sampling else {}),
     }
 
 
@@ -311,9 +341,15 @@ def _prompt_digest(inputs: Inputs) -> str:
     return hashlib.sha256("".join(prompts).encode()).hexdigest()
 
 
-def _answer(reply: Reply, name: str, seconds: float) -> Answer:
+def _plain(number: int) -> Question:
+    """The question about a text that is not one of a benchmark."""
+    return Question(id=str(number), video="", task="", text="", answer="")
+
+
+def _answer(reply: Reply, question: Question, seconds: float) -> Answer:
     return Answer(
-        question_id=name,
+        question_id=question.id,
+        repeat=question.repeat,
         response=reply.text,
         seconds=seconds,
         prompt_tokens=reply.prompt_tokens,

@@ -19,11 +19,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig
+from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
 from transformers.cache_utils import DynamicLayer
 from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.predictor import Stopwatch, common
+from vica.sampling import GREEDY, Drawn, Sampling, Seed, processors
 
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
 from vicabench.errors import counted
@@ -33,7 +34,7 @@ VERIFIED = frozenset(
     {"internvl", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl"}
 )
 """Model types whose answers after a shared prefill are tested against whole prompts."""
-GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
+ONE_REPLY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
 EOS, LENGTH = "eos", "length"
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
 
@@ -86,7 +87,7 @@ def why_not_shared(model: Any, inputs: Inputs) -> str | None:
 
 
 class Reader:
-    """A model that reads videos and answers greedily; not thread-safe.
+    """A model that reads videos and answers, greedily or by `sampling`; not thread-safe.
 
     Attributes:
         why: Why the prefill is not shared; None if it is.
@@ -96,14 +97,18 @@ class Reader:
             `answers` (from the rest of a prompt on).
     """
 
-    def __init__(self, model: Any, inputs: Inputs, *, max_new_tokens: int) -> None:
-        self.model, self.inputs = model, inputs
+    def __init__(
+        self, model: Any, inputs: Inputs, *, max_new_tokens: int, sampling: Sampling = GREEDY
+    ) -> None:
+        self.model, self.inputs, self.sampling = model, inputs, sampling
         self.why = why_not_shared(model, inputs)
         self.shares = self.why is None
         self.vision_once = bool(model._supports_mm_encoder_outputs())
         self.spent = Stopwatch()
         length = len(inputs.processor.tokenizer)
-        options = {"max_new_tokens": max_new_tokens, **GREEDY}
+        own = sampling.repetition_penalty
+        penalty = {} if own is None else {"repetition_penalty": own}
+        options = {"max_new_tokens": max_new_tokens, **ONE_REPLY, **penalty}
         self.settings, self._scoring, _ = settled(model.generation_config, options, length)
         self._prefilling = changed(self.settings, max_new_tokens=1)  # the token is not used
         ends = self.settings.eos_token_id
@@ -125,14 +130,16 @@ class Reader:
             return Encoded(seen=seen, given=given)
         cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**given, "cache": cache})
+            self._generate(shared, self._prefilling, {**given, "cache": cache}, self._scoring)
         self.spent.tokens[PREFILL] += len(shared.ids)
         # The features can be large, and the cache replaces them.
         return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
 
     @torch.no_grad()
-    def answer(self, encoded: Encoded, text: str, *, keep_logits: bool = False) -> Reply:
-        """Return the reply to a prompt about an encoded video.
+    def answer(
+        self, encoded: Encoded, text: str, *, seed: Seed = 0, keep_logits: bool = False
+    ) -> Reply:
+        """Return the reply to a prompt about an encoded video; a sampled one is that of `seed`.
 
         Raises:
             InputError: For a prompt without the encoded prefix, or a question with placeholders.
@@ -144,7 +151,7 @@ class Reader:
         check_context(self.model, len(ids))
         with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            output = self._generate(tokens, how, given)
+            output = self._generate(tokens, how, given, self._scores(len(ids), seed))
         new = output.sequences[0, len(ids) :].tolist()
         self.spent.tokens[ANSWERS] += len(new)
         return Reply(
@@ -202,8 +209,17 @@ class Reader:
         finally:
             _cut_back(cache, len(encoded.prefix))
 
+    def _scores(self, length: int, seed: Seed) -> LogitsProcessorList:
+        """What is done to the scores behind a prompt of this length, a draw included."""
+        drawn = [Drawn(seed)] if self.sampling.temperature else []
+        return LogitsProcessorList([*self._scoring, *processors(self.sampling, length), *drawn])
+
     def _generate(
-        self, tokens: Tokens, settings: GenerationConfig, given: Mapping[str, Any]
+        self,
+        tokens: Tokens,
+        settings: GenerationConfig,
+        given: Mapping[str, Any],
+        scoring: LogitsProcessorList,
     ) -> Any:
         """Call `generate` for a prompt of these tokens."""
         device = self.model.device
@@ -213,7 +229,7 @@ class Reader:
             input_ids=ids_BS,
             attention_mask=torch.ones_like(ids_BS),
             generation_config=settings,
-            logits_processor=self._scoring,
+            logits_processor=scoring,
             **types,
             **given,
         )
