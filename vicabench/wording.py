@@ -13,7 +13,7 @@ from vicabench.metrics import KINDS
 FIELDS = ("question", "options", "unit", "frames", "seconds", "fps")
 """What a template may name: the question, its options a line each, the unit of the answer, the
 number of frames, the length of the video in seconds, and the frames a second that both come to."""
-_FIELD = re.compile(r"\{(\w*)\}")
+_FIELD = re.compile(r"\{(\w+)\}")
 """A field; braces around anything but a word, as in a map of a scene, are part of the text."""
 
 

@@ -221,9 +221,13 @@ def test_the_turns_are_those_of_the_harness(
 
 @pytest.mark.parametrize(OF_EACH, cases("asked"))
 def test_the_generation_settings_are_those_of_the_harness(
-    preset: str, family: str, found: list[Any]
+    preset: str, family: str, found: list[Any], tmp_path: Path
 ) -> None:
     ours, theirs = find_preset(preset).asks(family).generation, found[0]["generate"]
+    options, _ = resolved(preset, family, tmp_path)
+    assert {**options.model.sampling, "max_new_tokens": options.model.max_new_tokens}.items() <= {
+        **ours
+    }.items()
     greedy = not theirs.get("do_sample", True)
     for name, value in theirs.items():
         if name == "do_sample" or (greedy and name in ("temperature", "top_p", "top_k")):
