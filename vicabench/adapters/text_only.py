@@ -123,11 +123,12 @@ def build(spec: str, context: AdapterContext) -> TextOnly:
             use for.
     """
     options = context.options
-    if options.wording not in (AUTO, "benchmark", "vsi-bench"):
-        raise ConfigError(
-            f"--text-only asks in the benchmark's wording, or in {WORDING}: leave out --wording."
-        )
     kind, asking = spec.partition(":")[0], asking_of(context)
+    if asking is None and options.wording not in (AUTO, "benchmark", "vsi-bench"):
+        raise ConfigError(
+            f"--text-only asks in the benchmark's wording, in {WORDING} or in that of a harness: "
+            "leave out --wording."
+        )
     of_api = kind in MODELS and kind != "hf"
     plain: dict[str, Any] = {f.name: f.default for f in fields(ModelOptions) if f.name in OURS}
     opened = ExitStack()  # open as long as the process

@@ -55,6 +55,7 @@ from vicabench.harnesses.prompts import (
     EXAMPLES,
     Asking,
     asking_of,
+    known_wordings,
     stands_alone,
     vsi_bench,
 )
@@ -63,6 +64,8 @@ from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Que
 
 LOG = logging.getLogger(__name__)
 _OWN = "ViCA's VSI-Bench evaluation"
+FOREIGN = ("system", "frames_as", "min_pixels", "max_pixels", "total_pixels", "assume_fps")
+"""Options without a meaning here: the checkpoint says how its frames and prompts are made."""
 WORDINGS = {AUTO: _OWN, "vica": _OWN, "vsi-bench": "VSI-Bench's own"}
 
 
@@ -77,7 +80,9 @@ class ViCAAdapter:
     seed: int = 0
     sampling: Sampling = GREEDY
     needs_video: bool = True
-    accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
+    accepts_options: ClassVar[tuple[str, ...]] = tuple(
+        name for name in local_names(ModelOptions) if name not in FOREIGN
+    )
 
     @property
     def spent(self) -> Spent:
@@ -280,8 +285,8 @@ def _asking(context: AdapterContext) -> Asking | None:
     """How the benchmark itself asks, if it does; ConfigError for an unknown wording."""
     asking = asking_of(context)
     if not asking and context.options.wording not in WORDINGS:
-        known, given = ", ".join(WORDINGS), context.options.wording
-        near = did_you_mean(given, WORDINGS)
+        known, given = known_wordings(WORDINGS), context.options.wording
+        near = did_you_mean(given, known.split(", "))
         raise ConfigError(f"There is no --wording {given}. Choose one of {known}.{near}")
     return asking
 

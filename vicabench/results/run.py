@@ -16,6 +16,7 @@ from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.predictions import Prediction, collected, read_predictions
+from vicabench.results.asked_as import asked_as_note
 from vicabench.results.below import expanded, graded_below
 from vicabench.results.frames import run_frame
 from vicabench.results.store import (
@@ -126,7 +127,9 @@ class Run:
         """What a reader of any score has to know."""
         errata = self.config["plan"].get("errata", ()) if self.config else ()
         known = (f"erratum of the benchmark: {printable(str(each))}" for each in errata)
-        return (*(note for note in (self.part, self.incomplete) if note), *self.origin, *known)
+        preset = asked_as_note(self.config)
+        first = (note for note in (self.part, self.incomplete, preset) if note)
+        return (*first, *self.origin, *known)
 
     @property
     def part(self) -> str | None:

@@ -32,6 +32,7 @@ from vicabench.adapters.checkpoints import OFFLINE, located
 from vicabench.adapters.devices import device_of, dtype_of
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs
+from vicabench.adapters.hf.pixels import Shown
 from vicabench.errors import ConfigError, UserError, an
 from vicabench.types import ModelOptions
 
@@ -128,6 +129,8 @@ def check_family(folder: Path, spec: str) -> str:
     raise ConfigError(f"{spec} cannot be run: {why}. {hint}.")
 
 
+FRAMES_AS = AUTO, VIDEO, IMAGES = "auto", "video", "images"
+"""Values of `--frames-as`."""
 INSTALL = "pip install torchvision (the build that fits your torch)"
 VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo"}
 """Models that pool a frame of a video to far fewer tokens than an image."""
@@ -270,19 +273,34 @@ def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
         )
     processor, takes_videos, note = load_processor(small, model_type)
     with refused(small):
-        inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
+        inputs, place = _inputs(processor, model_type, options, takes_videos=takes_videos)
     folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options)
-    notes = tuple(each for each in (note, place) if each is not None)
+    told = None if options.frames_as == IMAGES else note
+    notes = tuple(each for each in (told, place) if each is not None)
     return Opened(model=model, inputs=inputs, notes=notes), folder
 
 
-def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:
-    """Inputs with a video, or with images if the chat template takes no video; and a note."""
-    note = None
-    if takes_videos:
+def _inputs(
+    processor: Any, model_type: str, options: ModelOptions, *, takes_videos: bool
+) -> tuple[Inputs, str | None]:
+    """Inputs with a video, or with images if that is wanted or the model takes no video; a note.
+
+    Raises:
+        ConfigError: For `--frames-as` with a value that the model does not take.
+    """
+    note, wanted = None, options.frames_as
+    if wanted not in FRAMES_AS:
+        raise ConfigError(f"There is no --frames-as {wanted}. Choose {', '.join(FRAMES_AS)}.")
+    how: dict[str, Any] = {"model_type": model_type, "how": Shown.of(options)}
+    if takes_videos and wanted != IMAGES:
         try:
-            return Inputs(processor, as_video=True, model_type=model_type), None
+            return Inputs(processor, as_video=True, **how), None
         except InputError as error:
             note = f"{model_type} gets the frames of a video as separate images: {error}"
-    return Inputs(processor, as_video=False, model_type=model_type), note
+    if wanted == VIDEO:
+        raise ConfigError(
+            f"{model_type} takes no video here: leave out --frames-as {VIDEO}, or give "
+            f"--frames-as {IMAGES}. A processor of videos needs torchvision: {INSTALL}."
+        )
+    return Inputs(processor, as_video=False, **how), note
