@@ -159,7 +159,7 @@ def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
     grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
     notes = [*differing(a, b), *run_notes(a), *run_notes(b)]
     result = compare_runs(
-        grades_a, grades_b, model_a=a.name, model_b=b.name, rubric=a.rubric, notes=notes
+        grades_a, grades_b, model_a=a.name, model_b=b.name, rubric=a.rubric_for(rule), notes=notes
     )
     return Compared(a=a, b=b, result=result)
 

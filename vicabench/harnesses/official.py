@@ -47,11 +47,12 @@ def read_choice(reply: str, _options: Sequence[str]) -> str | None:
 
 
 PROTOCOL = Protocol(
-    name="official",
+    name="official@51e089c",
     source="VSI-Bench released evaluation code (arXiv 2412.14171)",
     read_number=read_number,
     read_choice=read_choice,
 )
+VERSIONS = {"51e089c": PROTOCOL}
 
 
 FILE = "vsibench.json"

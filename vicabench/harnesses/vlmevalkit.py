@@ -28,6 +28,8 @@ from vicabench.errors import DataError
 from vicabench.harnesses.protocols import Protocol, whole_text
 from vicabench.harnesses.reading.numbers import TO_TWENTY
 from vicabench.harnesses.rows import CUT, MEASURES, Record, Source, each, is_cut, own_score, rows_of
+from vicabench.metrics import MeanRelativeAccuracy
+from vicabench.rubric import MICRO, Overall
 
 TAIL = 800  # characters at the end that are searched for a conclusion
 TAIL_LINES = 6
@@ -197,14 +199,40 @@ def _only_one(text: str) -> str | None:
     return letters.pop() if len(letters) == 1 else None
 
 
-PROTOCOL = Protocol(
-    name="vlmevalkit",
-    source="VLMEvalKit, VSI-Bench by matching (as EASI reports it)",
-    read_number=read_number,
-    read_choice=read_choice,
-    read_yes_no=read_yes_no,
-    read_text=lambda reply: None if reply in MISSING else whole_text(_after_thoughts(reply)),
-)
+def read_first_letter(reply: str, _options: Sequence[str]) -> str | None:
+    """The first character if it is a letter, and all of the reply or before a full stop."""
+    return reply[0] if reply[:1].isalpha() and reply[1:2] in ("", ".") else None
+
+
+def read_whole_number(reply: str, _unit: str) -> float | None:
+    """The whole reply as Python's `float` reads it, else None."""
+    try:
+        return float(reply)
+    except ValueError:
+        return None
+
+
+VERSIONS = {
+    "VsiBench": Protocol(
+        name="vlmevalkit@VsiBench",
+        source="VLMEvalKit since ef83c66c, VSI-Bench by matching (as EASI reports it)",
+        read_number=read_number,
+        read_choice=read_choice,
+        read_yes_no=read_yes_no,
+        read_text=lambda reply: None if reply in MISSING else whole_text(_after_thoughts(reply)),
+    ),
+    "VSIBench": Protocol(
+        name="vlmevalkit@VSIBench",
+        source="VLMEvalKit 731ca67b to 2026-03-04, dataset VSIBench",
+        read_number=read_whole_number,
+        read_choice=read_first_letter,
+        # Its thresholds are not those of numpy's linspace in the last bit.
+        numbers=MeanRelativeAccuracy(
+            thresholds=tuple(0.5 + i * 0.05 for i in range(10)), strict=True
+        ),
+        overall=Overall(title="Micro", how=MICRO),
+    ),
+}
 
 
 NAME = re.compile(r"(?P<model>.+?)_(?P<dataset>VSI-?Bench.*)", re.IGNORECASE)

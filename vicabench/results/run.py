@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from vicabench.results.frames import run_frame
 from vicabench.results.store import PREDICTIONS, plan_rubric, planned_ids, read_config
 from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import Planned, grade_run
+from vicabench.scoring.printed import rounded, unscored
 from vicabench.scoring.stats import score_run, shares_of
 from vicabench.types import ANSWERED, Estimate, Grade, Question, Scores, Thinking
 
@@ -195,6 +195,10 @@ class Run:
             )
         return self._grades[protocol.name]
 
+    def rubric_for(self, protocol: Protocol) -> Rubric:
+        """The rubric with the headline score of a protocol that averages in another way."""
+        return protocol_for(self.rubric, protocol).rubric(self.rubric)
+
     @property
     def questions(self) -> list[Question]:
         """The questions that have an answer or an error."""
@@ -226,9 +230,11 @@ class Run:
         """The estimates with their intervals over videos; all NaN for an incomplete run."""
         if protocol.name not in self._scores:
             grades = self.grades(protocol)
-            scores = score_run(grades, model=self.name, rubric=self.rubric, notes=self.notes)
+            rubric = self.rubric_for(protocol)
+            scores = score_run(grades, model=self.name, rubric=rubric, notes=self.notes)
+            scores = rounded(scores, protocol_for(self.rubric, protocol))
             scores = replace(scores, thinking=thinking_of(self.predictions, grades))
-            self._scores[protocol.name] = _unscored(scores) if self.incomplete else scores
+            self._scores[protocol.name] = unscored(scores) if self.incomplete else scores
         return self._scores[protocol.name]
 
     def frame(self, protocol: str = "official") -> DataFrame:
@@ -368,25 +374,6 @@ def with_distinct_names(runs: Sequence[Run]) -> list[Run]:
         name = run.name if names[run.name] == 1 else _one_line(f"{run.name} ({suffix})")
         renamed.append(run if name == run.name else replace(run, name=name))
     return renamed
-
-
-def _unscored(scores: Scores) -> Scores:
-    """The counts alone: a mean that includes unasked questions says nothing about the model."""
-
-    def blank(estimate: Estimate) -> Estimate:
-        return replace(estimate, mean=math.nan, low=math.nan, high=math.nan)
-
-    return replace(
-        scores,
-        tasks={name: blank(estimate) for name, estimate in scores.tasks.items()},
-        types={name: blank(estimate) for name, estimate in scores.types.items()},
-        overall=blank(scores.overall),
-        micro=blank(scores.micro),
-        further={name: blank(estimate) for name, estimate in scores.further.items()},
-        beside={},
-        valid=blank(scores.valid),
-        thinking=None,
-    )
 
 
 def _part(plan: Mapping[str, Any]) -> str | None:
