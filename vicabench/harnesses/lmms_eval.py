@@ -13,11 +13,12 @@ version are in `DATE_results.json` beside that file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from vicabench.errors import DataError
 from vicabench.harnesses import official
-from vicabench.harnesses.protocols import Protocol, first_yes_or_no, whole_text
+from vicabench.harnesses.protocols import Protocol, first_yes_or_no, full_name, whole_text
 from vicabench.harnesses.reading.numbers import NUMBER_WORDS, value_of_words
 from vicabench.harnesses.rows import Record, Source, each, frames_in, json_lines, without_secrets
 from vicabench.harnesses.samples import SUBSETS, as_object, only_file, results_in, sample
@@ -124,11 +125,15 @@ def read(path: Path) -> Source:
     task = name["task"] if name else ""
     results = results_in(file.with_name(f"{name['date']}_results.json")) if name else {}
     settings = as_object(results.get("config"))
+    rows = list(each(json_lines(file), sample))
+    graded_by, because = _graded_by(results, _metrics(file))
     loaded = as_object(as_object(results.get("configs")).get(task)).get("dataset_name")
     return Source(
         harness="lmms-eval",
         file=file,
-        rows=each(json_lines(file), sample),
+        rows=rows,
+        graded_by=graded_by,
+        because=because,
         model=(model or None) if isinstance(model := results.get("model_name"), str) else None,
         subset=loaded if loaded in SUBSETS.values() else SUBSETS.get(task),
         subset_sure=task not in UNSURE or loaded in SUBSETS.values(),
@@ -142,6 +147,64 @@ def read(path: Path) -> Source:
             "gen_kwargs": settings.get("gen_kwargs"),
         },
     )
+
+
+RELEASED = {
+    "b7b4b1d9": "0.4",
+    "7697745e": "0.4.1",
+    "8f142bc3": "0.5",
+    "e643525c": "0.6",
+    "ee31b5a6": "0.6.1",
+    "ecfb5990": "0.7",
+    "88b23e2b": "0.7.1",
+    "cb45ac4d": "0.7.2",
+}
+"""Releases by the first digits of their commit; 0.7.3 has no tag."""
+
+
+def _graded_by(results: Record, metrics: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """The protocols that fit a file, the likeliest first, and what speaks for them."""
+    release = RELEASED.get(str(results.get("git_hash"))[:8])
+    if release:
+        return (full_name(f"lmms-eval@{release}"),), f"its commit is that of {release}"
+    if "vsibench_overall" in metrics:
+        return _since_0_7_2(results)
+    if "vsibench_score" in metrics:
+        return _before_0_7_2(results)
+    every = ("0.7.3", "0.7.2", "0.7.1", "0.7", "0.6", "0.3.4")
+    return _named(*every), "nothing in it names a version"
+
+
+def _since_0_7_2(results: Record) -> tuple[tuple[str, ...], str]:
+    # `model_backend` is there since 5bd8fbc9, a week before numbers were read in a new way.
+    if "model_backend" in as_object(results.get("config")):
+        return _named("0.7.3", "0.7.2"), "its results name model_backend, as those of 0.7.3 do"
+    if results:
+        return _named("0.7.2", "0.7.3"), "its results lack model_backend, as those of 0.7.2 do"
+    return _named("0.7.3", "0.7.2"), "its metrics are those since 0.7.2"
+
+
+def _before_0_7_2(results: Record) -> tuple[tuple[str, ...], str]:
+    if "lmms_eval_version" in results:
+        return _named("0.7.1", "0.7"), "its metric and results are those of 0.7 and 0.7.1"
+    if results:
+        return _named("0.6", "0.3.4"), "its metric and results are those before 0.7"
+    return _named("0.7.1", "0.7", "0.6", "0.3.4"), "its metric is that before 0.7.2"
+
+
+def _named(*versions: str) -> tuple[str, ...]:
+    return tuple(f"lmms-eval@{version}" for version in versions)
+
+
+def _metrics(file: Path) -> set[str]:
+    """The names of the metrics in the samples."""
+    return {
+        name
+        for _, row in json_lines(file)
+        if not isinstance(row, DataError)
+        for name in row
+        if name.startswith("vsibench_")
+    }
 
 
 def _recorded(results: Record) -> str | None:

@@ -75,6 +75,8 @@ def read(path: Path) -> Source:
         model=name if isinstance(name, str) and name else None,
         subset=loaded if (loaded := task.get("dataset_name")) in SUBSETS.values() else "full",
         frames=frames_in(model_args),
+        graded_by=(PROTOCOL.name,),
+        because="the only version",
         details={
             "version": None,
             "commit": results_in(file.with_name("results.json")).get("git_hash"),

@@ -401,8 +401,9 @@ def _imported(origin: Mapping[str, Any]) -> str:
         )
     if cut := origin.get("cut"):
         notes.append(f"replies cut off at the 32,767 characters of a spreadsheet's cell: {cut}")
-    if scores := origin.get("scores"):
-        notes.append(scores["note"])
+    for known in ("scores", "graded_by"):
+        if known in origin:
+            notes.append(origin[known]["note"])
     return "; ".join(notes)
 
 
