@@ -29,6 +29,7 @@ USED = {
     "merge": "--out --partial",
     "import": "--out --model --benchmark",
     "compare": "--protocol --format --published --subtract --out",
+    "explain": "--protocol --format --shared --out",
     "published": "--model --thinking --curves --zoo --format --out",
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --no-notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",

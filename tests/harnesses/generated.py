@@ -62,7 +62,10 @@ def cases() -> list[Case]:
     """The replies, the same at every call."""
     rng = random.Random(SEED)
     kinds = (*NUMBERS, *CHOICES)
-    return [_case(rng, kinds[place % len(kinds)], place % VIDEOS) for place in range(COUNT)]
+    return [
+        _case(rng, kinds[place % len(kinds)], place // len(kinds) % VIDEOS)
+        for place in range(COUNT)
+    ]
 
 
 def _case(rng: random.Random, task: str, video: int) -> Case:

@@ -46,9 +46,8 @@ class Entry:
 
 ORDER = (
     *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
-    "import",
-    *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
-    *("init", "data", "models"),
+    *("import", "compare", "explain", "published", "figures", "scaling-curve", "report"),
+    *("demo", "doctor", "train", "init", "data", "models"),
 )
 """How `--help` lists the commands; others follow, by name."""
 

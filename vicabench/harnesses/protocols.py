@@ -75,6 +75,18 @@ class Protocol:
             return rubric
         return replace(rubric, overall=(self.overall,))
 
+    def averaged_as(self, other: Protocol) -> Protocol:
+        """This reading with the scores of numbers and the average of another protocol."""
+        if other.name == self.name:
+            return self
+        return replace(
+            self,
+            name=f"[{self.name}, averaged as {other.name}]",  # of no family
+            numbers=other.numbers,
+            overall=other.overall,
+            decimals=other.decimals,
+        )
+
     def rounded(self, percent: float) -> float:
         """A score in [0, 100] as the harness prints it, which may round it."""
         return percent if self.decimals is None else 100 * round(percent / 100, self.decimals)
