@@ -67,7 +67,7 @@ def test_the_table_shows_scores_parts_and_settings(vicabench: Vicabench, tmp_pat
     for said in ("Avg. → Micro", "aggregating", "prompt.wording", "vsi-bench", "95% intervals"):
         assert said in words
     assert "A is read and aggregated by official@51e089c, B by vlmevalkit@VSIBench." in words
-    assert "replies of 400 differ" in words
+    assert "of 400. Read differently by the two protocols:" in words
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicabench.errors import ConfigError, DataError, counted
+from vicabench.errors import ConfigError, DataError
 from vicabench.front.compare import differing_questions, run_notes
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.reporting.explained import COLUMNS, explained_sheets, split_records
@@ -182,8 +182,8 @@ def _notes(found: Explanation, a: Run, b: Run) -> Iterator[str]:
     other = sum(replies[0].get(key) != replies[1].get(key) for key in replies[0] | replies[1])
     read = [_read_apart(run, rules) for run in (found.a, found.b)]
     yield (
-        f"{counted(other, 'reply', 'replies')} of {len(replies[0]):,} differ. The two protocols "
-        f"read {read[0]} replies of A differently, and {read[1]} of B."
+        f"Replies that differ: {other:,} of {len(replies[0]):,}. Read differently by the two "
+        f"protocols: {read[0]:,} of A, {read[1]:,} of B."
     )
     if a.config and b.config and a.config["config"]["model"] != b.config["config"]["model"]:
         yield f"The runs name different models: {a.name} and {b.name}."

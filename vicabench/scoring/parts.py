@@ -32,7 +32,7 @@ from vicabench.types import Estimate, Grade
 FACTORS = ("asking", "reading", "aggregating")
 Combination = tuple[int, int, int]
 """Whose replies, whose reading and whose averages: 0 for A, 1 for B."""
-COMBINATIONS: tuple[Combination, ...] = tuple(product((0, 1), repeat=3))
+COMBINATIONS: tuple[Combination, ...] = tuple((x, r, g) for x, r, g in product((0, 1), repeat=3))
 HEADLINE = "average"
 Floats = NDArray[np.float64]
 
