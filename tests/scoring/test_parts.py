@@ -10,7 +10,7 @@ from tests.harnesses.test_versions import row, run
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.results.run import Run, run_of_rows
 from vicabench.scoring.compare import compare_runs
-from vicabench.scoring.parts import COMBINATIONS, FACTORS, HEADLINE, Averaging, Split, split
+from vicabench.scoring.parts import FACTORS, HEADLINE, Averaging, Split, combinations, split
 
 OFFICIAL, MICRO = find_protocol("official"), find_protocol("vlmevalkit@VSIBench")
 LATER = find_protocol("lmms-eval@0.7.3")
@@ -29,7 +29,7 @@ def splits(a: Run, b: Run, first: Protocol, second: Protocol) -> dict[str, Split
     rules = (first, second)
     graded = {
         (asked, read, averaged): (a, b)[asked].grades(rules[read].averaged_as(rules[averaged]))
-        for asked, read, averaged in COMBINATIONS
+        for asked, read, averaged in combinations(3)
     }
     sides = [Averaging(rubric=rule.rubric(a.rubric), rounded=rule.rounded) for rule in rules]
     return split(graded, (sides[0], sides[1]), resamples=400)
@@ -87,7 +87,7 @@ def test_the_interval_of_asking_alone_is_that_of_a_comparison() -> None:
 
 
 def test_combinations_of_different_questions_are_refused() -> None:
-    graded = {c: run().grades(OFFICIAL) for c in COMBINATIONS}
+    graded = {c: run().grades(OFFICIAL) for c in combinations(3)}
     graded[0, 0, 1] = graded[0, 0, 1][:-1]
     side = Averaging(rubric=run().rubric)
     with pytest.raises(ValueError, match="same questions"):

@@ -10,6 +10,7 @@ import typer
 from vicabench.cli.completing import complete_protocol
 from vicabench.cli.options import FormatOption
 from vicabench.cli.usage import OUTPUT
+from vicabench.errors import ConfigError
 
 
 def command(
@@ -32,6 +33,24 @@ def command(
     shared: Annotated[
         bool, typer.Option("--shared", help="Explain only the questions that both were asked.")
     ] = False,
+    between: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run with each part of its asking as in A or in B; repeat it for all "
+            "combinations, which split the asking.",
+        ),
+    ] = None,
+    run: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="VIDEOS", help="Ask those combinations now, about so many videos."
+        ),
+    ] = None,
+    run_folders: Annotated[
+        Path | None,
+        typer.Option(help="The folder for the runs of --run.", show_default="runs/between"),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write the parts to this .csv or .xlsx file, too."),
@@ -52,8 +71,13 @@ def command(
     check_format(table)
     if out:
         check_spreadsheet(out)
+    if run_folders and run is None:
+        raise ConfigError("--run-folders is the folder for the runs of --run: add it.")
     names = None if protocol is None else [name.strip() for name in protocol.split(",")]
-    found = vb.explain(a, b, protocol=names, shared=shared)
+    places = {"run_folders": run_folders} if run_folders else {}
+    found = vb.explain(
+        a, b, protocol=names, shared=shared, between=between or (), run=run, **places
+    )
     if out:
         found.save(out)
     print_sheets(

@@ -8,34 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.errors import ConfigError, DataError
+from vicabench.front.between import ask_between, command_between, kinds_between, placed
 from vicabench.front.compare import differing_questions, run_notes
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
-from vicabench.reporting.explained import COLUMNS, explained_sheets, split_records
+from vicabench.reporting.explained import columns_of, explained_sheets, split_records
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.explanation import Explanation
 from vicabench.results.frames import frame_of
 from vicabench.results.run import Run, load_run, with_distinct_names
-from vicabench.results.settings import (
-    BENCHMARK,
-    FRAMES,
-    GENERATION,
-    MODEL,
-    OTHER,
-    PIXELS,
-    PROMPT,
-    Setting,
-    settings_between,
-)
+from vicabench.results.settings import ASKING, BENCHMARK, MODEL, OTHER, settings_between
 from vicabench.rubric import OFFICIAL
-from vicabench.scoring.parts import COMBINATIONS, Averaging, Split, split
+from vicabench.scoring.parts import (
+    FACTORS,
+    Averaging,
+    Combination,
+    Split,
+    combinations,
+    split,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-ASKING = (PROMPT, FRAMES, PIXELS, GENERATION)
-"""The parts of the asking that a run could change one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +46,7 @@ class Explained:
 
     def frame(self) -> DataFrame:
         """One row per score: of A and of B, the difference and its parts, with 95% intervals."""
-        return frame_of(split_records(self.result), COLUMNS)
+        return frame_of(split_records(self.result), columns_of(self.result))
 
     def save(self, path: str | Path) -> None:
         """Write the parts, a row per score, to a `.csv` or `.xlsx` file.
@@ -59,7 +54,8 @@ class Explained:
         ConfigError for another suffix, or a file that cannot be written.
         """
         inputs = [self.result.a.path, self.result.b.path]
-        write_spreadsheet(Path(path), COLUMNS, split_records(self.result), keep=inputs)
+        columns = columns_of(self.result)
+        write_spreadsheet(Path(path), columns, split_records(self.result), keep=inputs)
 
     def __repr__(self) -> str:
         whole, a, b = self.overall, self.result.a, self.result.b
@@ -76,6 +72,9 @@ def explain(
     *,
     protocol: str | Sequence[str] | None = None,
     shared: bool = False,
+    between: Sequence[Run | str | Path] = (),
+    run: int | None = None,
+    run_folders: str | Path = "runs/between",
 ) -> Explained:
     """Split the difference of two runs of one model into asking, reading and aggregating.
 
@@ -90,39 +89,48 @@ def explain(
         protocol: One protocol for both, or those of A and of B. By default that by which the
             harness of an imported run graded it, or that of the preset of a run; else `official`.
         shared: Whether runs with different questions are split on the questions they share.
+        between: Runs with each part of the asking as in A or as in B, in all combinations: they
+            split the part of the asking, on the questions that all were asked.
+        run: Ask those combinations now, about so many videos.
+        run_folders: The folder for the runs of `run`; those that are there are continued.
 
     Raises:
-        ConfigError: For an unknown protocol, an unfinished run, or different questions without
-            `shared`.
+        ConfigError: For an unknown protocol, an unfinished run, different questions without
+            `shared`, or combinations that are missing or cannot be run.
         DataError: For runs of different benchmarks, or a damaged file.
     """
-    first, second = _runs(a, b)
+    first, second = _runs([a, b])
     named = [protocol] * 2 if protocol is None or isinstance(protocol, str) else list(protocol)
     if len(named) not in (1, 2):
         raise ConfigError("Name one protocol for both runs, or two: that of A, then that of B.")
-    rules = [_protocol(run, name) for run, name in zip((first, second), named * 2, strict=False)]
+    rules = [_protocol(one, name) for one, name in zip((first, second), named * 2, strict=False)]
     _check(first, second)
-    if not shared and first.path != second.path:
+    if not (shared or between or run) and first.path != second.path:
         check_pair(first, second)
-    ours, theirs = restricted_to_shared([first, second])
+    more = _runs(between)
+    if run is not None:
+        more += ask_between(first, second, Path(run_folders), run)
+    places = placed(first, second, more) if between or run else {(0,): first, (1,): second}
+    used = dict(zip(places, restricted_to_shared(list(places.values())), strict=True))
     settings = tuple(settings_between(first.config, second.config))
+    kinds = kinds_between(first, second) if between or run else FACTORS[:1]
     found = Explanation(
-        a=ours,
-        b=theirs,
+        a=used[(0,) * len(kinds)],
+        b=used[(1,) * len(kinds)],
         protocols=(rules[0], rules[1]),
-        splits=_splits((ours, theirs), (rules[0], rules[1])),
+        splits=_splits(used, (rules[0], rules[1]), (*kinds, *FACTORS[1:])),
         settings=settings,
-        again=tuple(_again(settings, same=first.path == second.path)),
+        again=() if len(used) > 2 or first.path == second.path else tuple(_again(first, second)),
         notes=(),
     )
     return Explained(result=replace(found, notes=tuple(_notes(found, first, second))))
 
 
-def _runs(a: Run | str | Path, b: Run | str | Path) -> list[Run]:
-    for given in (a, b):
-        if not isinstance(given, Run | str | Path):
-            raise ConfigError(f"Give runs or paths of run folders, not {type(given).__name__}.")
-    return with_distinct_names([x if isinstance(x, Run) else load_run(x) for x in (a, b)])
+def _runs(given: Sequence[Run | str | Path]) -> list[Run]:
+    for one in given:
+        if not isinstance(one, Run | str | Path):
+            raise ConfigError(f"Give runs or paths of run folders, not {type(one).__name__}.")
+    return with_distinct_names([one if isinstance(one, Run) else load_run(one) for one in given])
 
 
 def _protocol(run: Run, name: str | None) -> Protocol:
@@ -142,23 +150,23 @@ def _check(a: Run, b: Run) -> None:
         raise DataError(f"{a.name} and {b.name} are runs of benchmarks with different tasks.")
 
 
-def _splits(runs: tuple[Run, Run], rules: tuple[Protocol, Protocol]) -> dict[str, Split]:
-    graded = {
-        (asked, read, averaged): runs[asked].asked_grades(rules[read].averaged_as(rules[averaged]))
-        for asked, read, averaged in COMBINATIONS
-    }
-    averaging = [
-        Averaging(rubric=rule.rubric(runs[0].rubric), rounded=rule.rounded) for rule in rules
-    ]
-    return split(graded, (averaging[0], averaging[1]))
+def _splits(
+    runs: Mapping[Combination, Run], rules: tuple[Protocol, Protocol], factors: Sequence[str]
+) -> dict[str, Split]:
+    graded = {}
+    for *asked, read, averaged in combinations(len(factors)):
+        rule = rules[read].averaged_as(rules[averaged])
+        graded[(*asked, read, averaged)] = runs[tuple(asked)].asked_grades(rule)
+    rubric = next(iter(runs.values())).rubric
+    a, b = (Averaging(rubric=rule.rubric(rubric), rounded=rule.rounded) for rule in rules)
+    return split(graded, (a, b), factors)
 
 
-def _again(settings: Sequence[Setting], *, same: bool) -> Iterator[str]:
+def _again(a: Run, b: Run) -> Iterator[str]:
     """What has to be run to know which part of the asking makes the difference."""
+    settings = settings_between(a.config, b.config)
     kinds = [kind for kind in (*ASKING, MODEL, OTHER) if any(s.kind == kind for s in settings)]
     asked = [kind for kind in kinds if kind in ASKING]
-    if same:
-        return
     if not kinds:
         yield (
             "The configurations name no difference of the asking. If replies differ, they do by "
@@ -167,10 +175,15 @@ def _again(settings: Sequence[Setting], *, same: bool) -> Iterator[str]:
     elif kinds == asked[:1]:
         yield f"The asking differs in its {kinds[0]} alone: all of its part is that."
     elif len(asked) > 1:
-        yield f"The asking differs in {', '.join(asked)} at once. To know the part of each, run:"
+        yield (
+            f"The asking differs in {', '.join(asked)} at once. To know the part of each, name "
+            "runs with each of these as in A or in B, in all combinations, with --between, or let "
+            "--run ask them. The nearest to A:"
+        )
         for kind in asked:
+            typed = [f": {command}" for command in command_between(a, b, kind)] or ["."]
             changed = ", ".join(s.name for s in settings if s.kind == kind)
-            yield f"- A again, with its {kind} as in B ({changed}), and explain A by that run."
+            yield f"- A again, with its {kind} as in B ({changed}){typed[0]}"
     if kinds and (further := [kind for kind in kinds if kind not in ASKING]):
         yield f"The part of the asking includes what else differs: {', '.join(further)}."
 

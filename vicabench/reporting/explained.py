@@ -12,22 +12,32 @@ from vicabench.errors import csv_text
 from vicabench.reporting.comparison import difference_text
 from vicabench.reporting.tables import OVERALL, TOO_FEW, Sheet
 from vicabench.results.explanation import Explanation
-from vicabench.scoring.parts import FACTORS, Split
+from vicabench.scoring.parts import Split
 from vicabench.scoring.stats import RESAMPLES, SEED
 
 METHOD = (
-    "Each part is the mean over the orders in which asking, reading and aggregating can be changed "
-    "from A to B (Shapley values); the parts add up to B − A. Aggregating is how numbers are "
+    "Each part is the mean over the orders in which the parts can be changed from A to B (Shapley "
+    "values); they add up to B − A. Aggregating is how numbers are "
     "scored, averaged and rounded. Ranges are 95% intervals from a bootstrap over videos; "
     f"{TOO_FEW}."
 )
 ENDS = ("", "_low", "_high")
-COLUMNS = (
+HEAD = (
     *("reference", "model", "reference_protocol", "model_protocol", "score"),
     *("questions", "videos", "unanswered", "reference_score", "model_score"),
-    *(f"{name}{end}" for name in ("difference", *FACTORS) for end in ENDS),
 )
 Record = dict[str, Any]
+
+
+def factors_of(found: Explanation) -> tuple[str, ...]:
+    """The names of the parts."""
+    return tuple(found.overall.parts)
+
+
+def columns_of(found: Explanation) -> tuple[str, ...]:
+    """The columns of the CSV."""
+    named = ("difference", *factors_of(found))
+    return (*HEAD, *(f"{name}{end}" for name in named for end in ENDS))
 
 
 def explained_sheets(found: Explanation) -> list[Sheet]:
@@ -35,7 +45,7 @@ def explained_sheets(found: Explanation) -> list[Sheet]:
     sheets = [
         Sheet(
             title=f"A: {found.a.name}, B: {found.b.name}",
-            columns=("", "A", "B", "B − A", *FACTORS, "n", "videos"),
+            columns=("", "A", "B", "B − A", *factors_of(found), "n", "videos"),
             rows=tuple(_cells(title, one) for title, one in _titled(found)),
             notes=(*found.notes, METHOD, *found.again),
         )
@@ -55,7 +65,7 @@ def _titled(found: Explanation) -> Iterator[tuple[str, Split]]:
 
 
 def _cells(title: str, one: Split) -> tuple[str, ...]:
-    parts = [difference_text(one.parts[name]) for name in FACTORS]
+    parts = [difference_text(part) for part in one.parts.values()]
     scores = (f"{one.score_a:.1f}", f"{one.score_b:.1f}")
     sizes = (str(one.difference.count), str(one.difference.clusters))
     return (title, *scores, difference_text(one.difference), *parts, *sizes)
@@ -95,7 +105,7 @@ def _record(one: Split) -> Record:
 def explained_csv(found: Explanation) -> str:
     """One CSV row per score; missing values are empty, numbers have four decimals."""
     rows = [{k: _number(v) for k, v in row.items()} for row in split_records(found)]
-    return csv_text(COLUMNS, rows).rstrip("\n")
+    return csv_text(columns_of(found), rows).rstrip("\n")
 
 
 def _number(value: Any) -> Any:
@@ -106,7 +116,7 @@ def explained_json(found: Explanation) -> str:
     """The parts of every score, the settings that differ, and what has to be run to know more."""
     content = {
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "video", "level": 0.95},
-        "parts": "Shapley values of asking, reading and aggregating",
+        "parts": {"names": list(factors_of(found)), "how": "Shapley values"},
         "scores": split_records(found),
         "settings": [asdict(setting) for setting in found.settings],
         "again": list(found.again),

@@ -12,7 +12,9 @@ from vicabench.harnesses.rows import arguments_of
 PROMPT, FRAMES, PIXELS, GENERATION = "prompt", "frames", "pixels", "generation"
 MODEL, BENCHMARK, OTHER = "model", "benchmark", "other"
 KINDS = (PROMPT, FRAMES, PIXELS, GENERATION, MODEL, BENCHMARK, OTHER)
-"""What a setting can belong to, in the order of tables; the first four are parts of the asking."""
+"""What a setting can belong to, in the order of tables."""
+ASKING = KINDS[:4]
+"""The parts of the asking, which a run could change one by one."""
 _IGNORED = re.compile(r"(?:protocol|file|file_sha256|time|asked_as)(?:\.|$)|canonical")
 _TOP = {
     "model": MODEL,
@@ -54,7 +56,7 @@ def settings_between(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -
     names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
     found = [
         Setting(
-            kind=_kind(name),
+            kind=kind_of(name),
             name=name.removeprefix("adapter."),
             a=_text(ours.get(name)),
             b=_text(theirs.get(name)),
@@ -78,7 +80,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """What a setting, or an option of `vicabench run`, belongs to."""
     if name in _TOP:
         return _TOP[name]
     words = name.removeprefix("adapter.").lower()

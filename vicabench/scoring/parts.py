@@ -1,11 +1,11 @@
 """The difference of two scores, split into what was asked, how it was read and how aggregated.
 
-Two sides differ in three factors. With the score of all eight combinations, a factor's part is the
-mean, over the six orders in which the factors can be changed, of what changing it adds (Shapley,
+Two sides differ in several factors. With the score of every combination of them, a factor's part is
+the mean, over the orders in which the factors can be changed, of what changing it adds (Shapley,
 "A value for n-person games", 1953). The parts add up to the whole difference.
 
-Shapes: C = 8 combinations, V videos, K question types, S scores (the headline, then the tasks), R
-resamples, B of them in a block, F = 3 factors.
+Shapes: F factors, C = 2^F combinations, V videos, K question types, S scores (the headline, then
+the tasks), R resamples, B of them in a block.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from vicabench.scoring.stats import (
 from vicabench.types import Estimate, Grade
 
 FACTORS = ("asking", "reading", "aggregating")
-Combination = tuple[int, int, int]
-"""Whose replies, whose reading and whose averages: 0 for A, 1 for B."""
-COMBINATIONS: tuple[Combination, ...] = tuple((x, r, g) for x, r, g in product((0, 1), repeat=3))
+"""What two runs can differ in; asking may be split further, and the last two always come last."""
+Combination = tuple[int, ...]
+"""For each factor whose it is: 0 for A's, 1 for B's."""
 HEADLINE = "average"
 Floats = NDArray[np.float64]
 
@@ -61,13 +61,15 @@ class Averaging:
 def split(
     graded: Mapping[Combination, Sequence[Grade]],
     averaging: tuple[Averaging, Averaging],
+    factors: Sequence[str] = FACTORS,
     resamples: int = RESAMPLES,
 ) -> dict[str, Split]:
     """Split the difference of the headline score, and of each task that has questions.
 
     Args:
-        graded: The grades of the same questions for every combination.
+        graded: The grades of the same questions for every combination of the factors.
         averaging: How A averages, and how B does.
+        factors: The names of the factors; the last is aggregating.
         resamples: The number of resamples of the videos.
 
     Returns:
@@ -76,16 +78,17 @@ def split(
     Raises:
         ValueError: There are no grades, or the combinations grade different questions.
     """
-    tables = [_Table(graded[c], averaging[c[2]].rubric) for c in COMBINATIONS]
-    asked = {frozenset((g.id, g.video, g.task) for g in graded[c]) for c in COMBINATIONS}
-    if len(asked) != 1 or not graded[COMBINATIONS[0]]:
+    every = combinations(len(factors))
+    tables = [_Table(graded[c], averaging[c[-1]].rubric) for c in every]
+    asked = {frozenset((g.id, g.video, g.task) for g in graded[c]) for c in every}
+    if len(asked) != 1 or not graded[every[0]]:
         raise ValueError("the combinations must grade the same questions, at least one")
     videos = tables[0].videos
     point_CS = np.stack([table.scores(np.ones((1, videos)))[0] for table in tables])
     shown_CS = np.array(
         [
-            [averaging[c[2]].rounded(100 * score) for score in row]
-            for c, row in zip(COMBINATIONS, point_CS.tolist(), strict=True)
+            [averaging[c[-1]].rounded(100 * score) for score in row]
+            for c, row in zip(every, point_CS.tolist(), strict=True)
         ]
     )
     blocks = [
@@ -94,28 +97,41 @@ def split(
     ]
     drawn_RCS = 100 * np.concatenate(blocks)
     return {
-        name: _split(shown_CS[:, s], drawn_RCS[:, :, s], tables[0], kinds)
+        name: _split(factors, shown_CS[:, s], drawn_RCS[:, :, s], tables[0], kinds)
         for s, (name, kinds) in enumerate(tables[0].named.items())
     }
 
 
-def weights() -> Floats:
+def combinations(factors: int) -> list[Combination]:
+    """All combinations of so many factors, from all of A to all of B."""
+    return list(product((0, 1), repeat=factors))
+
+
+def weights(factors: int) -> Floats:
     """The weight of each combination's score in each factor's part: [F, C]."""
-    weights_FC = np.zeros((len(FACTORS), len(COMBINATIONS)))
-    for f in range(len(FACTORS)):
-        for c, combination in enumerate(COMBINATIONS):
+    every = combinations(factors)
+    weights_FC = np.zeros((factors, len(every)))
+    for f in range(factors):
+        for c, combination in enumerate(every):
             changed = sum(combination) - combination[f]
-            weight = factorial(changed) * factorial(2 - changed) / factorial(3)
+            orders = factorial(changed) * factorial(factors - 1 - changed)
+            weight = orders / factorial(factors)
             weights_FC[f, c] = weight if combination[f] else -weight
     return weights_FC
 
 
-def _split(shown_C: Floats, drawn_RC: Floats, table: _Table, kinds: Sequence[str]) -> Split:
-    weights_FC = weights()
+def _split(
+    factors: Sequence[str],
+    shown_C: Floats,
+    drawn_RC: Floats,
+    table: _Table,
+    kinds: Sequence[str],
+) -> Split:
+    weights_FC = weights(len(factors))
     drawn_RF = whole_rows(drawn_RC @ weights_FC.T)
     parts = {
         name: table.estimate(float(mean), drawn_RF[:, f], kinds)
-        for f, (name, mean) in enumerate(zip(FACTORS, weights_FC @ shown_C, strict=True))
+        for f, (name, mean) in enumerate(zip(factors, weights_FC @ shown_C, strict=True))
     }
     whole = sum(estimate.mean for estimate in parts.values())
     return Split(
