@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vicabench.front.compare import compare, compare_published, shared
     from vicabench.front.demo import demo
     from vicabench.front.describe import describe
+    from vicabench.front.explain import explain
     from vicabench.front.figures import figures
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
@@ -78,6 +79,7 @@ _PLACES = {
     "encoded": "vicabench.front.ask",
     "evaluate": "vicabench.front.run",
     "examine_machine": "vicabench.doctor.report",
+    "explain": "vicabench.front.explain",
     "figures": "vicabench.front.figures",
     "import_results": "vicabench.front.import_results",
     "init": "vicabench.front.init",
@@ -132,6 +134,7 @@ __all__ = [
     "encoded",
     "evaluate",
     "examine_machine",
+    "explain",
     "figures",
     "import_results",
     "init",

@@ -79,7 +79,10 @@ def test_protocols_are_shown_side_by_side_with_differences(
     # The first number of a text that is none, and the letter behind a thought.
     assert bad.endswith("2 read differently")
     browser.driver.find_element("css selector", "#protocols summary").click()
-    assert browser.texts("#protocols details tbody th")[:2] == ["official", "lmms-eval"]
+    assert browser.texts("#protocols details tbody th")[:2] == [
+        "official@51e089c",
+        "lmms-eval@0.7.3",
+    ]
 
 
 def test_link_shows_its_question_with_frames_options_and_truth(

@@ -32,6 +32,7 @@ from vicabench.cli.commands import Loaded, entries
 from vicabench.cli.main import app
 from vicabench.errors import UserError
 from vicabench.reporting.comparison import comparison_csv
+from vicabench.reporting.explained import explained_csv
 from vicabench.rooms.build import build
 from vicabench.screen import PIPE_WIDTH
 
@@ -248,6 +249,15 @@ def power(place: Place) -> None:
     assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
 
 
+def explain(place: Place) -> None:
+    found = vb.explain(*RUNS, protocol=["official", "vlmevalkit"])
+    words = ("--protocol", "official,vlmevalkit", "--format", "csv", "--out", "e.csv")
+    same_text(place.cli("explain", *RUNS, *words), explained_csv(found.result))
+    found.save("f.csv")
+    assert Path("e.csv").read_bytes() == Path("f.csv").read_bytes()
+    assert list(found.frame().score)[:2] == ["average", "object_counting"]
+
+
 def published(place: Place) -> None:
     for kind in ("scores", "curves", "thinking", "zoo"):
         more = () if kind == "scores" else (f"--{kind}",)
@@ -422,6 +432,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "power": power,
     "publish": publish,
     "rank": rank,
+    "explain": explain,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

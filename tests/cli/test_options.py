@@ -32,6 +32,7 @@ USED = {
     "rank": "--published --by --protocol --format",
     "power": "--published --data --difference --power --level --correlation --simulations"
     " --protocol --format",
+    "explain": "--protocol --format --shared --out --between --run",
     "published": "--model --thinking --curves --zoo --format --out",
     "figures": "--out --kind --format --protocol --shared --width --font --font-size --no-notes",
     "scaling-curve": f"{ASKED} --tasks --series --published-only --out --format --protocol",
@@ -105,6 +106,7 @@ REFUSED = {
     "score p.jsonl --format latex --no-intervals": "--no-intervals",
     "compare p.jsonl --published ViCA2-7B --shared": "--shared",
     "rank --published all --shared": "--shared",
+    "explain p.jsonl q.jsonl --run-folders d": "--run",
     "compare p.jsonl --published ViCA2-7B --fixed 3": "--fixed",
     "compare p.jsonl q.jsonl --fixed 3 --format json": "--fixed",
     "published --thinking --task route_planning": "--task",

@@ -49,6 +49,7 @@ ORDER = (
     "import",
     *(
         "compare",
+        "explain",
         "rank",
         "power",
         "published",

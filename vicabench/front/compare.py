@@ -188,7 +188,7 @@ def paired_runs(
 ) -> Compared:
     """Compare two runs; ConfigError if their questions differ, unless `shared`."""
     check_margin(margin)
-    if margin is not None and a.rubric.headline.how == VARIANTS:
+    if margin is not None and a.rubric_for(rule).headline.how == VARIANTS:
         raise ConfigError("--margin is for means over questions, not over groups of variants.")
     if not shared:
         check_pair(a, b)
@@ -199,7 +199,7 @@ def paired_runs(
         grades_b,
         model_a=a.name,
         model_b=b.name,
-        rubric=a.rubric,
+        rubric=a.rubric_for(rule),
         notes=notes,
         margin=margin,
     )

@@ -216,11 +216,11 @@ def _of_runs(
     grades = [run.asked_grades(rule) for run in runs]
     about = f"From {' and '.join(run.name for run in runs)}, {rule.name} protocol."
     if len(runs) == 1:
-        return Design.of_one(grades[0], runs[0].rubric, correlation), (about,)
+        return Design.of_one(grades[0], runs[0].rubric_for(rule), correlation), (about,)
     check_pair(*runs)
     other = {grade.id: grade for grade in grades[1]}
     pairs = [(grade, other[grade.id]) for grade in grades[0]]
-    return Design.of_pair(pairs, runs[0].rubric), (about,)
+    return Design.of_pair(pairs, runs[0].rubric_for(rule)), (about,)
 
 
 def _of_row(name: str, asked: Asked) -> tuple[list[Grade], Rubric, tuple[str, ...]]:

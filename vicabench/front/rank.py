@@ -117,7 +117,7 @@ def rank(
     check_alike(loaded)
     for run in loaded:
         check_published(bool(published), run.benchmark, run.questions)
-    rubric = loaded[0].rubric if loaded else VSI
+    rubric = loaded[0].rubric_for(rule) if loaded else VSI
     name, title = _score(by, rubric)
     printed, lacking = _printed(published, name)
     members = [*_members(loaded, rule, name), *printed]
@@ -129,7 +129,9 @@ def rank(
 
 def _members(runs: Sequence[Run], rule: Protocol, by: str) -> list[Member]:
     try:
-        return [member_of(run.name, run.asked_grades(rule), run.rubric, by) for run in runs]
+        return [
+            member_of(run.name, run.asked_grades(rule), run.rubric_for(rule), by) for run in runs
+        ]
     except KeyError:
         raise DataError(f"These runs have no question of {by}: rank them by another.") from None
 

@@ -118,7 +118,8 @@ def _ranks(
             asked.setdefault(frozenset(run.asked()), []).append(run)
     questions, alike = max(asked.items(), key=lambda item: len(item[1]), default=(frozenset(), []))
     members: list[tuple[int, Member]] = [
-        (id(run), member_of(run.name, run.asked_grades(protocol), run.rubric)) for run in alike
+        (id(run), member_of(run.name, run.asked_grades(protocol), run.rubric_for(protocol)))
+        for run in alike
     ]
     if len(questions) == WHOLE and is_vsi_bench(alike[0].benchmark, alike[0].questions):
         known = ((id(row), published_member(row)) for row in rows)

@@ -28,7 +28,9 @@ def ranks(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """The rank of each run by the headline score, with simultaneous 95% intervals."""
     if len(runs) < 2:
         raise DataError("Ranks need at least two runs.")
-    standing = ranks_of([member_of(r.name, r.asked_grades(protocol), r.rubric) for r in runs])
+    standing = ranks_of(
+        [member_of(r.name, r.asked_grades(protocol), r.rubric_for(protocol)) for r in runs]
+    )
     figure = blank(COLUMN, 0.75 + 0.17 * len(standing), says="Ranks with their intervals")
     axes = figure.add_subplot()
     for row, each in enumerate(standing):
@@ -44,7 +46,7 @@ def ranks(runs: Sequence[Run], protocol: Protocol) -> Figure:
     axes.set_xlim(0.5, len(standing) + 0.5)
     axes.set_xticks(range(1, len(standing) + 1))
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"Rank by {runs[0].rubric.headline.title}")
+    axes.set_xlabel(f"Rank by {runs[0].rubric_for(protocol).headline.title}")
     footer(
         figure,
         f"{basis([run.scores(protocol) for run in runs])} Bars: simultaneous 95% intervals of the "
