@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from transformers import AutoConfig, PreTrainedConfig, Qwen2Config, SiglipVisionConfig
 from transformers.configuration_utils import SubConfigSpec
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
-from vica.budget import BILINEAR, Branch, Layout
+from vica.budget import BILINEAR, GRID, ONE_TOKEN, Branch, Layout
 from vica.errors import BudgetError
+from vica.hub import MODEL_TYPES, is_llava
 from vica.images import stated_sizes
 
+OURS = "video_frames"
+"""A field that only files written here have; all their fields are used as stated."""
 SIGLIP_HEAD_WIDTH = 72
 """SigLIP so400m's; the number of heads cannot be read from a checkpoint's tensors."""
 
@@ -114,22 +117,24 @@ PUBLISHED_HIERA = {
 }
 
 
-GRID = 6
+MOST_TILES = 6
 """Image grids have up to 6 x 6 tiles; `anyres_max_9` shrinks the features to the area of 9."""
 
 
 class ViCAConfig(Qwen2Config):
-    """ViCA: SigLIP, a projector and Qwen2 (`llava_qwen`).
+    """ViCA: SigLIP, a projector and Qwen2 (`llava_qwen`), the layout of LLaVA over Qwen2.
 
     Attributes:
         mm_spatial_pool_stride: Pooling stride of SigLIP's map of each video frame.
         mm_spatial_pool_mode: Pooling mode of that map.
+        mm_newline_position: Where a video has newline tokens (`vica.budget.NEWLINES`).
         image_grid_pinpoints: The sizes, [width, height], to which an image may be tiled, or the
             original code's text for them (`pinpoints`).
         tokenizer_length: How many ids the tokenizer knows; larger ids are never generated.
         video_frames: How many frames of a video the model sees.
         thinking: Whether the model was trained to answer in three parts (`vica.chat`). None if
             the checkpoint does not state it, as the published ones do not: their replies show it.
+        llava: Whether this is an original LLaVA checkpoint, which states `llava` as its name.
     """
 
     model_type = "llava_qwen"
@@ -141,6 +146,7 @@ class ViCAConfig(Qwen2Config):
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     mm_spatial_pool_stride: int = 2
     mm_spatial_pool_mode: str = BILINEAR
+    mm_newline_position: str = GRID
     image_aspect_ratio: str = "anyres_max_9"
     image_grid_pinpoints: list[list[int]] | str | None = None
     tokenizer_model_max_length: int = 32768
@@ -148,6 +154,19 @@ class ViCAConfig(Qwen2Config):
     tokenizer_length: int | None = None
     video_frames: int = 64
     thinking: bool | None = None
+    llava: bool = False
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **options: Any) -> Self:
+        """The configuration for the content of a `config.json`; its family is not checked.
+
+        A published file without `mm_newline_position` has the original code's default.
+        """
+        theirs = {} if OURS in config_dict else {"mm_newline_position": ONE_TOKEN}
+        known = {**theirs, **config_dict}
+        if is_llava(config_dict):
+            known |= {"llava": True, "model_type": cls.model_type}
+        return cast(Self, super().from_dict(known, **options))
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the values that the published file leaves out."""
@@ -155,8 +174,13 @@ class ViCAConfig(Qwen2Config):
             self.vision_config = siglip_so400m()
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         if self.image_grid_pinpoints is None:
-            size, steps = self.siglip_size, range(1, GRID + 1)
+            size, steps = self.siglip_size, range(1, MOST_TILES + 1)
             self.image_grid_pinpoints = [[size * i, size * j] for i in steps for j in steps]
+
+    @property
+    def family_name(self) -> str:
+        """LLaVA, ViCA or ViCA2; a LLaVA that states `llava_qwen` is indistinguishable from ViCA."""
+        return "LLaVA" if self.llava else MODEL_TYPES[self.model_type]
 
     @property
     def siglip(self) -> SiglipVisionConfig:
@@ -196,6 +220,7 @@ class ViCAConfig(Qwen2Config):
                 side=self.siglip_side,
                 stride=self.mm_spatial_pool_stride,
                 mode=self.mm_spatial_pool_mode,
+                newline=self.mm_newline_position,
             ),
             spatial=None,
             spatial_share=(1, 1),

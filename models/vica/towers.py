@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.sam2.modeling_sam2 import Sam2HieraDetModel
 
 from vica.attention import check_scores
-from vica.budget import AVERAGE, BILINEAR, Branch
+from vica.budget import AVERAGE, BILINEAR, FRAME, GRID, NO_TOKEN, Branch
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.images import grid_of, unpadded
@@ -88,6 +88,21 @@ def rows(map_FHWD: Tensor, newline_D: Tensor) -> Tensor:
     frames, height, _, width = map_FHWD.shape
     newline_FHWD = newline_D.to(map_FHWD).expand(frames, height, 1, width)
     return torch.cat([map_FHWD, newline_FHWD], dim=2).flatten(0, 2)
+
+
+def video_tokens(map_FHWD: Tensor, newline_D: Tensor, place: str) -> Tensor:
+    """Tokens [N, D] in the order frame, row, column, with newlines where `place` puts them.
+
+    `place` is one of `vica.budget.NEWLINES`.
+    """
+    if place == GRID:
+        return rows(map_FHWD, newline_D)
+    if place == FRAME:
+        return rows(map_FHWD.flatten(1, 2)[:, None], newline_D)
+    tokens_ND = map_FHWD.flatten(0, 2)
+    if place == NO_TOKEN:
+        return tokens_ND
+    return torch.cat([tokens_ND, newline_D.to(tokens_ND)[None]])
 
 
 def image_tokens(
@@ -171,7 +186,7 @@ class ViCAModel(Qwen2Model):
         features_FLD = torch.cat(features)
         if visual.image_size is None:
             branch = self.config.layout.semantic
-            return rows(pool(features_FLD, branch), self.image_newline)
+            return video_tokens(pool(features_FLD, branch), self.image_newline, branch.newline)
         return image_tokens(
             features_FLD,
             self.image_newline,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vica import ViCA2Config, ViCAConfig
-from vica.budget import Layout
-from vica.hub import MODEL_TYPES
+from vica import hub as hubs
+from vica.budget import FRAME, GRID, NO_TOKEN, ONE_TOKEN, Layout
 
 from vicabench.adapters.shapes import parameters, shape_of
 from vicabench.errors import ConfigError, counted
@@ -52,7 +52,7 @@ def summary(
 def _parts(config: ViCAConfig) -> list[str]:
     siglip: Any = config.siglip
     lines = [
-        f"{MODEL_TYPES[config.model_type]} ({config.model_type})",
+        f"{config.family_name} ({hubs.LLAVA[0] if config.llava else config.model_type})",
         f"language model: {counted(config.num_hidden_layers, 'layer')}, width "
         f"{config.hidden_size}, {counted(config.vocab_size, 'row')} of vocabulary, context "
         f"{config.tokenizer_model_max_length:,}",
@@ -74,16 +74,31 @@ def _parameters(config: ViCAConfig) -> str:
     return f"parameters: {sum(sizes.values()):,} ({parts})"
 
 
+PLACES = {
+    GRID: "and {} newlines, one after each row",
+    FRAME: "and 1 newline",
+    ONE_TOKEN: "and 1 newline after the last frame",
+    NO_TOKEN: "without newlines",
+}
+"""Where the newlines of a frame are, given the side of its map."""
+
+
 def _budget(layout: Layout, frames: int) -> list[str]:
     budget = layout.video(frames)
     budget.check()
     side = layout.semantic.pooled
     semantic = f"{counted(frames, 'frame')} in SigLIP, pooled to {side} x {side}"
+    each = f"{counted(side * side, 'token')} {PLACES[layout.semantic.newline].format(side)}"
     if layout.spatial is None:
-        return [f"a video: {semantic}", f"tokens: {budget.total:,} of {budget.context:,}"]
+        return [
+            f"a video: {semantic}",
+            f"a frame: {each}",
+            f"tokens: {budget.total:,} of {budget.context:,}",
+        ]
     side = layout.spatial.pooled
     return [
         f"a video: {semantic}; {budget.spatial_frames} in Hiera, pooled to {side} x {side}",
+        f"a frame: {each}; in Hiera {counted(side * side, 'token')} and {side} newlines",
         f"tokens: {budget.semantic:,} + {budget.spatial:,} = {budget.total:,} "
         f"of {budget.context:,}, ratio {budget.ratio:.2f}",
     ]

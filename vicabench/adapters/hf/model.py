@@ -112,10 +112,10 @@ def check_family(folder: Path, spec: str) -> str:
     """
     config = read_config(folder, spec)
     model_type = config.get("model_type")
-    if isinstance(model_type, str) and model_type in hubs.MODEL_TYPES:
+    if (kind := hubs.kind_of(config)) is not None:
+        name = "original LLaVA" if hubs.is_llava(config) else hubs.MODEL_TYPES[kind]
         raise ConfigError(
-            f"{spec} is {an(hubs.MODEL_TYPES[model_type])}, which has its own adapter: leave out "
-            "hf: before it."
+            f"{spec} is {an(name)}, which has its own adapter: leave out hf: before it."
         )
     if isinstance(model_type, str) and model_type in CONFIG_MAPPING:
         with explained():
