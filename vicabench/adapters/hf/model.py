@@ -31,14 +31,15 @@ from vicabench import zoo
 from vicabench.adapters.checkpoints import OFFLINE, located
 from vicabench.adapters.devices import device_of, dtype_of
 from vicabench.adapters.extras import explained
+from vicabench.adapters.hf import internvl_chat
 from vicabench.adapters.hf.inputs import Inputs
 from vicabench.errors import ConfigError, UserError, an
 from vicabench.types import ModelOptions
 
 IMPORT = "Run it with its own code, and import the answers with `vicabench import`"
 HINTS = {
-    "internvl_chat": "OpenGVLab publishes the same weights for transformers in repositories whose "
-    "names end in -hf",
+    "internvl_chat": "With frames it is supported; OpenGVLab publishes InternVL3 for transformers "
+    "in repositories whose names end in -hf",
     "llava_llama": f"VILA-1.5 and NVILA have no class in transformers. {IMPORT}",
     "llava_mistral": f"The original LLaVA and VILA layouts are not transformers'. {IMPORT}",
 }
@@ -190,8 +191,11 @@ SAFE = {"trust_remote_code": False, "local_files_only": True}
 """Arguments for everything that is loaded from a folder: its content is data only."""
 
 
-def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
+def load(auto_class: Any, folder: Path, options: ModelOptions, config: Any = None) -> Any:
     """Load the model in a folder with one of transformers' auto classes, in evaluation mode.
+
+    Args:
+        config: The configuration, if the folder may be in another layout than transformers'.
 
     Raises:
         ConfigError: If it cannot be loaded, or a weight is missing, which transformers would
@@ -199,8 +203,10 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
     """
     device = device_of(options.device)
     with refused(folder):
-        model, report = auto_class.from_pretrained(
+        model, report = internvl_chat.from_pretrained(
+            auto_class,
             folder,
+            config,
             dtype=dtype_of(options.dtype) or default_dtype(device),
             device_map={"": device},
             attn_implementation=options.attention,
@@ -259,20 +265,26 @@ def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
         ConfigError: For a model that cannot answer about videos here.
     """
     small = small_files(spec)
-    model_type = check_family(small, spec)
+    with internvl_chat.readable(small, spec) as readable:
+        return _opened(spec, small, readable, options)
+
+
+def _opened(spec: str, small: Path, readable: Path, options: ModelOptions) -> tuple[Opened, Path]:
+    """Open a model whose small files are also in a layout of transformers, in `readable`."""
+    model_type = check_family(readable, spec)
     if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise ConfigError(f"{spec} is {an(model_type)}, which transformers supports for text only.")
-    with refused(small):
-        config = AutoConfig.from_pretrained(small, **SAFE)
+    with refused(readable):
+        config = AutoConfig.from_pretrained(readable, **SAFE)
     if config.is_encoder_decoder:
         raise ConfigError(
             f"{spec}: {model_type} reads text with an encoder, which is not supported."
         )
-    processor, takes_videos, note = load_processor(small, model_type)
-    with refused(small):
+    processor, takes_videos, note = load_processor(readable, model_type)
+    with refused(readable):
         inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
     folder = with_weights(spec, small)
-    model = load(AutoModelForImageTextToText, folder, options)
+    model = load(AutoModelForImageTextToText, folder, options, config)
     notes = tuple(each for each in (note, place) if each is not None)
     return Opened(model=model, inputs=inputs, notes=notes), folder
 
