@@ -21,13 +21,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "300m": {"qkv_bias": True, "qk_normalization": False, "norm_type": "layer_norm"},
     "6b": {"qkv_bias": False, "qk_normalization": True, "norm_type": "rms_norm"},
 }
-"""The kinds of vision encoder: InternViT-300M's and InternViT-6B's."""
+CONFIGS["qwen3"] = CONFIGS["300m"]
+"""The kinds of vision encoder: InternViT-300M's, InternViT-6B's, and the first with Qwen3."""
 WIDTH, MLP, LAYERS, SIDE, PATCH = 32, 48, 2, 56, 14
 HEADS, GROUPS = 4, 2
 
 
 def stated(name: str) -> dict[str, Any]:
     """The content of `config.json`, with the fields of published ones that matter."""
+    qwen3 = {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "attention_bias": False}
     return {
         "model_type": "internvl_chat",
         "architectures": ["InternVLChatModel"],
@@ -67,6 +69,7 @@ def stated(name: str) -> dict[str, Any]:
             "rms_norm_eps": 1e-6,
             "vocab_size": IDS,
             "tie_word_embeddings": False,
+            **({**qwen3, "head_dim": WIDTH // HEADS} if name == "qwen3" else {}),
         },
     }
 
@@ -80,7 +83,7 @@ def shapes(name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield f"{vision}embeddings.patch_embedding.bias", (WIDTH,)
     for layer in range(LAYERS):
         yield from _of_vision(f"{vision}encoder.layers.{layer}.", name)
-        yield from _of_language(f"language_model.model.layers.{layer}.")
+        yield from _of_language(f"language_model.model.layers.{layer}.", name)
     for part, size in (("0", (4 * WIDTH,)), ("1", (WIDTH, 4 * WIDTH)), ("3", (WIDTH, WIDTH))):
         yield f"mlp1.{part}.weight", size
         yield f"mlp1.{part}.bias", size[:1]
@@ -110,11 +113,14 @@ def _of_vision(layer: str, name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield f"{layer}ls2", (WIDTH,)
 
 
-def _of_language(layer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _of_language(layer: str, name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     head = WIDTH // HEADS
     for part, rows in (("q", HEADS * head), ("k", GROUPS * head), ("v", GROUPS * head)):
         yield f"{layer}self_attn.{part}_proj.weight", (rows, WIDTH)
-        yield f"{layer}self_attn.{part}_proj.bias", (rows,)
+        if name == "qwen3":
+            yield from ((f"{layer}self_attn.{part}_norm.weight", (head,)) for _ in {part} - {"v"})
+        else:
+            yield f"{layer}self_attn.{part}_proj.bias", (rows,)
     yield f"{layer}self_attn.o_proj.weight", (WIDTH, WIDTH)
     for part, size in (("gate", (MLP, WIDTH)), ("up", (MLP, WIDTH)), ("down", (WIDTH, MLP))):
         yield f"{layer}mlp.{part}_proj.weight", size

@@ -17,7 +17,7 @@ from vica.video import read_frames
 from tests.adapters.test_llava import write_questions
 from tests.internvl import CONFIGS, stated, write_internvl
 from tests.llava import GOLDENS
-from tests.support import Vicabench, read_jsonl
+from tests.support import Vicabench, read_jsonl, refuses
 from vicabench.adapters import build_adapter
 from vicabench.adapters.hf.model import open_model
 from vicabench.errors import UserError
@@ -76,6 +76,22 @@ def test_features_and_logits_equal_the_original(tmp_path: Path, name: str) -> No
         ids = torch.tensor([opened.inputs.tokens(seen, text).ids])
         logits = opened.model(input_ids=ids, pixel_values=pixels, logits_to_keep=1).logits[0, -1]
         assert np.abs(logits.numpy() - wanted[f"images__{row['id']}__logits"]).max() < 1e-4
+
+
+def test_models_show_tells_the_budget(warm: Vicabench, tmp_path: Path) -> None:
+    write_internvl(tmp_path / "300m", "300m")
+    done = warm("models", "show", "./300m", "--frames", "4")
+    assert done.returncode == 0, done.stderr
+    assert "InternVLForConditionalGeneration (internvl_chat, read as internvl)" in done.stdout
+    weights = load_file(tmp_path / "300m" / "model.safetensors").values()
+    assert f"parameters: {sum(tensor.numel() for tensor in weights):,}" in done.stdout
+    assert "a video: 4 frames of 640 x 480" in done.stdout
+    assert "a frame: 4 tokens;" in done.stdout
+    if not is_torchvision_available():  # each frame between two marks, and newlines between them
+        assert f"tokens: {4 * (4 + 2) + 3} of 8,192" in done.stdout
+    over = warm("models", "show", "hf:./300m", "--frames", "1500")
+    refuses(over, "1,500 frames make 10,499 tokens, 2,307 more than the context of 8,192")
+    refuses(warm("models", "show", "hf:./300m", "--hiera-pool", "2"), "has no Hiera")
 
 
 def section(name: str, **changes: Any) -> Callable[[Path], None]:

@@ -8,7 +8,8 @@ from vica import ViCA2Config, ViCAConfig
 from vica import hub as hubs
 from vica.budget import FRAME, GRID, NO_TOKEN, ONE_TOKEN, Layout
 
-from vicabench.adapters.shapes import parameters, shape_of
+from vicabench.adapters.hf import budget
+from vicabench.adapters.shapes import is_of_transformers, parameters, shape_of
 from vicabench.errors import ConfigError, counted
 
 
@@ -23,17 +24,23 @@ def summary(
 ) -> list[str]:
     """The lines about `spec`, with the token ratio changed as asked.
 
+    A model of transformers is described by `hf.budget`.
+
     `published` is the size of `spec` if it is a published checkpoint (see `shapes.shape_of`).
     Raises BudgetError by how much a video overflows the context, and ConfigError for Hiera's
     settings where there is no Hiera.
     """
-    config, source = shape_of(spec, published)
     changes = {
         "hiera_frames": hiera_frames,
         "hiera_stage": hiera_stage,
         "hiera_pool_stride": hiera_pool,
     }
     given = {name: value for name, value in changes.items() if value is not None}
+    if is_of_transformers(spec, published):
+        if given:
+            raise ConfigError(f"{spec} has no Hiera: leave out its settings.")
+        return budget.lines(spec.removeprefix("hf:"), frames)
+    config, source = shape_of(spec, published)
     if given and not isinstance(config, ViCA2Config):
         raise ConfigError(f"{spec} is a ViCA, which has no Hiera: leave out its settings.")
     count = frames or config.video_frames
@@ -84,8 +91,8 @@ PLACES = {
 
 
 def _budget(layout: Layout, frames: int) -> list[str]:
-    budget = layout.video(frames)
-    budget.check()
+    video = layout.video(frames)
+    video.check()
     side = layout.semantic.pooled
     semantic = f"{counted(frames, 'frame')} in SigLIP, pooled to {side} x {side}"
     each = f"{counted(side * side, 'token')} {PLACES[layout.semantic.newline].format(side)}"
@@ -93,12 +100,12 @@ def _budget(layout: Layout, frames: int) -> list[str]:
         return [
             f"a video: {semantic}",
             f"a frame: {each}",
-            f"tokens: {budget.total:,} of {budget.context:,}",
+            f"tokens: {video.total:,} of {video.context:,}",
         ]
     side = layout.spatial.pooled
     return [
-        f"a video: {semantic}; {budget.spatial_frames} in Hiera, pooled to {side} x {side}",
+        f"a video: {semantic}; {video.spatial_frames} in Hiera, pooled to {side} x {side}",
         f"a frame: {each}; in Hiera {counted(side * side, 'token')} and {side} newlines",
-        f"tokens: {budget.semantic:,} + {budget.spatial:,} = {budget.total:,} "
-        f"of {budget.context:,}, ratio {budget.ratio:.2f}",
+        f"tokens: {video.semantic:,} + {video.spatial:,} = {video.total:,} "
+        f"of {video.context:,}, ratio {video.ratio:.2f}",
     ]

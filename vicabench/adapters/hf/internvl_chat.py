@@ -30,7 +30,7 @@ NAME = "internvl_chat"
 LANGUAGES = {"Qwen2ForCausalLM": "qwen2", "Qwen3ForCausalLM": "qwen3"}
 """The classes of language models that transformers has too, and its names for them."""
 SYSTEMS = {
-    "internvl2_5": "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位"  # noqa: RUF001
+    "internvl2_5": "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位"
     "联合开发的多模态大语言模型。"
 }
 """The system message of a prompt by the name of its template."""

@@ -280,13 +280,18 @@ def _opened(spec: str, small: Path, readable: Path, options: ModelOptions) -> tu
         raise ConfigError(
             f"{spec}: {model_type} reads text with an encoder, which is not supported."
         )
-    processor, takes_videos, note = load_processor(readable, model_type)
-    with refused(readable):
-        inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
+    inputs, notes = frames_of(readable, model_type)
     folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options, config)
-    notes = tuple(each for each in (note, place) if each is not None)
     return Opened(model=model, inputs=inputs, notes=notes), folder
+
+
+def frames_of(folder: Path, model_type: str) -> tuple[Inputs, tuple[str, ...]]:
+    """How a checkpoint's processor is given frames, and notes for the user."""
+    processor, takes_videos, note = load_processor(folder, model_type)
+    with refused(folder):
+        inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
+    return inputs, tuple(each for each in (note, place) if each is not None)
 
 
 def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:
