@@ -25,7 +25,7 @@ class Branch:
     """One encoder's map of a frame, `side` x `side`, pooled by `stride` with `mode`.
 
     Bilinear pooling rounds the pooled side up; `average` and `max` round it down. `newline` is
-    one of NEWLINES.
+    one of NEWLINES. `to` is the side after bilinear pooling, instead of a stride.
 
     Raises:
         BudgetError: The mode or the place of newlines does not exist, or pooling leaves no tokens.
@@ -35,6 +35,7 @@ class Branch:
     stride: int
     mode: str = BILINEAR
     newline: str = GRID
+    to: int | None = None
 
     def __post_init__(self) -> None:
         if self.newline not in NEWLINES:
@@ -54,6 +55,8 @@ class Branch:
     @property
     def pooled(self) -> int:
         """The side after pooling."""
+        if self.to is not None:
+            return self.to
         return -(-self.side // self.stride) if self.mode == BILINEAR else self.side // self.stride
 
     def tokens(self, frames: int) -> int:

@@ -16,7 +16,6 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from vica.budget import GRID, NEWLINES
 from vica.config import (
     FAMILIES,
-    OURS,
     PUBLISHED_HIERA,
     SIGLIP_HEAD_WIDTH,
     ViCA2Config,
@@ -26,7 +25,8 @@ from vica.config import (
     siglip_so400m,
 )
 from vica.errors import BudgetError, CheckpointError, an, counted, pointer
-from vica.hub import CONFIG, MODEL_TYPES, family, fetch, read_config
+from vica.hub import CAMBRIAN, CONFIG, MODEL_TYPES, family, fetch, read_config
+from vica.lineages import OURS, UNUSED, restated
 from vica.tensors import Shape, compare, our_name, published_name, shapes
 
 ONLY: dict[str, tuple[object, ...]] = {
@@ -232,8 +232,10 @@ def prepared(
     wanted = cast(type[ViCAConfig], model_class.config_class)
     _check_family(folder, wanted)
     if config is not None:
-        check_stated(read_config(folder), str(folder / CONFIG))
+        check_stated(_restated(folder), str(folder / CONFIG))
     stored = {our_name(name): shape for name, shape in shapes(folder).items()}
+    if read_config(folder).get("model_type") == CAMBRIAN:
+        stored = {name: shape for name, shape in stored.items() if not name.startswith(UNUSED)}
     if config is None:
         config, rest = configured(folder, rest)
     config = completed(config, read_config(folder), stored)
@@ -260,7 +262,7 @@ def configured(
     Raises:
         CheckpointError: Its values are invalid or not supported.
     """
-    config_class, stated = FAMILIES[family(folder)], read_config(folder)
+    config_class, stated = FAMILIES[family(folder)], _restated(folder)
     check_stated({**stated, **(options or {})}, str(folder / CONFIG))
     try:  # not `from_pretrained`, which warns of the name `llava`
         config, rest = config_class.from_dict(stated, return_unused_kwargs=True, **(options or {}))
@@ -274,6 +276,14 @@ def configured(
     return cast(ViCAConfig, config), rest
 
 
+def _restated(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `config.json` by our names; CheckpointError if it has no such."""
+    try:
+        return restated(read_config(folder))
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
 def write_published_config(config: ViCAConfig, folder: Path) -> None:
     """Replace a folder's `config.json` with one in the published layout."""
     text = json.dumps(published_config(config), indent=2, sort_keys=True)
@@ -284,7 +294,7 @@ def published_config(config: ViCAConfig) -> dict[str, Any]:
     """The fields of `config.json` as the original code writes them, and our additional ones."""
     fields = config.to_dict()
     rope = fields.pop("rope_parameters", None) or {}
-    for ours in ("layer_types", "llava"):
+    for ours in ("layer_types", "lineage"):
         fields.pop(ours, None)
     return fields | {
         "architectures": [config.published_architecture],

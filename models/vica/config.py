@@ -9,13 +9,12 @@ from transformers import AutoConfig, PreTrainedConfig, Qwen2Config, SiglipVision
 from transformers.configuration_utils import SubConfigSpec
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
-from vica.budget import BILINEAR, GRID, ONE_TOKEN, Branch, Layout
+from vica.budget import BILINEAR, GRID, Branch, Layout
 from vica.errors import BudgetError
-from vica.hub import MODEL_TYPES, is_llava
+from vica.hub import MODEL_TYPES
 from vica.images import stated_sizes
+from vica.lineages import restated
 
-OURS = "video_frames"
-"""A field that only files written here have; all their fields are used as stated."""
 SIGLIP_HEAD_WIDTH = 72
 """SigLIP so400m's; the number of heads cannot be read from a checkpoint's tensors."""
 
@@ -134,7 +133,9 @@ class ViCAConfig(Qwen2Config):
         video_frames: How many frames of a video the model sees.
         thinking: Whether the model was trained to answer in three parts (`vica.chat`). None if
             the checkpoint does not state it, as the published ones do not: their replies show it.
-        llava: Whether this is an original LLaVA checkpoint, which states `llava` as its name.
+        lineage: The family of an original checkpoint that is not ViCA's (`vica.lineages`).
+        video_side: The side of a frame's map after pooling, instead of a stride.
+        square_frames: Pad frames to squares, and leave the tokens of the padding out.
     """
 
     model_type = "llava_qwen"
@@ -154,19 +155,14 @@ class ViCAConfig(Qwen2Config):
     tokenizer_length: int | None = None
     video_frames: int = 64
     thinking: bool | None = None
-    llava: bool = False
+    lineage: str | None = None
+    video_side: int | None = None
+    square_frames: bool = False
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **options: Any) -> Self:
-        """The configuration for the content of a `config.json`; its family is not checked.
-
-        A published file without `mm_newline_position` has the original code's default.
-        """
-        theirs = {} if OURS in config_dict else {"mm_newline_position": ONE_TOKEN}
-        known = {**theirs, **config_dict}
-        if is_llava(config_dict):
-            known |= {"llava": True, "model_type": cls.model_type}
-        return cast(Self, super().from_dict(known, **options))
+        """The configuration for the content of a `config.json`; its family is not checked."""
+        return super().from_dict(restated(config_dict), **options)
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the values that the published file leaves out."""
@@ -179,8 +175,8 @@ class ViCAConfig(Qwen2Config):
 
     @property
     def family_name(self) -> str:
-        """LLaVA, ViCA or ViCA2; a LLaVA that states `llava_qwen` is indistinguishable from ViCA."""
-        return "LLaVA" if self.llava else MODEL_TYPES[self.model_type]
+        """The name of the family; a LLaVA that states `llava_qwen` is called ViCA."""
+        return self.lineage or MODEL_TYPES[self.model_type]
 
     @property
     def siglip(self) -> SiglipVisionConfig:
@@ -221,6 +217,7 @@ class ViCAConfig(Qwen2Config):
                 stride=self.mm_spatial_pool_stride,
                 mode=self.mm_spatial_pool_mode,
                 newline=self.mm_newline_position,
+                to=self.video_side,
             ),
             spatial=None,
             spatial_share=(1, 1),

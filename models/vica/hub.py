@@ -53,6 +53,10 @@ LLAVA = ("llava", "LlavaQwenForCausalLM")
 """The `model_type` and class that original LLaVA checkpoints over Qwen2 state, ViCA's layout."""
 
 
+CAMBRIAN = "cambrian_qwen"
+"""The `model_type` of Cambrian-S, whose layout is ViCA's but for names and the size of maps."""
+
+
 def kind_of(config: Mapping[str, Any]) -> str | None:
     """The key of MODEL_TYPES for the content of a `config.json`; None for other families.
 
@@ -60,7 +64,7 @@ def kind_of(config: Mapping[str, Any]) -> str | None:
     the stated class tells them apart.
     """
     stated = config.get("model_type")
-    if is_llava(config):
+    if is_llava(config) or stated == CAMBRIAN:
         return "llava_qwen"
     return stated if isinstance(stated, str) and stated in MODEL_TYPES else None
 

@@ -105,7 +105,7 @@ def section(name: str, **changes: Any) -> Callable[[Path], None]:
     return change
 
 
-def field(**changes: Any) -> Callable[[Path], None]:
+def field(**changes: Any) -> Callable[[Path], object]:
     return lambda folder: (folder / "config.json").write_text(
         json.dumps({k: v for k, v in (stated("300m") | changes).items() if v != "absent"})
     )

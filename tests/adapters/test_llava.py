@@ -1,4 +1,4 @@
-"""`--model` an original LLaVA checkpoint: the replies of the original code about a real clip."""
+"""`--model` LLaVA or Cambrian-S as published: replies of the original code about a real clip."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cambrian import write_cambrian
 from tests.hf_models import write_hf_model
 from tests.llava import GOLDENS, write_llava
 from tests.support import Vicabench, read_jsonl, refuses, write_jsonl
@@ -37,10 +38,14 @@ def write_questions(folder: Path) -> None:
     write_jsonl(folder / "questions.jsonl", rows)
 
 
-@pytest.mark.parametrize("name", ["llava_video", "onevision"])
+@pytest.mark.parametrize("name", ["llava_video", "onevision", "cambrian"])
 def test_a_run_has_the_replies_of_the_original(warm: Vicabench, tmp_path: Path, name: str) -> None:
     write_questions(tmp_path)
-    write_llava(tmp_path / name, name)
+    family = "Cambrian-S" if name == "cambrian" else "LLaVA"
+    if family == "LLaVA":
+        write_llava(tmp_path / name, name)
+    else:
+        write_cambrian(tmp_path / name)
     how = ("--frames", "4", "--max-new-tokens", "12", "--dtype", "float32", "--device", "cpu")
     what = ("--benchmark", "questions.jsonl", "--model", f"./{name}", "--out", "out")
     done = warm("run", *what, *how)
@@ -50,7 +55,7 @@ def test_a_run_has_the_replies_of_the_original(warm: Vicabench, tmp_path: Path, 
     kept = [{key: line[key] for key in ("id", "prompt_tokens", "response")} for line in lines]
     assert sorted(kept, key=lambda line: line["id"]) == WANTED[name]
     settings = json.loads((tmp_path / "out" / "config.json").read_text())["config"]["adapter"]
-    assert (settings["family"], settings["prompt"]["wording"]) == ("LLaVA", "VSI-Bench's own")
+    assert (settings["family"], settings["prompt"]["wording"]) == (family, "VSI-Bench's own")
 
 
 def test_models_show_tells_the_budget(warm: Vicabench, tmp_path: Path) -> None:
@@ -64,6 +69,11 @@ def test_models_show_tells_the_budget(warm: Vicabench, tmp_path: Path) -> None:
     shown = warm("models", "show", "./onevision", "--frames", "32").stdout
     assert "a frame: 196 tokens and 1 newline after the last frame" in shown
     assert "tokens: 6,273 of 32,768" in shown
+    write_cambrian(tmp_path / "cambrian")
+    shown = warm("models", "show", "./cambrian", "--frames", "128").stdout
+    assert "Cambrian-S (cambrian_qwen)" in shown
+    assert "a frame: 64 tokens and 8 newlines, one after each row, without what shows" in shown
+    assert f"tokens: {128 * 6 * 9:,} of 32,768 for 640 x 480 pixels; 9,216 for square" in shown
 
 
 def test_a_llava_with_the_prefix_of_the_other_adapter_is_refused(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from vica import ViCA2Config, ViCAConfig
-from vica import hub as hubs
 from vica.budget import FRAME, GRID, NO_TOKEN, ONE_TOKEN, Layout
+from vica.images import unpadded
+from vica.lineages import STATED_AS
 
 from vicabench.adapters.hf import budget
+from vicabench.adapters.hf.budget import HEIGHT, WIDTH
 from vicabench.adapters.shapes import is_of_transformers, parameters, shape_of
 from vicabench.errors import ConfigError, counted
 
@@ -52,14 +54,14 @@ def summary(
         f"{spec}: {source}",
         *_parts(config),
         _parameters(config),
-        *_budget(config.layout, count),
+        *_budget(config.layout, count, square=config.square_frames),
     ]
 
 
 def _parts(config: ViCAConfig) -> list[str]:
     siglip: Any = config.siglip
     lines = [
-        f"{config.family_name} ({hubs.LLAVA[0] if config.llava else config.model_type})",
+        f"{config.family_name} ({STATED_AS.get(config.lineage or '', config.model_type)})",
         f"language model: {counted(config.num_hidden_layers, 'layer')}, width "
         f"{config.hidden_size}, {counted(config.vocab_size, 'row')} of vocabulary, context "
         f"{config.tokenizer_model_max_length:,}",
@@ -90,12 +92,22 @@ PLACES = {
 """Where the newlines of a frame are, given the side of its map."""
 
 
-def _budget(layout: Layout, frames: int) -> list[str]:
+def _budget(layout: Layout, frames: int, *, square: bool) -> list[str]:
     video = layout.video(frames)
     video.check()
     side = layout.semantic.pooled
     semantic = f"{counted(frames, 'frame')} in SigLIP, pooled to {side} x {side}"
     each = f"{counted(side * side, 'token')} {PLACES[layout.semantic.newline].format(side)}"
+    if square:
+        row, column = unpadded((side, side), (HEIGHT, WIDTH))
+        shown = (row.stop - row.start) * (column.stop - column.start + 1)
+        pixels = f"{WIDTH} x {HEIGHT} pixels"
+        return [
+            f"a video: {semantic}",
+            f"a frame: {each}, without what shows padding; {shown} of both for {pixels}",
+            f"tokens: {frames * shown:,} of {video.context:,} for {pixels}; {video.total:,} for "
+            "square frames",
+        ]
     if layout.spatial is None:
         return [
             f"a video: {semantic}",

@@ -254,8 +254,8 @@ def _asking(context: AdapterContext) -> Asking | None:
 
 
 def _wording_of(model: ViCA, options: ModelOptions) -> str:
-    """The name of the wording; a LLaVA's default is VSI-Bench's own, because it is not a ViCA."""
-    return "vsi-bench" if model.config.llava and options.wording == AUTO else options.wording
+    """The name of the wording; VSI-Bench's own is the default of a LLaVA or Cambrian-S."""
+    return "vsi-bench" if model.config.lineage and options.wording == AUTO else options.wording
 
 
 def _check_context(model: ViCA, processor: ViCAProcessor, context: AdapterContext) -> None:

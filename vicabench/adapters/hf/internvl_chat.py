@@ -198,7 +198,7 @@ def _write(folder: Path, small: Path, stated: Mapping[str, Any], config: dict[st
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content), encoding="utf-8")
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
-    ids = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    ids: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     image, end = ids.convert_tokens_to_ids([SPECIAL["context_image_token"], TURN_END])
     ends = {"eos_token_id": end, "pad_token_id": ids.pad_token_id}
     text = {**config["text_config"], **ends}

@@ -114,7 +114,8 @@ def check_family(folder: Path, spec: str) -> str:
     config = read_config(folder, spec)
     model_type = config.get("model_type")
     if (kind := hubs.kind_of(config)) is not None:
-        name = "original LLaVA" if hubs.is_llava(config) else hubs.MODEL_TYPES[kind]
+        names = {"llava": "original LLaVA", hubs.CAMBRIAN: "Cambrian-S"}
+        name = names.get(str(model_type), hubs.MODEL_TYPES[kind])
         raise ConfigError(
             f"{spec} is {an(name)}, which has its own adapter: leave out hf: before it."
         )
