@@ -23,15 +23,16 @@ UNUSED = "model.nfp_head."
 def restated(stated: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a `config.json` with our names and the original code's defaults.
 
-    The content of ViCA's own files is returned as it is, but for a missing place of newlines.
+    The content of ViCA's files is returned as it is, but for a missing place of newlines; ViCA2's
+    has to be stated.
 
     Raises:
         CheckpointError: Cambrian-S's encoder or number of tokens is not supported.
     """
     if stated.get("model_type") == CAMBRIAN:
         return _of_cambrian(stated)
-    defaults = {} if OURS in stated else {"mm_newline_position": ONE_TOKEN}
-    known = {**defaults, **stated}
+    as_stated = OURS in stated or stated.get("model_type") == "vica_qwen"
+    known = {**({} if as_stated else {"mm_newline_position": ONE_TOKEN}), **stated}
     return known | {"lineage": "LLaVA", "model_type": "llava_qwen"} if is_llava(stated) else known
 
 
