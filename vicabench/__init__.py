@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vicabench.front import data, models, plot
     from vicabench.front.answerable import answerable
     from vicabench.front.ask import ask, encoded
+    from vicabench.front.audit import Audited, audit
     from vicabench.front.benchmark import benchmark
     from vicabench.front.callback import TrainerCallback
     from vicabench.front.canonicalize import canonicalize
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Answer": "vicabench.types",
+    "Audited": "vicabench.front.audit",
     "HF": "vicabench.adapters.hf.memory",
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
@@ -62,6 +64,7 @@ _PLACES = {
     "Video": "vicabench.types",
     "answerable": "vicabench.front.answerable",
     "ask": "vicabench.front.ask",
+    "audit": "vicabench.front.audit",
     "benchmark": "vicabench.front.benchmark",
     "canonicalize": "vicabench.front.canonicalize",
     "compare": "vicabench.front.compare",
@@ -99,6 +102,7 @@ _PLACES = {
 __all__ = [
     "HF",
     "Answer",
+    "Audited",
     "Question",
     "Run",
     "RunPlan",
@@ -110,6 +114,7 @@ __all__ = [
     "Video",
     "answerable",
     "ask",
+    "audit",
     "benchmark",
     "canonicalize",
     "compare",
