@@ -221,7 +221,13 @@ class Guessed:
 
 
 def guess(
-    slots: Slots, features: Sequence[Feature], inner_N: Ints, *, trees: int, seed: int
+    slots: Slots,
+    features: Sequence[Feature],
+    inner_N: Ints,
+    *,
+    trees: int,
+    seed: int,
+    reasons: bool = True,
 ) -> Guessed:
     """Fit a forest on the rows with an inner fold, and guess the others."""
     features_SC, groups = matrix(slots, features, inner_N)
@@ -233,7 +239,7 @@ def guess(
     shares_S = _shares(slots, forest, features_SC, held_S)
     right_N = _of_right(slots, shares_S)
     lost = {}
-    for group in dict.fromkeys(groups):
+    for group in dict.fromkeys(groups if reasons else ()):
         without_SC = features_SC.copy()
         mine = [place for place, name in enumerate(groups) if name == group]
         without_SC[:, mine] = neutral_C[mine]

@@ -161,7 +161,13 @@ class Guessed:
 
 
 def guess(
-    answers: Answers, features: Sequence[Feature], inner_N: Ints, *, trees: int, seed: int
+    answers: Answers,
+    features: Sequence[Feature],
+    inner_N: Ints,
+    *,
+    trees: int,
+    seed: int,
+    reasons: bool = True,
 ) -> Guessed:
     """Fit a forest on the rows with an inner fold, and guess the others."""
     features_NC, groups = matrix(features, inner_N)
@@ -175,7 +181,7 @@ def guess(
     score_H = _scores(answers, guesses_N[held_N], held_N)
     neutral_C = np.median(features_NC[~held_N], axis=0)
     lost = {}
-    for group in dict.fromkeys(groups):
+    for group in dict.fromkeys(groups if reasons else ()):
         without_HC = features_NC[held_N].copy()
         mine = [place for place, name in enumerate(groups) if name == group]
         without_HC[:, mine] = neutral_C[mine]

@@ -110,7 +110,7 @@ def prune(
         if progress:
             progress(len(removed), len(questions) - (goal.size or 0))
         if not fixed:
-            made = stress(left, rubric, settings, kinds=(BY_SCENE,))
+            made = stress(left, rubric, settings, kinds=(BY_SCENE,), reasons=False)
             scored = zip(made.items, made.guesses[BY_SCENE], strict=True)
             biases = {item.question.id: guess.bias for item, guess in scored}
     gone = set(removed)

@@ -61,7 +61,7 @@ class Audit:
 
     @property
     def biases(self) -> dict[str, float]:
-        """The bias of every question by id, in [0, 1]: the run's if there is one, or the forest's."""
+        """The bias of every question by id, in [0, 1]: that of the run, or else of the forest."""
         if self.blind is not None:
             return dict(self.blind.biases)
         pairs = zip(self.stress.items, self.stress.guesses[BY_SCENE], strict=True)

@@ -25,7 +25,7 @@ from vicabench.types import ANSWERED, Grade, Question
 FOLDS, INNER, TREES, SEED = 5, 10, 100, 42
 """Folds and seed as in the paper; the inner folds are those of the statistics."""
 CHANCE, FREQUENT, CONSTANT = "chance", "frequent", "constant"
-NOTHING = "no single feature"
+NOTHING, SEVERAL = "nothing", "several features that say the same"
 LEAST_LOST = 0.02
 """The probability or score that a feature has to be worth to be named as the reason."""
 Progress = Callable[[int, int], None]
@@ -88,7 +88,10 @@ class Stress:
         guess, item = self.guesses[kind][place], self.items[place]
         if not item.answers and self.constants[CONSTANT][place] >= guess.score:
             return f"the constant answer {guess.answer}" if guess.score else NOTHING
-        return reason_of(guess, item)
+        known = reason_of(guess, item)
+        if known == NOTHING and guess.bias > self.constants[CHANCE][place] + LEAST_LOST:
+            return SEVERAL
+        return known
 
 
 def grade_of(question: Question, score: float, read: str) -> Grade:
@@ -131,9 +134,13 @@ def stress(
     settings: Settings | None = None,
     *,
     kinds: Sequence[str] = KINDS,
+    reasons: bool = True,
     progress: Progress | None = None,
 ) -> Stress:
     """Guess every question from the texts and answers of the others.
+
+    Without `reasons` it is not measured what the guesses owe to which features, which takes most
+    of the time.
 
     Raises:
         DataError: There are fewer than two questions.
@@ -153,7 +160,9 @@ def stress(
     for step, (task, rows, kind) in enumerate(steps):
         mine = [items[row] for row in rows]
         known = constants_of(mine, task, _outer(mine, settings, BY_SCENE))
-        for row, guess in zip(rows, guessed(mine, task, settings, kind, known), strict=True):
+        for row, guess in zip(
+            rows, guessed(mine, task, settings, kind, known, reasons), strict=True
+        ):
             guesses[kind][row] = guess
         for name, scores in _named(known).items():
             for row, score in zip(rows, scores, strict=True):
@@ -181,7 +190,12 @@ def _outer(items: Sequence[Item], settings: Settings, kind: str) -> Ints:
 
 
 def guessed(
-    items: Sequence[Item], task: Task, settings: Settings, kind: str, known: Constants
+    items: Sequence[Item],
+    task: Task,
+    settings: Settings,
+    kind: str,
+    known: Constants,
+    reasons: bool,
 ) -> list[Guess]:
     """A guess at every question of a task; the constant's where there is nothing to learn from."""
     outer_N = _outer(items, settings, kind)
@@ -199,7 +213,7 @@ def guessed(
             continue
         inner_N = np.full(len(items), HELD_OUT, dtype=np.int64)
         inner_N[fitted_N] = folds_of(scenes, INNER, kind, settings.seed + 1)
-        for row, guess in guesser.guess(inner_N, settings):
+        for row, guess in guesser.guess(inner_N, settings, reasons):
             guesses[row] = guess
     return guesses
 
@@ -212,9 +226,16 @@ class _Numbers:
         self.answers = numbers.answers_of(items, task)
         self.features = numbers.features_of(self.answers)
 
-    def guess(self, inner_N: Ints, settings: Settings) -> Iterable[tuple[int, Guess]]:
+    def guess(
+        self, inner_N: Ints, settings: Settings, reasons: bool
+    ) -> Iterable[tuple[int, Guess]]:
         found = numbers.guess(
-            self.answers, self.features, inner_N, trees=2 * settings.trees, seed=settings.seed
+            self.answers,
+            self.features,
+            inner_N,
+            trees=2 * settings.trees,
+            seed=settings.seed,
+            reasons=reasons,
         )
         for row in np.flatnonzero(inner_N == HELD_OUT):
             answer = self.answers.spelled[found.guesses_N[row]]
@@ -231,9 +252,16 @@ class _Choices:
         self.slots = choices.slots_of(items)
         self.features = choices.features_of(self.slots)
 
-    def guess(self, inner_N: Ints, settings: Settings) -> Iterable[tuple[int, Guess]]:
+    def guess(
+        self, inner_N: Ints, settings: Settings, reasons: bool
+    ) -> Iterable[tuple[int, Guess]]:
         found = choices.guess(
-            self.slots, self.features, inner_N, trees=settings.trees, seed=settings.seed
+            self.slots,
+            self.features,
+            inner_N,
+            trees=settings.trees,
+            seed=settings.seed,
+            reasons=reasons,
         )
         for row in np.flatnonzero(inner_N == HELD_OUT):
             item, start = self.items[row], self.slots.starts[row]
