@@ -44,13 +44,13 @@ ARROWS: dict[str, set[str]] = {
     "adapters": NOUNS | {"vica", "harnesses", "predictions", "reference", "scoring", "zoo"},
     "results": NOUNS | {"benchmarks", "harnesses", "predictions", "reference", "scoring"},
     "curves": NOUNS | {"harnesses", "reference", "results", "scoring"},
-    "audit": NOUNS | {"benchmarks", "harnesses", "results", "scoring"},
+    "audits": NOUNS | {"benchmarks", "harnesses", "results", "scoring"},
     "engine": NOUNS | {"vica.video", "adapters", "benchmarks", "predictions", "results"},
     "screen": NOUNS,
     "doctor": NOUNS | {"vica.video", "benchmarks", "engine", "screen"},
     "judging": NOUNS | {"adapters", "benchmarks", "harnesses", "predictions", "results", "scoring"},
     "reporting": NOUNS
-    | {"audit", "curves", "harnesses", "judging", "reference", "results", "scoring"},
+    | {"audits", "curves", "harnesses", "judging", "reference", "results", "scoring"},
     "front": {"vicabench", "vica"},  # all of it but the commands, by the test of circles
     "cli": {"vicabench", "vica"},  # all of it
     "__main__": {"cli"},

@@ -300,6 +300,19 @@ def data_unpack(place: Place) -> None:
     same_files(Path("a"), Path("b"), but=("fetched.json",))
 
 
+def audit(place: Place) -> None:
+    how = ("audit", "questions.jsonl", "--trees", "2", "--folds", "2", "--prune", "50")
+    printed = place.cli(*how, "--out", "a")
+    made = vb.audit("questions.jsonl", trees=2, folds=2, prune_to=50, progress=False)
+    same_text(printed, made.table())
+    made.save("b")
+    same_files(Path("a"), Path("b"))
+    assert len(made.frame()) == len(made.kept) == 60  # six of each type, of which ten stay
+    assert made.figure().get_axes()
+    said = place.refusal("audit", "questions.jsonl", "--batch", "2")
+    assert said == refused(lambda: vb.audit("questions.jsonl", batch=2))
+
+
 def data_rooms(place: Place) -> None:
     build(Path("a"), scenes=1, seed=0, width=64, height=48, fps=1, workers=1)
     said = place.refusal("data", "rooms", "--out", "a")  # films are tested in tests/rooms
@@ -394,6 +407,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "merge": merge,
     "import": import_,
     "compare": compare,
+    "audit": audit,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

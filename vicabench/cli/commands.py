@@ -47,7 +47,17 @@ class Entry:
 ORDER = (
     *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
     "import",
-    *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
+    *(
+        "compare",
+        "audit",
+        "published",
+        "figures",
+        "scaling-curve",
+        "report",
+        "demo",
+        "doctor",
+        "train",
+    ),
     *("init", "data", "models"),
 )
 """How `--help` lists the commands; others follow, by name."""

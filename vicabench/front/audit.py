@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from vicabench.adapters.extras import explained
-from vicabench.audit.pruning import GLOBAL, Goal, prune
-from vicabench.audit.result import Audit, audit_of, blind_of
-from vicabench.audit.stress import FOLDS, SEED, TREES, Settings, stress
+from vicabench.audits.pruning import GLOBAL, Goal, prune
+from vicabench.audits.result import Audit, audit_of, blind_of
+from vicabench.audits.stress import FOLDS, SEED, TREES, Settings, stress
 from vicabench.benchmarks import DEFAULT
 from vicabench.benchmarks.vsi_bench import COUNTS, published_pruned_ids
 from vicabench.errors import ConfigError, csv_text
@@ -38,6 +40,7 @@ from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
 from vicabench.reporting.writing import FIGURES, figure_formats, write_file
 from vicabench.results.frames import frame_of
 from vicabench.results.run import Run, load_run
+from vicabench.rubric import OFFICIAL
 from vicabench.screen import as_text, console
 
 if TYPE_CHECKING:
@@ -146,66 +149,77 @@ def audit(
     seed: int = SEED,
     trees: int = TREES,
     top: int = TOP,
-    protocol: str = "official",
+    protocol: str = OFFICIAL,
     progress: bool = True,
     **selection: Any,
 ) -> Audited:
-    """Measure what can be answered without the video, from a benchmark's own texts and answers.
+    """Measure what can be answered without the video, from a benchmark's texts and answers alone.
 
-    The Test-set Stress-Test (arXiv 2511.04655): forests guess every question from the questions
-    and answers of the other folds; needs scikit-learn (`vicabench[audit]`), neither model nor
-    videos.
+    Forests guess every question from those of the other folds (Test-set Stress-Test, arXiv
+    2511.04655). Needs scikit-learn (`vicabench[audit]`), and neither a model nor videos.
 
     Args:
-        source: The benchmark, as `vicabench.benchmark` takes it.
-        run: A run without sight (`--text-only`, `--blind`) whose answers stand beside the forest;
-            its scores are then the biases by which questions are ranked and pruned.
+        source: The benchmark; `selection` are further arguments of `vicabench.benchmark`.
+        run: A run without sight, to stand beside the forest; its scores are then the biases.
         prune_to: Remove the most guessable questions until so many are left.
         prune_bias: Or until the mean bias is at most this, in [0, 100].
-        prune_by: `all`: from all tasks together; `task`: every task by the same share.
+        prune_by: `all`, or `task`: every task by the same share.
         batch: Questions to remove before the forest is fitted again (default: a twentieth).
-        folds: Folds, of which one is guessed from the others.
+        folds: Folds, each guessed from the others.
         seed: Seed of folds and forests.
         trees: Trees of a forest for choices; one for numbers has twice as many.
         top: How many of the most guessable questions the tables list.
         protocol: The grading protocol of `run`.
         progress: Whether to show progress on standard error.
 
-    `selection` are the other arguments of `vicabench.benchmark` (`subset`, `data`, `tasks` ...).
-
     Raises:
         ConfigError, DataError: As `vicabench.benchmark`; scikit-learn is missing; an argument is
             out of bounds; the run does not belong to these questions.
     """
     goal = _goal(prune_to, prune_bias, prune_by, batch)
-    _check(folds, trees, top)
-    rule = find_protocol(protocol)
-    if run is None and protocol != "official":
-        raise ConfigError("--protocol is for the run of --with: name one.")
-    settings = Settings(folds=folds, seed=seed, trees=trees)
+    _check(folds, trees, top, protocol if run is None else OFFICIAL)
+    settings, screen = Settings(folds=folds, seed=seed, trees=trees), _screen(progress)
     asked = benchmark(source, videos_needed=False, progress=progress, **selection)
-    blind = run if isinstance(run, Run) or run is None else load_run(run)
-    screen = console(stderr=True, quiet=not progress)
-    loaded, questions = asked.benchmark, asked.questions
-    with explained(), bar(screen, "Guessing without sight", 1) as advance:
-        made = stress(questions, loaded.rubric, settings, progress=advance)
+    result = _measured(asked, settings, screen)
+    if run is not None:
+        blind = run if isinstance(run, Run) else load_run(run)
+        result = replace(result, blind=blind_of(blind, find_protocol(protocol), result))
+    return Audited(audit=_pruned(result, asked, goal, screen), top=top)
+
+
+def _screen(progress: bool) -> Console:
+    return console(stderr=True, quiet=not progress)
+
+
+def _measured(asked: Selection, settings: Settings, screen: Console) -> Audit:
+    loaded = asked.benchmark
+    with explained(), bar(screen, "Guessing without sight", WHOLE) as advance:
+        made = stress(asked.questions, loaded.rubric, settings, progress=partial(_advance, advance))
     result = audit_of((loaded.name, loaded.subset, loaded.revision), made)
-    result = replace(result, published_kept=_published_kept(asked))
-    if blind is not None:
-        result = replace(result, blind=blind_of(blind, rule, result))
-    if goal is not None:
-        with explained(), bar(screen, "Pruning", 1) as advance:
-            pruned = prune(
-                questions,
-                made.rubric,
-                goal,
-                settings,
-                first=result.biases,
-                fixed=blind is not None,
-                progress=advance,
-            )
-        result = replace(result, pruned=pruned)
-    return Audited(audit=result, top=top)
+    return replace(result, published_kept=_published_kept(asked))
+
+
+def _pruned(result: Audit, asked: Selection, goal: Goal | None, screen: Console) -> Audit:
+    if goal is None:
+        return result
+    with explained(), bar(screen, "Pruning", WHOLE) as advance:
+        pruned = prune(
+            asked.questions,
+            result.stress.rubric,
+            goal,
+            result.stress.settings,
+            first=result.biases,
+            fixed=result.blind is not None,
+            progress=partial(_advance, advance),
+        )
+    return replace(result, pruned=pruned)
+
+
+WHOLE = 100  # percent, as the number of steps is known only once they begin
+
+
+def _advance(advance: Callable[[int, int], None], done: int, total: int) -> None:
+    advance(WHOLE * done // max(total, 1), WHOLE)
 
 
 def _goal(size: int | None, bias: float | None, by: str, batch: int | None) -> Goal | None:
@@ -221,7 +235,9 @@ def _goal(size: int | None, bias: float | None, by: str, batch: int | None) -> G
     return Goal(size=size, bias=bias, batch=batch or 0, sharing=by)
 
 
-def _check(folds: int, trees: int, top: int) -> None:
+def _check(folds: int, trees: int, top: int, unused: str) -> None:
+    if unused != OFFICIAL:
+        raise ConfigError(f"--protocol {unused} is for the run of --with: name one.")
     for name, value, least in (("--folds", folds, 2), ("--trees", trees, 1), ("--top", top, 0)):
         _check_least(name, value, least)
 

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vicabench.audit.folds import BY_SCENE, RANDOM
-from vicabench.audit.pruning import GLOBAL, LEAST_LEFT, Pruned
-from vicabench.audit.result import Audit, by_kind
-from vicabench.audit.stress import CHANCE, CONSTANT, FREQUENT, telling
+from vicabench.audits.folds import BY_SCENE, RANDOM
+from vicabench.audits.pruning import GLOBAL, LEAST_LEFT, Pruned
+from vicabench.audits.result import Audit, by_kind
+from vicabench.audits.stress import CHANCE, CONSTANT, FREQUENT, telling
 from vicabench.errors import counted
 from vicabench.reference.audits import PublishedAudit, published_audits
 from vicabench.reporting.comparison import difference_text, estimate_in, rows_for

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from vicabench.audit.result import Audit, chance_scores
-from vicabench.audit.stress import CHANCE
+from vicabench.audits.result import Audit, chance_scores
+from vicabench.audits.stress import CHANCE
+from vicabench.errors import counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reporting.figures.added import figure_of_runs
 from vicabench.reporting.figures.style import (
@@ -18,7 +20,6 @@ from vicabench.reporting.figures.style import (
     INK,
     INTERVALS,
     PALE,
-    TINY,
     basis,
     blank,
     footer,
@@ -41,12 +42,15 @@ NAMES = {
 _LINE = 0.105  # inches a mark takes
 
 
+LEVEL = "Chance: an option, or an answer of the type, at random."
+
+
 @figure_of_runs
 def chance(runs: Sequence[Run], protocol: Protocol) -> Figure:
     """How far each task of the runs is from chance, with intervals."""
     scores = [run.scores(protocol) for run in runs]
     level = chance_scores(runs[0].questions, common_rubric(scores))
-    return _drawn({row.model: row for row in scores}, level, _basis(scores, protocol.name))
+    return _drawn({row.model: row for row in scores}, level, f"{basis(scores)} {LEVEL} {INTERVALS}")
 
 
 @styled
@@ -56,15 +60,10 @@ def audited_tasks(audited: Audit) -> Figure:
     rows = {NAMES[name]: scores[name] for name in NAMES}
     if audited.blind is not None:
         rows[audited.blind.scores.model] = audited.blind.scores
-    count, videos = scores[CHANCE].overall.count, scores[CHANCE].overall.clusters
-    name = audited.benchmark[0]
-    says = f"{name}: n = {count:,} questions in {videos:,} videos, guessed out of fold, unseen."
+    every = scores[CHANCE].overall
+    asked, videos = counted(every.count, "question"), counted(every.clusters, "video")
+    says = f"{audited.benchmark[0]}: n = {asked} in {videos}, guessed out of fold without sight."
     return _drawn(rows, scores[CHANCE], f"{says} {INTERVALS}")
-
-
-def _basis(scores: Sequence[Scores], protocol: str) -> str:
-    del protocol  # `basis` states it
-    return f"{basis(scores)} Chance: an option, or an answer of the type, at random. {INTERVALS}"
 
 
 def _drawn(rows: Mapping[str, Scores], level: Scores, note: str) -> Figure:
@@ -109,13 +108,10 @@ def _task(
         _mark(axes, number, estimate.mean, y)
 
 
-def _mark(axes: Axes, number: int, x: float, y: float):  # type: ignore[no-untyped-def]
+def _mark(axes: Axes, number: int, x: float, y: float) -> Line2D:
     """The mark of the guesser at this index."""
     seen = look(number)
     (line,) = axes.plot(
         [x], [y], seen.marker, color=seen.colour, markersize=3.6, mec=INK, mew=0.3, zorder=3
     )
     return line
-
-
-__all__ = ["TINY", "audited_tasks", "chance"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vicabench.audit.folds import Ints
-from vicabench.audit.statistics import Floats
-from vicabench.audit.texts import Item, score_of
+from vicabench.audits.folds import Ints
+from vicabench.audits.statistics import Floats
+from vicabench.audits.texts import Item, score_of
 from vicabench.metrics import NUMERIC
 from vicabench.rubric import Task
 from vicabench.types import Question

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vicabench.audit.constants import constants_of
-from vicabench.audit.folds import BY_SCENE, RANDOM, folds_of
-from vicabench.audit.pruning import Pruned
-from vicabench.audit.stress import CHANCE, CONSTANT, FREQUENT, Stress, grade_of, without_beside
-from vicabench.audit.texts import items_of
+from vicabench.audits.constants import constants_of
+from vicabench.audits.folds import BY_SCENE, RANDOM, folds_of
+from vicabench.audits.pruning import Pruned
+from vicabench.audits.stress import CHANCE, CONSTANT, FREQUENT, Stress, grade_of, without_beside
+from vicabench.audits.texts import items_of
 from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.metrics import NUMERIC

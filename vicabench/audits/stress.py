@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vicabench.audit import choices, numbers
-from vicabench.audit.constants import Constants, constants_of
-from vicabench.audit.folds import BY_SCENE, KINDS, RANDOM, Ints, folds_of
-from vicabench.audit.statistics import HELD_OUT, Floats
-from vicabench.audit.texts import THINGS, Item, items_of, score_of
+from vicabench.audits import choices, numbers
+from vicabench.audits.constants import Constants, constants_of
+from vicabench.audits.folds import BY_SCENE, KINDS, RANDOM, Ints, folds_of
+from vicabench.audits.statistics import HELD_OUT, Floats
+from vicabench.audits.texts import THINGS, Item, items_of, score_of
 from vicabench.errors import DataError
 from vicabench.metrics import FREE, NUMERIC
 from vicabench.rubric import Rubric, Task

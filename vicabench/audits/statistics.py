@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vicabench.audit.folds import Ints
+from vicabench.audits.folds import Ints
 
 Floats = NDArray[np.float64]
 SMOOTHING = 3.0

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from vicabench.audit.folds import Ints
-from vicabench.audit.forest import regressor
-from vicabench.audit.statistics import Floats, Statistic, statistic
-from vicabench.audit.texts import THINGS, Item
+from vicabench.audits.folds import Ints
+from vicabench.audits.forest import regressor
+from vicabench.audits.statistics import Floats, Statistic, statistic
+from vicabench.audits.texts import THINGS, Item
 from vicabench.rubric import Task
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from tests.audit.synthetic import (
+from tests.audits.synthetic import (
     RUBRIC,
     Answer,
     choices,
@@ -20,11 +20,11 @@ from tests.audit.synthetic import (
     sizes,
     third,
 )
-from vicabench.audit import choices as by_choice
-from vicabench.audit import numbers as by_number
-from vicabench.audit.folds import BY_SCENE, RANDOM, folds_of
-from vicabench.audit.stress import SEVERAL, Settings, Stress, stress, telling
-from vicabench.audit.texts import Item, items_of
+from vicabench.audits import choices as by_choice
+from vicabench.audits import numbers as by_number
+from vicabench.audits.folds import BY_SCENE, RANDOM, folds_of
+from vicabench.audits.stress import SEVERAL, Settings, Stress, stress, telling
+from vicabench.audits.texts import Item, items_of
 from vicabench.benchmarks.loading import read_records
 from vicabench.metrics import MRA
 from vicabench.rubric import VSI
@@ -64,6 +64,8 @@ def naive_choice_features(items: list[Item], inner: np.ndarray) -> list[list[flo
         ]
         values = []
         for place, text in enumerate(item.texts):
+            alike = [g for _, _, t, g in options if t == text]
+            about = [g for o, _, t, g in options if (t, o.things) == (text, item.things)]
             rivals = []
             for rival in item.texts:
                 if rival == text:
@@ -75,10 +77,10 @@ def naive_choice_features(items: list[Item], inner: np.ndarray) -> list[list[flo
             values.append(
                 [
                     rate([g for _, p, _, g in options if p == place], 0.25),
-                    rate([g for _, _, t, g in options if t == text], 0.25),
-                    rate([g for _, _, t, g in options if t == text], 0.25),  # it is one word
-                    rate([g for o, _, t, g in options if (t, o.things) == (text, item.things)], 0.25),
-                    rate([g for o, _, t, g in options if (t, o.things) == (text, item.things)], 0.25),
+                    rate(alike, 0.25),
+                    rate(alike, 0.25),  # the text is one word
+                    rate(about, 0.25),
+                    rate(about, 0.25),  # there is one thing
                     fmean(rivals),
                     min(rivals),
                     float(len(text)),

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vicabench.audit.folds import BY_SCENE
-from vicabench.audit.stress import Settings, stress
+from vicabench.audits.folds import BY_SCENE
+from vicabench.audits.stress import Settings, stress
 from vicabench.errors import ConfigError
 from vicabench.rubric import Rubric
 from vicabench.types import Question

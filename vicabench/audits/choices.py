@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vicabench.audit.folds import Ints
-from vicabench.audit.forest import classifier
-from vicabench.audit.statistics import Floats, Statistic, statistic
-from vicabench.audit.texts import THINGS, Item, parts_of
+from vicabench.audits.folds import Ints
+from vicabench.audits.forest import classifier
+from vicabench.audits.statistics import Floats, Statistic, statistic
+from vicabench.audits.texts import THINGS, Item, parts_of
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
