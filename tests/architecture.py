@@ -45,6 +45,8 @@ ARROWS: dict[str, set[str]] = {
     "results": NOUNS | {"benchmarks", "harnesses", "predictions", "reference", "scoring"},
     "curves": NOUNS | {"harnesses", "reference", "results", "scoring"},
     "audits": NOUNS | {"benchmarks", "harnesses", "results", "scoring"},
+    # Training data is read as it is for training.
+    "audits.overlap": NOUNS | {"vica.errors", "vica.training", "audits"},
     "engine": NOUNS | {"vica.video", "adapters", "benchmarks", "predictions", "results"},
     "screen": NOUNS,
     "doctor": NOUNS | {"vica.video", "benchmarks", "engine", "screen"},

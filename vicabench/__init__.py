@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
     from vicabench.front.judge import judge
+    from vicabench.front.labels import Labels, audit_labels
+    from vicabench.front.overlap import Leaks, audit_against
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.published import published
     from vicabench.front.report import report
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from vicabench.front.score import Score, score
     from vicabench.front.train import recipes, train, training_plan
     from vicabench.front.verify import verify
+    from vicabench.front.without import without
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
     from vicabench.rubric import Task
@@ -53,6 +56,8 @@ _PLACES = {
     "Answer": "vicabench.types",
     "Audited": "vicabench.front.audit",
     "HF": "vicabench.adapters.hf.memory",
+    "Labels": "vicabench.front.labels",
+    "Leaks": "vicabench.front.overlap",
     "Question": "vicabench.types",
     "Run": "vicabench.results.run",
     "Runs": "vicabench.front.runs",
@@ -65,6 +70,8 @@ _PLACES = {
     "answerable": "vicabench.front.answerable",
     "ask": "vicabench.front.ask",
     "audit": "vicabench.front.audit",
+    "audit_against": "vicabench.front.overlap",
+    "audit_labels": "vicabench.front.labels",
     "benchmark": "vicabench.front.benchmark",
     "canonicalize": "vicabench.front.canonicalize",
     "compare": "vicabench.front.compare",
@@ -98,11 +105,14 @@ _PLACES = {
     "train": "vicabench.front.train",
     "training_plan": "vicabench.front.train",
     "verify": "vicabench.front.verify",
+    "without": "vicabench.front.without",
 }
 __all__ = [
     "HF",
     "Answer",
     "Audited",
+    "Labels",
+    "Leaks",
     "Question",
     "Run",
     "RunPlan",
@@ -115,6 +125,8 @@ __all__ = [
     "answerable",
     "ask",
     "audit",
+    "audit_against",
+    "audit_labels",
     "benchmark",
     "canonicalize",
     "compare",
@@ -148,6 +160,7 @@ __all__ = [
     "train",
     "training_plan",
     "verify",
+    "without",
 ]
 
 

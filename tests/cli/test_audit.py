@@ -104,3 +104,28 @@ def test_without_scikit_learn_it_says_what_to_install(
     (tmp_path / "sklearn.py").write_text("raise ModuleNotFoundError(name='sklearn')")
     done = vicabench("audit", benchmark.name, *FAST, PYTHONPATH=str(tmp_path))
     refuses(done, 'Audits need the package sklearn: pip install "vicabench[audit]"')
+
+
+def test_a_score_without_what_was_pruned_stands_beside_the_whole(
+    vicabench: Vicabench, benchmark: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {**r, "response": r["ground_truth"] if n % 2 else "A"}
+        for n, r in enumerate(read_jsonl(benchmark))
+    ]
+    write_jsonl(tmp_path / "run.jsonl", rows)
+    right = [r for r in rows if r["response"] == r["ground_truth"]]
+    (tmp_path / "ids.txt").write_text("".join(f"{r['id']}\n" for r in right[:30]), encoding="utf-8")
+    done = vicabench("score", "run.jsonl", "--without", "ids.txt", "--format", "json")
+    whole, part = json.loads(done.stdout)["runs"]
+    assert whole["micro"]["mean"] == pytest.approx(100 * len(right) / 80)
+    assert part["micro"]["mean"] == pytest.approx(100 * (len(right) - 30) / 50)
+    assert part["model"] == "run (without 30 questions)"
+    assert "without 30 questions of 80 that ids.txt names" in part["notes"]
+    shown = " ".join(vicabench("score", "run.jsonl", "--without", "ids.txt").stdout.split())
+    assert "without 30 questions of 80 that ids.txt names" in shown
+
+
+def test_a_run_in_place_of_a_benchmark_is_refused(vicabench: Vicabench, benchmark: Path) -> None:
+    done = vicabench("audit", benchmark.name, "other.jsonl", "--labels")
+    refuses(done, "own.jsonl, other.jsonl are not runs", "name one")

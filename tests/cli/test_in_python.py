@@ -306,9 +306,29 @@ def audit(place: Place) -> None:
     made = vb.audit("questions.jsonl", trees=2, folds=2, prune_to=50, progress=False)
     same_text(printed, made.table())
     made.save("b")
-    same_files(Path("a"), Path("b"))
     assert len(made.frame()) == len(made.kept) == 60  # six of each type, of which ten stay
     assert made.figure().get_axes()
+    printed = place.cli("audit", *RUNS, "--labels", "--out", "a")
+    doubted = vb.audit_labels(RUNS)
+    same_text(printed, doubted.table())
+    doubted.save("b")
+    write_jsonl(
+        Path("t.jsonl"),
+        [
+            {
+                "id": 1,
+                "conversations": [
+                    {"from": "human", "value": "What about route_planning?"},
+                    {"from": "gpt", "value": "A"},
+                ],
+            }
+        ],
+    )
+    printed = place.cli("audit", "questions.jsonl", "--against", "t.jsonl", "--out", "a")
+    leaks = vb.audit_against("questions.jsonl", ["t.jsonl"], progress=False)
+    same_text(printed, leaks.table())
+    leaks.save("b")
+    same_files(Path("a"), Path("b"))
     said = place.refusal("audit", "questions.jsonl", "--batch", "2")
     assert said == refused(lambda: vb.audit("questions.jsonl", batch=2))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,19 +15,32 @@ from vicabench.cli.options import (
     ProtocolOption,
     SubsetOption,
     TasksOption,
+    changed,
     tasks_named,
 )
 from vicabench.cli.usage import OUTPUT
+from vicabench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vicabench.front.audit import Audited
+    from vicabench.front.labels import Labels
+    from vicabench.front.overlap import Leaks
 
 FITTING, PRUNING = "How to guess", "Pruning"
 
 
+FITTED = ("run", "folds", "seed", "trees", "prune", "prune_bias", "prune_by", "batch")
+UNUSED = {"labels": FITTED, "against": (*FITTED, "protocol", "top")}
+"""The options that `--labels` and `--against` have no use for, by their names in Python."""
+
+
 def command(
-    benchmark: Annotated[
-        str,
+    what: Annotated[
+        list[str],
         typer.Argument(
-            help="A benchmark (`data list`), a folder or file of your own, or a hub id.",
-            metavar="BENCHMARK",
+            help="A benchmark (`data list`), a folder or file of your own, or a hub id; with "
+            "--labels runs, with --against more training files after it.",
+            metavar="BENCHMARK...",
         ),
     ],
     *,
@@ -34,6 +48,17 @@ def command(
     data: DataOption = None,
     tasks: TasksOption = None,
     limit: LimitOption = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="List right answers in doubt instead, by runs and by scene."),
+    ] = False,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Look for the benchmark in training data instead (ViCA-322K's layout).",
+        ),
+    ] = None,
     run: Annotated[
         Path | None,
         typer.Option(
@@ -95,7 +120,7 @@ def command(
         int,
         typer.Option(
             min=0,
-            help="How many of the most guessable questions to list.",
+            help="How many questions to list.",
             rich_help_panel=OUTPUT,
         ),
     ] = 10,
@@ -103,47 +128,100 @@ def command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for the audit: JSON, all questions, figure, ids.",
+            help="Folder for what was found: JSON, all questions, figure, ids.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     protocol: ProtocolOption = "official",
     table: FormatOption = "terminal",
 ) -> None:
-    """Measure what can be answered without the video.
+    """Measure what can be answered without the video, or look for errors and leaks.
 
     Forests guess every question from the texts and answers of the others
     (Test-set Stress-Test, arXiv 2511.04655). Needs scikit-learn, and neither
-    a model nor videos.
+    a model nor videos. With --labels or --against the right answers, or
+    training data, are looked into instead.
     """
-    import vicabench as vb
     from vicabench.cli.output import check_format, print_sheets
     from vicabench.screen import say
 
     check_format(table)
-    audited = vb.audit(
-        benchmark,
-        subset=subset,
-        data=data,
-        tasks=tasks_named(tasks),
-        limit=limit,
-        run=run,
-        folds=folds,
-        seed=seed,
-        trees=trees,
-        prune_to=prune,
-        prune_bias=prune_bias,
-        prune_by=prune_by,
-        batch=batch,
-        top=top,
-        protocol=protocol,
-    )
+    mode = _mode(labels, bool(against))
+    given = {"run": run, "folds": folds, "seed": seed, "trees": trees, "prune": prune}
+    given |= {"prune_bias": prune_bias, "prune_by": prune_by, "batch": batch}
+    given |= {"protocol": protocol, "top": top}
+    refuse_unused(mode, changed(command, given))
+    chosen = {"subset": subset, "data": data, "tasks": tasks_named(tasks), "limit": limit}
+    found = _DOERS[mode](what, against or [], given, chosen)
     print_sheets(
-        audited.sheets(),
+        found.sheets(),
         name=table,
-        csv=lambda: audited.table("csv"),
-        json=lambda: audited.table("json"),
+        csv=lambda: found.table("csv"),
+        json=lambda: found.table("json"),
     )
     if out is not None:
-        files = audited.save(out)
+        files = found.save(out)
         say("Wrote " + ", ".join(str(file) for file in files))
+
+
+def _mode(labels: bool, against: bool) -> str:
+    if labels and against:
+        raise ConfigError("--labels and --against are two audits: give one of them.")
+    return "labels" if labels else "against" if against else ""
+
+
+def refuse_unused(mode: str, typed: Sequence[str]) -> None:
+    """Raise ConfigError for options that were given and say nothing in this mode."""
+    names = {"--run": "--with"}
+    flags = ["--" + name.replace("_", "-") for name in UNUSED.get(mode, ())]
+    if unused := [names.get(flag, flag) for flag in typed if flag in flags]:
+        raise ConfigError(f"--{mode} has no use for {', '.join(unused)}: leave that out.")
+
+
+Given = dict[str, Any]
+
+
+def _stress(what: list[str], _: list[str], given: Given, chosen: Given) -> Audited:
+    import vicabench as vb
+
+    if len(what) > 1:
+        raise ConfigError(
+            f"{len(what)} benchmarks are named: audit one at a time. Runs go with --labels, "
+            "training files with --against."
+        )
+    options = {name: value for name, value in given.items() if name != "prune"}
+    return vb.audit(what[0], prune_to=given["prune"], **options, **chosen)
+
+
+def _labels(what: list[str], _: list[str], given: Given, chosen: Given) -> Labels:
+    import vicabench as vb
+    from vicabench.front.labels import is_of_runs
+
+    runs = [name for name in what if is_of_runs(Path(name))]
+    others = [name for name in what if name not in runs]
+    if len(others) > 1:
+        raise ConfigError(
+            f"{', '.join(others)} are not runs, and one benchmark is looked at: name one."
+        )
+    usual = {"subset": "full", "data": None, "tasks": (), "limit": None}
+    selection = {name: value for name, value in chosen.items() if value != usual[name]}
+    return vb.audit_labels(
+        [Path(run) for run in runs],
+        source=others[0] if others else None,
+        protocol=given["protocol"],
+        top=given["top"],
+        **selection,
+    )
+
+
+def _against(what: list[str], against: list[str], _: Given, chosen: Given) -> Leaks:
+    import vicabench as vb
+
+    return vb.audit_against(what[0], [*against, *what[1:]], **chosen)
+
+
+_DOERS: dict[str, Callable[[list[str], list[str], Given, Given], Audited | Labels | Leaks]] = {
+    "": _stress,
+    "labels": _labels,
+    "against": _against,
+}

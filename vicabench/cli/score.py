@@ -57,6 +57,14 @@ def command(
         int | None,
         typer.Option(min=1, help="Number of frames.", show_default="that of the run"),
     ] = None,
+    left_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--without",
+            metavar="FILE",
+            help="Score also without the questions of a file: ids, or a list of `audit --labels`.",
+        ),
+    ] = None,
     grades_file: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +97,7 @@ def command(
     _check_answerable(answerable, answerable_at)
     rules = find_protocols(protocol)
     readable, problems = load_readable(paths := expanded(paths))
-    runs = _with_answerable(readable, answerable, answerable_at)
+    runs = _with_parts(readable, answerable, answerable_at, left_out)
     others = published_beside(published, runs)
     rows = [run.scores(rule) for run in runs for rule in rules]
     between = [disagreement(run, rules) for run in runs if len(rules) > 1 and not run.incomplete]
@@ -139,13 +147,21 @@ def _write_grades(
         write_file(file, lines, keep=keep)
 
 
-def _with_answerable(runs: list[Run], file: Path | None, frames: int | None) -> list[Run]:
-    """The runs, each followed by its part that frames can answer if a file says which that is."""
-    if file is None:
-        return runs
+def _with_parts(
+    runs: list[Run], file: Path | None, frames: int | None, left_out: Path | None
+) -> list[Run]:
+    """The runs, each followed by its parts: what frames can answer, and what a file leaves."""
     from vicabench.front.answerable import answerable
+    from vicabench.front.without import without
 
-    return [each for run in runs for each in (run, answerable(run, file, frames=frames))]
+    found = []
+    for run in runs:
+        found.append(run)
+        if file is not None:
+            found.append(answerable(run, file, frames=frames))
+        if left_out is not None:
+            found.append(without(run, left_out))
+    return found
 
 
 def _check_files(named: dict[str, Path | None]) -> None:

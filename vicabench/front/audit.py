@@ -37,7 +37,7 @@ from vicabench.reporting.figures.chance import audited_tasks
 from vicabench.reporting.figures.output import save
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
-from vicabench.reporting.writing import FIGURES, figure_formats, write_file
+from vicabench.reporting.writing import FIGURES, figure_formats, made_folder, write_file
 from vicabench.results.frames import frame_of
 from vicabench.results.run import Run, load_run
 from vicabench.rubric import OFFICIAL
@@ -109,7 +109,8 @@ class Audited:
         Raises:
             ConfigError: A file cannot be written, or a format is unknown.
         """
-        place, endings = Path(folder), figure_formats(formats)
+        endings = figure_formats(formats)
+        place = made_folder(folder)
         texts = {
             "audit.json": self.table("json") + "\n",
             "questions.csv": csv_text(QUESTION_COLUMNS, question_rows(self.audit)),
