@@ -36,20 +36,22 @@ def score_run(
     notes: Iterable[str] = (),
     resamples: int = RESAMPLES,
     variants: Variants | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Scores:
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
     The score of a task is the mean over its questions, or the unweighted mean of its types where
     it has several; overall scores are those of the rubric. Grades that hold differences of two
     runs give estimates of the differences, in [-100, 100]; `variants` then gives the differences
-    of groups of questions, which are not those of their questions.
+    of groups of questions, which are not those of their questions. `weights` are those of single
+    questions by id, 1 for others, with a mean of 1 in every type.
 
     Raises:
         ValueError: There are no grades.
     """
     if not grades:
         raise ValueError("there is nothing to score: no grades")
-    table = _Table(grades, resamples, rubric.types)
+    table = _Table(grades, resamples, rubric.types, weights or {})
     groups = {
         task.name: kinds
         for task in rubric.tasks
@@ -182,16 +184,23 @@ class _Table:
     Shapes: V videos, K question types, R resamples.
     """
 
-    def __init__(self, grades: Sequence[Grade], resamples: int, types: Sequence[str]) -> None:
+    def __init__(
+        self,
+        grades: Sequence[Grade],
+        resamples: int,
+        types: Sequence[str],
+        weights: Mapping[str, float],
+    ) -> None:
         videos = {video: row for row, video in enumerate(sorted({g.video for g in grades}))}
         columns = {kind: column for column, kind in enumerate(types)}
         self.sums_VK = np.zeros((len(videos), len(columns)))
         self.counts_VK = np.zeros((len(videos), len(columns)))
         self.valid_V1 = np.zeros((len(videos), 1))
         for g in grades:
-            self.sums_VK[videos[g.video], columns[g.task]] += g.score
-            self.counts_VK[videos[g.video], columns[g.task]] += 1
-            self.valid_V1[videos[g.video]] += g.outcome == ANSWERED
+            weight = weights.get(g.id, 1.0)
+            self.sums_VK[videos[g.video], columns[g.task]] += weight * g.score
+            self.counts_VK[videos[g.video], columns[g.task]] += weight
+            self.valid_V1[videos[g.video]] += weight * (g.outcome == ANSWERED)
         self.outcomes = Counter(g.outcome for g in grades)
         self.failed = Counter(g.task for g in grades if g.failed)
         self.column = columns
@@ -261,7 +270,7 @@ class _Table:
             mean=100 * mean,
             low=100 * interval[0],
             high=100 * interval[1],
-            count=int(counts_VJ.sum()),
+            count=round(counts_VJ.sum()),
             clusters=int(counts_VJ.any(axis=1).sum()),
             failed=sum(self.failed[kind] for kind in kinds),
         )
