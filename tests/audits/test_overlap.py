@@ -84,9 +84,12 @@ def test_bad_records_are_counted_and_several_layouts_are_read(
     folder = tmp_path / "train"
     folder.mkdir()
     (folder / "a.jsonl").write_text(f"not JSON\n{json.dumps(messages)}\n[1]\n", encoding="utf-8")
+    (folder / "about.json").write_text('{"version": 1}', encoding="utf-8")
     found = vb.audit_against(benchmark, [folder], progress=False)
     assert {key: one.level for key, one in found.overlap.found.items()} == {"q3": "answer"}
-    assert "Not read: 2 records that are not conversations." in found.table()
+    table = found.table()
+    assert "Not read: 2 records that are not conversations." in table
+    assert "Skipped: 1 file of the folders, such as" in table
 
 
 def test_a_choice_is_right_by_its_letter_its_option_or_its_text(tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def test_even_weights_change_nothing() -> None:
 
 def test_scores_over_groups_of_questions_are_refused() -> None:
     groups = Overall(name="g", title="Groups", how="variants", at_least=2)
-    rubric = Rubric(tasks=(Task(name="object_counting", unit="objects", kind="numeric"),), overall=(groups,))
+    rubric = Rubric(
+        tasks=(Task(name="object_counting", unit="objects", kind="numeric"),), overall=(groups,)
+    )
     run = replace(vb.score(counting()).run, rubric=rubric, path=Path("r"))
     with pytest.raises(ConfigError, match="Leave out --rebalanced"):
         vb.score(run, rebalanced=True)

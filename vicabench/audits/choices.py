@@ -233,7 +233,7 @@ def guess(
     features_SC, groups = matrix(slots, features, inner_N)
     held_S = (inner_N < 0)[slots.rows]
     right_S = slots.gains > 0.5
-    forest = classifier(trees, seed, len(held_S))
+    forest = classifier(trees, seed)
     forest.fit(features_SC[~held_S], right_S[~held_S])
     neutral_C = np.median(features_SC[~held_S], axis=0)
     shares_S = _shares(slots, forest, features_SC, held_S)

@@ -173,7 +173,7 @@ def guess(
     features_NC, groups = matrix(features, inner_N)
     held_N = inner_N < 0
     truths_T = answers.truths_N[~held_N]
-    forest = regressor(trees, seed, len(held_N))
+    forest = regressor(trees, seed)
     forest.fit(features_NC[~held_N], answers.logs_V[truths_T])
     leaves = _Leaves(forest, features_NC[~held_N], truths_T, answers)
     guesses_N = np.full(len(held_N), -1, dtype=np.int64)

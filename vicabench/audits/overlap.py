@@ -64,6 +64,7 @@ class Overlap:
         worded: Ids of the questions whose words are in the training data about any video.
         files: The records of each file that were read.
         unread: By file, the records that could not be read.
+        skipped: Files of a folder that hold no records, with the reason.
     """
 
     questions: tuple[Question, ...]
@@ -72,6 +73,7 @@ class Overlap:
     worded: frozenset[str]
     files: Mapping[str, int]
     unread: Mapping[str, int]
+    skipped: tuple[str, ...] = ()
 
     def ids(self, level: str) -> set[str]:
         """The ids of the questions with this level."""
@@ -83,6 +85,7 @@ def overlap_of(
     rubric: Rubric,
     files: Sequence[Path],
     *,
+    inside: Sequence[Path] = (),
     progress: Callable[[str, int], None] | None = None,
 ) -> Overlap:
     """Look for the questions of a benchmark in training files.
@@ -91,6 +94,7 @@ def overlap_of(
         questions: The questions.
         rubric: Their tasks.
         files: `.json`, `.jsonl` and `.parquet` files.
+        inside: Further ones, found in folders; those that hold no records are skipped.
         progress: Told the file and the records read so far.
 
     Raises:
@@ -98,21 +102,27 @@ def overlap_of(
     """
     index = _Index(questions)
     read, unread = Counter[str](), Counter[str]()
-    for file in files:
-        for number, record in enumerate(_records(file)):
-            if progress and number % 1_000 == 0:
-                progress(file.name, number)
-            if isinstance(record, Mapping) and index.add(record, f"{file.name}, record {number}"):
-                read[str(file)] += 1
-            else:
-                unread[str(file)] += 1
+    skipped = []
+    for file in [*files, *inside]:
+        try:
+            for number, record in enumerate(_records(file)):
+                if progress and number % 1_000 == 0:
+                    progress(file.name, number)
+                place = f"{file.name}, record {number}"
+                known = isinstance(record, Mapping) and index.add(record, place)
+                (read if known else unread)[str(file)] += 1
+        except DataError as error:
+            if file in files:
+                raise
+            skipped.append(str(error))
     return Overlap(
         questions=tuple(questions),
         rubric=rubric,
         found=index.found(),
         worded=frozenset(index.worded),
-        files={str(file): read[str(file)] for file in files},
+        files={str(file): read[str(file)] for file in [*files, *inside] if read[str(file)]},
         unread=dict(unread),
+        skipped=tuple(skipped),
     )
 
 

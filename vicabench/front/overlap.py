@@ -116,26 +116,30 @@ def audit_against(
     Raises:
         ConfigError, DataError: There is no such file, or it cannot be read.
     """
-    files = [file for given in training for file in _files(Path(given))]
-    if not files:
+    paths = [Path(given) for given in training]
+    if not paths:
         raise ConfigError("Name the files of training data to look into.")
+    files = [_checked(path) for path in paths if not path.is_dir()]
+    inside = [file for path in paths if path.is_dir() for file in _inside(path)]
     asked = benchmark(source, videos_needed=False, progress=progress, **selection)
     rubric = asked.benchmark.rubric
     with explained(), records_read(console(stderr=True, quiet=not progress)) as advance:
-        found = overlap_of(asked.questions, rubric, files, progress=advance)
+        found = overlap_of(asked.questions, rubric, files, inside=inside, progress=advance)
     return Leaks(overlap=found)
 
 
-def _files(path: Path) -> list[Path]:
-    """The file, or those of a folder."""
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in ENDINGS)
-        if not found:
-            raise DataError(f"{path} holds no file that ends in {', '.join(ENDINGS)}.")
-        return found
+def _inside(folder: Path) -> list[Path]:
+    """The files of a folder that may hold records."""
+    found = sorted(file for file in folder.rglob("*") if file.suffix in ENDINGS)
+    if not found:
+        raise DataError(f"{folder} holds no file that ends in {', '.join(ENDINGS)}.")
+    return found
+
+
+def _checked(path: Path) -> Path:
     if not path.is_file() or path.suffix not in ENDINGS:
         raise DataError(
             f"{path} is not a file of training data: name one that ends in {', '.join(ENDINGS)}, "
             "or a folder of them."
         )
-    return [path]
+    return path

@@ -33,6 +33,9 @@ def overlap_sheet(overlap: Overlap) -> Sheet:
     ]
     if bad := sum(overlap.unread.values()):
         notes.append(f"Not read: {counted(bad, 'record')} that are not conversations.")
+    if overlap.skipped:
+        first = f"Skipped: {counted(len(overlap.skipped), 'file')} of the folders, such as "
+        notes.append(first + overlap.skipped[0])
     return Sheet(
         title="In the training data",
         columns=("", "n", "room", "video", "question", "answer", "words"),
@@ -64,6 +67,7 @@ def overlap_record(overlap: Overlap) -> dict[str, Any]:
         "questions": len(overlap.questions),
         "files": dict(overlap.files),
         "unread": dict(overlap.unread),
+        "skipped": list(overlap.skipped),
         "levels": {level: len(overlap.ids(level)) for level in LEVELS},
         "words": len(overlap.worded),
         "found": leak_rows(overlap),
