@@ -30,7 +30,7 @@ from vica.continuing import greedy_settings
 from vica.errors import InputError
 from vica.hub import MODEL_TYPES
 from vica.merging import Visual
-from vica.predictor import is_memory_error, release
+from vica.memory import is_memory_error, release
 from vica.processing import ViCAProcessor
 
 from vicabench.adapters.blind import shown

@@ -1,30 +1,33 @@
-"""Encode a video once for all questions about it.
+"""Encode a video once for all questions about it, and answer them together.
 
 If the architecture allows it, the common prefix of all prompts, mainly the video, is prefilled
-once, and each question continues from its keys and values. Afterwards the cache is cut back to the
-prefix, so there is one copy of it for any number of questions. Otherwise the vision tower still
-runs once, but each question's prefill reads the video's tokens again.
+once. All questions then run through the model together from one copy of its keys and values
+(`vica.prefix`), and those that finish leave the batch. Otherwise the vision tower still runs once,
+but each question's prefill reads the video's tokens again.
 
-Shapes: V rows of the vocabulary.
+Shapes: K questions, L tokens of a prompt, V rows of the vocabulary.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig
-from transformers.cache_utils import DynamicLayer
+from transformers import GenerationConfig, LogitsProcessorList
 from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.predictor import Stopwatch, common
+from vica.prefix import Continuations, Limit, Prefix, attending, decode, prefill, why_not
 
+from vicabench.adapters.hf.choosing import Choice, caught
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
 from vicabench.errors import counted
 
@@ -34,6 +37,20 @@ VERIFIED = frozenset(
 )
 """Model types whose answers after a shared prefill are tested against whole prompts."""
 GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
+ALONE = (
+    "guidance_scale",
+    "penalty_alpha",
+    "dola_layers",
+    "stop_strings",
+    "prompt_lookup_num_tokens",
+    "token_healing",
+    "use_mtp",
+    "constraints",
+    "force_words_ids",
+)
+"""Settings of `generate` that apply to one prompt at a time."""
+COMPARED = 64
+"""How many steps' logits are kept; bounds the memory they take."""
 EOS, LENGTH = "eos", "length"
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
 
@@ -63,14 +80,14 @@ class Encoded:
 
     Attributes:
         given: The model's inputs for the video, passed with each prompt.
-        prefix: The ids whose keys and values are in the `cache`; empty without a cache.
-        cache: None if the prefill is not shared: then `given` has the features of the frames.
+        ids: The ids of the `prefix`; empty without one.
+        prefix: None if the prefill is not shared: then `given` has the features of the frames.
     """
 
     seen: Seen
     given: Mapping[str, Any]
-    prefix: tuple[int, ...] = ()
-    cache: DynamicCache | None = None
+    ids: tuple[int, ...] = ()
+    prefix: Prefix | None = None
 
 
 def why_not_shared(model: Any, inputs: Inputs) -> str | None:
@@ -80,9 +97,10 @@ def why_not_shared(model: Any, inputs: Inputs) -> str | None:
     kind = model.config.model_type
     if kind not in VERIFIED:
         return f"sharing the prefill was never verified for {kind}"
-    if {type(layer) for layer in DynamicCache(config=model.config).layers} != {DynamicLayer}:
-        return "a layer of its language model does not keep the whole prefix"
-    return None
+    for name in ALONE:
+        if getattr(model.generation_config, name, None) not in (None, False, 1, 1.0):
+            return f"its generation_config.json sets {name}"
+    return why_not(model)
 
 
 class Reader:
@@ -100,14 +118,13 @@ class Reader:
         self.model, self.inputs = model, inputs
         self.why = why_not_shared(model, inputs)
         self.shares = self.why is None
-        self.vision_once = bool(model._supports_mm_encoder_outputs())
+        self.vision_once = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
         self.spent = Stopwatch()
         length = len(inputs.processor.tokenizer)
         options = {"max_new_tokens": max_new_tokens, **GREEDY}
         self.settings, self._scoring, _ = settled(model.generation_config, options, length)
-        self._prefilling = changed(self.settings, max_new_tokens=1)  # the token is not used
         ends = self.settings.eos_token_id
-        self._ends = {*ends} if isinstance(ends, list) else {ends}
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
 
     @torch.no_grad()
     def encode(self, seen: Seen, prompts: Sequence[str]) -> Encoded:
@@ -123,36 +140,81 @@ class Reader:
         shared = self._shared(seen, prompts) if self.shares else None
         if shared is None:
             return Encoded(seen=seen, given=given)
-        cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**given, "cache": cache})
+            placed = self._places(shared, given)
+            inputs = given if placed is None else {**given, "position_ids": placed[:, None]}
+            prefix = prefill(self.model, **self._rows(shared), **inputs)
         self.spent.tokens[PREFILL] += len(shared.ids)
-        # The features can be large, and the cache replaces them.
-        return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
+        # The features can be large, and the prefix replaces them.
+        return Encoded(seen=seen, given=_sizes(given), ids=shared.ids, prefix=prefix)
 
-    @torch.no_grad()
-    def answer(self, encoded: Encoded, text: str, *, keep_logits: bool = False) -> Reply:
-        """Return the reply to a prompt about an encoded video.
+    def prompt(self, encoded: Encoded, text: str) -> Tokens:
+        """The tokens of a prompt about an encoded video.
 
         Raises:
             InputError: For a prompt without the encoded prefix, or a question with placeholders.
             BudgetError: For a prompt that is longer than the context.
+        """
+        tokens, length = self.inputs.tokens(encoded.seen, text), len(encoded.ids)
+        check_context(self.model, len(tokens.ids))
+        if encoded.ids and (tokens.ids[:length] != encoded.ids or len(tokens.ids) == length):
+            raise InputError(
+                "the prompt does not begin with the encoded prefix: encode the video again"
+            )
+        return tokens
+
+    @torch.no_grad()
+    def together(
+        self, encoded: Encoded, prompts: Sequence[Tokens], *, keep_logits: bool = False
+    ) -> list[Reply]:
+        """Answer prompts about a video with a prefilled prefix, together.
+
+        Raises:
             ScoresError: For logits that are NaN or infinite.
         """
-        tokens = self.inputs.tokens(encoded.seen, text)
-        ids = tokens.ids
-        check_context(self.model, len(ids))
-        with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
+        assert encoded.prefix is not None
+        seen: dict[int, list[Tensor]] = defaultdict(list)
+
+        def keep(index: int, step: int, logits_V: Tensor) -> None:
+            if step < COMPARED:
+                seen[index].append(logits_V.cpu())
+
+        with self.spent.measure(ANSWERS, self.model.device), attending(self.model):
+            batch = Continuations(self.model, encoded.prefix)
+            logits_KV = batch.start(*self._tails(encoded, prompts))
+            limit = Limit(max_new_tokens=self.settings.max_new_tokens, stops=self._ends)
+            choose = Choice([each.ids for each in prompts], self._processors(prompts), logits_KV)
+            observe = keep if keep_logits else None
+            rows = decode(batch, logits_KV, [limit] * len(prompts), choose, observe)
+        self.spent.tokens[ANSWERS] += sum(map(len, rows))
+        return [
+            self._reply(new, each, seen[index])
+            for index, (new, each) in enumerate(zip(rows, prompts, strict=True))
+        ]
+
+    @torch.no_grad()
+    def alone(self, encoded: Encoded, prompt: Tokens, *, keep_logits: bool = False) -> Reply:
+        """Answer one prompt about a video that was encoded without a prefix.
+
+        Raises:
+            ScoresError: For logits that are NaN or infinite.
+        """
+        assert encoded.prefix is None
+        with self.spent.measure(ANSWERS, self.model.device):
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            output = self._generate(tokens, how, given)
-        new = output.sequences[0, len(ids) :].tolist()
+            output = self._generate(prompt, how, **encoded.given)
+        new = output.sequences[0, len(prompt.ids) :].tolist()
         self.spent.tokens[ANSWERS] += len(new)
+        kept = [step[0].float().cpu() for step in (output.logits or ())[:COMPARED]]
+        return self._reply(new, prompt, kept)
+
+    def _reply(self, new: Sequence[int], prompt: Tokens, logits: Sequence[Tensor]) -> Reply:
         return Reply(
             text=self.inputs.processor.tokenizer.decode(new, skip_special_tokens=True),
             ids=tuple(new),
-            prompt_tokens=len(ids),
+            prompt_tokens=len(prompt.ids),
             stop=EOS if new and new[-1] in self._ends else LENGTH,
-            logits=tuple(step[0].float().cpu() for step in output.logits or ()),
+            logits=tuple(logits),
         )
 
     def _shared(self, seen: Seen, prompts: Sequence[str]) -> Tokens | None:
@@ -166,7 +228,7 @@ class Reader:
             return None
         rows = []
         for text in prompts:
-            with suppress(InputError):  # `answer` raises it again for this prompt
+            with suppress(InputError):  # `prompt` raises it again for this prompt
                 rows.append(self.inputs.tokens(seen, text))
         if not rows:
             return None
@@ -179,44 +241,65 @@ class Reader:
         tensors = moved(seen, self.model.device, self.model.dtype)
         if not self.vision_once:
             return tensors
-        features = self.model._prepare_multimodal_encoder_kwargs_for_generation(dict(tensors))
-        return {**_sizes(tensors), **features}
+        features = {}
+        for kind in ("image", "video"):
+            encode = getattr(self.model.base_model, f"get_{kind}_features", None)
+            pixels = {"image": "pixel_values", "video": "pixel_values_videos"}[kind]
+            if encode is not None and pixels in tensors:
+                features[kind] = encode(**_accepted(encode, tensors), return_dict=True)
+        return {**_sizes(tensors), "mm_encoder_outputs": features}
 
-    @contextmanager
-    def _continued(self, encoded: Encoded, ids: Sequence[int]) -> Iterator[Mapping[str, Any]]:
-        """Yield the model's inputs for a prompt; afterwards cut the cache back to its prefix."""
-        cache = encoded.cache
-        if cache is None:
-            yield encoded.given
-            return
-        if tuple(ids[: len(encoded.prefix)]) != encoded.prefix or len(ids) <= len(encoded.prefix):
-            raise InputError(
-                "the prompt does not begin with the encoded prefix: encode the video again"
-            )
-        if hasattr(self.model.base_model, "rope_deltas"):
-            # The offsets of the prefix alone would be too large if the times of the video reach
-            # beyond the tokens after it; without them, positions are those of the whole prompt.
-            self.model.base_model.rope_deltas = None
-        try:
-            yield {**encoded.given, "cache": cache}
-        finally:
-            _cut_back(cache, len(encoded.prefix))
+    def _places(self, tokens: Tokens, given: Mapping[str, Any]) -> Tensor | None:
+        """The positions [3, L] of a prompt's tokens in time, height and width.
 
-    def _generate(
-        self, tokens: Tokens, settings: GenerationConfig, given: Mapping[str, Any]
-    ) -> Any:
+        Returns:
+            None for a model that counts all tokens alike.
+        """
+        locate = getattr(self.model.base_model, "get_rope_index", None)
+        if locate is None:
+            return None
+        places_3BL, _ = locate(**_accepted(locate, {**self._rows(tokens), **given}))
+        return places_3BL[:, 0]  # type: ignore[no-any-return]
+
+    def _tails(
+        self, encoded: Encoded, prompts: Sequence[Tokens]
+    ) -> tuple[list[tuple[int, ...]], list[Tensor] | None]:
+        """The ids behind the prefix of each prompt, and their positions if they are not counted."""
+        length = len(encoded.ids)
+        placed = [self._places(each, encoded.given) for each in prompts]
+        tails = [each[:, length:] for each in placed if each is not None]
+        return [each.ids[length:] for each in prompts], tails or None
+
+    def _processors(self, prompts: Sequence[Tokens]) -> list[LogitsProcessorList]:
+        """What `generate` would do to the scores of each prompt."""
+        made: dict[int, LogitsProcessorList] = {}  # they can depend on the length of the prompt
+        for each in prompts:
+            if len(each.ids) not in made:
+                plain = Tokens(ids=each.ids, types={})
+                made[len(each.ids)] = self._generate(plain, self.settings, custom_generate=caught)
+        return [made[len(each.ids)] for each in prompts]
+
+    def _rows(self, tokens: Tokens) -> dict[str, Tensor]:
+        """The model's inputs for a prompt of these tokens."""
+        rows = {"input_ids": tokens.ids, **tokens.types}
+        return {name: torch.tensor([r], device=self.model.device) for name, r in rows.items()}
+
+    def _generate(self, tokens: Tokens, settings: GenerationConfig, **given: Any) -> Any:
         """Call `generate` for a prompt of these tokens."""
-        device = self.model.device
-        ids_BS = torch.tensor([tokens.ids], device=device)
-        types = {name: torch.tensor([row], device=device) for name, row in tokens.types.items()}
+        rows = self._rows(tokens)
         return self.model.generate(
-            input_ids=ids_BS,
-            attention_mask=torch.ones_like(ids_BS),
+            **rows,
+            attention_mask=torch.ones_like(rows["input_ids"]),
             generation_config=settings,
             logits_processor=self._scoring,
-            **types,
             **given,
         )
+
+
+def _accepted(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that a function names."""
+    known = inspect.signature(function).parameters
+    return {name: each for name, each in arguments.items() if name in known}
 
 
 def check_context(model: Any, count: int) -> None:
@@ -227,18 +310,6 @@ def check_context(model: Any, count: int) -> None:
             f"the prompt has {counted(count, 'token')}, {count - limit:,} more than the context of "
             f"{limit:,}: use fewer frames or a shorter text"
         )
-
-
-def _cut_back(cache: Any, length: int) -> None:
-    """Cut a DynamicCache back to the first `length` tokens in every layer.
-
-    `crop` would remove the same number of tokens from all layers. But an answer that failed inside
-    the model, for lack of memory, has added its tokens only to the layers before that point.
-    """
-    for layer in cache.layers:
-        if layer.is_initialized:
-            layer.keys = layer.keys[..., :length, :]
-            layer.values = layer.values[..., :length, :]
 
 
 def changed(settings: GenerationConfig, **changes: Any) -> GenerationConfig:

@@ -1,0 +1,435 @@
+"""One copy of a prefix's keys and values, and many continuations of it, for any decoder.
+
+The prefix (a video and the text around it) is prefilled once. Then all continuations (questions)
+run through the model together: a registered attention function of transformers attends over the
+prefix and over each continuation's own tokens, and merges the two parts by their log-sum-exp. The
+model's own layers run unchanged. A recurrent layer has a small state in place of keys, which is
+copied for each continuation.
+
+Shapes: K continuations, T tokens of one pass, S slots, M places of a continuation's cache, H query
+heads, J key heads, E their width, P tokens of the prefix, V rows of the vocabulary; B rows of the
+model's batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from transformers import AttentionInterface, DynamicCache
+from transformers.cache_utils import Cache, DynamicLayer, LinearAttentionLayer
+
+from vica.attention import attend_own, attend_prefix, combine, wide
+from vica.errors import InputError
+from vica.segments import positions, segment_ids
+
+NAME = "vica_prefix"
+"""The name of the attention function while continuations run."""
+ROOM = 64
+"""The cache grows by at least this many tokens."""
+UNSTABLE_ROPES = frozenset({"dynamic", "longrope"})
+"""Rotary embeddings whose frequencies depend on the length of the whole sequence."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shared:
+    """A layer's keys and values of the prefix: [J, P, E] each."""
+
+    keys_JPE: Tensor
+    values_JPE: Tensor
+
+    def first(self, length: int) -> Shared:
+        """Those of the first `length` tokens, as a view."""
+        return Shared(keys_JPE=self.keys_JPE[:, :length], values_JPE=self.values_JPE[:, :length])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prefix:
+    """What a prefilled prefix left in each layer: keys and values, or a recurrent state."""
+
+    layers: tuple[Shared | LinearAttentionLayer, ...]
+
+    @classmethod
+    def of(cls, cache: Cache) -> Prefix:
+        """The prefix in a DynamicCache with one row; InputError for a layer without all of it."""
+        return cls(layers=tuple(_kept(layer) for layer in cache.layers))
+
+    @property
+    def length(self) -> int:
+        """P, the number of tokens."""
+        return self.shared[0].keys_JPE.shape[1]
+
+    @property
+    def shared(self) -> list[Shared]:
+        """The layers with keys and values."""
+        return [layer for layer in self.layers if isinstance(layer, Shared)]
+
+    def first(self, length: int) -> Prefix:
+        """The prefix of the first `length` tokens, as a view.
+
+        Raises:
+            InputError: For a shorter prefix than this, if a layer is recurrent.
+        """
+        if length == self.length:
+            return self
+        if len(self.shared) < len(self.layers):
+            raise InputError("a recurrent state cannot be cut back to fewer tokens")
+        return Prefix(layers=tuple(layer.first(length) for layer in self.shared))
+
+
+def _kept(layer: Any) -> Shared | LinearAttentionLayer:
+    if type(layer) is DynamicLayer:
+        return Shared(
+            keys_JPE=cast(Tensor, layer.keys)[0], values_JPE=cast(Tensor, layer.values)[0]
+        )
+    if type(layer) is LinearAttentionLayer:
+        return layer
+    raise InputError(f"{type(layer).__name__} does not keep a whole prefix")
+
+
+def why_not(model: Any) -> str | None:
+    """Why continuations of one prefix cannot run together through this model; None if they can."""
+    if model.config.is_encoder_decoder:
+        return "it has an encoder for text"
+    config = model.config.get_text_config(decoder=True)
+    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
+    if kinds - {DynamicLayer, LinearAttentionLayer} or DynamicLayer not in kinds:
+        return "a layer of its language model does not keep the whole prefix"
+    if getattr(config, "attn_logit_softcapping", None):
+        return "its attention caps the scores (attn_logit_softcapping)"
+    if getattr(config, "num_kv_shared_layers", 0):
+        return "layers of its language model share keys"
+    decoder = model.get_decoder()
+    if any(name.rpartition(".")[2] == "sinks" for name, _ in decoder.named_parameters()):
+        return "its attention has sinks"
+    ropes = _rope_types(getattr(config, "rope_parameters", None) or {})
+    if ropes & UNSTABLE_ROPES:
+        return "its rotary positions depend on the length of the whole prompt"
+    if len({weight.device for weight in decoder.parameters()}) > 1:
+        return "its layers are on several devices"
+    return None
+
+
+def _rope_types(parameters: Mapping[str, Any]) -> set[str]:
+    """The types of rotary embeddings in a configuration, which may have one per type of layer."""
+    inner = [each for each in parameters.values() if isinstance(each, Mapping)]
+    return {str(each.get("rope_type")) for each in (parameters, *inner)}
+
+
+def prefill(model: Any, **inputs: Any) -> Prefix:
+    """Run one prompt [1, P] through a model, and keep what it leaves in the cache.
+
+    `inputs` are those of the model's forward, with pixels or features.
+    """
+    cache = DynamicCache(config=model.config)
+    model(**inputs, cache=cache, use_cache=True, logits_to_keep=1)
+    return Prefix.of(cache)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Places:
+    """Where the tokens [T] of one pass belong.
+
+    Attributes:
+        rows_T: Their continuations.
+        slots_T: Their positions among their continuation's queries of this pass.
+        own_T: Their positions in the cache of their continuation.
+        visible_KSM: Which of its continuation's cached tokens each query sees.
+        dense: Whether the tokens fill all slots in order.
+    """
+
+    rows_T: Tensor
+    slots_T: Tensor
+    own_T: Tensor
+    visible_KSM: Tensor
+    dense: bool
+
+    @classmethod
+    def of(
+        cls, rows_T: Tensor, slots_T: Tensor, own_T: Tensor, sizes: tuple[int, int, int]
+    ) -> _Places:
+        """Build the places; `sizes` are K, S and M, passed to avoid waiting for the device."""
+        count, slots, places = sizes
+        own_KS = own_T.new_zeros(
+            count, slots
+        )  # an empty slot sees the first token: softmax needs one
+        own_KS[rows_T, slots_T] = own_T
+        visible_KSM = torch.arange(places, device=own_T.device) <= own_KS[..., None]
+        return cls(
+            rows_T=rows_T,
+            slots_T=slots_T,
+            own_T=own_T,
+            visible_KSM=visible_KSM,
+            dense=len(rows_T) == count * slots,
+        )
+
+
+@dataclass(kw_only=True, eq=False)
+class _Pass:
+    """The pass that the layers are in: places of its tokens, and the cache's capacity [K, M]."""
+
+    places: _Places | None = None
+    lengths: list[int] = field(default_factory=list)
+    capacity: int = 0
+
+
+class _OwnLayer(DynamicLayer):
+    """The keys and values [K, J, M, E] of the continuations' own tokens in one layer.
+
+    They are kept in the dtype that attention computes in: a half-precision cache would be
+    converted as a whole at every step.
+    """
+
+    def __init__(self, shared: Shared, now: _Pass) -> None:
+        super().__init__()
+        self._shared, self._now = shared, now
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Store the new tokens' keys and values [B, J, S, E], and return them as they are."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            count = len(self._now.lengths)
+            self.keys = self._empty(key_states, count)
+            self.values = self._empty(value_states, count)
+        at = cast(_Places, self._now.places)
+        for store, new in ((self.keys, key_states), (self.values, value_states)):
+            store_KJME = cast(Tensor, store)
+            store_KJME[at.rows_T, :, at.own_T] = _tokens(new).to(store_KJME.dtype)
+        return key_states, value_states
+
+    def _empty(self, like: Tensor, count: int) -> Tensor:
+        shape = (count, like.shape[1], self._now.capacity, like.shape[-1])
+        return like.new_zeros(shape, dtype=wide(like.dtype))
+
+    def get_seq_length(self) -> int:
+        """The length of the longest continuation, with the prefix."""
+        return self._shared.keys_JPE.shape[1] + max(self._now.lengths, default=0)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Sizes for a mask, which the attention function ignores."""
+        return self.get_seq_length() + query_length, 0
+
+    def keep(self, rows_K: Tensor) -> None:
+        """Drop all other continuations."""
+        # One at a time, to avoid doubling the memory.
+        self.keys = cast(Tensor, self.keys)[rows_K]
+        self.values = cast(Tensor, self.values)[rows_K]
+
+    def grow(self, more: int) -> None:
+        """Make room for `more` tokens of each continuation."""
+        self.keys = pad(cast(Tensor, self.keys), (0, 0, 0, more))
+        self.values = pad(cast(Tensor, self.values), (0, 0, 0, more))
+
+    def attend(self, query_BHSE: Tensor, scale: float | None) -> Tensor:
+        """The attention output [B, S, H, E] over the prefix and each continuation's tokens."""
+        at = cast(_Places, self._now.places)
+        query_THE = _tokens(query_BHSE)
+        rows, slots, used = at.visible_KSM.shape
+        if at.dense:
+            query_KSHE = query_THE.unflatten(0, (rows, slots))
+        else:
+            query_KSHE = query_THE.new_zeros(rows, slots, *query_THE.shape[1:])
+            query_KSHE[at.rows_T, at.slots_T] = query_THE
+        keys_KJME, values_KJME = cast(Tensor, self.keys), cast(Tensor, self.values)
+        own = attend_own(
+            query_KSHE, keys_KJME[:, :, :used], values_KJME[:, :, :used], at.visible_KSM, scale
+        )
+        whole = attend_prefix(query_THE, self._shared.keys_JPE, self._shared.values_JPE, scale)
+        mixed_THE = combine(whole, own.at(at.rows_T, at.slots_T))
+        return mixed_THE.unflatten(0, (query_BHSE.shape[0], query_BHSE.shape[2]))
+
+
+def _tokens(states_BXSE: Tensor) -> Tensor:
+    """The states [T, X, E] of a pass's tokens, in order."""
+    return states_BXSE.transpose(1, 2).flatten(0, 1)
+
+
+_LAYERS: ContextVar[Sequence[Any]] = ContextVar("layers of the continuations that run")
+
+
+def attend(
+    module: nn.Module,
+    query_BHSE: Tensor,
+    _key: Tensor,
+    _value: Tensor,
+    _mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """The attention function that transformers calls in a layer; returns values [B, S, H, E].
+
+    Raises:
+        InputError: For attention that is not a softmax over all earlier tokens.
+    """
+    for name in ("sliding_window", "softcap", "s_aux", "position_bias"):
+        if options.get(name) is not None:
+            raise InputError(f"attention with {name} cannot be shared among continuations")
+    if dropout:
+        raise InputError("put the model into evaluation mode: dropout is on")
+    layer = _LAYERS.get()[cast(int, module.layer_idx)]
+    return layer.attend(query_BHSE, scaling), None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def attending(model: Any) -> Iterator[None]:
+    """Set this module's attention function in a model's decoder, and restore its own afterwards.
+
+    Raises:
+        InputError: For a model whose attention function cannot be set.
+    """
+    decoder = model.get_decoder()
+    before = decoder.config._attn_implementation  # transformers has no public way to read it
+    decoder.set_attn_implementation(NAME)
+    try:
+        if decoder.config._attn_implementation != NAME:
+            raise InputError(f"the attention of {type(model).__name__} cannot be replaced")
+        yield
+    finally:
+        decoder.set_attn_implementation(before)
+
+
+class Continuations:
+    """The unfinished continuations of a prefix; run them inside `attending(model)`.
+
+    Args:
+        model: A model with a language model's head.
+        prefix: What `prefill` returned.
+    """
+
+    def __init__(self, model: Any, prefix: Prefix) -> None:
+        self._model, self._prefix = model, prefix
+        self._now = _Pass()
+        self._cache = Cache(layers=[self._layer(layer) for layer in prefix.layers])
+        # Lengths are held twice, so that neither the host nor the device waits for the other.
+        self._lengths_K = self._next_XK = torch.zeros(0, dtype=torch.long)
+
+    def start(self, ids: Sequence[Sequence[int]], places: Sequence[Tensor] | None = None) -> Tensor:
+        """Run each continuation's ids; return the logits [K, V] after the last one, in float32.
+
+        Args:
+            ids: At least one id for each continuation.
+            places: Position ids [..., S] of each, if they do not simply count all tokens; with
+                several axes for rotary embeddings in several dimensions.
+        """
+        device, lengths = self._model.device, [len(row) for row in ids]
+        self._now.lengths, self._now.capacity = lengths, max(lengths) + ROOM
+        self._lengths_K = torch.tensor(lengths, device=device)
+        ids_T = torch.tensor([i for row in ids for i in row], device=device)
+        segments_L = segment_ids(self._prefix.length, lengths).to(device)
+        rows_T = segments_L[self._prefix.length :] - 1
+        counted_T = positions(segments_L)[self._prefix.length :]
+        own_T = counted_T - self._prefix.length
+        places_XT = counted_T if places is None else torch.cat(list(places), dim=-1).to(device)
+        last_K = self._lengths_K.cumsum(0) - 1
+        self._next_XK = places_XT[..., last_K] + 1
+        sizes = (len(lengths), max(lengths), max(lengths))
+        self._now.places = _Places.of(rows_T, own_T, own_T, sizes)
+        return self._run(ids_T[None], places_XT[..., None, :], last_K)[0]
+
+    def step(self, ids_K: Tensor) -> Tensor:
+        """Run one more id of each continuation; return the logits [K, V] after it, in float32."""
+        own_K, next_XK, lengths = self._lengths_K, self._next_XK, self._now.lengths
+        self._lengths_K, self._next_XK = own_K + 1, next_XK + 1
+        self._now.lengths = [length + 1 for length in lengths]
+        if max(self._now.lengths) > self._now.capacity:
+            self._grow()
+        rows_K = torch.arange(len(own_K), device=own_K.device)
+        sizes = (len(own_K), 1, max(self._now.lengths))
+        self._now.places = _Places.of(rows_K, torch.zeros_like(rows_K), own_K, sizes)
+        return self._run(ids_K[:, None], next_XK[..., None], 1)[:, 0]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all other continuations."""
+        rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
+        self._now.lengths = [self._now.lengths[row] for row in rows]
+        self._lengths_K, self._next_XK = self._lengths_K[rows_K], self._next_XK[..., rows_K]
+        for layer in self._cache.layers:
+            layer.keep(rows_K)
+
+    def _layer(self, kept: Shared | LinearAttentionLayer) -> Any:
+        assert isinstance(kept, Shared)
+        return _OwnLayer(kept, self._now)
+
+    def _grow(self) -> None:
+        more = max(ROOM, self._now.capacity // 2)
+        self._now.capacity += more
+        for layer in self._cache.layers:
+            layer.grow(more)
+
+    def _run(self, ids_BS: Tensor, places_XBS: Tensor, keep: int | Tensor) -> Tensor:
+        """The float32 logits [B, ., V] of the tokens to `keep`."""
+        token = _LAYERS.set(self._cache.layers)
+        try:
+            output = self._model(
+                input_ids=ids_BS,
+                position_ids=places_XBS,
+                cache=self._cache,
+                use_cache=True,
+                logits_to_keep=keep,
+            )
+        finally:
+            _LAYERS.reset(token)
+        return cast(Tensor, output.logits).float()
+
+
+Chooser = Callable[[Sequence[int], Sequence[Sequence[int]], Tensor], Tensor]
+"""Chooses the next ids [K], from the indices of the unfinished continuations, all continuations'
+new ids so far, and the float32 logits [K, V]."""
+Observer = Callable[[int, int, Tensor], None]
+"""Called at every step with the index of a continuation, its step from 0, and its float32 logits
+[V] before processing. A group that is retried because memory was short restarts at step 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """When a continuation ends: after `max_new_tokens`, or with one of the ids `stops`."""
+
+    max_new_tokens: int
+    stops: frozenset[int]
+
+    def ends(self, reply: Sequence[int]) -> bool:
+        """Whether the reply is complete."""
+        return reply[-1] in self.stops or len(reply) >= self.max_new_tokens
+
+
+def decode(
+    continuations: Continuations,
+    logits_KV: Tensor,
+    limits: Sequence[Limit],
+    choose: Chooser,
+    observe: Observer | None = None,
+) -> list[list[int]]:
+    """Decode each continuation from its logits; return its new ids, including the end.
+
+    A continuation that has ended leaves the batch.
+    """
+    replies: list[list[int]] = [[] for _ in limits]
+    live = list(range(len(limits)))
+    while live:
+        for row, index in enumerate(live if observe else ()):
+            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
+        ids_K = choose(live, replies, logits_KV)
+        for index, token in zip(live, ids_K.tolist(), strict=True):
+            replies[index].append(token)
+        rows = [r for r, index in enumerate(live) if not limits[index].ends(replies[index])]
+        if len(rows) < len(live):
+            live, ids_K = [live[row] for row in rows], ids_K[rows]
+            if live:
+                continuations.keep(rows)
+        if live:
+            logits_KV = continuations.step(ids_K)
+    return replies

@@ -1,0 +1,72 @@
+"""Choose the next ids of many replies as `generate` would for each prompt alone.
+
+Shapes: K unfinished replies, L tokens of a prompt, N new tokens, V rows of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from vica.generation import WithinTokenizer
+
+TOGETHER = (WithinTokenizer, RepetitionPenaltyLogitsProcessor)
+"""Processors of scores that may see a prompt's ids more than once."""
+
+
+def caught(_model: Any, *_ids: Any, logits_processor: LogitsProcessorList, **_: Any) -> Any:
+    """A `custom_generate` that returns the processors of scores that `generate` has prepared."""
+    return logits_processor
+
+
+class Choice:
+    """Chooses the next ids of a batch of replies.
+
+    Args:
+        prompts: The ids of each prompt.
+        processors: The processors of scores for each prompt.
+        like: A tensor on the model's device.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        processors: Sequence[LogitsProcessorList],
+        like: Tensor,
+    ) -> None:
+        self._processors, self._device = processors, like.device
+        kinds = {type(each) for row in processors for each in row}
+        self._together = kinds <= {*TOGETHER}
+        if kinds == {WithinTokenizer}:  # it does not read the ids
+            prompts = [()] * len(prompts)
+        longest = max(map(len, prompts))
+        # A prompt is padded with its first id, which a penalty counts once all the same.
+        padded = [[*row[:1] * (longest - len(row)), *row] for row in prompts]
+        self._lengths = [len(row) for row in prompts]
+        self._prompts_KL = torch.tensor(padded, dtype=torch.long, device=self._device)
+
+    def __call__(
+        self, live: Sequence[int], replies: Sequence[Sequence[int]], logits_KV: Tensor
+    ) -> Tensor:
+        """The next ids [K] of the replies with the indices `live`."""
+        return self._scores(live, replies, logits_KV).argmax(-1)
+
+    def _scores(
+        self, live: Sequence[int], replies: Sequence[Sequence[int]], logits_KV: Tensor
+    ) -> Tensor:
+        """The processed scores [K, V]."""
+        new_KN = torch.tensor([replies[index] for index in live], device=self._device)
+        ids_KL = torch.cat([self._prompts_KL[list(live)], new_KN.long()], dim=1)
+        if self._together:
+            return self._processors[0](ids_KL, logits_KV)  # type: ignore[arg-type]  # their LongTensor
+        rows = [
+            self._processors[index](
+                ids_KL[row : row + 1, self._prompts_KL.shape[1] - self._lengths[index] :],  # type: ignore[arg-type]
+                logits_KV[row : row + 1],  # type: ignore[arg-type]
+            )
+            for row, index in enumerate(live)
+        ]
+        return torch.cat(rows)
