@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -96,25 +95,23 @@ def _kept(layer: Any) -> Shared | LinearAttentionLayer:
 
 def why_not(model: Any) -> str | None:
     """Why continuations of one prefix cannot run together through this model; None if they can."""
-    if model.config.is_encoder_decoder:
-        return "it has an encoder for text"
     config = model.config.get_text_config(decoder=True)
-    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
-    if kinds - {DynamicLayer, LinearAttentionLayer} or DynamicLayer not in kinds:
-        return "a layer of its language model does not keep the whole prefix"
-    if getattr(config, "attn_logit_softcapping", None):
-        return "its attention caps the scores (attn_logit_softcapping)"
-    if getattr(config, "num_kv_shared_layers", 0):
-        return "layers of its language model share keys"
     decoder = model.get_decoder()
-    if any(name.rpartition(".")[2] == "sinks" for name, _ in decoder.named_parameters()):
-        return "its attention has sinks"
+    kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
     ropes = _rope_types(getattr(config, "rope_parameters", None) or {})
-    if ropes & UNSTABLE_ROPES:
-        return "its rotary positions depend on the length of the whole prompt"
-    if len({weight.device for weight in decoder.parameters()}) > 1:
-        return "its layers are on several devices"
-    return None
+    names = {name.rpartition(".")[2] for name, _ in decoder.named_parameters()}
+    partial = bool(kinds - {DynamicLayer, LinearAttentionLayer}) or DynamicLayer not in kinds
+    capped = bool(getattr(config, "attn_logit_softcapping", None))
+    reasons = {
+        "it has an encoder for text": model.config.is_encoder_decoder,
+        "a layer of its language model does not keep the whole prefix": partial,
+        "its attention caps the scores (attn_logit_softcapping)": capped,
+        "layers of its language model share keys": getattr(config, "num_kv_shared_layers", 0),
+        "its attention has sinks": "sinks" in names,
+        "its rotary positions depend on the length of the prompt": ropes & UNSTABLE_ROPES,
+        "its layers are on several devices": len({w.device for w in decoder.parameters()}) > 1,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def _rope_types(parameters: Mapping[str, Any]) -> set[str]:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.import_utils import is_torchvision_available
-from vica.errors import BudgetError, ScoresError
+from vica.errors import BudgetError
 from vica.video import read_frames
 
 from tests.hf_models import CHATML, KINDS, TEXT, tokenizer_of, write_hf_model
@@ -180,28 +180,45 @@ def test_a_failing_question_does_not_affect_the_others(place: Path, video: Video
     assert ask(["How many?"])[0].response == good.response
 
 
-def test_a_failure_inside_the_model_does_not_change_the_cache(place: Path, video: Video) -> None:
+def fail_once(adapter: HFAdapter, error: Exception, calls: list[int]) -> None:
+    """Raise an error in a layer when the first group of questions is read."""
+
+    def fail(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:  # the prefill of the video came first
+            raise error
+
+    adapter.reader.model.model.language_model.layers[1].register_forward_pre_hook(fail)
+
+
+def test_a_group_is_halved_when_memory_is_short(
+    place: Path, video: Video, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = adapter_of(place / "internvl")
+    expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
+    fail_once(adapter, torch.OutOfMemoryError("no memory"), [])
+    answers = list(adapter.answer(video, QUESTIONS))
+    assert [answer.response for answer in answers] == expected
+    assert "Memory is short for 3 questions at once: trying 1" in caplog.text
+
+
+def test_a_group_that_fails_is_asked_one_by_one(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "internvl")
     expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
     calls: list[int] = []
-
-    def short_of_memory(*_: object) -> None:
-        calls.append(1)
-        if len(calls) == 2:  # the prefill of the video came first
-            raise torch.OutOfMemoryError("no memory")
-
-    adapter.reader.model.model.language_model.layers[1].register_forward_pre_hook(short_of_memory)
-    failed, *others = adapter.answer(video, QUESTIONS)
-    assert failed.error == "hf: OutOfMemoryError: no memory"
-    assert [answer.response for answer in others] == expected[1:]
+    fail_once(adapter, ValueError("a broken layer"), calls)
+    assert [answer.response for answer in adapter.answer(video, QUESTIONS)] == expected
+    # Once for the video, once for the group, and for each question as often as it has new tokens.
+    assert len(calls) == 2 + NEW * len(QUESTIONS)
 
 
 def test_scores_that_are_nan_are_errors(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "llava_onevision")
     with torch.no_grad():
         adapter.reader.model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(ScoresError, match="scores are NaN"):
-        list(adapter.answer(video, QUESTIONS))
+    for answer in adapter.answer(video, QUESTIONS):
+        assert answer.error is not None
+        assert "scores are NaN" in answer.error
 
 
 def test_a_reply_keeps_its_whitespace(place: Path, video: Video) -> None:

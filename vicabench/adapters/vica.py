@@ -29,8 +29,8 @@ from vica.chat import (
 from vica.continuing import greedy_settings
 from vica.errors import InputError
 from vica.hub import MODEL_TYPES
-from vica.merging import Visual
 from vica.memory import is_memory_error, release
+from vica.merging import Visual
 from vica.processing import ViCAProcessor
 
 from vicabench.adapters.blind import shown

@@ -170,9 +170,11 @@ class Reader:
         """Answer prompts about a video with a prefilled prefix, together.
 
         Raises:
-            ScoresError: For logits that are NaN or infinite.
+            InputError: For a video that was encoded without a prefix.
+            ScoresError: For logits that are NaN.
         """
-        assert encoded.prefix is not None
+        if encoded.prefix is None:
+            raise InputError("the video was encoded without a prefix: ask each prompt alone")
         seen: dict[int, list[Tensor]] = defaultdict(list)
 
         def keep(index: int, step: int, logits_V: Tensor) -> None:
@@ -197,9 +199,11 @@ class Reader:
         """Answer one prompt about a video that was encoded without a prefix.
 
         Raises:
-            ScoresError: For logits that are NaN or infinite.
+            InputError: For a video that was encoded with a prefix.
+            ScoresError: For logits that are NaN.
         """
-        assert encoded.prefix is None
+        if encoded.prefix is not None:
+            raise InputError("the video was encoded with a prefix: ask its prompts together")
         with self.spent.measure(ANSWERS, self.model.device):
             how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
             output = self._generate(prompt, how, **encoded.given)
