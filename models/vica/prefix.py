@@ -13,9 +13,11 @@ model's batch.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -123,10 +125,10 @@ def _rope_types(parameters: Mapping[str, Any]) -> set[str]:
 def prefill(model: Any, **inputs: Any) -> Prefix:
     """Run one prompt [1, P] through a model, and keep what it leaves in the cache.
 
-    `inputs` are those of the model's forward, with pixels or features.
+    `inputs` are those of the forward of its base model, with pixels or features.
     """
     cache = DynamicCache(config=model.config)
-    model(**inputs, cache=cache, use_cache=True, logits_to_keep=1)
+    model.base_model(**inputs, cache=cache, use_cache=True)  # no logits are needed
     return Prefix.of(cache)
 
 
@@ -135,37 +137,43 @@ class _Places:
     """Where the tokens [T] of one pass belong.
 
     Attributes:
-        rows_T: Their continuations.
+        rows_T: Their continuations, counted from the first of this pass.
         slots_T: Their positions among their continuation's queries of this pass.
         own_T: Their positions in the cache of their continuation.
         visible_KSM: Which of its continuation's cached tokens each query sees.
-        dense: Whether the tokens fill all slots in order.
+        window: The continuations of this pass.
     """
 
     rows_T: Tensor
     slots_T: Tensor
     own_T: Tensor
     visible_KSM: Tensor
-    dense: bool
+    window: slice
 
     @classmethod
     def of(
-        cls, rows_T: Tensor, slots_T: Tensor, own_T: Tensor, sizes: tuple[int, int, int]
+        cls,
+        rows_T: Tensor,
+        slots_T: Tensor,
+        own_T: Tensor,
+        sizes: tuple[int, int, int],
+        window: slice = slice(None),
     ) -> _Places:
         """Build the places; `sizes` are K, S and M, passed to avoid waiting for the device."""
         count, slots, places = sizes
-        own_KS = own_T.new_zeros(
-            count, slots
-        )  # an empty slot sees the first token: softmax needs one
+        # An empty slot sees the first token: softmax needs one.
+        own_KS = own_T.new_zeros(count, slots)
         own_KS[rows_T, slots_T] = own_T
         visible_KSM = torch.arange(places, device=own_T.device) <= own_KS[..., None]
         return cls(
-            rows_T=rows_T,
-            slots_T=slots_T,
-            own_T=own_T,
-            visible_KSM=visible_KSM,
-            dense=len(rows_T) == count * slots,
+            rows_T=rows_T, slots_T=slots_T, own_T=own_T, visible_KSM=visible_KSM, window=window
         )
+
+    @property
+    def dense(self) -> bool:
+        """Whether the tokens fill all slots, and so in order."""
+        rows, slots, _ = self.visible_KSM.shape
+        return len(self.rows_T) == rows * slots
 
 
 @dataclass(kw_only=True, eq=False)
@@ -199,7 +207,7 @@ class _OwnLayer(DynamicLayer):
             self.values = self._empty(value_states, count)
         at = cast(_Places, self._now.places)
         for store, new in ((self.keys, key_states), (self.values, value_states)):
-            store_KJME = cast(Tensor, store)
+            store_KJME = cast(Tensor, store)[at.window]
             store_KJME[at.rows_T, :, at.own_T] = _tokens(new).to(store_KJME.dtype)
         return key_states, value_states
 
@@ -236,10 +244,9 @@ class _OwnLayer(DynamicLayer):
         else:
             query_KSHE = query_THE.new_zeros(rows, slots, *query_THE.shape[1:])
             query_KSHE[at.rows_T, at.slots_T] = query_THE
-        keys_KJME, values_KJME = cast(Tensor, self.keys), cast(Tensor, self.values)
-        own = attend_own(
-            query_KSHE, keys_KJME[:, :, :used], values_KJME[:, :, :used], at.visible_KSM, scale
-        )
+        keys_KJME = cast(Tensor, self.keys)[at.window, :, :used]
+        values_KJME = cast(Tensor, self.values)[at.window, :, :used]
+        own = attend_own(query_KSHE, keys_KJME, values_KJME, at.visible_KSM, scale)
         whole = attend_prefix(query_THE, self._shared.keys_JPE, self._shared.values_JPE, scale)
         mixed_THE = combine(whole, own.at(at.rows_T, at.slots_T))
         return mixed_THE.unflatten(0, (query_BHSE.shape[0], query_BHSE.shape[2]))
@@ -304,13 +311,18 @@ class Continuations:
 
     Args:
         model: A model with a language model's head.
-        prefix: What `prefill` returned.
+        prefix: What `prefill` returned; it stays as it is.
     """
 
     def __init__(self, model: Any, prefix: Prefix) -> None:
         self._model, self._prefix = model, prefix
+        self._selects = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._now = _Pass()
-        self._cache = Cache(layers=[self._layer(layer) for layer in prefix.layers])
+        layers = [
+            _OwnLayer(layer, self._now) if isinstance(layer, Shared) else layer
+            for layer in prefix.layers
+        ]
+        self._cache = Cache(layers=layers)
         # Lengths are held twice, so that neither the host nor the device waits for the other.
         self._lengths_K = self._next_XK = torch.zeros(0, dtype=torch.long)
 
@@ -327,27 +339,29 @@ class Continuations:
         self._lengths_K = torch.tensor(lengths, device=device)
         ids_T = torch.tensor([i for row in ids for i in row], device=device)
         segments_L = segment_ids(self._prefix.length, lengths).to(device)
-        rows_T = segments_L[self._prefix.length :] - 1
         counted_T = positions(segments_L)[self._prefix.length :]
         own_T = counted_T - self._prefix.length
         places_XT = counted_T if places is None else torch.cat(list(places), dim=-1).to(device)
         last_K = self._lengths_K.cumsum(0) - 1
         self._next_XK = places_XT[..., last_K] + 1
+        if len(self._prefix.shared) < len(self._prefix.layers):
+            return self._one_by_one(ids_T.split(lengths), places_XT.split(lengths, dim=-1))
+        rows_T = segments_L[self._prefix.length :] - 1
         sizes = (len(lengths), max(lengths), max(lengths))
         self._now.places = _Places.of(rows_T, own_T, own_T, sizes)
         return self._run(ids_T[None], places_XT[..., None, :], last_K)[0]
 
     def step(self, ids_K: Tensor) -> Tensor:
         """Run one more id of each continuation; return the logits [K, V] after it, in float32."""
-        own_K, next_XK, lengths = self._lengths_K, self._next_XK, self._now.lengths
+        own_K, next_XK = self._lengths_K, self._next_XK
         self._lengths_K, self._next_XK = own_K + 1, next_XK + 1
-        self._now.lengths = [length + 1 for length in lengths]
+        self._now.lengths = [length + 1 for length in self._now.lengths]
         if max(self._now.lengths) > self._now.capacity:
             self._grow()
         rows_K = torch.arange(len(own_K), device=own_K.device)
         sizes = (len(own_K), 1, max(self._now.lengths))
         self._now.places = _Places.of(rows_K, torch.zeros_like(rows_K), own_K, sizes)
-        return self._run(ids_K[:, None], next_XK[..., None], 1)[:, 0]
+        return self._run(ids_K[:, None], next_XK[..., None], own_K.new_zeros(1))[:, 0]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop all other continuations."""
@@ -355,20 +369,40 @@ class Continuations:
         self._now.lengths = [self._now.lengths[row] for row in rows]
         self._lengths_K, self._next_XK = self._lengths_K[rows_K], self._next_XK[..., rows_K]
         for layer in self._cache.layers:
-            layer.keep(rows_K)
+            if isinstance(layer, _OwnLayer):
+                layer.keep(rows_K)
+            else:
+                layer.reorder_cache(rows_K)
 
-    def _layer(self, kept: Shared | LinearAttentionLayer) -> Any:
-        assert isinstance(kept, Shared)
-        return _OwnLayer(kept, self._now)
+    def _one_by_one(self, ids: Sequence[Tensor], places: Sequence[Tensor]) -> Tensor:
+        """Run the ids [S] of each continuation by itself, because padding would enter a state."""
+        states: list[list[Any]] = []
+        logits = []
+        for row, (ids_S, places_XS) in enumerate(zip(ids, places, strict=True)):
+            own_S = torch.arange(len(ids_S), device=ids_S.device)
+            rows_S, sizes = torch.zeros_like(own_S), (1, len(own_S), len(own_S))
+            window = slice(row, row + 1)
+            self._now.places = _Places.of(rows_S, own_S, own_S, sizes, window)
+            for index, kept in enumerate(self._prefix.layers):
+                if not isinstance(kept, Shared):
+                    self._cache.layers[index] = deepcopy(kept)
+            logits.append(self._run(ids_S[None], places_XS[..., None, :], own_S[-1:])[0])
+            states.append(list(self._cache.layers))
+        for index, kept in enumerate(self._prefix.layers):
+            if not isinstance(kept, Shared):
+                self._cache.layers[index] = _batched([row[index] for row in states])
+        return torch.cat(logits)
 
     def _grow(self) -> None:
         more = max(ROOM, self._now.capacity // 2)
         self._now.capacity += more
         for layer in self._cache.layers:
-            layer.grow(more)
+            if isinstance(layer, _OwnLayer):
+                layer.grow(more)
 
-    def _run(self, ids_BS: Tensor, places_XBS: Tensor, keep: int | Tensor) -> Tensor:
-        """The float32 logits [B, ., V] of the tokens to `keep`."""
+    def _run(self, ids_BS: Tensor, places_XBS: Tensor, keep: Tensor) -> Tensor:
+        """The float32 logits [B, ., V] of the slots to `keep`."""
+        selected = {"logits_to_keep": keep} if self._selects else {}
         token = _LAYERS.set(self._cache.layers)
         try:
             output = self._model(
@@ -376,11 +410,22 @@ class Continuations:
                 position_ids=places_XBS,
                 cache=self._cache,
                 use_cache=True,
-                logits_to_keep=keep,
+                **selected,
             )
         finally:
             _LAYERS.reset(token)
-        return cast(Tensor, output.logits).float()
+        logits = output.logits if self._selects else output.logits[:, keep]
+        return cast(Tensor, logits).float()
+
+
+def _batched(rows: Sequence[LinearAttentionLayer]) -> LinearAttentionLayer:
+    """One layer with the states of several, in order."""
+    whole = rows[0]
+    for states in ("conv_states", "recurrent_states"):
+        for index in range(whole.number_of_states):
+            each = [getattr(row, states)[index] for row in rows]
+            getattr(whole, states)[index] = None if each[0] is None else torch.cat(each)
+    return whole
 
 
 Chooser = Callable[[Sequence[int], Sequence[Sequence[int]], Tensor], Tensor]

@@ -33,7 +33,19 @@ from vicabench.errors import counted
 
 LOG = logging.getLogger(__name__)
 VERIFIED = frozenset(
-    {"internvl", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl"}
+    {
+        "glm4v",
+        "internvl",
+        "llava_next_video",
+        "llava_onevision",
+        "qwen2_5_vl",
+        "qwen2_vl",
+        "qwen3_5",
+        "qwen3_vl",
+        "qwen3_vl_moe",
+        "smolvlm",
+        "video_llama_3",
+    }
 )
 """Model types whose answers after a shared prefill are tested against whole prompts."""
 GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
