@@ -14,7 +14,7 @@ model's batch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
@@ -426,52 +426,3 @@ def _batched(rows: Sequence[LinearAttentionLayer]) -> LinearAttentionLayer:
             each = [getattr(row, states)[index] for row in rows]
             getattr(whole, states)[index] = None if each[0] is None else torch.cat(each)
     return whole
-
-
-Chooser = Callable[[Sequence[int], Sequence[Sequence[int]], Tensor], Tensor]
-"""Chooses the next ids [K], from the indices of the unfinished continuations, all continuations'
-new ids so far, and the float32 logits [K, V]."""
-Observer = Callable[[int, int, Tensor], None]
-"""Called at every step with the index of a continuation, its step from 0, and its float32 logits
-[V] before processing. A group that is retried because memory was short restarts at step 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """When a continuation ends: after `max_new_tokens`, or with one of the ids `stops`."""
-
-    max_new_tokens: int
-    stops: frozenset[int]
-
-    def ends(self, reply: Sequence[int]) -> bool:
-        """Whether the reply is complete."""
-        return reply[-1] in self.stops or len(reply) >= self.max_new_tokens
-
-
-def decode(
-    continuations: Continuations,
-    logits_KV: Tensor,
-    limits: Sequence[Limit],
-    choose: Chooser,
-    observe: Observer | None = None,
-) -> list[list[int]]:
-    """Decode each continuation from its logits; return its new ids, including the end.
-
-    A continuation that has ended leaves the batch.
-    """
-    replies: list[list[int]] = [[] for _ in limits]
-    live = list(range(len(limits)))
-    while live:
-        for row, index in enumerate(live if observe else ()):
-            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
-        ids_K = choose(live, replies, logits_KV)
-        for index, token in zip(live, ids_K.tolist(), strict=True):
-            replies[index].append(token)
-        rows = [r for r, index in enumerate(live) if not limits[index].ends(replies[index])]
-        if len(rows) < len(live):
-            live, ids_K = [live[row] for row in rows], ids_K[rows]
-            if live:
-                continuations.keep(rows)
-        if live:
-            logits_KV = continuations.step(ids_K)
-    return replies

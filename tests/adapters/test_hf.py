@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from vicabench.harnesses.prompts import vsi_bench
 from vicabench.rooms.build import build as build_rooms
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 
+# GLM-4V's processor makes arrays of tensors.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FRAMES, NEW = 4, 5
 AS_IMAGES = tuple(name for name in KINDS if name != "llava_next_video")
 BENCHMARK = Benchmark(name="b", subset="", revision="", questions=(), files={})
@@ -119,6 +122,42 @@ def test_a_shared_prefill_answers_as_transformers_does(
     # Logits are of the order of 3 here; another order of summation differs by some 1e-6.
     assert max(agreement.difference for agreement in agreements) < 1e-4
     assert [agreement.shared for agreement in agreements] == list(plainly(adapter, video))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 2, "min_new_tokens": 3}],
+)
+def test_settings_of_a_checkpoint_count_each_prompt_by_itself(
+    place: Path, video: Video, tmp_path: Path, settings: dict[str, float]
+) -> None:
+    folder = Path(shutil.copytree(place / "qwen3_vl", tmp_path / "set"))
+    file = folder / "generation_config.json"
+    stated = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**stated, **settings}), encoding="utf-8")
+    free, bound = (adapter_of(each, max_new_tokens=30) for each in (place / "qwen3_vl", folder))
+    assert isinstance(bound, SharingAdapter)
+    agreements = list(bound.both_ways(video, QUESTIONS))
+    assert [each.shared for each in agreements] == [each.alone for each in agreements]
+    unbound = [answer.response for answer in free.answer(video, QUESTIONS)]
+    assert [each.shared for each in agreements] != unbound
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_5"])
+def test_the_size_of_a_group_changes_no_answer(place: Path, video: Video, name: str) -> None:
+    answers, passes = [], []
+    for size in (0, 2, 1):
+        adapter = adapter_of(place / name, group_size=size)
+        calls: list[int] = []
+        adapter.reader.model.register_forward_pre_hook(lambda *_, to=calls: to.append(1))
+        answers.append([answer.response for answer in adapter.answer(video, QUESTIONS)])
+        passes.append(len(calls))
+    assert answers[0] == answers[1] == answers[2]
+    assert len(set(answers[0])) > 1
+    # A recurrent layer reads the questions one by one, which their first new token comes from.
+    more = len(QUESTIONS) - 1 if name == "qwen3_5" else 0
+    groups = (1, 2, 3)
+    assert passes == [count * NEW + (more + 1 - count if more else 0) for count in groups]
 
 
 @pytest.mark.parametrize("name", ["internvl", "gemma3"])

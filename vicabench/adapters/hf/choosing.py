@@ -1,6 +1,6 @@
 """Choose the next ids of many replies as `generate` would for each prompt alone.
 
-Shapes: K unfinished replies, L tokens of a prompt, N new tokens, V rows of the vocabulary.
+Shapes: K unfinished replies, L tokens of a prompt, S new ones, V rows of the vocabulary.
 """
 
 from __future__ import annotations
@@ -48,23 +48,19 @@ class Choice:
         self._lengths = [len(row) for row in prompts]
         self._prompts_KL = torch.tensor(padded, dtype=torch.long, device=self._device)
 
-    def __call__(
-        self, live: Sequence[int], replies: Sequence[Sequence[int]], logits_KV: Tensor
-    ) -> Tensor:
-        """The next ids [K] of the replies with the indices `live`."""
-        return self._scores(live, replies, logits_KV).argmax(-1)
+    def __call__(self, new_KS: Tensor, logits_KV: Tensor, live: Sequence[int]) -> Tensor:
+        """The next ids [K] of the replies with the indices `live`, which have `new_KS`."""
+        return self._scores(new_KS, logits_KV, live).argmax(-1)
 
-    def _scores(
-        self, live: Sequence[int], replies: Sequence[Sequence[int]], logits_KV: Tensor
-    ) -> Tensor:
+    def _scores(self, new_KS: Tensor, logits_KV: Tensor, live: Sequence[int]) -> Tensor:
         """The processed scores [K, V]."""
-        new_KN = torch.tensor([replies[index] for index in live], device=self._device)
-        ids_KL = torch.cat([self._prompts_KL[list(live)], new_KN.long()], dim=1)
+        ids_KL = torch.cat([self._prompts_KL[list(live)], new_KS], dim=1)
         if self._together:
             return self._processors[0](ids_KL, logits_KV)  # type: ignore[arg-type]  # their LongTensor
+        whole = self._prompts_KL.shape[1]
         rows = [
             self._processors[index](
-                ids_KL[row : row + 1, self._prompts_KL.shape[1] - self._lengths[index] :],  # type: ignore[arg-type]
+                ids_KL[row : row + 1, whole - self._lengths[index] :],  # type: ignore[arg-type]
                 logits_KV[row : row + 1],  # type: ignore[arg-type]
             )
             for row, index in enumerate(live)

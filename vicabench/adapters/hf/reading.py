@@ -22,45 +22,19 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
+from vica.decoding import Limit, decode
 from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.predictor import Stopwatch, common
-from vica.prefix import Continuations, Limit, Prefix, attending, decode, prefill, why_not
+from vica.prefix import Continuations, Prefix, attending, prefill
 
 from vicabench.adapters.hf.choosing import Choice, caught
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
+from vicabench.adapters.hf.sharing import why_not_shared
 from vicabench.errors import counted
 
 LOG = logging.getLogger(__name__)
-VERIFIED = frozenset(
-    {
-        "glm4v",
-        "internvl",
-        "llava_next_video",
-        "llava_onevision",
-        "qwen2_5_vl",
-        "qwen2_vl",
-        "qwen3_5",
-        "qwen3_vl",
-        "qwen3_vl_moe",
-        "smolvlm",
-        "video_llama_3",
-    }
-)
-"""Model types whose answers after a shared prefill are tested against whole prompts."""
 GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
-ALONE = (
-    "guidance_scale",
-    "penalty_alpha",
-    "dola_layers",
-    "stop_strings",
-    "prompt_lookup_num_tokens",
-    "token_healing",
-    "use_mtp",
-    "constraints",
-    "force_words_ids",
-)
-"""Settings of `generate` that apply to one prompt at a time."""
 COMPARED = 64
 """How many steps' logits are kept; bounds the memory they take."""
 EOS, LENGTH = "eos", "length"
@@ -100,19 +74,6 @@ class Encoded:
     given: Mapping[str, Any]
     ids: tuple[int, ...] = ()
     prefix: Prefix | None = None
-
-
-def why_not_shared(model: Any, inputs: Inputs) -> str | None:
-    """Why this model cannot share the prefill of a video; None if it can."""
-    if not inputs.exact:
-        return "its processor changes more of a prompt than the place of the frames"
-    kind = model.config.model_type
-    if kind not in VERIFIED:
-        return f"sharing the prefill was never verified for {kind}"
-    for name in ALONE:
-        if getattr(model.generation_config, name, None) not in (None, False, 1, 1.0):
-            return f"its generation_config.json sets {name}"
-    return why_not(model)
 
 
 class Reader:
