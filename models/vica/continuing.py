@@ -1,4 +1,4 @@
-"""Running many continuations of one prefix through the model together, decoded greedily."""
+"""Running many continuations of one prefix through the model together, and decoding them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from vica.attention import attend_own, attend_prefix, combine, wide
 from vica.errors import InputError
 from vica.generation import settled
 from vica.modeling import ViCA
+from vica.sampling import GREEDY, Chooser, Sampling, Seed
 from vica.segments import positions, segment_ids
 
 ROOM = 64
@@ -220,8 +221,8 @@ UNSUPPORTED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy:
-    """Greedy decoding: the token limit, the ids that end a reply, and logits processors.
+class Decoding:
+    """How replies are decoded: the token limit, the ids that end one, and how ids are chosen.
 
     `own_limits` says whether each prompt may set its own token limit.
     """
@@ -230,22 +231,33 @@ class Greedy:
     ends: tuple[int, ...]
     processors: LogitsProcessorList
     own_limits: bool
+    sampling: Sampling = GREEDY
+
+    def chooser(self, seeds: Sequence[Seed | None]) -> Chooser:
+        """Chooses the ids of replies with these seeds."""
+        return Chooser(self.processors, self.sampling, seeds)
 
 
-def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
+def decoding_settings(model: ViCA, options: Mapping[str, Any]) -> Decoding:
     """Merge the checkpoint's settings with the caller's `options`, as `generate` would.
 
+    Whether a checkpoint samples is left out of it: only `sampling` among the options says so.
+
     Raises:
-        InputError: A setting is not supported when many replies are decoded greedily.
+        InputError: A setting is not supported when many replies are decoded together.
     """
+    options = dict(options)
+    sampling: Sampling = options.pop("sampling", GREEDY)
+    if sampling.repetition_penalty is not None:
+        options["repetition_penalty"] = sampling.repetition_penalty
     settings, scoring, unknown = settled(model.generation_config, options, model.vocabulary)
     refused = [name for name in UNSUPPORTED if not _is_off(getattr(settings, name, None))]
     refused += [name for name in ("do_sample", "max_time") if options.get(name)]
     if refused or unknown:
         names = ", ".join([*refused, *unknown])
         raise InputError(
-            f"a predictor decodes greedily and does not support {names}: remove that from the "
-            "options or from the checkpoint's generation_config.json, or use model.generate"
+            f"a predictor decodes replies together and does not support {names}: remove that from "
+            "the options or from the checkpoint's generation_config.json, or use model.generate"
         )
     settings.max_length = settings.max_new_tokens  # as in `generate` for embeddings
     model._prepare_special_tokens(settings, False, device=model.device)  # type: ignore[misc]  # their type of self is too narrow
@@ -253,11 +265,12 @@ def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
         settings, input_ids_seq_length=0, logits_processor=scoring, device=str(model.device)
     )
     ends = settings.eos_token_id
-    return Greedy(
+    return Decoding(
         max_new_tokens=settings.max_new_tokens,
         ends=() if ends is None else tuple(ends) if isinstance(ends, list) else (ends,),
         processors=processors,
         own_limits=settings.forced_eos_token_id is None,
+        sampling=sampling,
     )
 
 
@@ -271,7 +284,7 @@ def decode(
     continuations: Continuations,
     hidden_KD: Tensor,
     limits: Sequence[Limit],
-    processors: LogitsProcessorList,
+    choose: Chooser,
     observe: Observer | None = None,
 ) -> list[list[int]]:
     """Decode each continuation from its hidden state; return its new ids, including the end.
@@ -286,7 +299,7 @@ def decode(
         logits_KV = model.lm_head(hidden_KD).float()
         for row, index in enumerate(live if observe else ()):
             observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
-        picked_K = processors(cast(torch.LongTensor, new_KS), logits_KV).argmax(-1)
+        picked_K = choose(new_KS, logits_KV, live)
         new_KS = torch.cat([new_KS, picked_K[:, None]], dim=1)
         for index, token in zip(live, picked_K.tolist(), strict=True):
             replies[index].append(token)

@@ -20,18 +20,19 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
 from vica.continuing import (
     Continuations,
-    Greedy,
+    Decoding,
     Limit,
     Observer,
     PrefixCache,
     decode,
-    greedy_settings,
+    decoding_settings,
 )
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
 from vica.memory import in_groups, is_memory_error, release
 from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
+from vica.sampling import Seed
 
 
 class Stopwatch:
@@ -107,12 +108,13 @@ class Prompt:
     """A whole conversation (`vica.chat.prompt`) with one `<image>`, and limits for its reply.
 
     If `max_new_tokens` is None, the call's limit applies. `stop_ids` end the reply in addition to
-    the model's end tokens.
+    the model's end tokens. A sampled reply is that of its `seed`.
     """
 
     text: str
     max_new_tokens: int | None = None
     stop_ids: tuple[int, ...] = ()
+    seed: Seed | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -263,7 +265,8 @@ class Predictor:
             encoded: What `encode` returned.
             prompts: Each must begin like the encoded prefix.
             observe: Called with a prompt's index, the step and its logits [V].
-            options: Settings of greedy generation (`max_new_tokens`, `repetition_penalty` ...).
+            options: Settings of generation (`max_new_tokens`, `repetition_penalty` ...), and
+                `sampling`, a `Sampling`, to draw replies.
 
         Raises:
             InputError: A prompt does not begin like the encoded prefix.
@@ -345,8 +348,9 @@ class Predictor:
         options: dict[str, Any],
     ) -> list[Reply]:
         """The replies to some prompts, prefilled and decoded together."""
-        greedy = greedy_settings(self.model, options)
-        limits = [_limit(each, greedy) for each in asked]
+        how = decoding_settings(self.model, options)
+        limits = [_limit(each, how) for each in asked]
+        choose = how.chooser([each.seed for each in asked])
         shared = encoded.shared_by(rows)
         continuations = Continuations(
             self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
@@ -356,9 +360,7 @@ class Predictor:
         with self.spent.measure(PREFILL, self.model.device):
             hidden_KD = continuations.start([embed(ids_S) for ids_S in own])
         with self.spent.measure(ANSWERS, self.model.device):
-            new_ids = decode(
-                self.model, continuations, hidden_KD, limits, greedy.processors, observe
-            )
+            new_ids = decode(self.model, continuations, hidden_KD, limits, choose, observe)
         self.spent.tokens[PREFILL] += sum(map(len, own))
         self.spent.tokens[ANSWERS] += sum(map(len, new_ids))
         return [
@@ -375,17 +377,17 @@ def _check(model: ViCA) -> None:
         raise InputError("a predictor needs full attention in every layer, without a window")
 
 
-def _limit(asked: Prompt, greedy: Greedy) -> Limit:
+def _limit(asked: Prompt, how: Decoding) -> Limit:
     own = asked.max_new_tokens
-    if own is not None and (own < 1 or not greedy.own_limits):
+    if own is not None and (own < 1 or not how.own_limits):
         raise InputError(
             "a prompt's max_new_tokens must be 1 or more"
             if own < 1
             else "a prompt cannot set max_new_tokens when forced_eos_token_id is set"
         )
     return Limit(
-        max_new_tokens=greedy.max_new_tokens if own is None else own,
-        stops=frozenset({*greedy.ends, *asked.stop_ids}),
+        max_new_tokens=how.max_new_tokens if own is None else own,
+        stops=frozenset({*how.ends, *asked.stop_ids}),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,21 @@ def plainly(adapter: HFAdapter, video: Video) -> Iterator[str]:
         new = model.generate(**made, max_new_tokens=NEW, do_sample=False)
         ids = new[0, made["input_ids"].shape[1] :]
         yield processor.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "gemma3"])
+def test_sampled_replies_are_those_of_their_seeds(place: Path, video: Video, name: str) -> None:
+    adapter = adapter_of(place / name, temperature=1.0, top_k=50, presence_penalty=0.5)
+    asked = [replace(q, repeat=n) for q in QUESTIONS for n in range(3)]
+    together = {a.question_id + str(a.repeat): a.response for a in adapter.answer(video, asked)}
+    assert len(set(together.values())) > 6
+    for question in asked[::-4]:
+        (alone,) = adapter.answer(video, [question])
+        assert alone.response == together[question.id + str(question.repeat)]
+    assert adapter.settings["sampling"] == {
+        "temperature": 1.0, "top_k": 50, "presence_penalty": 0.5,
+    }  # fmt: skip
+    assert "sampling" not in adapter_of(place / name).settings
 
 
 def test_every_image_model_answers_rooms(place: Path) -> None:

@@ -70,6 +70,7 @@ class TextOnly:
     accepts_options: tuple[str, ...]
     opened: ExitStack
     needs_video: ClassVar[bool] = False
+    samples: ClassVar[bool] = False
 
     @property
     def calls(self) -> dict[str, Any] | None:
@@ -101,9 +102,11 @@ class TextOnly:
             raise
         except Exception as error:  # the other questions may be answered all the same
             kind = "" if isinstance(error, CallError) else f"text only: {type(error).__name__}: "
-            return Answer(question_id=question.id, error=f"{kind}{error}")
+            why = f"{kind}{error}"
+            return Answer(question_id=question.id, repeat=question.repeat, error=why)
         return Answer(
             question_id=question.id,
+            repeat=question.repeat,
             response=reply.text,
             seconds=perf_counter() - started,
             prompt_tokens=reply.usage.prompt_tokens,

@@ -16,7 +16,17 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from transformers.utils.logging import disable_progress_bar
-from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
+from vica import (
+    EncodedVideo,
+    Predictor,
+    Prompt,
+    Reply,
+    Sampling,
+    ViCA,
+    load_config,
+    load_model,
+    load_processor,
+)
 from vica.answering import both_ways, describe
 from vica.chat import (
     PLACEHOLDER,
@@ -26,17 +36,19 @@ from vica.chat import (
     video_question,
     vsi_bench_question,
 )
-from vica.continuing import greedy_settings
+from vica.continuing import decoding_settings
 from vica.errors import InputError
 from vica.hub import MODEL_TYPES
 from vica.memory import is_memory_error, release
 from vica.merging import Visual
 from vica.processing import ViCAProcessor
+from vica.sampling import GREEDY
 
 from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.devices import device_of, dtype_of, name_of
 from vicabench.adapters.extras import explained
+from vicabench.adapters.sampling import sampling_of, seed_of
 from vicabench.errors import ConfigError, did_you_mean
 from vicabench.harnesses.prompts import (
     AUTO,
@@ -62,6 +74,8 @@ class ViCAAdapter:
     options: ModelOptions
     settings: Mapping[str, Any]
     asking: Asking | None = None
+    seed: int = 0
+    sampling: Sampling = GREEDY
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
 
@@ -70,6 +84,11 @@ class ViCAAdapter:
         """Seconds and tokens of the predictor's stages so far."""
         watch = self.predictor.spent
         return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
+
+    @property
+    def samples(self) -> bool:
+        """Whether a second reply to a question can be another one."""
+        return self.sampling.temperature > 0
 
     @property
     def device_name(self) -> str:
@@ -102,18 +121,27 @@ class ViCAAdapter:
         The questions are answered together from one prefill, so each is given an equal share of
         the time.
         """
-        if self.asking and self.asking.wording.before_frames and len(questions) > 1:
-            # The frames stand behind each question: no prefix is shared.
-            for question in questions:
-                yield from self.answer(video, [question])
-            return
+        groups = [questions]
+        if self.asking and self.asking.wording.before_frames:
+            # The frames stand behind each question: only its repeats share a prefix.
+            groups = [
+                [q for q in questions if q.id == each] for each in {q.id: 0 for q in questions}
+            ]
+        for group in groups:
+            yield from self._together(video, group)
+
+    def _together(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
         started = perf_counter()
-        prompts = self._prompts(video, questions)
-        encoded = self.predictor.encode(self._visual(video), prompts)
+        texts = self._prompts(video, questions)
+        encoded = self.predictor.encode(self._visual(video), texts)
+        prompts = [
+            Prompt(text=text, seed=seed_of(self.seed, question))
+            for text, question in zip(texts, questions, strict=True)
+        ]
         replies = list(self._replies(encoded, prompts, [question.id for question in questions]))
         share = (perf_counter() - started) / len(questions)
         for question, reply in zip(questions, replies, strict=True):
-            yield Answer(question_id=question.id, seconds=share, **reply)
+            yield Answer(question_id=question.id, repeat=question.repeat, seconds=share, **reply)
 
     def for_context(self, context: AdapterContext) -> ViCAAdapter:
         """The same loaded model, asked about another benchmark.
@@ -124,7 +152,7 @@ class ViCAAdapter:
         asking, options = _asking(context), context.options
         _check_context(self.predictor.model, self.predictor.processor, context)
         settings = {**self.settings, "prompt": _prompt_settings(options, asking)}
-        return replace(self, options=options, asking=asking, settings=settings)
+        return replace(self, options=options, asking=asking, settings=settings, seed=context.seed)
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Answer each question from a shared prefill, and from its whole prompt by itself."""
@@ -162,7 +190,7 @@ class ViCAAdapter:
         def ask(texts: Sequence[str]) -> list[Answer]:
             started = perf_counter()
             prompts = [self._free(text, times) for text in texts]
-            replies = list(self._replies(encoded, prompts, texts))
+            replies = list(self._replies(encoded, [Prompt(text=each) for each in prompts], texts))
             share = (perf_counter() - started) / max(len(texts), 1)
             return [
                 Answer(question_id=str(number), seconds=share, **reply)
@@ -192,13 +220,13 @@ class ViCAAdapter:
         return time_instruction(video.duration, video.seconds) if timed else ""
 
     def _replies(
-        self, encoded: EncodedVideo, prompts: Sequence[str], names: Sequence[str]
+        self, encoded: EncodedVideo, prompts: Sequence[Prompt], names: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """Yield the fields of each answer; if the batch fails, ask each question by itself."""
-        limit = self.options.max_new_tokens
+        how = {"max_new_tokens": self.options.max_new_tokens, "sampling": self.sampling}
         failed = False
         try:
-            yield from map(_fields, self.predictor.answer(encoded, prompts, max_new_tokens=limit))
+            yield from map(_fields, self.predictor.answer(encoded, prompts, **how))
         except Exception as error:  # other questions of the batch may be answered all the same
             failed = True
             if len(prompts) == 1:
@@ -225,6 +253,7 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     folder = _checked_folder(argument, context.frames)
     model = load_model(folder, device=device, dtype=dtype, attention=options.attention)
     processor = load_processor(folder, model.config)
+    sampling = sampling_of(options)
     _refuse_other_decoding(model, folder, options.max_new_tokens)
     _check_context(model, processor, context)
     predictor = Predictor(
@@ -239,6 +268,8 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         options=options,
         settings=_settings(model, options, identity(folder), asking),
         asking=asking,
+        seed=context.seed,
+        sampling=sampling,
     )
 
 
@@ -260,13 +291,12 @@ def _check_context(model: ViCA, processor: ViCAProcessor, context: AdapterContex
 
 
 def _refuse_other_decoding(model: ViCA, folder: Path, max_new_tokens: int) -> None:
-    """Raise a ConfigError if the checkpoint has settings that contradict greedy decoding."""
+    """Raise a ConfigError if the checkpoint has settings for decoding that are not supported."""
     try:
-        greedy_settings(model, {"max_new_tokens": max_new_tokens})
+        decoding_settings(model, {"max_new_tokens": max_new_tokens})
     except InputError as error:
         raise ConfigError(
-            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: remove "
-            "that setting from the file."
+            f"{folder / 'generation_config.json'}: {error}. Remove that setting from the file."
         ) from error
 
 
@@ -309,6 +339,7 @@ def _settings(
         "prompt": _prompt_settings(options, asking),
         "time_instruction": options.time_instruction,
         "blind": options.blind,
+        **({"sampling": options.sampling} if options.sampling else {}),
     }
 
 

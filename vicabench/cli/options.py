@@ -111,7 +111,7 @@ MaxFramesOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option(help="Seed of the randomness in the adapter.", rich_help_panel=MODEL, hidden=True),
+    typer.Option(help="Seed of sampled replies and random baselines.", rich_help_panel=MODEL),
 ]
 FormatOption = Annotated[
     str,

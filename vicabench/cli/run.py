@@ -67,6 +67,14 @@ from vicabench.cli.options import (
     WorkersOption,
     tasks_named,
 )
+from vicabench.cli.sampling_options import (
+    PresenceOption,
+    RepeatsOption,
+    RepetitionOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
 from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
 from vicabench.errors import ConfigError
 from vicabench.options import VIDEO_TIMEOUT
@@ -101,6 +109,12 @@ def command(
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
     wording: WordingOption = "auto",
+    temperature: TemperatureOption = 0.0,
+    top_p: TopPOption = 1.0,
+    top_k: TopKOption = 0,
+    presence_penalty: PresenceOption = 0.0,
+    repetition_penalty: RepetitionOption = None,
+    repeats: RepeatsOption = 1,
     seed: SeedOption = 0,
     frames: RunFramesOption = None,
     fps: FpsOption = None,

@@ -167,7 +167,7 @@ def _graded(run: Run, protocol: Protocol) -> list[dict[str, Any]]:
     """The rows of `Run.frame()`, with the model."""
     from vicabench.results.frames import run_rows
 
-    graded = run_rows(run.predictions, run.grades(protocol))
+    graded = run_rows(run.predictions, run.reply_grades(protocol))
     return [{"model": run.name, **row} for row in graded]
 
 
@@ -183,12 +183,16 @@ def _check_paper(table: str, width: str | None, *, intervals: bool) -> None:
 
 
 def grades_jsonl(run: Run, protocol: Protocol) -> str:
-    """One JSON line per question: model, id, protocol, answer read (or null), score, outcome."""
+    """One JSON line per reply: model, id, protocol, answer read (or null), score, outcome.
+
+    With several replies a question, also which of them (`repeat`).
+    """
     return "".join(
         json.dumps(
             {
                 "model": run.name,
                 "id": g.id,
+                **({"repeat": g.repeat} if run.repeats > 1 else {}),
                 "protocol": g.protocol,
                 "read": g.read,
                 "score": g.score,
@@ -196,5 +200,5 @@ def grades_jsonl(run: Run, protocol: Protocol) -> str:
             }
         )
         + "\n"
-        for g in run.grades(protocol)
+        for g in run.reply_grades(protocol)
     )

@@ -23,14 +23,22 @@ from vicabench.front.models import published_size
 from vicabench.front.run import shard_named
 from vicabench.front.run_options import RunOptions
 from vicabench.options import FRAMES
+from vicabench.predictions import Prediction
 from vicabench.reporting.tables import Sheet
-from vicabench.results.plan import by_video, owed, refuse_to_shrink
-from vicabench.results.store import planned_ids, read_config, run_predictions
+from vicabench.results.plan import (
+    by_video,
+    owed,
+    refuse_fewer_repeats,
+    refuse_to_shrink,
+    repeated,
+)
+from vicabench.results.store import planned_ids, planned_repeats, read_config, run_predictions
+from vicabench.types import Question
 
 MEMORY = ("parameters", "weights", "prefix", "dtype", "device")
 CSV_COLUMNS = (
     *("model", "benchmark", "folder", "questions", "videos", "frames", "fps", "missing"),
-    *("answered", "failed", "owed", "owed_videos", "conflict", "video_tokens"),
+    *("answered", "failed", "owed", "owed_videos", "repeats", "conflict", "video_tokens"),
     *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost"),
 )
 API = "vicabench.adapters.api."
@@ -63,6 +71,7 @@ class RunPlan:
         missing: Videos whose file does not exist on this machine.
         answered: Selected questions that the run folder answers.
         failed: Selected questions that failed in earlier starts.
+        repeats: Replies to each question; `answered`, `failed` and `owed` count replies.
         owed: Questions that this start would ask, about `owed_videos` videos.
         conflict: Why the run folder would refuse this start.
         video_tokens: Visual tokens of a video.
@@ -83,6 +92,7 @@ class RunPlan:
     failed: int
     owed: int
     owed_videos: int
+    repeats: int
     conflict: str | None
     video_tokens: int | None
     memory: Memory | None
@@ -156,9 +166,9 @@ def _plan(
     unseen = given.video.no_video or never_looks(model)
     frames, fps = (0, None) if unseen else _budget(given)
     done = run_predictions(folder)
-    ids = {q.id for q in asked.questions}
-    mine = [p for p in done if p.question.id in ids]
-    todo = owed(asked.questions, done, retry_errors=retry_errors)
+    wanted = repeated(asked.questions, given.repeats)
+    mine = _about(done, wanted)
+    todo = owed(wanted, done, retry_errors=retry_errors)
     videos = list(by_video(asked.questions))
     unknown: dict[str, str] = {}
     sampling = sampling_of(None if unseen else given.video.decoding())
@@ -181,11 +191,11 @@ def _plan(
         frames=frames,
         fps=fps,
         missing=sum(not asked.benchmark.files[video].exists() for video in videos),
-        answered=sum(p.response is not None for p in mine),
-        failed=sum(p.response is None for p in mine),
+        **_progress(mine),
         owed=count,
         owed_videos=len(todo),
-        conflict=_conflict(folder, asked, model, looks, seed, {p.question.id for p in done}),
+        repeats=given.repeats,
+        conflict=_conflict(folder, asked, wanted, model, looks, seed, done),
         video_tokens=tokens,
         memory=memory,
         seconds_a_video=rate.seconds_a_video,
@@ -193,6 +203,17 @@ def _plan(
         cost=_cost(model, count, given, rate, unknown),
         unknown=unknown,
     )
+
+
+def _about(done: Sequence[Prediction], wanted: Sequence[Question]) -> list[Prediction]:
+    keys = {question.key for question in wanted}
+    return [prediction for prediction in done if prediction.question.key in keys]
+
+
+def _progress(mine: Sequence[Prediction]) -> dict[str, int]:
+    """How many replies there are, and how many failed."""
+    failed = sum(p.response is None for p in mine)
+    return {"answered": len(mine) - failed, "failed": failed}
 
 
 def _budget(given: RunOptions) -> tuple[int | None, float | None]:
@@ -204,17 +225,21 @@ def _budget(given: RunOptions) -> tuple[int | None, float | None]:
 def _conflict(
     folder: Path,
     asked: Selection,
+    wanted: Sequence[Question],
     model: str,
     looks: Mapping[str, Any],
     seed: int,
-    answered: set[str],
+    done: Sequence[Prediction],
 ) -> str | None:
     """Why the run folder would refuse the start, as far as that is known without the model."""
     try:
         content = read_config(folder)
         if content is None:
             return None
+        answered = {p.question.id for p in done}
         refuse_to_shrink(asked.questions, planned_ids(content["plan"]) | answered)
+        repeats = 1 + max(question.repeat for question in wanted)
+        refuse_fewer_repeats(repeats, planned_repeats(content["plan"]))
     except RunFolderError as error:
         return str(error)
     now: dict[str, Any] = {
@@ -284,7 +309,8 @@ def _cost(
 
 def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
     missing = f"; {plan.missing:,} not on this disk" if plan.missing and plan.frames != 0 else ""
-    yield "questions", f"{plan.questions:,} of {plan.benchmark}"
+    again = f", each {counted(plan.repeats, 'time')}" if plan.repeats > 1 else ""
+    yield "questions", f"{plan.questions:,} of {plan.benchmark}{again}"
     yield "videos", f"{plan.videos:,} ({_looks(plan)}{missing})"
     tokens = plan.video_tokens
     yield "tokens a video", _known(plan, "video_tokens", None if tokens is None else f"{tokens:,}")
@@ -292,9 +318,13 @@ def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
     yield "time", _known(plan, "hours", _hours(plan))
     yield "cost", _known(plan, "cost", _money(plan.cost))
     yield "run folder", f"{plan.folder}: {plan.answered:,} answered, {plan.failed:,} failed"
-    retried = plan.failed and plan.owed + plan.answered + plan.failed == plan.questions
+    retried = (
+        plan.failed and plan.owed + plan.answered + plan.failed == plan.questions * plan.repeats
+    )
     note = "; --retry-errors asks the failed ones again" if retried else ""
-    asks = f"{counted(plan.owed, 'question')} about {counted(plan.owed_videos, 'video')}"
+    what = "reply", "replies"
+    owed_ = counted(plan.owed, *what) if plan.repeats > 1 else counted(plan.owed, "question")
+    asks = f"{owed_} about {counted(plan.owed_videos, 'video')}"
     yield "would ask", (asks if plan.owed else "nothing") + note
     if plan.conflict:
         yield "would refuse", plan.conflict

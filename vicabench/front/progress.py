@@ -183,8 +183,8 @@ class RunDisplay:
         self, owed: Mapping[str, Sequence[Question]], done: Sequence[Prediction], torn: int
     ) -> None:
         """Report the answers of earlier starts, and show the bar for the outstanding videos."""
-        outstanding = {question.id for questions in owed.values() for question in questions}
-        settled = [p for p in done if p.question.id not in outstanding]
+        outstanding = {question.key for questions in owed.values() for question in questions}
+        settled = [p for p in done if p.question.key not in outstanding]
         self._score.add(settled)
         self.done = len(settled)
         if done or torn:
@@ -226,7 +226,10 @@ class RunDisplay:
         os._exit(2)  # the main thread hangs, so an exception could not end the process
 
     def _state(self) -> str:
-        return f"{self.done}/{counted(len(self._selected), 'question')}  {self._score}".rstrip()
+        total = len(self._selected)
+        again = any(question.repeat for question in self._selected)
+        what = counted(total, "reply", "replies") if again else counted(total, "question")
+        return f"{self.done}/{what}  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
         """Print a line above the bar, truncated and without control characters."""

@@ -24,6 +24,7 @@ from vicabench.front.folders import kept, new_folder, run_folders, slug
 from vicabench.front.progress import RunDisplay
 from vicabench.front.repeating import repeated
 from vicabench.harnesses.protocols import Protocol, find_protocol
+from vicabench.results.plan import repeated as repeated_questions
 from vicabench.results.run import Run, load_run
 from vicabench.screen import console
 from vicabench.types import Adapter, AdapterContext
@@ -295,7 +296,8 @@ def _run(
         raise ConfigError(f"seed={seed!r}: give a whole number.")
     terminal = console(stderr=True)
     terminal.quiet = not progress
-    display = RunDisplay(terminal, model, asked.questions, protocol, asked.benchmark.rubric)
+    selected = repeated_questions(asked.questions, given.repeats)
+    display = RunDisplay(terminal, model, selected, protocol, asked.benchmark.rubric)
     try:
         with display:
             run_into(
@@ -310,11 +312,12 @@ def _run(
                 executor=executor,
                 part=part,
                 repeat=repeat,
+                repeats=given.repeats,
                 answer_seconds=given.answer_timeout,
                 display=display,
             )
     except KeyboardInterrupt:
-        display.say(kept(folder, len(asked.questions)))
+        display.say(kept(folder, len(selected)))
         raise
     return load(folder)
 

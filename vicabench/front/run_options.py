@@ -28,6 +28,7 @@ class RunOptions:
     model: ModelOptions
     execution: ExecutionOptions
     answer_timeout: float | None
+    repeats: int = 1
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
@@ -47,7 +48,7 @@ class RunOptions:
         }
         model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
         execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
-        rest: dict[str, Any] = {"answer_timeout": None}
+        rest: dict[str, Any] = {"answer_timeout": None, "repeats": 1}
         for name, value in given.items():
             for known in (video, model, execution, rest):
                 if name in known:
@@ -58,6 +59,7 @@ class RunOptions:
                 every = [*video, *model, *execution, *rest]
                 raise TypeError(f"A run has no option {name!r}.{did_you_mean(name, every)}")
         video["no_video"] = video["no_video"] or model["text_only"]
+        _refuse_without_temperature(model)
         return cls(
             video=VideoOptions(**video),
             model=ModelOptions(**model),
@@ -90,7 +92,7 @@ class RunOptions:
         """The options by name, as `of` takes them."""
         grouped = (self.video, self.model, self.execution)
         values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
-        return {**values, "answer_timeout": self.answer_timeout}
+        return {**values, "answer_timeout": self.answer_timeout, "repeats": self.repeats}
 
     @staticmethod
     def names() -> tuple[str, ...]:
@@ -117,6 +119,16 @@ class RunOptions:
         """Select the questions; videos may be missing with `no_video`, or if none is `seen`."""
         need = seen and not self.video.no_video
         return benchmark(source, limit=limit, tasks=tasks, videos_needed=need, progress=progress)
+
+
+def _refuse_without_temperature(model: Mapping[str, Any]) -> None:
+    off = {"top_p": 1, "top_k": 0}
+    lone = ["--" + name.replace("_", "-") for name in off if model[name] != off[name]]
+    if lone and not model["temperature"]:
+        raise ConfigError(
+            f"{' and '.join(lone)} restrict which tokens a reply is drawn from, and without "
+            "--temperature none is drawn: add it, or leave that out."
+        )
 
 
 def _path(given: str | Path | None) -> Path | None:

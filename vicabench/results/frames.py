@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = (
     "id",
+    "repeat",
     "video",
     "dataset",
     "task",
@@ -37,7 +38,7 @@ RUN_COLUMNS = (
 
 
 def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> DataFrame:
-    """One row per grade, including questions that were never answered; `score` is in [0, 1].
+    """One row per reply, including those that were never given; `score` is in [0, 1].
 
     `dataset` is what stands before the first `/` of the video's name.
     """
@@ -46,12 +47,12 @@ def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Dat
 
 def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list[dict[str, Any]]:
     """The rows of `run_frame`, without what is missing."""
-    said = {p.question.id: p for p in predictions}
+    said = {p.question.key: p for p in predictions}
     rows = []
     for grade in grades:
         row = _graded(grade)
-        if grade.id in said:
-            question, answer = said[grade.id].question, said[grade.id].answer
+        if grade.key in said:
+            question, answer = said[grade.key].question, said[grade.key].answer
             row |= {
                 "question": question.text,
                 "options": list(question.options),
@@ -70,6 +71,7 @@ def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list
 def _graded(grade: Grade) -> dict[str, Any]:
     return {
         "id": grade.id,
+        "repeat": grade.repeat,
         "video": grade.video,
         "dataset": grade.video.split("/")[0] if "/" in grade.video else None,
         "task": grade.task,

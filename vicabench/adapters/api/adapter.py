@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -84,6 +85,7 @@ class Frames:
 _OF_CALLS = tuple(f.name for f in fields(ApiOptions) if f.name != "as_frames")
 SHARED = ("max_new_tokens", "blind", "wording", *_OF_CALLS)
 """The options that every provider's adapter takes."""
+NO_SAMPLING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,8 @@ class ApiAdapter:
     async def _ask(self, shown: Sequence[Any], video: Video, question: Question) -> Answer:
         parts = self._parts(shown, video, question)
         try:
-            return answer_of(question, await self.model.reply(parts, self.options.max_new_tokens))
+            limit = self.options.max_new_tokens
+            return answer_of(question, await self.model.reply(parts, limit, question.repeat))
         except CallError as error:
             return self._failed(question, error)
 
@@ -170,6 +173,7 @@ def answer_of(question: Question, reply: Completion) -> Answer:
     usage = reply.usage
     return Answer(
         question_id=question.id,
+        repeat=question.repeat,
         response=reply.text,
         seconds=reply.seconds,
         prompt_tokens=usage.prompt_tokens,
@@ -190,6 +194,7 @@ def failed(question: Question, error: CallError) -> Answer:
     usage = error.usage or Usage()
     return Answer(
         question_id=question.id,
+        repeat=question.repeat,
         error=str(error),
         prompt_tokens=usage.prompt_tokens,
         new_tokens=usage.new_tokens,

@@ -22,8 +22,10 @@ from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
+from vicabench.adapters.sampling import sampling_of, seed_of
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import AUTO, BENCHMARK, EXAMPLES, Asking, asking_of, vsi_bench
+from vicabench.options import SAMPLING
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 
@@ -71,6 +73,7 @@ class HFAdapter:
     settings: Mapping[str, Any]
     notes: list[str] = field(default_factory=list)
     asking: Asking | None = None
+    seed: int = 0
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = (
         "device",
@@ -79,6 +82,7 @@ class HFAdapter:
         "blind",
         "max_new_tokens",
         "wording",
+        *SAMPLING,
     )
 
     @property
@@ -86,6 +90,11 @@ class HFAdapter:
         """Seconds and tokens of the reader's stages so far."""
         watch = self.reader.spent
         return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
+
+    @property
+    def samples(self) -> bool:
+        """Whether a second reply to a question can be another one."""
+        return self.reader.sampling.temperature > 0
 
     @property
     def device_name(self) -> str:
@@ -109,7 +118,7 @@ class HFAdapter:
         texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
         share = (perf_counter() - started) / len(questions)
-        yield from self._answers(encoded, texts, [question.id for question in questions], share)
+        yield from self._answers(encoded, texts, questions, share)
 
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
         """Encode a video and return a function that answers texts about it.
@@ -126,7 +135,7 @@ class HFAdapter:
 
         def ask(texts: Sequence[str]) -> list[Answer]:
             whole = [self._text(video, text) for text in texts]
-            return list(self._answers(encoded, whole, [str(n) for n in range(len(texts))], 0.0))
+            return list(self._answers(encoded, whole, [_plain(n) for n in range(len(texts))], 0.0))
 
         return ask
 
@@ -135,7 +144,8 @@ class HFAdapter:
         asking = asking_of(context)
         prompt = asking.settings if asking else _own_prompt(self.reader.inputs)
         settings = {**self.settings, "prompt": prompt}
-        return replace(self, options=context.options, asking=asking, settings=settings, notes=[])
+        own = {"options": context.options, "asking": asking, "seed": context.seed}
+        return replace(self, **own, settings=settings, notes=[])
 
     def _worded(self, video: Video, question: Question) -> str:
         return self.asking.text(question, video) if self.asking else vsi_bench(question)
@@ -143,16 +153,21 @@ class HFAdapter:
     def _answer_behind(
         self, asking: Asking, video: Video, questions: Sequence[Question]
     ) -> Iterator[Answer]:
-        """Yield one answer per question whose text stands before the frames: nothing is shared."""
+        """Yield one answer per question whose text stands before the frames.
+
+        Only the repeats of a question share its prefill.
+        """
         frames_THWC = shown(video.frames_THWC, blind=self.options.blind)
         inputs = self.reader.inputs
-        for question in questions:
+        for one in {question.id: question for question in questions}.values():
+            repeats = [question for question in questions if question.id == one.id]
             started = perf_counter()
-            text = asking.text(question, video)
+            text = asking.text(one, video)
             seen = inputs.see(frames_THWC, video.seconds, video.duration, before=text)
-            encoded = self.reader.encode(seen, ())
             whole = inputs.text("", len(frames_THWC), before=text)
-            yield from self._answers(encoded, [whole], [question.id], perf_counter() - started)
+            encoded = self.reader.encode(seen, [whole] if len(repeats) > 1 else ())
+            share = (perf_counter() - started) / len(repeats)
+            yield from self._answers(encoded, [whole] * len(repeats), repeats, share)
 
     def _log_notes(self) -> None:
         while self.notes:
@@ -178,7 +193,7 @@ class HFAdapter:
             raise
 
     def _answers(
-        self, encoded: Encoded, texts: Sequence[str], names: Sequence[str], share: float
+        self, encoded: Encoded, texts: Sequence[str], questions: Sequence[Question], share: float
     ) -> Iterator[Answer]:
         """Yield the answer to each prompt, or an error record, in order.
 
@@ -186,17 +201,17 @@ class HFAdapter:
             share: Seconds that were spent for each of the prompts before.
         """
         found: dict[int, Tokens | Answer] = {}
-        for index, (text, name) in enumerate(zip(texts, names, strict=True)):
+        for index, (text, question) in enumerate(zip(texts, questions, strict=True)):
             try:
                 found[index] = self.reader.prompt(encoded, text)
             except Exception as error:  # the other questions may be answered all the same
-                found[index] = _failed(error, name)
+                found[index] = _failed(error, question)
         asked = [index for index, each in found.items() if isinstance(each, Tokens)]
 
         def ask(rows: range) -> list[Answer]:
             some = [asked[row] for row in rows]
             prompts = [each for i in some if isinstance(each := found[i], Tokens)]
-            return self._group(encoded, prompts, [names[i] for i in some], share)
+            return self._group(encoded, prompts, [questions[i] for i in some], share)
 
         size = 1 if encoded.prefix is None else self.options.group_size
         groups = in_groups(len(asked), size, ask, self.reader.model.device)
@@ -205,35 +220,35 @@ class HFAdapter:
             yield each if isinstance(each, Answer) else next(answered)
 
     def _group(
-        self, encoded: Encoded, prompts: Sequence[Tokens], names: Sequence[str], share: float
+        self,
+        encoded: Encoded,
+        prompts: Sequence[Tokens],
+        questions: Sequence[Question],
+        share: float,
     ) -> list[Answer]:
         """The answers to some prompts together; if that fails, to each by itself."""
-        started = perf_counter()
+        started, count = perf_counter(), len(questions)
+        seeds = [seed_of(self.seed, question) for question in questions]
         try:
-            if encoded.prefix is None:
-                replies = [self.reader.alone(encoded, each) for each in prompts]
-            else:
-                replies = self.reader.together(encoded, prompts)
+            replies = self.reader.answer(encoded, prompts, seeds)
         except Exception as error:
-            if len(names) == 1:
-                if is_memory_error(error):
-                    release(self.reader.model.device)
-                return [_failed(error, names[0])]
-            if is_memory_error(error):
+            if is_memory_error(error) and count > 1:
                 raise  # a smaller group is tried
-            LOG.warning(
-                "%d questions together failed, so each is asked alone: %s", len(names), error
-            )
+            if count == 1:
+                release(self.reader.model.device)
+                return [_failed(error, questions[0])]
+            LOG.warning("%d questions together failed, each is asked alone: %s", count, error)
         else:
-            each_took = share + (perf_counter() - started) / len(names)
-            return [_answer(r, name, each_took) for r, name in zip(replies, names, strict=True)]
-        pairs = zip(prompts, names, strict=True)
-        return [answer for p, n in pairs for answer in self._group(encoded, [p], [n], share)]
+            took = share + (perf_counter() - started) / count
+            return [_answer(r, q, took) for r, q in zip(replies, questions, strict=True)]
+        pairs = zip(prompts, questions, strict=True)
+        return [answer for p, q in pairs for answer in self._group(encoded, [p], [q], share)]
 
 
-def _failed(error: Exception, name: str) -> Answer:
-    LOG.error("%s", name, exc_info=error)
-    return Answer(question_id=name, error=f"hf: {type(error).__name__}: {error}")
+def _failed(error: Exception, question: Question) -> Answer:
+    LOG.error("%s", question.id, exc_info=error)
+    why = f"hf: {type(error).__name__}: {error}"
+    return Answer(question_id=question.id, repeat=question.repeat, error=why)
 
 
 class SharingAdapter(HFAdapter):
@@ -250,14 +265,14 @@ class SharingAdapter(HFAdapter):
 
         def ask(rows: range) -> list[Reply]:
             some = prompts[rows.start : rows.stop]
-            return self.reader.together(encoded, some, keep_logits=True)
+            return self.reader.answer(encoded, some, keep_logits=True)
 
         size, device = self.options.group_size, self.reader.model.device
         groups = in_groups(len(prompts), size if encoded.prefix else 0, ask, device)
         replies = [reply for group in groups for reply in group]
         whole = self._encode(video, ())
         for question, prompt, shared in zip(questions, prompts, replies, strict=True):
-            alone = self.reader.alone(whole, prompt, keep_logits=True)
+            (alone,) = self.reader.answer(whole, [prompt], keep_logits=True)
             yield agreement(question.id, shared, alone)
 
 
@@ -289,7 +304,12 @@ def adapter_around(
         kinds: The class of the adapter without and with a shared prefill.
     """
     options, asking = context.options, asking_of(context)
-    reader = Reader(opened.model, opened.inputs, max_new_tokens=options.max_new_tokens)
+    reader = Reader(
+        opened.model,
+        opened.inputs,
+        max_new_tokens=options.max_new_tokens,
+        sampling=sampling_of(options),
+    )
     notes = [] if reader.why is None else [_fallback(reader)]
     return kinds[reader.shares](
         reader=reader,
@@ -298,6 +318,7 @@ def adapter_around(
         settings=_settings(opened, reader, options, checkpoint)
         | ({"prompt": asking.settings} if asking else {}),
         asking=asking,
+        seed=context.seed,
         notes=[*opened.notes, *notes],
     )
 
@@ -334,6 +355,7 @@ def _settings(
         "generation": {name: value for name, value in stated.items() if name not in NOTES},
         "prompt": _own_prompt(inputs),
         "blind": options.blind,
+        **({"sampling": options.sampling} if options.sampling else {}),
     }
 
 
@@ -347,9 +369,15 @@ def _prompt_digest(inputs: Inputs) -> str:
     return hashlib.sha256("".join(prompts).encode()).hexdigest()
 
 
-def _answer(reply: Reply, name: str, seconds: float) -> Answer:
+def _plain(number: int) -> Question:
+    """The question about a text that is not one of a benchmark."""
+    return Question(id=str(number), video="", task="", text="", answer="")
+
+
+def _answer(reply: Reply, question: Question, seconds: float) -> Answer:
     return Answer(
-        question_id=name,
+        question_id=question.id,
+        repeat=question.repeat,
         response=reply.text,
         seconds=seconds,
         prompt_tokens=reply.prompt_tokens,

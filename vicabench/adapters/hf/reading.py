@@ -27,6 +27,7 @@ from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.predictor import Stopwatch, common
 from vica.prefix import Continuations, Prefix, attending, prefill
+from vica.sampling import GREEDY, Drawn, Sampling, Seed, processors
 
 from vicabench.adapters.hf.choosing import Choice, caught
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
@@ -34,7 +35,7 @@ from vicabench.adapters.hf.sharing import why_not_shared
 from vicabench.errors import counted
 
 LOG = logging.getLogger(__name__)
-GREEDY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
+ONE_REPLY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
 COMPARED = 64
 """How many steps' logits are kept; bounds the memory they take."""
 EOS, LENGTH = "eos", "length"
@@ -77,7 +78,7 @@ class Encoded:
 
 
 class Reader:
-    """A model that reads videos and answers greedily; not thread-safe.
+    """A model that reads videos and answers, greedily or by `sampling`; not thread-safe.
 
     Attributes:
         why: Why the prefill is not shared; None if it is.
@@ -87,14 +88,18 @@ class Reader:
             `answers` (from the rest of a prompt on).
     """
 
-    def __init__(self, model: Any, inputs: Inputs, *, max_new_tokens: int) -> None:
-        self.model, self.inputs = model, inputs
+    def __init__(
+        self, model: Any, inputs: Inputs, *, max_new_tokens: int, sampling: Sampling = GREEDY
+    ) -> None:
+        self.model, self.inputs, self.sampling = model, inputs, sampling
         self.why = why_not_shared(model, inputs)
         self.shares = self.why is None
         self.vision_once = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
         self.spent = Stopwatch()
         length = len(inputs.processor.tokenizer)
-        options = {"max_new_tokens": max_new_tokens, **GREEDY}
+        own = sampling.repetition_penalty
+        penalty = {} if own is None else {"repetition_penalty": own}
+        options = {"max_new_tokens": max_new_tokens, **ONE_REPLY, **penalty}
         self.settings, self._scoring, _ = settled(model.generation_config, options, length)
         ends = self.settings.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
@@ -137,51 +142,71 @@ class Reader:
         return tokens
 
     @torch.no_grad()
-    def together(
-        self, encoded: Encoded, prompts: Sequence[Tokens], *, keep_logits: bool = False
+    def answer(
+        self,
+        encoded: Encoded,
+        prompts: Sequence[Tokens],
+        seeds: Sequence[Seed] | None = None,
+        *,
+        keep_logits: bool = False,
     ) -> list[Reply]:
-        """Answer prompts about a video with a prefilled prefix, together.
+        """Answer prompts about a video: together if it has a prefix, else one after another.
+
+        Args:
+            encoded: What `encode` returned.
+            prompts: What `prompt` returned for it.
+            seeds: Those of sampled replies; 0 each if left out.
+            keep_logits: Keep the logits of the first steps.
 
         Raises:
-            InputError: For a video that was encoded without a prefix.
             ScoresError: For logits that are NaN.
         """
-        if encoded.prefix is None:
-            raise InputError("the video was encoded without a prefix: ask each prompt alone")
+        with self.spent.measure(ANSWERS, self.model.device):
+            drawn = [0] * len(prompts) if seeds is None else seeds
+            if encoded.prefix is not None:
+                replies = self._together(encoded, encoded.prefix, prompts, drawn, keep=keep_logits)
+            else:
+                pairs = zip(prompts, drawn, strict=True)
+                replies = [self._alone(encoded, p, seed, keep=keep_logits) for p, seed in pairs]
+        self.spent.tokens[ANSWERS] += sum(len(reply.ids) for reply in replies)
+        return replies
+
+    def _together(
+        self,
+        encoded: Encoded,
+        prefix: Prefix,
+        prompts: Sequence[Tokens],
+        seeds: Sequence[Seed],
+        *,
+        keep: bool,
+    ) -> list[Reply]:
         seen: dict[int, list[Tensor]] = defaultdict(list)
 
-        def keep(index: int, step: int, logits_V: Tensor) -> None:
+        def observe(index: int, step: int, logits_V: Tensor) -> None:
             if step < COMPARED:
                 seen[index].append(logits_V.cpu())
 
-        with self.spent.measure(ANSWERS, self.model.device), attending(self.model):
-            batch = Continuations(self.model, encoded.prefix)
+        limit = Limit(max_new_tokens=self.settings.max_new_tokens, stops=self._ends)
+        ids, device = [each.ids for each in prompts], self.model.device
+        drawn = seeds if self.sampling.temperature else None
+        choose = Choice(ids, self._processors(prompts), drawn, device)
+        with attending(self.model):
+            batch = Continuations(self.model, prefix)
             logits_KV = batch.start(*self._tails(encoded, prompts))
-            limit = Limit(max_new_tokens=self.settings.max_new_tokens, stops=self._ends)
-            choose = Choice([each.ids for each in prompts], self._processors(prompts), logits_KV)
-            observe = keep if keep_logits else None
-            rows = decode(batch, logits_KV, [limit] * len(prompts), choose, observe)
-        self.spent.tokens[ANSWERS] += sum(map(len, rows))
+            limits = [limit] * len(prompts)
+            rows = decode(batch, logits_KV, limits, choose, observe if keep else None)
         return [
             self._reply(new, each, seen[index])
             for index, (new, each) in enumerate(zip(rows, prompts, strict=True))
         ]
 
-    @torch.no_grad()
-    def alone(self, encoded: Encoded, prompt: Tokens, *, keep_logits: bool = False) -> Reply:
-        """Answer one prompt about a video that was encoded without a prefix.
-
-        Raises:
-            InputError: For a video that was encoded with a prefix.
-            ScoresError: For logits that are NaN.
-        """
-        if encoded.prefix is not None:
-            raise InputError("the video was encoded with a prefix: ask its prompts together")
-        with self.spent.measure(ANSWERS, self.model.device):
-            how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            output = self._generate(prompt, how, **encoded.given)
+    def _alone(self, encoded: Encoded, prompt: Tokens, seed: Seed, *, keep: bool) -> Reply:
+        how = changed(self.settings, return_dict_in_generate=True, output_logits=keep)
+        scoring = self._scores(prompt)
+        if self.sampling.temperature:
+            scoring.append(Drawn(seed))
+        output = self._generate(prompt, how, scoring, **encoded.given)
         new = output.sequences[0, len(prompt.ids) :].tolist()
-        self.spent.tokens[ANSWERS] += len(new)
         kept = [step[0].float().cpu() for step in (output.logits or ())[:COMPARED]]
         return self._reply(new, prompt, kept)
 
@@ -252,23 +277,35 @@ class Reader:
         made: dict[int, LogitsProcessorList] = {}  # they can depend on the length of the prompt
         for each in prompts:
             if len(each.ids) not in made:
-                plain = Tokens(ids=each.ids, types={})
-                made[len(each.ids)] = self._generate(plain, self.settings, custom_generate=caught)
+                plain, scoring = Tokens(ids=each.ids, types={}), self._scores(each)
+                made[len(each.ids)] = self._generate(
+                    plain, self.settings, scoring, custom_generate=caught
+                )
         return [made[len(each.ids)] for each in prompts]
+
+    def _scores(self, prompt: Tokens) -> LogitsProcessorList:
+        """What we do to the scores behind a prompt, before a draw."""
+        return LogitsProcessorList([*self._scoring, *processors(self.sampling, len(prompt.ids))])
 
     def _rows(self, tokens: Tokens) -> dict[str, Tensor]:
         """The model's inputs for a prompt of these tokens."""
         rows = {"input_ids": tokens.ids, **tokens.types}
         return {name: torch.tensor([r], device=self.model.device) for name, r in rows.items()}
 
-    def _generate(self, tokens: Tokens, settings: GenerationConfig, **given: Any) -> Any:
+    def _generate(
+        self,
+        tokens: Tokens,
+        settings: GenerationConfig,
+        scoring: LogitsProcessorList,
+        **given: Any,
+    ) -> Any:
         """Call `generate` for a prompt of these tokens."""
         rows = self._rows(tokens)
         return self.model.generate(
             **rows,
             attention_mask=torch.ones_like(rows["input_ids"]),
             generation_config=settings,
-            logits_processor=self._scoring,
+            logits_processor=scoring,
             **given,
         )
 

@@ -14,7 +14,7 @@ from vica.video import ByRate
 import vicabench
 from vicabench import errors
 from vicabench.adapters import build_adapter
-from vicabench.adapters.abilities import NamesDevice, TakesOptions
+from vicabench.adapters.abilities import NamesDevice, Samples, TakesOptions
 from vicabench.engine.loop import Decoding
 from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import UserError
@@ -80,6 +80,7 @@ class Built:
     """What a run needs to know about an adapter that may be in another process.
 
     Attributes:
+        samples: Whether a second reply to a question can be another one.
         device: The product name of the device; None if unknown.
         machine: The host name of the machine.
         version: The version of vicabench there.
@@ -88,6 +89,7 @@ class Built:
     settings: Mapping[str, Any]
     needs_video: bool
     accepts_options: tuple[str, ...]
+    samples: bool
     device: str | None
     machine: str
     version: str
@@ -101,6 +103,7 @@ class Built:
             settings=dict(adapter.settings),
             needs_video=adapter.needs_video,
             accepts_options=tuple(accepted),
+            samples=not isinstance(adapter, Samples) or bool(adapter.samples),
             device=None if device is None else str(device),
             machine=platform.node(),
             version=vicabench.__version__,
