@@ -412,7 +412,11 @@ def write_hf_model(folder: Path, name: str, **changes: Any) -> Path:
 
     `changes` are attributes of its text configuration.
     """
-    kind = {**KINDS, **FALLBACK}[name]
+    return write_model(folder, {**KINDS, **FALLBACK}[name], **changes)
+
+
+def write_model(folder: Path, kind: Kind, **changes: Any) -> Path:
+    """Write a random model of a family to a folder; return it."""
     tokenizer = tokenizer_of(kind)
     config = kind.config(tokenizer.get_vocab())
     config.text_config.vocab_size = len(tokenizer)
