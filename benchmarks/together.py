@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -139,7 +139,7 @@ class Bench:
             generation_config=self.reader.settings,
             cache=cache,
         )
-        for layer in cache.layers:
+        for layer in cast(list[Any], cache.layers):
             layer.keys = layer.keys[..., :length, :]
             layer.values = layer.values[..., :length, :]
         return tuple(output_BL[0, len(prompt.ids) :].tolist())

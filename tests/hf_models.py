@@ -29,8 +29,9 @@ GLM_TOKENS = (
     "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>",
     "<|image|>", "<|video|>",
 )  # fmt: skip
-SMOL_TOKENS = ("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>")
-SMOL_TOKENS += ("<video>",)
+SMOL_TOKENS = (
+    "<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", "<video>",
+)  # fmt: skip
 WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT: dict[str, Any] = {
     "hidden_size": 32,

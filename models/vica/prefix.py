@@ -193,7 +193,7 @@ class _OwnLayer(DynamicLayer):
     """
 
     def __init__(self, shared: Shared, now: _Pass) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._shared, self._now = shared, now
 
     def update(
@@ -249,7 +249,7 @@ class _OwnLayer(DynamicLayer):
         own = attend_own(query_KSHE, keys_KJME, values_KJME, at.visible_KSM, scale)
         whole = attend_prefix(query_THE, self._shared.keys_JPE, self._shared.values_JPE, scale)
         mixed_THE = combine(whole, own.at(at.rows_T, at.slots_T))
-        return mixed_THE.unflatten(0, (query_BHSE.shape[0], query_BHSE.shape[2]))
+        return cast(Tensor, mixed_THE.unflatten(0, (query_BHSE.shape[0], query_BHSE.shape[2])))
 
 
 def _tokens(states_BXSE: Tensor) -> Tensor:
@@ -282,7 +282,7 @@ def attend(
     if dropout:
         raise InputError("put the model into evaluation mode: dropout is on")
     layer = _LAYERS.get()[cast(int, module.layer_idx)]
-    return layer.attend(query_BHSE, scaling), None
+    return cast(_OwnLayer, layer).attend(query_BHSE, scaling), None
 
 
 AttentionInterface.register(NAME, attend)
@@ -318,7 +318,7 @@ class Continuations:
         self._model, self._prefix = model, prefix
         self._selects = "logits_to_keep" in inspect.signature(model.forward).parameters
         self._now = _Pass()
-        layers = [
+        layers: list[Any] = [
             _OwnLayer(layer, self._now) if isinstance(layer, Shared) else layer
             for layer in prefix.layers
         ]
@@ -372,7 +372,7 @@ class Continuations:
             if isinstance(layer, _OwnLayer):
                 layer.keep(rows_K)
             else:
-                layer.reorder_cache(rows_K)
+                layer.reorder_cache(cast(torch.LongTensor, rows_K))
 
     def _one_by_one(self, ids: Sequence[Tensor], places: Sequence[Tensor]) -> Tensor:
         """Run the ids [S] of each continuation by itself, because padding would enter a state."""

@@ -113,8 +113,8 @@ def test_a_prefix_is_cut_where_it_can_be() -> None:
         cut = prefill(llama, input_ids=prefix_ids()).first(LENGTH - 5)
         short = prefill(llama, input_ids=prefix_ids()[:, : LENGTH - 5])
         whole = prefill(hybrid, input_ids=prefix_ids())
-    seen = defaultdict(list), defaultdict(list)
-    assert replies_of(llama, cut, seen[0]) == replies_of(llama, short, seen[1])
+    first, second = (replies_of(llama, each, defaultdict(list)) for each in (cut, short))
+    assert first == second
     with pytest.raises(InputError, match="cannot be cut back"):
         whole.first(LENGTH - 5)
 

@@ -44,7 +44,7 @@ class Choice:
 
     def __init__(
         self,
-        prompts: Sequence[Sequence[int]],
+        prompts: Sequence[tuple[int, ...]],
         processors: Sequence[LogitsProcessorList],
         seeds: Sequence[Seed] | None,
         device: torch.device,
@@ -77,7 +77,7 @@ class Choice:
         rows = [
             self._processors[index](
                 ids_KL[row : row + 1, whole - self._lengths[index] :],  # type: ignore[arg-type]
-                logits_KV[row : row + 1],  # type: ignore[arg-type]
+                logits_KV[row : row + 1],
             )
             for row, index in enumerate(live)
         ]
