@@ -31,6 +31,10 @@ class Attended:
         """The queries at these indices of the leading dimensions."""
         return Attended(values=self.values[indices], lse=self.lse[indices])
 
+    def flat(self) -> Attended:
+        """All queries in order, with the first two dimensions as one."""
+        return Attended(values=self.values.flatten(0, 1), lse=self.lse.flatten(0, 1))
+
 
 def attend_prefix(
     query_THE: Tensor, keys_JPE: Tensor, values_JPE: Tensor, scale: float | None = None

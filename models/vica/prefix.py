@@ -248,7 +248,8 @@ class _OwnLayer(DynamicLayer):
         values_KJME = cast(Tensor, self.values)[at.window, :, :used]
         own = attend_own(query_KSHE, keys_KJME, values_KJME, at.visible_KSM, scale)
         whole = attend_prefix(query_THE, self._shared.keys_JPE, self._shared.values_JPE, scale)
-        mixed_THE = combine(whole, own.at(at.rows_T, at.slots_T))
+        mine = own.flat() if at.dense else own.at(at.rows_T, at.slots_T)
+        mixed_THE = combine(whole, mine)
         return cast(Tensor, mixed_THE.unflatten(0, (query_BHSE.shape[0], query_BHSE.shape[2])))
 
 
