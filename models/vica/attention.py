@@ -70,6 +70,8 @@ def attend_own(
     """
     rows, _, heads, _ = query_KSHE.shape
     at_once = max(1, SCORES_AT_ONCE // (rows * heads * keys_KJME.shape[2]))
+    if query_KSHE.shape[1] <= at_once:
+        return _attend_own(query_KSHE, keys_KJME, values_KJME, visible_KSM, scale)
     parts = [
         _attend_own(some_KSHE, keys_KJME, values_KJME, seen_KSM, scale)
         for some_KSHE, seen_KSM in zip(
@@ -146,8 +148,10 @@ def _attend_own(
     rows = _wide(query_KSHE).unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
     scores = (rows @ _wide(keys_KJME).mT * _scale(rows, scale)).unflatten(2, (-1, slots))
     scores = scores.masked_fill_(~visible_KSM[:, None, None], -torch.inf)
-    lse_KJGS = scores.logsumexp(-1)
-    values = scores.softmax(-1).flatten(2, 3) @ _wide(values_KJME)
+    shares = scores.softmax(-1)
+    # The log-sum-exp by the largest score and its share: cheaper than summing once more.
+    lse_KJGS = scores.amax(-1) - shares.amax(-1).log()
+    values = shares.flatten(2, 3) @ _wide(values_KJME)
     values_KJGSE = values.unflatten(2, (-1, slots)).to(query_KSHE.dtype)
     return Attended(
         values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
