@@ -330,11 +330,25 @@ class Continuations:
     def start(self, ids: Sequence[Sequence[int]], places: Sequence[Tensor] | None = None) -> Tensor:
         """Run each continuation's ids; return the logits [K, V] after the last one, in float32.
 
+        Continuations with equal ids, such as several replies to one question, are run once.
+
         Args:
             ids: At least one id for each continuation.
             places: Position ids [..., S] of each, if they do not simply count all tokens; with
                 several axes for rotary embeddings in several dimensions.
         """
+        unique = {tuple(row): number for number, row in enumerate(ids)}
+        if len(unique) == len(ids):
+            return self._start(ids, places)
+        numbers = list(unique.values())
+        some = None if places is None else [places[number] for number in numbers]
+        logits_KV = self._start([ids[number] for number in numbers], some)
+        order = {row: place for place, row in enumerate(unique)}
+        copied = [order[tuple(row)] for row in ids]
+        self.keep(copied)
+        return logits_KV[copied]
+
+    def _start(self, ids: Sequence[Sequence[int]], places: Sequence[Tensor] | None) -> Tensor:
         device, lengths = self._model.device, [len(row) for row in ids]
         self._now.lengths, self._now.capacity = lengths, max(lengths) + ROOM
         self._lengths_K = torch.tensor(lengths, device=device)
@@ -365,7 +379,7 @@ class Continuations:
         return self._run(ids_K[:, None], next_XK[..., None], own_K.new_zeros(1))[:, 0]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all other continuations."""
+        """Keep these continuations alone, in this order; one that is named twice is copied."""
         rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
         self._now.lengths = [self._now.lengths[row] for row in rows]
         self._lengths_K, self._next_XK = self._lengths_K[rows_K], self._next_XK[..., rows_K]

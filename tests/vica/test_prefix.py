@@ -107,6 +107,23 @@ def test_a_prefix_is_a_value() -> None:
         assert prefix.length == LENGTH
 
 
+def test_equal_continuations_are_run_once() -> None:
+    for kind in ("llama", "qwen3_5_text"):
+        model, read = model_of(kind, **SHARED[kind]), list[int]()
+        with torch.no_grad():
+            prefix = prefill(model, input_ids=prefix_ids())
+            model.get_input_embeddings().register_forward_hook(
+                lambda _module, ids, _embeds, to=read: to.append(ids[0].numel())
+            )
+            with attending(model):
+                batch = Continuations(model, prefix)
+                first_KV = batch.start([[5, 6, 7], [8], [5, 6, 7]])
+                second_KV = batch.step(torch.tensor([1, 1, 2]))
+        assert sum(read) == 3 + 1 + 3
+        assert first_KV[0].equal(first_KV[2])
+        assert not second_KV[0].equal(second_KV[2])
+
+
 def test_a_prefix_is_cut_where_it_can_be() -> None:
     llama, hybrid = (model_of(kind, **SHARED[kind]) for kind in ("llama", "qwen3_5_text"))
     with torch.no_grad():
