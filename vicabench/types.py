@@ -343,18 +343,18 @@ class Repeats:
     of the answer that was read most often, the earliest of equally frequent ones. `changes` is how
     often two replies to a question are read as different answers.
 
-    `error` is the standard error of the headline score, of which `error_of_replies` is what K
-    replies leave to chance, and `error_of_videos` the rest, which no further reply reduces. They
-    add up in squares.
+    `standard_error` is that of the headline score, of which `standard_error_replies` is what K
+    replies leave to chance, and `standard_error_videos` the rest, which no further reply reduces.
+    They add up in squares.
     """
 
     replies: int
     best_of: Mapping[int, Estimate]
     majority: Estimate
     changes: Estimate
-    error: float
-    error_of_replies: float
-    error_of_videos: float
+    standard_error: float
+    standard_error_replies: float
+    standard_error_videos: float
 
 
 @dataclass(frozen=True, kw_only=True)

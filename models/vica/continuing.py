@@ -102,6 +102,23 @@ class Continuations:
         hidden_TD = self._run(embeds_TD, positions_T, _Places.of(rows_T, own_T, own_T, sizes))
         return hidden_TD[self._lengths_K.cumsum(0) - 1]
 
+    def start_each(
+        self, embed: Callable[[Tensor], Tensor], rows: Sequence[Sequence[int]]
+    ) -> tuple[Tensor, int]:
+        """Start a continuation for each row of ids; equal rows are run once and copied.
+
+        Returns:
+            The last hidden states [K, D], and how many tokens were run.
+        """
+        places = {ids: place for place, ids in enumerate(dict.fromkeys(map(tuple, rows)))}
+        device = self._prefix.keys[0].device
+        hidden_KD = self.start([embed(torch.tensor(ids, device=device)) for ids in places])
+        if len(places) < len(rows):
+            copied = [places[tuple(ids)] for ids in rows]
+            self.keep(copied)
+            hidden_KD = hidden_KD[copied]
+        return hidden_KD, sum(map(len, places))
+
     def step(self, embeds_KD: Tensor) -> Tensor:
         """Run one more token of each continuation; return their hidden states [K, D]."""
         own_K = self._lengths_K
@@ -115,7 +132,7 @@ class Continuations:
         return self._run(embeds_KD, own_K + self._prefix.length, places)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all other continuations."""
+        """Keep these continuations alone, in this order; one that is named twice is copied."""
         rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
         self._lengths = [self._lengths[row] for row in rows]
         self._lengths_K = self._lengths_K[rows_K]

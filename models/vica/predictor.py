@@ -356,12 +356,12 @@ class Predictor:
             self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
         )
         embed = self.model.get_input_embeddings()
-        own = [torch.tensor(ids[shared:], device=self.model.device) for ids in rows]
+        own = [ids[shared:] for ids in rows]
         with self.spent.measure(PREFILL, self.model.device):
-            hidden_KD = continuations.start([embed(ids_S) for ids_S in own])
+            hidden_KD, prefilled = continuations.start_each(embed, own)
         with self.spent.measure(ANSWERS, self.model.device):
             new_ids = decode(self.model, continuations, hidden_KD, limits, choose, observe)
-        self.spent.tokens[PREFILL] += sum(map(len, own))
+        self.spent.tokens[PREFILL] += prefilled
         self.spent.tokens[ANSWERS] += sum(map(len, new_ids))
         return [
             reply_of(self.processor, new, ends=limit.stops, prompt_tokens=encoded.length_of(ids))

@@ -28,6 +28,7 @@ from vicabench.adapters.hf.text import text_model
 from vicabench.harnesses.prompts import vsi_bench
 from vicabench.rooms.build import build as build_rooms
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
+from vicabench.wording import Wording
 
 # GLM-4V's processor makes arrays of tensors.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -104,6 +105,24 @@ def test_sampled_replies_are_those_of_their_seeds(place: Path, video: Video, nam
         "temperature": 1.0, "top_k": 50, "presence_penalty": 0.5,
     }  # fmt: skip
     assert "sampling" not in adapter_of(place / name).settings
+
+
+def test_repeats_share_the_prefill_of_a_question_before_its_frames(
+    place: Path, video: Video
+) -> None:
+    templates = dict.fromkeys(("numeric", "choice"), "Look for this. {question}")
+    wording = Wording(name="w", source="s", templates=templates, before_frames=True)
+    options = ModelOptions(max_new_tokens=NEW, temperature=1.0)
+    context = AdapterContext(
+        benchmark=replace(BENCHMARK, wording=wording), seed=0, frames=FRAMES, options=options
+    )
+    adapter = build_adapter(f"hf:{place / 'qwen2_5_vl'}", context)
+    assert isinstance(adapter, HFAdapter)
+    asked = [replace(q, repeat=n) for q in QUESTIONS for n in range(3)]
+    together = [answer.response for answer in adapter.answer(video, asked)]
+    assert None not in together
+    assert adapter.spent.tokens["prefill"] > 0
+    assert [next(adapter.answer(video, [each])).response for each in asked] == together
 
 
 def test_every_image_model_answers_rooms(place: Path) -> None:

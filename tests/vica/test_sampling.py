@@ -10,6 +10,7 @@ from scipy.stats import chisquare
 from transformers import LogitsProcessorList
 from vica import InputError, Predictor, Prompt, Reply, Sampling
 from vica.chat import prompt, vsi_bench_question
+from vica.errors import ScoresError
 from vica.sampling import Chooser, draw
 
 from tests.vica.published import Golden
@@ -39,7 +40,7 @@ def probabilities(
         p /= p.sum()
     before = np.cumsum(p[order]) - p[order]
     p[order[before >= top_p]] = 0
-    return p / p.sum()
+    return np.asarray(p / p.sum())
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,12 @@ def test_the_rarest_ids_of_a_large_vocabulary_are_not_lost() -> None:
     assert np.mean(ids) == pytest.approx(75_000, rel=0.1)
 
 
+@pytest.mark.parametrize("score", [torch.inf, -torch.inf])
+def test_nothing_is_drawn_from_infinite_scores(score: float) -> None:
+    with pytest.raises(ScoresError, match="infinite"):
+        draw(torch.tensor([[1.0, 2.0, 0.0], [score, score, score]]), [Random(1), Random(2)])
+
+
 QUESTIONS = [
     prompt(vsi_bench_question("How many chair(s) are in this room?")),
     prompt(vsi_bench_question("Which is closest?", ("A. table", "B. sofa"))),
@@ -96,7 +103,15 @@ def test_many_replies_cost_the_prefill_of_one_video(vica2: Golden) -> None:
     asked = [Prompt(text=QUESTIONS[0], seed=n) for n in range(20)]
     encoded = predictor.encode(vica2.frames(4), [each.text for each in asked])
     predictor.answer(encoded, asked, max_new_tokens=2, sampling=DRAW)
-    assert encoded.length + 20 == predictor.spent.tokens["prefill"]
+    assert predictor.spent.tokens["prefill"] == encoded.length + 1
+
+    predictor = Predictor(vica2.model, vica2.processor)
+    encoded = predictor.encode(vica2.frames(4), QUESTIONS)
+    predictor.answer(encoded, QUESTIONS, max_new_tokens=2)
+    once = predictor.spent.tokens["prefill"]
+    again = [Prompt(text=text, seed=n) for text in QUESTIONS for n in range(5)]
+    predictor.answer(encoded, again, max_new_tokens=2, sampling=DRAW)
+    assert predictor.spent.tokens["prefill"] - once == once - encoded.length
 
 
 def test_greedy_is_the_limit_of_low_temperatures(vica2: Golden) -> None:

@@ -223,10 +223,13 @@ class ViCAAdapter:
         self, encoded: EncodedVideo, prompts: Sequence[Prompt], names: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """Yield the fields of each answer; if the batch fails, ask each question by itself."""
-        how = {"max_new_tokens": self.options.max_new_tokens, "sampling": self.sampling}
+        limit, sampling = self.options.max_new_tokens, self.sampling
         failed = False
         try:
-            yield from map(_fields, self.predictor.answer(encoded, prompts, **how))
+            yield from map(
+                _fields,
+                self.predictor.answer(encoded, prompts, max_new_tokens=limit, sampling=sampling),
+            )
         except Exception as error:  # other questions of the batch may be answered all the same
             failed = True
             if len(prompts) == 1:

@@ -133,17 +133,19 @@ def run(
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
         _refuse_repeats(repeats, job, runner.built, store)
         todo = owed(repeated(selected, repeats), done, retry_errors=retry_errors)
-        start = provenance() | {
-            "options": asdict(options),
-            "execution": {**_execution(runner.built, job.seen_by(runner.built)), **runner.record},
-            "asked": asked_record(selected, todo),
-        }
+        start = _start(job, runner) | {"asked": asked_record(selected, todo, repeats)}
         store.describe(_plan(benchmark, selected, part, repeats), start, repeat)
         display.started(todo, done, store.torn)
         videos = runner.answer(todo, partial(_overdue, store, display.given_up))
         account = _accounted(store, runner, str(start["started"]), display)
         with account, closing(videos), _log_to(store, display.warned):
             _write_predictions(store, videos, display.answered)
+
+
+def _start(job: Job, runner: JobRunner) -> dict[str, Any]:
+    """What is recorded of a start, whatever is asked in it."""
+    execution = {**_execution(runner.built, job.seen_by(runner.built)), **runner.record}
+    return provenance() | {"options": asdict(job.options), "execution": execution}
 
 
 def _refuse_repeats(repeats: int, job: Job, built: Built, store: RunFolder) -> None:

@@ -22,6 +22,7 @@ from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.frames import comparison_frame
 from vicabench.results.run import Run, load_run, load_runs, with_distinct_names
+from vicabench.rubric import VARIANTS
 from vicabench.scoring.compare import Comparison, UnpairedComparison, compare_runs, same_truth
 from vicabench.scoring.compare import compare_published as subtract_published
 
@@ -173,7 +174,19 @@ def differing(a: Run, b: Run) -> Iterator[str]:
                 name == "benchmark" and _both_ours(a, b)
             ):
                 yield f"{name}: {ours.get(name)} in {a.name}, {theirs.get(name)} in {b.name}."
+    yield from _differing_replies(a, b)
     yield from differing_questions(a, b)
+
+
+def _differing_replies(a: Run, b: Run) -> Iterator[str]:
+    """Notes on questions with several replies, whose means are paired."""
+    if a.repeats != b.repeats:
+        yield (
+            f"Replies to a question, whose mean is compared: {a.repeats} in {a.name}, {b.repeats} "
+            f"in {b.name}."
+        )
+    if max(a.repeats, b.repeats) > 1 and VARIANTS in {each.how for each in a.rubric.overall}:
+        yield "Of several replies to a question in a group, all have to be right here."
 
 
 def _both_ours(a: Run, b: Run) -> bool:

@@ -173,7 +173,7 @@ def _plan(
     unknown: dict[str, str] = {}
     sampling = sampling_of(None if unseen else given.video.decoding())
     looks = {"frames": frames or 0, "sampling": sampling}
-    rate = measured(model, asked.benchmark.name, looks, folder, given.model)
+    rate = measured(model, asked.benchmark.name, looks, folder, given.model, given.repeats)
     count = sum(map(len, todo.values()))
     tokens, memory = _size(model, frames, given, unknown)
     if fps is not None:

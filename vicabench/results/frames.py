@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vicabench.types import Estimate, Grade, Scores
+from vicabench.types import Estimate, Grade, Repeats, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -85,12 +85,22 @@ def _graded(grade: Grade) -> dict[str, Any]:
 def scores_frame(scores: Scores) -> DataFrame:
     """One row per task, then `overall` and `micro`, in [0, 100], with the 95% intervals.
 
-    An interval that does not exist is NaN.
+    Of several replies a question also `pass@2` ..., `majority` and `changes`. An interval that does
+    not exist is NaN.
     """
     estimates = {**scores.tasks, "overall": scores.overall, "micro": scores.micro}
+    estimates |= repeat_estimates(scores.repeats)
     rows = [{"score_of": name, **cells(each)} for name, each in estimates.items()]
     columns = ("score_of", "score", "low", "high", "questions", "videos", "unanswered")
     return frame_of(rows, columns)
+
+
+def repeat_estimates(found: Repeats | None) -> dict[str, Estimate]:
+    """What several replies a question say beside their mean: `pass@2`, `majority`, `changes`."""
+    if found is None:
+        return {}
+    best = {f"pass@{k}": estimate for k, estimate in found.best_of.items()}
+    return {**best, "majority": found.majority, "changes": found.changes}
 
 
 def comparison_frame(found: Comparison) -> DataFrame:
@@ -125,6 +135,7 @@ def flat(scores: Scores) -> dict[str, float]:
     What is not known is left out, so that a tracker of experiments never gets a NaN.
     """
     estimates = {"overall": scores.overall, "micro": scores.micro, "valid": scores.valid}
+    estimates |= repeat_estimates(scores.repeats)
     numbers: dict[str, float] = {}
     for name, each in {**estimates, **scores.tasks}.items():
         ends = {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}

@@ -112,7 +112,7 @@ def plan_record(
     }
 
 
-def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
+def asked_record(selected: Sequence[Question], todo: ByVideo, repeats: int = 1) -> dict[str, Any]:
     """What `config.json` keeps of a start: the tasks and questions asked, and those owed by then.
 
     Questions of a video that an earlier start answered are not in the groups of this one.
@@ -120,6 +120,7 @@ def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
     return {
         "types": sorted({q.task for q in selected}),
         "questions": len(selected),
+        **({} if repeats == 1 else {"repeats": repeats}),
         "owed": sum(map(len, todo.values())),
     }
 

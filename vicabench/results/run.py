@@ -280,7 +280,7 @@ def load_any(path: Path) -> Run:
     if not predictions and not any(planned.values()):
         raise DataError(f"{file} holds no predictions.")
     owed = planned_keys(config["plan"]) - {p.question.key for p in predictions} if config else ()
-    repeats = planned_repeats(config["plan"]) if config else _most(predictions)
+    repeats = max(planned_repeats(config["plan"]) if config else 1, _most(predictions))
     return Run(
         name=_name(path, config),
         path=path,

@@ -42,9 +42,9 @@ def repeats_of(grades: Sequence[Grade], scores: Scores) -> Repeats | None:
         best_of={k: _best(units, k, rubric) for k in _powers(fewest)},
         majority=headline_of(votes, rubric, partial(variant_grades, votes)),
         changes=mean_grade([replace(r[0], score=change(r), repeat=0) for r in several]),
-        error=100 * error,
-        error_of_replies=100 * of_replies,
-        error_of_videos=100 * math.sqrt(max(0.0, error**2 - of_replies**2)),
+        standard_error=100 * error,
+        standard_error_replies=100 * of_replies,
+        standard_error_videos=100 * math.sqrt(max(0.0, error**2 - of_replies**2)),
     )
 
 

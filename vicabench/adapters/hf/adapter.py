@@ -144,8 +144,14 @@ class HFAdapter:
         asking = asking_of(context)
         prompt = asking.settings if asking else _own_prompt(self.reader.inputs)
         settings = {**self.settings, "prompt": prompt}
-        own = {"options": context.options, "asking": asking, "seed": context.seed}
-        return replace(self, **own, settings=settings, notes=[])
+        return replace(
+            self,
+            options=context.options,
+            asking=asking,
+            seed=context.seed,
+            settings=settings,
+            notes=[],
+        )
 
     def _worded(self, video: Video, question: Question) -> str:
         return self.asking.text(question, video) if self.asking else vsi_bench(question)
