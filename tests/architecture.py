@@ -173,6 +173,24 @@ def test_one_module_alone_prints_and_cleans(module: str) -> None:
     assert not found or module in excused
 
 
+PRIVATE_OF_TRANSFORMERS = {"_attn_implementation"}
+"""What transformers offers no public way to read."""
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if is_in(m, "vicabench.adapters.hf")])
+def test_models_of_transformers_are_used_by_their_public_names(module: str) -> None:
+    for node in ast.walk(parsed(MODULES[module])):
+        if isinstance(node, ast.Attribute) and not is_self(node.value):
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            assert not private or node.attr in PRIVATE_OF_TRANSFORMERS, f"{module}: {node.attr}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("transformers"):
+            assert not [alias.name for alias in node.names if alias.name.startswith("_")], module
+
+
+def is_self(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id in {"self", "cls"}
+
+
 COUNTS = re.compile(
     r" (?:(?!and|are|has|holds|of|whose|with)[a-z-]+ )?(attempts|blocks|bytes|characters|"
     r"checkpoints|conversations|devices|entries|faces|files|frames|ids|images|layers|levels|"

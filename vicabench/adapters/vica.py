@@ -38,8 +38,8 @@ from vica.chat import (
 )
 from vica.continuing import decoding_settings
 from vica.errors import InputError
+from vica.memory import is_memory_error, release
 from vica.merging import Visual
-from vica.predictor import is_memory_error, release
 from vica.processing import ViCAProcessor
 from vica.sampling import GREEDY
 
