@@ -36,8 +36,8 @@ def run_of(place: Path, spec: str) -> Path:
 
 
 def config_of(run: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    return content["config"]
+    config: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
+    return config
 
 
 def test_two_presets_ask_one_model_in_two_ways(place: Path) -> None:

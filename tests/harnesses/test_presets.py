@@ -120,8 +120,10 @@ def test_the_frames_are_those_of_the_harness(
 def frames_of(options: RunOptions, clip: str) -> list[int]:
     facts, count = SHARED["clips"][clip], options.video.count
     if isinstance(count, int):
-        return sample_indices(facts["total"], count).tolist()
-    return count.indices(facts["total"], facts["fps"]).tolist()
+        found = sample_indices(facts["total"], count)
+    else:
+        found = count.indices(facts["total"], facts["fps"])
+    return [int(index) for index in found]
 
 
 @dataclass(eq=False)
@@ -145,9 +147,8 @@ class Processor:
 @cache
 def processor_of(family: str) -> Processor:
     part = json.loads((FOLDER / "qwen2_tokenizer.json").read_text(encoding="utf-8"))
-    tokenizer = hf.Qwen2Tokenizer(
-        vocab=part["vocab"], merges=[tuple(merge.split(" ")) for merge in part["merges"]]
-    )
+    merges: list[Any] = [tuple(merge.split(" ")) for merge in part["merges"]]
+    tokenizer = hf.Qwen2Tokenizer(vocab=part["vocab"], merges=merges)
     special = ("<|im_start|>", "<|im_end|>", *QWEN_TOKENS)
     tokenizer.add_tokens([AddedToken(t, special=True) for t in special], special_tokens=True)
     template = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")

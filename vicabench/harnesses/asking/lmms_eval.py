@@ -27,7 +27,7 @@ GREEDY: Mapping[str, Any] = {
     "max_new_tokens": 16, "temperature": 0.0, "top_p": 1.0, "num_beams": 1,
 }  # fmt: skip
 ASSISTANT = "You are a helpful assistant."
-PIXELS = {"min_pixels": 256 * 28 * 28, "max_pixels": 1_605_632}
+PIXELS: Mapping[str, Any] = {"min_pixels": 256 * 28 * 28, "max_pixels": 1_605_632}
 """Defaults of the Qwen classes; for a video, qwen_vl_utils lowers the upper bound."""
 
 WORDINGS = (

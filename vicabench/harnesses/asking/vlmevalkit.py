@@ -22,7 +22,7 @@ from vicabench.harnesses.presets import (
 
 FIRST = "github open-compass/VLMEvalKit @731ca67b: vlmeval/dataset/vsibench.py, vlmeval/vlm"
 SOURCE = "github open-compass/VLMEvalKit @e8e78f05: vlmeval/dataset/vsibench.py, vlmeval/vlm"
-QWEN_PIXELS = {"min_pixels": 1280 * 28 * 28, "max_pixels": 16384 * 28 * 28}
+QWEN_PIXELS: Mapping[str, Any] = {"min_pixels": 1280 * 28 * 28, "max_pixels": 16384 * 28 * 28}
 NEARLY_GREEDY: Mapping[str, Any] = {
     "max_new_tokens": 2048,
     "temperature": 0.01,
@@ -49,12 +49,12 @@ VLLM = "the harness runs vLLM, which computes and samples otherwise"
 def _labelled(name: str, source: str, **how: Any) -> tuple[Any, Any]:
     """A wording without and with a label in front of each frame, as InternVL is given them."""
     plain = vsi_wording(name, source, **how)
-    labels = {"frame_label": "Frame-{i}: ", "frame_end": "\n"}
-    return plain, vsi_wording(f"{name}-frames", source, **how, **labels)
+    how |= {"frame_label": "Frame-{i}: ", "frame_end": "\n"}
+    return plain, vsi_wording(f"{name}-frames", source, **how)
 
 
 def _first() -> Preset:
-    images = {"frames": 64, "frame_rule": "inner", "frames_as": "images"}
+    images: Mapping[str, Any] = {"frames": 64, "frame_rule": "inner", "frames_as": "images"}
     return Preset(
         name="vlmevalkit",
         version="VSIBench",
@@ -90,8 +90,8 @@ def _first() -> Preset:
     )
 
 
-VIDEO = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
-IMAGES = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
+VIDEO: Mapping[str, Any] = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
+IMAGES: Mapping[str, Any] = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
 QWEN_VIDEO = Asks(
     wording="vlmevalkit",
     assume_fps=2.0,
