@@ -49,6 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "doctor": NOUNS | {"vica.video", "benchmarks", "engine", "screen"},
     "judging": NOUNS | {"adapters", "benchmarks", "harnesses", "predictions", "results", "scoring"},
     "reporting": NOUNS | {"curves", "harnesses", "judging", "reference", "results", "scoring"},
+    "publishing": NOUNS | {"harnesses", "reporting", "results", "zoo"},
     "front": {"vicabench", "vica"},  # all of it but the commands, by the test of circles
     "cli": {"vicabench", "vica"},  # all of it
     "__main__": {"cli"},

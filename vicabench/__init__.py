@@ -30,12 +30,17 @@ if TYPE_CHECKING:
     from vicabench.front.compare import compare, compare_published, shared
     from vicabench.front.demo import demo
     from vicabench.front.describe import describe
+    from vicabench.front.explain import explain
     from vicabench.front.figures import figures
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
     from vicabench.front.judge import judge
+    from vicabench.front.leaderboard import leaderboard
     from vicabench.front.plan import RunPlan, run_plan
+    from vicabench.front.power import Power, power
+    from vicabench.front.publish import publish
     from vicabench.front.published import published
+    from vicabench.front.rank import Ranking, rank
     from vicabench.front.report import report
     from vicabench.front.run import evaluate, run, run_all
     from vicabench.front.runs import Runs, runs
@@ -51,7 +56,9 @@ if TYPE_CHECKING:
 _PLACES = {
     "Answer": "vicabench.types",
     "HF": "vicabench.adapters.hf.memory",
+    "Power": "vicabench.front.power",
     "Question": "vicabench.types",
+    "Ranking": "vicabench.front.rank",
     "Run": "vicabench.results.run",
     "Runs": "vicabench.front.runs",
     "RunPlan": "vicabench.front.plan",
@@ -72,17 +79,22 @@ _PLACES = {
     "encoded": "vicabench.front.ask",
     "evaluate": "vicabench.front.run",
     "examine_machine": "vicabench.doctor.report",
+    "explain": "vicabench.front.explain",
     "figures": "vicabench.front.figures",
     "import_results": "vicabench.front.import_results",
     "init": "vicabench.front.init",
     "judge": "vicabench.front.judge",
+    "leaderboard": "vicabench.front.leaderboard",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
     "merge": "vicabench.engine.shards",
     "models": "vicabench.front.models:",
     "plot": "vicabench.front.plot:",
+    "power": "vicabench.front.power",
+    "publish": "vicabench.front.publish",
     "published": "vicabench.front.published",
     "published_curves": "vicabench.front.scaling",
+    "rank": "vicabench.front.rank",
     "recipes": "vicabench.front.train",
     "report": "vicabench.front.report",
     "run": "vicabench.front.run",
@@ -99,7 +111,9 @@ _PLACES = {
 __all__ = [
     "HF",
     "Answer",
+    "Power",
     "Question",
+    "Ranking",
     "Run",
     "RunPlan",
     "Runs",
@@ -120,17 +134,22 @@ __all__ = [
     "encoded",
     "evaluate",
     "examine_machine",
+    "explain",
     "figures",
     "import_results",
     "init",
     "judge",
+    "leaderboard",
     "load",
     "load_all",
     "merge",
     "models",
     "plot",
+    "power",
+    "publish",
     "published",
     "published_curves",
+    "rank",
     "recipes",
     "report",
     "run",

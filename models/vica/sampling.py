@@ -25,7 +25,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from vica.errors import InputError
+from vica.errors import InputError, ScoresError
 
 Seed = int | str
 BITS = 40
@@ -125,10 +125,16 @@ def processors(sampling: Sampling, start: int = 0) -> LogitsProcessorList:
 
 
 def draw(scores_KV: Tensor, streams: Sequence[Random]) -> Tensor:
-    """Draw one id for each row [K, 1] from its processed scores, with the row's next number."""
+    """Draw one id for each row [K, 1] from its processed scores, with the row's next number.
+
+    Raises:
+        ScoresError: A row has an infinite score, or none that is finite.
+    """
     # Apple's GPUs have no float64; elsewhere float32 would lose the rarest tokens of a long sum.
     wide = torch.float32 if scores_KV.device.type == "mps" else torch.float64
     sums_KV = scores_KV.to(wide).softmax(-1).cumsum(-1)
+    if sums_KV[:, -1].isnan().any():
+        raise ScoresError("the model's scores are infinite: its weights overflow in this dtype")
     numbers = [stream.getrandbits(BITS) / 2**BITS for stream in streams]
     numbers_K1 = torch.tensor(numbers, dtype=wide, device=scores_KV.device)[:, None]
     # The first id whose sum exceeds the number has a probability above 0.
@@ -159,7 +165,7 @@ class Chooser:
         """The next ids [K] of the replies with the indices `live`, which have `new_KS`.
 
         Raises:
-            ScoresError: The logits are NaN.
+            ScoresError: The logits are NaN, or infinite where an id is drawn.
         """
         scores_KV = self._processors(cast(torch.LongTensor, new_KS), logits_KV)
         if self._streams is None:

@@ -32,6 +32,7 @@ from vicabench.cli.commands import Loaded, entries
 from vicabench.cli.main import app
 from vicabench.errors import UserError
 from vicabench.reporting.comparison import comparison_csv
+from vicabench.reporting.explained import explained_csv
 from vicabench.rooms.build import build
 from vicabench.screen import PIPE_WIDTH
 
@@ -224,6 +225,39 @@ def compare(place: Place) -> None:
     same_text(printed, comparison_csv([found.result]))
 
 
+def rank(place: Place) -> None:
+    assert place.cli("rank", *RUNS) == vb.rank(RUNS).table()
+
+
+def leaderboard(place: Place) -> None:
+    printed = place.cli("leaderboard", *RUNS, "--out", "a.html")
+    assert not printed
+    typed = shlex.join(["vicabench", *sys.argv[1:]])
+    assert Path("a.html").read_text(encoding="utf-8") == vb.leaderboard(
+        RUNS, out="b.html", command=typed
+    )
+
+
+def publish(place: Place) -> None:
+    place.cli("publish", RUNS[0], "--to", "a")
+    vb.publish(RUNS[0], "b")
+    same_files(Path("a"), Path("b"))
+
+
+def power(place: Place) -> None:
+    found = vb.power(*RUNS[:2], simulations=20)
+    assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
+
+
+def explain(place: Place) -> None:
+    found = vb.explain(*RUNS, protocol=["official", "vlmevalkit"])
+    words = ("--protocol", "official,vlmevalkit", "--format", "csv", "--out", "e.csv")
+    same_text(place.cli("explain", *RUNS, *words), explained_csv(found.result))
+    found.save("f.csv")
+    assert Path("e.csv").read_bytes() == Path("f.csv").read_bytes()
+    assert list(found.frame().score)[:2] == ["average", "object_counting"]
+
+
 def published(place: Place) -> None:
     for kind in ("scores", "curves", "thinking", "zoo"):
         more = () if kind == "scores" else (f"--{kind}",)
@@ -394,6 +428,11 @@ CASES: dict[str, Callable[[Place], None]] = {
     "merge": merge,
     "import": import_,
     "compare": compare,
+    "leaderboard": leaderboard,
+    "power": power,
+    "publish": publish,
+    "rank": rank,
+    "explain": explain,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

@@ -10,6 +10,7 @@ from scipy.stats import chisquare
 from transformers import LogitsProcessorList
 from vica import InputError, Predictor, Prompt, Reply, Sampling
 from vica.chat import prompt, vsi_bench_question
+from vica.errors import ScoresError
 from vica.sampling import Chooser, draw
 
 from tests.vica.published import Golden
@@ -67,6 +68,12 @@ def test_the_rarest_ids_of_a_large_vocabulary_are_not_lost() -> None:
     ids = [int(draw(scores, [stream])) for _ in range(200)]
     assert len(set(ids)) > 195
     assert np.mean(ids) == pytest.approx(75_000, rel=0.1)
+
+
+@pytest.mark.parametrize("score", [torch.inf, -torch.inf])
+def test_nothing_is_drawn_from_infinite_scores(score: float) -> None:
+    with pytest.raises(ScoresError, match="infinite"):
+        draw(torch.tensor([[1.0, 2.0, 0.0], [score, score, score]]), [Random(1), Random(2)])
 
 
 QUESTIONS = [

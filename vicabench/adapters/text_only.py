@@ -18,7 +18,7 @@ import torch
 from vica import ViCA, load_model, load_processor
 from vica.chat import prompt
 from vica.generation import settled
-from vica.hub import MODEL_TYPES, read_config
+from vica.hub import kind_of, read_config
 
 from vicabench.adapters.api.account import Account, CallError, Completion, Usage
 from vicabench.adapters.checkpoints import identity, local_folder
@@ -158,8 +158,8 @@ def _opened(spec: str, options: ModelOptions, seed: int, opened: ExitStack) -> C
     if spec.partition(":")[0] in MODELS:
         return opened.enter_context(text_model(spec, options, seed=seed))
     argument = spec.removeprefix("vica:")
-    kind = read_config(local_folder(argument, weights=False), argument).get("model_type")
-    if kind not in MODEL_TYPES:
+    kind = kind_of(read_config(local_folder(argument, weights=False), argument))
+    if kind is None:
         raise ConfigError(
             f"--model {spec} cannot be asked without frames: name a ViCA checkpoint, hf:ORG/NAME, "
             "openai:NAME or gemini:NAME, or leave out --text-only."

@@ -22,7 +22,7 @@ def command(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="averages, tasks, radar, errors, letters, datasets, rooms or differences, "
+            help="averages, tasks, radar, errors, letters, datasets, rooms, differences or ranks, "
             "comma-separated (default: all that can be drawn from these runs).",
         ),
     ] = None,

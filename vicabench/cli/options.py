@@ -136,8 +136,9 @@ ProtocolsOption = Annotated[
     str,
     typer.Option(
         "--protocol",
-        help="official, lmms-eval, vlmevalkit, extracted, or that of a benchmark (revsi, "
-        "osi-bench, sti-bench, dsi-bench, vsi-super); several comma-separated.",
+        help="official, lmms-eval, vlmevalkit, spatial-mllm, spacer, vst, extracted, or that of a "
+        "benchmark (revsi, osi-bench, sti-bench, dsi-bench, vsi-super), also with a version "
+        "(lmms-eval@0.7.2); several comma-separated.",
         metavar="LIST",
         rich_help_panel=OUTPUT,
         autocompletion=complete_protocol,

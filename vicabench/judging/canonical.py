@@ -291,4 +291,6 @@ def _plan(run: Run) -> Mapping[str, Any]:
         plan: Mapping[str, Any] = run.config["plan"]
         return plan
     once = {p.question.id: replace(p.question, repeat=0) for p in run.predictions}
-    return plan_record(list(once.values()), rubric=run.rubric, repeats=run.repeats)
+    # Where a file has fewer replies to some questions, none of the others is owed.
+    whole = len(run.predictions) == len(once) * run.repeats
+    return plan_record(list(once.values()), rubric=run.rubric, repeats=run.repeats if whole else 1)

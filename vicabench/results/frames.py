@@ -106,7 +106,8 @@ def repeat_estimates(found: Repeats | None) -> dict[str, Estimate]:
 def comparison_frame(found: Comparison) -> DataFrame:
     """One row per task, then `overall` and `micro`: both scores, their difference, its p-values.
 
-    `p_holm` is None for the two overall rows; `fixed` and `broke` are lists of ids.
+    `p_holm` is None for the two overall rows, `p_equivalent` without a margin; `detectable` is the
+    difference that would be shown with 80% power; `fixed` and `broke` are lists of ids.
     """
     differences = {**found.tasks, "overall": found.overall, "micro": found.micro}
     rows = []
@@ -122,6 +123,8 @@ def comparison_frame(found: Comparison) -> DataFrame:
                 **figures,
                 "p": difference.p,
                 "p_holm": difference.p_holm,
+                "p_equivalent": difference.p_equivalent,
+                "detectable": difference.detectable,
                 "fixed": list(difference.fixed),
                 "broke": list(difference.broke),
             }
