@@ -30,6 +30,7 @@ from vicabench.front.asked_as import AskedAs, asked_as
 from vicabench.front.run_options import RunOptions
 from vicabench.harnesses.presets import FILES, all_presets, find_preset
 from vicabench.harnesses.prompts import asking_of
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.types import AdapterContext, Benchmark, Question, Video
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "harnesses"
@@ -74,7 +75,8 @@ def resolved(preset: str, family: str, tmp_path: Path, **typed: Any) -> tuple[Ru
     """The options of a run of a model of this family as the preset has them."""
     model = f"{family}:any"
     if family not in ("openai", "gemini"):
-        (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+        content = {"model_type": family, "architectures": ["LlavaQwenForCausalLM"]}
+        (tmp_path / "config.json").write_text(json.dumps(content))
         model = f"hf:{tmp_path}"
     options, how = asked_as(
         RunOptions.of({"preset": preset, **typed}, frames=None), model, BENCHMARK
@@ -281,6 +283,7 @@ def test_every_preset_says_what_it_needs() -> None:
             if asks.frame_rule:
                 assert RULES[asks.frame_rule].what
         assert re.search(r"@[0-9a-f]{7}|arXiv", preset.source), preset.spec
+        assert find_protocol(preset.reading).family in preset.reading
 
 
 def test_what_was_typed_wins_over_the_preset(tmp_path: Path) -> None:

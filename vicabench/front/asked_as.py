@@ -8,10 +8,21 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from vica.hub import kind_of
+
 from vicabench.adapters import find_adapter, never_looks
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, an
-from vicabench.harnesses.presets import OTHER, VICA, Asks, Preset, find_preset
+from vicabench.harnesses.presets import (
+    CAMBRIAN,
+    INTERNVL,
+    LLAVA,
+    OTHER,
+    VICA,
+    Asks,
+    Preset,
+    find_preset,
+)
 from vicabench.reference import is_vsi_bench
 
 if TYPE_CHECKING:
@@ -75,9 +86,11 @@ def family_of(model: str) -> str:
         return VICA if module == "vicabench.adapters.vica" else OTHER
     with explained():
         opening = import_module("vicabench.adapters.hf.model")
-        kind = opening.read_config(opening.small_files(argument), argument).get("model_type")
-    ours = import_module("vica.hub").MODEL_TYPES
-    return VICA if kind in ours else str(kind)
+        config = opening.read_config(opening.small_files(argument), argument)
+    stated = str(config.get("model_type"))
+    if kind_of(config) is not None:
+        return stated if stated in (LLAVA, CAMBRIAN) else VICA
+    return INTERNVL if stated == "internvl_chat" else stated
 
 
 def asked_as(

@@ -27,6 +27,8 @@ QWEN_VIDEO_PIXELS: Mapping[str, Any] = {"min_pixels": 128 * 28 * 28, "max_pixels
 """The default of qwen_vl_utils for a frame of a video, with patches of 14 pixels."""
 INTERNVL, LLAVA_OV, LLAVA_VIDEO = "internvl", "llava_onevision", "llava_next_video"
 VICA, OPENAI, GEMINI = "vica", "openai", "gemini"
+LLAVA, CAMBRIAN = "llava", "cambrian_qwen"
+"""Checkpoints of the original code of LLaVA over Qwen2, and of Cambrian-S."""
 OTHER = "other"
 """Families of models: a `model_type` of transformers, or who answers."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vicabench.harnesses.presets import (
+    CAMBRIAN,
     FLOAT,
     GEMINI,
     INTERNVL,
@@ -59,7 +60,7 @@ def _first() -> Preset:
         name="vlmevalkit",
         version="VSIBench",
         source=FIRST,
-        reading="vlmevalkit",
+        reading="vlmevalkit@VSIBench",
         wordings=_labelled("vlmevalkit-vsibench", FIRST, numeric=PHRASE),
         families={
             **{
@@ -114,6 +115,13 @@ FAMILIES: Mapping[str, Asks] = {
     INTERNVL: Asks(
         wording="vlmevalkit-frames", generation=INTERN_GREEDY, short=(JPEG, PORTED), **IMAGES
     ),
+    CAMBRIAN: Asks(
+        wording="vlmevalkit",
+        fps=1.0,
+        max_frames=32,
+        generation={"max_new_tokens": 2048, "temperature": 0.0},
+        short=("a frame has the tokens that the checkpoint states, where the class sets 64",),
+    ),
     OPENAI: Asks(
         wording="vlmevalkit",
         frames=32,
@@ -142,4 +150,4 @@ def vsi_bench(name: str, version: str, source: str, *, reading: str, **families:
     )
 
 
-PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit"))
+PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit@VsiBench"))
