@@ -38,7 +38,7 @@ SHARED = json.loads((FOLDER / "questions.json").read_text(encoding="utf-8"))
 GOLDENS = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted(FOLDER.glob("*.json"))
-    if file.stem not in ("questions", "qwen2_tokenizer")
+    if file.stem not in ("questions", "qwen2_tokenizer", "resized", "graded")
 }
 QUESTIONS = tuple(
     Question(
@@ -238,6 +238,18 @@ def test_the_generation_settings_are_those_of_the_harness(
         assert ours[name] == value, name
     if greedy:
         assert not fronts.samples(ours)
+
+
+@pytest.mark.parametrize("given_as", ["video", "images"])
+def test_frames_are_resized_to_the_pixels_of_qwen_vl_utils(given_as: str) -> None:
+    golden = json.loads((FOLDER / "resized.json").read_text(encoding="utf-8"))
+    y, x = np.mgrid[0:48, 0:64]
+    frame_HWC = np.stack([3 * x + 5 * y, 7 * x * y, x * x + y], -1).astype(np.uint8)
+    how = Shown(min_pixels=56 * 56, max_pixels=56 * 56)
+    resized = how.resized(frame_HWC[None], processor_of("qwen2_5_vl"), as_video=given_as == "video")
+    assert resized.shape == (1, 56, 56, 3)
+    row = resized[0, golden["row"]].astype(int)
+    assert np.abs(row - golden[given_as]).max() <= 1  # another build of torch may round otherwise
 
 
 def test_labels_stand_in_front_of_each_frame(tmp_path: Path) -> None:

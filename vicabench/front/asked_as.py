@@ -23,6 +23,7 @@ from vicabench.harnesses.presets import (
     Preset,
     find_preset,
 )
+from vicabench.options import SAMPLING
 from vicabench.reference import is_vsi_bench
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ the same but for the random numbers; or with differences, which the record names
 API = "vicabench.adapters.api."
 CHECKPOINTS = ("vicabench.adapters.family", "vicabench.adapters.hf.adapter")
 VIDEO_NAMES = ("frames", "fps", "max_frames", "frame_rule")
+SAID = ("wording", "max_new_tokens", *SAMPLING)
+"""What is left of a preset without frames."""
+UNASKED = ("blind", "text_only", "time_instruction")
+"""Options that no preset has."""
 RIVALS = {"fps": ("frames",), "frames": ("fps", "max_frames")}
 """Options of a preset that give way to one that was typed."""
 GREEDY_TOP_P = 0.001
@@ -113,6 +118,7 @@ def asked_as(
     asks = preset.asks(family)
     wanted, short = _wanted(given, asks)
     short = [*_limits(asks, preset, family, benchmark), *short]
+    short += [f"no preset has {_typed(name)}" for name in UNASKED if getattr(given.model, name)]
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():
@@ -140,8 +146,8 @@ def asked_as(
 def _wanted(given: RunOptions, asks: Asks) -> tuple[dict[str, Any], list[str]]:
     """What a preset sets on this machine, and why that is not all."""
     wanted = {**asks.options, **dict(_generation(given, asks))}
-    if given.video.no_video:
-        return {name: value for name, value in wanted.items() if name not in VIDEO_NAMES}, []
+    if given.video.no_video:  # also for --text-only
+        return {name: value for name, value in wanted.items() if name in SAID}, []
     if wanted.get("frames_as") != "video" or find_spec("torchvision"):
         return wanted, []
     lost = ("assume_fps", "total_pixels")
