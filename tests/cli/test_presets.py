@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from transformers.utils.import_utils import is_torchvision_available
 
+from tests import chats
 from tests.hf_models import write_hf_model
 from tests.support import read_jsonl, refuses, rows_about, write_jsonl
 from tests.videos import write_clip
 from tests.warm import vicabench
-from vicabench.harnesses.presets import find_preset
+from vicabench.harnesses.presets import LETTER, NUMBER_ALONE, find_preset
 
 ASKED = ("--benchmark", "q.jsonl", "--model", "hf:./internvl", "--max-new-tokens", "4")
 
@@ -36,8 +37,8 @@ def run_of(place: Path, spec: str) -> Path:
 
 
 def config_of(run: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    return content["config"]
+    config: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))["config"]
+    return config
 
 
 def test_two_presets_ask_one_model_in_two_ways(place: Path) -> None:
@@ -98,6 +99,31 @@ def test_a_dry_run_lists_what_the_preset_decides(place: Path) -> None:
     assert "asked as official@51e089c: approximate, for internvl" in shown
     assert "--max-new-tokens 4, in place of the preset's 16" in shown
     assert "read by official" in shown
+
+
+def test_a_model_behind_an_api_is_asked_as_the_harness_asks_it(place: Path) -> None:
+    with chats.serve(lambda _: "2") as server:
+        how = ("--benchmark", "q.jsonl", "--model", "openai:any", "--base-url", server.url)
+        asked = (*how, "--as", "official", "--out", "api")
+        done = vicabench(place, "run", *asked, OPENAI_API_KEY="key")
+        assert done.returncode == 0, done.stderr
+        bodies = [json.loads(body) for body in server.bodies]
+    for body in bodies:
+        (turn,) = body["messages"]
+        kinds = [part["type"] for part in turn["content"]]
+        assert kinds == ["text", *["image_url"] * 16]
+    endings = {body["messages"][0]["content"][0]["text"].rpartition("\n")[2] for body in bodies}
+    assert endings == {NUMBER_ALONE, LETTER}
+    assert config_of(place / "api")["adapter"]["max_new_tokens"] == 16
+
+
+def test_without_frames_the_wording_is_left_of_a_preset(place: Path) -> None:
+    how = ("--benchmark", "q.jsonl", "--model", "hf:./internvl", "--as", "vlmevalkit")
+    done = vicabench(place, "run", *how, "--text-only", "--dry-run", "--format", "json")
+    (plan,) = json.loads(done.stdout)
+    record = plan["asked_as"]
+    assert set(record["decided"]) == {"wording", "max_new_tokens", "temperature"}
+    assert "no preset has --text-only" in record["why"]
 
 
 def test_settings_of_generation_come_from_a_file(place: Path) -> None:

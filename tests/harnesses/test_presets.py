@@ -30,6 +30,7 @@ from vicabench.front.asked_as import AskedAs, asked_as
 from vicabench.front.run_options import RunOptions
 from vicabench.harnesses.presets import FILES, all_presets, find_preset
 from vicabench.harnesses.prompts import asking_of
+from vicabench.harnesses.protocols import find_protocol
 from vicabench.types import AdapterContext, Benchmark, Question, Video
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "harnesses"
@@ -37,7 +38,7 @@ SHARED = json.loads((FOLDER / "questions.json").read_text(encoding="utf-8"))
 GOLDENS = {
     file.stem: json.loads(file.read_text(encoding="utf-8"))
     for file in sorted(FOLDER.glob("*.json"))
-    if file.stem not in ("questions", "qwen2_tokenizer")
+    if file.stem not in ("questions", "qwen2_tokenizer", "resized", "graded")
 }
 QUESTIONS = tuple(
     Question(
@@ -74,7 +75,8 @@ def resolved(preset: str, family: str, tmp_path: Path, **typed: Any) -> tuple[Ru
     """The options of a run of a model of this family as the preset has them."""
     model = f"{family}:any"
     if family not in ("openai", "gemini"):
-        (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+        content = {"model_type": family, "architectures": ["LlavaQwenForCausalLM"]}
+        (tmp_path / "config.json").write_text(json.dumps(content))
         model = f"hf:{tmp_path}"
     options, how = asked_as(
         RunOptions.of({"preset": preset, **typed}, frames=None), model, BENCHMARK
@@ -120,8 +122,10 @@ def test_the_frames_are_those_of_the_harness(
 def frames_of(options: RunOptions, clip: str) -> list[int]:
     facts, count = SHARED["clips"][clip], options.video.count
     if isinstance(count, int):
-        return sample_indices(facts["total"], count).tolist()
-    return count.indices(facts["total"], facts["fps"]).tolist()
+        found = sample_indices(facts["total"], count)
+    else:
+        found = count.indices(facts["total"], facts["fps"])
+    return [int(index) for index in found]
 
 
 @dataclass(eq=False)
@@ -145,9 +149,8 @@ class Processor:
 @cache
 def processor_of(family: str) -> Processor:
     part = json.loads((FOLDER / "qwen2_tokenizer.json").read_text(encoding="utf-8"))
-    tokenizer = hf.Qwen2Tokenizer(
-        vocab=part["vocab"], merges=[tuple(merge.split(" ")) for merge in part["merges"]]
-    )
+    merges: list[Any] = [tuple(merge.split(" ")) for merge in part["merges"]]
+    tokenizer = hf.Qwen2Tokenizer(vocab=part["vocab"], merges=merges)
     special = ("<|im_start|>", "<|im_end|>", *QWEN_TOKENS)
     tokenizer.add_tokens([AddedToken(t, special=True) for t in special], special_tokens=True)
     template = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
@@ -237,6 +240,18 @@ def test_the_generation_settings_are_those_of_the_harness(
         assert not fronts.samples(ours)
 
 
+@pytest.mark.parametrize("given_as", ["video", "images"])
+def test_frames_are_resized_to_the_pixels_of_qwen_vl_utils(given_as: str) -> None:
+    golden = json.loads((FOLDER / "resized.json").read_text(encoding="utf-8"))
+    y, x = np.mgrid[0:48, 0:64]
+    frame_HWC = np.stack([3 * x + 5 * y, 7 * x * y, x * x + y], -1).astype(np.uint8)
+    how = Shown(min_pixels=56 * 56, max_pixels=56 * 56)
+    resized = how.resized(frame_HWC[None], processor_of("qwen2_5_vl"), as_video=given_as == "video")
+    assert resized.shape == (1, 56, 56, 3)
+    row = resized[0, golden["row"]].astype(int)
+    assert np.abs(row - golden[given_as]).max() <= 1  # another build of torch may round otherwise
+
+
 def test_labels_stand_in_front_of_each_frame(tmp_path: Path) -> None:
     golden = GOLDENS["vlmevalkit"]["internvl"]
     options, _ = resolved(golden["preset"], "internvl", tmp_path)
@@ -280,6 +295,7 @@ def test_every_preset_says_what_it_needs() -> None:
             if asks.frame_rule:
                 assert RULES[asks.frame_rule].what
         assert re.search(r"@[0-9a-f]{7}|arXiv", preset.source), preset.spec
+        assert find_protocol(preset.reading).family in preset.reading
 
 
 def test_what_was_typed_wins_over_the_preset(tmp_path: Path) -> None:

@@ -8,10 +8,22 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from vica.hub import kind_of
+
 from vicabench.adapters import find_adapter, never_looks
 from vicabench.adapters.extras import explained
 from vicabench.errors import ConfigError, an
-from vicabench.harnesses.presets import OTHER, VICA, Asks, Preset, find_preset
+from vicabench.harnesses.presets import (
+    CAMBRIAN,
+    INTERNVL,
+    LLAVA,
+    OTHER,
+    VICA,
+    Asks,
+    Preset,
+    find_preset,
+)
+from vicabench.options import SAMPLING
 from vicabench.reference import is_vsi_bench
 
 if TYPE_CHECKING:
@@ -24,6 +36,10 @@ the same but for the random numbers; or with differences, which the record names
 API = "vicabench.adapters.api."
 CHECKPOINTS = ("vicabench.adapters.family", "vicabench.adapters.hf.adapter")
 VIDEO_NAMES = ("frames", "fps", "max_frames", "frame_rule")
+SAID = ("wording", "max_new_tokens", *SAMPLING)
+"""What is left of a preset without frames."""
+UNASKED = ("blind", "text_only", "time_instruction")
+"""Options that no preset has."""
 RIVALS = {"fps": ("frames",), "frames": ("fps", "max_frames")}
 """Options of a preset that give way to one that was typed."""
 GREEDY_TOP_P = 0.001
@@ -75,9 +91,11 @@ def family_of(model: str) -> str:
         return VICA if module == "vicabench.adapters.vica" else OTHER
     with explained():
         opening = import_module("vicabench.adapters.hf.model")
-        kind = opening.read_config(opening.small_files(argument), argument).get("model_type")
-    ours = import_module("vica.hub").MODEL_TYPES
-    return VICA if kind in ours else str(kind)
+        config = opening.read_config(opening.small_files(argument), argument)
+    stated = str(config.get("model_type"))
+    if kind_of(config) is not None:
+        return stated if stated in (LLAVA, CAMBRIAN) else VICA
+    return INTERNVL if stated == "internvl_chat" else stated
 
 
 def asked_as(
@@ -100,6 +118,7 @@ def asked_as(
     asks = preset.asks(family)
     wanted, short = _wanted(given, asks)
     short = [*_limits(asks, preset, family, benchmark), *short]
+    short += [f"no preset has {_typed(name)}" for name in UNASKED if getattr(given.model, name)]
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():
@@ -127,8 +146,8 @@ def asked_as(
 def _wanted(given: RunOptions, asks: Asks) -> tuple[dict[str, Any], list[str]]:
     """What a preset sets on this machine, and why that is not all."""
     wanted = {**asks.options, **dict(_generation(given, asks))}
-    if given.video.no_video:
-        return {name: value for name, value in wanted.items() if name not in VIDEO_NAMES}, []
+    if given.video.no_video:  # also for --text-only
+        return {name: value for name, value in wanted.items() if name in SAID}, []
     if wanted.get("frames_as") != "video" or find_spec("torchvision"):
         return wanted, []
     lost = ("assume_fps", "total_pixels")

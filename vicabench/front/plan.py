@@ -163,7 +163,7 @@ def run_plan(
     if shard:
         asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
     plan = _plan(asked, model, folders[model], given, seed, retry_errors)
-    return replace(plan, asked_as=how and how.record())
+    return replace(plan, asked_as=how.record() if how else None)
 
 
 def _plan(
@@ -216,7 +216,7 @@ def _about(done: Sequence[Prediction], wanted: Sequence[Question]) -> list[Predi
     return [prediction for prediction in done if prediction.question.key in keys]
 
 
-def _progress(mine: Sequence[Prediction]) -> dict[str, int]:
+def _progress(mine: Sequence[Prediction]) -> dict[str, Any]:
     """How many replies there are, and how many failed."""
     failed = sum(p.response is None for p in mine)
     return {"answered": len(mine) - failed, "failed": failed}

@@ -327,7 +327,7 @@ def _run(
                 executor=executor,
                 part=part,
                 repeat=repeat,
-                asked_as=how and how.record(),
+                asked_as=how.record() if how else None,
                 repeats=given.repeats,
                 answer_seconds=given.answer_timeout,
                 display=display,

@@ -23,10 +23,12 @@ FLOAT = "Answer briefly and directly in one float number."
 """The parts of the published prompts of VSI-Bench, spelled as in their code."""
 
 QWEN2, QWEN2_5, QWEN3 = "qwen2_vl", "qwen2_5_vl", "qwen3_vl"
-QWEN_VIDEO_PIXELS = {"min_pixels": 128 * 28 * 28, "max_pixels": 768 * 28 * 28}
+QWEN_VIDEO_PIXELS: Mapping[str, Any] = {"min_pixels": 128 * 28 * 28, "max_pixels": 768 * 28 * 28}
 """The default of qwen_vl_utils for a frame of a video, with patches of 14 pixels."""
 INTERNVL, LLAVA_OV, LLAVA_VIDEO = "internvl", "llava_onevision", "llava_next_video"
 VICA, OPENAI, GEMINI = "vica", "openai", "gemini"
+LLAVA, CAMBRIAN = "llava", "cambrian_qwen"
+"""Checkpoints of the original code of LLaVA over Qwen2, and of Cambrian-S."""
 OTHER = "other"
 """Families of models: a `model_type` of transformers, or who answers."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vicabench.harnesses.asking.official import GREEDY
-from vicabench.harnesses.presets import OTHER, PHRASE, Asks, Preset, vsi_wording
+from vicabench.harnesses.presets import CAMBRIAN, OTHER, PHRASE, Asks, Preset, vsi_wording
 
 P = (
     "github cambrian-mllm/cambrian-p @b3c1552: doc/evaluation.md, lmms-eval/lmms_eval/tasks/"
@@ -17,19 +17,26 @@ PRESETS = (
         name="cambrian-p",
         version="b3c1552",
         source=P,
-        reading="official",
+        reading="official@51e089c",
         wordings=(vsi_wording("cambrian-p", P, numeric=PHRASE),),
         families={
             OTHER: Asks(
                 wording="cambrian-p", frames=128, frame_rule="lin", generation=GREEDY, known=False
-            )
+            ),
+            CAMBRIAN: Asks(
+                wording="cambrian-p",
+                frames=128,
+                frame_rule="lin",
+                generation=GREEDY,
+                short=("the camera tokens of Cambrian-P are not built here",),
+            ),
         },
     ),
     Preset(
         name="cambrian-s",
         version="unverified",
         source=S,
-        reading="official",
+        reading="official@51e089c",
         wordings=(vsi_wording("cambrian-s", S, numeric=PHRASE),),
         families={
             OTHER: Asks(
@@ -39,7 +46,14 @@ PRESETS = (
                 generation=GREEDY,
                 short=(UNSEEN,),
                 known=False,
-            )
+            ),
+            CAMBRIAN: Asks(
+                wording="cambrian-s",
+                frames=128,
+                frame_rule="lin",
+                generation=GREEDY,
+                short=(UNSEEN,),
+            ),
         },
     ),
 )

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from vicabench.harnesses.presets import (
+    CAMBRIAN,
     GEMINI,
     INTERNVL,
+    LLAVA,
     LLAVA_OV,
     NUMBER_ALONE,
     OPENAI,
@@ -27,7 +29,7 @@ GREEDY: Mapping[str, Any] = {
     "max_new_tokens": 16, "temperature": 0.0, "top_p": 1.0, "num_beams": 1,
 }  # fmt: skip
 ASSISTANT = "You are a helpful assistant."
-PIXELS = {"min_pixels": 256 * 28 * 28, "max_pixels": 1_605_632}
+PIXELS: Mapping[str, Any] = {"min_pixels": 256 * 28 * 28, "max_pixels": 1_605_632}
 """Defaults of the Qwen classes; for a video, qwen_vl_utils lowers the upper bound."""
 
 WORDINGS = (
@@ -74,6 +76,13 @@ FRAMES = Asks(
     generation={**GREEDY, "top_p": None, "temperature": None},
     short=("the harness runs OpenGVLab's code, and this the port in transformers",),
 )
+CAMBRIAN_S = Asks(
+    wording="lmms-eval",
+    fps=1.0,
+    max_frames=32,
+    generation=GREEDY,
+    short=("a frame has the tokens that the checkpoint states, where the class sets 196",),
+)
 SHARED = {
     QWEN2: replace(
         SAMPLED_TWICE, frame_rule="qwen-lin", min_pixels=3136, max_pixels=602_112
@@ -87,6 +96,13 @@ SHARED = {
         system=ASSISTANT,
         generation=GREEDY,
         short=("the harness runs the original LLaVA code, and this the port in transformers",),
+    ),
+    LLAVA: Asks(
+        wording="lmms-eval",
+        frames=32,
+        frame_rule="lin",
+        generation=GREEDY,
+        short=("frames are pooled as the checkpoint states, which its class may set",),
     ),
     OPENAI: Asks(
         wording="lmms-eval-numbers",
@@ -111,7 +127,7 @@ def _version(version: str, commit: str, qwen2_5: Asks, **families: Asks) -> Pres
         name="lmms-eval",
         version=version,
         source=SOURCE.replace(":", f" @{commit}:", 1),
-        reading="lmms-eval",
+        reading=f"lmms-eval@{version}",
         wordings=WORDINGS,
         families={**SHARED, QWEN2_5: qwen2_5, **families},
     )
@@ -126,7 +142,7 @@ PRESETS = (
     _version("0.4.1", "7697745e", SAMPLED_ONCE),
     _version("0.5", "8f142bc3", SAMPLED_ONCE),
     *(
-        _version(version, commit, SAMPLED_ONCE, **{QWEN3: TIMED})
+        _version(version, commit, SAMPLED_ONCE, **{QWEN3: TIMED, CAMBRIAN: CAMBRIAN_S})
         for version, commit in (
             ("0.6", "e643525c"),
             ("0.6.1", "ee31b5a6"),
@@ -134,6 +150,6 @@ PRESETS = (
             ("0.7.1", "88b23e2b"),
         )
     ),
-    _version("0.7.2", "cb45ac4d", TIMED, **{QWEN3: THIRD}),
-    _version("0.7.3", "75571cfe", TIMED, **{QWEN3: THIRD}),
+    _version("0.7.2", "cb45ac4d", TIMED, **{QWEN3: THIRD, CAMBRIAN: CAMBRIAN_S}),
+    _version("0.7.3", "75571cfe", TIMED, **{QWEN3: THIRD, CAMBRIAN: CAMBRIAN_S}),
 )

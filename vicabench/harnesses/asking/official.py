@@ -5,6 +5,7 @@ from __future__ import annotations
 from vicabench.harnesses.presets import (
     GEMINI,
     INTERNVL,
+    LLAVA,
     LLAVA_OV,
     LLAVA_VIDEO,
     NUMBER_ALONE,
@@ -22,6 +23,9 @@ SOURCE = (
 )
 GREEDY = {"max_new_tokens": 16, "temperature": 0.0, "top_p": 1.0, "num_beams": 1}
 PORTED = "the harness runs the original LLaVA code in float16, and this the port in transformers"
+POOLED = (
+    "frames are pooled as the checkpoint states, where the harness sets it for LLaVA-NeXT-Video"
+)
 
 WORDINGS = (
     vsi_wording("official", SOURCE, numeric=PHRASE),
@@ -37,9 +41,16 @@ PRESETS = (
         name="official",
         version="51e089c",
         source=SOURCE,
-        reading="official",
+        reading="official@51e089c",
         wordings=WORDINGS,
         families={
+            LLAVA: Asks(
+                wording="official",
+                frames=32,
+                frame_rule="lin",
+                generation=GREEDY,
+                short=(POOLED,),
+            ),
             LLAVA_OV: Asks(
                 wording="official",
                 frames=32,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vicabench.harnesses.presets import (
+    CAMBRIAN,
     FLOAT,
     GEMINI,
     INTERNVL,
@@ -22,7 +23,7 @@ from vicabench.harnesses.presets import (
 
 FIRST = "github open-compass/VLMEvalKit @731ca67b: vlmeval/dataset/vsibench.py, vlmeval/vlm"
 SOURCE = "github open-compass/VLMEvalKit @e8e78f05: vlmeval/dataset/vsibench.py, vlmeval/vlm"
-QWEN_PIXELS = {"min_pixels": 1280 * 28 * 28, "max_pixels": 16384 * 28 * 28}
+QWEN_PIXELS: Mapping[str, Any] = {"min_pixels": 1280 * 28 * 28, "max_pixels": 16384 * 28 * 28}
 NEARLY_GREEDY: Mapping[str, Any] = {
     "max_new_tokens": 2048,
     "temperature": 0.01,
@@ -49,17 +50,17 @@ VLLM = "the harness runs vLLM, which computes and samples otherwise"
 def _labelled(name: str, source: str, **how: Any) -> tuple[Any, Any]:
     """A wording without and with a label in front of each frame, as InternVL is given them."""
     plain = vsi_wording(name, source, **how)
-    labels = {"frame_label": "Frame-{i}: ", "frame_end": "\n"}
-    return plain, vsi_wording(f"{name}-frames", source, **how, **labels)
+    how |= {"frame_label": "Frame-{i}: ", "frame_end": "\n"}
+    return plain, vsi_wording(f"{name}-frames", source, **how)
 
 
 def _first() -> Preset:
-    images = {"frames": 64, "frame_rule": "inner", "frames_as": "images"}
+    images: Mapping[str, Any] = {"frames": 64, "frame_rule": "inner", "frames_as": "images"}
     return Preset(
         name="vlmevalkit",
         version="VSIBench",
         source=FIRST,
-        reading="vlmevalkit",
+        reading="vlmevalkit@VSIBench",
         wordings=_labelled("vlmevalkit-vsibench", FIRST, numeric=PHRASE),
         families={
             **{
@@ -90,8 +91,8 @@ def _first() -> Preset:
     )
 
 
-VIDEO = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
-IMAGES = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
+VIDEO: Mapping[str, Any] = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
+IMAGES: Mapping[str, Any] = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
 QWEN_VIDEO = Asks(
     wording="vlmevalkit",
     assume_fps=2.0,
@@ -113,6 +114,13 @@ FAMILIES: Mapping[str, Asks] = {
     ),
     INTERNVL: Asks(
         wording="vlmevalkit-frames", generation=INTERN_GREEDY, short=(JPEG, PORTED), **IMAGES
+    ),
+    CAMBRIAN: Asks(
+        wording="vlmevalkit",
+        fps=1.0,
+        max_frames=32,
+        generation={"max_new_tokens": 2048, "temperature": 0.0},
+        short=("a frame has the tokens that the checkpoint states, where the class sets 64",),
     ),
     OPENAI: Asks(
         wording="vlmevalkit",
@@ -142,4 +150,4 @@ def vsi_bench(name: str, version: str, source: str, *, reading: str, **families:
     )
 
 
-PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit"))
+PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit@VsiBench"))
