@@ -1,6 +1,7 @@
 """`vicabench explain --run` and `--between`: the part of the asking, split by further runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,8 @@ class Counts:
             for q in questions
         ]
 """
-A, B = {"frames": 2, "max_new_tokens": 8}, {"frames": 4, "max_new_tokens": 16}
+A: dict[str, Any] = {"frames": 2, "max_new_tokens": 8}
+B: dict[str, Any] = {"frames": 4, "max_new_tokens": 16}
 
 
 @pytest.fixture

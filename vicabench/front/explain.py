@@ -100,10 +100,7 @@ def explain(
         DataError: For runs of different benchmarks, or a damaged file.
     """
     first, second = _runs([a, b])
-    named = [protocol] * 2 if protocol is None or isinstance(protocol, str) else list(protocol)
-    if len(named) not in (1, 2):
-        raise ConfigError("Name one protocol for both runs, or two: that of A, then that of B.")
-    rules = [_protocol(one, name) for one, name in zip((first, second), named * 2, strict=False)]
+    rules = _protocols(first, second, protocol)
     _check(first, second)
     if not (shared or between or run) and first.path != second.path:
         check_pair(first, second)
@@ -112,15 +109,15 @@ def explain(
         more += ask_between(first, second, Path(run_folders), run)
     places = placed(first, second, more) if between or run else {(0,): first, (1,): second}
     used = dict(zip(places, restricted_to_shared(list(places.values())), strict=True))
-    settings = tuple(settings_between(first.config, second.config))
     kinds = kinds_between(first, second) if between or run else FACTORS[:1]
+    known = len(used) > 2 or first.path == second.path
     found = Explanation(
         a=used[(0,) * len(kinds)],
         b=used[(1,) * len(kinds)],
-        protocols=(rules[0], rules[1]),
-        splits=_splits(used, (rules[0], rules[1]), (*kinds, *FACTORS[1:])),
-        settings=settings,
-        again=() if len(used) > 2 or first.path == second.path else tuple(_again(first, second)),
+        protocols=rules,
+        splits=_splits(used, rules, (*kinds, *FACTORS[1:])),
+        settings=tuple(settings_between(first.config, second.config)),
+        again=() if known else tuple(_again(first, second)),
         notes=(),
     )
     return Explained(result=replace(found, notes=tuple(_notes(found, first, second))))
@@ -131,6 +128,14 @@ def _runs(given: Sequence[Run | str | Path]) -> list[Run]:
         if not isinstance(one, Run | str | Path):
             raise ConfigError(f"Give runs or paths of run folders, not {type(one).__name__}.")
     return with_distinct_names([one if isinstance(one, Run) else load_run(one) for one in given])
+
+
+def _protocols(a: Run, b: Run, given: str | Sequence[str] | None) -> tuple[Protocol, Protocol]:
+    """The protocols of A and of B, of one name, two names or none."""
+    named = [given] if given is None or isinstance(given, str) else list(given)
+    if len(named) not in (1, 2):
+        raise ConfigError("Name one protocol for both runs, or two: that of A, then that of B.")
+    return _protocol(a, named[0]), _protocol(b, named[-1])
 
 
 def _protocol(run: Run, name: str | None) -> Protocol:
