@@ -78,10 +78,9 @@ def explain(
 ) -> Explained:
     """Split the difference of two runs of one model into asking, reading and aggregating.
 
-    The replies of both are read by both protocols, and scored and averaged as both do: eight
-    scores, from which each part is the mean over the orders in which the three can be changed. The
-    parts add up to the difference, and have intervals over videos. What is behind the part of the
-    asking (prompt, frames, pixels, generation) only further runs can tell: `result.again`.
+    Both runs' replies are read and aggregated as both are. A part is the mean over the orders in
+    which the three can be changed; the parts add up to the difference. What is behind the asking
+    (prompt, frames, pixels, generation) only further runs can tell: `result.again` names them.
 
     Args:
         a: Run A: a run, or the path of a run folder or predictions file.
@@ -89,8 +88,7 @@ def explain(
         protocol: One protocol for both, or those of A and of B. By default that by which the
             harness of an imported run graded it, or that of the preset of a run; else `official`.
         shared: Whether runs with different questions are split on the questions they share.
-        between: Runs with each part of the asking as in A or as in B, in all combinations: they
-            split the part of the asking, on the questions that all were asked.
+        between: Runs with each part of the asking as in A or as in B, in all combinations.
         run: Ask those combinations now, about so many videos.
         run_folders: The folder for the runs of `run`; those that are there are continued.
 
@@ -107,20 +105,27 @@ def explain(
     more = _runs(between)
     if run is not None:
         more += ask_between(first, second, Path(run_folders), run)
-    places = placed(first, second, more) if between or run else {(0,): first, (1,): second}
+    alone = {(0,): first, (1,): second}
+    places = placed(first, second, more) if between or run else alone
+    return Explained(result=_explanation(first, second, rules, places))
+
+
+def _explanation(
+    a: Run, b: Run, rules: tuple[Protocol, Protocol], places: Mapping[Combination, Run]
+) -> Explanation:
+    """All that is known about two runs, from them and the runs between them by their places."""
     used = dict(zip(places, restricted_to_shared(list(places.values())), strict=True))
-    kinds = kinds_between(first, second) if between or run else FACTORS[:1]
-    known = len(used) > 2 or first.path == second.path
+    kinds = kinds_between(a, b) if len(used) > 2 else FACTORS[:1]
     found = Explanation(
         a=used[(0,) * len(kinds)],
         b=used[(1,) * len(kinds)],
         protocols=rules,
         splits=_splits(used, rules, (*kinds, *FACTORS[1:])),
-        settings=tuple(settings_between(first.config, second.config)),
-        again=() if known else tuple(_again(first, second)),
+        settings=tuple(settings_between(a.config, b.config)),
+        again=() if len(used) > 2 or a.path == b.path else tuple(_again(a, b)),
         notes=(),
     )
-    return Explained(result=replace(found, notes=tuple(_notes(found, first, second))))
+    return replace(found, notes=tuple(_notes(found, a, b)))
 
 
 def _runs(given: Sequence[Run | str | Path]) -> list[Run]:
