@@ -1,4 +1,6 @@
-"""Two runs of which the truth is known, to check intervals and p-values against."""
+"""Runs of which the truth is known, to check intervals and p-values against."""
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +32,32 @@ def simulated_runs(
                 a.append(_grade(key, task, v, luck_a < level_a))
                 b.append(_grade(key, task, v, luck_b < level_b + gain))
     return a, b
+
+
+VIDEOS, QUESTIONS = 60, 3
+CASES = {
+    "videos differ most": (0.35, 0.1, 4),
+    "questions differ most": (0.05, 0.4, 4),
+    "replies differ most": (0.02, 0.02, 2),
+}
+"""How far videos, and questions of a video, are from a score of 1/2, and the replies to each."""
+
+
+def simulated_replies(
+    generator: np.random.Generator, of_video: float, of_question: float, count: int
+) -> list[Grade]:
+    """Several replies to the questions of `VIDEOS` videos, of a model that is worth 50 percent.
+
+    The chance that a reply is right is 1/2, but for a difference of its video and one of its
+    question, which are uniform on both sides of 0.
+    """
+    level_V1 = 0.5 + generator.uniform(-of_video, of_video, size=(VIDEOS, 1))
+    level_VQ = level_V1 + generator.uniform(-of_question, of_question, size=(VIDEOS, QUESTIONS))
+    right_VQR = generator.random((VIDEOS, QUESTIONS, count)) < level_VQ[..., None]
+    return [
+        replace(_grade(f"{v}-{q}", TASKS[0], v, bool(right)), repeat=n)
+        for (v, q, n), right in np.ndenumerate(right_VQR)
+    ]
 
 
 def _grade(key: str, task: str, video: int, right: bool) -> Grade:

@@ -19,9 +19,17 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("prefetch", "group_size", "max_retries"), (0, math.inf)),
     **dict.fromkeys(("video_timeout", "answer_timeout", "request_timeout"), (0.1, DAY)),
     **dict.fromkeys(("max_cost", "gpus_per_worker"), (0.0, math.inf)),
+    **dict.fromkeys(("min_pixels", "max_pixels", "total_pixels"), (1, math.inf)),
+    "assume_fps": (0.001, 1000.0),
     "retry_wait": (0.0, 60.0),
     "image_size": (16, math.inf),
     "jpeg_quality": (1, 95),
+    "temperature": (0.0, 100.0),
+    "top_p": (1e-6, 1.0),
+    "top_k": (0, math.inf),
+    "presence_penalty": (-100.0, 100.0),
+    "repetition_penalty": (1e-3, 100.0),
+    "repeats": (1, 1000),
 }
 """The least and the most of each option of a run; a least that is an int asks for whole numbers."""
 
@@ -54,6 +62,10 @@ class ApiOptions:
     def given(self) -> tuple[str, ...]:
         """The names of the options that differ from their defaults."""
         return tuple(f.name for f in fields(self) if getattr(self, f.name) != f.default)
+
+
+SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "repetition_penalty")
+"""The options of models that say how the next token of a reply is chosen."""
 
 
 def local_names(options: type[ApiOptions]) -> tuple[str, ...]:

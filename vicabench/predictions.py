@@ -22,6 +22,7 @@ from vicabench.types import Answer, Question
 Record = Mapping[str, Any]
 RUN_FILE = "predictions.jsonl"
 LARGEST = 2**53  # tokens or seconds; the largest integer that every JSON reader keeps exactly
+REPEAT = "repeat"
 BUDGET = "budget"
 """The prefix of the error of a question that was not asked because the budget was spent."""
 BOM = b"\xef\xbb\xbf"
@@ -58,6 +59,7 @@ class Prediction:
             "ground_truth": list(q.answers) if q.accepted else q.answer,
             **({"group": q.group} if q.group else {}),
             **({"scene": q.scene} if q.scene else {}),
+            **({"repeat": q.repeat} if q.repeat else {}),
             "response": a.response,
             **({} if a.parts is None else {"parts": dict(a.parts)}),
             "error": a.error,
@@ -73,11 +75,12 @@ class Prediction:
 def read_predictions(
     file: Path, *, torn_ok: bool = False, rubric: Rubric = VSI
 ) -> list[Prediction]:
-    """Read a predictions file, in its order, one prediction per id.
+    """Read a predictions file, in its order, one prediction per id and repeat.
 
     A line needs `id`, `question_type`, `ground_truth`, `response`, and `video` or `dataset` with
-    `scene_name`; the rest of what a run writes is optional. A line may replace an earlier line of
-    the same id only if that is an error (the question was asked a second time).
+    `scene_name`; the rest of what a run writes is optional, such as `repeat`, which tells several
+    replies to a question apart. A line may replace an earlier line of the same id and repeat only
+    if that is an error (the question was asked a second time).
 
     Args:
         file: The file to read.
@@ -93,22 +96,23 @@ def read_predictions(
 def collected(
     source: str, unit: str, records: Iterable[tuple[int, Record]], rubric: Rubric = VSI
 ) -> list[Prediction]:
-    """The predictions in numbered records, one per id; raises DataError as `read_predictions`.
+    """The predictions in numbered records; raises DataError as `read_predictions`.
 
     `source` and `unit` locate a record in messages: "FILE, line 3".
     """
-    by_id: dict[str, tuple[int, Prediction]] = {}
+    by_key: dict[tuple[str, int], tuple[int, Prediction]] = {}
     for number, record in records:
         where = f"{source}, {unit} {number}"
         prediction = prediction_of(record, where, rubric)
-        key = prediction.question.id
-        if key in by_id and by_id[key][1].answer.error is None:
+        key = prediction.question.key
+        if key in by_key and by_key[key][1].answer.error is None:
+            again = f" ({REPEAT} {key[1]})" if key[1] else ""
             raise DataError(
-                f"{where}: id {key} was already answered in {unit} {by_id[key][0]}. "
+                f"{where}: id {key[0]}{again} was already answered in {unit} {by_key[key][0]}. "
                 f"Remove one of the two {unit}s."
             )
-        by_id[key] = (number, prediction)
-    return [prediction for _, prediction in by_id.values()]
+        by_key[key] = (number, prediction)
+    return [prediction for _, prediction in by_key.values()]
 
 
 def torn_bytes(data: bytes) -> int:
@@ -164,6 +168,7 @@ def prediction_of(record: Record, where: str, rubric: Rubric = VSI) -> Predictio
         question=question,
         answer=Answer(
             question_id=question.id,
+            repeat=question.repeat,
             response=_text(record["response"], "response", where),
             error=_text(record.get("error"), "error", where),
             stop=_text(record.get("stop"), "stop", where),
@@ -195,6 +200,17 @@ def _question(record: Record, where: str, rubric: Rubric) -> Question:
         accepted=tuple(accepted),
         group=_text(record.get("group"), "group", where) or "",
         scene=_text(record.get("scene"), "scene", where) or "",
+        repeat=_repeat(record.get(REPEAT), where),
+    )
+
+
+def _repeat(value: Any, where: str) -> int:
+    if value is None:
+        return 0
+    if type(value) is int and 0 <= value <= LARGEST:
+        return value
+    raise DataError(
+        f"{where}: repeat must be a whole number from 0 on, or left out, not {str(value)[:60]}."
     )
 
 

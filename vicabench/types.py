@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vicabench.options import ApiOptions
+from vicabench.options import SAMPLING, ApiOptions
 from vicabench.rubric import VSI, Rubric
 from vicabench.wording import Wording
 
 if TYPE_CHECKING:  # the help of a command has no use for numpy
     import numpy as np
     from numpy.typing import NDArray
+
+
+Key = tuple[str, int]
+"""What identifies one reply in a run: the question's id and the repeat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ class Question:
         group: What the variants of one question have in common; empty without variants.
         scene: What intervals are clustered by where several videos show the same; by default the
             video.
+        repeat: Which of several replies to the question is asked for; 0 for the first.
     """
 
     id: str
@@ -65,6 +70,12 @@ class Question:
     accepted: tuple[str, ...] = ()
     group: str = ""
     scene: str = ""
+    repeat: int = 0
+
+    @property
+    def key(self) -> Key:
+        """What identifies one reply to it in a run."""
+        return self.id, self.repeat
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -135,6 +146,8 @@ class Answer:
     says what ended the reply (`eos`, `length`, ...), `seconds` what it took, as far as known.
     `parts` is a Thinking reply cut into `thoughts`, `response` and `final`, as far as it has them.
     `usage` is what an API says of a call (`cached_tokens`, `cost`, `attempts`, `served_by` ...).
+    `repeat` is the question's. An adapter that leaves it out answers a question as often as it is
+    asked, and its answers are taken in their order.
     """
 
     question_id: str
@@ -146,6 +159,7 @@ class Answer:
     error: str | None = None
     parts: Mapping[str, str] | None = None
     usage: Mapping[str, str | float] | None = None
+    repeat: int = 0
 
 
 class Adapter(Protocol):
@@ -191,7 +205,15 @@ class ModelOptions(ApiOptions):
     `text_only` asks the language model without any frames.
     `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
     same number and size; `max_new_tokens` bounds a reply; `wording` names the
-    published prompt (`auto`: the benchmark's own, else the adapter's).
+    published prompt (`auto`: the benchmark's own, else the adapter's); `system` is the system
+    prompt (None: that of the chat template).
+    `frames_as` gives frames as a `video` or as `images` (`auto`: as the model can). A frame is
+    resized to `min_pixels` to `max_pixels` by the rule of qwen_vl_utils, which also bounds those
+    of a video by `total_pixels`; without these three the checkpoint decides. `assume_fps` tells
+    the model that frames are so many a second, whatever the file says.
+    A `temperature` above 0 draws each token from the `top_k` best (0: all) whose probabilities
+    first sum to `top_p`; the penalties lower the scores of tokens that were there before
+    (`repetition_penalty` None: the checkpoint's).
     The last three are about speed and memory, and change no answer in exact arithmetic: at most
     `group_size` questions are answered together (0: all of a video), an encoder sees
     `vision_batch` frames at once, and `compile` lets torch compile the model.
@@ -205,6 +227,17 @@ class ModelOptions(ApiOptions):
     text_only: bool = False
     max_new_tokens: int = 1024
     wording: str = "auto"
+    system: str | None = None
+    frames_as: str = "auto"
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    total_pixels: int | None = None
+    assume_fps: float | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    presence_penalty: float = 0.0
+    repetition_penalty: float | None = None
     group_size: int = 0
     vision_batch: int = 8
     compile: bool = False
@@ -213,6 +246,12 @@ class ModelOptions(ApiOptions):
     def suffix(self) -> str:
         """What tells the default run folder of a model that does not see from the usual one."""
         return "-text-only" if self.text_only else "-blind" if self.blind else ""
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """The options that say how tokens are chosen, where they differ from the defaults."""
+        given = self.given()
+        return {name: getattr(self, name) for name in SAMPLING if name in given}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +292,7 @@ class Grade:
     `video` is what intervals are clustered by: the question's scene, or else its video. `outcome`
     is one of `OUTCOMES`; `read` is None and the score 0 unless it is `answered`. `beside` has the
     values of the task's `beside` metrics, NaN for an error of a reply that was not read; `group`
-    is the question's.
+    and `repeat` are the question's.
     """
 
     id: str
@@ -265,6 +304,12 @@ class Grade:
     outcome: str
     beside: tuple[float, ...] = ()
     group: str = ""
+    repeat: int = 0
+
+    @property
+    def key(self) -> Key:
+        """What identifies the reply in a run."""
+        return self.id, self.repeat
 
     @property
     def failed(self) -> bool:
@@ -305,6 +350,29 @@ class Thinking:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """What several replies to each question say beyond their mean, all in [0, 100].
+
+    `replies` is their number K a question. `best_of` has pass@k by k: the headline score if the
+    best of k replies counted, estimated from all K without bias. `majority` is the headline score
+    of the answer that was read most often, the earliest of equally frequent ones. `changes` is how
+    often two replies to a question are read as different answers.
+
+    `standard_error` is that of the headline score, of which `standard_error_replies` is what K
+    replies leave to chance, and `standard_error_videos` the rest, which no further reply reduces.
+    They add up in squares.
+    """
+
+    replies: int
+    best_of: Mapping[int, Estimate]
+    majority: Estimate
+    changes: Estimate
+    standard_error: float
+    standard_error_replies: float
+    standard_error_videos: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """The estimates of one run: a cell per task that has questions, and two overall means.
 
@@ -316,6 +384,8 @@ class Scores:
     of the ViCA report, Table 2); `outcomes` counts the questions of each of `OUTCOMES`.
     `thinking` is None where no reply has thoughts.
     `missing` names the tasks without a question: they are left out of `overall`, and said so.
+    With several replies a question, its score is their mean, `outcomes` and `failed` count
+    replies, and `repeats` has what else they tell; it is None for one reply.
     """
 
     model: str
@@ -332,3 +402,4 @@ class Scores:
     rubric: Rubric = VSI
     further: Mapping[str, Estimate] = field(default_factory=dict)
     beside: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    repeats: Repeats | None = None

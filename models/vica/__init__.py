@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vica.modeling import ViCA, ViCA2
     from vica.predictor import EncodedVideo, Predictor, Prompt, Reply
     from vica.processing import ViCAProcessor
+    from vica.sampling import Sampling
     from vica.tiny import write_tiny_checkpoint
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Predictor",
     "Prompt",
     "Reply",
+    "Sampling",
     "ViCA",
     "ViCA2",
     "ViCA2Config",
@@ -58,6 +60,7 @@ _MODULE_OF = {
     "Predictor": "vica.predictor",
     "Prompt": "vica.predictor",
     "Reply": "vica.predictor",
+    "Sampling": "vica.sampling",
     "ViCA": "vica.modeling",
     "ViCA2": "vica.modeling",
     "ViCA2Config": "vica.config",

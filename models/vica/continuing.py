@@ -1,4 +1,4 @@
-"""Running many continuations of one prefix through the model together, decoded greedily."""
+"""Running many continuations of one prefix through the model together, and decoding them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from vica.attention import attend_own, attend_prefix, combine, wide
 from vica.errors import InputError
 from vica.generation import settled
 from vica.modeling import ViCA
+from vica.sampling import GREEDY, Chooser, Sampling, Seed
 from vica.segments import positions, segment_ids
 
 ROOM = 64
@@ -101,6 +102,23 @@ class Continuations:
         hidden_TD = self._run(embeds_TD, positions_T, _Places.of(rows_T, own_T, own_T, sizes))
         return hidden_TD[self._lengths_K.cumsum(0) - 1]
 
+    def start_each(
+        self, embed: Callable[[Tensor], Tensor], rows: Sequence[Sequence[int]]
+    ) -> tuple[Tensor, int]:
+        """Start a continuation for each row of ids; equal rows are run once and copied.
+
+        Returns:
+            The last hidden states [K, D], and how many tokens were run.
+        """
+        places = {ids: place for place, ids in enumerate(dict.fromkeys(map(tuple, rows)))}
+        device = self._prefix.keys[0].device
+        hidden_KD = self.start([embed(torch.tensor(ids, device=device)) for ids in places])
+        if len(places) < len(rows):
+            copied = [places[tuple(ids)] for ids in rows]
+            self.keep(copied)
+            hidden_KD = hidden_KD[copied]
+        return hidden_KD, sum(map(len, places))
+
     def step(self, embeds_KD: Tensor) -> Tensor:
         """Run one more token of each continuation; return their hidden states [K, D]."""
         own_K = self._lengths_K
@@ -114,7 +132,7 @@ class Continuations:
         return self._run(embeds_KD, own_K + self._prefix.length, places)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drop all other continuations."""
+        """Keep these continuations alone, in this order; one that is named twice is copied."""
         rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
         self._lengths = [self._lengths[row] for row in rows]
         self._lengths_K = self._lengths_K[rows_K]
@@ -220,8 +238,8 @@ UNSUPPORTED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy:
-    """Greedy decoding: the token limit, the ids that end a reply, and logits processors.
+class Decoding:
+    """How replies are decoded: the token limit, the ids that end one, and how ids are chosen.
 
     `own_limits` says whether each prompt may set its own token limit.
     """
@@ -230,22 +248,33 @@ class Greedy:
     ends: tuple[int, ...]
     processors: LogitsProcessorList
     own_limits: bool
+    sampling: Sampling = GREEDY
+
+    def chooser(self, seeds: Sequence[Seed | None]) -> Chooser:
+        """Chooses the ids of replies with these seeds."""
+        return Chooser(self.processors, self.sampling, seeds)
 
 
-def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
+def decoding_settings(model: ViCA, options: Mapping[str, Any]) -> Decoding:
     """Merge the checkpoint's settings with the caller's `options`, as `generate` would.
 
+    Whether a checkpoint samples is left out of it: only `sampling` among the options says so.
+
     Raises:
-        InputError: A setting is not supported when many replies are decoded greedily.
+        InputError: A setting is not supported when many replies are decoded together.
     """
+    options = dict(options)
+    sampling: Sampling = options.pop("sampling", GREEDY)
+    if sampling.repetition_penalty is not None:
+        options["repetition_penalty"] = sampling.repetition_penalty
     settings, scoring, unknown = settled(model.generation_config, options, model.vocabulary)
     refused = [name for name in UNSUPPORTED if not _is_off(getattr(settings, name, None))]
     refused += [name for name in ("do_sample", "max_time") if options.get(name)]
     if refused or unknown:
         names = ", ".join([*refused, *unknown])
         raise InputError(
-            f"a predictor decodes greedily and does not support {names}: remove that from the "
-            "options or from the checkpoint's generation_config.json, or use model.generate"
+            f"a predictor decodes replies together and does not support {names}: remove that from "
+            "the options or from the checkpoint's generation_config.json, or use model.generate"
         )
     settings.max_length = settings.max_new_tokens  # as in `generate` for embeddings
     model._prepare_special_tokens(settings, False, device=model.device)  # type: ignore[misc]  # their type of self is too narrow
@@ -253,11 +282,12 @@ def greedy_settings(model: ViCA, options: Mapping[str, Any]) -> Greedy:
         settings, input_ids_seq_length=0, logits_processor=scoring, device=str(model.device)
     )
     ends = settings.eos_token_id
-    return Greedy(
+    return Decoding(
         max_new_tokens=settings.max_new_tokens,
         ends=() if ends is None else tuple(ends) if isinstance(ends, list) else (ends,),
         processors=processors,
         own_limits=settings.forced_eos_token_id is None,
+        sampling=sampling,
     )
 
 
@@ -271,7 +301,7 @@ def decode(
     continuations: Continuations,
     hidden_KD: Tensor,
     limits: Sequence[Limit],
-    processors: LogitsProcessorList,
+    choose: Chooser,
     observe: Observer | None = None,
 ) -> list[list[int]]:
     """Decode each continuation from its hidden state; return its new ids, including the end.
@@ -286,7 +316,7 @@ def decode(
         logits_KV = model.lm_head(hidden_KD).float()
         for row, index in enumerate(live if observe else ()):
             observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
-        picked_K = processors(cast(torch.LongTensor, new_KS), logits_KV).argmax(-1)
+        picked_K = choose(new_KS, logits_KV, live)
         new_KS = torch.cat([new_KS, picked_K[:, None]], dim=1)
         for index, token in zip(live, picked_K.tolist(), strict=True):
             replies[index].append(token)

@@ -58,19 +58,24 @@ def calling(spec: str, **options: Any) -> Iterator[ApiAdapter]:
         adapter.close()
 
 
-def ask(adapter: ApiAdapter, count: int, path: Path = Path("v.mp4")) -> list[Answer]:
+def ask(
+    adapter: ApiAdapter, count: int, path: Path = Path("v.mp4"), *, repeats: int = 1
+) -> list[Answer]:
     """The answers to `count` numbered questions about a video of two seconds, in order."""
     frames_THWC = np.full((4, 30, 40, 3), 77, np.uint8)
     video = Video(
         name="v", path=path, frames_THWC=frames_THWC, seconds=(0, 0.5, 1, 1.5), duration=2.0
     )
     questions = [
-        Question(id=str(n), video="v", task="object_counting", text=f"(No. {n}.)", answer="2")
+        Question(
+            id=str(n), video="v", task="object_counting", text=f"(No. {n}.)", answer="2", repeat=k
+        )
         for n in range(count)
+        for k in range(repeats)
     ]
-    answers = {answer.question_id: answer for answer in adapter.answer(video, questions)}
-    assert len(answers) == count
-    return [answers[question.id] for question in questions]
+    answers = {(a.question_id, a.repeat): a for a in adapter.answer(video, questions)}
+    assert len(answers) == count * repeats
+    return [answers[question.key] for question in questions]
 
 
 def totals(folder: Path) -> dict[str, Any]:

@@ -133,6 +133,18 @@ def test_gemini_gets_the_whole_file_and_a_frame_rate(api: Api, clip: Path) -> No
     assert answer.response == "2 [key]"
 
 
+def test_sampling_is_sent_and_what_gemini_lacks_is_refused(api: Api, clip: Path) -> None:
+    how = {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "presence_penalty": 1.5}
+    with calling("gemini:tiny", base_url=api.address, **how) as adapter:
+        assert [a.repeat for a in ask(adapter, 1, clip, repeats=2)] == [0, 1]
+    first, second = (json.loads(h.body)["generationConfig"] for h in api.about("generateContent"))
+    names = ("temperature", "topP", "topK", "presencePenalty")
+    assert [first[name] for name in names] == [*how.values()]
+    assert (first["seed"], second["seed"]) == (7, 8)
+    with pytest.raises(ConfigError, match="--repetition-penalty"):
+        built("gemini:tiny", base_url=api.address, repetition_penalty=1.1)
+
+
 def test_an_unprocessable_video_fails_and_is_deleted(api: Api, clip: Path) -> None:
     api.state = "FAILED"
     with calling("gemini:tiny", base_url=api.address) as adapter:

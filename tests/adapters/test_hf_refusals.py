@@ -101,7 +101,7 @@ def show_no_frames(folder: Path) -> None:
         (lambda folder: config(folder, model_type="llava_llama"), "vicabench import"),
         (
             lambda folder: config(folder, model_type="internvl_chat", auto_map={"AutoModel": "x"}),
-            "(auto_map) is never run. OpenGVLab publishes",
+            "its config.json (internvl_chat) has no llm_config",
         ),
         (lambda folder: config(folder, model_type="qwen2"), "for text only"),
         (lambda folder: config(folder, model_type="florence2"), "reads text with an encoder"),
@@ -134,9 +134,9 @@ def test_an_unusable_checkpoint_is_refused_with_the_reason(
 
 
 def test_unsupported_options_are_refused(good: Path) -> None:
-    options = ModelOptions(group_size=2, compile=True)
+    options = ModelOptions(vision_batch=2, compile=True)
     context = AdapterContext(benchmark=BENCHMARK, seed=0, frames=4, options=options)
-    with pytest.raises(ConfigError, match="--group-size, --compile"):
+    with pytest.raises(ConfigError, match="--vision-batch, --compile"):
         build_adapter(f"hf:{good}", context)
 
 

@@ -224,6 +224,36 @@ def test_refused_parameters_are_left_out_and_recorded(api: Api) -> None:
         assert not {"temperature", "max_tokens"} & request.keys()
 
 
+def test_sampling_is_sent_as_servers_document_it(api: Api) -> None:
+    how = {"temperature": 0.7, "top_p": 0.9, "presence_penalty": 1.5}
+    more = {"top_k": 20, "repetition_penalty": 1.05}
+    with calling("openai:tiny", base_url=api.address, **how, **more) as adapter:
+        ask(adapter, 1)
+        assert adapter.settings["sampling"] == {
+            **how, **more, "seed": 7, "if refused": "left out",
+        }  # fmt: skip
+    request = json.loads(api.log[0].body)
+    assert {name: request[name] for name in (*how, *more)} == {**how, **more}
+
+
+def test_sampling_that_was_asked_for_is_never_left_out(api: Api) -> None:
+    error = {"code": "unsupported_value", "param": "temperature", "message": "Only 1."}
+    api.plan = {"(No. 0.)": [Refuse(status=400, error=error)]}
+    with (
+        calling("openai:o", base_url=api.address, temperature=0.7) as adapter,
+        pytest.raises(ConfigError, match=r"does not accept --temperature: Only 1\."),
+    ):
+        ask(adapter, 2)
+    assert len(api.log) == 1
+
+
+def test_each_repeat_has_its_own_seed(api: Api) -> None:
+    with calling("openai:tiny", base_url=api.address, temperature=1.0) as adapter:
+        answers = ask(adapter, 2, repeats=3)
+    assert [a.repeat for a in answers] == [0, 1, 2] * 2
+    assert sorted(json.loads(hit.body)["seed"] for hit in api.log) == [7, 7, 8, 8, 9, 9]
+
+
 def test_a_shortened_message_contains_no_part_of_a_key(api: Api) -> None:
     for place in (480, 496):
         api.plan = {"(No. 0.)": [Refuse(status=400, error={"message": "x" * place + KEY})]}

@@ -125,6 +125,37 @@ def test_a_hub_id_is_loaded_from_its_commit(place: Path, tmp_path: Path) -> None
     }  # fmt: skip
 
 
+def drawn(run: Path) -> dict[tuple[str, int], str]:
+    lines = read_jsonl(run / "predictions.jsonl")
+    return {(line["id"], line.get("repeat", 0)): line["response"] for line in lines}
+
+
+def test_repeats_are_drawn_from_their_seeds_and_one_prefill(place: Path, first: Done) -> None:
+    assert first.returncode == 0, first.stderr
+    how = ("--model", "./tiny", "--temperature", "1", "--top-p", "0.95", "--repeats")
+    done = ask(place, *how, "4", "--out", "drawn")
+    assert done.returncode == 0, done.stderr
+    replies_of = drawn(place / "drawn")
+    assert len(replies_of) == 16
+    assert len(set(replies_of.values())) > 12
+    assert settings(place / "drawn")["sampling"] == {"temperature": 1.0, "top_p": 0.95}
+    assert "sampling" not in settings(place / "first")
+
+    # In other groups, of fewer videos, and continued, the replies are the same.
+    for repeats, more in (("2", ("--limit", "1")), ("4", ("--group-size", "3"))):
+        assert ask(place, *how, repeats, *more, "--out", "grown").returncode == 0
+    assert drawn(place / "grown") == replies_of
+    other = ask(place, *how, "4", "--seed", "5", "--out", "other")
+    assert other.returncode == 0, other.stderr
+    assert drawn(place / "other") != replies_of
+
+    read, once = (read_jsonl(place / run / "timing.jsonl")[-1] for run in ("drawn", "first"))
+    before, after = (each["spent"]["tokens"]["prefill"] for each in (once, read))
+    assert after == before
+    refused = ask(place, "--model", "./tiny", "--repeats", "2", "--out", "no")
+    refuses(refused, "--temperature")
+
+
 @pytest.fixture
 def benchmark(place: Path) -> Benchmark:
     return load_benchmark(str(place / "questions.jsonl"), Source())

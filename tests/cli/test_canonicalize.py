@@ -12,7 +12,7 @@ import pytest
 
 from tests import chats
 from tests.runs import write_run
-from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about
+from tests.support import Row, Vicabench, read_jsonl, refuses, rows_about, write_jsonl
 from vicabench.curves.series import placed
 from vicabench.metrics import NUMERIC
 from vicabench.results.run import load_run
@@ -88,6 +88,27 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Derived:
     with chats.serve(reader) as server:
         said = canonicalize(folder, server)
         return Derived(folder, server.bodies, said)
+
+
+def test_each_of_several_replies_is_canonicalized(tmp_path: Path) -> None:
+    asked, finals = rows_replied()[4:6], ["the one on the left", "neither", "the one on the left"]
+    rows = [
+        {**row, "repeat": n, "response": thinking(final)}
+        for row in asked
+        for n, final in enumerate(finals)
+    ]
+    write_jsonl(tmp_path / "run.jsonl", [*rows, {**rows_replied()[2], "id": "gone"}])
+    with chats.serve(reader) as server:
+        for _ in range(2):  # the second time, nothing is left to do
+            canonicalize(tmp_path, server, run="run.jsonl")
+    found = read_jsonl(tmp_path / "run-canonical" / "predictions.jsonl")
+    assert len(found) == 7
+    read = {(row["id"], row.get("repeat", 0)): row["response"] for row in found}
+    expected = {
+        (row["id"], n): answer for row in asked for n, answer in enumerate(["A", "NULL", "A"])
+    }
+    assert read == {**expected, ("gone", 0): None}
+    assert load_run(tmp_path / "run-canonical").incomplete is None
 
 
 def test_final_answers_are_canonicalized_in_a_separate_run(derived: Derived) -> None:

@@ -83,6 +83,19 @@ class NamesDevice(Protocol):
 
 
 @runtime_checkable
+class Samples(Protocol):
+    """Knows whether its replies vary, so that `--repeats` is not wasted on equal ones."""
+
+    @property
+    def samples(self) -> bool:
+        """Whether a second reply to a question can be another one.
+
+        Read once, after the adapter is built. With `--repeats`, `answer` gets each question
+        several times, in one call, with the numbers from 0 on as its `repeat`.
+        """
+
+
+@runtime_checkable
 class Reusable(Protocol):
     """Answers another benchmark with the model that it has loaded, given the same options."""
 
@@ -139,7 +152,10 @@ METHODS = {
     "about": ("video",),
     "both_ways": ("video", "questions"),
 }
-PROPERTIES = ("settings", "spent", "calls", "stopped", "device_name", "accepts_options")
+PROPERTIES = (
+    *("settings", "spent", "calls", "stopped", "device_name", "accepts_options"),
+    "samples",
+)
 
 
 def check_abilities(model: str, adapter: Adapter) -> None:

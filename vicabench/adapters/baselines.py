@@ -33,10 +33,14 @@ class Baseline:
     reply: Callable[[Question], str]
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs_video: bool = NEEDS_VIDEO
+    samples: bool = False
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
         """Return one answer per question, whatever the video shows."""
-        return [Answer(question_id=q.id, response=self.reply(q), stop="eos") for q in questions]
+        return [
+            Answer(question_id=q.id, repeat=q.repeat, response=self.reply(q), stop="eos")
+            for q in questions
+        ]
 
 
 def build(argument: str, context: AdapterContext) -> Baseline:
@@ -68,11 +72,12 @@ def _random(context: AdapterContext) -> Baseline:
 
     def guess(question: Question) -> str:
         # Seeded by question, so that a resumed run makes the same guesses.
-        generator = Random(f"{context.seed}/{question.id}")
+        again = f"{question.repeat}/" if question.repeat else ""
+        generator = Random(f"{context.seed}/{again}{question.id}")
         letters = [option[0] for option in question.options]
         return generator.choice(letters or pools[question.task])
 
-    return Baseline(reply=guess)
+    return Baseline(reply=guess, samples=True)
 
 
 def _frequency(context: AdapterContext) -> Baseline:

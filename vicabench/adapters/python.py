@@ -65,7 +65,7 @@ def _answer(question: Question, reply: object) -> Answer:
     if isinstance(reply, Answer):
         return reply
     if isinstance(reply, str):
-        return Answer(question_id=question.id, response=reply)
+        return Answer(question_id=question.id, repeat=question.repeat, response=reply)
     raise TypeError(f"a reply is a text or an Answer, not {an(_kind(reply))}")
 
 

@@ -10,30 +10,30 @@ from typing import Any
 
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction, read_predictions
-from vicabench.types import AdapterContext, Answer, Question, Video
+from vicabench.types import AdapterContext, Answer, Key, Question, Video
 
 NEEDS_VIDEO = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """Gives recorded answers by question id; a question without one fails."""
+    """Gives recorded answers by question id and repeat; a question without one fails."""
 
-    predictions: Mapping[str, Prediction]
+    predictions: Mapping[Key, Prediction]
     settings: Mapping[str, Any]
     needs_video: bool = NEEDS_VIDEO
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterable[Answer]:  # noqa: ARG002
         """Yield the recorded answer to each question, errors included."""
         for question in questions:
-            prediction = self.predictions.get(question.id)
+            prediction, error = self.predictions.get(question.key), None
             if prediction is None:
-                yield Answer(question_id=question.id, error="replay: no prediction with this id")
+                again = " and repeat" if question.repeat else ""
+                error = f"replay: no prediction with this id{again}"
             elif not _is_same(prediction.question, question):
-                yield Answer(
-                    question_id=question.id,
-                    error="replay: the prediction with this id is about another question",
-                )
+                error = "replay: the prediction with this id is about another question"
+            if prediction is None or error:
+                yield Answer(question_id=question.id, repeat=question.repeat, error=error)
             else:
                 yield prediction.answer
 
@@ -54,7 +54,7 @@ def build(argument: str, context: AdapterContext) -> Replay:
     if file.is_dir():
         file = file / "predictions.jsonl"
     predictions = {
-        p.question.id: p for p in read_predictions(file, rubric=context.benchmark.rubric)
+        p.question.key: p for p in read_predictions(file, rubric=context.benchmark.rubric)
     }
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return Replay(predictions=predictions, settings={"predictions_sha256": digest})

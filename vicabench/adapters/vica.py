@@ -1,4 +1,4 @@
-"""ViCA and ViCA2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
+"""ViCA, ViCA2 and original LLaVA over Qwen2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
 
 A video is encoded and prefilled once. All its questions are answered from that together, greedily,
 in the wording of the models' own VSI-Bench evaluation.
@@ -16,7 +16,17 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from transformers.utils.logging import disable_progress_bar
-from vica import EncodedVideo, Predictor, Reply, ViCA, load_config, load_model, load_processor
+from vica import (
+    EncodedVideo,
+    Predictor,
+    Prompt,
+    Reply,
+    Sampling,
+    ViCA,
+    load_config,
+    load_model,
+    load_processor,
+)
 from vica.answering import both_ways, describe
 from vica.chat import (
     PLACEHOLDER,
@@ -26,23 +36,25 @@ from vica.chat import (
     video_question,
     vsi_bench_question,
 )
-from vica.continuing import greedy_settings
+from vica.continuing import decoding_settings
 from vica.errors import InputError
-from vica.hub import MODEL_TYPES
+from vica.memory import is_memory_error, release
 from vica.merging import Visual
-from vica.predictor import is_memory_error, release
 from vica.processing import ViCAProcessor
+from vica.sampling import GREEDY
 
 from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity, local_folder
 from vicabench.adapters.devices import device_of, dtype_of, name_of
 from vicabench.adapters.extras import explained
+from vicabench.adapters.sampling import sampling_of, seed_of
 from vicabench.errors import ConfigError, did_you_mean
 from vicabench.harnesses.prompts import (
     AUTO,
     EXAMPLES,
     Asking,
     asking_of,
+    known_wordings,
     stands_alone,
     vsi_bench,
 )
@@ -51,6 +63,8 @@ from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Que
 
 LOG = logging.getLogger(__name__)
 _OWN = "ViCA's VSI-Bench evaluation"
+FOREIGN = ("system", "frames_as", "min_pixels", "max_pixels", "total_pixels", "assume_fps")
+"""Options without a meaning here: the checkpoint says how its frames and prompts are made."""
 WORDINGS = {AUTO: _OWN, "vica": _OWN, "vsi-bench": "VSI-Bench's own"}
 
 
@@ -62,14 +76,23 @@ class ViCAAdapter:
     options: ModelOptions
     settings: Mapping[str, Any]
     asking: Asking | None = None
+    seed: int = 0
+    sampling: Sampling = GREEDY
     needs_video: bool = True
-    accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
+    accepts_options: ClassVar[tuple[str, ...]] = tuple(
+        name for name in local_names(ModelOptions) if name not in FOREIGN
+    )
 
     @property
     def spent(self) -> Spent:
         """Seconds and tokens of the predictor's stages so far."""
         watch = self.predictor.spent
         return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
+
+    @property
+    def samples(self) -> bool:
+        """Whether a second reply to a question can be another one."""
+        return self.sampling.temperature > 0
 
     @property
     def device_name(self) -> str:
@@ -102,18 +125,27 @@ class ViCAAdapter:
         The questions are answered together from one prefill, so each is given an equal share of
         the time.
         """
-        if self.asking and self.asking.wording.before_frames and len(questions) > 1:
-            # The frames stand behind each question: no prefix is shared.
-            for question in questions:
-                yield from self.answer(video, [question])
-            return
+        groups = [questions]
+        if self.asking and self.asking.wording.before_frames:
+            # The frames stand behind each question: only its repeats share a prefix.
+            groups = [
+                [q for q in questions if q.id == each] for each in {q.id: 0 for q in questions}
+            ]
+        for group in groups:
+            yield from self._together(video, group)
+
+    def _together(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
         started = perf_counter()
-        prompts = self._prompts(video, questions)
-        encoded = self.predictor.encode(self._visual(video), prompts)
+        texts = self._prompts(video, questions)
+        encoded = self.predictor.encode(self._visual(video), texts)
+        prompts = [
+            Prompt(text=text, seed=seed_of(self.seed, question))
+            for text, question in zip(texts, questions, strict=True)
+        ]
         replies = list(self._replies(encoded, prompts, [question.id for question in questions]))
         share = (perf_counter() - started) / len(questions)
         for question, reply in zip(questions, replies, strict=True):
-            yield Answer(question_id=question.id, seconds=share, **reply)
+            yield Answer(question_id=question.id, repeat=question.repeat, seconds=share, **reply)
 
     def for_context(self, context: AdapterContext) -> ViCAAdapter:
         """The same loaded model, asked about another benchmark.
@@ -122,9 +154,10 @@ class ViCAAdapter:
             ConfigError, VicaError: For an unknown wording, or frames beyond its context.
         """
         asking, options = _asking(context), context.options
-        _check_context(self.predictor.model, self.predictor.processor, context)
-        settings = {**self.settings, "prompt": _prompt_settings(options, asking)}
-        return replace(self, options=options, asking=asking, settings=settings)
+        model = self.predictor.model
+        _check_context(model, self.predictor.processor, context)
+        settings = {**self.settings, "prompt": _prompt_settings(model, options, asking)}
+        return replace(self, options=options, asking=asking, settings=settings, seed=context.seed)
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Answer each question from a shared prefill, and from its whole prompt by itself."""
@@ -162,7 +195,7 @@ class ViCAAdapter:
         def ask(texts: Sequence[str]) -> list[Answer]:
             started = perf_counter()
             prompts = [self._free(text, times) for text in texts]
-            replies = list(self._replies(encoded, prompts, texts))
+            replies = list(self._replies(encoded, [Prompt(text=each) for each in prompts], texts))
             share = (perf_counter() - started) / max(len(texts), 1)
             return [
                 Answer(question_id=str(number), seconds=share, **reply)
@@ -185,20 +218,24 @@ class ViCAAdapter:
         times = self._times(video)
         if self.asking:
             return [_asked(self.asking, question, video, times) for question in questions]
-        return [wording(question, times, self.options.wording) for question in questions]
+        name = _wording_of(self.predictor.model, self.options)
+        return [wording(question, times, name) for question in questions]
 
     def _times(self, video: Video) -> str:
         timed = self.options.time_instruction
         return time_instruction(video.duration, video.seconds) if timed else ""
 
     def _replies(
-        self, encoded: EncodedVideo, prompts: Sequence[str], names: Sequence[str]
+        self, encoded: EncodedVideo, prompts: Sequence[Prompt], names: Sequence[str]
     ) -> Iterator[dict[str, Any]]:
         """Yield the fields of each answer; if the batch fails, ask each question by itself."""
-        limit = self.options.max_new_tokens
+        limit, sampling = self.options.max_new_tokens, self.sampling
         failed = False
         try:
-            yield from map(_fields, self.predictor.answer(encoded, prompts, max_new_tokens=limit))
+            yield from map(
+                _fields,
+                self.predictor.answer(encoded, prompts, max_new_tokens=limit, sampling=sampling),
+            )
         except Exception as error:  # other questions of the batch may be answered all the same
             failed = True
             if len(prompts) == 1:
@@ -225,6 +262,7 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
     folder = _checked_folder(argument, context.frames)
     model = load_model(folder, device=device, dtype=dtype, attention=options.attention)
     processor = load_processor(folder, model.config)
+    sampling = sampling_of(options)
     _refuse_other_decoding(model, folder, options.max_new_tokens)
     _check_context(model, processor, context)
     predictor = Predictor(
@@ -239,6 +277,8 @@ def build(argument: str, context: AdapterContext) -> ViCAAdapter:
         options=options,
         settings=_settings(model, options, identity(folder), asking),
         asking=asking,
+        seed=context.seed,
+        sampling=sampling,
     )
 
 
@@ -246,27 +286,32 @@ def _asking(context: AdapterContext) -> Asking | None:
     """How the benchmark itself asks, if it does; ConfigError for an unknown wording."""
     asking = asking_of(context)
     if not asking and context.options.wording not in WORDINGS:
-        known, given = ", ".join(WORDINGS), context.options.wording
-        near = did_you_mean(given, WORDINGS)
+        known, given = known_wordings(WORDINGS), context.options.wording
+        near = did_you_mean(given, known.split(", "))
         raise ConfigError(f"There is no --wording {given}. Choose one of {known}.{near}")
     return asking
+
+
+def _wording_of(model: ViCA, options: ModelOptions) -> str:
+    """The name of the wording; VSI-Bench's own is the default of a LLaVA or Cambrian-S."""
+    return "vsi-bench" if model.config.lineage and options.wording == AUTO else options.wording
 
 
 def _check_context(model: ViCA, processor: ViCAProcessor, context: AdapterContext) -> None:
     """Raise VicaError if the frames and a short question do not fit in the model's context."""
     if context.frames:
-        text = processor.tokens([wording(EXAMPLES[-1], "", context.options.wording)])["input_ids"]
+        name = _wording_of(model, context.options)
+        text = processor.tokens([wording(EXAMPLES[-1], "", name)])["input_ids"]
         model.config.layout.video(context.frames).check(text.shape[1])
 
 
 def _refuse_other_decoding(model: ViCA, folder: Path, max_new_tokens: int) -> None:
-    """Raise a ConfigError if the checkpoint has settings that contradict greedy decoding."""
+    """Raise a ConfigError if the checkpoint has settings for decoding that are not supported."""
     try:
-        greedy_settings(model, {"max_new_tokens": max_new_tokens})
+        decoding_settings(model, {"max_new_tokens": max_new_tokens})
     except InputError as error:
         raise ConfigError(
-            f"{folder / 'generation_config.json'}: {error}. vicabench decodes greedily: remove "
-            "that setting from the file."
+            f"{folder / 'generation_config.json'}: {error}. Remove that setting from the file."
         ) from error
 
 
@@ -302,26 +347,30 @@ def _settings(
 ) -> dict[str, object]:
     return {
         **describe(model, max_new_tokens=options.max_new_tokens),
-        "family": MODEL_TYPES[model.config.model_type],
+        "family": model.config.family_name,
         "thinking": model.config.thinking,
         "checkpoint": dict(checkpoint),
         "device": model.device.type,
-        "prompt": _prompt_settings(options, asking),
+        "prompt": _prompt_settings(model, options, asking),
         "time_instruction": options.time_instruction,
         "blind": options.blind,
+        **({"sampling": options.sampling} if options.sampling else {}),
     }
 
 
-def _prompt_settings(options: ModelOptions, asking: Asking | None) -> Mapping[str, object]:
+def _prompt_settings(
+    model: ViCA, options: ModelOptions, asking: Asking | None
+) -> Mapping[str, object]:
     if asking:
         return asking.settings
-    return {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)}
+    name = _wording_of(model, options)
+    return {"wording": WORDINGS[name], "sha256": _prompt_digest(options, name)}
 
 
-def _prompt_digest(options: ModelOptions) -> str:
+def _prompt_digest(options: ModelOptions, name: str) -> str:
     """SHA-256 of the prompts for an example of each kind of question."""
     times = time_instruction(2.0, (0.0, 1.0)) if options.time_instruction else ""
-    prompts = [wording(example, times, options.wording) for example in EXAMPLES]
+    prompts = [wording(example, times, name) for example in EXAMPLES]
     return hashlib.sha256("".join(prompts).encode()).hexdigest()
 
 

@@ -46,8 +46,24 @@ class Entry:
 
 ORDER = (
     *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
-    *("import", "compare", "explain", "published", "figures", "scaling-curve", "report"),
-    *("demo", "doctor", "train", "init", "data", "models"),
+    "import",
+    *(
+        "compare",
+        "explain",
+        "rank",
+        "power",
+        "audit",
+        "published",
+        "figures",
+        "scaling-curve",
+        "report",
+        "leaderboard",
+        "publish",
+        "demo",
+        "doctor",
+        "train",
+    ),
+    *("init", "data", "models"),
 )
 """How `--help` lists the commands; others follow, by name."""
 

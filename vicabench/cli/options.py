@@ -111,7 +111,7 @@ MaxFramesOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option(help="Seed of the randomness in the adapter.", rich_help_panel=MODEL, hidden=True),
+    typer.Option(help="Seed of sampled replies and random baselines.", rich_help_panel=MODEL),
 ]
 FormatOption = Annotated[
     str,
@@ -200,7 +200,8 @@ TextOnlyOption = Annotated[
 WordingOption = Annotated[
     str,
     typer.Option(
-        help="The prompt: vica (the models' own evaluation) or vsi-bench.",
+        help="The prompt: vica (the models' own evaluation), vsi-bench, that of a preset, such "
+        "as vlmevalkit, or a file of YAML or JSON.",
         metavar="NAME",
         rich_help_panel=MODEL,
     ),
@@ -393,7 +394,7 @@ def with_options_of(
         theirs = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for name, parameter in inspect.signature(other, eval_str=True).parameters.items()
-            if name not in but and name not in own.parameters
+            if name not in (*but, "ctx") and name not in own.parameters
         ]
         signature = own.replace(parameters=[*mine, *theirs])
         command.__signature__ = signature  # type: ignore[attr-defined]

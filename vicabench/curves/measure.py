@@ -13,7 +13,8 @@ from vicabench.curves.fit import FEWEST, Bounded, Fit, fit
 from vicabench.errors import DataError, counted
 from vicabench.harnesses.protocols import Protocol
 from vicabench.results.frames import cells, frame_of
-from vicabench.results.run import Run, with_thoughts
+from vicabench.results.run import Run
+from vicabench.results.thinking import with_thoughts
 from vicabench.rubric import MICRO as MICRO_MEAN
 from vicabench.rubric import VARIANTS, Rubric
 from vicabench.scoring.stats import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import operator
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,18 +20,17 @@ from time import monotonic
 from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
-from vica.video import ByRate
 
 from vicabench import ending
 from vicabench.adapters.abilities import Prepares, Stops
 from vicabench.engine.decode import DecodeAhead, Decoded
-from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.frame_cache import Count, FrameCache, most_of
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError, counted
 from vicabench.predictions import LARGEST, Prediction
 from vicabench.results.plan import ByVideo
 from vicabench.runtime import Countdown
-from vicabench.types import Adapter, Answer, Benchmark, Question, Video
+from vicabench.types import Adapter, Answer, Benchmark, Key, Question, Video
 
 Number = TypeVar("Number", int, float)
 
@@ -44,6 +43,7 @@ def sanitize(answer: Answer) -> Answer:
     try:
         return Answer(
             question_id=answer.question_id,
+            repeat=_count(answer.repeat) or 0,
             response=answer.response if isinstance(answer.response, str) else None,
             seconds=_seconds(answer.seconds),
             prompt_tokens=_count(answer.prompt_tokens),
@@ -114,7 +114,8 @@ def _in_range(value: Number, name: str) -> Number:
 
 
 def _rejected(answer: Answer, reason: str) -> Answer:
-    return Answer(question_id=answer.question_id, error=f"adapter: {reason}")
+    why = f"adapter: {reason}"
+    return Answer(question_id=answer.question_id, repeat=answer.repeat, error=why)
 
 
 Overdue = Callable[[Sequence[Prediction]], NoReturn]
@@ -231,7 +232,7 @@ class Decoding:
         cache: The frame cache, if one is used.
     """
 
-    frames: int | ByRate
+    frames: Count
     workers: int
     prefetch: int
     limit_seconds: float
@@ -241,7 +242,7 @@ class Decoding:
     @property
     def most(self) -> int:
         """The most frames of a video; 0 without a limit."""
-        return self.frames.most if isinstance(self.frames, ByRate) else self.frames
+        return most_of(self.frames)
 
 
 def answer_videos(
@@ -338,17 +339,17 @@ def _answer(
     adapter: Adapter, video: Video, questions: Sequence[Question], timeout: AnswerTimeout
 ) -> list[Prediction]:
     """Ask the adapter; a question without a valid answer gets an error that says why."""
-    answers: dict[str, Answer] = {}
+    answers: dict[Key, Answer] = {}
     missing = "adapter: no answer"
     slow = f"adapter: took longer than {counted(timeout.seconds or 0, 'second')}"
     try:
         late = timeout.limit(lambda: _completed(questions, answers, slow))
         with ending.interruptible(), late:
-            _collect(adapter.answer(video, questions), {q.id for q in questions}, answers, video)
+            _collect(adapter.answer(video, questions), questions, answers, video)
     except UserError:
         raise
     except KeyboardInterrupt:
-        answered = _completed([q for q in questions if q.id in answers], answers, "")
+        answered = _completed([q for q in questions if q.key in answers], answers, "")
         raise InterruptedVideo([p for p in answered if p.response is not None]) from None
     except BaseException as error:  # a panic in a Rust extension is not an Exception
         missing = f"adapter: {described(error)}"
@@ -357,18 +358,32 @@ def _answer(
 
 
 def _collect(
-    produced: Iterable[Answer], asked: Set[str], answers: dict[str, Answer], video: Video
+    produced: Iterable[Answer],
+    questions: Sequence[Question],
+    answers: dict[Key, Answer],
+    video: Video,
 ) -> None:
-    """Put the first answer to each question into `answers`, and warn about all others."""
+    """Put the first answer to each question and repeat into `answers`, and warn about all others.
+
+    An adapter that knows nothing of repeats leaves them out: its answers to a question are those
+    to its repeats in order.
+    """
+    asked: dict[str, list[int]] = {}
+    for question in questions:
+        asked.setdefault(question.id, []).append(question.repeat)
     unasked = repeated = 0
     try:
         for answer in produced:
-            if answer.question_id not in asked:
+            name = answer.question_id
+            open_ = [n for n in asked.get(name, ()) if (name, n) not in answers]
+            if name not in asked:
                 unasked += 1
-            elif answer.question_id in answers:
-                repeated += 1
+            elif answer.repeat in open_:
+                answers[name, answer.repeat] = sanitize(answer)
+            elif open_ and not answer.repeat:
+                answers[name, open_[0]] = sanitize(replace(answer, repeat=open_[0]))
             else:
-                answers[answer.question_id] = sanitize(answer)
+                repeated += 1
     finally:
         ignored = {"were not asked": unasked, "it had answered": repeated}
         for which, count in ignored.items():
@@ -382,12 +397,15 @@ def _collect(
 
 
 def _completed(
-    questions: Sequence[Question], answers: Mapping[str, Answer], missing: str
+    questions: Sequence[Question], answers: Mapping[Key, Answer], missing: str
 ) -> list[Prediction]:
     """A prediction for every question: its answer, or the error that says why there is none."""
     snapshot = dict(answers)  # an adapter that exceeded its time may still be adding answers
     return [
-        Prediction(question=q, answer=snapshot.get(q.id, Answer(question_id=q.id, error=missing)))
+        Prediction(
+            question=q,
+            answer=snapshot.get(q.key) or Answer(question_id=q.id, repeat=q.repeat, error=missing),
+        )
         for q in questions
     ]
 

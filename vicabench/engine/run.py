@@ -20,8 +20,16 @@ from vicabench.engine.workers.local import Executor, InProcessExecutor, JobRunne
 from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError
 from vicabench.predictions import Prediction
-from vicabench.results.plan import ByVideo, asked_record, owed, plan_record, refuse_to_shrink
-from vicabench.results.store import ERRORS, TIMING, RunConfig, RunFolder, provenance
+from vicabench.results.plan import (
+    ByVideo,
+    asked_record,
+    owed,
+    plan_record,
+    refuse_fewer_repeats,
+    refuse_to_shrink,
+    repeated,
+)
+from vicabench.results.store import ASKED_AS, ERRORS, TIMING, RunConfig, RunFolder, provenance
 from vicabench.types import Benchmark, ModelOptions, Question
 
 LOGGERS = ("vicabench", "vica")
@@ -91,6 +99,8 @@ def run(
     executor: Executor = IN_PROCESS,
     part: Mapping[str, Any] | None = None,
     repeat: str | None = None,
+    asked_as: Mapping[str, Any] | None = None,
+    repeats: int = 1,
     answer_seconds: float | None = None,
     display: Display,
 ) -> None:
@@ -102,9 +112,9 @@ def run(
     Args:
         part: The record of the shard, if the selected questions are those of one.
         repeat: The options that repeat this run, kept in `run.yaml`; None to keep none.
-        answer_seconds: The time limit for answering a video. Beyond it the run and this process
-            end; a worker in another process ends and counts as lost.
-        display: Is called with everything that happens.
+        asked_as: The record of a preset, which becomes part of the configuration.
+        repeats: How many replies each question gets.
+        answer_seconds: The time limit for a video: then this process, or the worker, ends.
 
     Raises:
         UserError: As adapters and run folders raise it.
@@ -117,18 +127,16 @@ def run(
         options=options,
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
+        asked_as=asked_as,
     )
     with executor.open(job, display.warned) as runner, _opened(folder, job, runner.built) as store:
         refuse_other_part(folder, part)
         done = store.predictions()
         refuse_to_shrink(selected, store.planned() | {p.question.id for p in done})
-        todo = owed(selected, done, retry_errors=retry_errors)
-        start = provenance() | {
-            "options": asdict(options),
-            "execution": {**_execution(runner.built, job.seen_by(runner.built)), **runner.record},
-            "asked": asked_record(selected, todo),
-        }
-        store.describe(_plan(benchmark, selected, part), start, repeat)
+        _refuse_repeats(repeats, job, runner.built, store)
+        todo = owed(repeated(selected, repeats), done, retry_errors=retry_errors)
+        start = _start(job, runner) | {"asked": asked_record(selected, todo, repeats)}
+        store.describe(_plan(benchmark, selected, part, repeats), start, repeat)
         display.started(todo, done, store.torn)
         videos = runner.answer(todo, partial(_overdue, store, display.given_up))
         account = _accounted(store, runner, str(start["started"]), display)
@@ -136,12 +144,36 @@ def run(
             _write_predictions(store, videos, display.answered)
 
 
+def _start(job: Job, runner: JobRunner) -> dict[str, Any]:
+    """What is recorded of a start, whatever is asked in it."""
+    execution = {**_execution(runner.built, job.seen_by(runner.built)), **runner.record}
+    return provenance() | {"options": asdict(job.options), "execution": execution}
+
+
+def _refuse_repeats(repeats: int, job: Job, built: Built, store: RunFolder) -> None:
+    """Refuse fewer repeats than before, and those of a model with one reply to a question.
+
+    Raises:
+        ConfigError, RunFolderError: If so.
+    """
+    refuse_fewer_repeats(repeats, store.repeats())
+    if repeats > 1 and not built.samples:
+        raise ConfigError(
+            f"--repeats {repeats}: as it is asked, {job.model} gives a question the same reply "
+            "every time. Draw replies with --temperature, where the model takes it, or leave out "
+            "--repeats."
+        )
+
+
 def _plan(
-    benchmark: Benchmark, selected: Sequence[Question], part: Mapping[str, Any] | None
+    benchmark: Benchmark,
+    selected: Sequence[Question],
+    part: Mapping[str, Any] | None,
+    repeats: int,
 ) -> dict[str, Any]:
     """The plan with the tasks and the errata of the benchmark, for the readers of its scores."""
     about = {"errata": list(benchmark.errata)} if benchmark.errata else None
-    return plan_record(selected, part, benchmark.rubric, about)
+    return plan_record(selected, part, benchmark.rubric, about, repeats)
 
 
 def _write_predictions(
@@ -256,9 +288,10 @@ def sampling_of(decoding: Decoding | None) -> str:
 
 def _config(job: Job, built: Built) -> RunConfig:
     benchmark = job.benchmark
+    preset = {} if job.asked_as is None else {ASKED_AS: job.asked_as}
     return RunConfig(
         model=job.model,
-        adapter=dict(built.settings),
+        adapter={**built.settings, **preset},
         benchmark=benchmark.name,
         subset=benchmark.subset,
         revision=benchmark.revision,

@@ -25,11 +25,13 @@ from vicabench.results.store import (
     different_fields,
     plan_rubric,
     planned_ids,
+    planned_keys,
+    planned_repeats,
     provenance,
     read_config,
     run_predictions,
 )
-from vicabench.types import Question
+from vicabench.types import Key, Question
 
 WHOLE = ("of", "questions", "question_ids_sha256", "videos")
 """Fields that are the same in all parts of one run."""
@@ -64,8 +66,7 @@ def read_part(folder: Path) -> Part:
     """Read a folder that holds a part of a run.
 
     Raises:
-        RunFolderError: If it holds no run, or a whole one.
-        DataError: If it is damaged.
+        RunFolderError, DataError: If it holds no run, a whole one, or a damaged one.
     """
     content = read_config(folder)
     if content is None:
@@ -86,12 +87,13 @@ def refuse_strangers(parts: Sequence[Part]) -> None:
         if lines:
             ours = "\n".join(f"{line.removesuffix('now')}here" for line in lines)
             raise RunFolderError(f"{both} are parts of different runs:\n{ours}")
-        if any(first.record[name] != part.record[name] for name in WHOLE):
+        times = {planned_repeats(each.content["plan"]) for each in (first, part)}
+        if len(times) > 1 or any(first.record[name] != part.record[name] for name in WHOLE):
             raise RunFolderError(
                 f"{both} are parts of different splits: {named(first.record)} of "
                 f"{counted(first.record['questions'], 'question')}, and {named(part.record)} of "
-                f"{part.record['questions']}. All parts need the same --shard count, --limit and "
-                "--tasks."
+                f"{part.record['questions']}. All parts need the same --shard count, --limit, "
+                "--tasks and --repeats."
             )
 
 
@@ -270,7 +272,7 @@ def merge(parts: Sequence[str | Path], out: str | Path, *, partial: bool = False
         joined = _joined(
             [(out, present), *((part.folder, part.predictions) for part in read)], plan
         )
-        merged = _account(plan, joined, read[0].record["questions"])
+        merged = _account(plan, joined, read[0].record["questions"] * planned_repeats(plan))
         if not partial:
             _refuse_gaps(together, merged, joined)
         _write(store, before, plan, read, _news(present, joined))
@@ -312,21 +314,22 @@ def _refuse_whole(out: Path, before: Mapping[str, Any] | None, plan: Mapping[str
 
 def _joined(
     sources: Iterable[tuple[Path, Sequence[Prediction]]], plan: Mapping[str, Any]
-) -> dict[str, Prediction]:
+) -> dict[Key, Prediction]:
     """The prediction of every question, in the order of the plan; an answer beats an error."""
-    by_id: dict[str, tuple[Path, Prediction]] = {}
-    planned = planned_ids(plan)
+    by_key: dict[Key, tuple[Path, Prediction]] = {}
+    planned = planned_keys(plan)
     for folder, predictions in sources:
         for new in predictions:
-            key = new.question.id
+            key = new.question.key
             if key not in planned:
-                raise DataError(f"{folder} answers question {key}, which is not in its plan.")
-            other, old = by_id.setdefault(key, (folder, new))
-            _refuse_conflict(key, other, old, folder, new)
+                raise DataError(f"{folder} answers question {key[0]}, which is not in its plan.")
+            other, old = by_key.setdefault(key, (folder, new))
+            _refuse_conflict(key[0], other, old, folder, new)
             if old.response is None and new.response is not None:
-                by_id[key] = (folder, new)
-    order = [key for asked in plan["videos"].values() for key in asked if key in by_id]
-    return {key: by_id[key][1] for key in order}
+                by_key[key] = (folder, new)
+    ids = [key for asked in plan["videos"].values() for key in asked]
+    order = [(key, number) for key in ids for number in range(planned_repeats(plan))]
+    return {key: by_key[key][1] for key in order if key in by_key}
 
 
 def _refuse_conflict(key: str, one: Path, old: Prediction, other: Path, new: Prediction) -> None:
@@ -343,9 +346,9 @@ def _refuse_conflict(key: str, one: Path, old: Prediction, other: Path, new: Pre
         )
 
 
-def _news(present: Sequence[Prediction], joined: Mapping[str, Prediction]) -> list[Prediction]:
+def _news(present: Sequence[Prediction], joined: Mapping[Key, Prediction]) -> list[Prediction]:
     """The predictions that the folder lacks, or has as an error that now has an answer."""
-    old = {p.question.id: p for p in present}
+    old = {p.question.key: p for p in present}
     return [
         p
         for key, p in joined.items()
@@ -353,13 +356,13 @@ def _news(present: Sequence[Prediction], joined: Mapping[str, Prediction]) -> li
     ]
 
 
-def _account(plan: Mapping[str, Any], joined: Mapping[str, Prediction], questions: int) -> Merged:
+def _account(plan: Mapping[str, Any], joined: Mapping[Key, Prediction], questions: int) -> Merged:
     part = plan.get("part")
     missing = set(range(1, part["of"] + 1)) - set(part["parts"]) if part else set()
     failed = sum(prediction.response is None for prediction in joined.values())
     return Merged(
         missing=tuple(sorted(missing)),
-        unasked=len(planned_ids(plan) - joined.keys()),
+        unasked=len(planned_keys(plan) - joined.keys()),
         failed=failed,
         answers=len(joined) - failed,
         questions=questions,
@@ -367,18 +370,18 @@ def _account(plan: Mapping[str, Any], joined: Mapping[str, Prediction], question
     )
 
 
-def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[str, Prediction]) -> None:
+def _refuse_gaps(parts: Sequence[Part], merged: Merged, joined: Mapping[Key, Prediction]) -> None:
     """Raise a RunFolderError that names the missing and the unfinished parts, if any."""
     of = parts[0].record["of"]
     lines = [f"  part {number}/{of} is missing" for number in merged.missing]
-    reported: set[str] = set()
+    reported: set[Key] = set()
     for part in parts:  # a folder of merged parts comes last: it adds what no other reported
-        owed = planned_ids(part.content["plan"]) - joined.keys() - reported
+        owed = planned_keys(part.content["plan"]) - joined.keys() - reported
         reported |= owed
         if owed:
             lines.append(
                 f"  part {named(part.record)} in {part.folder}: "
-                f"{counted(len(owed), 'question')} not asked yet"
+                f"{counted(len({key for key, _ in owed}), 'question')} not asked yet"
             )
     if lines:
         raise RunFolderError(

@@ -21,7 +21,8 @@ from vicabench.front.benchmark import Selection
 from vicabench.front.folders import folders_within
 from vicabench.front.run import run
 from vicabench.front.run_options import RunOptions
-from vicabench.results.store import PREDICTIONS, planned_ids, read_config, run_predictions
+from vicabench.results.plan import repeated
+from vicabench.results.store import PREDICTIONS, planned_keys, read_config, run_predictions
 
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -109,12 +110,12 @@ def finished(
     options = content["starts"][-1].get("options") if content["starts"] else None
     if not alike or options != json.loads(json.dumps(asdict(given.model))):
         return False
-    ids = {q.id for q in asked.questions}
+    keys = {q.key for q in repeated(asked.questions, given.repeats)}
     predictions = run_predictions(folder)
     settled = {
-        p.question.id for p in predictions if p.response is not None or not how["retry_errors"]
+        p.question.key for p in predictions if p.response is not None or not how["retry_errors"]
     }
-    return planned_ids(content["plan"]) == ids and ids <= settled
+    return planned_keys(content["plan"]) == keys and keys <= settled
 
 
 class Downloads:

@@ -23,7 +23,7 @@ from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of
 
 BLIND_KINDS = ("baseline", "replay")
-NOT_ASKED = {"no_video": False, "wording": "auto", "text_only": False}
+NOT_ASKED = {"no_video": False, "wording": "auto", "text_only": False, "repeats": 1}
 """Options of a run that do not apply to descriptions, with their fixed values."""
 
 

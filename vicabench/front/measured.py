@@ -33,18 +33,19 @@ def measured(
     looks: Mapping[str, Any],
     folder: Path,
     options: ModelOptions,
+    repeats: int = 1,
 ) -> Measured:
     """Read the timings of runs of this model in the folder and beside it.
 
     `looks` is what a run's configuration says of its frames. Only starts of this machine with the
-    same frames and options of speed count for the rate.
+    same frames, repeats and options of speed count for the rate.
     """
     seconds = answered = 0.0
     videos = 0
     tokens = dict.fromkeys(TOKENS, 0.0)
     places: dict[str, None] = {}
     for place, start, timing in _timings(model, benchmark, looks, folder):
-        if _is_alike(start, options):
+        if _is_alike(start, options, repeats):
             seconds, videos = seconds + timing["wall"], videos + timing["videos"]
             places[str(place)] = None
         calls = timing.get("calls") or {}
@@ -59,8 +60,10 @@ def measured(
     )
 
 
-def _is_alike(start: Mapping[str, Any], options: ModelOptions) -> bool:
+def _is_alike(start: Mapping[str, Any], options: ModelOptions, repeats: int) -> bool:
     then, now = start.get("options") or {}, asdict(options)
+    if (start.get("asked") or {}).get("repeats", 1) != repeats:
+        return False
     here = start.get("machine") == machine() and not start.get("execution", {}).get("executor")
     return here and all(then.get(name) == now[name] for name in SPEED)
 

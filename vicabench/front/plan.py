@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vicabench.benchmarks import DEFAULT
 from vicabench.engine.run import sampling_of
 from vicabench.engine.shards import Shard
 from vicabench.errors import RunFolderError, UserError, counted, csv_text
+from vicabench.front.asked_as import asked_as, decision_lines
 from vicabench.front.benchmark import Asked, Selection
 from vicabench.front.folders import run_folders
 from vicabench.front.measured import Measured, measured
@@ -23,15 +24,23 @@ from vicabench.front.models import published_size
 from vicabench.front.run import shard_named
 from vicabench.front.run_options import RunOptions
 from vicabench.options import FRAMES
+from vicabench.predictions import Prediction
 from vicabench.reporting.tables import Sheet
-from vicabench.results.plan import by_video, owed, refuse_to_shrink
-from vicabench.results.store import planned_ids, read_config, run_predictions
+from vicabench.results.plan import (
+    by_video,
+    owed,
+    refuse_fewer_repeats,
+    refuse_to_shrink,
+    repeated,
+)
+from vicabench.results.store import planned_ids, planned_repeats, read_config, run_predictions
+from vicabench.types import Question
 
 MEMORY = ("parameters", "weights", "prefix", "dtype", "device")
 CSV_COLUMNS = (
     *("model", "benchmark", "folder", "questions", "videos", "frames", "fps", "missing"),
-    *("answered", "failed", "owed", "owed_videos", "conflict", "video_tokens"),
-    *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost"),
+    *("answered", "failed", "owed", "owed_videos", "repeats", "conflict", "video_tokens"),
+    *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost", "preset", "fidelity"),
 )
 API = "vicabench.adapters.api."
 LENGTH = "depends on the length of the video"
@@ -63,12 +72,14 @@ class RunPlan:
         missing: Videos whose file does not exist on this machine.
         answered: Selected questions that the run folder answers.
         failed: Selected questions that failed in earlier starts.
+        repeats: Replies to each question; `answered`, `failed` and `owed` count replies.
         owed: Questions that this start would ask, about `owed_videos` videos.
         conflict: Why the run folder would refuse this start.
         video_tokens: Visual tokens of a video.
         seconds_a_video: As measured by earlier starts on this machine; `measured_in` says where.
         cost: The cost of the owed questions, in the currency of the prices.
         unknown: Why the values that are None are unknown, by name.
+        asked_as: What the preset decides for this model and why it is not exact.
     """
 
     model: str
@@ -83,6 +94,7 @@ class RunPlan:
     failed: int
     owed: int
     owed_videos: int
+    repeats: int
     conflict: str | None
     video_tokens: int | None
     memory: Memory | None
@@ -90,6 +102,7 @@ class RunPlan:
     measured_in: str | None
     cost: float | None
     unknown: Mapping[str, str]
+    asked_as: Mapping[str, Any] | None = None
 
     @property
     def hours(self) -> float | None:
@@ -139,15 +152,18 @@ def run_plan(
     given = RunOptions.of(options, frames=frames)
     given.check()
     asked = given.selected(benchmark, limit, tasks, progress, False)
+    given, how = asked_as(given, model, asked.benchmark)
     given = given.for_benchmark(asked.benchmark)
+    given.video.decoding()
     if isinstance(shard, str):
         shard = shard_named(shard, given)
     name = asked.benchmark.name
     place = None if out is None else Path(out)
-    folders = run_folders([model], name, out=place, suffix=given.model.suffix, shard=shard)
+    folders = run_folders([model], name, out=place, suffix=given.suffix, shard=shard)
     if shard:
         asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
-    return _plan(asked, model, folders[model], given, seed, retry_errors)
+    plan = _plan(asked, model, folders[model], given, seed, retry_errors)
+    return replace(plan, asked_as=how and how.record())
 
 
 def _plan(
@@ -156,14 +172,14 @@ def _plan(
     unseen = given.video.no_video or never_looks(model)
     frames, fps = (0, None) if unseen else _budget(given)
     done = run_predictions(folder)
-    ids = {q.id for q in asked.questions}
-    mine = [p for p in done if p.question.id in ids]
-    todo = owed(asked.questions, done, retry_errors=retry_errors)
+    wanted = repeated(asked.questions, given.repeats)
+    mine = _about(done, wanted)
+    todo = owed(wanted, done, retry_errors=retry_errors)
     videos = list(by_video(asked.questions))
     unknown: dict[str, str] = {}
     sampling = sampling_of(None if unseen else given.video.decoding())
     looks = {"frames": frames or 0, "sampling": sampling}
-    rate = measured(model, asked.benchmark.name, looks, folder, given.model)
+    rate = measured(model, asked.benchmark.name, looks, folder, given.model, given.repeats)
     count = sum(map(len, todo.values()))
     tokens, memory = _size(model, frames, given, unknown)
     if fps is not None:
@@ -181,11 +197,11 @@ def _plan(
         frames=frames,
         fps=fps,
         missing=sum(not asked.benchmark.files[video].exists() for video in videos),
-        answered=sum(p.response is not None for p in mine),
-        failed=sum(p.response is None for p in mine),
+        **_progress(mine),
         owed=count,
         owed_videos=len(todo),
-        conflict=_conflict(folder, asked, model, looks, seed, {p.question.id for p in done}),
+        repeats=given.repeats,
+        conflict=_conflict(folder, asked, wanted, model, looks, seed, done),
         video_tokens=tokens,
         memory=memory,
         seconds_a_video=rate.seconds_a_video,
@@ -193,6 +209,17 @@ def _plan(
         cost=_cost(model, count, given, rate, unknown),
         unknown=unknown,
     )
+
+
+def _about(done: Sequence[Prediction], wanted: Sequence[Question]) -> list[Prediction]:
+    keys = {question.key for question in wanted}
+    return [prediction for prediction in done if prediction.question.key in keys]
+
+
+def _progress(mine: Sequence[Prediction]) -> dict[str, int]:
+    """How many replies there are, and how many failed."""
+    failed = sum(p.response is None for p in mine)
+    return {"answered": len(mine) - failed, "failed": failed}
 
 
 def _budget(given: RunOptions) -> tuple[int | None, float | None]:
@@ -204,17 +231,21 @@ def _budget(given: RunOptions) -> tuple[int | None, float | None]:
 def _conflict(
     folder: Path,
     asked: Selection,
+    wanted: Sequence[Question],
     model: str,
     looks: Mapping[str, Any],
     seed: int,
-    answered: set[str],
+    done: Sequence[Prediction],
 ) -> str | None:
     """Why the run folder would refuse the start, as far as that is known without the model."""
     try:
         content = read_config(folder)
         if content is None:
             return None
+        answered = {p.question.id for p in done}
         refuse_to_shrink(asked.questions, planned_ids(content["plan"]) | answered)
+        repeats = 1 + max(question.repeat for question in wanted)
+        refuse_fewer_repeats(repeats, planned_repeats(content["plan"]))
     except RunFolderError as error:
         return str(error)
     now: dict[str, Any] = {
@@ -284,7 +315,8 @@ def _cost(
 
 def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
     missing = f"; {plan.missing:,} not on this disk" if plan.missing and plan.frames != 0 else ""
-    yield "questions", f"{plan.questions:,} of {plan.benchmark}"
+    again = f", each {counted(plan.repeats, 'time')}" if plan.repeats > 1 else ""
+    yield "questions", f"{plan.questions:,} of {plan.benchmark}{again}"
     yield "videos", f"{plan.videos:,} ({_looks(plan)}{missing})"
     tokens = plan.video_tokens
     yield "tokens a video", _known(plan, "video_tokens", None if tokens is None else f"{tokens:,}")
@@ -292,12 +324,18 @@ def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
     yield "time", _known(plan, "hours", _hours(plan))
     yield "cost", _known(plan, "cost", _money(plan.cost))
     yield "run folder", f"{plan.folder}: {plan.answered:,} answered, {plan.failed:,} failed"
-    retried = plan.failed and plan.owed + plan.answered + plan.failed == plan.questions
+    retried = (
+        plan.failed and plan.owed + plan.answered + plan.failed == plan.questions * plan.repeats
+    )
     note = "; --retry-errors asks the failed ones again" if retried else ""
-    asks = f"{counted(plan.owed, 'question')} about {counted(plan.owed_videos, 'video')}"
+    what = "reply", "replies"
+    owed_ = counted(plan.owed, *what) if plan.repeats > 1 else counted(plan.owed, "question")
+    asks = f"{owed_} about {counted(plan.owed_videos, 'video')}"
     yield "would ask", (asks if plan.owed else "nothing") + note
     if plan.conflict:
         yield "would refuse", plan.conflict
+    if plan.asked_as:
+        yield from decision_lines(plan.asked_as)
 
 
 def _looks(plan: RunPlan) -> str:
@@ -349,8 +387,12 @@ def plans_json(plans: Sequence[RunPlan]) -> str:
 
 def plans_csv(plans: Sequence[RunPlan]) -> str:
     """One CSV row per plan; what is unknown is empty."""
-    rows = [{**plan.record(), **_flat_memory(plan)} for plan in plans]
+    rows = [{**plan.record(), **_flat_memory(plan), **_flat_preset(plan)} for plan in plans]
     return csv_text(CSV_COLUMNS, [{name: row[name] for name in CSV_COLUMNS} for row in rows])
+
+
+def _flat_preset(plan: RunPlan) -> dict[str, Any]:
+    return {name: (plan.asked_as or {}).get(name) for name in ("preset", "fidelity")}
 
 
 def _flat_memory(plan: RunPlan) -> dict[str, Any]:

@@ -117,6 +117,26 @@ def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]
             bars.stop()
 
 
+@contextmanager
+def records_read(terminal: Console) -> Iterator[Callable[[str, int], None]]:
+    """Show how many records of a file are read; yields the callback `(file name, records)`."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[state]}", markup=False),
+        TimeElapsedColumn(),
+        console=terminal,
+        disable=not terminal.is_terminal,
+        transient=True,
+    )
+    with progress:
+        task = progress.add_task("Reading", total=None, state="")
+
+        def advance(name: str, done: int) -> None:
+            progress.update(task, description=name, state=counted(done, "record"))
+
+        yield advance
+
+
 class RunningScore:
     """The mean over tasks of the questions answered so far, in percent, whatever the headline.
 
@@ -183,8 +203,8 @@ class RunDisplay:
         self, owed: Mapping[str, Sequence[Question]], done: Sequence[Prediction], torn: int
     ) -> None:
         """Report the answers of earlier starts, and show the bar for the outstanding videos."""
-        outstanding = {question.id for questions in owed.values() for question in questions}
-        settled = [p for p in done if p.question.id not in outstanding]
+        outstanding = {question.key for questions in owed.values() for question in questions}
+        settled = [p for p in done if p.question.key not in outstanding]
         self._score.add(settled)
         self.done = len(settled)
         if done or torn:
@@ -226,7 +246,10 @@ class RunDisplay:
         os._exit(2)  # the main thread hangs, so an exception could not end the process
 
     def _state(self) -> str:
-        return f"{self.done}/{counted(len(self._selected), 'question')}  {self._score}".rstrip()
+        total = len(self._selected)
+        again = any(question.repeat for question in self._selected)
+        what = counted(total, "reply", "replies") if again else counted(total, "question")
+        return f"{self.done}/{what}  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
         """Print a line above the bar, truncated and without control characters."""

@@ -18,7 +18,7 @@ from vicabench.reporting.tables import NONE, Sheet, mean_text, range_text
 from vicabench.results.below import folders_below
 from vicabench.results.frames import frame_of
 from vicabench.results.run import Run, is_of_descriptions, load_any
-from vicabench.results.store import CONFIG, PREDICTIONS
+from vicabench.results.store import CONFIG, PREDICTIONS, planned_repeats
 from vicabench.types import Estimate, ModelOptions
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ def _words(
     numbers = {"subset": (config["subset"], "full"), "seed": (config["seed"], 0)}
     if config["frames"]:
         numbers["frames"] = (config["frames"], FRAMES)
+    numbers["repeats"] = (planned_repeats(content["plan"]), 1)
     numbers |= {name: (options[name], usual[name]) for name in usual if name in options}
     for name, (value, default) in numbers.items():
         if value != default:

@@ -174,16 +174,16 @@ def canonicalize(
         UserError: What asking the model raises.
     """
     with RunFolder(folder, _config(run, model), run.rubric) as store:
-        done = {p.question.id: p for p in store.predictions()}
+        done = {p.question.key: p for p in store.predictions()}
         retried = {key for key, p in done.items() if retry_errors and _is_blamed(p)}
-        owed = [p for p in run.predictions if (key := p.question.id) in retried or key not in done]
+        owed = [p for p in run.predictions if (key := p.question.key) in retried or key not in done]
         store.describe(_plan(run), provenance() | {"derived_by": "vicabench canonicalize"})
         started(len(owed), len(run.predictions))
         prompts = {
-            p.question.id: prompt for p in owed if (prompt := _prompt(p, run.rubric)) is not None
+            p.question.key: prompt for p in owed if (prompt := _prompt(p, run.rubric)) is not None
         }
-        _settle(store, [p for p in owed if p.question.id not in prompts], answered)
-        asked = {p.question.id: p for p in owed}
+        _settle(store, [p for p in owed if p.question.key not in prompts], answered)
+        asked = {p.question.key: p for p in owed}
         for key, reply in replies(
             model, prompts, cache, max_new_tokens=max_new_tokens, fresh=retried
         ):
@@ -290,4 +290,7 @@ def _plan(run: Run) -> Mapping[str, Any]:
     if run.config is not None:
         plan: Mapping[str, Any] = run.config["plan"]
         return plan
-    return plan_record([p.question for p in run.predictions], rubric=run.rubric)
+    once = {p.question.id: replace(p.question, repeat=0) for p in run.predictions}
+    # Where a file has fewer replies to some questions, none of the others is owed.
+    whole = len(run.predictions) == len(once) * run.repeats
+    return plan_record(list(once.values()), rubric=run.rubric, repeats=run.repeats if whole else 1)

@@ -10,6 +10,7 @@ from tabulate import LATEX_ESCAPE_RULES
 from vicabench.reference import Published
 from vicabench.reporting.layout import PIECES
 from vicabench.reporting.tables import (
+    CHANGES,
     NONE,
     Columns,
     by_rubric,
@@ -62,7 +63,7 @@ def paper_table(
     if len(parts) > 1:
         tables = [paper_table(part, (), width=width, intervals=intervals) for part in parts]
         return "\n\n\\medskip\n".join(tables)
-    columns = columns_of(rows)
+    columns = [column for column in columns_of(rows) if column[0] != CHANGES]
     lines = _with_best(_rows(rows, published, columns, intervals=intervals))
     notes = [*notes_on(rows, published), "Bold: the best of each task. Needs booktabs."]
     if width == "text":

@@ -114,6 +114,7 @@ def _dim(text: str) -> Text:
 Rows = Sequence[Scores]
 MICRO = "micro"
 NO_ANSWER = (UNREADABLE, EMPTY, TRUNCATED)
+OF_REPEATS = ("replies", "standard_error", "standard_error_videos", "standard_error_replies")
 
 
 def markdown(
@@ -162,6 +163,7 @@ def score_records(
         columns += [c for c, _ in scored_columns(())]
     names += [c + part for c in dict.fromkeys([*columns, MICRO]) for part in parts]
     names += ["unanswered", *NO_ANSWER, "read_differently"]
+    names += OF_REPEATS if any(row.repeats for row in rows) else ()
     lines = [
         *map(_csv_row, rows),
         *(
@@ -247,7 +249,14 @@ def _csv_row(row: Scores) -> dict[str, Any]:
         if estimate is not None:
             record |= _csv_estimate(column, estimate)
     counts = {name: row.outcomes[name] for name in NO_ANSWER}
+    if row.repeats:
+        values = [getattr(row.repeats, name) for name in OF_REPEATS]
+        record |= dict(zip(OF_REPEATS, map(_number, values), strict=True))
     return record | _csv_estimate(MICRO, row.micro) | {"unanswered": row.overall.failed} | counts
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _csv_estimate(column: str, estimate: Estimate) -> dict[str, Any]:

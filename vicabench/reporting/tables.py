@@ -15,13 +15,16 @@ from vicabench.errors import DataError, counted, printable
 from vicabench.metrics import Metric
 from vicabench.reference import Published
 from vicabench.reporting.layout import Grid, print_grid, print_words
+from vicabench.results.frames import repeat_estimates
 from vicabench.rubric import MICRO, VARIANTS, VSI, WEIGHTED, Overall, Rubric, Task
 from vicabench.scoring.stats import FEWEST_VIDEOS
 from vicabench.types import (
     EMPTY,
+    FAILED,
     TRUNCATED,
     UNREADABLE,
     Estimate,
+    Repeats,
     Scores,
     Thinking,
 )
@@ -160,6 +163,7 @@ COLUMNS = columns_for(VSI)
 """Those of VSI-Bench, in the order of its paper and of the ViCA reports."""
 
 VALID = "valid"
+PASS, MAJORITY, CHANGES = "pass@", "majority", "changes"  # as in `repeat_estimates`
 NONE = "–"
 TOO_FEW = f"n/a: too few videos for one, which takes {FEWEST_VIDEOS} at least"
 WHOLE = 5130  # questions of VSI-Bench
@@ -173,7 +177,16 @@ def estimate_of(scores: Scores, column: str) -> Estimate | None:
 
 def _in_column(scores: Scores, column: str) -> Estimate | None:
     whole = {OVERALL: scores.overall, VALID: scores.valid, **scores.further}
-    return whole.get(column) or scores.tasks.get(column)
+    known = {**repeat_estimates(scores.repeats), **scores.tasks, **whole}
+    return known.get(column)
+
+
+def _repeat_columns(rows: Sequence[Scores]) -> list[tuple[str, str]]:
+    """What several replies a question say beside their mean; of pass@k the largest k of a run."""
+    ks = {max(row.repeats.best_of) for row in rows if row.repeats and row.repeats.best_of}
+    best = [(f"{PASS}{k}", f"Pass@{k}") for k in sorted(ks)]
+    several = any(row.repeats for row in rows)
+    return [*best, (MAJORITY, "Majority"), (CHANGES, "Changes")] if several else []
 
 
 def by_rubric(rows: Sequence[Scores]) -> list[list[Scores]]:
@@ -204,8 +217,9 @@ def common_rubric(rows: Sequence[Scores]) -> Rubric:
 
 
 def scored_columns(rows: Sequence[Scores]) -> tuple[tuple[str, str], ...]:
-    """The columns of runs with the same tasks, and their valid outputs."""
-    return (*columns_for(rows[0].rubric if rows else VSI), (VALID, "Valid"))
+    """The columns of runs with the same tasks, what their repeats say, and their valid outputs."""
+    rubric = rows[0].rubric if rows else VSI
+    return (*columns_for(rubric), *_repeat_columns(rows), (VALID, "Valid"))
 
 
 def columns_of(rows: Sequence[Scores]) -> tuple[tuple[str, str], ...]:
@@ -280,12 +294,35 @@ def notes_on(rows: Sequence[Scores], published: Sequence[Published]) -> list[str
         notes.append(f"Micro, the mean over questions: {micro}.")
     if columns_of(rows)[-1][0] == VALID:
         notes.append("Valid: the questions with an answer that the protocol could read.")
+    if any(row.repeats for row in rows):
+        notes.append(ABOUT_REPEATS)
     notes += _grouped(rows, _notes_on)
     if published:
         notes += _grouped(rows, _notes_beside)
         sources = "; ".join(f"[{n}] {s}" for n, s in enumerate(_sources(published), start=1))
         notes.append(f"Published rows are as printed, without intervals: {sources}.")
     return notes
+
+
+ABOUT_REPEATS = (
+    "With several replies a question, its score is their mean; the intervals over videos hold the "
+    "chance of the replies, too. Pass@k: the expected score of the best of k replies. Majority: "
+    "the answer read most often, the first of equally frequent ones. Changes: how often two "
+    "replies to a question are read as different answers."
+)
+
+
+def _about_repeats(repeats: Repeats) -> str:
+    replies = f"{counted(repeats.replies, 'reply', 'replies')} to each question"
+    if math.isnan(repeats.standard_error):
+        return f"{replies}."
+    most = max(repeats.best_of, default=0)
+    best = "".join(f"; pass@{k} {cell_text(e)}" for k, e in repeats.best_of.items() if k != most)
+    return (
+        f"{replies}; the standard error of the score is {repeats.standard_error:.2f} points, of "
+        f"which videos cause {repeats.standard_error_videos:.2f} and replies "
+        f"{repeats.standard_error_replies:.2f} (they add up in squares){best}."
+    )
 
 
 def meaning_of(overall: Overall) -> str:
@@ -337,18 +374,21 @@ def _grouped(rows: Sequence[Scores], notes_on: Callable[[Scores], list[str]]) ->
 
 def _notes_on(row: Scores) -> list[str]:
     notes = list(row.notes)
+    if row.repeats:
+        notes.append(_about_repeats(row.repeats))
+    given = sum(row.outcomes.values())
     if row.overall.failed and not math.isnan(row.overall.mean):
-        notes.append(
-            f"{row.overall.failed} of {counted(row.overall.count, 'question')} unanswered, "
-            "counted as wrong."
-        )
+        asked = counted(row.overall.count, "question")
+        asked = counted(given, "reply", "replies") if row.repeats else asked
+        missing = "missing" if row.repeats else "unanswered"
+        notes.append(f"{row.overall.failed} of {asked} {missing}, counted as wrong.")
     unread = [(n, o) for o in (UNREADABLE, EMPTY, TRUNCATED) if (n := row.outcomes[o])]
     if unread:
         counts = ", ".join(f"{count} {outcome}" for count, outcome in unread)
-        replies = row.valid.count - row.overall.failed
+        replies = given - row.outcomes[FAILED]
         notes.append(f"of {counted(replies, 'reply')} {counts}: counted as wrong.")
     if row.thinking:
-        notes.append(_about_thinking(row.thinking))
+        notes.append(_about_thinking(row.thinking, again=row.repeats is not None))
     notes += _beside(row)
     if row.missing:
         title = row.rubric.headline.title
@@ -362,7 +402,9 @@ def _notes_on(row: Scores) -> list[str]:
     return notes
 
 
-def _about_thinking(thinking: Thinking) -> str:
+def _about_thinking(thinking: Thinking, *, again: bool) -> str:
+    count = thinking.direct.count
+    of = counted(count, "reply", "replies") if again else counted(count, "question")
     ways = ", ".join(
         f"{mean_text(share)}% [{range_text(share)}] {name}"
         for name, share in (
@@ -376,7 +418,7 @@ def _about_thinking(thinking: Thinking) -> str:
         if thinking.new_tokens is None
         else f"; {thinking.new_tokens:.1f} new tokens on average (n = {thinking.measured})"
     )
-    return f"of {counted(thinking.direct.count, 'question')} {ways}{length}."
+    return f"of {of} {ways}{length}."
 
 
 def _notes_beside(row: Scores) -> list[str]:

@@ -124,7 +124,7 @@ def _same(a: Grade, b: Grade) -> bool:
 
 def _examples(run: Run, protocols: Sequence[Protocol]) -> Iterator[Example]:
     """For every task the first reply with the widest spread of scores, if scores differ."""
-    rows = list(zip(*[run.grades(protocol) for protocol in protocols], strict=True))
+    rows = list(zip(*[run.reply_grades(protocol) for protocol in protocols], strict=True))
     best: dict[str, tuple[float, int]] = {}
     for place, row in enumerate(rows[: len(run.predictions)]):
         spread = max(g.score for g in row) - min(g.score for g in row)

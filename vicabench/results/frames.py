@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vicabench.types import Estimate, Grade, Scores
+from vicabench.types import Estimate, Grade, Repeats, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = (
     "id",
+    "repeat",
     "video",
     "dataset",
     "task",
@@ -37,7 +38,7 @@ RUN_COLUMNS = (
 
 
 def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> DataFrame:
-    """One row per grade, including questions that were never answered; `score` is in [0, 1].
+    """One row per reply, including those that were never given; `score` is in [0, 1].
 
     `dataset` is what stands before the first `/` of the video's name.
     """
@@ -46,12 +47,12 @@ def run_frame(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Dat
 
 def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list[dict[str, Any]]:
     """The rows of `run_frame`, without what is missing."""
-    said = {p.question.id: p for p in predictions}
+    said = {p.question.key: p for p in predictions}
     rows = []
     for grade in grades:
         row = _graded(grade)
-        if grade.id in said:
-            question, answer = said[grade.id].question, said[grade.id].answer
+        if grade.key in said:
+            question, answer = said[grade.key].question, said[grade.key].answer
             row |= {
                 "question": question.text,
                 "options": list(question.options),
@@ -70,6 +71,7 @@ def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list
 def _graded(grade: Grade) -> dict[str, Any]:
     return {
         "id": grade.id,
+        "repeat": grade.repeat,
         "video": grade.video,
         "dataset": grade.video.split("/")[0] if "/" in grade.video else None,
         "task": grade.task,
@@ -83,18 +85,29 @@ def _graded(grade: Grade) -> dict[str, Any]:
 def scores_frame(scores: Scores) -> DataFrame:
     """One row per task, then `overall` and `micro`, in [0, 100], with the 95% intervals.
 
-    An interval that does not exist is NaN.
+    Of several replies a question also `pass@2` ..., `majority` and `changes`. An interval that does
+    not exist is NaN.
     """
     estimates = {**scores.tasks, "overall": scores.overall, "micro": scores.micro}
+    estimates |= repeat_estimates(scores.repeats)
     rows = [{"score_of": name, **cells(each)} for name, each in estimates.items()]
     columns = ("score_of", "score", "low", "high", "questions", "videos", "unanswered")
     return frame_of(rows, columns)
 
 
+def repeat_estimates(found: Repeats | None) -> dict[str, Estimate]:
+    """What several replies a question say beside their mean: `pass@2`, `majority`, `changes`."""
+    if found is None:
+        return {}
+    best = {f"pass@{k}": estimate for k, estimate in found.best_of.items()}
+    return {**best, "majority": found.majority, "changes": found.changes}
+
+
 def comparison_frame(found: Comparison) -> DataFrame:
     """One row per task, then `overall` and `micro`: both scores, their difference, its p-values.
 
-    `p_holm` is None for the two overall rows; `fixed` and `broke` are lists of ids.
+    `p_holm` is None for the two overall rows, `p_equivalent` without a margin; `detectable` is the
+    difference that would be shown with 80% power; `fixed` and `broke` are lists of ids.
     """
     differences = {**found.tasks, "overall": found.overall, "micro": found.micro}
     rows = []
@@ -110,6 +123,8 @@ def comparison_frame(found: Comparison) -> DataFrame:
                 **figures,
                 "p": difference.p,
                 "p_holm": difference.p_holm,
+                "p_equivalent": difference.p_equivalent,
+                "detectable": difference.detectable,
                 "fixed": list(difference.fixed),
                 "broke": list(difference.broke),
             }
@@ -123,6 +138,7 @@ def flat(scores: Scores) -> dict[str, float]:
     What is not known is left out, so that a tracker of experiments never gets a NaN.
     """
     estimates = {"overall": scores.overall, "micro": scores.micro, "valid": scores.valid}
+    estimates |= repeat_estimates(scores.repeats)
     numbers: dict[str, float] = {}
     for name, each in {**estimates, **scores.tasks}.items():
         ends = {name: each.mean, f"{name}_low": each.low, f"{name}_high": each.high}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 from vicabench.errors import ConfigError, RunFolderError, counted, did_you_mean
@@ -43,6 +44,20 @@ def by_video(questions: Iterable[Question]) -> dict[str, list[Question]]:
     return dict(grouped)
 
 
+def repeated(selected: Iterable[Question], repeats: int) -> tuple[Question, ...]:
+    """Each question as often as it is to be asked, its repeats one after another."""
+    return tuple(replace(q, repeat=number) for q in selected for number in range(repeats))
+
+
+def refuse_fewer_repeats(repeats: int, before: int) -> None:
+    """RunFolderError if earlier starts planned to ask each question more often."""
+    if repeats < before:
+        raise RunFolderError(
+            f"This run was to ask each question {counted(before, 'time')}. Repeat that with "
+            f"--repeats {before} or more, or start a new run with --out."
+        )
+
+
 def refuse_to_shrink(selected: Sequence[Question], before: Set[str]) -> None:
     """RunFolderError if earlier starts planned or answered what is not selected now.
 
@@ -60,11 +75,14 @@ def refuse_to_shrink(selected: Sequence[Question], before: Set[str]) -> None:
 def owed(
     selected: Sequence[Question], done: Sequence[Prediction], *, retry_errors: bool
 ) -> ByVideo:
-    """The selected questions without an answer, by video; failed ones too if `retry_errors`."""
-    answered = {p.question.id for p in done}
-    failed = {p.question.id for p in done if p.response is None}
+    """The selected questions without an answer, by video; failed ones too if `retry_errors`.
+
+    A question that is asked repeatedly is selected once for each repeat, and owed for each.
+    """
+    answered = {p.question.key for p in done}
+    failed = {p.question.key for p in done if p.response is None}
     settled = answered - failed if retry_errors else answered
-    return by_video(q for q in selected if q.id not in settled)
+    return by_video(q for q in selected if q.key not in settled)
 
 
 def plan_record(
@@ -72,16 +90,19 @@ def plan_record(
     part: Mapping[str, Any] | None = None,
     rubric: Rubric = VSI,
     about: Mapping[str, Any] | None = None,
+    repeats: int = 1,
 ) -> dict[str, Any]:
     """What `config.json` keeps of the plan: enough to count what is never answered as wrong.
 
     `part` says of which whole these questions are a part, None if they are all; `rubric` has their
     tasks, recorded unless it is VSI-Bench's; `about` is what else a reader of the scores needs.
+    Each question is asked `repeats` times.
     """
     return {
         **({} if part is None else {"part": part}),
         **({} if rubric == VSI else {"rubric": rubric.to_json()}),
         **(about or {}),
+        **({} if repeats == 1 else {"repeats": repeats}),
         "questions": len(selected),
         "question_ids_sha256": digest_of(sorted(q.id for q in selected)),
         "videos": {
@@ -91,7 +112,7 @@ def plan_record(
     }
 
 
-def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
+def asked_record(selected: Sequence[Question], todo: ByVideo, repeats: int = 1) -> dict[str, Any]:
     """What `config.json` keeps of a start: the tasks and questions asked, and those owed by then.
 
     Questions of a video that an earlier start answered are not in the groups of this one.
@@ -99,6 +120,7 @@ def asked_record(selected: Sequence[Question], todo: ByVideo) -> dict[str, Any]:
     return {
         "types": sorted({q.task for q in selected}),
         "questions": len(selected),
+        **({} if repeats == 1 else {"repeats": repeats}),
         "owed": sum(map(len, todo.values())),
     }
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from vicabench.benchmarks.descriptions import DESCRIPTION
@@ -15,72 +14,28 @@ from vicabench.benchmarks.own import plain_rows
 from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
-from vicabench.harnesses.reading.thoughts import Reasoned, reasoned
 from vicabench.predictions import Prediction, collected, read_predictions
+from vicabench.results.asked_as import asked_as_note
 from vicabench.results.below import expanded, graded_below
 from vicabench.results.frames import run_frame
-from vicabench.results.store import PREDICTIONS, plan_rubric, planned_ids, read_config
+from vicabench.results.store import (
+    PREDICTIONS,
+    plan_rubric,
+    planned_keys,
+    planned_repeats,
+    read_config,
+)
+from vicabench.results.thinking import thinking_of
 from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import Planned, grade_run
 from vicabench.scoring.printed import rounded, unscored
-from vicabench.scoring.stats import score_run, shares_of
-from vicabench.types import ANSWERED, Estimate, Grade, Question, Scores, Thinking
+from vicabench.scoring.repeats import repeats_of
+from vicabench.scoring.replies import question_means
+from vicabench.scoring.stats import score_run
+from vicabench.types import Grade, Question, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-DIRECT, THOUGHT, UNCLOSED = "direct", "via thoughts", "unclosed"
-
-
-def thinking_of(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> Thinking | None:
-    """The shares of direct, thought-out and unclosed replies among all graded questions.
-
-    Args:
-        predictions: The replies, in which thoughts are looked for.
-        grades: Their grades by any protocol; grades of further questions count as not answered.
-
-    Returns:
-        None if no reply has thoughts.
-    """
-    replies = _split(predictions)
-    thought = _thoughtful(replies)
-    if not thought:
-        return None
-    unclosed = {key for key, reply in replies.items() if not reply.closed}
-    ways = ["" if g.outcome != ANSWERED else THOUGHT if g.id in thought else DIRECT for g in grades]
-    ends = [UNCLOSED if g.id in unclosed else "" for g in grades]
-    direct, via_thoughts = _shares(ways, grades, (DIRECT, THOUGHT))
-    lengths = [p.answer.new_tokens for p in predictions if p.answer.new_tokens is not None]
-    return Thinking(
-        direct=direct,
-        via_thoughts=via_thoughts,
-        unclosed=_shares(ends, grades, (UNCLOSED,))[0],
-        new_tokens=fmean(lengths) if lengths else None,
-        measured=len(lengths),
-    )
-
-
-def with_thoughts(predictions: Sequence[Prediction]) -> set[str]:
-    """The ids of the questions whose replies have thoughts."""
-    return _thoughtful(_split(predictions))
-
-
-def _split(predictions: Sequence[Prediction]) -> dict[str, Reasoned]:
-    """Every reply, by question id, split into thoughts and answer."""
-    return {p.question.id: reasoned(p.response) for p in predictions if p.response is not None}
-
-
-def _thoughtful(replies: Mapping[str, Reasoned]) -> set[str]:
-    return {key for key, reply in replies.items() if reply.thoughts is not None}
-
-
-def _shares(labels: Sequence[str], grades: Sequence[Grade], among: Sequence[str]) -> list[Estimate]:
-    videos = [g.video for g in grades]
-    return [
-        Estimate(mean=mean, low=low, high=high, count=len(grades), clusters=len(set(videos)))
-        for mean, low, high in shares_of(labels, videos, among)
-    ]
-
 
 UNSEEN = {"blind": " (blind)", "text_only": " (text only)"}
 """How a run's name marks that its model did not see the video, by the setting of the adapter."""
@@ -123,11 +78,12 @@ class Run:
         name: The model's name, made printable.
         path: The run folder or predictions file.
         config: The content of `config.json`; None for a bare predictions file.
-        predictions: The answers and errors so far, one per question.
+        predictions: The answers and errors so far, one per question and repeat.
         planned: Question types by video and question id; empty if no plan is known.
-        unasked: How many planned questions have neither an answer nor an error.
+        unasked: How many planned questions, or repeats of them, have no answer and no error.
         origin: Notes on the files of other harnesses that an imported run comes from.
         rubric: The tasks of the questions, and how they are scored.
+        repeats: How many replies each question is to get.
     """
 
     name: str
@@ -138,12 +94,13 @@ class Run:
     unasked: int
     origin: tuple[str, ...]
     rubric: Rubric = VSI
+    repeats: int = 1
     _grades: dict[str, list[Grade]] = field(init=False, default_factory=dict, repr=False)
     _scores: dict[str, Scores] = field(init=False, default_factory=dict, repr=False)
 
     @property
     def never_asked(self) -> int:
-        """How many questions were not asked: still planned, or skipped when the budget ran out."""
+        """How many replies were not asked for: planned, or skipped when the budget ran out."""
         return self.unasked + sum(not p.asked for p in self.predictions)
 
     @property
@@ -152,9 +109,16 @@ class Run:
         if not self.never_asked:
             return None
         answered = sum(p.response is not None for p in self.predictions)
+        total = len(self.predictions) + self.unasked
+        if self.repeats > 1:
+            return (
+                f"incomplete, so without a score: {answered} of "
+                f"{counted(total, 'reply', 'replies')} there; {self.never_asked:,} not asked for "
+                "yet"
+            )
         return (
             f"incomplete, so without a score: {answered} of "
-            f"{counted(len(self.predictions) + self.unasked, 'question')} answered; "
+            f"{counted(total, 'question')} answered; "
             f"{counted(self.never_asked, 'question')} not asked yet"
         )
 
@@ -163,7 +127,9 @@ class Run:
         """What a reader of any score has to know."""
         errata = self.config["plan"].get("errata", ()) if self.config else ()
         known = (f"erratum of the benchmark: {printable(str(each))}" for each in errata)
-        return (*(note for note in (self.part, self.incomplete) if note), *self.origin, *known)
+        preset = asked_as_note(self.config)
+        first = (note for note in (self.part, self.incomplete, preset) if note)
+        return (*first, *self.origin, *known)
 
     @property
     def part(self) -> str | None:
@@ -174,7 +140,8 @@ class Run:
     def identity(self) -> dict[str, str | None]:
         """The digests of the configuration and of all replies, which no move or rename changes."""
         replied = sorted(
-            (p.question.id, p.response or "", p.answer.error or "") for p in self.predictions
+            (p.question.id, p.response or "", p.answer.error or "", *_again(p))
+            for p in self.predictions
         )
         return {
             "config_digest": self.config["digest"] if self.config else None,
@@ -187,11 +154,18 @@ class Run:
         return self.config["config"]["benchmark"] if self.config else None
 
     def grades(self, protocol: Protocol) -> list[Grade]:
-        """The grades of all predictions, in order, then of planned questions without one."""
+        """The grade of each question that is planned or has a reply; a mean over its replies.
+
+        In the order of the first replies, then planned questions without one.
+        """
+        return question_means(self.reply_grades(protocol))
+
+    def reply_grades(self, protocol: Protocol) -> list[Grade]:
+        """The grades of all predictions, in order, then of planned replies without one."""
         if protocol.name not in self._grades:
             own = protocol_for(self.rubric, protocol)
             self._grades[protocol.name] = grade_run(
-                self.predictions, own, self.planned, self.rubric
+                self.predictions, own, self.planned, self.rubric, self.repeats
             )
         return self._grades[protocol.name]
 
@@ -202,7 +176,10 @@ class Run:
     @property
     def questions(self) -> list[Question]:
         """The questions that have an answer or an error."""
-        return [p.question for p in self.predictions]
+        first: dict[str, Question] = {}
+        for prediction in self.predictions:
+            first.setdefault(prediction.question.id, prediction.question)
+        return list(first.values())
 
     def asked(self) -> dict[str, tuple[str, str]]:
         """Video and type of every question that was asked, by its id."""
@@ -222,23 +199,32 @@ class Run:
             video: {key: task for key, task in asked.items() if key in ids}
             for video, asked in self.planned.items()
         }
-        answered = {p.question.id for p in predictions}
-        unasked = sum(key not in answered for asked in planned.values() for key in asked)
+        answered = {p.question.key for p in predictions}
+        keys = {(key, n) for asked in planned.values() for key in asked for n in self._numbers}
+        unasked = len(keys - answered)
         return replace(self, predictions=predictions, planned=planned, unasked=unasked)
+
+    @property
+    def _numbers(self) -> range:
+        return range(self.repeats)
 
     def scores(self, protocol: Protocol) -> Scores:
         """The estimates with their intervals over videos; all NaN for an incomplete run."""
         if protocol.name not in self._scores:
-            grades = self.grades(protocol)
+            grades = self.reply_grades(protocol)
             rubric = self.rubric_for(protocol)
             scores = score_run(grades, model=self.name, rubric=rubric, notes=self.notes)
             scores = rounded(scores, protocol_for(self.rubric, protocol))
-            scores = replace(scores, thinking=thinking_of(self.predictions, grades))
+            scores = replace(
+                scores,
+                thinking=thinking_of(self.predictions, grades),
+                repeats=None if self.incomplete else repeats_of(grades, scores),
+            )
             self._scores[protocol.name] = unscored(scores) if self.incomplete else scores
         return self._scores[protocol.name]
 
     def frame(self, protocol: str = "official") -> DataFrame:
-        """One row per question, graded by the protocol of this name.
+        """One row per reply, graded by the protocol of this name.
 
         Returns:
             A DataFrame with the columns `vicabench.results.frames.RUN_COLUMNS`.
@@ -246,7 +232,7 @@ class Run:
         Raises:
             ConfigError: The protocol is unknown.
         """
-        return run_frame(self.predictions, self.grades(find_protocol(protocol)))
+        return run_frame(self.predictions, self.reply_grades(find_protocol(protocol)))
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
@@ -257,9 +243,15 @@ class Run:
         errors = sum(p.response is None for p in self.predictions)
         failed = f", {errors:,} failed" if errors else ""
         about = f" on {printable(self.benchmark)}" if self.benchmark else ""
-        return (
-            f"<Run of {self.name}{about}: {counted(asked, 'question')}{failed}{open_}, {self.path}>"
-        )
+        what = counted(asked, "question")
+        if self.repeats > 1:
+            what = counted(asked, "reply", "replies")
+        return f"<Run of {self.name}{about}: {what}{failed}{open_}, {self.path}>"
+
+
+def _again(prediction: Prediction) -> tuple[int, ...]:
+    """The number of a repeat after the first."""
+    return (prediction.question.repeat,) if prediction.question.repeat else ()
 
 
 def load_run(path: str | Path) -> Run:
@@ -296,7 +288,8 @@ def load_any(path: Path) -> Run:
     predictions = read_predictions(file, torn_ok=config is not None, rubric=rubric) if asked else []
     if not predictions and not any(planned.values()):
         raise DataError(f"{file} holds no predictions.")
-    owed = planned_ids(config["plan"]) - {p.question.id for p in predictions} if config else ()
+    owed = planned_keys(config["plan"]) - {p.question.key for p in predictions} if config else ()
+    repeats = max(planned_repeats(config["plan"]) if config else 1, _most(predictions))
     return Run(
         name=_name(path, config),
         path=path,
@@ -306,7 +299,13 @@ def load_any(path: Path) -> Run:
         unasked=len(owed),
         origin=tuple(_origin(config, predictions)) if config else (),
         rubric=rubric,
+        repeats=repeats,
     )
+
+
+def _most(predictions: Sequence[Prediction]) -> int:
+    """How many replies the questions of a predictions file have at most."""
+    return 1 + max((p.question.repeat for p in predictions), default=0)
 
 
 def load_all(folder: str | Path) -> list[Run]:
@@ -344,6 +343,7 @@ def run_of_rows(rows: Any, name: str, rubric: Rubric = VSI) -> Run:
         unasked=0,
         origin=(),
         rubric=rubric,
+        repeats=_most(predictions),
     )
 
 

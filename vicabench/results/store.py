@@ -21,6 +21,7 @@ from vicabench.errors import DataError, RunFolderError
 from vicabench.files import FolderLock, digest_of
 from vicabench.predictions import RUN_FILE, Prediction, read_predictions, torn_bytes
 from vicabench.rubric import VSI, Rubric, rubric_of
+from vicabench.types import Key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +117,8 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+ASKED_AS = "asked_as"
+"""The field of the adapter settings with the preset of a run."""
 CONFIG = "config.json"
 PREDICTIONS = RUN_FILE
 TIMING = "timing.jsonl"
@@ -215,6 +218,11 @@ class RunFolder:
         """The ids of the questions that earlier starts planned to ask."""
         earlier = read_config(self.path)
         return planned_ids(earlier["plan"]) if earlier else frozenset()
+
+    def repeats(self) -> int:
+        """How often earlier starts planned to ask each question; 1 before the first start."""
+        earlier = read_config(self.path)
+        return planned_repeats(earlier["plan"]) if earlier else 1
 
     def predictions(self) -> list[Prediction]:
         """The predictions that the folder held when it was opened."""
@@ -348,6 +356,16 @@ def run_predictions(folder: Path) -> list[Prediction]:
     return read_predictions(file, torn_ok=True, rubric=rubric) if file.exists() else []
 
 
+def planned_repeats(plan: Mapping[str, Any]) -> int:
+    """How often a planned run asks each question."""
+    return int(plan.get("repeats", 1))
+
+
+def planned_keys(plan: Mapping[str, Any]) -> frozenset[Key]:
+    """The id and repeat of every planned reply."""
+    return frozenset((key, n) for key in planned_ids(plan) for n in range(planned_repeats(plan)))
+
+
 def planned_ids(plan: Mapping[str, Any]) -> frozenset[str]:
     """The ids of all planned questions."""
     return frozenset(key for asked in plan["videos"].values() for key in asked)
@@ -386,6 +404,8 @@ def _is_plan(plan: Mapping[str, Any]) -> bool:
         and len(kinds) == plan["questions"]
         and digest_of(sorted(planned_ids(plan))) == plan["question_ids_sha256"]
         and ("part" not in plan or _is_part(plan["part"]))
+        and type(plan.get("repeats", 1)) is int
+        and plan.get("repeats", 1) >= 1
     )
 
 

@@ -11,7 +11,7 @@ from vicabench.harnesses.reading.letters import LETTERS
 from vicabench.metrics import FREE, MRA, NUMERIC, YES_NO, Metric
 from vicabench.predictions import Prediction
 from vicabench.rubric import VSI, Rubric, Task
-from vicabench.types import ANSWERED, EMPTY, FAILED, TRUNCATED, UNREADABLE, Grade, Question
+from vicabench.types import ANSWERED, EMPTY, FAILED, TRUNCATED, UNREADABLE, Grade, Key, Question
 
 
 def mean_relative_accuracy(prediction: float, truth: float) -> float:
@@ -44,6 +44,7 @@ def grade(prediction: Prediction, protocol: Protocol, rubric: Rubric = VSI) -> G
         outcome=_outcome(read, reply, prediction.answer.stop),
         beside=tuple(_score(metric, read, question) for metric in task.beside),
         group=question.group,
+        repeat=question.repeat,
     )
 
 
@@ -92,28 +93,38 @@ def grade_run(
     protocol: Protocol,
     planned: Planned | None = None,
     rubric: Rubric = VSI,
+    repeats: int = 1,
 ) -> list[Grade]:
-    """Grade every prediction; planned questions without a prediction count as wrong.
+    """Grade every prediction; planned replies without a prediction count as wrong.
 
     Args:
         predictions: The predictions to grade.
         protocol: How to read the replies.
         planned: Question types by video and question id.
         rubric: The tasks of the questions, and how they are scored.
+        repeats: How many replies to each question are planned.
     """
     grades = [grade(p, protocol, rubric) for p in predictions]
-    return grades + list(_never_asked(predictions, protocol, planned or {}, rubric))
+    left = {
+        video: {(key, n): task for key, task in types.items() for n in range(repeats)}
+        for video, types in (planned or {}).items()
+    }
+    return grades + list(_never_asked(predictions, protocol, left, rubric))
 
 
 def _never_asked(
-    predictions: Sequence[Prediction], protocol: Protocol, planned: Planned, rubric: Rubric
+    predictions: Sequence[Prediction],
+    protocol: Protocol,
+    planned: Mapping[str, Mapping[Key, str]],
+    rubric: Rubric,
 ) -> Iterator[Grade]:
-    asked = {p.question.id for p in predictions}
+    asked = {p.question.key for p in predictions}
     for video, types in planned.items():
         for key, task in types.items():
             if key not in asked:
                 yield Grade(
-                    id=key,
+                    id=key[0],
+                    repeat=key[1],
                     video=video,
                     task=task,
                     protocol=protocol.name,

@@ -14,6 +14,7 @@ from scipy.special import ndtr, stdtrit
 
 from vicabench.metrics import Metric
 from vicabench.rubric import MICRO, VARIANTS, VSI, WEIGHTED, Overall, Rubric
+from vicabench.scoring.replies import question_means
 from vicabench.types import ANSWERED, FAILED, OUTCOMES, Estimate, Grade, Scores
 
 FEWEST_VIDEOS = 5
@@ -36,20 +37,25 @@ def score_run(
     notes: Iterable[str] = (),
     resamples: int = RESAMPLES,
     variants: Variants | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Scores:
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
     The score of a task is the mean over its questions, or the unweighted mean of its types where
     it has several; overall scores are those of the rubric. Grades that hold differences of two
     runs give estimates of the differences, in [-100, 100]; `variants` then gives the differences
-    of groups of questions, which are not those of their questions.
+    of groups of questions, which are not those of their questions. `weights` are those of single
+    questions by id, 1 for others, with a mean of 1 in every type.
+
+    Several replies to a question count as one: their mean. Videos are resampled with their replies
+    as they are, so that the intervals hold the chance of the replies, too.
 
     Raises:
         ValueError: There are no grades.
     """
     if not grades:
         raise ValueError("there is nothing to score: no grades")
-    table = _Table(grades, resamples, rubric.types)
+    table = _Table(grades, resamples, rubric.types, weights or {})
     groups = {
         task.name: kinds
         for task in rubric.tasks
@@ -70,8 +76,19 @@ def score_run(
         notes=(*notes, *_partial(groups, rubric)),
         rubric=rubric,
         further={o.name: e for o, e in zip(rubric.overall[1:], further, strict=True)},
-        beside=_beside(grades, rubric),
+        beside=_beside(question_means(grades), rubric),
     )
+
+
+def headline_of(grades: Sequence[Grade], rubric: Rubric, variants: Variants) -> Estimate:
+    """The headline score of a rubric alone, for one grade a question."""
+    table = _Table(grades, RESAMPLES, rubric.types, {})
+    groups = {
+        task.name: kinds
+        for task in rubric.tasks
+        if (kinds := [kind for kind in task.types if table.has(kind)])
+    }
+    return _overall(table, rubric.headline, groups, variants)
 
 
 def _overall(
@@ -81,7 +98,7 @@ def _overall(
     if overall.how == MICRO:
         return table.estimate_micro()
     if overall.how == VARIANTS:
-        return _mean_grade(variants(overall.at_least))
+        return mean_grade(variants(overall.at_least))
     wanted, weights = grouping(overall, groups)
     tree = [[groups[name] for name in names] for names in wanted]
     return table.estimate_tree(tree, weights) if tree else NOTHING
@@ -98,10 +115,10 @@ def grouping(overall: Overall, known: Collection[str]) -> tuple[list[list[str]],
 
 
 def variant_grades(grades: Sequence[Grade], at_least: int) -> list[Grade]:
-    """One grade for each group of questions: 1 if at least so many of them are right."""
-    members: dict[str, list[Grade]] = {}
+    """One grade for each group of questions and repeat: 1 if at least so many are right in it."""
+    members: dict[tuple[str, int], list[Grade]] = {}
     for grade in grades:
-        members.setdefault(grade.group or grade.id, []).append(grade)
+        members.setdefault((grade.group or grade.id, grade.repeat), []).append(grade)
     return [
         replace(
             group[0],
@@ -109,11 +126,13 @@ def variant_grades(grades: Sequence[Grade], at_least: int) -> list[Grade]:
             score=float(sum(g.score == 1.0 for g in group) >= at_least),
             outcome=FAILED if any(g.failed for g in group) else ANSWERED,
         )
-        for name, group in members.items()
+        for (name, _), group in members.items()
     ]
 
 
-def _mean_grade(grades: Sequence[Grade]) -> Estimate:
+def mean_grade(grades: Sequence[Grade]) -> Estimate:
+    """The mean score over questions, or whatever has grades."""
+    grades = question_means(grades)
     videos = [grade.video for grade in grades]
     mean, low, high = mean_of([grade.score for grade in grades], videos)
     return Estimate(
@@ -130,6 +149,8 @@ def record_of(scores: Scores) -> dict[str, Any]:
     """The scores of a run as JSON values but for NaN; the rubric unless it is VSI-Bench's."""
     record = asdict(replace(scores, rubric=VSI))
     del record["rubric"]
+    if scores.repeats is None:
+        del record["repeats"]
     if scores.rubric == VSI:
         return {key: value for key, value in record.items() if key not in ("further", "beside")}
     return {**record, "rubric": scores.rubric.to_json()}
@@ -182,16 +203,25 @@ class _Table:
     Shapes: V videos, K question types, R resamples.
     """
 
-    def __init__(self, grades: Sequence[Grade], resamples: int, types: Sequence[str]) -> None:
+    def __init__(
+        self,
+        grades: Sequence[Grade],
+        resamples: int,
+        types: Sequence[str],
+        weights: Mapping[str, float],
+    ) -> None:
         videos = {video: row for row, video in enumerate(sorted({g.video for g in grades}))}
         columns = {kind: column for column, kind in enumerate(types)}
         self.sums_VK = np.zeros((len(videos), len(columns)))
         self.counts_VK = np.zeros((len(videos), len(columns)))
         self.valid_V1 = np.zeros((len(videos), 1))
+        several = any(g.repeat for g in grades)
+        replies = Counter(g.id for g in grades) if several else Counter[str]()
         for g in grades:
-            self.sums_VK[videos[g.video], columns[g.task]] += g.score
-            self.counts_VK[videos[g.video], columns[g.task]] += 1
-            self.valid_V1[videos[g.video]] += g.outcome == ANSWERED
+            share = weights.get(g.id, 1.0) / (replies[g.id] if several else 1)
+            self.sums_VK[videos[g.video], columns[g.task]] += share * g.score
+            self.counts_VK[videos[g.video], columns[g.task]] += share
+            self.valid_V1[videos[g.video]] += share * (g.outcome == ANSWERED)
         self.outcomes = Counter(g.outcome for g in grades)
         self.failed = Counter(g.task for g in grades if g.failed)
         self.column = columns
@@ -261,7 +291,7 @@ class _Table:
             mean=100 * mean,
             low=100 * interval[0],
             high=100 * interval[1],
-            count=int(counts_VJ.sum()),
+            count=round(counts_VJ.sum()),
             clusters=int(counts_VJ.any(axis=1).sum()),
             failed=sum(self.failed[kind] for kind in kinds),
         )

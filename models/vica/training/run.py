@@ -23,8 +23,8 @@ from vica.checkpoint import configured
 from vica.errors import TrainingError, counted
 from vica.hub import family, fetch
 from vica.loading import load_processor
+from vica.memory import is_memory_error
 from vica.modeling import MODELS, ViCA
-from vica.predictor import is_memory_error
 from vica.processing import ViCAProcessor
 from vica.training import plain
 from vica.training.checkpoints import Start, check_same, content_of, pinned, start_of

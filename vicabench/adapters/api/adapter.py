@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ from vicabench.harnesses.prompts import (
     NUMBER_ONLY,
     Asking,
     asking_of,
+    known_wordings,
     vsi_bench_api,
 )
 from vicabench.options import ApiOptions
@@ -84,6 +86,7 @@ class Frames:
 _OF_CALLS = tuple(f.name for f in fields(ApiOptions) if f.name != "as_frames")
 SHARED = ("max_new_tokens", "blind", "wording", *_OF_CALLS)
 """The options that every provider's adapter takes."""
+NO_SAMPLING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +150,8 @@ class ApiAdapter:
     async def _ask(self, shown: Sequence[Any], video: Video, question: Question) -> Answer:
         parts = self._parts(shown, video, question)
         try:
-            return answer_of(question, await self.model.reply(parts, self.options.max_new_tokens))
+            limit = self.options.max_new_tokens
+            return answer_of(question, await self.model.reply(parts, limit, question.repeat))
         except CallError as error:
             return self._failed(question, error)
 
@@ -170,6 +174,7 @@ def answer_of(question: Question, reply: Completion) -> Answer:
     usage = reply.usage
     return Answer(
         question_id=question.id,
+        repeat=question.repeat,
         response=reply.text,
         seconds=reply.seconds,
         prompt_tokens=usage.prompt_tokens,
@@ -190,6 +195,7 @@ def failed(question: Question, error: CallError) -> Answer:
     usage = error.usage or Usage()
     return Answer(
         question_id=question.id,
+        repeat=question.repeat,
         error=str(error),
         prompt_tokens=usage.prompt_tokens,
         new_tokens=usage.new_tokens,
@@ -204,12 +210,14 @@ def _known(**values: Any) -> dict[str, Any]:
 
 def benchmark_asking(context: AdapterContext) -> Asking | None:
     """How the benchmark itself asks, if it does; ConfigError for a wording of another adapter."""
-    if context.options.wording not in (AUTO, BENCHMARK, "vsi-bench"):
+    asking, own = asking_of(context), (AUTO, BENCHMARK, "vsi-bench")
+    if asking is None and context.options.wording not in own:
         raise ConfigError(
-            "Models behind an API are asked in the benchmark's wording, or in VSI-Bench's own for "
-            f"GPT and Gemini: leave out --wording {context.options.wording}."
+            "Models behind an API are asked in the benchmark's wording, in VSI-Bench's own for "
+            f"GPT and Gemini, or in that of a harness: there is no --wording "
+            f"{context.options.wording}. Choose one of {known_wordings(own)}."
         )
-    return asking_of(context)
+    return asking
 
 
 def settings_of(

@@ -391,8 +391,8 @@ class Model(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """All that can change a reply, as JSON values."""
 
-    async def reply(self, parts: Sequence[Any], max_new_tokens: int) -> Completion:
-        """Return the reply; CallError if there is none."""
+    async def reply(self, parts: Sequence[Any], max_new_tokens: int, repeat: int = 0) -> Completion:
+        """Return the reply, sampled with the seed of a repeat; CallError if there is none."""
 
 
 def refusal(error: CallError, model: Model) -> CallError | ConfigError:

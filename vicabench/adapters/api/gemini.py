@@ -31,6 +31,7 @@ from vicabench.adapters.api.account import (
     of_status,
 )
 from vicabench.adapters.api.adapter import (
+    NO_SAMPLING,
     SHARED,
     ApiAdapter,
     Frames,
@@ -41,7 +42,7 @@ from vicabench.adapters.api.adapter import (
 from vicabench.adapters.api.calls import Calls, retry_after_seconds
 from vicabench.adapters.api.openai import empty_reason
 from vicabench.errors import ConfigError
-from vicabench.options import ApiOptions
+from vicabench.options import SAMPLING, ApiOptions
 from vicabench.runtime import within
 from vicabench.types import AdapterContext, ModelOptions, Video
 
@@ -148,18 +149,21 @@ STOPS = {"STOP": "stop", "MAX_TOKENS": "length"}
 
 
 class GeminiModel:
-    """A Gemini model, decoded greedily (`temperature` 0) with a `seed`.
+    """A Gemini model, decoded greedily (`temperature` 0) unless `sampling` says more, with a seed.
 
     Raises:
         ConfigError: For a missing key or an invalid address.
     """
 
-    def __init__(self, name: str, options: ApiOptions, seed: int) -> None:
+    def __init__(
+        self, name: str, options: ApiOptions, seed: int, sampling: Mapping[str, float] = NO_SAMPLING
+    ) -> None:
         self.base_url = checked_url(options.base_url or OFFICIAL)
         keys = [key for variable in KEYS if (key := key_from([variable]))]
         if not keys:
             raise ConfigError(f"gemini:{name} needs a key: set GEMINI_API_KEY in the environment.")
-        self.name, self.calls, self._seed = name, Calls(name, options, keys), seed
+        self.name, self.calls = name, Calls(name, options, keys)
+        self._sampling: Mapping[str, Any] = {"temperature": 0.0, "seed": seed, **sampling}
         client = self.calls.http(self.base_url)
         hooks = client.event_hooks
         client.event_hooks = {**hooks, "response": [*hooks["response"], end_failed_upload]}
@@ -171,17 +175,23 @@ class GeminiModel:
     @property
     def settings(self) -> dict[str, Any]:
         """All that can change a reply."""
-        sampling = {"temperature": 0.0, "seed": self._seed}
+        sampling = dict(self._sampling)
         return {"endpoint": self.base_url, "model": self.name, "sampling": sampling}
 
-    async def reply(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
-        """Return the reply to one user message; CallError if there is none."""
-        return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
+    async def reply(
+        self, parts: Sequence[types.Part], max_new_tokens: int, repeat: int = 0
+    ) -> Completion:
+        """Return the reply to one user message; CallError if there is none.
 
-    async def _send(self, parts: Sequence[types.Part], max_new_tokens: int) -> Completion:
+        Each repeat has its own seed.
+        """
+        return await self.calls.complete(lambda: self._send(parts, max_new_tokens, repeat))
+
+    async def _send(
+        self, parts: Sequence[types.Part], max_new_tokens: int, repeat: int
+    ) -> Completion:
         config = types.GenerateContentConfig(
-            temperature=0.0,
-            seed=self._seed,
+            **{**self._sampling, "seed": self._sampling["seed"] + repeat},
             max_output_tokens=max_new_tokens,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
@@ -274,7 +284,8 @@ OF_FRAMES = ("image_size", "jpeg_quality", "blind")
 class GeminiAdapter(ApiAdapter):
     """Asks with the video or its frames, then the question."""
 
-    accepts_options = (*SHARED, "as_frames")
+    # Gemini's API has no repetition penalty.
+    accepts_options = (*SHARED, "as_frames", *SAMPLING[:-1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,7 +328,7 @@ def build(argument: str, context: AdapterContext) -> GeminiAdapter:
     if not argument:
         raise ConfigError("Say which model: --model gemini:MODEL")
     _refuse_unused(options)
-    model = GeminiModel(argument, options, context.seed)
+    model = GeminiModel(argument, options, context.seed, options.sampling)
     showing: Showing = Uploaded(model=model, frames=context.frames, fps=context.fps)
     if options.as_frames:
         showing = Frames(options=options, part=_image)

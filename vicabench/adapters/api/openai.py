@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import openai
@@ -24,10 +24,17 @@ from vicabench.adapters.api.account import (
     key_from,
     of_status,
 )
-from vicabench.adapters.api.adapter import ApiAdapter, Frames, benchmark_asking, settings_of
+from vicabench.adapters.api.adapter import (
+    NO_SAMPLING,
+    SHARED,
+    ApiAdapter,
+    Frames,
+    benchmark_asking,
+    settings_of,
+)
 from vicabench.adapters.api.calls import Calls, retry_after_seconds
 from vicabench.errors import ConfigError
-from vicabench.options import ApiOptions
+from vicabench.options import SAMPLING, ApiOptions
 from vicabench.types import AdapterContext
 
 OFFICIAL = "https://api.openai.com/v1"
@@ -41,6 +48,9 @@ WITHHELD = frozenset({"content_filter", "content_policy_violation"})
 LIMITS = ("max_completion_tokens", "max_tokens")
 """The new and the old name of the limit for a reply's tokens."""
 
+OTHERS = frozenset({"top_k", "repetition_penalty"})
+"""Parameters that vLLM and SGLang document beside OpenAI's."""
+
 Part = Mapping[str, Any]
 
 
@@ -49,16 +59,19 @@ class ChatModel:
 
     Decoding is greedy if the model allows it: `temperature` 0 and a `seed`. A model that refuses
     one of them, as OpenAI's reasoning models do, is asked again without it, which is recorded with
-    every answer.
+    every answer. What `sampling` names was asked for, so a model that refuses it is not asked.
 
     Raises:
-        ConfigError: For a missing key or an invalid address.
+        ConfigError: For a missing key, an invalid address, or sampling that the API does not know.
     """
 
-    def __init__(self, name: str, options: ApiOptions, seed: int) -> None:
+    def __init__(
+        self, name: str, options: ApiOptions, seed: int, sampling: Mapping[str, float] = NO_SAMPLING
+    ) -> None:
         base_url = options.base_url or os.environ.get("OPENAI_BASE_URL", "")
         self.base_url = checked_url(base_url or OFFICIAL)
         own_server = self.base_url != OFFICIAL
+        _refuse_unknown(name, () if own_server else OTHERS & sampling.keys())
         key = key_from([KEY])
         if not key and not own_server:
             raise ConfigError(
@@ -66,7 +79,8 @@ class ChatModel:
                 "(--base-url) needs none."
             )
         self.name, self.calls = name, Calls(name, options, [key] if key else [])
-        self._sampling: Mapping[str, Any] = {"temperature": 0.0, "seed": seed}
+        self._sampling: Mapping[str, Any] = {"temperature": 0.0, "seed": seed, **sampling}
+        self._asked_for = frozenset(sampling)
         # OpenAI's newer models require the new name; other servers may know only the old one.
         self._limits = LIMITS[::-1] if own_server else LIMITS
         self._refused: set[str] = set()
@@ -84,16 +98,24 @@ class ChatModel:
         sampling = {**self._sampling, "if refused": "left out"}
         return {"endpoint": self.base_url, "model": self.name, "sampling": sampling}
 
-    async def reply(self, parts: Sequence[Part], max_new_tokens: int) -> Completion:
-        """Return the reply to one user message; CallError if there is none."""
-        return await self.calls.complete(lambda: self._send(parts, max_new_tokens))
+    async def reply(
+        self, parts: Sequence[Part], max_new_tokens: int, repeat: int = 0
+    ) -> Completion:
+        """Return the reply to one user message; CallError if there is none.
 
-    async def _send(self, parts: Sequence[Part], max_new_tokens: int) -> Completion:
-        parameters = self._parameters(max_new_tokens)
+        Each repeat has its own seed.
+        """
+        return await self.calls.complete(lambda: self._send(parts, max_new_tokens, repeat))
+
+    async def _send(self, parts: Sequence[Part], max_new_tokens: int, repeat: int) -> Completion:
+        parameters = self._parameters(max_new_tokens, repeat)
         messages: Any = [{"role": "user", "content": list(parts)}]
         try:
             raw = await self._client.chat.completions.with_raw_response.create(
-                model=self.name, messages=messages, **parameters
+                model=self.name,
+                messages=messages,
+                **{name: value for name, value in parameters.items() if name not in OTHERS},
+                extra_body={k: v for k, v in parameters.items() if k in OTHERS} or None,
             )
             body = raw.http_response.json()
         except openai.APIStatusError as error:
@@ -108,16 +130,20 @@ class ChatModel:
             raise CallError(MALFORMED, f"the reply is not JSON: {error}") from None
         return read_chat(body, tuple(sorted(self._sampling.keys() - parameters.keys())))
 
-    def _parameters(self, max_new_tokens: int) -> dict[str, Any]:
+    def _parameters(self, max_new_tokens: int, repeat: int) -> dict[str, Any]:
         """The parameters that this model has not refused yet."""
         limits = [name for name in self._limits if name not in self._refused]
-        sampling = {k: v for k, v in self._sampling.items() if k not in self._refused}
+        values = {**self._sampling, "seed": self._sampling["seed"] + repeat}
+        sampling = {k: v for k, v in values.items() if k not in self._refused}
         return dict.fromkeys(limits[:1], max_new_tokens) | sampling
 
     def _explain(self, error: openai.APIStatusError, parameters: Mapping[str, Any]) -> CallError:
         detail = error.body if isinstance(error.body, dict) else {}
         code, message = detail.get("code"), str(detail.get("message") or error.message)
         name = detail.get("param")
+        if code in REFUSED and name in self._asked_for:
+            reason = f"it does not accept --{str(name).replace('_', '-')}: {message}"
+            return CallError(HTTP, reason, fatal=True)
         if code in REFUSED and isinstance(name, str) and name in parameters:
             self._refused.add(name)
             unlimited = self._refused >= {*LIMITS}  # a call without a limit is never sent
@@ -130,6 +156,15 @@ class ChatModel:
             message,
             retry_after=retry_after_seconds(error.response.headers),
             spent=code == "insufficient_quota",
+        )
+
+
+def _refuse_unknown(name: str, unknown: Collection[str]) -> None:
+    if unknown:
+        typed = ", ".join("--" + each.replace("_", "-") for each in sorted(unknown))
+        raise ConfigError(
+            f"--model openai:{name} does not accept {typed}, which OpenAI's API does not know: "
+            "leave it out. Servers such as vLLM and SGLang (--base-url) know it."
         )
 
 
@@ -188,7 +223,13 @@ def _usage(body: Any) -> Usage:
     )
 
 
-def build(argument: str, context: AdapterContext) -> ApiAdapter:
+class ChatAdapter(ApiAdapter):
+    """Asks with the sampled frames, then the question."""
+
+    accepts_options = (*SHARED, *SAMPLING)
+
+
+def build(argument: str, context: AdapterContext) -> ChatAdapter:
     """Build the adapter of the model that `argument` names.
 
     Raises:
@@ -197,10 +238,10 @@ def build(argument: str, context: AdapterContext) -> ApiAdapter:
     options = context.options
     if not argument:
         raise ConfigError("Say which model: --model openai:MODEL")
-    model = ChatModel(argument, options, context.seed)
+    model = ChatModel(argument, options, context.seed, options.sampling)
     showing = Frames(options=options, part=_image)
     asking = benchmark_asking(context)
-    return ApiAdapter(
+    return ChatAdapter(
         model=model,
         options=options,
         settings=settings_of(model, showing, options, asking),

@@ -13,17 +13,27 @@ from typing import Any, ClassVar
 
 from transformers.utils.logging import disable_progress_bar
 from vica.errors import MemoryShortError
-from vica.predictor import is_memory_error, release
+from vica.memory import in_groups, is_memory_error, release
 
 from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.devices import name_of
 from vicabench.adapters.extras import explained
-from vicabench.adapters.hf.inputs import Inputs, Seen
+from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
+from vicabench.adapters.sampling import sampling_of, seed_of
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import AUTO, BENCHMARK, EXAMPLES, Asking, asking_of, vsi_bench
+from vicabench.harnesses.prompts import (
+    AUTO,
+    BENCHMARK,
+    EXAMPLES,
+    Asking,
+    asking_of,
+    known_wordings,
+    vsi_bench,
+)
+from vicabench.options import SAMPLING
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
 
@@ -71,6 +81,7 @@ class HFAdapter:
     settings: Mapping[str, Any]
     notes: list[str] = field(default_factory=list)
     asking: Asking | None = None
+    seed: int = 0
     needs_video: bool = True
     accepts_options: ClassVar[tuple[str, ...]] = (
         "device",
@@ -79,6 +90,13 @@ class HFAdapter:
         "blind",
         "max_new_tokens",
         "wording",
+        "system",
+        "frames_as",
+        "min_pixels",
+        "max_pixels",
+        "total_pixels",
+        "assume_fps",
+        *SAMPLING,
     )
 
     @property
@@ -86,6 +104,11 @@ class HFAdapter:
         """Seconds and tokens of the reader's stages so far."""
         watch = self.reader.spent
         return Spent(seconds=dict(watch.seconds), tokens=dict(watch.tokens))
+
+    @property
+    def samples(self) -> bool:
+        """Whether a second reply to a question can be another one."""
+        return self.reader.sampling.temperature > 0
 
     @property
     def device_name(self) -> str:
@@ -109,8 +132,7 @@ class HFAdapter:
         texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
         share = (perf_counter() - started) / len(questions)
-        for question, text in zip(questions, texts, strict=True):
-            yield self._answer_one(encoded, text, question.id, share)
+        yield from self._answers(encoded, texts, questions, share)
 
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
         """Encode a video and return a function that answers texts about it.
@@ -126,10 +148,8 @@ class HFAdapter:
             encoded = self._encode(video, [self._text(video, text) for text in ("A", "b")])
 
         def ask(texts: Sequence[str]) -> list[Answer]:
-            return [
-                self._answer_one(encoded, self._text(video, text), str(number), 0.0)
-                for number, text in enumerate(texts)
-            ]
+            whole = [self._text(video, text) for text in texts]
+            return list(self._answers(encoded, whole, [_plain(n) for n in range(len(texts))], 0.0))
 
         return ask
 
@@ -138,7 +158,14 @@ class HFAdapter:
         asking = asking_of(context)
         prompt = asking.settings if asking else _own_prompt(self.reader.inputs)
         settings = {**self.settings, "prompt": prompt}
-        return replace(self, options=context.options, asking=asking, settings=settings, notes=[])
+        return replace(
+            self,
+            options=context.options,
+            asking=asking,
+            seed=context.seed,
+            settings=settings,
+            notes=[],
+        )
 
     def _worded(self, video: Video, question: Question) -> str:
         return self.asking.text(question, video) if self.asking else vsi_bench(question)
@@ -146,16 +173,21 @@ class HFAdapter:
     def _answer_behind(
         self, asking: Asking, video: Video, questions: Sequence[Question]
     ) -> Iterator[Answer]:
-        """Yield one answer per question whose text stands before the frames: nothing is shared."""
+        """Yield one answer per question whose text stands before the frames.
+
+        Only the repeats of a question share its prefill.
+        """
         frames_THWC = shown(video.frames_THWC, blind=self.options.blind)
         inputs = self.reader.inputs
-        for question in questions:
+        for one in {question.id: question for question in questions}.values():
+            repeats = [question for question in questions if question.id == one.id]
             started = perf_counter()
-            text = asking.text(question, video)
+            text = asking.text(one, video)
             seen = inputs.see(frames_THWC, video.seconds, video.duration, before=text)
-            encoded = self.reader.encode(seen, ())
             whole = inputs.text("", len(frames_THWC), before=text)
-            yield self._answer_one(encoded, whole, question.id, perf_counter() - started)
+            encoded = self.reader.encode(seen, [whole] if len(repeats) > 1 else ())
+            share = (perf_counter() - started) / len(repeats)
+            yield from self._answers(encoded, [whole] * len(repeats), repeats, share)
 
     def _log_notes(self) -> None:
         while self.notes:
@@ -180,31 +212,87 @@ class HFAdapter:
                 ) from error
             raise
 
-    def _answer_one(self, encoded: Encoded, text: str, name: str, share: float) -> Answer:
-        """The answer to one prompt, or an error record."""
-        started = perf_counter()
+    def _answers(
+        self, encoded: Encoded, texts: Sequence[str], questions: Sequence[Question], share: float
+    ) -> Iterator[Answer]:
+        """Yield the answer to each prompt, or an error record, in order.
+
+        Args:
+            share: Seconds that were spent for each of the prompts before.
+        """
+        found: dict[int, Tokens | Answer] = {}
+        for index, (text, question) in enumerate(zip(texts, questions, strict=True)):
+            try:
+                found[index] = self.reader.prompt(encoded, text)
+            except Exception as error:  # the other questions may be answered all the same
+                found[index] = _failed(error, question)
+        asked = [index for index, each in found.items() if isinstance(each, Tokens)]
+
+        def ask(rows: range) -> list[Answer]:
+            some = [asked[row] for row in rows]
+            prompts = [each for i in some if isinstance(each := found[i], Tokens)]
+            return self._group(encoded, prompts, [questions[i] for i in some], share)
+
+        size = 1 if encoded.prefix is None else self.options.group_size
+        groups = in_groups(len(asked), size, ask, self.reader.model.device)
+        answered = (answer for group in groups for answer in group)
+        for each in found.values():
+            yield each if isinstance(each, Answer) else next(answered)
+
+    def _group(
+        self,
+        encoded: Encoded,
+        prompts: Sequence[Tokens],
+        questions: Sequence[Question],
+        share: float,
+    ) -> list[Answer]:
+        """The answers to some prompts together; if that fails, to each by itself."""
+        started, count = perf_counter(), len(questions)
+        seeds = [seed_of(self.seed, question) for question in questions]
         try:
-            reply = self.reader.answer(encoded, text)
-        except Exception as error:  # the other questions may be answered all the same
-            LOG.exception("%s", name)
-            if is_memory_error(error):
+            replies = self.reader.answer(encoded, prompts, seeds)
+        except Exception as error:
+            if is_memory_error(error) and count > 1:
+                raise  # a smaller group is tried
+            if count == 1:
                 release(self.reader.model.device)
-            return Answer(question_id=name, error=f"hf: {type(error).__name__}: {error}")
-        return _answer(reply, name, share + perf_counter() - started)
+                return [_failed(error, questions[0])]
+            LOG.warning("%d questions together failed, each is asked alone: %s", count, error)
+        else:
+            took = share + (perf_counter() - started) / count
+            return [_answer(r, q, took) for r, q in zip(replies, questions, strict=True)]
+        pairs = zip(prompts, questions, strict=True)
+        return [answer for p, q in pairs for answer in self._group(encoded, [p], [q], share)]
+
+
+def _failed(error: Exception, question: Question) -> Answer:
+    LOG.error("%s", question.id, exc_info=error)
+    why = f"hf: {type(error).__name__}: {error}"
+    return Answer(question_id=question.id, repeat=question.repeat, error=why)
 
 
 class SharingAdapter(HFAdapter):
     """Shares the prefill among the questions about a video, which `verify` can check."""
+
+    accepts_options: ClassVar[tuple[str, ...]] = (*HFAdapter.accepts_options, "group_size")
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Answer each question from a shared prefill, and from its whole prompt by itself."""
         self._log_notes()
         texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
+        prompts = [self.reader.prompt(encoded, text) for text in texts]
+
+        def ask(rows: range) -> list[Reply]:
+            some = prompts[rows.start : rows.stop]
+            return self.reader.answer(encoded, some, keep_logits=True)
+
+        size, device = self.options.group_size, self.reader.model.device
+        groups = in_groups(len(prompts), size if encoded.prefix else 0, ask, device)
+        replies = [reply for group in groups for reply in group]
         whole = self._encode(video, ())
-        for question, text in zip(questions, texts, strict=True):
-            shared = self.reader.answer(encoded, text, keep_logits=True)
-            alone = self.reader.answer(whole, text, keep_logits=True)
+        for question, prompt, shared in zip(questions, prompts, replies, strict=True):
+            (alone,) = self.reader.answer(whole, [prompt], keep_logits=True)
             yield agreement(question.id, shared, alone)
 
 
@@ -212,10 +300,11 @@ def build(argument: str, context: AdapterContext) -> HFAdapter:
     """Load the checkpoint that `argument` names; ConfigError if it cannot be loaded."""
     if not argument:
         raise ConfigError("Say which checkpoint: --model hf:ORG/NAME, or --model hf:./folder")
-    if context.options.wording not in WORDINGS:
+    if asking_of(context) is None and context.options.wording not in WORDINGS:
         raise ConfigError(
-            f"hf: models are asked in the benchmark's wording, or in {WORDING}: leave out "
-            "--wording."
+            f"hf: models are asked in the benchmark's wording, in {WORDING} or in that of a "
+            f"harness: there is no --wording {context.options.wording}. Choose one of "
+            f"{known_wordings(WORDINGS)}."
         )
     if not sys.stderr.isatty():
         disable_progress_bar()  # a progress bar would clutter a log file
@@ -236,7 +325,13 @@ def adapter_around(
         kinds: The class of the adapter without and with a shared prefill.
     """
     options, asking = context.options, asking_of(context)
-    reader = Reader(opened.model, opened.inputs, max_new_tokens=options.max_new_tokens)
+    opened.inputs.worded(asking.wording if asking else None)
+    reader = Reader(
+        opened.model,
+        opened.inputs,
+        max_new_tokens=options.max_new_tokens,
+        sampling=sampling_of(options),
+    )
     notes = [] if reader.why is None else [_fallback(reader)]
     return kinds[reader.shares](
         reader=reader,
@@ -245,6 +340,7 @@ def adapter_around(
         settings=_settings(opened, reader, options, checkpoint)
         | ({"prompt": asking.settings} if asking else {}),
         asking=asking,
+        seed=context.seed,
         notes=[*opened.notes, *notes],
     )
 
@@ -281,6 +377,8 @@ def _settings(
         "generation": {name: value for name, value in stated.items() if name not in NOTES},
         "prompt": _own_prompt(inputs),
         "blind": options.blind,
+        **inputs.how.settings,
+        **({"sampling": options.sampling} if options.sampling else {}),
     }
 
 
@@ -294,9 +392,15 @@ def _prompt_digest(inputs: Inputs) -> str:
     return hashlib.sha256("".join(prompts).encode()).hexdigest()
 
 
-def _answer(reply: Reply, name: str, seconds: float) -> Answer:
+def _plain(number: int) -> Question:
+    """The question about a text that is not one of a benchmark."""
+    return Question(id=str(number), video="", task="", text="", answer="")
+
+
+def _answer(reply: Reply, question: Question, seconds: float) -> Answer:
     return Answer(
-        question_id=name,
+        question_id=question.id,
+        repeat=question.repeat,
         response=reply.text,
         seconds=seconds,
         prompt_tokens=reply.prompt_tokens,

@@ -20,7 +20,7 @@ from vica.generation import settled
 from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.extras import explained
 from vicabench.adapters.hf.model import SAFE, check_family, load, refused, small_files, with_weights
-from vicabench.adapters.hf.reading import GREEDY, check_context
+from vicabench.adapters.hf.reading import ONE_REPLY, check_context
 from vicabench.errors import ConfigError
 from vicabench.types import ModelOptions
 
@@ -47,7 +47,7 @@ class TextModel:
         ids_BS = torch.tensor([ids], device=self.model.device)
         inputs = {"input_ids": ids_BS, "attention_mask": torch.ones_like(ids_BS)}
         check_context(self.model, len(ids))
-        options = {"max_new_tokens": max_new_tokens, **GREEDY}
+        options = {"max_new_tokens": max_new_tokens, **ONE_REPLY}
         settings, scoring, _ = settled(self.model.generation_config, options, len(self.tokenizer))
         new = self.model.generate(**inputs, generation_config=settings, logits_processor=scoring)
         reply = new[0, inputs["input_ids"].shape[1] :]

@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from vica.video import ByRate
-
 import vicabench
 from vicabench import errors
 from vicabench.adapters import build_adapter
-from vicabench.adapters.abilities import NamesDevice, TakesOptions
+from vicabench.adapters.abilities import NamesDevice, Samples, TakesOptions
 from vicabench.engine.loop import Decoding
 from vicabench.engine.timing import Clock, Timing
 from vicabench.errors import UserError
@@ -30,6 +28,7 @@ class Job:
         decoding: None if no video is decoded: `--no-video`, or nobody looks at it.
         folder: Where the run was started; paths in `model` are relative to it.
         answer_seconds: The time limit for answering one video; None for no limit.
+        asked_as: The record of a preset that decided the options; None without one.
     """
 
     model: str
@@ -39,6 +38,7 @@ class Job:
     options: ModelOptions
     folder: Path
     answer_seconds: float | None = None
+    asked_as: Mapping[str, Any] | None = None
 
     def build(self, placed: str | None = None) -> Adapter:
         """Build the adapter, on the device `placed` if the adapter knows devices.
@@ -56,7 +56,7 @@ class Job:
             benchmark=self.benchmark,
             seed=self.seed,
             frames=self.decoding.most if self.decoding else 0,
-            fps=rate.fps if isinstance(rate, ByRate) else 0.0,
+            fps=0.0 if isinstance(rate, int) else rate.fps,
             options=self.options,
         )
 
@@ -80,6 +80,7 @@ class Built:
     """What a run needs to know about an adapter that may be in another process.
 
     Attributes:
+        samples: Whether a second reply to a question can be another one.
         device: The product name of the device; None if unknown.
         machine: The host name of the machine.
         version: The version of vicabench there.
@@ -88,6 +89,7 @@ class Built:
     settings: Mapping[str, Any]
     needs_video: bool
     accepts_options: tuple[str, ...]
+    samples: bool
     device: str | None
     machine: str
     version: str
@@ -101,6 +103,7 @@ class Built:
             settings=dict(adapter.settings),
             needs_video=adapter.needs_video,
             accepts_options=tuple(accepted),
+            samples=not isinstance(adapter, Samples) or bool(adapter.samples),
             device=None if device is None else str(device),
             machine=platform.node(),
             version=vicabench.__version__,

@@ -176,9 +176,26 @@ def reply_columns(run: Run, asked: Asked, limit: int) -> dict[str, Any]:
     }
     for _, key in _planned(run):
         columns["error"][asked.places[key]] = NEVER
-    for prediction in run.predictions:
-        _add(columns, asked.places[prediction.question.id], prediction.answer, limit)
+    for key, answer in _answers(run).items():
+        _add(columns, asked.places[key], answer, limit)
     return columns
+
+
+def _answers(run: Run) -> dict[str, Answer]:
+    """The answer to each question; several replies are shown below each other, numbered from 1."""
+    replies: dict[str, list[Answer]] = {}
+    for prediction in sorted(run.predictions, key=lambda p: p.question.repeat):
+        replies.setdefault(prediction.question.id, []).append(prediction.answer)
+    return {key: _together(answers) for key, answers in replies.items()}
+
+
+def _together(answers: Sequence[Answer]) -> Answer:
+    first = answers[0]
+    if len(answers) == 1 or all(answer.error is not None for answer in answers):
+        return first
+    texts = [answer.response if answer.error is None else answer.error for answer in answers]
+    shown = "\n\n".join(f"[{number}] {text}" for number, text in enumerate(texts, start=1))
+    return Answer(question_id=first.question_id, response=shown)
 
 
 def graded_columns(run: Run, asked: Asked, protocols: Sequence[Protocol]) -> list[dict[str, Any]]:

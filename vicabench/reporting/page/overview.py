@@ -67,9 +67,10 @@ def _part(name: str, runs: Sequence[Run], protocol: Protocol) -> dict[str, Any]:
         replace(run.scores(protocol), model=model if models.count(model) == 1 else run.name)
         for run, model in zip(runs, models, strict=True)
     ]
+    columns = scored_columns(rows)
     return {
         "name": name,
-        "columns": [title for _, title in scored_columns(rows)],
-        "rows": score_rows(rows),
+        "columns": [title for _, title in columns],
+        "rows": score_rows(rows, columns),
         "notes": notes_on(rows, ()),
     }

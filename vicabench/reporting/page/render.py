@@ -149,17 +149,18 @@ def _facts(report: Report, asked: Asked) -> dict[str, Any]:
 def _tables(report: Report) -> dict[str, Any]:
     several = len(report.protocols) > 1
     errors, more = tables.error_rows(report.runs)
+    columns = scored_columns(report.scores)
     return {
         "columns": [title for _, title in columns_for(report.rubric)],
-        "scored": [title for _, title in scored_columns(report.scores)],
-        "scores": tables.score_rows(report.scores),
-        "published": tables.published_rows(report.published),
+        "scored": [title for _, title in columns],
+        "scores": tables.score_rows(report.scores, columns),
+        "published": tables.published_rows(report.published, columns),
         "notes": [*report.notes, *notes_on(report.scores, report.published)],
         "graded": [
             {
                 "model": run.name,
                 "overview": tables.protocol_overview(run, report.protocols),
-                "rows": tables.protocol_rows(run, report.protocols),
+                "rows": tables.protocol_rows(run, report.protocols, columns),
             }
             for run in report.runs
             if several

@@ -10,22 +10,23 @@ from typing import Any
 
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published
-from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
+from vicabench.reporting.comparison import difference_text, p_text, rows_of, verdict
 from vicabench.reporting.tables import (
     NONE,
     OVERALL,
+    Columns,
     columns_for,
     estimate_of,
     mean_text,
     printed_text,
     range_text,
-    scored_columns,
     sizes,
     source_marks,
 )
 from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run
 from vicabench.rubric import MICRO
+from vicabench.scoring.clusters import LEVEL
 from vicabench.scoring.compare import Comparison, Difference
 from vicabench.types import OUTCOMES, Estimate, Scores
 
@@ -41,22 +42,21 @@ def cell(estimate: Estimate | None) -> Row:
     return {"mean": mean_text(estimate), "range": range_text(estimate), "whisker": whisker}
 
 
-def score_rows(rows: Sequence[Scores]) -> list[Row]:
+def score_rows(rows: Sequence[Scores], columns: Columns) -> list[Row]:
     """One row per run: name, protocol, cells, and n below the last run that shares it."""
     return [
         {
             "model": row.model,
             "protocol": row.protocol,
-            "cells": [cell(estimate_of(row, column)) for column, _ in scored_columns(rows)],
-            "sizes": _sizes(rows, place),
+            "cells": [cell(estimate_of(row, column)) for column, _ in columns],
+            "sizes": _sizes(rows, place, columns),
         }
         for place, row in enumerate(rows)
     ]
 
 
-def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
+def _sizes(rows: Sequence[Scores], place: int, columns: Columns) -> list[Row]:
     """Questions and videos below the last row that shares them."""
-    columns = scored_columns(rows)
     counts = sizes(rows[place], columns)
     if place + 1 < len(rows) and sizes(rows[place + 1], columns) == counts:
         return []
@@ -66,13 +66,13 @@ def _sizes(rows: Sequence[Scores], place: int) -> list[Row]:
     ]
 
 
-def published_rows(published: Sequence[Published]) -> list[Row]:
+def published_rows(published: Sequence[Published], columns: Columns) -> list[Row]:
     """One row per published result: name, the mark of its source, and the printed numbers."""
     return [
         {
             "model": row.label,
             "mark": mark,
-            "cells": [printed_text(row, column) for column, _ in scored_columns(())],
+            "cells": [printed_text(row, column) for column, _ in columns],
         }
         for row, mark in zip(published, source_marks(published), strict=True)
     ]
@@ -91,10 +91,10 @@ def protocol_overview(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
     return cells
 
 
-def protocol_rows(run: Run, protocols: Sequence[Protocol]) -> list[Row]:
+def protocol_rows(run: Run, protocols: Sequence[Protocol], columns: Columns) -> list[Row]:
     """One row per protocol, with the questions that it scores differently from the first."""
     first = [grade.score for grade in run.grades(protocols[0])]
-    rows = score_rows([run.scores(protocol) for protocol in protocols])
+    rows = score_rows([run.scores(protocol) for protocol in protocols], columns)
     for row, protocol in zip(rows, protocols, strict=True):
         pairs = zip(first, run.grades(protocol), strict=True)
         row["differs"] = sum(one != other.score for one, other in pairs)

@@ -1,0 +1,26 @@
+"""How the authors of VLM-3R ask it: a fork of the benchmark's own harness."""
+
+from __future__ import annotations
+
+from vicabench.harnesses.asking.official import GREEDY
+from vicabench.harnesses.presets import OTHER, PHRASE, Asks, Preset, vsi_wording
+
+SOURCE = (
+    "github VITA-Group/VLM-3R @6dd1264: thinking-in-space/eval_vlm_3r_vsibench.sh, "
+    "thinking-in-space/lmms_eval/models/vlm_3r.py"
+)
+
+PRESETS = (
+    Preset(
+        name="vlm-3r",
+        version="6dd1264",
+        source=SOURCE,
+        reading="official",
+        wordings=(vsi_wording("vlm-3r", SOURCE, numeric=PHRASE),),
+        families={
+            OTHER: Asks(
+                wording="vlm-3r", frames=32, frame_rule="lin", generation=GREEDY, known=False
+            )
+        },
+    ),
+)
