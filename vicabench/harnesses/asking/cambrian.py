@@ -17,7 +17,7 @@ PRESETS = (
         name="cambrian-p",
         version="b3c1552",
         source=P,
-        reading="official",
+        reading="official@51e089c",
         wordings=(vsi_wording("cambrian-p", P, numeric=PHRASE),),
         families={
             OTHER: Asks(
@@ -29,7 +29,7 @@ PRESETS = (
         name="cambrian-s",
         version="unverified",
         source=S,
-        reading="official",
+        reading="official@51e089c",
         wordings=(vsi_wording("cambrian-s", S, numeric=PHRASE),),
         families={
             OTHER: Asks(

@@ -22,12 +22,12 @@ NEARLY_GREEDY_3 = {
 }
 
 PRESETS = (
-    vsi_bench("easi", "0.2.2", SOURCE, reading="vlmevalkit"),
+    vsi_bench("easi", "0.2.2", SOURCE, reading="vlmevalkit@VsiBench"),
     vsi_bench(
         "sensenova-si",
         "0.2.2",
         SOURCE,
-        reading="vlmevalkit",
+        reading="vlmevalkit@VsiBench",
         **{
             QWEN2_5: replace(FAMILIES[QWEN2_5], **SHOWN),
             QWEN3: replace(FAMILIES[QWEN3], generation=NEARLY_GREEDY_3, **SHOWN),

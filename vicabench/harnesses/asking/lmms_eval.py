@@ -111,7 +111,7 @@ def _version(version: str, commit: str, qwen2_5: Asks, **families: Asks) -> Pres
         name="lmms-eval",
         version=version,
         source=SOURCE.replace(":", f" @{commit}:", 1),
-        reading="lmms-eval",
+        reading=f"lmms-eval@{version}",
         wordings=WORDINGS,
         families={**SHARED, QWEN2_5: qwen2_5, **families},
     )

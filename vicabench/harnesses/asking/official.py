@@ -37,7 +37,7 @@ PRESETS = (
         name="official",
         version="51e089c",
         source=SOURCE,
-        reading="official",
+        reading="official@51e089c",
         wordings=WORDINGS,
         families={
             LLAVA_OV: Asks(

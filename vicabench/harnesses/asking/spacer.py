@@ -85,7 +85,7 @@ def _preset(version: str, wording: str, max_new_tokens: int, *short: str) -> Pre
         name="spacer",
         version=version,
         source=SOURCE,
-        reading="official",
+        reading="spacer@b623af5",
         wordings=WORDINGS,
         families={
             QWEN2_5: Asks(**asks),

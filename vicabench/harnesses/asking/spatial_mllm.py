@@ -24,7 +24,7 @@ PRESETS = (
         name="spatial-mllm",
         version="9fc4738",
         source=SOURCE,
-        reading="official",
+        reading="spatial-mllm@9fc4738",
         wordings=(vsi_wording("spatial-mllm", SOURCE, numeric=PHRASE, opening=""),),
         families={
             QWEN2_5: Asks(

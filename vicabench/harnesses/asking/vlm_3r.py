@@ -15,7 +15,7 @@ PRESETS = (
         name="vlm-3r",
         version="6dd1264",
         source=SOURCE,
-        reading="official",
+        reading="official@51e089c",
         wordings=(vsi_wording("vlm-3r", SOURCE, numeric=PHRASE),),
         families={
             OTHER: Asks(

@@ -59,7 +59,7 @@ def _first() -> Preset:
         name="vlmevalkit",
         version="VSIBench",
         source=FIRST,
-        reading="vlmevalkit",
+        reading="vlmevalkit@VSIBench",
         wordings=_labelled("vlmevalkit-vsibench", FIRST, numeric=PHRASE),
         families={
             **{
@@ -142,4 +142,4 @@ def vsi_bench(name: str, version: str, source: str, *, reading: str, **families:
     )
 
 
-PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit"))
+PRESETS = (_first(), vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit@VsiBench"))

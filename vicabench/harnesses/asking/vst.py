@@ -17,7 +17,7 @@ PRESETS = (
         name="vst",
         version="842cd77",
         source=SOURCE,
-        reading="official",
+        reading="vst@842cd77",
         wordings=(vsi_wording("vst", SOURCE, numeric=PHRASE),),
         families={
             QWEN2_5: Asks(
