@@ -105,7 +105,7 @@ def explain(
     more = _runs(between)
     if run is not None:
         more += ask_between(first, second, Path(run_folders), run)
-    alone = {(0,): first, (1,): second}
+    alone: dict[Combination, Run] = {(0,): first, (1,): second}
     places = placed(first, second, more) if between or run else alone
     return Explained(result=_explanation(first, second, rules, places))
 
