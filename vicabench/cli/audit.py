@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FITTING, PRUNING = "How to guess", "Pruning"
 
 
+Given = dict[str, Any]
 FITTED = ("run", "folds", "seed", "trees", "prune", "prune_bias", "prune_by", "batch")
 UNUSED = {"labels": FITTED, "against": (*FITTED, "protocol", "top")}
 """The options that `--labels` and `--against` have no use for, by their names in Python."""
@@ -147,7 +148,7 @@ def command(
 
     check_format(table)
     mode = _mode(labels, bool(against))
-    given = {"run": run, "folds": folds, "seed": seed, "trees": trees, "prune": prune}
+    given: Given = {"run": run, "folds": folds, "seed": seed, "trees": trees, "prune": prune}
     given |= {"prune_bias": prune_bias, "prune_by": prune_by, "batch": batch}
     given |= {"protocol": protocol, "top": top}
     refuse_unused(mode, changed(command, given))
@@ -176,9 +177,6 @@ def refuse_unused(mode: str, typed: Sequence[str]) -> None:
     flags = ["--" + name.replace("_", "-") for name in UNUSED.get(mode, ())]
     if unused := [names.get(flag, flag) for flag in typed if flag in flags]:
         raise ConfigError(f"--{mode} has no use for {', '.join(unused)}: leave that out.")
-
-
-Given = dict[str, Any]
 
 
 def _stress(what: list[str], _: list[str], given: Given, chosen: Given) -> Audited:

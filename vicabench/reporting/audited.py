@@ -215,7 +215,7 @@ def _mix(audited: Audit, pruned: Pruned) -> Sheet:
         for ids in (set(tasks), kept, published)
     )
     both = Counter(name for key, name in tasks.items() if key in kept & published)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (task.title, every[task.name], mine[task.name], theirs[task.name], both[task.name])
         for task in audited.stress.rubric.tasks
         if every[task.name]
