@@ -45,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "results": NOUNS | {"benchmarks", "harnesses", "predictions", "reference", "scoring"},
     "curves": NOUNS | {"harnesses", "reference", "results", "scoring"},
     "audits": NOUNS | {"benchmarks", "harnesses", "results", "scoring"},
+    "audits.frames": NOUNS | {"vica.video", "vica.containers", "audits"},
     # Training data is read as it is for training.
     "audits.overlap": NOUNS | {"vica.errors", "vica.training", "audits"},
     "engine": NOUNS | {"vica.video", "adapters", "benchmarks", "predictions", "results"},

@@ -100,7 +100,7 @@ def test_sides_orders_and_closest_things_clash(tmp_path: Path) -> None:
 
 
 def test_a_number_far_from_all_others_of_its_thing_is_out_of_range(tmp_path: Path) -> None:
-    counts = [("chair", count) for count in [2, 3, 4] * 4 + [40]]
+    counts: list[tuple[str, float]] = [("chair", count) for count in [2, 3, 4] * 4 + [40]]
     counts += [("lamp", 2.5), ("sofa", 2), ("bed", 2), ("door", 30)]
     rows = [
         {**asked(n, "object_counting", f"How many {x}(s) are there?", c), "video": f"v{n}"}

@@ -93,7 +93,7 @@ def test_bad_records_are_counted_and_several_layouts_are_read(
 
 
 def test_a_choice_is_right_by_its_letter_its_option_or_its_text(tmp_path: Path) -> None:
-    row = {
+    row: Row = {
         "id": "c",
         "video": "rooms/room00012",
         "question_type": "object_rel_distance",

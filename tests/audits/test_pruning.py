@@ -22,8 +22,8 @@ def biases_of(questions: list[Question]) -> dict[str, float]:
     return {item.question.id: guess.bias for item, guess in pairs}
 
 
-def pruned(questions: list[Question], goal: Goal, **more: bool) -> Pruned:
-    return prune(questions, RUBRIC, goal, QUICK, first=biases_of(questions), **more)
+def pruned(questions: list[Question], goal: Goal, *, fixed: bool = False) -> Pruned:
+    return prune(questions, RUBRIC, goal, QUICK, first=biases_of(questions), fixed=fixed)
 
 
 def mixed() -> list[Question]:

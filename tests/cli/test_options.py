@@ -118,6 +118,7 @@ REFUSED = {
     "audit own.jsonl --labels --trees 3": "--trees",
     "audit own.jsonl --against t.json --with p.jsonl": "--with",
     "audit own.jsonl --against t.json --top 3": "--top",
+    "audit own.jsonl --media d": "--media",
     "audit own.jsonl p.jsonl": "--labels",
     "audit p.jsonl --labels --limit 3": "benchmark",
     "audit own.jsonl --subset pruned": "--subset",

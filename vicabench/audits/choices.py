@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vicabench.audits.folds import Ints
+from vicabench.audits.folds import Bools, Ints
 from vicabench.audits.forest import classifier
 from vicabench.audits.statistics import Floats, Statistic, statistic
 from vicabench.audits.texts import THINGS, Item, parts_of
@@ -238,7 +238,7 @@ def guess(
     neutral_C = np.median(features_SC[~held_S], axis=0)
     shares_S = _shares(slots, forest, features_SC, held_S)
     right_N = _of_right(slots, shares_S)
-    lost = {}
+    lost: dict[str, Floats] = {}
     for group in dict.fromkeys(groups if reasons else ()):
         without_SC = features_SC.copy()
         mine = [place for place, name in enumerate(groups) if name == group]
@@ -248,7 +248,7 @@ def guess(
 
 
 def _shares(
-    slots: Slots, forest: RandomForestClassifier, features_SC: Floats, held_S: Ints
+    slots: Slots, forest: RandomForestClassifier, features_SC: Floats, held_S: Bools
 ) -> Floats:
     """The probabilities of the held-out options, made to sum to 1 in a question."""
     positive = list(forest.classes_).index(True) if True in forest.classes_ else None
@@ -262,4 +262,4 @@ def _shares(
 
 def _of_right(slots: Slots, shares_S: Floats) -> Floats:
     """The expected score of each question under these probabilities: (N,)."""
-    return np.add.reduceat(shares_S * slots.gains, slots.starts)
+    return np.asarray(np.add.reduceat(shares_S * slots.gains, slots.starts), dtype=np.float64)

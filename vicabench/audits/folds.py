@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 RANDOM, BY_SCENE = "random", "scene"
 KINDS = (RANDOM, BY_SCENE)
 

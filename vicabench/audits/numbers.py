@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from vicabench.audits.folds import Ints
+from vicabench.audits.folds import Bools, Ints
 from vicabench.audits.forest import regressor
 from vicabench.audits.statistics import Floats, Statistic, statistic
 from vicabench.audits.texts import THINGS, Item
@@ -141,7 +141,8 @@ def _without_own_fold(values_N: Floats, inner_N: Ints) -> Floats:
     sums_F = np.bincount(inner_N[fitted_N], weights=values_N[fitted_N], minlength=1)
     sizes_F = np.bincount(inner_N[fitted_N], minlength=1)
     left_F = (total - sums_F) / np.maximum(size - sizes_F, 1)
-    return np.where(fitted_N, left_F[np.maximum(inner_N, 0)], total / max(size, 1))
+    all_N = np.full(len(values_N), total / max(size, 1))
+    return np.where(fitted_N, left_F[np.maximum(inner_N, 0)], all_N).astype(np.float64)
 
 
 def matrix(features: Sequence[Feature], inner_N: Ints) -> tuple[Floats, list[str]]:
@@ -180,7 +181,7 @@ def guess(
     guesses_N[held_N] = leaves.best(features_NC[held_N])
     score_H = _scores(answers, guesses_N[held_N], held_N)
     neutral_C = np.median(features_NC[~held_N], axis=0)
-    lost = {}
+    lost: dict[str, Floats] = {}
     for group in dict.fromkeys(groups if reasons else ()):
         without_HC = features_NC[held_N].copy()
         mine = [place for place, name in enumerate(groups) if name == group]
@@ -190,7 +191,7 @@ def guess(
     return Guessed(guesses_N=guesses_N, lost=lost)
 
 
-def _scores(answers: Answers, guesses_H: Ints, held_N: Ints) -> Floats:
+def _scores(answers: Answers, guesses_H: Ints, held_N: Bools) -> Floats:
     """The scores of guesses, as indices of values, for the held-out rows: (H,)."""
     rows = np.searchsorted(answers.choices, guesses_H)
     return np.asarray(answers.gains_CV[rows, answers.truths_N[held_N]], dtype=np.float64)

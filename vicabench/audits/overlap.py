@@ -10,21 +10,23 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from vica.errors import VicaError
 from vica.training.files import SUFFIX, scan_json, scan_parquet
 from vica.training.records import RecordError, turns_of, visual_of
 
+from vicabench.audits.frames import SameFrames
 from vicabench.errors import DataError
 from vicabench.rubric import Rubric
 from vicabench.types import Question
 
-VIDEO, ROOM, QUESTION, ANSWER = "video", "room", "question", "answer"
-LEVELS = (VIDEO, ROOM, QUESTION, ANSWER)
-"""What is found: the question's video; another scan of its room; the question in the same words
-about its video; and that with the right answer."""
+VIDEO, ROOM, FRAMES = "video", "room", "frames"
+QUESTION, ANSWER = "question", "answer"
+LEVELS = (VIDEO, ROOM, FRAMES, QUESTION, ANSWER)
+"""What is found: the question's video, by name; another scan of its room; its frames in a video of
+any name; the question in the same words about its video; and that with the right answer."""
 LEAD = 5
 """By so many first words a question is looked up."""
 SHORTEST = 4
@@ -50,7 +52,9 @@ class Found:
     @property
     def level(self) -> str:
         """The strongest evidence."""
-        return next(name for name in (ANSWER, QUESTION, VIDEO, ROOM) if self.records.get(name))
+        return next(
+            name for name in (ANSWER, QUESTION, VIDEO, FRAMES, ROOM) if self.records.get(name)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class Overlap:
         files: The records of each file that were read.
         unread: By file, the records that could not be read.
         skipped: Files of a folder that hold no records, with the reason.
+        frames: What was found by frames, if training videos were compared.
     """
 
     questions: tuple[Question, ...]
@@ -74,6 +79,7 @@ class Overlap:
     files: Mapping[str, int]
     unread: Mapping[str, int]
     skipped: tuple[str, ...] = ()
+    frames: SameFrames | None = None
 
     def ids(self, level: str) -> set[str]:
         """The ids of the questions with this level."""
@@ -124,6 +130,17 @@ def overlap_of(
         unread=dict(unread),
         skipped=tuple(skipped),
     )
+
+
+def with_frames(overlap: Overlap, frames: SameFrames) -> Overlap:
+    """The overlap with the videos that show frames of training videos."""
+    found = dict(overlap.found)
+    for question in overlap.questions:
+        if match := frames.found.get(question.video):
+            known = found.get(question.id, Found(records={}, example=match.file))
+            found[question.id] = replace(known, records={**known.records, FRAMES: 1})
+    ordered = {q.id: found[q.id] for q in overlap.questions if q.id in found}
+    return replace(overlap, found=ordered, frames=frames)
 
 
 def _records(file: Path) -> Iterator[object]:

@@ -32,7 +32,7 @@ def weights_of(questions: Sequence[Question], rubric: Rubric) -> dict[str, float
     by_type: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_type[item.question.task].append(item)
-    found = {}
+    found: dict[str, float] = {}
     for kind, inside in by_type.items():
         numeric = rubric.of_type[kind].kind == NUMERIC
         answers = _values(inside) if numeric else [_right(item) for item in inside]
@@ -53,11 +53,11 @@ def _values(items: Sequence[Item]) -> list[float]:
     """The answers, or the bins of their logarithms if they are many different ones."""
     numbers = np.asarray([float(item.question.answer) for item in items])
     if len(np.unique(numbers)) <= BINS:
-        return numbers.tolist()
+        return [float(number) for number in numbers]
     logs = np.sign(numbers) * np.log1p(np.abs(numbers))
     low, high = np.quantile(logs, [0.05, 0.95])  # a few far values must not have all the bins
     edges = np.linspace(low, high, BINS + 1)[1:-1]
-    return np.digitize(logs, edges).astype(np.float64).tolist()
+    return [float(place) for place in np.digitize(logs, edges)]
 
 
 def raked(margins: Sequence[Sequence[Sequence[Hashable]]]) -> Floats:

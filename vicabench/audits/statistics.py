@@ -74,8 +74,8 @@ class Statistic:
             found.append(sums_FK.sum(0)[read_R] - own_R_sums)
         return found[0], found[1]
 
-    def mean(self, inner_N: Ints, prior: float) -> Floats:
-        """The smoothed mean for every reading: shape (R,)."""
+    def mean(self, inner_N: Ints, prior: float | Floats) -> Floats:
+        """The smoothed mean for every reading: shape (R,); the prior may be one for each."""
         count_R, sum_R = self.counted(inner_N)
         return (sum_R + SMOOTHING * prior) / (count_R + SMOOTHING)
 

@@ -237,11 +237,11 @@ class _Numbers:
             seed=settings.seed,
             reasons=reasons,
         )
-        for row in np.flatnonzero(inner_N == HELD_OUT):
+        for row in np.flatnonzero(inner_N == HELD_OUT).tolist():
             answer = self.answers.spelled[found.guesses_N[row]]
             score = score_of(self.task, answer, self.items[row].question)
             lost = {name: float(lost_N[row]) for name, lost_N in found.lost.items()}
-            yield int(row), Guess(answer=answer, score=score, bias=score, lost=lost)
+            yield row, Guess(answer=answer, score=score, bias=score, lost=lost)
 
 
 class _Choices:
@@ -263,7 +263,7 @@ class _Choices:
             seed=settings.seed,
             reasons=reasons,
         )
-        for row in np.flatnonzero(inner_N == HELD_OUT):
+        for row in np.flatnonzero(inner_N == HELD_OUT).tolist():
             item, start = self.items[row], self.slots.starts[row]
             shares = found.shares_S[start : start + len(item.answers)]
             place = int(np.argmax(shares))

@@ -29,9 +29,14 @@ if TYPE_CHECKING:
 FITTING, PRUNING = "How to guess", "Pruning"
 
 
+Given = dict[str, Any]
 FITTED = ("run", "folds", "seed", "trees", "prune", "prune_bias", "prune_by", "batch")
-UNUSED = {"labels": FITTED, "against": (*FITTED, "protocol", "top")}
-"""The options that `--labels` and `--against` have no use for, by their names in Python."""
+UNUSED = {
+    "": ("media",),
+    "labels": (*FITTED, "media"),
+    "against": (*FITTED, "protocol", "top"),
+}
+"""The options that each audit has no use for, by their names in Python."""
 
 
 def command(
@@ -57,6 +62,13 @@ def command(
         typer.Option(
             metavar="FILE",
             help="Look for the benchmark in training data instead (ViCA-322K's layout).",
+        ),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --against: compare also frames with the videos in this folder.",
         ),
     ] = None,
     run: Annotated[
@@ -147,9 +159,9 @@ def command(
 
     check_format(table)
     mode = _mode(labels, bool(against))
-    given = {"run": run, "folds": folds, "seed": seed, "trees": trees, "prune": prune}
+    given: Given = {"run": run, "folds": folds, "seed": seed, "trees": trees, "prune": prune}
     given |= {"prune_bias": prune_bias, "prune_by": prune_by, "batch": batch}
-    given |= {"protocol": protocol, "top": top}
+    given |= {"protocol": protocol, "top": top, "media": media}
     refuse_unused(mode, changed(command, given))
     chosen = {"subset": subset, "data": data, "tasks": tasks_named(tasks), "limit": limit}
     found = _DOERS[mode](what, against or [], given, chosen)
@@ -175,10 +187,8 @@ def refuse_unused(mode: str, typed: Sequence[str]) -> None:
     names = {"--run": "--with"}
     flags = ["--" + name.replace("_", "-") for name in UNUSED.get(mode, ())]
     if unused := [names.get(flag, flag) for flag in typed if flag in flags]:
-        raise ConfigError(f"--{mode} has no use for {', '.join(unused)}: leave that out.")
-
-
-Given = dict[str, Any]
+        which = f"--{mode}" if mode else "An audit without --against"
+        raise ConfigError(f"{which} has no use for {', '.join(unused)}: leave that out.")
 
 
 def _stress(what: list[str], _: list[str], given: Given, chosen: Given) -> Audited:
@@ -189,7 +199,7 @@ def _stress(what: list[str], _: list[str], given: Given, chosen: Given) -> Audit
             f"{len(what)} benchmarks are named: audit one at a time. Runs go with --labels, "
             "training files with --against."
         )
-    options = {name: value for name, value in given.items() if name != "prune"}
+    options = {name: value for name, value in given.items() if name not in ("prune", "media")}
     return vb.audit(what[0], prune_to=given["prune"], **options, **chosen)
 
 
@@ -214,10 +224,10 @@ def _labels(what: list[str], _: list[str], given: Given, chosen: Given) -> Label
     )
 
 
-def _against(what: list[str], against: list[str], _: Given, chosen: Given) -> Leaks:
+def _against(what: list[str], against: list[str], given: Given, chosen: Given) -> Leaks:
     import vicabench as vb
 
-    return vb.audit_against(what[0], [*against, *what[1:]], **chosen)
+    return vb.audit_against(what[0], [*against, *what[1:]], media=given["media"], **chosen)
 
 
 _DOERS: dict[str, Callable[[list[str], list[str], Given, Given], Audited | Labels | Leaks]] = {

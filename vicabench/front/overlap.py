@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.adapters.extras import explained
-from vicabench.audits.overlap import QUESTION, VIDEO, Overlap, overlap_of
+from vicabench.audits.frames import same_frames
+from vicabench.audits.overlap import FRAMES, QUESTION, VIDEO, Overlap, overlap_of, with_frames
+from vicabench.benchmarks.paths import is_video
 from vicabench.errors import ConfigError, DataError, csv_text
 from vicabench.front.benchmark import Asked, benchmark
 from vicabench.front.progress import records_read
@@ -40,16 +42,16 @@ class Leaks:
 
     @property
     def videos(self) -> tuple[str, ...]:
-        """Ids of the questions whose videos are in the training data."""
-        return self._ids(VIDEO)
+        """Ids of the questions whose videos are in the training data, by name or by frames."""
+        return self._ids(VIDEO, FRAMES)
 
     @property
     def questions(self) -> tuple[str, ...]:
         """Ids of the questions that are asked there in the same words about the same video."""
         return self._ids(QUESTION)
 
-    def _ids(self, level: str) -> tuple[str, ...]:
-        ids = self.overlap.ids(level)
+    def _ids(self, *levels: str) -> tuple[str, ...]:
+        ids = {key for level in levels for key in self.overlap.ids(level)}
         return tuple(q.id for q in self.overlap.questions if q.id in ids)
 
     def sheets(self) -> list[Sheet]:
@@ -102,6 +104,7 @@ def audit_against(
     source: Asked,
     training: Sequence[str | Path],
     *,
+    media: str | Path | None = None,
     progress: bool = True,
     **selection: Any,
 ) -> Leaks:
@@ -111,6 +114,8 @@ def audit_against(
         source: The benchmark; `selection` are further arguments of `vicabench.benchmark`.
         training: Files of conversations (`.json`, `.jsonl`, `.parquet`), or folders of them, in
             the layout of ViCA-322K or another that `vicabench train` reads. They are streamed.
+        media: A folder of training videos, whose frames are compared with those of the
+            benchmark's videos.
         progress: Whether to show progress on standard error.
 
     Raises:
@@ -121,11 +126,23 @@ def audit_against(
         raise ConfigError("Name the files of training data to look into.")
     files = [_checked(path) for path in paths if not path.is_dir()]
     inside = [file for path in paths if path.is_dir() for file in _inside(path)]
-    asked = benchmark(source, videos_needed=False, progress=progress, **selection)
+    shown = None if media is None else _videos_in(Path(media))
+    asked = benchmark(source, videos_needed=shown is not None, progress=progress, **selection)
     rubric = asked.benchmark.rubric
     with explained(), records_read(console(stderr=True, quiet=not progress)) as advance:
         found = overlap_of(asked.questions, rubric, files, inside=inside, progress=advance)
+        if shown is not None:
+            videos = {q.video: asked.benchmark.files[q.video] for q in asked.questions}
+            found = with_frames(found, same_frames(videos, shown, progress=advance))
     return Leaks(overlap=found)
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    """The videos of a folder, at any depth."""
+    found = sorted(path for path in folder.rglob("*") if is_video(path.name))
+    if not found:
+        raise DataError(f"{folder} holds no video. Name the folder of the training videos.")
+    return found
 
 
 def _inside(folder: Path) -> list[Path]:

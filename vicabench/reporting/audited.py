@@ -215,7 +215,7 @@ def _mix(audited: Audit, pruned: Pruned) -> Sheet:
         for ids in (set(tasks), kept, published)
     )
     both = Counter(name for key, name in tasks.items() if key in kept & published)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (task.title, every[task.name], mine[task.name], theirs[task.name], both[task.name])
         for task in audited.stress.rubric.tasks
         if every[task.name]
@@ -224,7 +224,8 @@ def _mix(audited: Audit, pruned: Pruned) -> Sheet:
     width = 5 if published else 3
     notes = [
         f"In VSI-Bench-Debiased: {len(published):,} (arXiv 2511.04655), chosen by rules per "
-        f"type. Overlap of the removed: Jaccard {_jaccard(audited, pruned):.2f}."
+        f"type. Overlap of the removed: Jaccard {_jaccard(audited, pruned):.2f}, where random "
+        f"lists of these sizes have {_by_chance(every, mine, theirs):.2f}."
     ]
     return Sheet(
         title="What is left of each task",
@@ -239,6 +240,14 @@ def _jaccard(audited: Audit, pruned: Pruned) -> float:
     removed = {i.question.id for i in audited.stress.items} - audited.published_kept
     mine = set(pruned.removed)
     return len(mine & removed) / len(mine | removed) if mine | removed else 1.0
+
+
+def _by_chance(every: Counter[str], mine: Counter[str], theirs: Counter[str]) -> float:
+    """The overlap of random lists that remove as many questions of each task."""
+    gone = [(n, n - mine[name], n - theirs[name]) for name, n in every.items()]
+    both = sum(a * b / n for n, a, b in gone)
+    either = sum(a + b for _, a, b in gone) - both
+    return both / either if either else 1.0
 
 
 def question_row(audited: Audit, place: int) -> dict[str, Any]:

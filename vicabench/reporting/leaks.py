@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vicabench.audits.overlap import ANSWER, LEVELS, QUESTION, ROOM, VIDEO, Overlap
+from vicabench.audits.frames import SameFrames
+from vicabench.audits.overlap import ANSWER, FRAMES, LEVELS, QUESTION, ROOM, VIDEO, Overlap
 from vicabench.errors import counted
 from vicabench.reporting.tables import Sheet
 
@@ -15,11 +16,13 @@ LEAK_COLUMNS = ("id", "video", "question_type", "level", *LEVELS, "example", "ve
 def overlap_sheet(overlap: Overlap) -> Sheet:
     """How many questions of each task are in the training data, by the strength of evidence."""
     rows, of_type = [], overlap.rubric.of_type
+    shown = () if overlap.frames is None else (FRAMES,)
+    levels = (ROOM, VIDEO, *shown, QUESTION, ANSWER)
     named = [(task.title, task.name) for task in overlap.rubric.tasks]
     for title, name in [*named, ("all", "")]:
         mine = {q.id for q in overlap.questions if name in ("", of_type[q.task].name)}
         if mine:
-            found = [len(mine & overlap.ids(level)) for level in (ROOM, VIDEO, QUESTION, ANSWER)]
+            found = [len(mine & overlap.ids(level)) for level in levels]
             rows.append((title, len(mine), *found, len(mine & overlap.worded)))
     videos = {q.video for q in overlap.questions}
     seen = {q.video for q in overlap.questions if q.id in overlap.ids(VIDEO)}
@@ -33,15 +36,34 @@ def overlap_sheet(overlap: Overlap) -> Sheet:
     ]
     if bad := sum(overlap.unread.values()):
         notes.append(f"Not read: {counted(bad, 'record')} that are not conversations.")
+    if overlap.frames is not None:
+        notes.append(_about_frames(overlap.frames))
     if overlap.skipped:
         first = f"Skipped: {counted(len(overlap.skipped), 'file')} of the folders, such as "
         notes.append(first + overlap.skipped[0])
     return Sheet(
         title="In the training data",
-        columns=("", "n", "room", "video", "question", "answer", "words"),
+        columns=("", "n", *levels, "words"),
         rows=tuple(tuple(str(cell) for cell in row) for row in rows),
         notes=tuple(notes),
     )
+
+
+def _about_frames(frames: SameFrames) -> str:
+    """What was compared by frames, and what could not be."""
+    pairs = sorted(frames.found.items())
+    named = "; ".join(f"{name} in {m.file} ({100 * m.share:.0f}%)" for name, m in pairs[:3])
+    text = (
+        f"frames: {counted(frames.compared, 'video')} compared with {frames.media:,} of the "
+        f"training data by fingerprints of frames, {len(pairs)} found"
+        + (f": {named}" if named else "")
+    )
+    if len(pairs) > 3:
+        text += " ..."
+    if frames.failed:
+        bad = counted(len(frames.failed), "video")
+        text += f". {bad} could not be decoded, such as {frames.failed[0]}"
+    return f"{text}."
 
 
 def leak_rows(overlap: Overlap) -> list[dict[str, Any]]:
