@@ -21,12 +21,10 @@ from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
 from vica.continuing import (
     Continuations,
     Decoding,
-    Limit,
-    Observer,
     PrefixCache,
-    decode,
     decoding_settings,
 )
+from vica.decoding import Limit, Observer, decode
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
 from vica.memory import in_groups, is_memory_error, release
 from vica.merging import Visual
@@ -353,14 +351,13 @@ class Predictor:
         choose = how.chooser([each.seed for each in asked])
         shared = encoded.shared_by(rows)
         continuations = Continuations(
-            self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
+            self.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
         )
-        embed = self.model.get_input_embeddings()
         own = [ids[shared:] for ids in rows]
         with self.spent.measure(PREFILL, self.model.device):
-            hidden_KD, prefilled = continuations.start_each(embed, own)
+            logits_KV, prefilled = continuations.start_each(own)
         with self.spent.measure(ANSWERS, self.model.device):
-            new_ids = decode(self.model, continuations, hidden_KD, limits, choose, observe)
+            new_ids = decode(continuations, logits_KV, limits, choose, observe)
         self.spent.tokens[PREFILL] += prefilled
         self.spent.tokens[ANSWERS] += sum(map(len, new_ids))
         return [

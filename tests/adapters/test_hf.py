@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import InternVLConfig, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.import_utils import is_torchvision_available
 from vica.errors import BudgetError
 from vica.video import read_frames
 
-from tests.hf_models import CHATML, KINDS, TEXT, tokenizer_of, write_hf_model
+from tests.hf_models import (
+    CHATML,
+    KINDS,
+    TEXT,
+    internvl,
+    tokenizer_of,
+    write_hf_model,
+    write_model,
+)
 from tests.support import read_jsonl, refuses
 from tests.videos import write_clip
 from tests.warm import vicabench
@@ -224,6 +232,29 @@ def test_a_model_without_shared_prefill_warns_and_answers(
         assert replies == list(plainly(adapter, video))
         assert "Fallback: each question's prefill reads the whole video again" in caplog.text
         caplog.clear()
+
+
+def of_granite(ids: Mapping[str, int]) -> Any:
+    config = internvl(ids)
+    text = {**config.text_config.to_dict(), "model_type": "granite", "layer_types": None}
+    return InternVLConfig.from_dict({**config.to_dict(), "text_config": text})
+
+
+def test_what_is_not_verified_is_not_shared(place: Path, video: Video, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other", replace(KINDS["internvl"], config=of_granite))
+    stops = Path(shutil.copytree(place / "internvl", tmp_path / "stops"))
+    file = stops / "generation_config.json"
+    stated = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**stated, "prompt_lookup_num_tokens": 2}), encoding="utf-8")
+    for folder, why in (
+        (other, "sharing the prefill was never verified for granite"),
+        (stops, "its generation_config.json sets prompt_lookup_num_tokens"),
+    ):
+        adapter = adapter_of(folder)
+        assert adapter.settings["prefill"] == f"for each question: {why}"
+        assert "group_size" not in adapter.accepts_options
+    answers = list(adapter_of(other).answer(video, QUESTIONS))
+    assert [answer.error for answer in answers] == [None] * len(QUESTIONS)
 
 
 def test_a_blind_model_sees_grey(place: Path, video: Video) -> None:
