@@ -170,6 +170,13 @@ def prefix(session: nox.Session) -> None:
 
 
 @nox.session
+def together(session: nox.Session) -> None:
+    """Measure questions decoded together by models of transformers, against two other ways."""
+    session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
+    session.run("python", "-m", "benchmarks.together", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure how often intervals cover the truth: the table of docs/statistics.md (minutes)."""
     session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"])

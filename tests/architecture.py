@@ -44,11 +44,16 @@ ARROWS: dict[str, set[str]] = {
     "adapters": NOUNS | {"vica", "harnesses", "predictions", "reference", "scoring", "zoo"},
     "results": NOUNS | {"benchmarks", "harnesses", "predictions", "reference", "scoring"},
     "curves": NOUNS | {"harnesses", "reference", "results", "scoring"},
+    "audits": NOUNS | {"benchmarks", "harnesses", "results", "scoring"},
+    "audits.frames": NOUNS | {"vica.video", "vica.containers", "audits"},
+    # Training data is read as it is for training.
+    "audits.overlap": NOUNS | {"vica.errors", "vica.training", "audits"},
     "engine": NOUNS | {"vica.video", "adapters", "benchmarks", "predictions", "results"},
     "screen": NOUNS,
     "doctor": NOUNS | {"vica.video", "benchmarks", "engine", "screen"},
     "judging": NOUNS | {"adapters", "benchmarks", "harnesses", "predictions", "results", "scoring"},
-    "reporting": NOUNS | {"curves", "harnesses", "judging", "reference", "results", "scoring"},
+    "reporting": NOUNS
+    | {"audits", "curves", "harnesses", "judging", "reference", "results", "scoring"},
     "publishing": NOUNS | {"harnesses", "reporting", "results", "zoo"},
     "front": {"vicabench", "vica"},  # all of it but the commands, by the test of circles
     "cli": {"vicabench", "vica"},  # all of it
@@ -167,6 +172,24 @@ def test_one_module_alone_prints_and_cleans(module: str) -> None:
     # A worker's last words are in its own log, its name for a video by `repr`.
     excused = {"vicabench.screen", "vicabench.engine.workers.worker"}
     assert not found or module in excused
+
+
+PRIVATE_OF_TRANSFORMERS = {"_attn_implementation"}
+"""What transformers offers no public way to read."""
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if is_in(m, "vicabench.adapters.hf")])
+def test_models_of_transformers_are_used_by_their_public_names(module: str) -> None:
+    for node in ast.walk(parsed(MODULES[module])):
+        if isinstance(node, ast.Attribute) and not is_self(node.value):
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            assert not private or node.attr in PRIVATE_OF_TRANSFORMERS, f"{module}: {node.attr}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("transformers"):
+            assert not [alias.name for alias in node.names if alias.name.startswith("_")], module
+
+
+def is_self(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name) and value.id in {"self", "cls"}
 
 
 COUNTS = re.compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ QWEN_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_p
 LLAVA_TOKENS = ("<image>", "<video>")
 GEMMA_TOKENS = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "\n\n\n")
 INTERN_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<video>")
+GLM_TOKENS = (
+    "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>",
+    "<|image|>", "<|video|>",
+)  # fmt: skip
+SMOL_TOKENS = (
+    "<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", "<video>",
+)  # fmt: skip
 WORDS = [*sorted(ByteLevel.alphabet()), "<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXT: dict[str, Any] = {
     "hidden_size": 32,
@@ -106,6 +114,73 @@ def qwen3_vl(ids: Mapping[str, int]) -> Any:
     return hf.Qwen3VLConfig(text_config=text, vision_config=vision, **qwen_ids(ids))
 
 
+def qwen3_vl_moe(ids: Mapping[str, int]) -> Any:
+    dense = qwen3_vl(ids)
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    text = {
+        **TEXT,
+        **experts,
+        "head_dim": 8,
+        "rope_parameters": {**MROPE, "mrope_interleaved": True},
+    }
+    vision = dense.vision_config.to_dict()
+    del vision["model_type"]
+    return hf.Qwen3VLMoeConfig(text_config=text, vision_config=vision, **qwen_ids(ids))
+
+
+def qwen3_5(ids: Mapping[str, int]) -> Any:
+    vision = {
+        "depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48,
+        "out_hidden_size": 32, "num_position_embeddings": 16,
+    }  # fmt: skip
+    linear = {
+        "layer_types": ["linear_attention", "full_attention"],
+        "linear_key_head_dim": 8, "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2, "linear_num_value_heads": 4,
+    }  # fmt: skip
+    rope = {**MROPE, "mrope_interleaved": True, "partial_rotary_factor": 1.0}
+    text = {**TEXT, **linear, "head_dim": 8, "rope_parameters": rope}
+    return hf.Qwen3_5Config(text_config=text, vision_config=vision, **qwen_ids(ids))
+
+
+def glm4v(ids: Mapping[str, int]) -> Any:
+    vision = {
+        "depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 48,
+        "out_hidden_size": 32, "image_size": 56, "patch_size": 14,
+    }  # fmt: skip
+    rope = {**MROPE, "partial_rotary_factor": 1.0}
+    return hf.Glm4vConfig(
+        text_config={**TEXT, "rope_parameters": rope},
+        vision_config=vision,
+        image_token_id=ids["<|image|>"],
+        video_token_id=ids["<|video|>"],
+        image_start_token_id=ids["<|begin_of_image|>"],
+        image_end_token_id=ids["<|end_of_image|>"],
+        video_start_token_id=ids["<|begin_of_video|>"],
+        video_end_token_id=ids["<|end_of_video|>"],
+    )
+
+
+def video_llama_3(ids: Mapping[str, int]) -> Any:
+    vision = {**VISION, "num_attention_heads": 2, "patch_size": 14}
+    return hf.VideoLlama3Config(
+        vision_config=vision,
+        text_config={"model_type": "qwen2", **TEXT},
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+    )
+
+
+def smolvlm(ids: Mapping[str, int]) -> Any:
+    vision = {**VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 7}
+    return hf.SmolVLMConfig(
+        vision_config=vision,
+        text_config={"model_type": "llama", **TEXT},
+        image_token_id=ids["<image>"],
+        scale_factor=2,
+    )
+
+
 def internvl(ids: Mapping[str, int]) -> Any:
     vision = {**VISION, "num_attention_heads": 2, "image_size": [28, 28], "patch_size": [14, 14]}
     text = {"model_type": "qwen2", **TEXT}
@@ -163,10 +238,48 @@ def squares(side: int, kind: str, video: str, **more: Any) -> dict[str, Mapping[
     }
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: dict[str, Kind] = {
     "qwen2_vl": qwen(qwen2_vl, "Qwen2VLProcessor", "Qwen2VLVideoProcessor"),
     "qwen2_5_vl": qwen(qwen2_5_vl, "Qwen2_5_VLProcessor", "Qwen2VLVideoProcessor"),
     "qwen3_vl": qwen(qwen3_vl, "Qwen3VLProcessor", "Qwen3VLVideoProcessor"),
+    "qwen3_vl_moe": qwen(qwen3_vl_moe, "Qwen3VLProcessor", "Qwen3VLVideoProcessor"),
+    "qwen3_5": qwen(qwen3_5, "Qwen3VLProcessor", "Qwen3VLVideoProcessor"),
+    "glm4v": Kind(
+        tokens=GLM_TOKENS,
+        image="<|begin_of_image|><|image|><|end_of_image|>",
+        video="<|begin_of_video|><|video|><|end_of_video|>",
+        config=glm4v,
+        files={
+            "preprocessor_config.json": {
+                "image_processor_type": "Glm4vImageProcessor",
+                "size": {"shortest_edge": 28 * 28, "longest_edge": 2 * 56 * 56},
+            },
+            "video_preprocessor_config.json": {
+                "video_processor_type": "Glm4vVideoProcessor",
+                "size": {"shortest_edge": 28 * 28, "longest_edge": 8 * 56 * 56},
+            },
+            "processor_config.json": {"processor_class": "Glm4vProcessor"},
+        },
+        special={},
+    ),
+    "video_llama_3": Kind(
+        tokens=QWEN_TOKENS,
+        image="<|image_pad|>\n",
+        video="<|video_pad|>\n",
+        config=video_llama_3,
+        files={
+            "preprocessor_config.json": {
+                "image_processor_type": "VideoLlama3ImageProcessor",
+                "size": {"shortest_edge": 28 * 28, "longest_edge": 56 * 56},
+            },
+            "video_preprocessor_config.json": {
+                "video_processor_type": "VideoLlama3VideoProcessor",
+                "size": {"shortest_edge": 28 * 28, "longest_edge": 8 * 56 * 56},
+            },
+            "processor_config.json": {"processor_class": "VideoLlama3Processor"},
+        },
+        special={},
+    ),
     "internvl": Kind(
         tokens=INTERN_TOKENS,
         image="<IMG_CONTEXT>\n",
@@ -234,6 +347,29 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
+if find_spec("num2words"):  # which its processor writes numbers with
+    KINDS["smolvlm"] = Kind(
+        tokens=SMOL_TOKENS,
+        image="<image>",
+        video="<video>",
+        config=smolvlm,
+        files={
+            "preprocessor_config.json": {
+                "image_processor_type": "SmolVLMImageProcessor",
+                "size": {"longest_edge": 28},
+                "max_image_size": {"longest_edge": 28},
+                "do_image_splitting": False,
+            },
+            "video_preprocessor_config.json": {
+                "video_processor_type": "SmolVLMVideoProcessor",
+                "size": {"longest_edge": 28},
+                "max_image_size": {"longest_edge": 28},
+            },
+            "processor_config.json": {"processor_class": "SmolVLMProcessor", "image_seq_len": 4},
+        },
+        special={},
+    )
+
 FALLBACK = {
     "gemma3": Kind(
         tokens=GEMMA_TOKENS,
@@ -277,7 +413,11 @@ def write_hf_model(folder: Path, name: str, **changes: Any) -> Path:
 
     `changes` are attributes of its text configuration.
     """
-    kind = {**KINDS, **FALLBACK}[name]
+    return write_model(folder, {**KINDS, **FALLBACK}[name], **changes)
+
+
+def write_model(folder: Path, kind: Kind, **changes: Any) -> Path:
+    """Write a random model of a family to a folder; return it."""
     tokenizer = tokenizer_of(kind)
     config = kind.config(tokenizer.get_vocab())
     config.text_config.vocab_size = len(tokenizer)

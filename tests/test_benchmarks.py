@@ -23,6 +23,21 @@ def test_one_prefill_is_measured_against_the_per_question_loop(tmp_path: Path) -
     assert "waiting for video" in report
 
 
+def test_questions_together_are_measured_against_one_after_another() -> None:
+    sizes = ("--frames", "2", "--questions", "2", "--new", "3", "--models", "qwen2_5_vl")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.together", *sizes],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=BENCHMARKS.parent,
+    )
+    (row,) = done.stdout.splitlines()[2:]
+    assert row.startswith("| qwen2_5_vl | ")
+    assert row.endswith("2 of 2 |")
+
+
 @pytest.mark.skipif(len(available_decoders()) < 2, reason="decord has no build here")
 def test_the_decoders_are_measured_on_films_of_both_codecs() -> None:
     done = subprocess.run(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vicabench.front import data, models, plot
     from vicabench.front.answerable import answerable
     from vicabench.front.ask import ask, encoded
+    from vicabench.front.audit import Audited, audit
     from vicabench.front.benchmark import benchmark
     from vicabench.front.callback import TrainerCallback
     from vicabench.front.canonicalize import canonicalize
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
     from vicabench.front.judge import judge
+    from vicabench.front.labels import Labels, audit_labels
     from vicabench.front.leaderboard import leaderboard
+    from vicabench.front.overlap import Leaks, audit_against
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.power import Power, power
     from vicabench.front.publish import publish
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from vicabench.front.score import Score, score
     from vicabench.front.train import recipes, train, training_plan
     from vicabench.front.verify import verify
+    from vicabench.front.without import without
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
     from vicabench.rubric import Task
@@ -55,8 +59,11 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Answer": "vicabench.types",
+    "Audited": "vicabench.front.audit",
     "HF": "vicabench.adapters.hf.memory",
     "Power": "vicabench.front.power",
+    "Labels": "vicabench.front.labels",
+    "Leaks": "vicabench.front.overlap",
     "Question": "vicabench.types",
     "Ranking": "vicabench.front.rank",
     "Run": "vicabench.results.run",
@@ -69,6 +76,9 @@ _PLACES = {
     "Video": "vicabench.types",
     "answerable": "vicabench.front.answerable",
     "ask": "vicabench.front.ask",
+    "audit": "vicabench.front.audit",
+    "audit_against": "vicabench.front.overlap",
+    "audit_labels": "vicabench.front.labels",
     "benchmark": "vicabench.front.benchmark",
     "canonicalize": "vicabench.front.canonicalize",
     "compare": "vicabench.front.compare",
@@ -107,10 +117,14 @@ _PLACES = {
     "train": "vicabench.front.train",
     "training_plan": "vicabench.front.train",
     "verify": "vicabench.front.verify",
+    "without": "vicabench.front.without",
 }
 __all__ = [
     "HF",
     "Answer",
+    "Audited",
+    "Labels",
+    "Leaks",
     "Power",
     "Question",
     "Ranking",
@@ -124,6 +138,9 @@ __all__ = [
     "Video",
     "answerable",
     "ask",
+    "audit",
+    "audit_against",
+    "audit_labels",
     "benchmark",
     "canonicalize",
     "compare",
@@ -162,6 +179,7 @@ __all__ = [
     "train",
     "training_plan",
     "verify",
+    "without",
 ]
 
 

@@ -31,26 +31,37 @@ class Attended:
         """The queries at these indices of the leading dimensions."""
         return Attended(values=self.values[indices], lse=self.lse[indices])
 
+    def flat(self) -> Attended:
+        """All queries in order, with the first two dimensions as one."""
+        return Attended(values=self.values.flatten(0, 1), lse=self.lse.flatten(0, 1))
 
-def attend_prefix(query_THE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
+
+def attend_prefix(
+    query_THE: Tensor, keys_JPE: Tensor, values_JPE: Tensor, scale: float | None = None
+) -> Attended:
     """Attend with every query over the whole prefix.
 
-    Returns values [T, H, E] and lse [T, H] in float32 or float64.
+    Scores are multiplied by `scale`; None means 1 / sqrt(E). Returns values [T, H, E] and lse
+    [T, H] in float32 or float64.
     """
-    tokens, heads, width = query_THE.shape
+    tokens, heads, _ = query_THE.shape
     shared = heads // len(keys_JPE)
     rows_JRE = query_THE.unflatten(1, (-1, shared)).transpose(0, 1).flatten(1, 2)
-    attended = _attend(rows_JRE, keys_JPE, values_JPE)
+    attended = _attend(rows_JRE, keys_JPE, values_JPE, scale)
     values_JTGE = attended.values.unflatten(1, (tokens, shared))
     lse_JTG = attended.lse.unflatten(1, (tokens, shared))
     return Attended(
-        values=values_JTGE.transpose(0, 1).reshape(tokens, heads, width),
+        values=values_JTGE.transpose(0, 1).reshape(tokens, heads, -1),
         lse=lse_JTG.transpose(0, 1).reshape(tokens, heads),
     )
 
 
 def attend_own(
-    query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
+    query_KSHE: Tensor,
+    keys_KJME: Tensor,
+    values_KJME: Tensor,
+    visible_KSM: Tensor,
+    scale: float | None = None,
 ) -> Attended:
     """Attend with each continuation over its own tokens: values [K, S, H, E] and lse [K, S, H].
 
@@ -59,8 +70,10 @@ def attend_own(
     """
     rows, _, heads, _ = query_KSHE.shape
     at_once = max(1, SCORES_AT_ONCE // (rows * heads * keys_KJME.shape[2]))
+    if query_KSHE.shape[1] <= at_once:
+        return _attend_own(query_KSHE, keys_KJME, values_KJME, visible_KSM, scale)
     parts = [
-        _attend_own(some_KSHE, keys_KJME, values_KJME, seen_KSM)
+        _attend_own(some_KSHE, keys_KJME, values_KJME, seen_KSM, scale)
         for some_KSHE, seen_KSM in zip(
             query_KSHE.split(at_once, 1), visible_KSM.split(at_once, 1), strict=True
         )
@@ -76,21 +89,26 @@ def combine(first: Attended, second: Attended) -> Tensor:
     return mixed.to(first.values.dtype)
 
 
-def _attend(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
+def _attend(
+    query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor, scale: float | None
+) -> Attended:
     """Call scaled_dot_product_attention's kernels, since it does not return the log-sum-exp."""
     batch = (query_JRE[None], keys_JPE[None], values_JPE[None])
     kernel = _kernel(*batch)
     if kernel is None:
-        return attend_in_parts(query_JRE, keys_JPE, values_JPE)
-    values, lse, *_ = kernel(*batch)
+        return attend_in_parts(query_JRE, keys_JPE, values_JPE, scale)
+    values, lse, *_ = kernel(*batch, scale=scale)
     return Attended(values=values[0], lse=lse[0, :, : query_JRE.shape[1]])  # some kernels pad lse
 
 
 def _kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[..., Any] | None:
     """The fused kernel for these tensors [1, J, ., E] on their device, chosen as torch would."""
     aten, cuda = torch.ops.aten, torch.backends.cuda
+    if query.shape[-1] != values.shape[-1]:
+        return None
     if query.device.type == "cpu":
-        return aten._scaled_dot_product_flash_attention_for_cpu
+        # Not public, so a release of torch may lack it.
+        return getattr(aten, "_scaled_dot_product_flash_attention_for_cpu", None)
     if query.device.type != "cuda":
         return None
     asked = cuda.SDPAParams(query, keys, values, None, 0.0, False, False)
@@ -102,30 +120,38 @@ def _kernel(query: Tensor, keys: Tensor, values: Tensor) -> Callable[..., Any] |
     return None
 
 
-def attend_in_parts(query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor) -> Attended:
+def attend_in_parts(
+    query_JRE: Tensor, keys_JPE: Tensor, values_JPE: Tensor, scale: float | None = None
+) -> Attended:
     """Attend without a fused kernel, for devices that have none, some queries at a time."""
     at_once = max(1, SCORES_AT_ONCE // keys_JPE[..., 0].numel())
     keys_JPE, values_JPE, dtype = _wide(keys_JPE), _wide(values_JPE), values_JPE.dtype
     parts = []
     for rows_JRE in query_JRE.split(at_once, dim=1):
-        scores = _wide(rows_JRE) @ keys_JPE.mT * rows_JRE.shape[-1] ** -0.5
+        scores = _wide(rows_JRE) @ keys_JPE.mT * _scale(rows_JRE, scale)
         values = (scores.softmax(-1) @ values_JPE).to(dtype)
         parts.append(Attended(values=values, lse=scores.logsumexp(-1)))
     return _joined(parts)
 
 
 def _attend_own(
-    query_KSHE: Tensor, keys_KJME: Tensor, values_KJME: Tensor, visible_KSM: Tensor
+    query_KSHE: Tensor,
+    keys_KJME: Tensor,
+    values_KJME: Tensor,
+    visible_KSM: Tensor,
+    scale: float | None,
 ) -> Attended:
     """Computed in float32: scores rounded to half precision would be less exact than SDPA's."""
     slots, groups = query_KSHE.shape[1], keys_KJME.shape[1]
     # Queries that share a key head are laid out along the sequence; otherwise matmul would copy
     # the keys for each query head.
     rows = _wide(query_KSHE).unflatten(2, (groups, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
-    scores = (rows @ _wide(keys_KJME).mT * rows.shape[-1] ** -0.5).unflatten(2, (-1, slots))
+    scores = (rows @ _wide(keys_KJME).mT * _scale(rows, scale)).unflatten(2, (-1, slots))
     scores = scores.masked_fill_(~visible_KSM[:, None, None], -torch.inf)
-    lse_KJGS = scores.logsumexp(-1)
-    values = scores.softmax(-1).flatten(2, 3) @ _wide(values_KJME)
+    shares = scores.softmax(-1)
+    # The log-sum-exp by the largest score and its share: cheaper than summing once more.
+    lse_KJGS = scores.amax(-1) - shares.amax(-1).log()
+    values = shares.flatten(2, 3) @ _wide(values_KJME)
     values_KJGSE = values.unflatten(2, (-1, slots)).to(query_KSHE.dtype)
     return Attended(
         values=values_KJGSE.permute(0, 3, 1, 2, 4).flatten(2, 3),
@@ -141,6 +167,10 @@ def _joined(parts: Sequence[Attended]) -> Attended:
         values=torch.cat([part.values for part in parts], dim=1),
         lse=torch.cat([part.lse for part in parts], dim=1),
     )
+
+
+def _scale(query: Tensor, scale: float | None) -> float:
+    return float(query.shape[-1] ** -0.5) if scale is None else scale
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:

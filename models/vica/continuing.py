@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -80,8 +80,8 @@ class _Places:
 class Continuations:
     """The unfinished continuations: their keys and values, and their lengths."""
 
-    def __init__(self, backbone: Qwen2Model, prefix: PrefixCache) -> None:
-        self._backbone, self._prefix = backbone, prefix
+    def __init__(self, model: ViCA, prefix: PrefixCache) -> None:
+        self._model, self._backbone, self._prefix = model, cast(Qwen2Model, model.model), prefix
         self._keys: list[Tensor] = []  # for each layer [K, J, M, E]
         self._values: list[Tensor] = []
         # Lengths are held twice, so that neither the host nor the device waits for the other.
@@ -102,14 +102,13 @@ class Continuations:
         hidden_TD = self._run(embeds_TD, positions_T, _Places.of(rows_T, own_T, own_T, sizes))
         return hidden_TD[self._lengths_K.cumsum(0) - 1]
 
-    def start_each(
-        self, embed: Callable[[Tensor], Tensor], rows: Sequence[Sequence[int]]
-    ) -> tuple[Tensor, int]:
+    def start_each(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, int]:
         """Start a continuation for each row of ids; equal rows are run once and copied.
 
         Returns:
-            The last hidden states [K, D], and how many tokens were run.
+            The float32 logits [K, V] after the last ids, and how many tokens were run.
         """
+        embed = self._model.get_input_embeddings()
         places = {ids: place for place, ids in enumerate(dict.fromkeys(map(tuple, rows)))}
         device = self._prefix.keys[0].device
         hidden_KD = self.start([embed(torch.tensor(ids, device=device)) for ids in places])
@@ -117,10 +116,11 @@ class Continuations:
             copied = [places[tuple(ids)] for ids in rows]
             self.keep(copied)
             hidden_KD = hidden_KD[copied]
-        return hidden_KD, sum(map(len, places))
+        return self._logits(hidden_KD), sum(map(len, places))
 
-    def step(self, embeds_KD: Tensor) -> Tensor:
-        """Run one more token of each continuation; return their hidden states [K, D]."""
+    def step(self, ids_K: Tensor) -> Tensor:
+        """Run one more id of each continuation; return the float32 logits [K, V] after it."""
+        embeds_KD = self._model.get_input_embeddings()(ids_K)
         own_K = self._lengths_K
         self._lengths_K = own_K + 1
         self._lengths = [length + 1 for length in self._lengths]
@@ -129,7 +129,7 @@ class Continuations:
         places = _Places.of(rows_K, torch.zeros_like(rows_K), own_K, sizes)
         if max(self._lengths) > self._keys[0].shape[2]:
             self._grow()
-        return self._run(embeds_KD, own_K + self._prefix.length, places)
+        return self._logits(self._run(embeds_KD, own_K + self._prefix.length, places))
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these continuations alone, in this order; one that is named twice is copied."""
@@ -139,6 +139,9 @@ class Continuations:
         for cache in (self._keys, self._values):
             for index, old in enumerate(cache):  # one at a time, to avoid doubling the memory
                 cache[index] = old[rows_K]
+
+    def _logits(self, hidden_KD: Tensor) -> Tensor:
+        return self._model.lm_head(hidden_KD).float()  # type: ignore[no-any-return]
 
     def _allocate(self, like: Tensor, count: int, places: int) -> None:
         """Allocate the cache in the dtype that attention computes in.
@@ -197,19 +200,6 @@ class Continuations:
         shared = attend_prefix(query_THE, self._prefix.keys[index], self._prefix.values[index])
         mixed_THE = combine(shared, own.at(at.rows_T, at.slots_T))
         return layer.o_proj(mixed_THE.flatten(1))  # type: ignore[no-any-return]
-
-
-Observer = Callable[[int, int, Tensor], None]
-"""Called at every step with the index of a continuation, its step from 0, and its float32 logits
-[V] before processing. A group that is retried because memory was short restarts at step 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """When a continuation ends: after `max_new_tokens`, or with one of the ids `stops`."""
-
-    max_new_tokens: int
-    stops: frozenset[int]
 
 
 UNSUPPORTED = (
@@ -294,40 +284,3 @@ def decoding_settings(model: ViCA, options: Mapping[str, Any]) -> Decoding:
 def _is_off(value: object) -> bool:
     """Whether a setting changes nothing: one beam, no guidance; True is not the number 1."""
     return value is not True and value in (None, False, 1, 1.0)
-
-
-def decode(
-    model: ViCA,
-    continuations: Continuations,
-    hidden_KD: Tensor,
-    limits: Sequence[Limit],
-    choose: Chooser,
-    observe: Observer | None = None,
-) -> list[list[int]]:
-    """Decode each continuation from its hidden state; return its new ids, including the end.
-
-    Raises:
-        ScoresError: The logits are NaN.
-    """
-    replies: list[list[int]] = [[] for _ in limits]
-    live = list(range(len(limits)))
-    new_KS = torch.empty(len(live), 0, dtype=torch.long, device=hidden_KD.device)
-    while live:
-        logits_KV = model.lm_head(hidden_KD).float()
-        for row, index in enumerate(live if observe else ()):
-            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
-        picked_K = choose(new_KS, logits_KV, live)
-        new_KS = torch.cat([new_KS, picked_K[:, None]], dim=1)
-        for index, token in zip(live, picked_K.tolist(), strict=True):
-            replies[index].append(token)
-        rows = [r for r, index in enumerate(live) if not _ended(replies[index], limits[index])]
-        if len(rows) < len(live):
-            continuations.keep(rows)
-            live, new_KS = [live[row] for row in rows], new_KS[rows]
-        if live:
-            hidden_KD = continuations.step(model.get_input_embeddings()(new_KS[:, -1]))
-    return replies
-
-
-def _ended(reply: Sequence[int], limit: Limit) -> bool:
-    return reply[-1] in limit.stops or len(reply) >= limit.max_new_tokens

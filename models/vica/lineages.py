@@ -29,6 +29,8 @@ def restated(stated: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         CheckpointError: Cambrian-S's encoder or number of tokens is not supported.
     """
+    if stated.get("mm_spatial_pool_stride", 0) is None:  # as in a file that states all arguments
+        stated = {key: value for key, value in stated.items() if key != "mm_spatial_pool_stride"}
     if stated.get("model_type") == CAMBRIAN:
         return _of_cambrian(stated)
     as_stated = OURS in stated or stated.get("model_type") == "vica_qwen"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -22,13 +21,12 @@ from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
 from vica.continuing import (
     Continuations,
     Decoding,
-    Limit,
-    Observer,
     PrefixCache,
-    decode,
     decoding_settings,
 )
+from vica.decoding import Limit, Observer, decode
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
+from vica.memory import in_groups, is_memory_error, release
 from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.processing import Frames, ViCAProcessor
@@ -52,32 +50,6 @@ class Stopwatch:
             if device.type == "cuda":  # kernels run asynchronously
                 torch.cuda.synchronize(device)
             self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
-
-
-_MEMORY_ERROR_PHRASES = (
-    "DefaultCPUAllocator",
-    "not enough memory",
-    "can't allocate memory",
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
-
-
-def is_memory_error(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; torch has a class for only some of these."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        phrase in str(error) for phrase in _MEMORY_ERROR_PHRASES
-    )
-
-
-def release(device: torch.device) -> None:
-    """Free the memory that a failed computation held."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 EOS, LENGTH = "eos", "length"
@@ -212,8 +184,8 @@ class Predictor:
     """A model that answers many questions about one video.
 
     When memory is short, `vision_batch` is halved for good and `group_size` for the current call;
-    the log (`vica.predictor`) reports both. `spent` holds the seconds and tokens of the stages
-    `vision`, `prefill` and `answers`. Not thread-safe.
+    the logs (`vica.predictor`, `vica.memory`) report it. `spent` holds the seconds and tokens of
+    the stages `vision`, `prefill` and `answers`. Not thread-safe.
 
     Args:
         model: The model, whole on one device.
@@ -302,18 +274,22 @@ class Predictor:
         """
         asked = [each if isinstance(each, Prompt) else Prompt(text=each) for each in prompts]
         rows = [self._checked(encoded, each.text) for each in asked]
-        size = self.group_size or max(len(asked), 1)
-        replies: list[Reply] = []
-        while len(replies) < len(asked):
-            part = slice(len(replies), len(replies) + size)
-            watch = None if observe is None else _from(len(replies), observe)
-            answered = self._attempt(encoded, asked[part], rows[part], watch, options)
-            if answered is None:  # the failed attempt's tensors are out of scope only now
-                release(self.model.device)
-                failed, size = len(asked[part]), len(asked[part]) // 2
-                LOG.warning("Memory is short for %d questions at once: trying %d", failed, size)
-            replies += answered or []
-        return replies
+
+        def together(part: range) -> list[Reply]:
+            watch = None if observe is None else _from(part.start, observe)
+            here = slice(part.start, part.stop)
+            return self._together(encoded, asked[here], rows[here], watch, options)
+
+        try:
+            groups = in_groups(len(asked), self.group_size, together, self.model.device)
+            return [reply for group in groups for reply in group]
+        except Exception as error:
+            if is_memory_error(error):
+                raise MemoryShortError(
+                    "memory is too short for a single question about this video: use fewer frames, "
+                    "fewer new tokens, a smaller dtype or a larger device"
+                ) from error
+            raise
 
     def _prefix(self, prompts: Sequence[str]) -> list[int]:
         """The ids to prefill: these prompts' common prefix, or without any, all prompts' prefix."""
@@ -361,27 +337,6 @@ class Predictor:
             )
         return ids
 
-    def _attempt(
-        self,
-        encoded: EncodedVideo,
-        asked: Sequence[Prompt],
-        rows: Sequence[list[int]],
-        observe: Observer | None,
-        options: dict[str, Any],
-    ) -> list[Reply] | None:
-        """The replies to some prompts together; None if memory is too short for this many."""
-        try:
-            return self._together(encoded, asked, rows, observe, options)
-        except Exception as error:
-            if not is_memory_error(error):
-                raise
-            if len(asked) == 1:
-                raise MemoryShortError(
-                    "memory is too short for a single question about this video: use fewer frames, "
-                    "fewer new tokens, a smaller dtype or a larger device"
-                ) from error
-        return None
-
     def _together(
         self,
         encoded: EncodedVideo,
@@ -396,14 +351,13 @@ class Predictor:
         choose = how.chooser([each.seed for each in asked])
         shared = encoded.shared_by(rows)
         continuations = Continuations(
-            self.model.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
+            self.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
         )
-        embed = self.model.get_input_embeddings()
         own = [ids[shared:] for ids in rows]
         with self.spent.measure(PREFILL, self.model.device):
-            hidden_KD, prefilled = continuations.start_each(embed, own)
+            logits_KV, prefilled = continuations.start_each(own)
         with self.spent.measure(ANSWERS, self.model.device):
-            new_ids = decode(self.model, continuations, hidden_KD, limits, choose, observe)
+            new_ids = decode(continuations, logits_KV, limits, choose, observe)
         self.spent.tokens[PREFILL] += prefilled
         self.spent.tokens[ANSWERS] += sum(map(len, new_ids))
         return [

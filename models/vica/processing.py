@@ -203,7 +203,7 @@ class ViCAProcessor(ProcessorMixin):
         `levels` is as in `video`. Raises InputError for Cambrian-S, of which only videos are read.
         """
         if self.config.square_frames:
-            raise InputError(f"{self.config.family_name} reads videos here, not images")
+            raise InputError(f"pass videos: images are not supported for {self.config.family_name}")
         if isinstance(picture, Image.Image):
             image = picture.convert("RGB")
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import InternVLConfig, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.import_utils import is_torchvision_available
-from vica.errors import BudgetError, ScoresError
+from vica.errors import BudgetError
 from vica.video import read_frames
 
-from tests.hf_models import CHATML, KINDS, TEXT, tokenizer_of, write_hf_model
+from tests.hf_models import (
+    CHATML,
+    KINDS,
+    TEXT,
+    internvl,
+    tokenizer_of,
+    write_hf_model,
+    write_model,
+)
 from tests.support import read_jsonl, refuses
 from tests.videos import write_clip
 from tests.warm import vicabench
@@ -29,6 +38,8 @@ from vicabench.rooms.build import build as build_rooms
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
 from vicabench.wording import Wording
 
+# GLM-4V's processor makes arrays of tensors.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FRAMES, NEW = 4, 5
 AS_IMAGES = tuple(name for name in KINDS if name != "llava_next_video")
 BENCHMARK = Benchmark(name="b", subset="", revision="", questions=(), files={})
@@ -156,6 +167,42 @@ def test_a_shared_prefill_answers_as_transformers_does(
     assert [agreement.shared for agreement in agreements] == list(plainly(adapter, video))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 2, "min_new_tokens": 3}],
+)
+def test_settings_of_a_checkpoint_count_each_prompt_by_itself(
+    place: Path, video: Video, tmp_path: Path, settings: dict[str, float]
+) -> None:
+    folder = Path(shutil.copytree(place / "qwen3_vl", tmp_path / "set"))
+    file = folder / "generation_config.json"
+    stated = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**stated, **settings}), encoding="utf-8")
+    free, bound = (adapter_of(each, max_new_tokens=30) for each in (place / "qwen3_vl", folder))
+    assert isinstance(bound, SharingAdapter)
+    agreements = list(bound.both_ways(video, QUESTIONS))
+    assert [each.shared for each in agreements] == [each.alone for each in agreements]
+    unbound = [answer.response for answer in free.answer(video, QUESTIONS)]
+    assert [each.shared for each in agreements] != unbound
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_5"])
+def test_the_size_of_a_group_changes_no_answer(place: Path, video: Video, name: str) -> None:
+    answers, passes = [], []
+    for size in (0, 2, 1):
+        adapter = adapter_of(place / name, group_size=size)
+        calls: list[int] = []
+        adapter.reader.model.register_forward_pre_hook(lambda *_, to=calls: to.append(1))
+        answers.append([answer.response for answer in adapter.answer(video, QUESTIONS)])
+        passes.append(len(calls))
+    assert answers[0] == answers[1] == answers[2]
+    assert len(set(answers[0])) > 1
+    # A recurrent layer reads the questions one by one, which their first new token comes from.
+    more = len(QUESTIONS) - 1 if name == "qwen3_5" else 0
+    groups = (1, 2, 3)
+    assert passes == [count * NEW + (more + 1 - count if more else 0) for count in groups]
+
+
 @pytest.mark.parametrize("name", ["internvl", "gemma3"])
 def test_the_vision_tower_runs_once_per_video(place: Path, video: Video, name: str) -> None:
     adapter = adapter_of(place / name)
@@ -187,6 +234,29 @@ def test_a_model_without_shared_prefill_warns_and_answers(
         caplog.clear()
 
 
+def of_granite(ids: Mapping[str, int]) -> Any:
+    config = internvl(ids)
+    text = {**config.text_config.to_dict(), "model_type": "granite", "layer_types": None}
+    return InternVLConfig.from_dict({**config.to_dict(), "text_config": text})
+
+
+def test_what_is_not_verified_is_not_shared(place: Path, video: Video, tmp_path: Path) -> None:
+    other = write_model(tmp_path / "other", replace(KINDS["internvl"], config=of_granite))
+    stops = Path(shutil.copytree(place / "internvl", tmp_path / "stops"))
+    file = stops / "generation_config.json"
+    stated = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**stated, "prompt_lookup_num_tokens": 2}), encoding="utf-8")
+    for folder, why in (
+        (other, "sharing the prefill was never verified for granite"),
+        (stops, "its generation_config.json sets prompt_lookup_num_tokens"),
+    ):
+        adapter = adapter_of(folder)
+        assert adapter.settings["prefill"] == f"for each question: {why}"
+        assert "group_size" not in adapter.accepts_options
+    answers = list(adapter_of(other).answer(video, QUESTIONS))
+    assert [answer.error for answer in answers] == [None] * len(QUESTIONS)
+
+
 def test_a_blind_model_sees_grey(place: Path, video: Video) -> None:
     sighted, blind = (adapter_of(place / "internvl", blind=each) for each in (False, True))
     grey = Video(
@@ -215,28 +285,45 @@ def test_a_failing_question_does_not_affect_the_others(place: Path, video: Video
     assert ask(["How many?"])[0].response == good.response
 
 
-def test_a_failure_inside_the_model_does_not_change_the_cache(place: Path, video: Video) -> None:
+def fail_once(adapter: HFAdapter, error: Exception, calls: list[int]) -> None:
+    """Raise an error in a layer when the first group of questions is read."""
+
+    def fail(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:  # the prefill of the video came first
+            raise error
+
+    adapter.reader.model.model.language_model.layers[1].register_forward_pre_hook(fail)
+
+
+def test_a_group_is_halved_when_memory_is_short(
+    place: Path, video: Video, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = adapter_of(place / "internvl")
+    expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
+    fail_once(adapter, torch.OutOfMemoryError("no memory"), [])
+    answers = list(adapter.answer(video, QUESTIONS))
+    assert [answer.response for answer in answers] == expected
+    assert "Memory is short for 3 questions at once: trying 1" in caplog.text
+
+
+def test_a_group_that_fails_is_asked_one_by_one(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "internvl")
     expected = [answer.response for answer in adapter.answer(video, QUESTIONS)]
     calls: list[int] = []
-
-    def short_of_memory(*_: object) -> None:
-        calls.append(1)
-        if len(calls) == 2:  # the prefill of the video came first
-            raise torch.OutOfMemoryError("no memory")
-
-    adapter.reader.model.model.language_model.layers[1].register_forward_pre_hook(short_of_memory)
-    failed, *others = adapter.answer(video, QUESTIONS)
-    assert failed.error == "hf: OutOfMemoryError: no memory"
-    assert [answer.response for answer in others] == expected[1:]
+    fail_once(adapter, ValueError("a broken layer"), calls)
+    assert [answer.response for answer in adapter.answer(video, QUESTIONS)] == expected
+    # Once for the video, once for the group, and for each question as often as it has new tokens.
+    assert len(calls) == 2 + NEW * len(QUESTIONS)
 
 
 def test_scores_that_are_nan_are_errors(place: Path, video: Video) -> None:
     adapter = adapter_of(place / "llava_onevision")
     with torch.no_grad():
         adapter.reader.model.lm_head.weight.fill_(float("nan"))
-    with pytest.raises(ScoresError, match="scores are NaN"):
-        list(adapter.answer(video, QUESTIONS))
+    for answer in adapter.answer(video, QUESTIONS):
+        assert answer.error is not None
+        assert "scores are NaN" in answer.error
 
 
 def test_a_reply_keeps_its_whitespace(place: Path, video: Video) -> None:

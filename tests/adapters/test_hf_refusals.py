@@ -134,9 +134,9 @@ def test_an_unusable_checkpoint_is_refused_with_the_reason(
 
 
 def test_unsupported_options_are_refused(good: Path) -> None:
-    options = ModelOptions(group_size=2, compile=True)
+    options = ModelOptions(vision_batch=2, compile=True)
     context = AdapterContext(benchmark=BENCHMARK, seed=0, frames=4, options=options)
-    with pytest.raises(ConfigError, match="--group-size, --compile"):
+    with pytest.raises(ConfigError, match="--vision-batch, --compile"):
         build_adapter(f"hf:{good}", context)
 
 

@@ -1,6 +1,7 @@
 """`vicabench explain --run` and `--between`: the part of the asking, split by further runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,8 @@ class Counts:
             for q in questions
         ]
 """
-A, B = {"frames": 2, "max_new_tokens": 8}, {"frames": 4, "max_new_tokens": 16}
+A: dict[str, Any] = {"frames": 2, "max_new_tokens": 8}
+B: dict[str, Any] = {"frames": 4, "max_new_tokens": 16}
 
 
 @pytest.fixture
@@ -82,3 +84,25 @@ def test_runs_that_are_not_between_are_refused(place: str) -> None:
     Path("b/run.yaml").unlink()
     with pytest.raises(ConfigError, match=r"no run\.yaml"):
         vb.explain("a", "b", run=1)
+
+
+def test_two_presets_are_explained_by_runs_between_them(place: str) -> None:
+    model = Path("counts.py").read_text(encoding="utf-8")
+    accepts = '("max_new_tokens", "wording", "temperature", "top_p", "frames_as")'
+    model = model.replace('("max_new_tokens",)', accepts)
+    # The unit behind a number is no part of it for `official`, and makes it unreadable for B.
+    model = model.replace("frames >= 4", "frames >= 64").replace("TRUTH[q.id] if", "SAID[q.id] if")
+    said = {r["id"]: f"{r['ground_truth']}{'' if r['options'] else ' m'}" for r in rows_about(6)}
+    Path("said.py").write_text(f"{model}\nSAID = {said!r}\n", encoding="utf-8")
+    for preset in ("lmms-eval@0.3.4", "vlmevalkit@VSIBench"):
+        vb.run("./said.py:Counts", place, limit=1, out=preset, preset=preset, progress=False)
+    found = vb.explain("lmms-eval@0.3.4", "vlmevalkit@VSIBench", run=1)
+    whole = found.overall
+    # A: every letter, so half of the tasks. B: every letter, so six of the ten questions.
+    assert (whole.score_a, whole.score_b) == pytest.approx((50, 60))
+    assert list(whole.parts) == ["frames", "generation", "reading", "aggregating"]
+    assert sum(part.mean for part in whole.parts.values()) == whole.difference.mean
+    assert whole.parts["frames"].mean > 0 > whole.parts["reading"].mean
+    assert whole.parts["generation"].mean == 0
+    assert whole.parts["aggregating"].mean > 0
+    assert len(list(Path("runs/between").iterdir())) == 2

@@ -334,6 +334,39 @@ def data_unpack(place: Place) -> None:
     same_files(Path("a"), Path("b"), but=("fetched.json",))
 
 
+def audit(place: Place) -> None:
+    how = ("audit", "questions.jsonl", "--trees", "2", "--folds", "2", "--prune", "50")
+    printed = place.cli(*how, "--out", "a")
+    made = vb.audit("questions.jsonl", trees=2, folds=2, prune_to=50, progress=False)
+    same_text(printed, made.table())
+    made.save("b")
+    assert len(made.frame()) == len(made.kept) == 60  # six of each type, of which ten stay
+    assert made.figure().get_axes()
+    printed = place.cli("audit", *RUNS, "--labels", "--out", "a")
+    doubted = vb.audit_labels(RUNS)
+    same_text(printed, doubted.table())
+    doubted.save("b")
+    write_jsonl(
+        Path("t.jsonl"),
+        [
+            {
+                "id": 1,
+                "conversations": [
+                    {"from": "human", "value": "What about route_planning?"},
+                    {"from": "gpt", "value": "A"},
+                ],
+            }
+        ],
+    )
+    printed = place.cli("audit", "questions.jsonl", "--against", "t.jsonl", "--out", "a")
+    leaks = vb.audit_against("questions.jsonl", ["t.jsonl"], progress=False)
+    same_text(printed, leaks.table())
+    leaks.save("b")
+    same_files(Path("a"), Path("b"))
+    said = place.refusal("audit", "questions.jsonl", "--batch", "2")
+    assert said == refused(lambda: vb.audit("questions.jsonl", batch=2))
+
+
 def data_rooms(place: Place) -> None:
     build(Path("a"), scenes=1, seed=0, width=64, height=48, fps=1, workers=1)
     said = place.refusal("data", "rooms", "--out", "a")  # films are tested in tests/rooms
@@ -433,6 +466,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "publish": publish,
     "rank": rank,
     "explain": explain,
+    "audit": audit,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

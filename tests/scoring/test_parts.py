@@ -10,7 +10,16 @@ from tests.harnesses.test_versions import row, run
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.results.run import Run, run_of_rows
 from vicabench.scoring.compare import compare_runs
-from vicabench.scoring.parts import FACTORS, HEADLINE, Averaging, Split, combinations, split
+from vicabench.scoring.parts import (
+    FACTORS,
+    HEADLINE,
+    Averaging,
+    Combination,
+    Split,
+    combinations,
+    split,
+)
+from vicabench.types import Grade
 
 OFFICIAL, MICRO = find_protocol("official"), find_protocol("vlmevalkit@VSIBench")
 LATER = find_protocol("lmms-eval@0.7.3")
@@ -27,7 +36,7 @@ def other() -> Run:
 
 def splits(a: Run, b: Run, first: Protocol, second: Protocol) -> dict[str, Split]:
     rules = (first, second)
-    graded = {
+    graded: dict[Combination, list[Grade]] = {
         (asked, read, averaged): (a, b)[asked].grades(rules[read].averaged_as(rules[averaged]))
         for asked, read, averaged in combinations(3)
     }

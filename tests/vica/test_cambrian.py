@@ -78,7 +78,7 @@ def test_all_ways_of_preprocessing_pad_alike(folder: Path, model: ViCA) -> None:
 
 def test_images_and_unpadded_frames_are_refused(folder: Path, model: ViCA) -> None:
     processor = load_processor(folder, model.config)
-    with pytest.raises(InputError, match="Cambrian-S reads videos here, not images"):
+    with pytest.raises(InputError, match="images are not supported for Cambrian-S"):
         processor.image(frames_of("landscape")[0])
     with pytest.raises(InputError, match="must be squares"):
         processor.video_on_device(torch.tensor(frames_of("landscape")))

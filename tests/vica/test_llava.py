@@ -55,6 +55,11 @@ def test_the_budget_follows_the_place_of_newlines(tmp_path: Path) -> None:
     }
 
 
+def test_a_stride_that_is_null_is_the_originals(tmp_path: Path) -> None:
+    folder = write_llava(tmp_path / "null", "onevision", mm_spatial_pool_stride=None)
+    assert load_config(folder).layout.semantic.pooled == 14
+
+
 def test_a_saved_llava_keeps_its_newlines(tmp_path: Path) -> None:
     model = load_model(write_llava(tmp_path / "onevision", "onevision"))
     for published in (True, False):

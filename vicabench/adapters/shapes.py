@@ -94,6 +94,8 @@ def is_of_transformers(spec: str, published: str | None) -> bool:
         return True
     if spec in BUILT_IN or spec in SHIPPED or published is not None:
         return False
+    if not Path(spec).is_dir() and spec.count("/") != 1:  # `shape_of` says what a hub id is
+        return False
     return kind_of(read_config(small_files(spec), spec)) is None
 
 

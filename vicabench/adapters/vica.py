@@ -1,4 +1,4 @@
-"""ViCA, ViCA2 and original LLaVA over Qwen2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
+"""ViCA, ViCA2, LLaVA and Cambrian-S: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
 
 A video is encoded and prefilled once. All its questions are answered from that together, greedily,
 in the wording of the models' own VSI-Bench evaluation.
@@ -38,8 +38,8 @@ from vica.chat import (
 )
 from vica.continuing import decoding_settings
 from vica.errors import InputError
+from vica.memory import is_memory_error, release
 from vica.merging import Visual
-from vica.predictor import is_memory_error, release
 from vica.processing import ViCAProcessor
 from vica.sampling import GREEDY
 

@@ -52,6 +52,7 @@ ORDER = (
         "explain",
         "rank",
         "power",
+        "audit",
         "published",
         "figures",
         "scaling-curve",

@@ -12,13 +12,13 @@ from vicabench.front.benchmark import benchmark
 from vicabench.front.run import run as run_model
 from vicabench.results.run import Run
 from vicabench.results.settings import ASKING, kind_of, settings_between
-from vicabench.results.store import OPTIONS
+from vicabench.results.store import ASKED_AS, OPTIONS
 from vicabench.scoring.parts import Combination, combinations
 
 WHERE = ("subset", "data", "videos", "revision", "config", "split")
 """Options about the questions, beside their source."""
 NOT_ASKED = {*WHERE, "model", "benchmark", "limit", "tasks", "out", "shard", "protocol"}
-PRESET = ("preset", "as")
+PRESETS = ("preset", "as")
 
 
 def kinds_between(a: Run, b: Run) -> list[str]:
@@ -77,11 +77,6 @@ def ask_between(a: Run, b: Run, folder: Path, videos: int) -> list[Run]:
         UserError: For folders without their options, and as `run` does.
     """
     ours, theirs = (_options(run) for run in (a, b))
-    if any(ours.get(name) != theirs.get(name) for name in PRESET):
-        raise ConfigError(
-            "The two runs have different presets, each of which decides all parts of the asking "
-            "at once. Run the combinations yourself and name them with --between."
-        )
     kinds = kinds_between(a, b)
     made = []
     for combination in combinations(len(kinds)):
@@ -104,7 +99,7 @@ def _ask(asked: Mapping[str, Any], out: Path, videos: int) -> Run:
 
 
 def _options(run: Run) -> dict[str, Any]:
-    """The options in the `run.yaml` of a run folder."""
+    """The options in the `run.yaml` of a run folder, with those that its preset decided."""
     file = run.path / OPTIONS
     if not file.is_file():
         raise ConfigError(
@@ -114,7 +109,11 @@ def _options(run: Run) -> dict[str, Any]:
     import yaml  # noqa: PLC0415  (40 ms, for runs alone)
 
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+    typed = content if isinstance(content, dict) else {}
+    record = run.config["config"]["adapter"].get(ASKED_AS) if run.config else None
+    decided = record.get("decided") if isinstance(record, Mapping) else None
+    known = {**typed, **(decided if isinstance(decided, Mapping) else {})}
+    return {name: value for name, value in known.items() if name not in PRESETS}
 
 
 def command_between(a: Run, b: Run, kind: str) -> Iterator[str]:

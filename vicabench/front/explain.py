@@ -78,10 +78,9 @@ def explain(
 ) -> Explained:
     """Split the difference of two runs of one model into asking, reading and aggregating.
 
-    The replies of both are read by both protocols, and scored and averaged as both do: eight
-    scores, from which each part is the mean over the orders in which the three can be changed. The
-    parts add up to the difference, and have intervals over videos. What is behind the part of the
-    asking (prompt, frames, pixels, generation) only further runs can tell: `result.again`.
+    Both runs' replies are read and aggregated as both are. A part is the mean over the orders in
+    which the three can be changed; the parts add up to the difference. What is behind the asking
+    (prompt, frames, pixels, generation) only further runs can tell: `result.again` names them.
 
     Args:
         a: Run A: a run, or the path of a run folder or predictions file.
@@ -89,8 +88,7 @@ def explain(
         protocol: One protocol for both, or those of A and of B. By default that by which the
             harness of an imported run graded it, or that of the preset of a run; else `official`.
         shared: Whether runs with different questions are split on the questions they share.
-        between: Runs with each part of the asking as in A or as in B, in all combinations: they
-            split the part of the asking, on the questions that all were asked.
+        between: Runs with each part of the asking as in A or as in B, in all combinations.
         run: Ask those combinations now, about so many videos.
         run_folders: The folder for the runs of `run`; those that are there are continued.
 
@@ -100,30 +98,34 @@ def explain(
         DataError: For runs of different benchmarks, or a damaged file.
     """
     first, second = _runs([a, b])
-    named = [protocol] * 2 if protocol is None or isinstance(protocol, str) else list(protocol)
-    if len(named) not in (1, 2):
-        raise ConfigError("Name one protocol for both runs, or two: that of A, then that of B.")
-    rules = [_protocol(one, name) for one, name in zip((first, second), named * 2, strict=False)]
+    rules = _protocols(first, second, protocol)
     _check(first, second)
     if not (shared or between or run) and first.path != second.path:
         check_pair(first, second)
     more = _runs(between)
     if run is not None:
         more += ask_between(first, second, Path(run_folders), run)
-    places = placed(first, second, more) if between or run else {(0,): first, (1,): second}
+    alone: dict[Combination, Run] = {(0,): first, (1,): second}
+    places = placed(first, second, more) if between or run else alone
+    return Explained(result=_explanation(first, second, rules, places))
+
+
+def _explanation(
+    a: Run, b: Run, rules: tuple[Protocol, Protocol], places: Mapping[Combination, Run]
+) -> Explanation:
+    """All that is known about two runs, from them and the runs between them by their places."""
     used = dict(zip(places, restricted_to_shared(list(places.values())), strict=True))
-    settings = tuple(settings_between(first.config, second.config))
-    kinds = kinds_between(first, second) if between or run else FACTORS[:1]
+    kinds = kinds_between(a, b) if len(used) > 2 else FACTORS[:1]
     found = Explanation(
         a=used[(0,) * len(kinds)],
         b=used[(1,) * len(kinds)],
-        protocols=(rules[0], rules[1]),
-        splits=_splits(used, (rules[0], rules[1]), (*kinds, *FACTORS[1:])),
-        settings=settings,
-        again=() if len(used) > 2 or first.path == second.path else tuple(_again(first, second)),
+        protocols=rules,
+        splits=_splits(used, rules, (*kinds, *FACTORS[1:])),
+        settings=tuple(settings_between(a.config, b.config)),
+        again=() if len(used) > 2 or a.path == b.path else tuple(_again(a, b)),
         notes=(),
     )
-    return Explained(result=replace(found, notes=tuple(_notes(found, first, second))))
+    return replace(found, notes=tuple(_notes(found, a, b)))
 
 
 def _runs(given: Sequence[Run | str | Path]) -> list[Run]:
@@ -131,6 +133,14 @@ def _runs(given: Sequence[Run | str | Path]) -> list[Run]:
         if not isinstance(one, Run | str | Path):
             raise ConfigError(f"Give runs or paths of run folders, not {type(one).__name__}.")
     return with_distinct_names([one if isinstance(one, Run) else load_run(one) for one in given])
+
+
+def _protocols(a: Run, b: Run, given: str | Sequence[str] | None) -> tuple[Protocol, Protocol]:
+    """The protocols of A and of B, of one name, two names or none."""
+    named = [given] if given is None or isinstance(given, str) else list(given)
+    if len(named) not in (1, 2):
+        raise ConfigError("Name one protocol for both runs, or two: that of A, then that of B.")
+    return _protocol(a, named[0]), _protocol(b, named[-1])
 
 
 def _protocol(run: Run, name: str | None) -> Protocol:

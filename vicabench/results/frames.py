@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = (
     "id",
-    "repeat",
     "video",
     "dataset",
     "task",
@@ -34,6 +33,7 @@ RUN_COLUMNS = (
     "new_tokens",
     "seconds",
     "protocol",
+    "repeat",
 )
 
 
@@ -71,7 +71,6 @@ def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list
 def _graded(grade: Grade) -> dict[str, Any]:
     return {
         "id": grade.id,
-        "repeat": grade.repeat,
         "video": grade.video,
         "dataset": grade.video.split("/")[0] if "/" in grade.video else None,
         "task": grade.task,
@@ -79,6 +78,7 @@ def _graded(grade: Grade) -> dict[str, Any]:
         "score": grade.score,
         "outcome": grade.outcome,
         "protocol": grade.protocol,
+        "repeat": grade.repeat,
     }
 
 

@@ -5,7 +5,7 @@ the mean, over the orders in which the factors can be changed, of what changing 
 "A value for n-person games", 1953). The parts add up to the whole difference.
 
 Shapes: F factors, C = 2^F combinations, V videos, K question types, S scores (the headline, then
-the tasks), R resamples, B of them in a block.
+the tasks), R resamples, B of them in a block, X rows of any kind.
 """
 
 from __future__ import annotations
@@ -107,17 +107,20 @@ def combinations(factors: int) -> list[Combination]:
     return list(product((0, 1), repeat=factors))
 
 
-def weights(factors: int) -> Floats:
-    """The weight of each combination's score in each factor's part: [F, C]."""
-    every = combinations(factors)
-    weights_FC = np.zeros((factors, len(every)))
-    for f in range(factors):
-        for c, combination in enumerate(every):
-            changed = sum(combination) - combination[f]
-            orders = factorial(changed) * factorial(factors - 1 - changed)
-            weight = orders / factorial(factors)
-            weights_FC[f, c] = weight if combination[f] else -weight
-    return weights_FC
+def parts_of(scores_XC: Floats) -> Floats:
+    """Each factor's part of the scores of all combinations: [X, C] to [X, F]."""
+    factors = scores_XC.shape[-1].bit_length() - 1
+    every = {combination: place for place, combination in enumerate(combinations(factors))}
+    parts_XF = np.zeros((len(scores_XC), factors))
+    for combination, place in every.items():
+        changed = sum(combination)
+        weight = factorial(changed - 1) * factorial(factors - changed) if changed else 0
+        for f in (f for f, bit in enumerate(combination) if bit):
+            before = every[*combination[:f], 0, *combination[f + 1 :]]
+            # Of two equal scores the difference is exactly 0, which weighted sums need not be.
+            added_X = scores_XC[:, place] - scores_XC[:, before]
+            parts_XF[:, f] += weight / factorial(factors) * added_X
+    return parts_XF
 
 
 def _split(
@@ -127,11 +130,11 @@ def _split(
     table: _Table,
     kinds: Sequence[str],
 ) -> Split:
-    weights_FC = weights(len(factors))
-    drawn_RF = whole_rows(drawn_RC @ weights_FC.T)
+    drawn_RF = whole_rows(parts_of(drawn_RC))
+    means_F = parts_of(shown_C[None])[0]
     parts = {
         name: table.estimate(float(mean), drawn_RF[:, f], kinds)
-        for f, (name, mean) in enumerate(zip(factors, weights_FC @ shown_C, strict=True))
+        for f, (name, mean) in enumerate(zip(factors, means_F, strict=True))
     }
     whole = sum(estimate.mean for estimate in parts.values())
     return Split(

@@ -15,8 +15,8 @@ from vica.checkpoint import configured
 from vica.config import SIZES, ViCA2Config, ViCAConfig
 from vica.errors import CheckpointError, RecipeError, TrainingError, VicaError, counted
 from vica.hub import fetch
+from vica.memory import is_memory_error
 from vica.modeling import MODELS, ViCA
-from vica.predictor import is_memory_error
 from vica.processing import FLOAT
 from vica.tiny import FAMILY_NAMES
 from vica.training.config import Hardware, LearningRates, Saving, TrainingConfig

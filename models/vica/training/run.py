@@ -23,8 +23,8 @@ from vica.checkpoint import configured
 from vica.errors import TrainingError, counted
 from vica.hub import family, fetch
 from vica.loading import load_processor
+from vica.memory import is_memory_error
 from vica.modeling import MODELS, ViCA
-from vica.predictor import is_memory_error
 from vica.processing import ViCAProcessor
 from vica.training import plain
 from vica.training.checkpoints import Start, check_same, content_of, pinned, start_of
@@ -109,6 +109,8 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     start = start_of(config, resume)
     config = pinned(config, start.record["recipe"] if start else None)
     folder = fetch(config.base, revision=config.base_revision)
+    if configured(folder)[0].square_frames:
+        raise TrainingError(f"{config.base}: Cambrian-S is read but cannot be trained")
     data = open_data(config)
     list_bad(data, Path(config.output))
     plan = plan_of(config, data, load_processor(folder))

@@ -23,7 +23,7 @@ from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from vica.errors import TrainingError
-from vica.predictor import is_memory_error
+from vica.memory import is_memory_error
 from vica.training.checkpoints import RECORD, Start, newest_last, read_record
 
 FILES = "files"

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 from transformers.utils.logging import disable_progress_bar
 from vica.errors import MemoryShortError
-from vica.predictor import is_memory_error, release
+from vica.memory import in_groups, is_memory_error, release
 
 from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.devices import name_of
 from vicabench.adapters.extras import explained
-from vicabench.adapters.hf.inputs import Inputs, Seen
+from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
 from vicabench.adapters.sampling import sampling_of, seed_of
@@ -132,8 +132,7 @@ class HFAdapter:
         texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
         share = (perf_counter() - started) / len(questions)
-        for question, text in zip(questions, texts, strict=True):
-            yield self._answer_one(encoded, text, question, share)
+        yield from self._answers(encoded, texts, questions, share)
 
     def about(self, video: Video) -> Callable[[Sequence[str]], list[Answer]]:
         """Encode a video and return a function that answers texts about it.
@@ -149,10 +148,8 @@ class HFAdapter:
             encoded = self._encode(video, [self._text(video, text) for text in ("A", "b")])
 
         def ask(texts: Sequence[str]) -> list[Answer]:
-            return [
-                self._answer_one(encoded, self._text(video, text), _plain(number), 0.0)
-                for number, text in enumerate(texts)
-            ]
+            whole = [self._text(video, text) for text in texts]
+            return list(self._answers(encoded, whole, [_plain(n) for n in range(len(texts))], 0.0))
 
         return ask
 
@@ -190,8 +187,7 @@ class HFAdapter:
             whole = inputs.text("", len(frames_THWC), before=text)
             encoded = self.reader.encode(seen, [whole] if len(repeats) > 1 else ())
             share = (perf_counter() - started) / len(repeats)
-            for question in repeats:
-                yield self._answer_one(encoded, whole, question, share)
+            yield from self._answers(encoded, [whole] * len(repeats), repeats, share)
 
     def _log_notes(self) -> None:
         while self.notes:
@@ -216,32 +212,87 @@ class HFAdapter:
                 ) from error
             raise
 
-    def _answer_one(self, encoded: Encoded, text: str, question: Question, share: float) -> Answer:
-        """The answer to one prompt, or an error record."""
-        started = perf_counter()
+    def _answers(
+        self, encoded: Encoded, texts: Sequence[str], questions: Sequence[Question], share: float
+    ) -> Iterator[Answer]:
+        """Yield the answer to each prompt, or an error record, in order.
+
+        Args:
+            share: Seconds that were spent for each of the prompts before.
+        """
+        found: dict[int, Tokens | Answer] = {}
+        for index, (text, question) in enumerate(zip(texts, questions, strict=True)):
+            try:
+                found[index] = self.reader.prompt(encoded, text)
+            except Exception as error:  # the other questions may be answered all the same
+                found[index] = _failed(error, question)
+        asked = [index for index, each in found.items() if isinstance(each, Tokens)]
+
+        def ask(rows: range) -> list[Answer]:
+            some = [asked[row] for row in rows]
+            prompts = [each for i in some if isinstance(each := found[i], Tokens)]
+            return self._group(encoded, prompts, [questions[i] for i in some], share)
+
+        size = 1 if encoded.prefix is None else self.options.group_size
+        groups = in_groups(len(asked), size, ask, self.reader.model.device)
+        answered = (answer for group in groups for answer in group)
+        for each in found.values():
+            yield each if isinstance(each, Answer) else next(answered)
+
+    def _group(
+        self,
+        encoded: Encoded,
+        prompts: Sequence[Tokens],
+        questions: Sequence[Question],
+        share: float,
+    ) -> list[Answer]:
+        """The answers to some prompts together; if that fails, to each by itself."""
+        started, count = perf_counter(), len(questions)
+        seeds = [seed_of(self.seed, question) for question in questions]
         try:
-            reply = self.reader.answer(encoded, text, seed=seed_of(self.seed, question))
-        except Exception as error:  # the other questions may be answered all the same
-            LOG.exception("%s", question.id)
-            if is_memory_error(error):
+            replies = self.reader.answer(encoded, prompts, seeds)
+        except Exception as error:
+            if is_memory_error(error) and count > 1:
+                raise  # a smaller group is tried
+            if count == 1:
                 release(self.reader.model.device)
-            why = f"hf: {type(error).__name__}: {error}"
-            return Answer(question_id=question.id, repeat=question.repeat, error=why)
-        return _answer(reply, question, share + perf_counter() - started)
+                return [_failed(error, questions[0])]
+            LOG.warning("%d questions together failed, each is asked alone: %s", count, error)
+        else:
+            took = share + (perf_counter() - started) / count
+            return [_answer(r, q, took) for r, q in zip(replies, questions, strict=True)]
+        pairs = zip(prompts, questions, strict=True)
+        return [answer for p, q in pairs for answer in self._group(encoded, [p], [q], share)]
+
+
+def _failed(error: Exception, question: Question) -> Answer:
+    LOG.error("%s", question.id, exc_info=error)
+    why = f"hf: {type(error).__name__}: {error}"
+    return Answer(question_id=question.id, repeat=question.repeat, error=why)
 
 
 class SharingAdapter(HFAdapter):
     """Shares the prefill among the questions about a video, which `verify` can check."""
+
+    accepts_options: ClassVar[tuple[str, ...]] = (*HFAdapter.accepts_options, "group_size")
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
         """Answer each question from a shared prefill, and from its whole prompt by itself."""
         self._log_notes()
         texts = [self._text(video, self._worded(video, question)) for question in questions]
         encoded = self._encode(video, texts)
+        prompts = [self.reader.prompt(encoded, text) for text in texts]
+
+        def ask(rows: range) -> list[Reply]:
+            some = prompts[rows.start : rows.stop]
+            return self.reader.answer(encoded, some, keep_logits=True)
+
+        size, device = self.options.group_size, self.reader.model.device
+        groups = in_groups(len(prompts), size if encoded.prefix else 0, ask, device)
+        replies = [reply for group in groups for reply in group]
         whole = self._encode(video, ())
-        for question, text in zip(questions, texts, strict=True):
-            shared = self.reader.answer(encoded, text, keep_logits=True)
-            alone = self.reader.answer(whole, text, keep_logits=True)
+        for question, prompt, shared in zip(questions, prompts, replies, strict=True):
+            (alone,) = self.reader.answer(whole, [prompt], keep_logits=True)
             yield agreement(question.id, shared, alone)
 
 

@@ -84,9 +84,9 @@ def _budget(config: Any, inputs: Inputs, frames: int) -> list[str]:
             f"{total - context:,} more than the context of {context:,}: use fewer frames"
         )
     given = "as a video" if inputs.as_video else "as images"
-    each = f"{visual // frames:,}" if visual % frames == 0 else f"{visual / frames:,.1f}"
+    each = counted(round(visual / frames, 1), "token")
     return [
         f"a video: {counted(frames, 'frame')} of {WIDTH} x {HEIGHT}, given {given}",
-        f"a frame: {each} tokens; {total - visual:,} more mark and separate the frames",
+        f"a frame: {each}; {total - visual:,} more mark and separate the frames",
         f"tokens: {total:,} of {context:,}",
     ]

@@ -94,6 +94,8 @@ class _InMemory(HFAdapter):
 class _InMemorySharing(_InMemory, SharingAdapter):
     """The same with a shared prefill."""
 
+    accepts_options: ClassVar[tuple[str, ...]] = (*_InMemory.accepts_options, "group_size")
+
 
 @contextmanager
 def evaluating(model: torch.nn.Module) -> Iterator[None]:

@@ -165,30 +165,26 @@ def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None
         f"images: its answers can differ from those about a video. {INSTALL}"
     )
     with refused(folder):
-        return _without_videos(kind).from_pretrained(folder, **SAFE), False, note
+        return _without_videos(kind, folder), False, note
 
 
-def _without_videos(kind: Any) -> Any:
-    """A subclass of a processor without a video processor, which needs torchvision."""
-
-    def arguments(cls: type[Any], folder: Path, *_: Any, **options: Any) -> list[Any]:
-        loaders: dict[str, Callable[[], Any]] = {
-            "tokenizer": lambda: AutoTokenizer.from_pretrained(folder, **options),
-            "image_processor": lambda: AutoImageProcessor.from_pretrained(folder, **options),
-            "video_processor": lambda: None,
-        }
-        return [loaders[name]() for name in cls.get_attributes()]
+def _without_videos(kind: Any, folder: Path) -> Any:
+    """The processor of a folder without its video processor, which needs torchvision."""
 
     def check(self: Any, name: str, argument: Any) -> Any:
         if name == "video_processor":
             return None
         return kind.check_argument_for_proper_class(self, name, argument)
 
-    members = {
-        "_get_arguments_from_pretrained": classmethod(arguments),
-        "check_argument_for_proper_class": check,
+    loaders: dict[str, Callable[[], Any]] = {
+        "tokenizer": lambda: AutoTokenizer.from_pretrained(folder, **SAFE),
+        "image_processor": lambda: AutoImageProcessor.from_pretrained(folder, **SAFE),
+        "video_processor": lambda: None,
     }
-    return type(kind.__name__, (kind,), members)
+    parts = [loaders[name]() for name in kind.get_attributes()]
+    without = type(kind.__name__, (kind,), {"check_argument_for_proper_class": check})
+    settings, rest = without.get_processor_dict(folder, **SAFE)  # type: ignore[attr-defined]
+    return without.from_args_and_dict(parts, settings, **rest)  # type: ignore[attr-defined]
 
 
 SAFE = {"trust_remote_code": False, "local_files_only": True}

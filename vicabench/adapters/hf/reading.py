@@ -1,40 +1,43 @@
-"""Encode a video once for all questions about it.
+"""Encode a video once for all questions about it, and answer them together.
 
 If the architecture allows it, the common prefix of all prompts, mainly the video, is prefilled
-once, and each question continues from its keys and values. Afterwards the cache is cut back to the
-prefix, so there is one copy of it for any number of questions. Otherwise the vision tower still
-runs once, but each question's prefill reads the video's tokens again.
+once. All questions then run through the model together from one copy of its keys and values
+(`vica.prefix`), and those that finish leave the batch. Otherwise the vision tower still runs once,
+but each question's prefill reads the video's tokens again.
 
-Shapes: V rows of the vocabulary.
+Shapes: K questions, L tokens of a prompt, V rows of the vocabulary.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList
-from transformers.cache_utils import DynamicLayer
+from transformers import GenerationConfig, LogitsProcessorList
+from vica.decoding import Limit, decode
 from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.predictor import Stopwatch, common
+from vica.prefix import Continuations, Prefix, attending, prefill
 from vica.sampling import GREEDY, Drawn, Sampling, Seed, processors
 
+from vicabench.adapters.hf.choosing import Choice, caught
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens, moved
+from vicabench.adapters.hf.sharing import why_not_shared
 from vicabench.errors import counted
 
 LOG = logging.getLogger(__name__)
-VERIFIED = frozenset(
-    {"internvl", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl", "qwen3_vl"}
-)
-"""Model types whose answers after a shared prefill are tested against whole prompts."""
 ONE_REPLY = {"num_beams": 1, "num_return_sequences": 1, "cache_implementation": None}
+COMPARED = 64
+"""How many steps' logits are kept; bounds the memory they take."""
 EOS, LENGTH = "eos", "length"
 VISION, PREFILL, ANSWERS = "vision", "prefill", "answers"
 
@@ -64,26 +67,14 @@ class Encoded:
 
     Attributes:
         given: The model's inputs for the video, passed with each prompt.
-        prefix: The ids whose keys and values are in the `cache`; empty without a cache.
-        cache: None if the prefill is not shared: then `given` has the features of the frames.
+        ids: The ids of the `prefix`; empty without one.
+        prefix: None if the prefill is not shared: then `given` has the features of the frames.
     """
 
     seen: Seen
     given: Mapping[str, Any]
-    prefix: tuple[int, ...] = ()
-    cache: DynamicCache | None = None
-
-
-def why_not_shared(model: Any, inputs: Inputs) -> str | None:
-    """Why this model cannot share the prefill of a video; None if it can."""
-    if not inputs.exact:
-        return "its processor changes more of a prompt than the place of the frames"
-    kind = model.config.model_type
-    if kind not in VERIFIED:
-        return f"sharing the prefill was never verified for {kind}"
-    if {type(layer) for layer in DynamicCache(config=model.config).layers} != {DynamicLayer}:
-        return "a layer of its language model does not keep the whole prefix"
-    return None
+    ids: tuple[int, ...] = ()
+    prefix: Prefix | None = None
 
 
 class Reader:
@@ -103,16 +94,15 @@ class Reader:
         self.model, self.inputs, self.sampling = model, inputs, sampling
         self.why = why_not_shared(model, inputs)
         self.shares = self.why is None
-        self.vision_once = bool(model._supports_mm_encoder_outputs())
+        self.vision_once = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
         self.spent = Stopwatch()
         length = len(inputs.processor.tokenizer)
         own = sampling.repetition_penalty
         penalty = {} if own is None else {"repetition_penalty": own}
         options = {"max_new_tokens": max_new_tokens, **ONE_REPLY, **penalty}
         self.settings, self._scoring, _ = settled(model.generation_config, options, length)
-        self._prefilling = changed(self.settings, max_new_tokens=1)  # the token is not used
         ends = self.settings.eos_token_id
-        self._ends = {*ends} if isinstance(ends, list) else {ends}
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
 
     @torch.no_grad()
     def encode(self, seen: Seen, prompts: Sequence[str]) -> Encoded:
@@ -128,38 +118,105 @@ class Reader:
         shared = self._shared(seen, prompts) if self.shares else None
         if shared is None:
             return Encoded(seen=seen, given=given)
-        cache = DynamicCache(config=self.model.config)
         with self.spent.measure(PREFILL, self.model.device):
-            self._generate(shared, self._prefilling, {**given, "cache": cache}, self._scoring)
+            placed = self._places(shared, given)
+            inputs = given if placed is None else {**given, "position_ids": placed[:, None]}
+            prefix = prefill(self.model, **self._rows(shared), **inputs)
         self.spent.tokens[PREFILL] += len(shared.ids)
-        # The features can be large, and the cache replaces them.
-        return Encoded(seen=seen, given=_sizes(given), prefix=shared.ids, cache=cache)
+        # The features can be large, and the prefix replaces them.
+        return Encoded(seen=seen, given=_sizes(given), ids=shared.ids, prefix=prefix)
 
-    @torch.no_grad()
-    def answer(
-        self, encoded: Encoded, text: str, *, seed: Seed = 0, keep_logits: bool = False
-    ) -> Reply:
-        """Return the reply to a prompt about an encoded video; a sampled one is that of `seed`.
+    def prompt(self, encoded: Encoded, text: str) -> Tokens:
+        """The tokens of a prompt about an encoded video.
 
         Raises:
             InputError: For a prompt without the encoded prefix, or a question with placeholders.
             BudgetError: For a prompt that is longer than the context.
-            ScoresError: For logits that are NaN or infinite.
         """
-        tokens = self.inputs.tokens(encoded.seen, text)
-        ids = tokens.ids
-        check_context(self.model, len(ids))
-        with self.spent.measure(ANSWERS, self.model.device), self._continued(encoded, ids) as given:
-            how = changed(self.settings, return_dict_in_generate=True, output_logits=keep_logits)
-            output = self._generate(tokens, how, given, self._scores(len(ids), seed))
-        new = output.sequences[0, len(ids) :].tolist()
-        self.spent.tokens[ANSWERS] += len(new)
+        tokens, length = self.inputs.tokens(encoded.seen, text), len(encoded.ids)
+        check_context(self.model, len(tokens.ids))
+        if encoded.ids and (tokens.ids[:length] != encoded.ids or len(tokens.ids) == length):
+            raise InputError(
+                "the prompt does not begin with the encoded prefix: encode the video again"
+            )
+        return tokens
+
+    @torch.no_grad()
+    def answer(
+        self,
+        encoded: Encoded,
+        prompts: Sequence[Tokens],
+        seeds: Sequence[Seed] | None = None,
+        *,
+        keep_logits: bool = False,
+    ) -> list[Reply]:
+        """Answer prompts about a video: together if it has a prefix, else one after another.
+
+        Args:
+            encoded: What `encode` returned.
+            prompts: What `prompt` returned for it.
+            seeds: Those of sampled replies; 0 each if left out.
+            keep_logits: Keep the logits of the first steps.
+
+        Raises:
+            ScoresError: For logits that are NaN.
+        """
+        with self.spent.measure(ANSWERS, self.model.device):
+            drawn = [0] * len(prompts) if seeds is None else seeds
+            if encoded.prefix is not None:
+                replies = self._together(encoded, encoded.prefix, prompts, drawn, keep=keep_logits)
+            else:
+                pairs = zip(prompts, drawn, strict=True)
+                replies = [self._alone(encoded, p, seed, keep=keep_logits) for p, seed in pairs]
+        self.spent.tokens[ANSWERS] += sum(len(reply.ids) for reply in replies)
+        return replies
+
+    def _together(
+        self,
+        encoded: Encoded,
+        prefix: Prefix,
+        prompts: Sequence[Tokens],
+        seeds: Sequence[Seed],
+        *,
+        keep: bool,
+    ) -> list[Reply]:
+        seen: dict[int, list[Tensor]] = defaultdict(list)
+
+        def observe(index: int, step: int, logits_V: Tensor) -> None:
+            if step < COMPARED:
+                seen[index].append(logits_V.cpu())
+
+        limit = Limit(max_new_tokens=self.settings.max_new_tokens, stops=self._ends)
+        ids, device = [each.ids for each in prompts], self.model.device
+        drawn = seeds if self.sampling.temperature else None
+        choose = Choice(ids, self._processors(prompts), drawn, device)
+        with attending(self.model):
+            batch = Continuations(self.model, prefix)
+            logits_KV = batch.start(*self._tails(encoded, prompts))
+            limits = [limit] * len(prompts)
+            rows = decode(batch, logits_KV, limits, choose, observe if keep else None)
+        return [
+            self._reply(new, each, seen[index])
+            for index, (new, each) in enumerate(zip(rows, prompts, strict=True))
+        ]
+
+    def _alone(self, encoded: Encoded, prompt: Tokens, seed: Seed, *, keep: bool) -> Reply:
+        how = changed(self.settings, return_dict_in_generate=True, output_logits=keep)
+        scoring = self._scores(prompt)
+        if self.sampling.temperature:
+            scoring.append(Drawn(seed))
+        output = self._generate(prompt, how, scoring, **encoded.given)
+        new = output.sequences[0, len(prompt.ids) :].tolist()
+        kept = [step[0].float().cpu() for step in (output.logits or ())[:COMPARED]]
+        return self._reply(new, prompt, kept)
+
+    def _reply(self, new: Sequence[int], prompt: Tokens, logits: Sequence[Tensor]) -> Reply:
         return Reply(
             text=self.inputs.processor.tokenizer.decode(new, skip_special_tokens=True),
             ids=tuple(new),
-            prompt_tokens=len(ids),
+            prompt_tokens=len(prompt.ids),
             stop=EOS if new and new[-1] in self._ends else LENGTH,
-            logits=tuple(step[0].float().cpu() for step in output.logits or ()),
+            logits=tuple(logits),
         )
 
     def _shared(self, seen: Seen, prompts: Sequence[str]) -> Tokens | None:
@@ -173,7 +230,7 @@ class Reader:
             return None
         rows = []
         for text in prompts:
-            with suppress(InputError):  # `answer` raises it again for this prompt
+            with suppress(InputError):  # `prompt` raises it again for this prompt
                 rows.append(self.inputs.tokens(seen, text))
         if not rows:
             return None
@@ -186,53 +243,77 @@ class Reader:
         tensors = moved(seen, self.model.device, self.model.dtype)
         if not self.vision_once:
             return tensors
-        features = self.model._prepare_multimodal_encoder_kwargs_for_generation(dict(tensors))
-        return {**_sizes(tensors), **features}
+        features = {}
+        for kind in ("image", "video"):
+            encode = getattr(self.model.base_model, f"get_{kind}_features", None)
+            pixels = {"image": "pixel_values", "video": "pixel_values_videos"}[kind]
+            if encode is not None and pixels in tensors:
+                features[kind] = encode(**_accepted(encode, tensors), return_dict=True)
+        return {**_sizes(tensors), "mm_encoder_outputs": features}
 
-    @contextmanager
-    def _continued(self, encoded: Encoded, ids: Sequence[int]) -> Iterator[Mapping[str, Any]]:
-        """Yield the model's inputs for a prompt; afterwards cut the cache back to its prefix."""
-        cache = encoded.cache
-        if cache is None:
-            yield encoded.given
-            return
-        if tuple(ids[: len(encoded.prefix)]) != encoded.prefix or len(ids) <= len(encoded.prefix):
-            raise InputError(
-                "the prompt does not begin with the encoded prefix: encode the video again"
-            )
-        if hasattr(self.model.base_model, "rope_deltas"):
-            # The offsets of the prefix alone would be too large if the times of the video reach
-            # beyond the tokens after it; without them, positions are those of the whole prompt.
-            self.model.base_model.rope_deltas = None
-        try:
-            yield {**encoded.given, "cache": cache}
-        finally:
-            _cut_back(cache, len(encoded.prefix))
+    def _places(self, tokens: Tokens, given: Mapping[str, Any]) -> Tensor | None:
+        """The positions [3, L] of a prompt's tokens in time, height and width.
 
-    def _scores(self, length: int, seed: Seed) -> LogitsProcessorList:
-        """What is done to the scores behind a prompt of this length, a draw included."""
-        drawn = [Drawn(seed)] if self.sampling.temperature else []
-        return LogitsProcessorList([*self._scoring, *processors(self.sampling, length), *drawn])
+        Returns:
+            None for a model that counts all tokens alike.
+        """
+        locate = getattr(self.model.base_model, "get_rope_index", None)
+        if locate is None:
+            return None
+        places_3BL, _ = locate(**_accepted(locate, {**self._rows(tokens), **given}))
+        return places_3BL[:, 0]  # type: ignore[no-any-return]
+
+    def _tails(
+        self, encoded: Encoded, prompts: Sequence[Tokens]
+    ) -> tuple[list[tuple[int, ...]], list[Tensor] | None]:
+        """The ids behind the prefix of each prompt, and their positions if they are not counted."""
+        length = len(encoded.ids)
+        placed = [self._places(each, encoded.given) for each in prompts]
+        tails = [each[:, length:] for each in placed if each is not None]
+        return [each.ids[length:] for each in prompts], tails or None
+
+    def _processors(self, prompts: Sequence[Tokens]) -> list[LogitsProcessorList]:
+        """What `generate` would do to the scores of each prompt."""
+        made: dict[int, LogitsProcessorList] = {}  # they can depend on the length of the prompt
+        for each in prompts:
+            if len(each.ids) not in made:
+                plain, scoring = Tokens(ids=each.ids, types={}), self._scores(each)
+                made[len(each.ids)] = self._generate(
+                    plain, self.settings, scoring, custom_generate=caught
+                )
+        return [made[len(each.ids)] for each in prompts]
+
+    def _scores(self, prompt: Tokens) -> LogitsProcessorList:
+        """What we do to the scores behind a prompt, before a draw."""
+        return LogitsProcessorList([*self._scoring, *processors(self.sampling, len(prompt.ids))])
+
+    def _rows(self, tokens: Tokens) -> dict[str, Tensor]:
+        """The model's inputs for a prompt of these tokens."""
+        rows = {"input_ids": tokens.ids, **tokens.types}
+        return {name: torch.tensor([r], device=self.model.device) for name, r in rows.items()}
 
     def _generate(
         self,
         tokens: Tokens,
         settings: GenerationConfig,
-        given: Mapping[str, Any],
         scoring: LogitsProcessorList,
+        **given: Any,
     ) -> Any:
         """Call `generate` for a prompt of these tokens."""
-        device = self.model.device
-        ids_BS = torch.tensor([tokens.ids], device=device)
-        types = {name: torch.tensor([row], device=device) for name, row in tokens.types.items()}
+        rows = self._rows(tokens)
         return self.model.generate(
-            input_ids=ids_BS,
-            attention_mask=torch.ones_like(ids_BS),
+            **rows,
+            attention_mask=torch.ones_like(rows["input_ids"]),
             generation_config=settings,
             logits_processor=scoring,
-            **types,
             **given,
         )
+
+
+def _accepted(function: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that a function names."""
+    known = inspect.signature(function).parameters
+    return {name: each for name, each in arguments.items() if name in known}
 
 
 def check_context(model: Any, count: int) -> None:
@@ -243,18 +324,6 @@ def check_context(model: Any, count: int) -> None:
             f"the prompt has {counted(count, 'token')}, {count - limit:,} more than the context of "
             f"{limit:,}: use fewer frames or a shorter text"
         )
-
-
-def _cut_back(cache: Any, length: int) -> None:
-    """Cut a DynamicCache back to the first `length` tokens in every layer.
-
-    `crop` would remove the same number of tokens from all layers. But an answer that failed inside
-    the model, for lack of memory, has added its tokens only to the layers before that point.
-    """
-    for layer in cache.layers:
-        if layer.is_initialized:
-            layer.keys = layer.keys[..., :length, :]
-            layer.values = layer.values[..., :length, :]
 
 
 def changed(settings: GenerationConfig, **changes: Any) -> GenerationConfig:
