@@ -44,11 +44,17 @@ ARROWS: dict[str, set[str]] = {
     "adapters": NOUNS | {"vica", "harnesses", "predictions", "reference", "scoring", "zoo"},
     "results": NOUNS | {"benchmarks", "harnesses", "predictions", "reference", "scoring"},
     "curves": NOUNS | {"harnesses", "reference", "results", "scoring"},
+    "audits": NOUNS | {"benchmarks", "harnesses", "results", "scoring"},
+    "audits.frames": NOUNS | {"vica.video", "vica.containers", "audits"},
+    # Training data is read as it is for training.
+    "audits.overlap": NOUNS | {"vica.errors", "vica.training", "audits"},
     "engine": NOUNS | {"vica.video", "adapters", "benchmarks", "predictions", "results"},
     "screen": NOUNS,
     "doctor": NOUNS | {"vica.video", "benchmarks", "engine", "screen"},
     "judging": NOUNS | {"adapters", "benchmarks", "harnesses", "predictions", "results", "scoring"},
-    "reporting": NOUNS | {"curves", "harnesses", "judging", "reference", "results", "scoring"},
+    "reporting": NOUNS
+    | {"audits", "curves", "harnesses", "judging", "reference", "results", "scoring"},
+    "publishing": NOUNS | {"harnesses", "reporting", "results", "zoo"},
     "front": {"vicabench", "vica"},  # all of it but the commands, by the test of circles
     "cli": {"vicabench", "vica"},  # all of it
     "__main__": {"cli"},

@@ -33,7 +33,8 @@ def serve(reply: Replies) -> Iterator[Chats]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            prompt = json.loads(body)["messages"][-1]["content"][-1]["text"]
+            content = json.loads(body)["messages"][-1]["content"]
+            prompt = next(part["text"] for part in reversed(content) if part["type"] == "text")
             chats.bodies.append(body)
             chats.prompts.append(prompt)
             found = chats.reply(prompt)

@@ -330,7 +330,7 @@ def test_an_adapter_in_a_file_runs_by_its_name(
 def test_every_table_has_a_frame(tmp_path: Path) -> None:
     run = vb.load(write_jsonl(tmp_path / "a.jsonl", predictions()))
     told = disagreement(run, [find_protocol("official"), find_protocol("vlmevalkit")]).frame()
-    assert set(told.protocol) == {"vlmevalkit"}
+    assert set(told.protocol) == {"vlmevalkit@VsiBench"}
     parts = told[~told.score_of.isin(["overall", "micro"])]
     assert list(told.read_differently[told.score_of == "micro"]) == [parts.read_differently.sum()]
     scored = {f"v{n}": dict.fromkeys(COLUMNS, float(n)) for n in range(9)}

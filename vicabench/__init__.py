@@ -24,18 +24,26 @@ if TYPE_CHECKING:
     from vicabench.front import data, models, plot
     from vicabench.front.answerable import answerable
     from vicabench.front.ask import ask, encoded
+    from vicabench.front.audit import Audited, audit
     from vicabench.front.benchmark import benchmark
     from vicabench.front.callback import TrainerCallback
     from vicabench.front.canonicalize import canonicalize
     from vicabench.front.compare import compare, compare_published, shared
     from vicabench.front.demo import demo
     from vicabench.front.describe import describe
+    from vicabench.front.explain import explain
     from vicabench.front.figures import figures
     from vicabench.front.import_results import import_results
     from vicabench.front.init import init
     from vicabench.front.judge import judge
+    from vicabench.front.labels import Labels, audit_labels
+    from vicabench.front.leaderboard import leaderboard
+    from vicabench.front.overlap import Leaks, audit_against
     from vicabench.front.plan import RunPlan, run_plan
+    from vicabench.front.power import Power, power
+    from vicabench.front.publish import publish
     from vicabench.front.published import published
+    from vicabench.front.rank import Ranking, rank
     from vicabench.front.report import report
     from vicabench.front.run import evaluate, run, run_all
     from vicabench.front.runs import Runs, runs
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
     from vicabench.front.score import Score, score
     from vicabench.front.train import recipes, train, training_plan
     from vicabench.front.verify import verify
+    from vicabench.front.without import without
     from vicabench.results.run import Run, load_all
     from vicabench.results.run import load_run as load
     from vicabench.rubric import Task
@@ -50,8 +59,13 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Answer": "vicabench.types",
+    "Audited": "vicabench.front.audit",
     "HF": "vicabench.adapters.hf.memory",
+    "Power": "vicabench.front.power",
+    "Labels": "vicabench.front.labels",
+    "Leaks": "vicabench.front.overlap",
     "Question": "vicabench.types",
+    "Ranking": "vicabench.front.rank",
     "Run": "vicabench.results.run",
     "Runs": "vicabench.front.runs",
     "RunPlan": "vicabench.front.plan",
@@ -62,6 +76,9 @@ _PLACES = {
     "Video": "vicabench.types",
     "answerable": "vicabench.front.answerable",
     "ask": "vicabench.front.ask",
+    "audit": "vicabench.front.audit",
+    "audit_against": "vicabench.front.overlap",
+    "audit_labels": "vicabench.front.labels",
     "benchmark": "vicabench.front.benchmark",
     "canonicalize": "vicabench.front.canonicalize",
     "compare": "vicabench.front.compare",
@@ -72,17 +89,22 @@ _PLACES = {
     "encoded": "vicabench.front.ask",
     "evaluate": "vicabench.front.run",
     "examine_machine": "vicabench.doctor.report",
+    "explain": "vicabench.front.explain",
     "figures": "vicabench.front.figures",
     "import_results": "vicabench.front.import_results",
     "init": "vicabench.front.init",
     "judge": "vicabench.front.judge",
+    "leaderboard": "vicabench.front.leaderboard",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
     "merge": "vicabench.engine.shards",
     "models": "vicabench.front.models:",
     "plot": "vicabench.front.plot:",
+    "power": "vicabench.front.power",
+    "publish": "vicabench.front.publish",
     "published": "vicabench.front.published",
     "published_curves": "vicabench.front.scaling",
+    "rank": "vicabench.front.rank",
     "recipes": "vicabench.front.train",
     "report": "vicabench.front.report",
     "run": "vicabench.front.run",
@@ -95,11 +117,17 @@ _PLACES = {
     "train": "vicabench.front.train",
     "training_plan": "vicabench.front.train",
     "verify": "vicabench.front.verify",
+    "without": "vicabench.front.without",
 }
 __all__ = [
     "HF",
     "Answer",
+    "Audited",
+    "Labels",
+    "Leaks",
+    "Power",
     "Question",
+    "Ranking",
     "Run",
     "RunPlan",
     "Runs",
@@ -110,6 +138,9 @@ __all__ = [
     "Video",
     "answerable",
     "ask",
+    "audit",
+    "audit_against",
+    "audit_labels",
     "benchmark",
     "canonicalize",
     "compare",
@@ -120,17 +151,22 @@ __all__ = [
     "encoded",
     "evaluate",
     "examine_machine",
+    "explain",
     "figures",
     "import_results",
     "init",
     "judge",
+    "leaderboard",
     "load",
     "load_all",
     "merge",
     "models",
     "plot",
+    "power",
+    "publish",
     "published",
     "published_curves",
+    "rank",
     "recipes",
     "report",
     "run",
@@ -143,6 +179,7 @@ __all__ = [
     "train",
     "training_plan",
     "verify",
+    "without",
 ]
 
 

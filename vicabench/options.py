@@ -19,6 +19,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("prefetch", "group_size", "max_retries"), (0, math.inf)),
     **dict.fromkeys(("video_timeout", "answer_timeout", "request_timeout"), (0.1, DAY)),
     **dict.fromkeys(("max_cost", "gpus_per_worker"), (0.0, math.inf)),
+    **dict.fromkeys(("min_pixels", "max_pixels", "total_pixels"), (1, math.inf)),
+    "assume_fps": (0.001, 1000.0),
     "retry_wait": (0.0, 60.0),
     "image_size": (16, math.inf),
     "jpeg_quality": (1, 95),

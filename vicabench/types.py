@@ -201,13 +201,22 @@ class Spent:
 class ModelOptions(ApiOptions):
     """How a model is to run, or to be called; the defaults leave it to the adapter.
 
-        `device`, `dtype` and `attention` are names as torch and transformers spell them.
-        `text_only` asks the language model without any frames.
-        `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
-        same number and size; `max_new_tokens` bounds a reply; `wording` names the
-    XX are about speed and memory, and change no answer in exact arithmetic: at most
-        `group_size` questions are answered together (0: all of a video), an encoder sees
-        `vision_batch` frames at once, and `compile` lets torch compile the model.
+    `device`, `dtype` and `attention` are names as torch and transformers spell them.
+    `text_only` asks the language model without any frames.
+    `time_instruction` tells the model when each frame is; `blind` shows it grey frames of the
+    same number and size; `max_new_tokens` bounds a reply; `wording` names the
+    published prompt (`auto`: the benchmark's own, else the adapter's); `system` is the system
+    prompt (None: that of the chat template).
+    `frames_as` gives frames as a `video` or as `images` (`auto`: as the model can). A frame is
+    resized to `min_pixels` to `max_pixels` by the rule of qwen_vl_utils, which also bounds those
+    of a video by `total_pixels`; without these three the checkpoint decides. `assume_fps` tells
+    the model that frames are so many a second, whatever the file says.
+    A `temperature` above 0 draws each token from the `top_k` best (0: all) whose probabilities
+    first sum to `top_p`; the penalties lower the scores of tokens that were there before
+    (`repetition_penalty` None: the checkpoint's).
+    The last three are about speed and memory, and change no answer in exact arithmetic: at most
+    `group_size` questions are answered together (0: all of a video), an encoder sees
+    `vision_batch` frames at once, and `compile` lets torch compile the model.
     """
 
     device: str = "auto"
@@ -218,6 +227,12 @@ class ModelOptions(ApiOptions):
     text_only: bool = False
     max_new_tokens: int = 1024
     wording: str = "auto"
+    system: str | None = None
+    frames_as: str = "auto"
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    total_pixels: int | None = None
+    assume_fps: float | None = None
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0

@@ -13,7 +13,8 @@ from vicabench.metrics import KINDS
 FIELDS = ("question", "options", "unit", "frames", "seconds", "fps")
 """What a template may name: the question, its options a line each, the unit of the answer, the
 number of frames, the length of the video in seconds, and the frames a second that both come to."""
-_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELD = re.compile(r"\{(\w+)\}")
+"""A field; braces around anything but a word, as in a map of a scene, are part of the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Wording:
     """How a benchmark asks: `templates` by question type, or by kind for all other types.
 
     The text stands behind the frames, as in VSI-Bench, or with `before_frames` in front of them.
+    `frame_label` is the text in front of each frame that is given as an image, `frame_end` that
+    behind it; `{i}` counts frames from 1.
     `source` is a citation. `reply` is the form of reply that it asks for, which baselines use.
     """
 
@@ -29,6 +32,8 @@ class Wording:
     templates: Mapping[str, str] = field(default_factory=dict)
     before_frames: bool = False
     reply: str = "{answer}"
+    frame_label: str = ""
+    frame_end: str = ""
 
     def __post_init__(self) -> None:
         for key, template in self.templates.items():
@@ -43,13 +48,22 @@ class Wording:
 
     def to_json(self) -> dict[str, Any]:
         """The wording as JSON values, which `wording_of` reads."""
+        labels = {"frame_label": self.frame_label, "frame_end": self.frame_end}
         return {
             "name": self.name,
             "source": self.source,
             "templates": dict(self.templates),
             "before_frames": self.before_frames,
             "reply": self.reply,
+            **({} if labels == dict.fromkeys(labels, "") else labels),
         }
+
+    def labels(self, frames: int) -> list[tuple[str, str]]:
+        """The texts in front of and behind each of so many frames."""
+        numbers = (str(i) for i in range(1, frames + 1))
+        return [
+            (self.frame_label.replace("{i}", i), self.frame_end.replace("{i}", i)) for i in numbers
+        ]
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
@@ -82,7 +96,8 @@ def wording_of(value: Any, name: str) -> Wording:
     """
     if not isinstance(value, Mapping):
         raise DataError(f"a wording is an object with templates, not {str(value)[:80]!r}.")
-    keys = ("name", "source", "templates", "before_frames", "reply")
+    texts = ("name", "source", "reply", "frame_label", "frame_end")
+    keys = (*texts[:2], "templates", "before_frames", *texts[2:])
     if unknown := [str(key) for key in value if key not in keys]:
         raise DataError(f"a wording has no key {unknown[0]!r}. Keys are {', '.join(keys)}.")
     templates = value.get("templates") or {}
@@ -93,13 +108,12 @@ def wording_of(value: Any, name: str) -> Wording:
             f"the templates of a wording map a question type, or {', '.join(KINDS)}, to a text."
         )
     before = value.get("before_frames", False)
-    texts = {key: value.get(key) or "" for key in ("name", "source", "reply")}
-    if not isinstance(before, bool) or not all(isinstance(t, str) for t in texts.values()):
-        raise DataError("name, source and reply of a wording are texts, before_frames true/false.")
+    given = {key: value.get(key) or "" for key in texts}
+    if not isinstance(before, bool) or not all(isinstance(t, str) for t in given.values()):
+        raise DataError(f"{', '.join(texts)} of a wording are texts, before_frames true/false.")
+    usual = {"name": name, "source": "the benchmark's own", "reply": "{answer}"}
     return Wording(
-        name=texts["name"] or name,
-        source=texts["source"] or "the benchmark's own",
         templates=dict(templates),
         before_frames=before,
-        reply=texts["reply"] or "{answer}",
+        **{key: text or usual.get(key, "") for key, text in given.items()},
     )

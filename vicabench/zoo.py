@@ -99,7 +99,7 @@ def fetch(
     Without `weights` only the small files. Checks what it downloads against the hub's hashes, with
     `recheck` also what was cached. Raises ConfigError for a failure or a damaged file.
     """
-    with _explained(repo):
+    with explained(repo):
         from huggingface_hub import (  # noqa: PLC0415  (the import fails for a bad HF_ENDPOINT)
             HfApi,
             snapshot_download,
@@ -189,7 +189,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 @contextmanager
-def _explained(repo: str) -> Iterator[None]:
+def explained(repo: str) -> Iterator[None]:
     """Turn every failure of a request to the hub into a ConfigError that says what to do."""
     from huggingface_hub import errors  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vica.budget import GRID, Layout
 from vica.generation import settled
 from vica.merging import Visual
 from vica.modeling import ViCA
@@ -75,13 +76,26 @@ def describe(model: ViCA, **options: Any) -> dict[str, Any]:
         "dtype": str(model.dtype).removeprefix("torch."),
         "attention": model.config._attn_implementation,
         "vocabulary": model.vocabulary,
-        "layout": asdict(model.config.layout),
+        "layout": _settings_of(model.config.layout),
         "generation": {
             **stated,
             "repetition_penalty": model.generation_config.repetition_penalty,
             **options,
         },
     }
+
+
+def _settings_of(layout: Layout) -> dict[str, Any]:
+    """A layout as JSON values; settings that only LLaVA and Cambrian-S have are left out elsewhere.
+
+    So a run of ViCA that an earlier version started can be continued.
+    """
+    stated = asdict(layout)
+    for branch in filter(None, (stated["semantic"], stated["spatial"])):
+        for name, usual in (("newline", GRID), ("to", None)):
+            if branch[name] == usual:
+                del branch[name]
+    return stated
 
 
 COMPARED = 64

@@ -14,23 +14,34 @@ from vica.errors import BudgetError, counted
 
 BILINEAR, AVERAGE, MAX = "bilinear", "average", "max"
 POOL_MODES = (BILINEAR, AVERAGE, MAX)
+GRID, FRAME, ONE_TOKEN, NO_TOKEN = "grid", "frame", "one_token", "no_token"
+NEWLINES = (GRID, FRAME, ONE_TOKEN, NO_TOKEN)
+"""Where the original code puts newline tokens: after each row of a map, after each frame, after
+the video, or nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
     """One encoder's map of a frame, `side` x `side`, pooled by `stride` with `mode`.
 
-    Bilinear pooling rounds the pooled side up; `average` and `max` round it down.
+    Bilinear pooling rounds the pooled side up; `average` and `max` round it down. `newline` is
+    one of NEWLINES. `to` is the side after bilinear pooling, instead of a stride.
 
     Raises:
-        BudgetError: The mode does not exist, or pooling leaves no tokens.
+        BudgetError: The mode or the place of newlines does not exist, or pooling leaves no tokens.
     """
 
     side: int
     stride: int
     mode: str = BILINEAR
+    newline: str = GRID
+    to: int | None = None
 
     def __post_init__(self) -> None:
+        if self.newline not in NEWLINES:
+            raise BudgetError(
+                f"unknown place of newlines {self.newline!r}: choose one of {', '.join(NEWLINES)}"
+            )
         if self.mode not in POOL_MODES:
             raise BudgetError(
                 f"unknown pooling {self.mode!r}: choose one of {', '.join(POOL_MODES)}"
@@ -44,11 +55,18 @@ class Branch:
     @property
     def pooled(self) -> int:
         """The side after pooling."""
+        if self.to is not None:
+            return self.to
         return -(-self.side // self.stride) if self.mode == BILINEAR else self.side // self.stride
 
     def tokens(self, frames: int) -> int:
-        """The tokens of this many frames, with one newline token after each row of the map."""
-        return frames * self.pooled * (self.pooled + 1)
+        """The tokens of this many frames, including newline tokens."""
+        return frames * self.pooled**2 + self.newlines(frames)
+
+    def newlines(self, frames: int) -> int:
+        """The newline tokens of this many frames."""
+        counts = {GRID: frames * self.pooled, FRAME: frames, ONE_TOKEN: 1, NO_TOKEN: 0}
+        return counts[self.newline]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from vica.budget import GRID, NEWLINES
 from vica.config import (
     FAMILIES,
     PUBLISHED_HIERA,
@@ -24,13 +25,12 @@ from vica.config import (
     siglip_so400m,
 )
 from vica.errors import BudgetError, CheckpointError, an, counted, pointer
-from vica.hub import CONFIG, MODEL_TYPES, family, fetch, read_config
+from vica.hub import CAMBRIAN, CONFIG, MODEL_TYPES, family, fetch, read_config
+from vica.lineages import OURS, UNUSED, restated
 from vica.tensors import Shape, compare, our_name, published_name, shapes
 
-OURS = "video_frames"
-"""A field that only files written here have; all their fields are used as stated."""
 ONLY: dict[str, tuple[object, ...]] = {
-    "mm_newline_position": ("grid",),
+    "mm_newline_position": NEWLINES,
     "mm_patch_merge_type": ("spatial_unpad",),
     "mm_projector_type": ("mlp2x_gelu",),
     "mm_resampler_type": (None,),
@@ -40,6 +40,8 @@ ONLY: dict[str, tuple[object, ...]] = {
     "quantization_config": (None,),
 }
 """The supported values of a field."""
+ONLY_VICA2 = {"mm_newline_position": (GRID,)}
+"""The same for ViCA2, whose original code was run with these values alone."""
 ABSENT = {"mm_newline_position": "one_token", "mm_patch_merge_type": "flat"}
 """The original code's defaults for missing fields."""
 STRIDE = 2
@@ -54,7 +56,8 @@ def check_stated(stated: Mapping[str, Any], where: str) -> None:
 
 def _problems(stated: Mapping[str, Any]) -> Iterator[str]:
     theirs = OURS not in stated
-    for field, known in ONLY.items():
+    supported = ONLY | (ONLY_VICA2 if stated.get("model_type") == ViCA2Config.model_type else {})
+    for field, known in supported.items():
         value = stated.get(field, ABSENT.get(field, known[0]) if theirs else known[0])
         if not any(value is one or (value == one and type(value) is type(one)) for one in known):
             missing = "" if field in stated else ", the original code's default, as it is missing"
@@ -229,8 +232,10 @@ def prepared(
     wanted = cast(type[ViCAConfig], model_class.config_class)
     _check_family(folder, wanted)
     if config is not None:
-        check_stated(read_config(folder), str(folder / CONFIG))
+        check_stated(_restated(folder), str(folder / CONFIG))
     stored = {our_name(name): shape for name, shape in shapes(folder).items()}
+    if read_config(folder).get("model_type") == CAMBRIAN:
+        stored = {name: shape for name, shape in stored.items() if not name.startswith(UNUSED)}
     if config is None:
         config, rest = configured(folder, rest)
     config = completed(config, read_config(folder), stored)
@@ -257,12 +262,10 @@ def configured(
     Raises:
         CheckpointError: Its values are invalid or not supported.
     """
-    config_class = FAMILIES[family(folder)]
-    check_stated({**read_config(folder), **(options or {})}, str(folder / CONFIG))
-    try:
-        config, rest = config_class.from_pretrained(
-            folder, return_unused_kwargs=True, **(options or {})
-        )
+    config_class, stated = FAMILIES[family(folder)], _restated(folder)
+    check_stated({**stated, **(options or {})}, str(folder / CONFIG))
+    try:  # not `from_pretrained`, which warns of the name `llava`
+        config, rest = config_class.from_dict(stated, return_unused_kwargs=True, **(options or {}))
     except Exception as error:  # transformers does not validate values, so anything can be raised
         raise CheckpointError(f"{folder / CONFIG}: cannot be used: {error}") from error
     for name in COUNTS:
@@ -271,6 +274,14 @@ def configured(
                 f"{folder / CONFIG}: {name} must be a whole number, not {value!r}"
             )
     return cast(ViCAConfig, config), rest
+
+
+def _restated(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `config.json` by our names; CheckpointError if it has no such."""
+    try:
+        return restated(read_config(folder))
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
 
 
 def write_published_config(config: ViCAConfig, folder: Path) -> None:
@@ -283,7 +294,8 @@ def published_config(config: ViCAConfig) -> dict[str, Any]:
     """The fields of `config.json` as the original code writes them, and our additional ones."""
     fields = config.to_dict()
     rope = fields.pop("rope_parameters", None) or {}
-    fields.pop("layer_types", None)
+    for ours in ("layer_types", "lineage"):
+        fields.pop(ours, None)
     return fields | {
         "architectures": [config.published_architecture],
         "rope_theta": rope.get("rope_theta", 10000.0),
@@ -292,7 +304,6 @@ def published_config(config: ViCAConfig) -> dict[str, Any]:
         "mm_hidden_size": config.siglip.hidden_size,
         "mm_projector_type": "mlp2x_gelu",
         "mm_patch_merge_type": "spatial_unpad",
-        "mm_newline_position": "grid",
         "mm_use_im_patch_token": False,
         "mm_use_im_start_end": False,
     }
@@ -303,7 +314,9 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if not has_tokenizer(folder):
         raise CheckpointError(f"{folder}: has no tokenizer ({' or '.join(TOKENIZER_FILES)})")
     try:
-        return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder))
+        # With a configuration, the folder's is not read, which may be of transformers' `llava`.
+        known = AutoTokenizer.from_pretrained(folder, config=ViCAConfig())
+        return cast(PreTrainedTokenizerBase, known)
     except Exception as error:  # the tokenizers library raises plain Exception
         pointers = (
             f"{name} {text}" for name in TOKENIZER_FILES if (text := pointer(folder / name))

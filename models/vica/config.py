@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from transformers import AutoConfig, PreTrainedConfig, Qwen2Config, SiglipVisionConfig
 from transformers.configuration_utils import SubConfigSpec
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
-from vica.budget import BILINEAR, Branch, Layout
+from vica.budget import BILINEAR, GRID, Branch, Layout
 from vica.errors import BudgetError
+from vica.hub import MODEL_TYPES
 from vica.images import stated_sizes
+from vica.lineages import restated
 
 SIGLIP_HEAD_WIDTH = 72
 """SigLIP so400m's; the number of heads cannot be read from a checkpoint's tensors."""
@@ -114,22 +116,26 @@ PUBLISHED_HIERA = {
 }
 
 
-GRID = 6
+MOST_TILES = 6
 """Image grids have up to 6 x 6 tiles; `anyres_max_9` shrinks the features to the area of 9."""
 
 
 class ViCAConfig(Qwen2Config):
-    """ViCA: SigLIP, a projector and Qwen2 (`llava_qwen`).
+    """ViCA: SigLIP, a projector and Qwen2 (`llava_qwen`), the layout of LLaVA over Qwen2.
 
     Attributes:
         mm_spatial_pool_stride: Pooling stride of SigLIP's map of each video frame.
         mm_spatial_pool_mode: Pooling mode of that map.
+        mm_newline_position: Where a video has newline tokens (`vica.budget.NEWLINES`).
         image_grid_pinpoints: The sizes, [width, height], to which an image may be tiled, or the
             original code's text for them (`pinpoints`).
         tokenizer_length: How many ids the tokenizer knows; larger ids are never generated.
         video_frames: How many frames of a video the model sees.
         thinking: Whether the model was trained to answer in three parts (`vica.chat`). None if
             the checkpoint does not state it, as the published ones do not: their replies show it.
+        lineage: The family of an original checkpoint that is not ViCA's (`vica.lineages`).
+        video_side: The side of a frame's map after pooling, instead of a stride.
+        square_frames: Pad frames to squares, and leave the tokens of the padding out.
     """
 
     model_type = "llava_qwen"
@@ -141,6 +147,7 @@ class ViCAConfig(Qwen2Config):
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     mm_spatial_pool_stride: int = 2
     mm_spatial_pool_mode: str = BILINEAR
+    mm_newline_position: str = GRID
     image_aspect_ratio: str = "anyres_max_9"
     image_grid_pinpoints: list[list[int]] | str | None = None
     tokenizer_model_max_length: int = 32768
@@ -148,6 +155,14 @@ class ViCAConfig(Qwen2Config):
     tokenizer_length: int | None = None
     video_frames: int = 64
     thinking: bool | None = None
+    lineage: str | None = None
+    video_side: int | None = None
+    square_frames: bool = False
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **options: Any) -> Self:
+        """The configuration for the content of a `config.json`; its family is not checked."""
+        return super().from_dict(restated(config_dict), **options)
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Fill in the values that the published file leaves out."""
@@ -155,8 +170,13 @@ class ViCAConfig(Qwen2Config):
             self.vision_config = siglip_so400m()
         super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         if self.image_grid_pinpoints is None:
-            size, steps = self.siglip_size, range(1, GRID + 1)
+            size, steps = self.siglip_size, range(1, MOST_TILES + 1)
             self.image_grid_pinpoints = [[size * i, size * j] for i in steps for j in steps]
+
+    @property
+    def family_name(self) -> str:
+        """The name of the family; a LLaVA that states `llava_qwen` is called ViCA."""
+        return self.lineage or MODEL_TYPES[self.model_type]
 
     @property
     def siglip(self) -> SiglipVisionConfig:
@@ -196,6 +216,8 @@ class ViCAConfig(Qwen2Config):
                 side=self.siglip_side,
                 stride=self.mm_spatial_pool_stride,
                 mode=self.mm_spatial_pool_mode,
+                newline=self.mm_newline_position,
+                to=self.video_side,
             ),
             spatial=None,
             spatial_share=(1, 1),

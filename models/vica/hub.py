@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,6 +49,33 @@ def address() -> str:
 
 
 MODEL_TYPES = {"llava_qwen": "ViCA", "vica_qwen": "ViCA2"}
+LLAVA = ("llava", "LlavaQwenForCausalLM")
+"""The `model_type` and class that original LLaVA checkpoints over Qwen2 state, ViCA's layout."""
+
+
+CAMBRIAN = "cambrian_qwen"
+"""The `model_type` of Cambrian-S, whose layout is ViCA's but for names and the size of maps."""
+
+
+def kind_of(config: Mapping[str, Any]) -> str | None:
+    """The key of MODEL_TYPES for the content of a `config.json`; None for other families.
+
+    The name `llava` is also that of transformers' class, and of LLaVA over other language models:
+    the stated class tells them apart.
+    """
+    stated = config.get("model_type")
+    if is_llava(config) or stated == CAMBRIAN:
+        return "llava_qwen"
+    return stated if isinstance(stated, str) and stated in MODEL_TYPES else None
+
+
+def is_llava(config: Mapping[str, Any]) -> bool:
+    """Whether a `config.json` is that of an original LLaVA checkpoint over Qwen2."""
+    name, architecture = LLAVA
+    classes = config.get("architectures")
+    return (
+        config.get("model_type") == name and isinstance(classes, list) and architecture in classes
+    )
 
 
 def fetch(spec: str | Path, *, weights: bool = True, **hub: Any) -> Path:
@@ -75,15 +103,19 @@ def fetch(spec: str | Path, *, weights: bool = True, **hub: Any) -> Path:
 
 
 def family(folder: Path, name: str | None = None) -> str:
-    """The `model_type` of the checkpoint in a folder; raises CheckpointError if it is not ours."""
+    """The key of MODEL_TYPES for the checkpoint in a folder; raises CheckpointError without one."""
     name = name or str(folder)
     config = read_config(folder, name)
     check_no_code(folder, name)
-    found = config.get("model_type")
-    if not isinstance(found, str) or found not in MODEL_TYPES:
+    found = kind_of(config)
+    if found is None:
         known = " and ".join(f"{k} ({v})" for k, v in MODEL_TYPES.items())
-        raise CheckpointError(f"{name}: is of the family {found!r}; known are {known}")
-    return str(found)
+        stated = config.get("model_type")
+        raise CheckpointError(
+            f"{name}: is of the family {stated!r}; known are {known}"
+            + (f", and llava of the class {LLAVA[1]}" if stated == LLAVA[0] else "")
+        )
+    return found
 
 
 def check_no_code(folder: Path, name: str, *, never_run: tuple[str, ...] = ()) -> None:

@@ -24,27 +24,32 @@ class Visual:
     `hiera_pixels_FCHW` holds the spatial encoder's share of the frames (ViCA2; None for ViCA).
     Both are preprocessed, or uint8, which the model preprocesses on its device: resized grey
     levels for SigLIP, frames of any size for Hiera. `image_size` is the original (height, width)
-    of an image, and None for a video.
+    of an image, and None for a video; `frame_size` is that of a video's frames before they were
+    padded to squares, where that matters.
     """
 
     pixels_FCHW: Tensor
     hiera_pixels_FCHW: Tensor | None = None
     image_size: tuple[int, int] | None = None
+    frame_size: tuple[int, int] | None = None
+
+    @property
+    def stated_size(self) -> tuple[int, int]:
+        """The image's size, or the frames' as negative numbers; zeros for neither."""
+        height, width = self.frame_size or (0, 0)
+        return self.image_size or (-height, -width)
 
 
 def stacked(visuals: Sequence[Visual]) -> dict[str, Any]:
     """The tensors of a batch: all frames and crops concatenated, and how to split them.
 
-    `visual_sizes` is int64 [V, 4]: frames, frames for Hiera, and the image's height and width (0
-    and 0 for a video). Hiera's uint8 frames may differ in size, and are then a list with a tensor
-    per visual. Without visuals, the result is empty.
+    `visual_sizes` is int64 [V, 4]: frames, frames for Hiera, and the image's height and width
+    (for a video 0 and 0, or those of its padded frames, negated). Hiera's uint8 frames may differ
+    in size, and are then a list with a tensor per visual. Without visuals, the result is empty.
     """
     if not visuals:
         return {}
-    sizes = [
-        [len(v.pixels_FCHW), _length(v.hiera_pixels_FCHW), *(v.image_size or (0, 0))]
-        for v in visuals
-    ]
+    sizes = [[len(v.pixels_FCHW), _length(v.hiera_pixels_FCHW), *v.stated_size] for v in visuals]
     tensors = {
         PIXELS: torch.cat([v.pixels_FCHW for v in visuals]),
         SIZES: torch.tensor(sizes, dtype=torch.int64),
@@ -78,7 +83,8 @@ def split_visuals(tensors: Mapping[str, Any]) -> list[Visual]:
         Visual(
             pixels_FCHW=crop,
             hiera_pixels_FCHW=share,
-            image_size=(row[2], row[3]) if row[2] else None,
+            image_size=(row[2], row[3]) if row[2] > 0 else None,
+            frame_size=(-row[2], -row[3]) if row[2] < 0 else None,
         )
         for row, crop, share in zip(table, crops, shares, strict=True)
     ]

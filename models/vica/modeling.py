@@ -9,6 +9,7 @@ D the language model's width, V rows of the vocabulary.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -28,6 +29,7 @@ from vica.checkpoint import prepared, write_published_config
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.generation import settled
+from vica.lineages import UNUSED
 from vica.merging import HIERA_PIXELS, PIXELS, SIZES, Merged, Visual, merge, split_visuals
 from vica.tensors import TO_OURS, published_name
 from vica.towers import ViCA2Model, ViCAModel
@@ -42,6 +44,7 @@ class ViCA(Qwen2ForCausalLM):
     model: ViCAModel
     backbone: ClassVar[type[ViCAModel]] = ViCAModel
     _no_split_modules = ["Qwen2DecoderLayer", "SiglipEncoderLayer"]  # noqa: RUF012
+    _keys_to_ignore_on_load_unexpected = ["^" + re.escape(UNUSED)]  # noqa: RUF012
 
     def __init__(self, config: ViCAConfig) -> None:
         Qwen2PreTrainedModel.__init__(self, config)  # Qwen2ForCausalLM would build a Qwen2 first

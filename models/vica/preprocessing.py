@@ -38,6 +38,16 @@ def siglip_values(levels_FCHW: torch.Tensor) -> torch.Tensor:
     return values[levels_FCHW.int()]
 
 
+def squared(frames_FHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames in the middle of squares, above or left of it by half a pixel, on SigLIP's grey."""
+    frames, height, width, _ = frames_FHWC.shape
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    squares = np.full((frames, side, side, 3), int(255 * SIGLIP_MEAN), np.uint8)
+    squares[:, top : top + height, left : left + width] = frames_FHWC
+    return squares
+
+
 def hiera_pixels(frames_FHWC: NDArray[np.uint8], side: int) -> torch.Tensor:
     """Hiera's pixels [F, 3, side, side], float32, normalised with ImageNet's mean and deviation."""
     squares = [_bilinear(torch.tensor(frame_HWC), side) for frame_HWC in frames_FHWC]

@@ -6,6 +6,7 @@ Shapes: F frames, H and W pixels, C = 3 colours, B samples, S ids.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ from vica.preprocessing import (
     siglip_levels,
     siglip_pixels,
     siglip_pixels_on_device,
+    squared,
 )
 
 FLOAT = 4
@@ -154,6 +156,11 @@ class ViCAProcessor(ProcessorMixin):
                 computes the same pixels from them on its device.
         """
         frames_FHWC = _checked(frames_FHWC, dimensions=4)
+        if self.config.square_frames:
+            size = (frames_FHWC.shape[1], frames_FHWC.shape[2])
+            if size[0] != size[1]:
+                square = self.video(squared(frames_FHWC), device, levels=levels)
+                return replace(square, frame_size=size)
         if device is not None and can_preprocess(torch.device(device)):
             # Only a copy from pinned memory is asynchronous.
             pinned_FHWC = torch.tensor(frames_FHWC).pin_memory()
@@ -163,6 +170,7 @@ class ViCAProcessor(ProcessorMixin):
         return Visual(
             pixels_FCHW=semantic(frames_FHWC, self.config.siglip_size),
             hiera_pixels_FCHW=self._spatial(frames_FHWC[indices], levels=levels),
+            frame_size=self._square_of(frames_FHWC.shape),
         )
 
     def video_on_device(self, frames_FHWC: torch.Tensor) -> Visual:
@@ -175,13 +183,27 @@ class ViCAProcessor(ProcessorMixin):
             share_FHWC = frames_FHWC[config.layout.spatial_indices(len(frames_FHWC))]
             hiera = hiera_pixels_on_device(share_FHWC, config.hiera_size)
         pixels_FCHW = siglip_pixels_on_device(frames_FHWC, config.siglip_size)
-        return Visual(pixels_FCHW=pixels_FCHW, hiera_pixels_FCHW=hiera)
+        return Visual(
+            pixels_FCHW=pixels_FCHW,
+            hiera_pixels_FCHW=hiera,
+            frame_size=self._square_of(frames_FHWC.shape),
+        )
+
+    def _square_of(self, shape: Sequence[int]) -> tuple[int, int] | None:
+        """The size of frames of this shape where they must be squares; raises for others."""
+        if not self.config.square_frames:
+            return None
+        if shape[1] != shape[2]:
+            raise InputError("the frames must be squares, as `video` pads them")
+        return shape[1], shape[2]
 
     def image(self, picture: Picture, *, levels: bool = False) -> Visual:
         """Preprocess an image: the whole and its tiles for SigLIP, the whole for Hiera.
 
-        `levels` is as in `video`.
+        `levels` is as in `video`. Raises InputError for Cambrian-S, of which only videos are read.
         """
+        if self.config.square_frames:
+            raise InputError(f"pass videos: images are not supported for {self.config.family_name}")
         if isinstance(picture, Image.Image):
             image = picture.convert("RGB")
         else:

@@ -28,6 +28,7 @@ _HIERA_ALONE = re.compile(r"^(hiera\.|image_encoder\.trunk\.|vision_encoder\.bac
 
 TO_OURS: dict[str, str] = {
     r"^model\.sam_tower\.vision_tower\.hiera\.": "model.sam_tower.",
+    r"^model\.vision_tower_aux_list\.0\.vision_tower\.vision_model\.": "model.vision_tower.",
     **{"^" + re.escape(published): ours for published, ours in _PREFIXES},
     **{re.escape(published): ours for published, ours in _HIERA},
 }

@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from transformers.models.sam2.modeling_sam2 import Sam2HieraDetModel
 
 from vica.attention import check_scores
-from vica.budget import AVERAGE, BILINEAR, Branch
+from vica.budget import AVERAGE, BILINEAR, FRAME, GRID, NO_TOKEN, Branch
 from vica.config import ViCA2Config, ViCAConfig
 from vica.errors import InputError
 from vica.images import grid_of, unpadded
@@ -69,13 +69,15 @@ def pool(features_FLD: Tensor, branch: Branch) -> Tensor:
     """Square maps of features, pooled as `branch` states: [F, pooled, pooled, D]."""
     frames, _, width = features_FLD.shape
     map_FHWD = features_FLD.view(frames, branch.side, branch.side, width)
-    if branch.stride == 1:
+    if branch.pooled == branch.side:
         return map_FHWD
     # Not made contiguous: torch's bilinear kernel for channels-last tensors is faster.
     map_FDHW = map_FHWD.permute(0, 3, 1, 2)
     if branch.mode == BILINEAR:
         size = (branch.pooled, branch.pooled)
-        pooled_FDHW = functional.interpolate(map_FDHW, size=size, mode="bilinear")
+        # Cambrian-S, whose maps are shrunk to a given side, does so in float32.
+        source = map_FDHW if branch.to is None else map_FDHW.float()
+        pooled_FDHW = functional.interpolate(source, size=size, mode="bilinear").to(map_FDHW)
     elif branch.mode == AVERAGE:
         pooled_FDHW = functional.avg_pool2d(map_FDHW, branch.stride)
     else:
@@ -88,6 +90,32 @@ def rows(map_FHWD: Tensor, newline_D: Tensor) -> Tensor:
     frames, height, _, width = map_FHWD.shape
     newline_FHWD = newline_D.to(map_FHWD).expand(frames, height, 1, width)
     return torch.cat([map_FHWD, newline_FHWD], dim=2).flatten(0, 2)
+
+
+def without_padding(map_FHWD: Tensor, frame_size: tuple[int, int] | None) -> Tensor:
+    """Maps of frames that were padded to squares, without what shows the padding.
+
+    `frame_size` is the original (height, width). Raises InputError without one.
+    """
+    if frame_size is None:
+        raise InputError("the size of the frames is needed: pass all that the processor returned")
+    row, column = unpadded((map_FHWD.shape[1], map_FHWD.shape[2]), frame_size)
+    return map_FHWD[:, row, column]
+
+
+def video_tokens(map_FHWD: Tensor, newline_D: Tensor, place: str) -> Tensor:
+    """Tokens [N, D] in the order frame, row, column, with newlines where `place` puts them.
+
+    `place` is one of `vica.budget.NEWLINES`.
+    """
+    if place == GRID:
+        return rows(map_FHWD, newline_D)
+    if place == FRAME:
+        return rows(map_FHWD.flatten(1, 2)[:, None], newline_D)
+    tokens_ND = map_FHWD.flatten(0, 2)
+    if place == NO_TOKEN:
+        return tokens_ND
+    return torch.cat([tokens_ND, newline_D.to(tokens_ND)[None]])
 
 
 def image_tokens(
@@ -171,7 +199,10 @@ class ViCAModel(Qwen2Model):
         features_FLD = torch.cat(features)
         if visual.image_size is None:
             branch = self.config.layout.semantic
-            return rows(pool(features_FLD, branch), self.image_newline)
+            map_FHWD = pool(features_FLD, branch)
+            if self.config.square_frames:
+                map_FHWD = without_padding(map_FHWD, visual.frame_size)
+            return video_tokens(map_FHWD, self.image_newline, branch.newline)
         return image_tokens(
             features_FLD,
             self.image_newline,

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -271,6 +271,7 @@ __all__ = [
     "DECODERS",
     "ByRate",
     "Frames",
+    "Rule",
     "VideoError",
     "available_decoders",
     "read_frames",
@@ -325,6 +326,13 @@ def sample_indices(total: int, count: int) -> NDArray[np.int64]:
     return np.linspace(0, total - 1, count, dtype=np.int64)
 
 
+class Rule(Protocol):
+    """Chooses frames of a video by how many it has and how fast they pass."""
+
+    def indices(self, total: int, rate: float) -> NDArray[np.int64]:
+        """The ascending numbers of the frames to take, of `total` at this average rate."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ByRate:
     """Every max(1, round(average rate / `fps`))-th frame, from the first on.
@@ -348,7 +356,7 @@ class ByRate:
         return sample_indices(total, self.most) if 0 < self.most < len(every) else every
 
 
-def read_frames(path: str | Path, count: int | ByRate, *, decoder: str = AUTO) -> Frames:
+def read_frames(path: str | Path, count: int | Rule, *, decoder: str = AUTO) -> Frames:
     """Sample frames of the video at `path`; memory is bounded by those frames.
 
     Args:
@@ -368,9 +376,9 @@ def read_frames(path: str | Path, count: int | ByRate, *, decoder: str = AUTO) -
     facts = inspect(path)
 
     def sample(total: int) -> NDArray[np.int64]:
-        if isinstance(count, ByRate):
-            return count.indices(total, facts.fps)
-        return sample_indices(total, count)
+        if isinstance(count, int):
+            return sample_indices(total, count)
+        return count.indices(total, facts.fps)
 
     taken = DECODERS[decoder](path, facts, sample)
     indices = sample(taken.total)

@@ -101,7 +101,7 @@ def show_no_frames(folder: Path) -> None:
         (lambda folder: config(folder, model_type="llava_llama"), "vicabench import"),
         (
             lambda folder: config(folder, model_type="internvl_chat", auto_map={"AutoModel": "x"}),
-            "(auto_map) is never run. OpenGVLab publishes",
+            "its config.json (internvl_chat) has no llm_config",
         ),
         (lambda folder: config(folder, model_type="qwen2"), "for text only"),
         (lambda folder: config(folder, model_type="florence2"), "reads text with an encoder"),

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.test_llava import write_questions
 from tests.hf_models import KINDS, write_hf_model
+from tests.internvl import write_internvl
+from tests.llava import GOLDENS
 from tests.support import read_jsonl
 from vicabench.rooms.build import build as build_rooms
 
@@ -46,20 +49,24 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model of every kind under its name, and a room."""
+    """A folder with a model of every kind under its name, a room, and a clip of InternVL's."""
     folder = tmp_path_factory.mktemp("place")
     for name in KINDS:
         write_hf_model(folder / name, name)
+    write_internvl(folder / "internvl_chat", "300m")
+    write_questions(folder)
     build_rooms(folder / "rooms", scenes=1, seed=7, width=96, height=72, fps=1, workers=1)
     return folder
 
 
 @pytest.fixture(scope="module")
 def outputs(place: Path) -> list[tuple[int | None, str]]:
-    """Exit code and output of one run of all models, then of `verify` with each."""
+    """Exit code and output of one run of all models, `verify` with each, and InternVL's run."""
     where = ["--benchmark=rooms/questions.jsonl", "--frames=5", "--max-new-tokens=3"]
     commands = [["run", *where, *(f"--model=hf:./{name}" for name in KINDS), "--out=runs"]]
     commands += [["verify", *where, f"--model=./{name}", "--json"] for name in KINDS]
+    clip = ["--benchmark=questions.jsonl", "--frames=4", "--max-new-tokens=3", "--out=chat"]
+    commands += [["run", *clip, "--model=hf:./internvl_chat"]]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(commands)],
         cwd=place,
@@ -102,3 +109,13 @@ def test_verify_finds_equal_answers_for_a_video(
     assert report["settings"]["frames_as"] == "video"
     # Logits are of the order of 3 here; another order of summation differs by some 1e-6.
     assert report["largest_logit_difference"] < 1e-4
+
+
+def test_the_original_internvl_layout_makes_the_originals_prompt_of_a_video(
+    place: Path, outputs: list[tuple[int | None, str]]
+) -> None:
+    assert outputs[-1][0] == 0
+    lines = read_jsonl(place / "chat" / "predictions.jsonl")
+    wanted = json.loads((GOLDENS / "internvl_replies.json").read_text(encoding="utf-8"))
+    made = [line["prompt_tokens"] for line in sorted(lines, key=lambda line: line["id"])]
+    assert made == wanted["300m"]["video_prompt_tokens"]

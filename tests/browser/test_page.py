@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
+from tests.benchmarks.toy import vicabench
 from tests.browser.conftest import Browser, report
 from tests.browser.material import SCRIPT, UNCLOSED, vsibench_rows, write_run
 from tests.support import rows_about
@@ -78,7 +79,10 @@ def test_protocols_are_shown_side_by_side_with_differences(
     # The first number of a text that is none, and the letter behind a thought.
     assert bad.endswith("2 read differently")
     browser.driver.find_element("css selector", "#protocols summary").click()
-    assert browser.texts("#protocols details tbody th")[:2] == ["official", "lmms-eval"]
+    assert browser.texts("#protocols details tbody th")[:2] == [
+        "official@51e089c",
+        "lmms-eval@0.7.3",
+    ]
 
 
 def test_link_shows_its_question_with_frames_options_and_truth(
@@ -294,3 +298,25 @@ def test_published_rows_are_in_the_table_of_the_page(browser: Browser, tmp_path:
     assert any("Average scores" in text for text in browser.texts("figcaption"))
     browser.driver.find_elements("css selector", "#scores thead button")[1].click()
     assert browser.texts("#scores tbody tr")[0].startswith("ours")  # 100, above all of them
+
+
+def test_a_reader_of_the_leaderboard_chooses_the_protocol(browser: Browser, tmp_path: Path) -> None:
+    rows = {share: [{**r, "response": f"about {r['ground_truth']}"} for r in rows_about(6)][:share]
+            for share in (60, 30)}  # fmt: skip
+    runs = [write_run(tmp_path / f"{share}.jsonl", part) for share, part in rows.items()]
+    page = tmp_path / "leaderboard.html"
+    done = vicabench("leaderboard", *runs, "--protocol", "official,extracted", "--out", page)
+    assert done.returncode == 0, done.stderr
+    browser.open(page)
+
+    def shown() -> list[str]:
+        return [row.split("\n")[0] for row in browser.texts("tbody tr") if row]
+
+    assert len(shown()) == 2
+    assert browser.text("tbody tr:not([hidden]) .overall .mean") != "100.0"
+    browser.driver.find_element("css selector", "#protocol option:nth-child(2)").click()
+    assert len(shown()) == 2
+    assert browser.text("tbody tr:not([hidden]) .overall .mean") == "100.0"
+    browser.driver.find_element("css selector", "#protocol option:last-child").click()
+    assert len(shown()) == 4
+    assert browser.complaints() == []

@@ -32,6 +32,7 @@ from vicabench.cli.commands import Loaded, entries
 from vicabench.cli.main import app
 from vicabench.errors import UserError
 from vicabench.reporting.comparison import comparison_csv
+from vicabench.reporting.explained import explained_csv
 from vicabench.rooms.build import build
 from vicabench.screen import PIPE_WIDTH
 
@@ -224,6 +225,39 @@ def compare(place: Place) -> None:
     same_text(printed, comparison_csv([found.result]))
 
 
+def rank(place: Place) -> None:
+    assert place.cli("rank", *RUNS) == vb.rank(RUNS).table()
+
+
+def leaderboard(place: Place) -> None:
+    printed = place.cli("leaderboard", *RUNS, "--out", "a.html")
+    assert not printed
+    typed = shlex.join(["vicabench", *sys.argv[1:]])
+    assert Path("a.html").read_text(encoding="utf-8") == vb.leaderboard(
+        RUNS, out="b.html", command=typed
+    )
+
+
+def publish(place: Place) -> None:
+    place.cli("publish", RUNS[0], "--to", "a")
+    vb.publish(RUNS[0], "b")
+    same_files(Path("a"), Path("b"))
+
+
+def power(place: Place) -> None:
+    found = vb.power(*RUNS[:2], simulations=20)
+    assert place.cli("power", *RUNS[:2], "--simulations", "20") == found.table()
+
+
+def explain(place: Place) -> None:
+    found = vb.explain(*RUNS, protocol=["official", "vlmevalkit"])
+    words = ("--protocol", "official,vlmevalkit", "--format", "csv", "--out", "e.csv")
+    same_text(place.cli("explain", *RUNS, *words), explained_csv(found.result))
+    found.save("f.csv")
+    assert Path("e.csv").read_bytes() == Path("f.csv").read_bytes()
+    assert list(found.frame().score)[:2] == ["average", "object_counting"]
+
+
 def published(place: Place) -> None:
     for kind in ("scores", "curves", "thinking", "zoo"):
         more = () if kind == "scores" else (f"--{kind}",)
@@ -298,6 +332,39 @@ def data_unpack(place: Place) -> None:
     place.cli("data", "unpack", "vsi-bench", "--data", "a", "--repo", toy.REPO)
     assert len(vb.data.unpack(data="b", repo=toy.REPO).videos) == len(toy.rows())
     same_files(Path("a"), Path("b"), but=("fetched.json",))
+
+
+def audit(place: Place) -> None:
+    how = ("audit", "questions.jsonl", "--trees", "2", "--folds", "2", "--prune", "50")
+    printed = place.cli(*how, "--out", "a")
+    made = vb.audit("questions.jsonl", trees=2, folds=2, prune_to=50, progress=False)
+    same_text(printed, made.table())
+    made.save("b")
+    assert len(made.frame()) == len(made.kept) == 60  # six of each type, of which ten stay
+    assert made.figure().get_axes()
+    printed = place.cli("audit", *RUNS, "--labels", "--out", "a")
+    doubted = vb.audit_labels(RUNS)
+    same_text(printed, doubted.table())
+    doubted.save("b")
+    write_jsonl(
+        Path("t.jsonl"),
+        [
+            {
+                "id": 1,
+                "conversations": [
+                    {"from": "human", "value": "What about route_planning?"},
+                    {"from": "gpt", "value": "A"},
+                ],
+            }
+        ],
+    )
+    printed = place.cli("audit", "questions.jsonl", "--against", "t.jsonl", "--out", "a")
+    leaks = vb.audit_against("questions.jsonl", ["t.jsonl"], progress=False)
+    same_text(printed, leaks.table())
+    leaks.save("b")
+    same_files(Path("a"), Path("b"))
+    said = place.refusal("audit", "questions.jsonl", "--batch", "2")
+    assert said == refused(lambda: vb.audit("questions.jsonl", batch=2))
 
 
 def data_rooms(place: Place) -> None:
@@ -394,6 +461,12 @@ CASES: dict[str, Callable[[Place], None]] = {
     "merge": merge,
     "import": import_,
     "compare": compare,
+    "leaderboard": leaderboard,
+    "power": power,
+    "publish": publish,
+    "rank": rank,
+    "explain": explain,
+    "audit": audit,
     "published": published,
     "figures": figures,
     "scaling-curve": scaling_curve,

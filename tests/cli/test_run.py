@@ -95,7 +95,8 @@ def test_a_bad_video_is_recorded_counted_shown_and_asked_again(
 
     done = vicabench(*command)
     assert done.returncode == 1
-    assert "20 of 60 questions unanswered, counted as wrong" in done.stdout
+    shown = " ".join(done.stdout.split())
+    assert "20 of 60 questions unanswered, counted as wrong" in shown
     assert "clip1: video: " in done.stderr
     records = read_jsonl(tmp_path / "r" / "predictions.jsonl")
     failed = {r["video"] for r in records if r["error"]}

@@ -45,7 +45,7 @@ def test_a_file_of_another_tool_is_graded(vicabench: Vicabench, tmp_path: Path) 
     grades = read_jsonl(tmp_path / "g.jsonl")
     assert len(grades) == 50
     assert grades[0] == {
-        "model": "theirs", "id": "0", "protocol": "official",
+        "model": "theirs", "id": "0", "protocol": "official@51e089c",
         "read": "1.0", "score": 1.0, "outcome": "answered",
     }  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_scores_beside_the_replies_are_compared_with_ours(vicabench: Vicabench) 
     done = vicabench("import", "vlmevalkit", scored, "--out", "run")
     assert done.returncode == 0, done.stderr
     assert "no protocol reproduces its own scores (20)" in done.stderr
-    assert "vlmevalkit differs in 1," in done.stderr
+    assert "vlmevalkit@VsiBench differs in 1," in done.stderr
 
 
 def test_values_that_pandas_reads_as_missing_are_not_answers() -> None:

@@ -12,6 +12,7 @@ from vicabench.errors import ConfigError
 LOCAL = ("accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml")
 EXTRAS = dict.fromkeys(LOCAL, "models")
 EXTRAS |= dict.fromkeys(("openai", "google", "httpx2", "tenacity"), "api")
+EXTRAS |= {"sklearn": "audit"}
 """The extra that installs a package, by the name under which it is imported."""
 
 
@@ -27,4 +28,5 @@ def explained() -> Iterator[None]:
         if extra is None:
             raise
         install = f'pip install "vicabench[{extra}]"'
-        raise ConfigError(f"Models need the package {error.name}: {install}") from error
+        what = "Audits" if extra == "audit" else "Models"
+        raise ConfigError(f"{what} need the package {error.name}: {install}") from error

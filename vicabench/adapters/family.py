@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vica.hub import MODEL_TYPES
+from vica.hub import kind_of
 
 from vicabench.adapters import vica
 from vicabench.adapters.hf import adapter as hf
@@ -11,8 +11,7 @@ from vicabench.types import Adapter, AdapterContext
 
 
 def build(argument: str, context: AdapterContext) -> Adapter:
-    """Build the adapter for a checkpoint: ViCA's for ViCA and ViCA2, `hf` for all others."""
-    kind = read_config(small_files(argument), argument).get("model_type")
-    if kind in MODEL_TYPES:
+    """Build the adapter for a checkpoint: ViCA's for LLaVA, ViCA and ViCA2, `hf` for all others."""
+    if kind_of(read_config(small_files(argument), argument)) is not None:
         return vica.build(argument, context)
     return hf.build(argument, context)

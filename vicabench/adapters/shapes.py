@@ -14,6 +14,7 @@ import torch
 from vica import ViCAConfig, load_config
 from vica.config import SIZES
 from vica.errors import CheckpointError
+from vica.hub import kind_of
 from vica.training.cost import skeleton
 from vica.training.flops import head_width
 from vica.training.optimizer import part_of
@@ -21,6 +22,7 @@ from vica.training.optimizer import part_of
 from vicabench.adapters import SHIPPED
 from vicabench.adapters.checkpoints import local_folder, located
 from vicabench.adapters.devices import device_of, dtype_of, name_of
+from vicabench.adapters.hf.model import read_config, small_files
 
 FAMILIES = ("vica", "vica2")
 BUILT_IN = {
@@ -80,6 +82,21 @@ def shape_of(spec: str, published: str | None = None) -> tuple[ViCAConfig, str]:
         return load_config(name, local_files_only=True, **hub), "config.json in the local cache"
     except CheckpointError:
         return BUILT_IN[published](), STATED
+
+
+def is_of_transformers(spec: str, published: str | None) -> bool:
+    """Whether a `spec` of `models show` is a model of transformers, and not of the family.
+
+    Raises:
+        ConfigError, VicaError: The checkpoint does not exist.
+    """
+    if spec.startswith("hf:"):
+        return True
+    if spec in BUILT_IN or spec in SHIPPED or published is not None:
+        return False
+    if not Path(spec).is_dir() and spec.count("/") != 1:  # `shape_of` says what a hub id is
+        return False
+    return kind_of(read_config(small_files(spec), spec)) is None
 
 
 def parameters(config: ViCAConfig) -> dict[str, int]:

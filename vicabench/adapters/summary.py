@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from vica import ViCA2Config, ViCAConfig
-from vica.budget import Layout
-from vica.hub import MODEL_TYPES
+from vica.budget import FRAME, GRID, NO_TOKEN, ONE_TOKEN, Layout
+from vica.images import unpadded
+from vica.lineages import STATED_AS
 
-from vicabench.adapters.shapes import parameters, shape_of
+from vicabench.adapters.hf import budget
+from vicabench.adapters.hf.budget import HEIGHT, WIDTH
+from vicabench.adapters.shapes import is_of_transformers, parameters, shape_of
 from vicabench.errors import ConfigError, counted
 
 
@@ -23,17 +26,23 @@ def summary(
 ) -> list[str]:
     """The lines about `spec`, with the token ratio changed as asked.
 
+    A model of transformers is described by `hf.budget`.
+
     `published` is the size of `spec` if it is a published checkpoint (see `shapes.shape_of`).
     Raises BudgetError by how much a video overflows the context, and ConfigError for Hiera's
     settings where there is no Hiera.
     """
-    config, source = shape_of(spec, published)
     changes = {
         "hiera_frames": hiera_frames,
         "hiera_stage": hiera_stage,
         "hiera_pool_stride": hiera_pool,
     }
     given = {name: value for name, value in changes.items() if value is not None}
+    if is_of_transformers(spec, published):
+        if given:
+            raise ConfigError(f"{spec} has no Hiera: leave out its settings.")
+        return budget.lines(spec.removeprefix("hf:"), frames)
+    config, source = shape_of(spec, published)
     if given and not isinstance(config, ViCA2Config):
         raise ConfigError(f"{spec} is a ViCA, which has no Hiera: leave out its settings.")
     count = frames or config.video_frames
@@ -45,14 +54,14 @@ def summary(
         f"{spec}: {source}",
         *_parts(config),
         _parameters(config),
-        *_budget(config.layout, count),
+        *_budget(config.layout, count, square=config.square_frames),
     ]
 
 
 def _parts(config: ViCAConfig) -> list[str]:
     siglip: Any = config.siglip
     lines = [
-        f"{MODEL_TYPES[config.model_type]} ({config.model_type})",
+        f"{config.family_name} ({STATED_AS.get(config.lineage or '', config.model_type)})",
         f"language model: {counted(config.num_hidden_layers, 'layer')}, width "
         f"{config.hidden_size}, {counted(config.vocab_size, 'row')} of vocabulary, context "
         f"{config.tokenizer_model_max_length:,}",
@@ -74,16 +83,41 @@ def _parameters(config: ViCAConfig) -> str:
     return f"parameters: {sum(sizes.values()):,} ({parts})"
 
 
-def _budget(layout: Layout, frames: int) -> list[str]:
-    budget = layout.video(frames)
-    budget.check()
+PLACES = {
+    GRID: "and {} newlines, one after each row",
+    FRAME: "and 1 newline",
+    ONE_TOKEN: "and 1 newline after the last frame",
+    NO_TOKEN: "without newlines",
+}
+"""Where the newlines of a frame are, given the side of its map."""
+
+
+def _budget(layout: Layout, frames: int, *, square: bool) -> list[str]:
+    video = layout.video(frames)
+    video.check()
     side = layout.semantic.pooled
     semantic = f"{counted(frames, 'frame')} in SigLIP, pooled to {side} x {side}"
+    each = f"{counted(side * side, 'token')} {PLACES[layout.semantic.newline].format(side)}"
+    if square:
+        row, column = unpadded((side, side), (HEIGHT, WIDTH))
+        shown = (row.stop - row.start) * (column.stop - column.start + 1)
+        pixels = f"{WIDTH} x {HEIGHT} pixels"
+        return [
+            f"a video: {semantic}",
+            f"a frame: {each}, without what shows padding; {shown} of both for {pixels}",
+            f"tokens: {frames * shown:,} of {video.context:,} for {pixels}; {video.total:,} for "
+            "square frames",
+        ]
     if layout.spatial is None:
-        return [f"a video: {semantic}", f"tokens: {budget.total:,} of {budget.context:,}"]
+        return [
+            f"a video: {semantic}",
+            f"a frame: {each}",
+            f"tokens: {video.total:,} of {video.context:,}",
+        ]
     side = layout.spatial.pooled
     return [
-        f"a video: {semantic}; {budget.spatial_frames} in Hiera, pooled to {side} x {side}",
-        f"tokens: {budget.semantic:,} + {budget.spatial:,} = {budget.total:,} "
-        f"of {budget.context:,}, ratio {budget.ratio:.2f}",
+        f"a video: {semantic}; {video.spatial_frames} in Hiera, pooled to {side} x {side}",
+        f"a frame: {each}; in Hiera {counted(side * side, 'token')} and {side} newlines",
+        f"tokens: {video.semantic:,} + {video.spatial:,} = {video.total:,} "
+        f"of {video.context:,}, ratio {video.ratio:.2f}",
     ]

@@ -18,7 +18,7 @@ import torch
 from vica import ViCA, load_model, load_processor
 from vica.chat import prompt
 from vica.generation import settled
-from vica.hub import MODEL_TYPES, read_config
+from vica.hub import kind_of, read_config
 
 from vicabench.adapters.api.account import Account, CallError, Completion, Usage
 from vicabench.adapters.checkpoints import identity, local_folder
@@ -123,11 +123,12 @@ def build(spec: str, context: AdapterContext) -> TextOnly:
             use for.
     """
     options = context.options
-    if options.wording not in (AUTO, "benchmark", "vsi-bench"):
-        raise ConfigError(
-            f"--text-only asks in the benchmark's wording, or in {WORDING}: leave out --wording."
-        )
     kind, asking = spec.partition(":")[0], asking_of(context)
+    if asking is None and options.wording not in (AUTO, "benchmark", "vsi-bench"):
+        raise ConfigError(
+            f"--text-only asks in the benchmark's wording, in {WORDING} or in that of a harness: "
+            "leave out --wording."
+        )
     of_api = kind in MODELS and kind != "hf"
     plain: dict[str, Any] = {f.name: f.default for f in fields(ModelOptions) if f.name in OURS}
     opened = ExitStack()  # open as long as the process
@@ -157,8 +158,8 @@ def _opened(spec: str, options: ModelOptions, seed: int, opened: ExitStack) -> C
     if spec.partition(":")[0] in MODELS:
         return opened.enter_context(text_model(spec, options, seed=seed))
     argument = spec.removeprefix("vica:")
-    kind = read_config(local_folder(argument, weights=False), argument).get("model_type")
-    if kind not in MODEL_TYPES:
+    kind = kind_of(read_config(local_folder(argument, weights=False), argument))
+    if kind is None:
         raise ConfigError(
             f"--model {spec} cannot be asked without frames: name a ViCA checkpoint, hf:ORG/NAME, "
             "openai:NAME or gemini:NAME, or leave out --text-only."

@@ -1,4 +1,4 @@
-"""ViCA and ViCA2: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
+"""ViCA, ViCA2, LLaVA and Cambrian-S: `--model nkkbr/ViCA2-50p`, `--model ./checkpoint`.
 
 A video is encoded and prefilled once. All its questions are answered from that together, greedily,
 in the wording of the models' own VSI-Bench evaluation.
@@ -38,7 +38,6 @@ from vica.chat import (
 )
 from vica.continuing import decoding_settings
 from vica.errors import InputError
-from vica.hub import MODEL_TYPES
 from vica.memory import is_memory_error, release
 from vica.merging import Visual
 from vica.processing import ViCAProcessor
@@ -55,6 +54,7 @@ from vicabench.harnesses.prompts import (
     EXAMPLES,
     Asking,
     asking_of,
+    known_wordings,
     stands_alone,
     vsi_bench,
 )
@@ -63,6 +63,8 @@ from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Que
 
 LOG = logging.getLogger(__name__)
 _OWN = "ViCA's VSI-Bench evaluation"
+FOREIGN = ("system", "frames_as", "min_pixels", "max_pixels", "total_pixels", "assume_fps")
+"""Options without a meaning here: the checkpoint says how its frames and prompts are made."""
 WORDINGS = {AUTO: _OWN, "vica": _OWN, "vsi-bench": "VSI-Bench's own"}
 
 
@@ -77,7 +79,9 @@ class ViCAAdapter:
     seed: int = 0
     sampling: Sampling = GREEDY
     needs_video: bool = True
-    accepts_options: ClassVar[tuple[str, ...]] = local_names(ModelOptions)
+    accepts_options: ClassVar[tuple[str, ...]] = tuple(
+        name for name in local_names(ModelOptions) if name not in FOREIGN
+    )
 
     @property
     def spent(self) -> Spent:
@@ -150,8 +154,9 @@ class ViCAAdapter:
             ConfigError, VicaError: For an unknown wording, or frames beyond its context.
         """
         asking, options = _asking(context), context.options
-        _check_context(self.predictor.model, self.predictor.processor, context)
-        settings = {**self.settings, "prompt": _prompt_settings(options, asking)}
+        model = self.predictor.model
+        _check_context(model, self.predictor.processor, context)
+        settings = {**self.settings, "prompt": _prompt_settings(model, options, asking)}
         return replace(self, options=options, asking=asking, settings=settings, seed=context.seed)
 
     def both_ways(self, video: Video, questions: Sequence[Question]) -> Iterator[Agreement]:
@@ -213,7 +218,8 @@ class ViCAAdapter:
         times = self._times(video)
         if self.asking:
             return [_asked(self.asking, question, video, times) for question in questions]
-        return [wording(question, times, self.options.wording) for question in questions]
+        name = _wording_of(self.predictor.model, self.options)
+        return [wording(question, times, name) for question in questions]
 
     def _times(self, video: Video) -> str:
         timed = self.options.time_instruction
@@ -280,16 +286,22 @@ def _asking(context: AdapterContext) -> Asking | None:
     """How the benchmark itself asks, if it does; ConfigError for an unknown wording."""
     asking = asking_of(context)
     if not asking and context.options.wording not in WORDINGS:
-        known, given = ", ".join(WORDINGS), context.options.wording
-        near = did_you_mean(given, WORDINGS)
+        known, given = known_wordings(WORDINGS), context.options.wording
+        near = did_you_mean(given, known.split(", "))
         raise ConfigError(f"There is no --wording {given}. Choose one of {known}.{near}")
     return asking
+
+
+def _wording_of(model: ViCA, options: ModelOptions) -> str:
+    """The name of the wording; VSI-Bench's own is the default of a LLaVA or Cambrian-S."""
+    return "vsi-bench" if model.config.lineage and options.wording == AUTO else options.wording
 
 
 def _check_context(model: ViCA, processor: ViCAProcessor, context: AdapterContext) -> None:
     """Raise VicaError if the frames and a short question do not fit in the model's context."""
     if context.frames:
-        text = processor.tokens([wording(EXAMPLES[-1], "", context.options.wording)])["input_ids"]
+        name = _wording_of(model, context.options)
+        text = processor.tokens([wording(EXAMPLES[-1], "", name)])["input_ids"]
         model.config.layout.video(context.frames).check(text.shape[1])
 
 
@@ -335,27 +347,30 @@ def _settings(
 ) -> dict[str, object]:
     return {
         **describe(model, max_new_tokens=options.max_new_tokens),
-        "family": MODEL_TYPES[model.config.model_type],
+        "family": model.config.family_name,
         "thinking": model.config.thinking,
         "checkpoint": dict(checkpoint),
         "device": model.device.type,
-        "prompt": _prompt_settings(options, asking),
+        "prompt": _prompt_settings(model, options, asking),
         "time_instruction": options.time_instruction,
         "blind": options.blind,
         **({"sampling": options.sampling} if options.sampling else {}),
     }
 
 
-def _prompt_settings(options: ModelOptions, asking: Asking | None) -> Mapping[str, object]:
+def _prompt_settings(
+    model: ViCA, options: ModelOptions, asking: Asking | None
+) -> Mapping[str, object]:
     if asking:
         return asking.settings
-    return {"wording": WORDINGS[options.wording], "sha256": _prompt_digest(options)}
+    name = _wording_of(model, options)
+    return {"wording": WORDINGS[name], "sha256": _prompt_digest(options, name)}
 
 
-def _prompt_digest(options: ModelOptions) -> str:
+def _prompt_digest(options: ModelOptions, name: str) -> str:
     """SHA-256 of the prompts for an example of each kind of question."""
     times = time_instruction(2.0, (0.0, 1.0)) if options.time_instruction else ""
-    prompts = [wording(example, times, options.wording) for example in EXAMPLES]
+    prompts = [wording(example, times, name) for example in EXAMPLES]
     return hashlib.sha256("".join(prompts).encode()).hexdigest()
 
 

@@ -47,7 +47,22 @@ class Entry:
 ORDER = (
     *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
     "import",
-    *("compare", "published", "figures", "scaling-curve", "report", "demo", "doctor", "train"),
+    *(
+        "compare",
+        "explain",
+        "rank",
+        "power",
+        "audit",
+        "published",
+        "figures",
+        "scaling-curve",
+        "report",
+        "leaderboard",
+        "publish",
+        "demo",
+        "doctor",
+        "train",
+    ),
     *("init", "data", "models"),
 )
 """How `--help` lists the commands; others follow, by name."""

@@ -12,7 +12,7 @@ import typer
 from vicabench.cli.options import FormatOption, ProtocolOption
 from vicabench.cli.output import TERMINAL, check_format
 from vicabench.errors import ConfigError
-from vicabench.front.compare import Compared, compare_published, paired_runs
+from vicabench.front.compare import Compared, check_margin, compare_published, paired_runs
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Published, find_published
 from vicabench.reporting.changes import Side, by_id, change_sheets
@@ -48,6 +48,12 @@ def command(
     shared: Annotated[
         bool, typer.Option("--shared", help="Compare only the questions that both were asked.")
     ] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="POINTS", help="Also test that the runs differ by less than this.", min=0
+        ),
+    ] = None,
     fixed: Annotated[
         int,
         typer.Option(
@@ -85,6 +91,7 @@ def command(
             protocol=protocol,
             table=table,
             shared=shared,
+            margin=margin,
             listed=fixed,
             published=tuple(published or ()),
             subtract=subtract,
@@ -105,6 +112,7 @@ class Request:
     protocol: str
     table: str
     shared: bool
+    margin: float | None
     listed: int
     published: tuple[str, ...]
     subtract: str | None
@@ -121,7 +129,7 @@ def compare(request: Request) -> None:
     base, chance = _to_subtract(request.subtract)
     runs = load_runs([*request.paths, *base])
     blind = [runs.pop() for _ in base]
-    paired = [paired_runs(runs[0], run, rule, request.shared) for run in runs[1:]]
+    paired = [paired_runs(runs[0], run, rule, request.shared, request.margin) for run in runs[1:]]
     unpaired = [
         compare_published(run, row, protocol=request.protocol) for row in rows for run in runs
     ]
@@ -172,6 +180,9 @@ def _check(request: Request) -> None:
         raise ConfigError(
             "--format json already lists the ids of all fixed questions: leave out --fixed."
         )
+    check_margin(request.margin)
+    if request.margin is not None and len(request.paths) < 2:
+        raise ConfigError("--margin tests two runs against each other: name a second run.")
     if request.shared and len(request.paths) < 2 and not _is_run(request.subtract):
         raise ConfigError("--shared needs a second run: name one.")
 

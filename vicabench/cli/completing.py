@@ -47,6 +47,14 @@ def complete_protocol(incomplete: str) -> list[str]:
     return _last_of_list(incomplete, PROTOCOLS)
 
 
+def complete_preset(incomplete: str) -> list[str]:
+    """Presets, with their versions behind an @."""
+    from vicabench.harnesses.presets import FILES, all_presets
+
+    names = [preset.spec for preset in all_presets()] if "@" in incomplete else FILES
+    return _starting(incomplete, names)
+
+
 def complete_format(incomplete: str) -> list[str]:
     """Formats of tables."""
     return _starting(incomplete, ("terminal", "markdown", "latex", "csv", "json"))

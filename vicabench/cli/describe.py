@@ -25,7 +25,7 @@ from vicabench.reporting.tables import show_sheets
 from vicabench.results.run import Run
 from vicabench.screen import console, say
 
-LEFT_OUT = (*NOT_ASKED, "tasks", "protocol", "table", "published", "config", "dry_run")
+LEFT_OUT = (*NOT_ASKED, "preset", "tasks", "protocol", "table", "published", "config", "dry_run")
 
 
 @with_options_of(run_command, but=LEFT_OUT)

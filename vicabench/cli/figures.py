@@ -22,8 +22,8 @@ def command(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="averages, tasks, radar, errors, letters, datasets, rooms or differences, "
-            "comma-separated (default: all that can be drawn from these runs).",
+            help="averages, tasks, radar, errors, letters, datasets, rooms, differences, ranks or "
+            "chance, comma-separated (default: all that can be drawn from these runs).",
         ),
     ] = None,
     format: Annotated[  # noqa: A002  (the option's name)

@@ -136,8 +136,9 @@ ProtocolsOption = Annotated[
     str,
     typer.Option(
         "--protocol",
-        help="official, lmms-eval, vlmevalkit, extracted, or that of a benchmark (revsi, "
-        "osi-bench, sti-bench, dsi-bench, vsi-super); several comma-separated.",
+        help="official, lmms-eval, vlmevalkit, spatial-mllm, spacer, vst, extracted, or that of a "
+        "benchmark (revsi, osi-bench, sti-bench, dsi-bench, vsi-super), also with a version "
+        "(lmms-eval@0.7.2); several comma-separated.",
         metavar="LIST",
         rich_help_panel=OUTPUT,
         autocompletion=complete_protocol,
@@ -199,7 +200,8 @@ TextOnlyOption = Annotated[
 WordingOption = Annotated[
     str,
     typer.Option(
-        help="The prompt: vica (the models' own evaluation) or vsi-bench.",
+        help="The prompt: vica (the models' own evaluation), vsi-bench, that of a preset, such "
+        "as vlmevalkit, or a file of YAML or JSON.",
         metavar="NAME",
         rich_help_panel=MODEL,
     ),
@@ -392,7 +394,7 @@ def with_options_of(
         theirs = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for name, parameter in inspect.signature(other, eval_str=True).parameters.items()
-            if name not in but and name not in own.parameters
+            if name not in (*but, "ctx") and name not in own.parameters
         ]
         signature = own.replace(parameters=[*mine, *theirs])
         command.__signature__ = signature  # type: ignore[attr-defined]

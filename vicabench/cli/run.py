@@ -67,6 +67,17 @@ from vicabench.cli.options import (
     WorkersOption,
     tasks_named,
 )
+from vicabench.cli.preset_options import (
+    AssumeFpsOption,
+    FrameRuleOption,
+    FramesAsOption,
+    GenerationOption,
+    MaxPixelsOption,
+    MinPixelsOption,
+    PresetOption,
+    SystemOption,
+    TotalPixelsOption,
+)
 from vicabench.cli.sampling_options import (
     PresenceOption,
     RepeatsOption,
@@ -87,6 +98,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    ctx: typer.Context,
     *,
     benchmark: BenchmarksOption = ["vsi-bench"],  # noqa: B006  (typer copies it)
     subset: SubsetOption = "full",
@@ -94,6 +106,7 @@ def command(
     videos: VideosOption = None,
     limit: LimitOption = None,
     tasks: TasksOption = None,
+    preset: PresetOption = None,
     model: Annotated[
         list[str],
         typer.Option(
@@ -109,6 +122,13 @@ def command(
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
     wording: WordingOption = "auto",
+    system: SystemOption = None,
+    frames_as: FramesAsOption = "auto",
+    min_pixels: MinPixelsOption = None,
+    max_pixels: MaxPixelsOption = None,
+    total_pixels: TotalPixelsOption = None,
+    assume_fps: AssumeFpsOption = None,
+    generation: GenerationOption = None,
     temperature: TemperatureOption = 0.0,
     top_p: TopPOption = 1.0,
     top_k: TopKOption = 0,
@@ -119,6 +139,7 @@ def command(
     frames: RunFramesOption = None,
     fps: FpsOption = None,
     max_frames: MaxFramesOption = None,
+    frame_rule: FrameRuleOption = None,
     no_video: Annotated[
         bool,
         typer.Option(
@@ -201,16 +222,15 @@ def command(
     from vicabench.cli.output import check_format
     from vicabench.front.run import shard_named
     from vicabench.front.run_options import RunOptions
-    from vicabench.harnesses.protocols import find_protocol
     from vicabench.reference import published_on
     from vicabench.results.alike import check_published
 
     check_format(table)
-    options = run_options(given)
+    options = run_options(given, ctx)
     checked = RunOptions.of(options, frames=frames)
     checked.check()
     part = None if shard is None else shard_named(shard, checked)
-    find_protocol(protocol)
+    protocol = _reading(protocol, preset, ctx)
     unseen = [never_looks(spec) for spec in model]  # also refuses a misspelt model
     if dry_run and published:
         raise ConfigError("--dry-run prints no scores: leave out --published.")
@@ -227,10 +247,20 @@ def command(
     how = {name: given[name] for name in ("frames", "seed", "retry_errors")} | options
     if dry_run:
         how["shard"] = part
-        _show(_plans(model, asked, out, checked.model.suffix, how), table)
+        _show(_plans(model, asked, out, checked.suffix, how), table)
         return
     runs = vb.run_all(model, asked, out=out, protocol=protocol, shard=part, **how)
     _print_scores(runs, protocol, table, published)
+
+
+def _reading(protocol: str, preset: str | None, ctx: typer.Context) -> str:
+    """The protocol that was given, or that of the preset; ConfigError if there is none."""
+    from vicabench.harnesses.presets import find_preset
+    from vicabench.harnesses.protocols import find_protocol
+
+    if preset is not None and not _is_typed("protocol", ctx):
+        protocol = find_preset(preset).reading
+    return find_protocol(protocol).name
 
 
 def _plans(
@@ -302,8 +332,18 @@ def _show(plans: Sequence[RunPlan], table: str) -> None:
     )
 
 
-def run_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the options that `vicabench.run` takes as keyword options."""
+def run_options(given: Mapping[str, Any], ctx: typer.Context | None = None) -> dict[str, Any]:
+    """Select the options that `vicabench.run` takes as keyword options.
+
+    With a context, only those that were given: a preset decides the others.
+    """
     from vicabench.front.run_options import RunOptions
 
-    return {name: given[name] for name in RunOptions.names()}
+    names = [name for name in RunOptions.names() if name in given]
+    return {name: given[name] for name in names if ctx is None or _is_typed(name, ctx)}
+
+
+def _is_typed(name: str, ctx: typer.Context) -> bool:
+    """Whether an option was given, on the command line, in the environment or in a file."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"

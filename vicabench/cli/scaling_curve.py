@@ -24,7 +24,7 @@ from vicabench.reporting.writing import figure_formats
 from vicabench.results.alike import check_published
 from vicabench.screen import echo, say
 
-RUN_ONLY = ("model", "out", "table", "published", "shard", "config", "dry_run")
+RUN_ONLY = ("model", "preset", "out", "table", "published", "shard", "config", "dry_run")
 
 
 @with_options_of(run_command, but=RUN_ONLY)

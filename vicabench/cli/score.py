@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from vicabench.errors import ConfigError
 if TYPE_CHECKING:
     from vicabench.harnesses.protocols import Protocol
     from vicabench.results.run import Run
+    from vicabench.types import Scores
 
 LATEX = "latex"
 
@@ -57,6 +59,18 @@ def command(
         int | None,
         typer.Option(min=1, help="Number of frames.", show_default="that of the run"),
     ] = None,
+    left_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--without",
+            metavar="FILE",
+            help="Score also without the questions of a file: ids, or a list of `audit --labels`.",
+        ),
+    ] = None,
+    rebalanced: Annotated[
+        bool,
+        typer.Option("--rebalanced", help="Score also with answers and objects weighted evenly."),
+    ] = False,
     grades_file: Annotated[
         Path | None,
         typer.Option(
@@ -89,9 +103,9 @@ def command(
     _check_answerable(answerable, answerable_at)
     rules = find_protocols(protocol)
     readable, problems = load_readable(paths := expanded(paths))
-    runs = _with_answerable(readable, answerable, answerable_at)
+    runs = _with_parts(readable, answerable, answerable_at, left_out)
     others = published_beside(published, runs)
-    rows = [run.scores(rule) for run in runs for rule in rules]
+    rows = [row for run in runs for rule in rules for row in _rows(run, rule, rebalanced)]
     between = [disagreement(run, rules) for run in runs if len(rules) > 1 and not run.incomplete]
     if json_file:
         write_file(json_file, table_json(rows, others, between) + "\n", keep=paths)
@@ -139,13 +153,29 @@ def _write_grades(
         write_file(file, lines, keep=keep)
 
 
-def _with_answerable(runs: list[Run], file: Path | None, frames: int | None) -> list[Run]:
-    """The runs, each followed by its part that frames can answer if a file says which that is."""
-    if file is None:
-        return runs
-    from vicabench.front.answerable import answerable
+def _with_parts(
+    runs: list[Run], file: Path | None, frames: int | None, left_out: Path | None
+) -> list[Run]:
+    """The runs, each followed by its parts: what frames can answer, and what a file leaves."""
+    parts: list[Callable[[Run], Run]] = []
+    if file is not None:
+        from vicabench.front.answerable import answerable
 
-    return [each for run in runs for each in (run, answerable(run, file, frames=frames))]
+        parts.append(partial(answerable, file=file, frames=frames))
+    if left_out is not None:
+        from vicabench.front.without import without
+
+        parts.append(partial(without, file=left_out))
+    return [each for run in runs for each in (run, *(part(run) for part in parts))]
+
+
+def _rows(run: Run, rule: Protocol, rebalanced: bool) -> list[Scores]:
+    """The scores of a run, followed by the rebalanced ones if they are wanted."""
+    if not rebalanced:
+        return [run.scores(rule)]
+    from vicabench.front.rebalance import rebalanced as weighted
+
+    return [run.scores(rule), weighted(run, rule)]
 
 
 def _check_files(named: dict[str, Path | None]) -> None:

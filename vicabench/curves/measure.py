@@ -219,7 +219,8 @@ def measure(
     _refuse_other_questions(used, protocol)
     percent_P = np.array(list(used), dtype=np.float64)
     drawn_RP, clusters = _drawn(
-        [run.grades(protocol) for run in used.values()], next(iter(used.values())).rubric
+        [run.grades(protocol) for run in used.values()],
+        next(iter(used.values())).rubric_for(protocol),
     )
     scores = {p: run.scores(protocol) for p, run in used.items()}
     score_P = np.array([one.overall.mean for one in scores.values()])

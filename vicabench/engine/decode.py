@@ -22,9 +22,9 @@ from typing import IO, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from vica.video import AUTO, ByRate, Frames, VideoError
+from vica.video import AUTO, Frames, VideoError
 
-from vicabench.engine.frame_cache import FrameCache, Reading, frames_of
+from vicabench.engine.frame_cache import Count, FrameCache, Reading, frames_of
 from vicabench.errors import UserError, counted
 from vicabench.runtime import Countdown
 from vicabench.types import Video
@@ -129,7 +129,7 @@ class DecoderProcess:
         self,
         path: Path,
         *,
-        frames: int | ByRate,
+        frames: Count,
         decoder: str,
         cache: FrameCache | None,
         limit_seconds: float,
@@ -143,7 +143,7 @@ class DecoderProcess:
         cache_settings = cache and {"folder": str(cache.folder), "limit_bytes": cache.limit_bytes}
         job = {
             "path": str(path),
-            "frames": asdict(frames) if isinstance(frames, ByRate) else frames,
+            "frames": frames if isinstance(frames, int) else asdict(frames),
             "decoder": decoder,
             "cache": cache_settings,
         }
@@ -288,7 +288,7 @@ class DecodeAhead:
     def __init__(
         self,
         *,
-        frames: int | ByRate,
+        frames: Count,
         workers: int = 1,
         ahead: int = 2,
         limit_seconds: float = 120.0,

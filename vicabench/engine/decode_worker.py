@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from vica.video import ByRate, VideoError
 
 from vicabench import ending
-from vicabench.engine.frame_cache import FrameCache, header_of, read_video
+from vicabench.engine.frame_cache import Count, FrameCache, header_of, read_video
+from vicabench.engine.frame_rules import ByRule
 
 
 def main() -> None:
@@ -46,15 +47,19 @@ def _receive(jobs: SimpleQueue[dict[str, Any]]) -> None:
 def _answer(job: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
     try:
         cache = _cache(**job["cache"]) if job["cache"] else None
-        frames = job["frames"]
-        count = ByRate(**frames) if isinstance(frames, dict) else frames
-        reading = read_video(Path(job["path"]), count, job["decoder"], cache)
+        reading = read_video(Path(job["path"]), _count(job["frames"]), job["decoder"], cache)
     except VideoError as error:
         return {"error": str(error)}, None
     except Exception as error:  # a decoder that fails costs this video only
         return {"error": f"{job['path']}: {type(error).__name__}: {error}"}, None
     header = header_of(reading.frames) | {"cached": reading.cached, "warning": reading.warning}
     return header, np.ascontiguousarray(reading.frames.pixels_THWC)
+
+
+def _count(frames: Any) -> Count:
+    if not isinstance(frames, dict):
+        return int(frames)
+    return ByRule(**frames) if "rule" in frames else ByRate(**frames)
 
 
 def _cache(folder: str, limit_bytes: int) -> FrameCache:

@@ -26,6 +26,7 @@ from vica.video import ByRate, Frames, read_frames
 
 import vicabench
 from vicabench import files
+from vicabench.engine.frame_rules import ByRule
 from vicabench.errors import ConfigError, counted
 from vicabench.files import digest_of
 
@@ -33,13 +34,26 @@ SAMPLING = "uniform: numpy.linspace(0, total - 1, frames, dtype=int)"
 """Which frames `vica.video.read_frames` takes; part of a run's configuration and of cache keys."""
 
 
-def sampling_with(decoder: str, count: int | ByRate = 0) -> str:
+Count = int | ByRate | ByRule
+"""How many frames of a video are taken, or the rule that says which."""
+
+
+def most_of(count: Count) -> int:
+    """The most frames of a video; 0 without a limit."""
+    if isinstance(count, int):
+        return count
+    return count.most if count.fps else count.frames if isinstance(count, ByRule) else 0
+
+
+def sampling_with(decoder: str, count: Count = 0) -> str:
     """The sampling of a run that reads with `decoder`; all but decord give the same frames."""
     rule = _rule(count)
     return f"{rule}, as decord reads them" if decoder == "decord" else rule
 
 
-def _rule(count: int | ByRate) -> str:
+def _rule(count: Count) -> str:
+    if isinstance(count, ByRule):
+        return str(count)
     if not isinstance(count, ByRate):
         return SAMPLING
     most = f"; beyond {counted(count.most, 'frame')} {SAMPLING}" if count.most else ""
@@ -185,7 +199,7 @@ class FrameCache:
             total -= entry_size
 
 
-def key_of(path: Path, frames: int | ByRate, decoder: str) -> str | None:
+def key_of(path: Path, frames: Count, decoder: str) -> str | None:
     """The cache key for `frames` frames of a video read with `decoder`, which may be `auto`.
 
     Returns:
@@ -202,7 +216,7 @@ def key_of(path: Path, frames: int | ByRate, decoder: str) -> str | None:
         {
             "format": FORMAT,
             "content": content,
-            "frames": frames.most if isinstance(frames, ByRate) else frames,
+            "frames": most_of(frames),
             "sampling": _rule(frames),
             "decoder": decoder,
             "versions": {name: _version(name) for name in ("av", "decord", "decord2")},
@@ -259,7 +273,7 @@ class Reading:
     warning: str | None = None
 
 
-def read_video(path: Path, count: int | ByRate, decoder: str, cache: FrameCache | None) -> Reading:
+def read_video(path: Path, count: Count, decoder: str, cache: FrameCache | None) -> Reading:
     """Read frames from the cache, or decode them and store them there.
 
     Raises:
@@ -281,7 +295,7 @@ def read_video(path: Path, count: int | ByRate, decoder: str, cache: FrameCache 
     return Reading(frames=frames, warning=stored or warning)
 
 
-def _key(path: Path, count: int | ByRate, decoder: str) -> str | None:
+def _key(path: Path, count: Count, decoder: str) -> str | None:
     """The key of a video; None if it has none, or cannot be read: decoding reports that."""
     try:
         return key_of(path, count, decoder)

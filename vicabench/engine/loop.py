@@ -20,12 +20,11 @@ from time import monotonic
 from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
-from vica.video import ByRate
 
 from vicabench import ending
 from vicabench.adapters.abilities import Prepares, Stops
 from vicabench.engine.decode import DecodeAhead, Decoded
-from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.frame_cache import Count, FrameCache, most_of
 from vicabench.engine.timing import Clock
 from vicabench.errors import UserError, counted
 from vicabench.predictions import LARGEST, Prediction
@@ -233,7 +232,7 @@ class Decoding:
         cache: The frame cache, if one is used.
     """
 
-    frames: int | ByRate
+    frames: Count
     workers: int
     prefetch: int
     limit_seconds: float
@@ -243,7 +242,7 @@ class Decoding:
     @property
     def most(self) -> int:
         """The most frames of a video; 0 without a limit."""
-        return self.frames.most if isinstance(self.frames, ByRate) else self.frames
+        return most_of(self.frames)
 
 
 def answer_videos(

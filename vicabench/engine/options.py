@@ -11,7 +11,8 @@ from typing import Any
 
 from vica.video import ByRate
 
-from vicabench.engine.frame_cache import FrameCache
+from vicabench.engine.frame_cache import Count, FrameCache
+from vicabench.engine.frame_rules import LINEAR, ByRule
 from vicabench.engine.loop import Decoding
 from vicabench.engine.workers.local import Executor, InProcessExecutor, LocalExecutor, devices_named
 from vicabench.engine.workers.ray import RayExecutor
@@ -37,6 +38,7 @@ class VideoOptions:
     frames: int | None
     fps: float | None
     max_frames: int | None
+    frame_rule: str | None
     workers: int | None
     prefetch: int | None
     video_timeout: float
@@ -65,8 +67,15 @@ class VideoOptions:
         )
 
     @property
-    def count(self) -> int | ByRate:
+    def count(self) -> Count:
         """How many frames, or the rule that says so."""
+        if self.frame_rule not in (None, LINEAR):
+            return ByRule(
+                rule=self.frame_rule or LINEAR,
+                frames=0 if self.fps else self.frames or FRAMES,
+                fps=self.fps or 0.0,
+                most=self.max_frames or 0,
+            )
         if self.fps is not None:
             return ByRate(fps=self.fps, most=self.max_frames or 0)
         return self.frames or FRAMES
@@ -79,6 +88,7 @@ class VideoOptions:
         used = {
             "--fps": self.fps is not None,
             "--frames": self.frames not in (None, FRAMES),
+            "--frame-rule": self.frame_rule is not None,
             "--workers": self.workers is not None,
             "--prefetch": self.prefetch is not None,
             "--video-timeout": self.video_timeout != VIDEO_TIMEOUT,

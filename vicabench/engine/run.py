@@ -29,7 +29,7 @@ from vicabench.results.plan import (
     refuse_to_shrink,
     repeated,
 )
-from vicabench.results.store import ERRORS, TIMING, RunConfig, RunFolder, provenance
+from vicabench.results.store import ASKED_AS, ERRORS, TIMING, RunConfig, RunFolder, provenance
 from vicabench.types import Benchmark, ModelOptions, Question
 
 LOGGERS = ("vicabench", "vica")
@@ -99,6 +99,7 @@ def run(
     executor: Executor = IN_PROCESS,
     part: Mapping[str, Any] | None = None,
     repeat: str | None = None,
+    asked_as: Mapping[str, Any] | None = None,
     repeats: int = 1,
     answer_seconds: float | None = None,
     display: Display,
@@ -111,9 +112,9 @@ def run(
     Args:
         part: The record of the shard, if the selected questions are those of one.
         repeat: The options that repeat this run, kept in `run.yaml`; None to keep none.
+        asked_as: The record of a preset, which becomes part of the configuration.
         repeats: How many replies each question gets.
-        answer_seconds: The time limit for a video, beyond which this process ends, or a worker.
-        display: Is called with everything that happens.
+        answer_seconds: The time limit for a video: then this process, or the worker, ends.
 
     Raises:
         UserError: As adapters and run folders raise it.
@@ -126,6 +127,7 @@ def run(
         options=options,
         folder=Path.cwd(),
         answer_seconds=answer_seconds,
+        asked_as=asked_as,
     )
     with executor.open(job, display.warned) as runner, _opened(folder, job, runner.built) as store:
         refuse_other_part(folder, part)
@@ -286,9 +288,10 @@ def sampling_of(decoding: Decoding | None) -> str:
 
 def _config(job: Job, built: Built) -> RunConfig:
     benchmark = job.benchmark
+    preset = {} if job.asked_as is None else {ASKED_AS: job.asked_as}
     return RunConfig(
         model=job.model,
-        adapter=dict(built.settings),
+        adapter={**built.settings, **preset},
         benchmark=benchmark.name,
         subset=benchmark.subset,
         revision=benchmark.revision,

@@ -77,6 +77,7 @@ def seen_frames(file: Path) -> tuple[dict[str, int], dict[str, set[int]]]:
     """
     total: dict[str, int] = {}
     shown: dict[str, set[int]] = {}
+    row: Any
     for place, row in read_lines(file):
         try:
             key, _ = _verdict(row, 1)

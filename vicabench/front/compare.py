@@ -20,8 +20,9 @@ from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import WHOLE
 from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
+from vicabench.results.below import expanded
 from vicabench.results.frames import comparison_frame
-from vicabench.results.run import Run, load_run, load_runs, with_distinct_names
+from vicabench.results.run import Run, load_any, load_run, load_runs, with_distinct_names
 from vicabench.rubric import VARIANTS
 from vicabench.scoring.compare import Comparison, UnpairedComparison, compare_runs, same_truth
 from vicabench.scoring.compare import compare_published as subtract_published
@@ -69,7 +70,12 @@ class Compared:
 
 
 def compare(
-    a: Run | str | Path, b: Run | str | Path, *, protocol: str = "official", shared: bool = False
+    a: Run | str | Path,
+    b: Run | str | Path,
+    *,
+    protocol: str = "official",
+    shared: bool = False,
+    margin: float | None = None,
 ) -> Compared:
     """Compare run B with run A, paired by question: B minus A, 95% intervals and p-values.
 
@@ -78,14 +84,16 @@ def compare(
         b: The run to compare with it.
         protocol: The grading protocol of both.
         shared: Whether runs with different questions are compared on the questions they share.
+        margin: In points: also test that the true differences are smaller than this.
 
     Raises:
-        ConfigError: For an unknown protocol, or different questions without `shared`.
+        ConfigError: For an unknown protocol, a margin that is not positive, or different questions
+            without `shared`.
         DataError: For runs that share no question, or a damaged file.
     """
     rule = find_protocol(protocol)
-    first, second = runs_of([a, b])
-    return paired_runs(first, second, rule, shared)
+    first, second = one_each([a, b])
+    return paired_runs(first, second, rule, shared, margin)
 
 
 def compare_published(
@@ -103,7 +111,7 @@ def compare_published(
     """
     rule = find_protocol(protocol)
     row = find_published(row) if isinstance(row, str) else row
-    (run,) = runs_of([run])
+    (run,) = one_each([run])
     if not is_vsi_bench(run.benchmark, run.questions):
         raise ConfigError(
             f"'{row.label}' is a published row for VSI-Bench; {run.name} is a run on "
@@ -125,6 +133,8 @@ def compare_published(
 def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = load_run) -> list[Run]:
     """Load the runs given as paths, keep the others, and make all their names distinct.
 
+    A folder that is not a run folder stands for the runs below it.
+
     Raises:
         ConfigError: For no runs, or for other objects.
     """
@@ -136,8 +146,22 @@ def runs_of(given: Sequence[Run | str | Path], load: Callable[[Path], Run] = loa
             f"Give runs or paths of run folders, not {strangers[0] if strangers else 'none'}. "
             "For rows or a score, use vicabench.score(rows).run."
         )
-    read = iter(load_runs([Path(item) for item in given if not isinstance(item, Run)], load))
-    return with_distinct_names([item if isinstance(item, Run) else next(read) for item in given])
+    items: list[Run | Path] = []
+    for item in given:
+        below = load is load_any
+        items += [item] if isinstance(item, Run) else expanded([Path(item)], descriptions=below)
+    read = iter(load_runs([item for item in items if not isinstance(item, Run)], load))
+    return with_distinct_names([item if isinstance(item, Run) else next(read) for item in items])
+
+
+def one_each(given: Sequence[Run | str | Path]) -> list[Run]:
+    """Load a run for each; ConfigError for a folder that holds several."""
+    runs = runs_of(given)
+    if len(runs) != len(given):
+        paths = [item for item in given if not isinstance(item, Run)]
+        folder = next(path for path in paths if len(expanded([Path(path)])) > 1)
+        raise ConfigError(f"{folder} holds several runs. Name one of them.")
+    return runs
 
 
 def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
@@ -153,14 +177,31 @@ def shared(runs: Sequence[Run | str | Path]) -> list[Run]:
     return restricted_to_shared(runs_of(runs))
 
 
-def paired_runs(a: Run, b: Run, rule: Protocol, shared: bool) -> Compared:
+def check_margin(margin: float | None) -> None:
+    """Raise ConfigError for a margin that is not a number of points above 0, and below 100."""
+    if margin is not None and not 0 < margin < 100:
+        raise ConfigError(f"The margin must be between 0 and 100 points, not {margin:g}.")
+
+
+def paired_runs(
+    a: Run, b: Run, rule: Protocol, shared: bool, margin: float | None = None
+) -> Compared:
     """Compare two runs; ConfigError if their questions differ, unless `shared`."""
+    check_margin(margin)
+    if margin is not None and a.rubric_for(rule).headline.how == VARIANTS:
+        raise ConfigError("--margin is for means over questions, not over groups of variants.")
     if not shared:
         check_pair(a, b)
     grades_a, grades_b = a.asked_grades(rule), b.asked_grades(rule)
     notes = [*differing(a, b), *run_notes(a), *run_notes(b)]
     result = compare_runs(
-        grades_a, grades_b, model_a=a.name, model_b=b.name, rubric=a.rubric, notes=notes
+        grades_a,
+        grades_b,
+        model_a=a.name,
+        model_b=b.name,
+        rubric=a.rubric_for(rule),
+        notes=notes,
+        margin=margin,
     )
     return Compared(a=a, b=b, result=result)
 

@@ -102,6 +102,8 @@ def _notes(imported: Imported, questions: Benchmark | None) -> Iterator[str]:
         )
     if imported.regraded:
         yield f"Regraded: {imported.regraded.note}."
+    if imported.graded_by:
+        yield f"G{imported.graded_by.note[1:]}."
 
 
 def _source(harness: str, path: Path, columns: Sequence[str]) -> Source:

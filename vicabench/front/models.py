@@ -93,8 +93,8 @@ def show(
     """Describe the parts of a checkpoint and the number of tokens per video, as text.
 
     Args:
-        spec: A hub id, the folder of a checkpoint, `vica2-rooms`, or a size: `7b`, `vica-7b`,
-            `tiny`. Published checkpoints need no connection.
+        spec: A hub id or the folder of any checkpoint that runs, `vica2-rooms`, or a size: `7b`,
+            `vica-7b`, `tiny`. Published checkpoints of ViCA need no connection.
         frames: Frames per video.
         hiera_frames: How many of them Hiera sees.
         hiera_stage: The Hiera stage whose output features are used.

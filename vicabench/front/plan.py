@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vicabench.benchmarks import DEFAULT
 from vicabench.engine.run import sampling_of
 from vicabench.engine.shards import Shard
 from vicabench.errors import RunFolderError, UserError, counted, csv_text
+from vicabench.front.asked_as import asked_as, decision_lines
 from vicabench.front.benchmark import Asked, Selection
 from vicabench.front.folders import run_folders
 from vicabench.front.measured import Measured, measured
@@ -39,7 +40,7 @@ MEMORY = ("parameters", "weights", "prefix", "dtype", "device")
 CSV_COLUMNS = (
     *("model", "benchmark", "folder", "questions", "videos", "frames", "fps", "missing"),
     *("answered", "failed", "owed", "owed_videos", "repeats", "conflict", "video_tokens"),
-    *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost"),
+    *(*MEMORY, "seconds_a_video", "measured_in", "hours", "cost", "preset", "fidelity"),
 )
 API = "vicabench.adapters.api."
 LENGTH = "depends on the length of the video"
@@ -78,6 +79,7 @@ class RunPlan:
         seconds_a_video: As measured by earlier starts on this machine; `measured_in` says where.
         cost: The cost of the owed questions, in the currency of the prices.
         unknown: Why the values that are None are unknown, by name.
+        asked_as: What the preset decides for this model and why it is not exact.
     """
 
     model: str
@@ -100,6 +102,7 @@ class RunPlan:
     measured_in: str | None
     cost: float | None
     unknown: Mapping[str, str]
+    asked_as: Mapping[str, Any] | None = None
 
     @property
     def hours(self) -> float | None:
@@ -149,15 +152,18 @@ def run_plan(
     given = RunOptions.of(options, frames=frames)
     given.check()
     asked = given.selected(benchmark, limit, tasks, progress, False)
+    given, how = asked_as(given, model, asked.benchmark)
     given = given.for_benchmark(asked.benchmark)
+    given.video.decoding()
     if isinstance(shard, str):
         shard = shard_named(shard, given)
     name = asked.benchmark.name
     place = None if out is None else Path(out)
-    folders = run_folders([model], name, out=place, suffix=given.model.suffix, shard=shard)
+    folders = run_folders([model], name, out=place, suffix=given.suffix, shard=shard)
     if shard:
         asked = Selection(benchmark=asked.benchmark, questions=shard.of(asked.questions))
-    return _plan(asked, model, folders[model], given, seed, retry_errors)
+    plan = _plan(asked, model, folders[model], given, seed, retry_errors)
+    return replace(plan, asked_as=how.record() if how else None)
 
 
 def _plan(
@@ -210,7 +216,7 @@ def _about(done: Sequence[Prediction], wanted: Sequence[Question]) -> list[Predi
     return [prediction for prediction in done if prediction.question.key in keys]
 
 
-def _progress(mine: Sequence[Prediction]) -> dict[str, int]:
+def _progress(mine: Sequence[Prediction]) -> dict[str, Any]:
     """How many replies there are, and how many failed."""
     failed = sum(p.response is None for p in mine)
     return {"answered": len(mine) - failed, "failed": failed}
@@ -328,6 +334,8 @@ def _lines(plan: RunPlan) -> Iterator[tuple[str, str]]:
     yield "would ask", (asks if plan.owed else "nothing") + note
     if plan.conflict:
         yield "would refuse", plan.conflict
+    if plan.asked_as:
+        yield from decision_lines(plan.asked_as)
 
 
 def _looks(plan: RunPlan) -> str:
@@ -379,8 +387,12 @@ def plans_json(plans: Sequence[RunPlan]) -> str:
 
 def plans_csv(plans: Sequence[RunPlan]) -> str:
     """One CSV row per plan; what is unknown is empty."""
-    rows = [{**plan.record(), **_flat_memory(plan)} for plan in plans]
+    rows = [{**plan.record(), **_flat_memory(plan), **_flat_preset(plan)} for plan in plans]
     return csv_text(CSV_COLUMNS, [{name: row[name] for name in CSV_COLUMNS} for row in rows])
+
+
+def _flat_preset(plan: RunPlan) -> dict[str, Any]:
+    return {name: (plan.asked_as or {}).get(name) for name in ("preset", "fidelity")}
 
 
 def _flat_memory(plan: RunPlan) -> dict[str, Any]:

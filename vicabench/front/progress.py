@@ -117,6 +117,26 @@ def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]
             bars.stop()
 
 
+@contextmanager
+def records_read(terminal: Console) -> Iterator[Callable[[str, int], None]]:
+    """Show how many records of a file are read; yields the callback `(file name, records)`."""
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[state]}", markup=False),
+        TimeElapsedColumn(),
+        console=terminal,
+        disable=not terminal.is_terminal,
+        transient=True,
+    )
+    with progress:
+        task = progress.add_task("Reading", total=None, state="")
+
+        def advance(name: str, done: int) -> None:
+            progress.update(task, description=name, state=counted(done, "record"))
+
+        yield advance
+
+
 class RunningScore:
     """The mean over tasks of the questions answered so far, in percent, whatever the headline.
 

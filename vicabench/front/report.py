@@ -203,13 +203,14 @@ def _over_benchmarks(
             "videos. Leave out those options, or name the runs of one benchmark."
         )
     if style == HTML:
-        return render_overview(runs, protocol, command=command, made=_made())
+        return render_overview(runs, protocol, command=command, made=made_now())
     rows = [run.scores(protocol) for run in runs]
     over = overview(runs, protocol)
     return "\n\n".join([SHEET_FORMATS[style]([over] if over else []), FORMATS[style](rows, (), ())])
 
 
-def _made() -> dict[str, str]:
+def made_now() -> dict[str, str]:
+    """The version and commit of this program, and the time."""
     facts = provenance()
     return {
         "version": vicabench.__version__,
@@ -280,7 +281,7 @@ def _report(
         runs=runs,
         protocols=list(protocols),
         command=command,
-        made=_made(),
+        made=made_now(),
         base=base,
         comparisons=_comparisons(runs, base, protocols[0]),
         notes=[

@@ -20,9 +20,11 @@ from vicabench.engine.run import run as run_into
 from vicabench.engine.shards import VISIBLE, Shard, own_gpu
 from vicabench.engine.workers.local import Executor, InProcessExecutor, ReusingExecutor
 from vicabench.errors import ConfigError
+from vicabench.front.asked_as import AskedAs, asked_as
 from vicabench.front.folders import kept, new_folder, run_folders, slug
 from vicabench.front.progress import RunDisplay
 from vicabench.front.repeating import repeated
+from vicabench.harnesses.presets import find_preset
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.results.plan import repeated as repeated_questions
 from vicabench.results.run import Run, load_run
@@ -49,7 +51,7 @@ def run(
     seed: int = 0,
     retry_errors: bool = False,
     shard: str | Shard | None = None,
-    protocol: str = OFFICIAL,
+    protocol: str | None = None,
     progress: bool = True,
     **options: Any,
 ) -> Run:
@@ -68,9 +70,10 @@ def run(
         seed: Seed of the randomness in the adapter.
         retry_errors: Whether to retry questions that failed before.
         shard: Run one part of the videos, `2/8` or `auto`, into a folder for that part.
-        protocol: The grading protocol of the running score.
+        protocol: The grading protocol of the running score; `official`, or that of the preset.
         progress: Whether to show progress on standard error.
-        options: All other options of `vicabench run`, by name, such as `max_new_tokens=512`.
+        options: All other options of `vicabench run`, by name, such as `max_new_tokens=512`;
+            `--as` is `preset="lmms-eval@0.7.2"`.
 
     Raises:
         UserError: For the problems that `vicabench run` reports in one line.
@@ -87,9 +90,15 @@ def run(
         seed=seed,
         retry_errors=retry_errors,
         shard=shard,
-        protocol=find_protocol(protocol),
+        protocol=_reading(protocol, given),
         progress=progress,
     )
+
+
+def _reading(protocol: str | None, given: RunOptions) -> Protocol:
+    """The protocol of this name, or that by which the preset's harness reads."""
+    usual = OFFICIAL if given.preset is None else find_preset(given.preset).reading
+    return find_protocol(protocol or usual)
 
 
 def run_all(
@@ -99,7 +108,7 @@ def run_all(
     out: str | Path | None = None,
     limit: int | None = None,
     tasks: Sequence[str] = (),
-    protocol: str = OFFICIAL,
+    protocol: str | None = None,
     **options: Any,
 ) -> list[Run]:
     """Answer several benchmarks with each of these models, which is loaded once.
@@ -111,7 +120,7 @@ def run_all(
             in `vicabench run`. By default `runs`.
         limit: Ask about only the first `limit` videos of each benchmark.
         tasks: Ask only these tasks or question types, which each benchmark must have.
-        protocol: The grading protocol of the running score.
+        protocol: The grading protocol of the running score; `official`, or that of the preset.
         options: All other options of `run`, by name.
 
     Returns:
@@ -125,13 +134,13 @@ def run_all(
     given = RunOptions.of(options, frames=options.pop("frames", None))
     seen = not all(map(never_looks, names))
     selections = [given.selected(b, limit, tasks, bool(how["progress"]), seen) for b in benchmarks]
-    folders = folders_of(names, selections, out=_path(out), suffix=given.model.suffix)
+    folders = folders_of(names, selections, out=_path(out), suffix=given.suffix)
     runs = []
     for model in names:
         here = isinstance(given.execution.chosen(given.model), InProcessExecutor)
         executor = ReusingExecutor() if here else None
         for asked, places in zip(selections, folders, strict=True):
-            how |= {"out": places[model], "protocol": find_protocol(protocol)}
+            how |= {"out": places[model], "protocol": _reading(protocol, given)}
             runs.append(run_selection(asked, model, given, executor=executor, **how))
     return runs
 
@@ -178,18 +187,20 @@ def run_selection(
     Without a protocol no running score is shown. `executor` takes the place of the one that the
     options choose. `load` reads the finished run folder.
     """
+    plain = given
+    given, how = asked_as(given, model, asked.benchmark)
     given = given.for_benchmark(asked.benchmark)
     if isinstance(shard, str):
         shard = shard_named(shard, given)
-    folders = run_folders(
-        [model], asked.benchmark.name, out=out, suffix=given.model.suffix, shard=shard
-    )
+    folders = run_folders([model], asked.benchmark.name, out=out, suffix=given.suffix, shard=shard)
     repeat = repeated(
         asked.options,
-        **{**given.values(), "model": model, "seed": seed, "retry_errors": retry_errors},
+        **{**(plain if how else given).to_repeat(), "model": model},
+        seed=seed,
+        retry_errors=retry_errors,
         protocol=protocol and protocol.name,
         shard=shard and f"{shard.index}/{shard.count}",
-        out=run_folders([model], asked.benchmark.name, out=out, suffix=given.model.suffix)[model],
+        out=run_folders([model], asked.benchmark.name, out=out, suffix=given.suffix)[model],
     )
     part = shard.record(asked.questions) if shard else None
     if shard:
@@ -204,6 +215,7 @@ def run_selection(
         retry_errors=retry_errors,
         part=part,
         repeat=repeat,
+        how=how,
         protocol=protocol,
         progress=progress,
         load=load,
@@ -257,6 +269,8 @@ def evaluate(
         shared |= {"frames": frames, "limit": limit, "tasks": tasks}
         return run(model, benchmark, out=out, **shared, **options)
     given = RunOptions.of(options, frames=frames)
+    if given.preset is not None:
+        raise ConfigError("A preset is for a model with a name: leave out preset, or name one.")
     seen = getattr(model, "needs_video", True)
     asked = given.selected(benchmark, limit, tasks, progress, seen)
     given = given.for_benchmark(asked.benchmark)
@@ -289,6 +303,7 @@ def _run(
     progress: bool,
     part: Mapping[str, Any] | None = None,
     repeat: str | None = None,
+    how: AskedAs | None = None,
     protocol: Protocol | None = None,
     load: Callable[[Path], Run] = load_run,
 ) -> Run:
@@ -312,6 +327,7 @@ def _run(
                 executor=executor,
                 part=part,
                 repeat=repeat,
+                asked_as=how.record() if how else None,
                 repeats=given.repeats,
                 answer_seconds=given.answer_timeout,
                 display=display,

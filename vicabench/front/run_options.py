@@ -16,18 +16,26 @@ if TYPE_CHECKING:
     pass
 
 from vicabench.front.benchmark import Asked, Selection, benchmark
+from vicabench.front.folders import slug
+from vicabench.front.generation import GENERATION, with_generation
+from vicabench.harnesses.presets import find_preset
 
 PATHS = ("frame_cache",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """The options of a run beside its questions, grouped by the part that uses them."""
+    """The options of a run beside its questions, grouped by the part that uses them.
+
+    `preset` names how a harness asks, which sets what is not among the `typed` options.
+    """
 
     video: VideoOptions
     model: ModelOptions
     execution: ExecutionOptions
     answer_timeout: float | None
+    preset: str | None = None
+    typed: frozenset[str] = frozenset()
     repeats: int = 1
 
     @classmethod
@@ -48,7 +56,10 @@ class RunOptions:
         }
         model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
         execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
-        rest: dict[str, Any] = {"answer_timeout": None, "repeats": 1}
+        rest: dict[str, Any] = {"answer_timeout": None, "preset": None, "repeats": 1}
+        given = with_generation(given)
+        typed = {name for name, value in given.items() if value is not None} - {"preset"}
+        typed |= {"frames"} if frames is not None else set()
         for name, value in given.items():
             for known in (video, model, execution, rest):
                 if name in known:
@@ -64,6 +75,7 @@ class RunOptions:
             video=VideoOptions(**video),
             model=ModelOptions(**model),
             execution=ExecutionOptions(**execution),
+            typed=frozenset(typed),
             **rest,
         )
 
@@ -92,16 +104,36 @@ class RunOptions:
         """The options by name, as `of` takes them."""
         grouped = (self.video, self.model, self.execution)
         values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
-        return {**values, "answer_timeout": self.answer_timeout, "repeats": self.repeats}
+        rest = ("answer_timeout", "preset", "repeats")
+        return {**values, **{name: getattr(self, name) for name in rest}}
+
+    def to_repeat(self) -> dict[str, Any]:
+        """The options that `run.yaml` keeps: with a preset, only those that were typed."""
+        values = self.values()
+        if self.preset is None:
+            return values
+        # The version too: tomorrow a bare name may be a newer one.
+        asked = {"as": find_preset(self.preset).spec}
+        return asked | {name: values[name] for name in values if name in self.typed}
+
+    @property
+    def suffix(self) -> str:
+        """What tells the default run folder from that of the model's usual run."""
+        preset = "" if self.preset is None else f"-as-{slug(find_preset(self.preset).spec)}"
+        return self.model.suffix + preset
 
     @staticmethod
     def names() -> tuple[str, ...]:
         """The options that `of` takes beside `frames`."""
-        return tuple(n for n in RunOptions.of({}, frames=FRAMES).values() if n != "frames")
+        names = RunOptions.of({}, frames=FRAMES).values()
+        return (*(name for name in names if name != "frames"), GENERATION)
 
     def check(self) -> None:
         """Raise ConfigError for options that contradict each other, before anything is loaded."""
-        self.video.decoding()
+        if self.preset is None:  # it may supply what the other options need
+            self.video.decoding()
+        else:
+            find_preset(self.preset)
         self.execution.chosen(self.model)
 
     def refuse_execution(self) -> None:

@@ -127,7 +127,7 @@ def runs(folder: str | Path = RUNS, *, protocol: str = "official") -> Runs:
     if not place.is_dir():
         raise DataError(f"{place} is not a folder. Name the folder that holds the runs.")
     states = tuple(_state(path, rule) for path in folders_below(place))
-    return Runs(folder=place, protocol=protocol, states=states)
+    return Runs(folder=place, protocol=rule.name, states=states)
 
 
 def _state(path: Path, rule: Protocol) -> RunState:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vicabench.errors import ConfigError, counted
+from vicabench.front.rebalance import rebalanced as weighted
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.scores import FORMATS, score_records, show, table_html
 from vicabench.reporting.tables import range_text
@@ -93,7 +94,9 @@ class Score:
         return table_html([self.scores])
 
 
-def score(predictions: Any, protocol: str = "official", *, name: str = "rows") -> Score:
+def score(
+    predictions: Any, protocol: str = "official", *, name: str = "rows", rebalanced: bool = False
+) -> Score:
     """Grade predictions by a published protocol.
 
     Args:
@@ -102,6 +105,8 @@ def score(predictions: Any, protocol: str = "official", *, name: str = "rows") -
             `video` (or `dataset` and `scene_name`). `response` is None for a missing reply.
         protocol: The name of a grading protocol.
         name: The name of the model, for rows.
+        rebalanced: Whether to weight answers and objects evenly within every type of questions,
+            so that constants and habits score less (after FN-VSI).
 
     Raises:
         ConfigError: For an unknown protocol, or an object that is neither a run nor rows.
@@ -114,4 +119,4 @@ def score(predictions: Any, protocol: str = "official", *, name: str = "rows") -
         run = load_run(predictions)
     else:
         run = run_of_rows(predictions, name)
-    return Score(run=run, scores=run.scores(rule))
+    return Score(run=run, scores=weighted(run, rule) if rebalanced else run.scores(rule))

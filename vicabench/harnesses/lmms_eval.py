@@ -1,20 +1,24 @@
 """lmms-eval: how it grades, and the samples it logs.
 
-Reasoning between closed tags is removed, then the first number counts; letters are read as by the
-official protocol. Two cases, in text that no model writes, are simpler than in lmms-eval: tags
-that only appear once others are removed stay in, and numbers beyond any float are unreadable
-instead of an error. `--log_samples` writes samples to `DATE_samples_TASK.jsonl`; model and
+Until 0.6 it read as the official protocol does. 0.7 removes reasoning between closed tags, 0.7.1
+also before a lone closing tag, and 0.7.2 rounds scores. Since 0.7.3 the first number counts, in
+digits or words; letters are read as before. Two cases, in text that no model writes, are simpler
+than in lmms-eval: tags that only appear once others are removed stay in, and numbers beyond any
+float are unreadable instead of an error.
+
+`--log_samples` writes samples to `DATE_samples_TASK.jsonl`; model and
 version are in `DATE_results.json` beside that file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from vicabench.errors import DataError
 from vicabench.harnesses import official
-from vicabench.harnesses.protocols import Protocol, first_yes_or_no, whole_text
+from vicabench.harnesses.protocols import Protocol, first_yes_or_no, full_name, whole_text
 from vicabench.harnesses.reading.numbers import NUMBER_WORDS, value_of_words
 from vicabench.harnesses.rows import Record, Source, each, frames_in, json_lines, without_secrets
 from vicabench.harnesses.samples import SUBSETS, as_object, only_file, results_in, sample
@@ -34,9 +38,9 @@ def read_number(reply: str, _unit: str) -> float | None:
     return value_of_words(words) if words else None
 
 
-def read_choice(reply: str, options: Sequence[str]) -> str | None:
-    """The first word after the reasoning is removed, if it is a single letter."""
-    return official.read_choice(without_reasoning(reply), options)
+def without_closed(reply: str) -> str:
+    """The reply without the text between reasoning tags, stripped; lone tags change nothing."""
+    return _without_reasoning(reply, lone=False)
 
 
 def without_reasoning(reply: str) -> str:
@@ -45,6 +49,10 @@ def without_reasoning(reply: str) -> str:
     If there is only a closing tag, because the prompt held the opening one, the text after the
     last closing tag. An opening tag that is never closed changes nothing.
     """
+    return _without_reasoning(reply, lone=True)
+
+
+def _without_reasoning(reply: str, *, lone: bool) -> str:
     for opening, closing in TAGS:
         outside, place = [], 0
         while (start := reply.find(opening, place)) >= 0:
@@ -54,7 +62,7 @@ def without_reasoning(reply: str) -> str:
             outside.append(reply[place:start])
             place = end + len(closing)
         reply = "".join(outside) + reply[place:]
-        if opening not in reply:
+        if lone and opening not in reply:
             reply = reply.rpartition(closing)[2]
     return reply.strip()
 
@@ -72,14 +80,37 @@ def _first_words(text: str) -> tuple[int, list[str]]:
     return start, run
 
 
-PROTOCOL = Protocol(
-    name="lmms-eval",
-    source="lmms-eval 0.7.3, task vsibench",
-    read_number=read_number,
-    read_choice=read_choice,
-    read_yes_no=lambda reply: first_yes_or_no(without_reasoning(reply)),
-    read_text=lambda reply: whole_text(without_reasoning(reply)),
-)
+DECIMALS = 6
+"""Of the scores since 0.7.2."""
+
+
+def _version(
+    version: str,
+    since: str,
+    cut: Callable[[str], str] = str,
+    number: Callable[[str, str], float | None] = official.read_number,
+    decimals: int | None = None,
+) -> Protocol:
+    """A version; `cut` removes what it does not read, `number` reads what remains."""
+    return Protocol(
+        name=f"lmms-eval@{version}",
+        source=f"lmms-eval {version}, task vsibench ({since})",
+        read_number=lambda reply, unit: number(cut(reply), unit),
+        read_choice=lambda reply, options: official.read_choice(cut(reply), options),
+        read_yes_no=lambda reply: first_yes_or_no(cut(reply)),
+        read_text=lambda reply: whole_text(cut(reply)),
+        decimals=decimals,
+    )
+
+
+VERSIONS = {
+    "0.7.3": _version("0.7.3", "2026-08-28", without_reasoning, read_number, DECIMALS),
+    "0.7.2": _version("0.7.2", "20e1c96d", without_reasoning, decimals=DECIMALS),
+    "0.7.1": _version("0.7.1", "263a80c9", without_reasoning),
+    "0.7": _version("0.7", "d8fcb9c3", without_closed),
+    "0.6": _version("0.6", "e643525c"),
+    "0.3.4": _version("0.3.4", "638db7ee"),
+}
 
 
 FILES = "*_samples_*vsibench*.jsonl"
@@ -94,17 +125,21 @@ def read(path: Path) -> Source:
     task = name["task"] if name else ""
     results = results_in(file.with_name(f"{name['date']}_results.json")) if name else {}
     settings = as_object(results.get("config"))
+    rows = list(each(json_lines(file), sample))
+    graded_by, because = _graded_by(results, _metrics(file))
     loaded = as_object(as_object(results.get("configs")).get(task)).get("dataset_name")
     return Source(
         harness="lmms-eval",
         file=file,
-        rows=each(json_lines(file), sample),
+        rows=rows,
+        graded_by=graded_by,
+        because=because,
         model=(model or None) if isinstance(model := results.get("model_name"), str) else None,
         subset=loaded if loaded in SUBSETS.values() else SUBSETS.get(task),
         subset_sure=task not in UNSURE or loaded in SUBSETS.values(),
         frames=frames_in(settings.get("model_args")),
         details={
-            "version": _version(results),
+            "version": _recorded(results),
             "commit": results.get("git_hash"),
             "task": task or None,
             "model_type": settings.get("model"),
@@ -114,7 +149,65 @@ def read(path: Path) -> Source:
     )
 
 
-def _version(results: Record) -> str | None:
+RELEASED = {
+    "b7b4b1d9": "0.4",
+    "7697745e": "0.4.1",
+    "8f142bc3": "0.5",
+    "e643525c": "0.6",
+    "ee31b5a6": "0.6.1",
+    "ecfb5990": "0.7",
+    "88b23e2b": "0.7.1",
+    "cb45ac4d": "0.7.2",
+}
+"""Releases by the first digits of their commit; 0.7.3 has no tag."""
+
+
+def _graded_by(results: Record, metrics: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """The protocols that fit a file, the likeliest first, and what speaks for them."""
+    release = RELEASED.get(str(results.get("git_hash"))[:8])
+    if release:
+        return (full_name(f"lmms-eval@{release}"),), f"its commit is that of {release}"
+    if "vsibench_overall" in metrics:
+        return _since_0_7_2(results)
+    if "vsibench_score" in metrics:
+        return _before_0_7_2(results)
+    every = ("0.7.3", "0.7.2", "0.7.1", "0.7", "0.6", "0.3.4")
+    return _named(*every), "nothing in it names a version"
+
+
+def _since_0_7_2(results: Record) -> tuple[tuple[str, ...], str]:
+    # `model_backend` is there since 5bd8fbc9, a week before numbers were read in a new way.
+    if "model_backend" in as_object(results.get("config")):
+        return _named("0.7.3", "0.7.2"), "its results name model_backend, as those of 0.7.3 do"
+    if results:
+        return _named("0.7.2", "0.7.3"), "its results lack model_backend, as those of 0.7.2 do"
+    return _named("0.7.3", "0.7.2"), "its metrics are those since 0.7.2"
+
+
+def _before_0_7_2(results: Record) -> tuple[tuple[str, ...], str]:
+    if "lmms_eval_version" in results:
+        return _named("0.7.1", "0.7"), "its metric and results are those of 0.7 and 0.7.1"
+    if results:
+        return _named("0.6", "0.3.4"), "its metric and results are those before 0.7"
+    return _named("0.7.1", "0.7", "0.6", "0.3.4"), "its metric is that before 0.7.2"
+
+
+def _named(*versions: str) -> tuple[str, ...]:
+    return tuple(f"lmms-eval@{version}" for version in versions)
+
+
+def _metrics(file: Path) -> set[str]:
+    """The names of the metrics in the samples."""
+    return {
+        name
+        for _, row in json_lines(file)
+        if not isinstance(row, DataError)
+        for name in row
+        if name.startswith("vsibench_")
+    }
+
+
+def _recorded(results: Record) -> str | None:
     """`BRANCH@COMMIT`; None if lmms-eval, installed without git, records "unknown"."""
     version = results.get("lmms_eval_version")
     return None if version is None or str(version).startswith("unknown") else str(version)

@@ -47,11 +47,12 @@ def read_choice(reply: str, _options: Sequence[str]) -> str | None:
 
 
 PROTOCOL = Protocol(
-    name="official",
+    name="official@51e089c",
     source="VSI-Bench released evaluation code (arXiv 2412.14171)",
     read_number=read_number,
     read_choice=read_choice,
 )
+VERSIONS = {"51e089c": PROTOCOL}
 
 
 FILE = "vsibench.json"
@@ -74,6 +75,8 @@ def read(path: Path) -> Source:
         model=name if isinstance(name, str) and name else None,
         subset=loaded if (loaded := task.get("dataset_name")) in SUBSETS.values() else "full",
         frames=frames_in(model_args),
+        graded_by=(PROTOCOL.name,),
+        because="the only version",
         details={
             "version": None,
             "commit": results_in(file.with_name("results.json")).get("git_hash"),

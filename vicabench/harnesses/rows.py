@@ -40,6 +40,8 @@ class Source:
     the harness says it asked, None where it says nothing; the ids of the rows decide where it is
     not `subset_sure`. `frames` is the number of frames that its settings name, 0 where they name
     none. `details` is what else identifies the run (versions, settings), in JSON values.
+    `graded_by` names the protocols by which the harness may have graded, the likeliest first, and
+    `because` what in the file speaks for them.
     """
 
     harness: str
@@ -50,6 +52,8 @@ class Source:
     subset_sure: bool = True
     frames: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+    graded_by: tuple[str, ...] = ()
+    because: str = ""
 
     @property
     def digest(self) -> str:

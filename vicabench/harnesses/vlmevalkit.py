@@ -10,7 +10,8 @@ Predictions are `MODEL_DATASET.xlsx`, `.tsv` or `.json`, one row per question. S
 its VSI-Bench has `index` (the question's id), `video` (`scannet/scene.mp4`), `question_type`,
 `question`, `candidates`, `answer` and `prediction`; before that, `prefix` held the dataset's
 folder and `type` the question type. The tables of scores that it writes beside them also have
-`hit` or `MRA:.5:.95:.05`. The files do not record a version.
+`hit` or `MRA:.5:.95:.05`, or `score`. The files do not record a version; the name of the data set
+tells VSIBench (December 2025 to March 2026) from VSI-Bench.
 """
 
 from __future__ import annotations
@@ -27,7 +28,19 @@ from typing import Any
 from vicabench.errors import DataError
 from vicabench.harnesses.protocols import Protocol, whole_text
 from vicabench.harnesses.reading.numbers import TO_TWENTY
-from vicabench.harnesses.rows import CUT, MEASURES, Record, Source, each, is_cut, own_score, rows_of
+from vicabench.harnesses.rows import (
+    CUT,
+    MEASURES,
+    Record,
+    Row,
+    Source,
+    each,
+    is_cut,
+    own_score,
+    rows_of,
+)
+from vicabench.metrics import MeanRelativeAccuracy
+from vicabench.rubric import MICRO, Overall
 
 TAIL = 800  # characters at the end that are searched for a conclusion
 TAIL_LINES = 6
@@ -197,14 +210,40 @@ def _only_one(text: str) -> str | None:
     return letters.pop() if len(letters) == 1 else None
 
 
-PROTOCOL = Protocol(
-    name="vlmevalkit",
-    source="VLMEvalKit, VSI-Bench by matching (as EASI reports it)",
-    read_number=read_number,
-    read_choice=read_choice,
-    read_yes_no=read_yes_no,
-    read_text=lambda reply: None if reply in MISSING else whole_text(_after_thoughts(reply)),
-)
+def read_first_letter(reply: str, _options: Sequence[str]) -> str | None:
+    """The first character if it is a letter, and all of the reply or before a full stop."""
+    return reply[0] if reply[:1].isalpha() and reply[1:2] in ("", ".") else None
+
+
+def read_whole_number(reply: str, _unit: str) -> float | None:
+    """The whole reply as Python's `float` reads it, else None."""
+    try:
+        return float(reply)
+    except ValueError:
+        return None
+
+
+VERSIONS = {
+    "VsiBench": Protocol(
+        name="vlmevalkit@VsiBench",
+        source="VLMEvalKit since ef83c66c, VSI-Bench by matching (as EASI reports it)",
+        read_number=read_number,
+        read_choice=read_choice,
+        read_yes_no=read_yes_no,
+        read_text=lambda reply: None if reply in MISSING else whole_text(_after_thoughts(reply)),
+    ),
+    "VSIBench": Protocol(
+        name="vlmevalkit@VSIBench",
+        source="VLMEvalKit 731ca67b to 2026-03-04, dataset VSIBench",
+        read_number=read_whole_number,
+        read_choice=read_first_letter,
+        # Its thresholds are not those of numpy's linspace in the last bit.
+        numbers=MeanRelativeAccuracy(
+            thresholds=tuple(0.5 + i * 0.05 for i in range(10)), strict=True
+        ),
+        overall=Overall(title="Micro", how=MICRO),
+    ),
+}
 
 
 NAME = re.compile(r"(?P<model>.+?)_(?P<dataset>VSI-?Bench.*)", re.IGNORECASE)
@@ -217,15 +256,28 @@ def read(path: Path) -> Source:
     """Read a prediction file; its name up to `_VSI-Bench` is the model."""
     name = NAME.fullmatch(path.stem)
     in_cells = path.suffix.lower() == ".xlsx"
+    rows = list(rows_of(path))
+    old, because = _is_first(name["dataset"] if name else "", rows)
     return Source(
         harness="vlmevalkit",
         file=path,
-        rows=each(rows_of(path), lambda cells: _record(cells, in_cells=in_cells)),
+        rows=each(rows, lambda cells: _record(cells, in_cells=in_cells)),
+        graded_by=(f"vlmevalkit@{'VSIBench' if old else 'VsiBench'}",),
+        because=because,
         model=name["model"] if name else None,
         subset=_subset(name["dataset"]) if name else None,
         frames=int(frames[1]) if (frames := FRAMES.search(path.stem)) else 0,
         details={"version": None, "dataset": name["dataset"] if name else None},
     )
+
+
+def _is_first(dataset: str, rows: Sequence[Row]) -> tuple[bool, str]:
+    """Whether a file is of the first data set, VSIBench, and what says so: its name or columns."""
+    if dataset:
+        return "-" not in dataset[: len("VSI-Bench")], f"its data set is {dataset}"
+    first = next((row for _, row in rows if not isinstance(row, DataError)), {})
+    column = "type" if "type" in first and "question_type" not in first else "question_type"
+    return column == "type", f"question types are in its column {column}"
 
 
 def _subset(dataset: str) -> str:
@@ -238,7 +290,7 @@ def _record(cells: Record, *, in_cells: bool) -> Record:
         raise DataError("the column prediction is missing.")
     reply = _reply(cells)
     failed = reply.startswith(FAILURE)
-    score = own_score(cells)
+    score = own_score(cells, {"accuracy": cells.get("score")})  # VSIBench has the latter
     return {
         "id": _whole(cells.get("id") if cells.get("id") is not None else cells.get("index")),
         "video": _video(cells),

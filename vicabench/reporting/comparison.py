@@ -11,12 +11,12 @@ from typing import Any
 from vicabench.errors import counted, csv_text
 from vicabench.reporting.tables import COLUMNS, NONE, OVERALL, TOO_FEW, Sheet, cell_text, stacked
 from vicabench.rubric import Rubric
+from vicabench.scoring.clusters import LEVEL, POWER
 from vicabench.scoring.compare import EXACT, FLIPS, Comparison, Difference, UnpairedComparison
 from vicabench.scoring.stats import RESAMPLES, SEED
 from vicabench.types import Estimate, Scores
 
 MICRO = "micro"
-LEVEL = 0.05
 PAIRED = "Differences with 95% intervals from a paired bootstrap over videos."
 METHOD = (
     f"{PAIRED} p: paired permutation over videos, "
@@ -58,24 +58,34 @@ def paired_sheet(comparison: Comparison, *, narrow: bool = False) -> Sheet:
         changed = (str(len(difference.fixed)), str(len(difference.broke)))
         sizes = (str(difference.count), str(difference.clusters))
         cells = [_score(score) for score in scores]
+        same = [] if difference.p_equivalent is None else [p_text(difference.p_equivalent)]
         lines.append(
             (
                 title,
                 *cells,
                 difference_text(difference.estimate),
+                *same,
                 p_text(difference.p),
                 holm,
                 *changed,
                 *sizes,
             )
         )
+    tested = comparison.margin is not None
+    tests = (*(("p same",) if tested else ()), "p", "p Holm")
     sheet = Sheet(
         title=f"A: {comparison.model_a}, B: {comparison.model_b}",
-        columns=("", "A", "B", "B − A", "p", "p Holm", "fixed", "broke", "n", "videos"),
+        columns=("", "A", "B", "B − A", *tests, "fixed", "broke", "n", "videos"),
         rows=tuple(lines),
-        notes=(verdict(comparison), METHOD, *_notes(comparison)),
+        notes=(
+            verdict(comparison),
+            *undecided(comparison),
+            *equivalence(comparison),
+            METHOD,
+            *_notes(comparison),
+        ),
     )
-    return stacked(sheet, first=4) if narrow else sheet
+    return stacked(sheet, first=4 + tested) if narrow else sheet
 
 
 def unpaired_sheet(comparison: UnpairedComparison) -> Sheet:
@@ -142,6 +152,40 @@ def verdict(comparison: Comparison) -> str:
     changes = "; ".join(parts) or "no difference is shown on any"
     ended = changes.removesuffix(".")  # a title may end in one: Rel. Dir.
     return f"{text} By task (Holm over {len(comparison.tasks)}, 5% level): {ended}."
+
+
+def undecided(comparison: Comparison) -> Iterator[str]:
+    """What the comparison could have shown where it shows no difference."""
+    shown = [
+        f"{title} {difference.detectable:.1f}"
+        for _, title, difference in rows_of(comparison)
+        if not _decided(difference) and not math.isnan(difference.detectable)
+    ]
+    if shown:
+        yield (
+            "Where no difference is shown, the points that a true one must have to be shown with "
+            f"{100 * POWER:.0f}% power: {', '.join(shown)}."
+        )
+
+
+def _decided(difference: Difference) -> bool:
+    return (difference.p if difference.p_holm is None else difference.p_holm) <= LEVEL
+
+
+def equivalence(comparison: Comparison) -> Iterator[str]:
+    """For which scores the two runs differ by less than the margin."""
+    if comparison.margin is None:
+        return
+    same = [
+        title
+        for _, title, difference in rows_of(comparison)
+        if difference.p_equivalent is not None and difference.p_equivalent <= LEVEL
+    ]
+    yield (
+        f"Within ±{comparison.margin:g} points of each other: {', '.join(same) or 'no score'}. "
+        "p same: two one-sided permutation tests over videos against a difference of at least "
+        "that, not corrected over the tasks."
+    )
 
 
 def difference_text(estimate: Estimate) -> str:
@@ -235,7 +279,7 @@ CSV_COLUMNS = (
     *(f"reference_score{part}" for part in PARTS),
     *(f"model_score{part}" for part in PARTS),
     *(f"difference{part}" for part in PARTS),
-    *("p", "p_holm", "fixed", "broke"),
+    *("p", "p_holm", "p_equivalent", "detectable", "fixed", "broke"),
 )
 Record = dict[str, Any]
 
@@ -285,6 +329,12 @@ def _rows(comparison: AnyComparison) -> Iterator[Record]:
             **_sizes(difference.estimate),
             "p": f"{difference.p:.4f}",
             "p_holm": "" if difference.p_holm is None else f"{difference.p_holm:.4f}",
+            "p_equivalent": ""
+            if difference.p_equivalent is None
+            else f"{difference.p_equivalent:.4f}",
+            "detectable": ""
+            if math.isnan(difference.detectable)
+            else f"{difference.detectable:.4f}",
             "fixed": len(difference.fixed),
             "broke": len(difference.broke),
         }
@@ -345,6 +395,7 @@ def _record(comparison: AnyComparison) -> Record:
         "shared": comparison.shared,
         "only_reference": comparison.only_a,
         "only_model": comparison.only_b,
+        "margin": comparison.margin,
         "notes": list(comparison.notes),
         "differences": {
             name: _difference(comparison, name, difference)
@@ -361,6 +412,8 @@ def _difference(comparison: Comparison, name: str, difference: Difference) -> Re
         "difference": _no_nan(asdict(difference.estimate)),
         "p": difference.p,
         "p_holm": difference.p_holm,
+        "p_equivalent": difference.p_equivalent,
+        "detectable": None if math.isnan(difference.detectable) else difference.detectable,
         "fixed": list(difference.fixed),
         "broke": list(difference.broke),
     }

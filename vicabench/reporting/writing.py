@@ -38,6 +38,16 @@ def write_file(path: Path, text: str | bytes, *, keep: Sequence[Path] = ()) -> N
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 
 
+def made_folder(path: str | Path) -> Path:
+    """Create a folder for output files if needed; ConfigError if that is impossible."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be created: {error.strerror}.") from None
+    return folder
+
+
 def check_not_input(path: Path, keep: Sequence[Path]) -> None:
     """Raise ConfigError if this file is one of `keep`, or a file of a run folder among them."""
     folders = [outer.parent if outer.name == PREDICTIONS else outer for outer in keep]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = (
     "id",
-    "repeat",
     "video",
     "dataset",
     "task",
@@ -34,6 +33,7 @@ RUN_COLUMNS = (
     "new_tokens",
     "seconds",
     "protocol",
+    "repeat",
 )
 
 
@@ -71,7 +71,6 @@ def run_rows(predictions: Sequence[Prediction], grades: Sequence[Grade]) -> list
 def _graded(grade: Grade) -> dict[str, Any]:
     return {
         "id": grade.id,
-        "repeat": grade.repeat,
         "video": grade.video,
         "dataset": grade.video.split("/")[0] if "/" in grade.video else None,
         "task": grade.task,
@@ -79,6 +78,7 @@ def _graded(grade: Grade) -> dict[str, Any]:
         "score": grade.score,
         "outcome": grade.outcome,
         "protocol": grade.protocol,
+        "repeat": grade.repeat,
     }
 
 
@@ -106,7 +106,8 @@ def repeat_estimates(found: Repeats | None) -> dict[str, Estimate]:
 def comparison_frame(found: Comparison) -> DataFrame:
     """One row per task, then `overall` and `micro`: both scores, their difference, its p-values.
 
-    `p_holm` is None for the two overall rows; `fixed` and `broke` are lists of ids.
+    `p_holm` is None for the two overall rows, `p_equivalent` without a margin; `detectable` is the
+    difference that would be shown with 80% power; `fixed` and `broke` are lists of ids.
     """
     differences = {**found.tasks, "overall": found.overall, "micro": found.micro}
     rows = []
@@ -122,6 +123,8 @@ def comparison_frame(found: Comparison) -> DataFrame:
                 **figures,
                 "p": difference.p,
                 "p_holm": difference.p_holm,
+                "p_equivalent": difference.p_equivalent,
+                "detectable": difference.detectable,
                 "fixed": list(difference.fixed),
                 "broke": list(difference.broke),
             }

@@ -8,20 +8,19 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vicabench.benchmarks.choices import bare_texts, spelled
 from vicabench.benchmarks.vsi_bench import COUNTS, LAST_ID, published_pruned_ids
 from vicabench.errors import DataError, RunFolderError, counted
-from vicabench.harnesses.protocols import GENERAL, find_protocol
 from vicabench.harnesses.rows import CUT, Record, Row, Source
 from vicabench.predictions import Prediction, prediction_of
+from vicabench.results.graded_by import GradedBy, Regraded, graded_by, regraded
 from vicabench.results.plan import plan_record
 from vicabench.results.store import RunConfig, RunFolder, provenance
 from vicabench.rubric import VSI
-from vicabench.scoring.grade import grade
 from vicabench.types import Benchmark, Question
 
 
@@ -133,44 +132,6 @@ def _same(theirs: Any, ours: Any) -> bool:
         return False
 
 
-ROUNDING = 1e-4  # tolerance for scores that were rounded when they were printed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Regraded:
-    """How many answers came with a score, and how many of them each protocol grades differently."""
-
-    count: int
-    differing: Mapping[str, int]
-
-    @property
-    def note(self) -> str:
-        """A clause that names the protocols which reproduce the scores, or says that none does."""
-        same = [name for name, count in self.differing.items() if not count]
-        if same:
-            return f"its own scores ({self.count}) are those of {', '.join(same)}"
-        counts = ", ".join(f"{name} differs in {count}" for name, count in self.differing.items())
-        return f"no protocol reproduces its own scores ({self.count}): {counts}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The counts and the note, for the run folder."""
-        return {**asdict(self), "note": self.note}
-
-
-def regraded(predictions: Sequence[Prediction], scores: Mapping[str, float]) -> Regraded | None:
-    """Grade the answers that came with a score by every general protocol; None if none did."""
-    scored = [p for p in predictions if p.question.id in scores]
-    if not scored:
-        return None
-    differing = {}
-    for name in GENERAL:
-        rule = find_protocol(name)
-        differing[name] = sum(
-            abs(grade(p, rule).score - scores[p.question.id]) > ROUNDING for p in scored
-        )
-    return Regraded(count=len(scored), differing=differing)
-
-
 def judged_subset(named: str | None, rows: Iterable[Record], *, sure: bool) -> str | None:
     """Determine the subset of VSI-Bench from the questions of a file.
 
@@ -211,6 +172,7 @@ class Imported:
         model: The model named in the rows; None if they name none.
         subset: The subset of VSI-Bench; None if it is unknown.
         regraded: How the scores in the file compare with ours; None if it has none.
+        graded_by: The version of the harness that graded the file; None if it is of no harness.
     """
 
     predictions: tuple[Prediction, ...]
@@ -218,6 +180,7 @@ class Imported:
     model: str | None
     subset: str | None
     regraded: Regraded | None
+    graded_by: GradedBy | None = None
 
     @property
     def cut(self) -> int:
@@ -251,6 +214,7 @@ def collect(source: Source, benchmark: Benchmark | None) -> Imported:
         model=_model(source, good),
         subset=subset,
         regraded=regraded(predictions, scores),
+        graded_by=graded_by(source, predictions, scores),
     )
 
 
@@ -320,9 +284,10 @@ def write_run(
         "problems": list(imported.problems[:MAX_PROBLEMS]),
         **({"cut": imported.cut} if imported.cut else {}),
         **({"scores": imported.regraded.to_json()} if imported.regraded else {}),
+        **({"graded_by": imported.graded_by.to_json()} if imported.graded_by else {}),
     }
     rubric = benchmark.rubric if benchmark else VSI
-    with RunFolder(folder, _config(source, model, imported.subset, benchmark), rubric) as store:
+    with RunFolder(folder, _config(source, model, imported, benchmark), rubric) as store:
         stored = {p.question.id for p in store.predictions()}
         # After an import that was killed, only the rest is new.
         new = [p for p in imported.predictions if p.question.id not in stored]
@@ -364,7 +329,7 @@ def _tool(source: Source) -> str:
 
 
 def _config(
-    source: Source, model: str, subset: str | None, benchmark: Benchmark | None
+    source: Source, model: str, imported: Imported, benchmark: Benchmark | None
 ) -> RunConfig:
     """The run's configuration, as far as known: frames are 0 if the harness records no number."""
     about_vsi_bench = source.harness != "jsonl"
@@ -375,11 +340,12 @@ def _config(
             "file": source.file.name,
             "file_sha256": source.digest,
             **source.details,
+            **({"protocol": by.protocol} if (by := imported.graded_by) else {}),
         },
         benchmark=(
             benchmark.name if benchmark else "vsi-bench" if about_vsi_bench else source.file.name
         ),
-        subset=benchmark.subset if benchmark else subset or "unknown",
+        subset=benchmark.subset if benchmark else imported.subset or "unknown",
         revision=benchmark.revision if benchmark else "unknown",
         frames=source.frames,
         sampling=f"unknown: imported from {source.harness}",

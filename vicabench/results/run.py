@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.predictions import Prediction, collected, read_predictions
+from vicabench.results.asked_as import asked_as_note
 from vicabench.results.below import expanded, graded_below
 from vicabench.results.frames import run_frame
 from vicabench.results.store import (
@@ -28,10 +28,11 @@ from vicabench.results.store import (
 from vicabench.results.thinking import thinking_of
 from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import Planned, grade_run
+from vicabench.scoring.printed import rounded, unscored
 from vicabench.scoring.repeats import repeats_of
 from vicabench.scoring.replies import question_means
 from vicabench.scoring.stats import score_run
-from vicabench.types import Estimate, Grade, Question, Scores
+from vicabench.types import Grade, Question, Scores
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -126,7 +127,9 @@ class Run:
         """What a reader of any score has to know."""
         errata = self.config["plan"].get("errata", ()) if self.config else ()
         known = (f"erratum of the benchmark: {printable(str(each))}" for each in errata)
-        return (*(note for note in (self.part, self.incomplete) if note), *self.origin, *known)
+        preset = asked_as_note(self.config)
+        first = (note for note in (self.part, self.incomplete, preset) if note)
+        return (*first, *self.origin, *known)
 
     @property
     def part(self) -> str | None:
@@ -165,6 +168,10 @@ class Run:
                 self.predictions, own, self.planned, self.rubric, self.repeats
             )
         return self._grades[protocol.name]
+
+    def rubric_for(self, protocol: Protocol) -> Rubric:
+        """The rubric with the headline score of a protocol that averages in another way."""
+        return protocol_for(self.rubric, protocol).rubric(self.rubric)
 
     @property
     def questions(self) -> list[Question]:
@@ -205,13 +212,15 @@ class Run:
         """The estimates with their intervals over videos; all NaN for an incomplete run."""
         if protocol.name not in self._scores:
             grades = self.reply_grades(protocol)
-            scores = score_run(grades, model=self.name, rubric=self.rubric, notes=self.notes)
+            rubric = self.rubric_for(protocol)
+            scores = score_run(grades, model=self.name, rubric=rubric, notes=self.notes)
+            scores = rounded(scores, protocol_for(self.rubric, protocol))
             scores = replace(
                 scores,
                 thinking=thinking_of(self.predictions, grades),
                 repeats=None if self.incomplete else repeats_of(grades, scores),
             )
-            self._scores[protocol.name] = _unscored(scores) if self.incomplete else scores
+            self._scores[protocol.name] = unscored(scores) if self.incomplete else scores
         return self._scores[protocol.name]
 
     def frame(self, protocol: str = "official") -> DataFrame:
@@ -367,25 +376,6 @@ def with_distinct_names(runs: Sequence[Run]) -> list[Run]:
     return renamed
 
 
-def _unscored(scores: Scores) -> Scores:
-    """The counts alone: a mean that includes unasked questions says nothing about the model."""
-
-    def blank(estimate: Estimate) -> Estimate:
-        return replace(estimate, mean=math.nan, low=math.nan, high=math.nan)
-
-    return replace(
-        scores,
-        tasks={name: blank(estimate) for name, estimate in scores.tasks.items()},
-        types={name: blank(estimate) for name, estimate in scores.types.items()},
-        overall=blank(scores.overall),
-        micro=blank(scores.micro),
-        further={name: blank(estimate) for name, estimate in scores.further.items()},
-        beside={},
-        valid=blank(scores.valid),
-        thinking=None,
-    )
-
-
 def _part(plan: Mapping[str, Any]) -> str | None:
     part = plan.get("part")
     if part is None or plan["questions"] == part["questions"]:
@@ -411,8 +401,9 @@ def _imported(origin: Mapping[str, Any]) -> str:
         )
     if cut := origin.get("cut"):
         notes.append(f"replies cut off at the 32,767 characters of a spreadsheet's cell: {cut}")
-    if scores := origin.get("scores"):
-        notes.append(scores["note"])
+    for known in ("scores", "graded_by"):
+        if known in origin:
+            notes.append(origin[known]["note"])
     return "; ".join(notes)
 
 

@@ -117,6 +117,8 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+ASKED_AS = "asked_as"
+"""The field of the adapter settings with the preset of a run."""
 CONFIG = "config.json"
 PREDICTIONS = RUN_FILE
 TIMING = "timing.jsonl"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vicabench.errors import DataError
 from vicabench.reference import Published
-from vicabench.rubric import MICRO as MICRO_MEAN
 from vicabench.rubric import VARIANTS, VSI, Rubric
-from vicabench.scoring.stats import RESAMPLES, grouping, score_run, variant_grades
+from vicabench.scoring.clusters import LEVEL, Clusters, detectable
+from vicabench.scoring.stats import RESAMPLES, score_run, variant_grades
 from vicabench.types import FAILED, Estimate, Grade, Question, Scores
 
 FLIPS = 10_000
@@ -44,6 +44,26 @@ def permutation_p(parts_VS: Floats, *, flips: int = FLIPS) -> Floats:
     return p_S
 
 
+def equivalence_p(
+    parts_VS: Floats, weights_VS: Floats, margin: float, *, flips: int = FLIPS
+) -> Floats:
+    """The p-value of each difference against one of at least `margin`, in (0, 1].
+
+    Two one-sided tests by random signs: the larger p-value of the differences less the margin,
+    which should be below 0, and plus the margin, which should be above 0 (Schuirmann, 1987).
+
+    Args:
+        parts_VS: As in `permutation_p`.
+        weights_VS: What a value of 1 for every question would contribute; columns sum to 1.
+        margin: In the unit of the differences.
+        flips: How many random assignments of signs to draw.
+    """
+    shift_VS = margin * weights_VS
+    above_S = _random(parts_VS + shift_VS, flips, sides=1)
+    below_S = _random(shift_VS - parts_VS, flips, sides=1)
+    return np.asarray(np.maximum(above_S, below_S), dtype=np.float64)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values corrected for multiple tests by Holm's step-down method (1979), in input order.
 
@@ -66,20 +86,23 @@ def _exact(parts_V: Floats) -> float:
     return float(np.mean(_as_large((1.0 - 2.0 * bits) @ parts_V[:, None], parts_V[:, None])))
 
 
-def _random(parts_VS: Floats, flips: int) -> Floats:
+def _random(parts_VS: Floats, flips: int, sides: int = 2) -> Floats:
     generator = np.random.default_rng(SEED)
     hits_S = np.zeros(parts_VS.shape[1])
     for start in range(0, flips, BLOCK):  # blocks bound the memory for many videos
         shape = (min(BLOCK, flips - start), len(parts_VS))
         signs_BV = 1.0 - 2.0 * generator.integers(0, 2, size=shape)
-        hits_S += _as_large(signs_BV @ parts_VS, parts_VS).sum(0)
+        drawn_BS = signs_BV @ parts_VS
+        hits_S += _as_large(drawn_BS, parts_VS, sides).sum(0)
     return np.asarray((1 + hits_S) / (1 + flips), dtype=np.float64)
 
 
-def _as_large(drawn_RS: Floats, parts_VS: Floats) -> NDArray[np.bool_]:
+def _as_large(drawn_RS: Floats, parts_VS: Floats, sides: int = 2) -> NDArray[np.bool_]:
     """Which drawn differences are at least as large as the observed one, up to rounding."""
-    slack_S = ROUNDING * np.abs(parts_VS).sum(0)
-    large_RS: NDArray[np.bool_] = np.abs(drawn_RS) >= np.abs(parts_VS.sum(0)) - slack_S
+    slack_S, observed_S = ROUNDING * np.abs(parts_VS).sum(0), parts_VS.sum(0)
+    if sides == 2:
+        drawn_RS, observed_S = np.abs(drawn_RS), np.abs(observed_S)
+    large_RS: NDArray[np.bool_] = drawn_RS >= observed_S - slack_S
     return large_RS
 
 
@@ -99,6 +122,11 @@ class Difference:
             in that family.
         fixed: Ids of the questions on which B scores higher than A, in A's order.
         broke: Ids of the questions on which B scores lower than A, in A's order.
+        detectable: The true difference in points that this comparison shows with 80% power; for
+            tasks at the level that Holm's method leaves to those not decided. NaN with too few
+            videos.
+        p_equivalent: The p-value of the test that the true difference is within the margin; None
+            without a margin.
     """
 
     estimate: Estimate
@@ -106,6 +134,8 @@ class Difference:
     p_holm: float | None
     fixed: tuple[str, ...]
     broke: tuple[str, ...]
+    detectable: float = float("nan")
+    p_equivalent: float | None = None
 
     @property
     def count(self) -> int:
@@ -132,6 +162,7 @@ class Comparison:
         only_a: The number of questions left out because only A was asked them.
         only_b: The number of questions left out because only B was asked them.
         notes: What a reader of the comparison has to know.
+        margin: The margin of the tests of equivalence in points; None without these tests.
     """
 
     scores_a: Scores
@@ -143,6 +174,7 @@ class Comparison:
     only_a: int
     only_b: int
     notes: tuple[str, ...] = ()
+    margin: float | None = None
 
     @property
     def model_a(self) -> str:
@@ -171,10 +203,12 @@ def compare_runs(
     notes: Iterable[str] = (),
     resamples: int = RESAMPLES,
     flips: int = FLIPS,
+    margin: float | None = None,
 ) -> Comparison:
     """Compare two runs on the questions they share, by id.
 
     The grades may come from two protocols, to see the effect of the protocol alone on one run.
+    With a `margin` in points, each difference is also tested to be smaller than it.
 
     Raises:
         DataError: The runs share no question, a run has an id twice, or an id stands for
@@ -191,7 +225,7 @@ def compare_runs(
         _check_same(a, b, model_a, model_b)
     shared_a, shared_b = ([pair[side] for pair in pairs] for side in (0, 1))
     between = score_differences(pairs, rubric=rubric, resamples=resamples)
-    differences = _differences(pairs, between, flips)
+    differences = _differences(pairs, between, flips, margin)
     return Comparison(
         scores_a=score_run(shared_a, model=model_a, rubric=rubric, resamples=resamples),
         scores_b=score_run(shared_b, model=model_b, rubric=rubric, resamples=resamples),
@@ -202,6 +236,7 @@ def compare_runs(
         only_a=len(by_id_a) - len(pairs),
         only_b=len(by_id_b) - len(pairs),
         notes=tuple(notes),
+        margin=margin,
     )
 
 
@@ -241,12 +276,21 @@ def _minus(a: Grade, b: Grade) -> Grade:
     return replace(b, score=b.score - a.score, outcome=outcome, beside=beside)
 
 
-def _differences(pairs: Sequence[Pair], between: Scores, flips: int) -> dict[str, Difference]:
+def _differences(
+    pairs: Sequence[Pair], between: Scores, flips: int, margin: float | None
+) -> dict[str, Difference]:
     names = list(between.tasks)
     estimates = {**between.tasks, OVERALL: between.overall, MICRO: between.micro}
-    parts_VS = _parts(pairs, between)
+    table = Clusters.of(((a, b.score - a.score) for a, b in pairs), between.rubric)
+    parts_VS = _parts(pairs, between, table)
     p = dict(zip(estimates, permutation_p(parts_VS, flips=flips).tolist(), strict=True))
     corrected = dict(zip(names, holm([p[name] for name in names]), strict=True))
+    shown = dict(zip(estimates, _detectable(table, corrected), strict=True))
+    same: Sequence[float | None] = [None] * len(estimates)
+    if margin is not None:
+        weights_VS = table.ones().contributions()
+        same = equivalence_p(parts_VS, weights_VS, margin / 100, flips=flips).tolist()
+    equivalent = dict(zip(estimates, same, strict=True))
     types = {task.name: task.types for task in between.rubric.tasks}
     return {
         name: Difference(
@@ -255,42 +299,35 @@ def _differences(pairs: Sequence[Pair], between: Scores, flips: int) -> dict[str
             p_holm=corrected.get(name),
             fixed=tuple(a.id for a, b in pairs if b.score > a.score and _in(a, types.get(name))),
             broke=tuple(a.id for a, b in pairs if b.score < a.score and _in(a, types.get(name))),
+            detectable=shown[name],
+            p_equivalent=equivalent[name],
         )
         for name, estimate in estimates.items()
     }
+
+
+def _detectable(table: Clusters, corrected: Mapping[str, float]) -> list[float]:
+    """The difference in points that each comparison could have shown: see `Difference`."""
+    left = sum(p > LEVEL for p in corrected.values()) or 1
+    levels = [LEVEL / left] * len(corrected) + [LEVEL] * 2
+    errors_S, videos_S = 100 * table.errors(), table.asking()
+    return [
+        detectable(float(error), int(videos), level=level)
+        for error, videos, level in zip(errors_S, videos_S, levels, strict=True)
+    ]
 
 
 def _in(grade: Grade, types: Sequence[str] | None) -> bool:
     return types is None or grade.task in types
 
 
-def _parts(pairs: Sequence[Pair], between: Scores) -> Floats:
+def _parts(pairs: Sequence[Pair], between: Scores, table: Clusters) -> Floats:
     """The contribution of each video to each difference: tasks in order, headline, micro."""
-    videos = {video: row for row, video in enumerate(sorted({a.video for a, _ in pairs}))}
-    columns = {kind: column for column, kind in enumerate(sorted({a.task for a, _ in pairs}))}
-    sums_VK = np.zeros((len(videos), len(columns)))
-    counts_K = np.zeros(len(columns))
-    for a, b in pairs:
-        sums_VK[videos[a.video], columns[a.task]] += b.score - a.score
-        counts_K[columns[a.task]] += 1
-    means_VK = sums_VK / counts_K
-    places = {
-        task.name: [columns[kind] for kind in task.types if kind in columns]
-        for task in between.rubric.tasks
-        if task.name in between.tasks
-    }
-    tasks = {name: means_VK[:, place].mean(axis=1) for name, place in places.items()}
-    micro_V = sums_VK.sum(axis=1) / counts_K.sum()
+    parts_VS = table.contributions()
     headline = between.rubric.headline
-    if headline.how == MICRO_MEAN:
-        overall_V = micro_V
-    elif headline.how == VARIANTS:
-        overall_V = _variant_parts(pairs, headline.at_least, videos)
-    else:
-        groups, weights = grouping(headline, tasks)
-        means = [np.mean([tasks[name] for name in group], axis=0) for group in groups]
-        overall_V = np.average(means, axis=0, weights=weights or None)
-    return np.stack([*tasks.values(), overall_V, micro_V], axis=1)
+    if headline.how == VARIANTS:
+        parts_VS[:, len(table.tasks)] = _variant_parts(pairs, headline.at_least, table.videos)
+    return parts_VS
 
 
 def _variant_parts(pairs: Sequence[Pair], at_least: int, videos: Mapping[str, int]) -> Floats:

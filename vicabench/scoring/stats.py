@@ -37,13 +37,15 @@ def score_run(
     notes: Iterable[str] = (),
     resamples: int = RESAMPLES,
     variants: Variants | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Scores:
     """Aggregate the grades of one run (all by one protocol) to estimates in [0, 100].
 
     The score of a task is the mean over its questions, or the unweighted mean of its types where
     it has several; overall scores are those of the rubric. Grades that hold differences of two
     runs give estimates of the differences, in [-100, 100]; `variants` then gives the differences
-    of groups of questions, which are not those of their questions.
+    of groups of questions, which are not those of their questions. `weights` are those of single
+    questions by id, 1 for others, with a mean of 1 in every type.
 
     Several replies to a question count as one: their mean. Videos are resampled with their replies
     as they are, so that the intervals hold the chance of the replies, too.
@@ -53,7 +55,7 @@ def score_run(
     """
     if not grades:
         raise ValueError("there is nothing to score: no grades")
-    table = _Table(grades, resamples, rubric.types)
+    table = _Table(grades, resamples, rubric.types, weights or {})
     groups = {
         task.name: kinds
         for task in rubric.tasks
@@ -80,7 +82,7 @@ def score_run(
 
 def headline_of(grades: Sequence[Grade], rubric: Rubric, variants: Variants) -> Estimate:
     """The headline score of a rubric alone, for one grade a question."""
-    table = _Table(grades, RESAMPLES, rubric.types)
+    table = _Table(grades, RESAMPLES, rubric.types, {})
     groups = {
         task.name: kinds
         for task in rubric.tasks
@@ -201,7 +203,13 @@ class _Table:
     Shapes: V videos, K question types, R resamples.
     """
 
-    def __init__(self, grades: Sequence[Grade], resamples: int, types: Sequence[str]) -> None:
+    def __init__(
+        self,
+        grades: Sequence[Grade],
+        resamples: int,
+        types: Sequence[str],
+        weights: Mapping[str, float],
+    ) -> None:
         videos = {video: row for row, video in enumerate(sorted({g.video for g in grades}))}
         columns = {kind: column for column, kind in enumerate(types)}
         self.sums_VK = np.zeros((len(videos), len(columns)))
@@ -210,7 +218,7 @@ class _Table:
         several = any(g.repeat for g in grades)
         replies = Counter(g.id for g in grades) if several else Counter[str]()
         for g in grades:
-            share = 1 / replies[g.id] if several else 1.0
+            share = weights.get(g.id, 1.0) / (replies[g.id] if several else 1)
             self.sums_VK[videos[g.video], columns[g.task]] += share * g.score
             self.counts_VK[videos[g.video], columns[g.task]] += share
             self.valid_V1[videos[g.video]] += share * (g.outcome == ANSWERED)

@@ -109,6 +109,8 @@ def prepare(config: TrainingConfig, resume: str | None, device: torch.device) ->
     start = start_of(config, resume)
     config = pinned(config, start.record["recipe"] if start else None)
     folder = fetch(config.base, revision=config.base_revision)
+    if configured(folder)[0].square_frames:
+        raise TrainingError(f"{config.base}: Cambrian-S is read but cannot be trained")
     data = open_data(config)
     list_bad(data, Path(config.output))
     plan = plan_of(config, data, load_processor(folder))

@@ -30,6 +30,7 @@ from vica.training.config import (
 from vica.training.optimizer import check_buffers
 from vica.training.run import train
 
+from tests.cambrian import write_cambrian
 from tests.vica.training.conftest import Make, logged, record, weights
 
 
@@ -276,3 +277,10 @@ def test_rounded_buffers_are_detected_before_the_first_step(root: Path) -> None:
     torch.nn.Module.bfloat16(model)
     with pytest.raises(TrainingError, match=r"inv_freq is bfloat16.*deepspeed"):
         check_buffers(model)
+
+
+def test_a_cambrian_is_refused_before_the_data_is_read(make: Make, tmp_path: Path) -> None:
+    base = write_cambrian(tmp_path / "cambrian")
+    config = make(tmp_path / "out", base=str(base), shape="vica-tiny")
+    with pytest.raises(TrainingError, match="Cambrian-S is read but cannot be trained"):
+        train(config)

@@ -25,6 +25,7 @@ from vicabench.harnesses.prompts import (
     NUMBER_ONLY,
     Asking,
     asking_of,
+    known_wordings,
     vsi_bench_api,
 )
 from vicabench.options import ApiOptions
@@ -209,12 +210,14 @@ def _known(**values: Any) -> dict[str, Any]:
 
 def benchmark_asking(context: AdapterContext) -> Asking | None:
     """How the benchmark itself asks, if it does; ConfigError for a wording of another adapter."""
-    if context.options.wording not in (AUTO, BENCHMARK, "vsi-bench"):
+    asking, own = asking_of(context), (AUTO, BENCHMARK, "vsi-bench")
+    if asking is None and context.options.wording not in own:
         raise ConfigError(
-            "Models behind an API are asked in the benchmark's wording, or in VSI-Bench's own for "
-            f"GPT and Gemini: leave out --wording {context.options.wording}."
+            "Models behind an API are asked in the benchmark's wording, in VSI-Bench's own for "
+            f"GPT and Gemini, or in that of a harness: there is no --wording "
+            f"{context.options.wording}. Choose one of {known_wordings(own)}."
         )
-    return asking_of(context)
+    return asking
 
 
 def settings_of(

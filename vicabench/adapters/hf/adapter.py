@@ -24,7 +24,15 @@ from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
 from vicabench.adapters.sampling import sampling_of, seed_of
 from vicabench.errors import ConfigError
-from vicabench.harnesses.prompts import AUTO, BENCHMARK, EXAMPLES, Asking, asking_of, vsi_bench
+from vicabench.harnesses.prompts import (
+    AUTO,
+    BENCHMARK,
+    EXAMPLES,
+    Asking,
+    asking_of,
+    known_wordings,
+    vsi_bench,
+)
 from vicabench.options import SAMPLING
 from vicabench.types import AdapterContext, Agreement, Answer, ModelOptions, Question, Spent, Video
 
@@ -82,6 +90,12 @@ class HFAdapter:
         "blind",
         "max_new_tokens",
         "wording",
+        "system",
+        "frames_as",
+        "min_pixels",
+        "max_pixels",
+        "total_pixels",
+        "assume_fps",
         *SAMPLING,
     )
 
@@ -286,10 +300,11 @@ def build(argument: str, context: AdapterContext) -> HFAdapter:
     """Load the checkpoint that `argument` names; ConfigError if it cannot be loaded."""
     if not argument:
         raise ConfigError("Say which checkpoint: --model hf:ORG/NAME, or --model hf:./folder")
-    if context.options.wording not in WORDINGS:
+    if asking_of(context) is None and context.options.wording not in WORDINGS:
         raise ConfigError(
-            f"hf: models are asked in the benchmark's wording, or in {WORDING}: leave out "
-            "--wording."
+            f"hf: models are asked in the benchmark's wording, in {WORDING} or in that of a "
+            f"harness: there is no --wording {context.options.wording}. Choose one of "
+            f"{known_wordings(WORDINGS)}."
         )
     if not sys.stderr.isatty():
         disable_progress_bar()  # a progress bar would clutter a log file
@@ -310,6 +325,7 @@ def adapter_around(
         kinds: The class of the adapter without and with a shared prefill.
     """
     options, asking = context.options, asking_of(context)
+    opened.inputs.worded(asking.wording if asking else None)
     reader = Reader(
         opened.model,
         opened.inputs,
@@ -361,6 +377,7 @@ def _settings(
         "generation": {name: value for name, value in stated.items() if name not in NOTES},
         "prompt": _own_prompt(inputs),
         "blind": options.blind,
+        **inputs.how.settings,
         **({"sampling": options.sampling} if options.sampling else {}),
     }
 

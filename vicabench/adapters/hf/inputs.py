@@ -9,7 +9,7 @@ Shapes: T frames, H, W, C as in `Video`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,9 @@ from PIL import Image
 from torch import Tensor
 from transformers.video_utils import VideoMetadata
 from vica.errors import InputError
+
+from vicabench.adapters.hf.pixels import Shown
+from vicabench.wording import Wording
 
 MILLISECONDS = 1000
 TYPES = "token_type_ids"
@@ -74,8 +77,13 @@ class Inputs:
         InputError: For a processor or a chat template without a placeholder for frames.
     """
 
-    def __init__(self, processor: Any, *, as_video: bool, model_type: str) -> None:
+    def __init__(
+        self, processor: Any, *, as_video: bool, model_type: str, how: Shown | None = None
+    ) -> None:
         self.processor, self.as_video = processor, as_video
+        self.how = how or Shown()
+        self._wording: Wording | None = None
+        self.how.check(processor, as_video=as_video)
         self.options = dict(FRAME_OPTIONS.get(model_type, {})) if not as_video else {}
         name = "video_token" if as_video else "image_token"
         token = getattr(processor, name, None)
@@ -92,13 +100,25 @@ class Inputs:
         other.processor = deepcopy(self.processor)
         return other
 
+    def worded(self, wording: Wording | None) -> None:
+        """Label the frames that are given as images as this wording says."""
+        self._wording = wording
+
     def text(self, question: str, frames: int, *, before: str = "") -> str:
         """The whole prompt by the chat template: a text, the frames, then the question."""
-        place = {"type": "video"} if self.as_video else {"type": "image"}
-        places = [place] * (1 if self.as_video else frames)
-        texts = [[{"type": "text", "text": text}] if text else [] for text in (before, question)]
+        places = [{"type": "video"}] if self.as_video else [*self._places(frames)]
+        texts = [_said(text) for text in (before, question)]
         turn = {"role": "user", "content": [*texts[0], *places, *texts[1]]}
-        return str(self.processor.apply_chat_template([turn], add_generation_prompt=True))
+        turns = [*self.how.turns, turn]
+        return str(self.processor.apply_chat_template(turns, add_generation_prompt=True))
+
+    def _places(self, frames: int) -> Iterator[dict[str, str]]:
+        """The places of images, with the labels of the wording around each."""
+        if self._wording is None:
+            yield from [{"type": "image"}] * frames
+            return
+        for front, end in self._wording.labels(frames):
+            yield from [*_said(front), {"type": "image"}, *_said(end)]
 
     def see(
         self,
@@ -114,6 +134,10 @@ class Inputs:
             InputError: For a template without a placeholder for a video.
         """
         visual: dict[str, Any] = dict(self.options)
+        if self.how.resizes:
+            frames_THWC = self.how.resized(frames_THWC, self.processor, as_video=self.as_video)
+            visual["do_resize"] = False
+        seconds, duration = self.how.times(seconds, duration)
         if self.as_video:
             clock = _clock(frames_THWC, seconds, duration)
             visual |= {
@@ -176,6 +200,10 @@ class Inputs:
         """Whether the tokenizer has to add special tokens that the template did not write."""
         first = self.processor.tokenizer.bos_token
         return not (first and text.startswith(first))
+
+
+def _said(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}] if text else []
 
 
 def moved(seen: Seen, device: Any, dtype: Any) -> dict[str, Any]:

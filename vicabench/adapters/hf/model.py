@@ -31,14 +31,16 @@ from vicabench import zoo
 from vicabench.adapters.checkpoints import OFFLINE, located
 from vicabench.adapters.devices import device_of, dtype_of
 from vicabench.adapters.extras import explained
+from vicabench.adapters.hf import internvl_chat
 from vicabench.adapters.hf.inputs import Inputs
+from vicabench.adapters.hf.pixels import Shown
 from vicabench.errors import ConfigError, UserError, an
 from vicabench.types import ModelOptions
 
 IMPORT = "Run it with its own code, and import the answers with `vicabench import`"
 HINTS = {
-    "internvl_chat": "OpenGVLab publishes the same weights for transformers in repositories whose "
-    "names end in -hf",
+    "internvl_chat": "With frames it is supported; OpenGVLab publishes InternVL3 for transformers "
+    "in repositories whose names end in -hf",
     "llava_llama": f"VILA-1.5 and NVILA have no class in transformers. {IMPORT}",
     "llava_mistral": f"The original LLaVA and VILA layouts are not transformers'. {IMPORT}",
 }
@@ -112,10 +114,11 @@ def check_family(folder: Path, spec: str) -> str:
     """
     config = read_config(folder, spec)
     model_type = config.get("model_type")
-    if isinstance(model_type, str) and model_type in hubs.MODEL_TYPES:
+    if (kind := hubs.kind_of(config)) is not None:
+        names = {"llava": "original LLaVA", hubs.CAMBRIAN: "Cambrian-S"}
+        name = names.get(str(model_type), hubs.MODEL_TYPES[kind])
         raise ConfigError(
-            f"{spec} is {an(hubs.MODEL_TYPES[model_type])}, which has its own adapter: leave out "
-            "hf: before it."
+            f"{spec} is {an(name)}, which has its own adapter: leave out hf: before it."
         )
     if isinstance(model_type, str) and model_type in CONFIG_MAPPING:
         with explained():
@@ -128,6 +131,8 @@ def check_family(folder: Path, spec: str) -> str:
     raise ConfigError(f"{spec} cannot be run: {why}. {hint}.")
 
 
+FRAMES_AS = AUTO, VIDEO, IMAGES = "auto", "video", "images"
+"""Values of `--frames-as`."""
 INSTALL = "pip install torchvision (the build that fits your torch)"
 VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo"}
 """Models that pool a frame of a video to far fewer tokens than an image."""
@@ -186,8 +191,11 @@ SAFE = {"trust_remote_code": False, "local_files_only": True}
 """Arguments for everything that is loaded from a folder: its content is data only."""
 
 
-def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
+def load(auto_class: Any, folder: Path, options: ModelOptions, config: Any = None) -> Any:
     """Load the model in a folder with one of transformers' auto classes, in evaluation mode.
+
+    Args:
+        config: The configuration, if the folder may be in another layout than transformers'.
 
     Raises:
         ConfigError: If it cannot be loaded, or a weight is missing, which transformers would
@@ -195,8 +203,10 @@ def load(auto_class: Any, folder: Path, options: ModelOptions) -> Any:
     """
     device = device_of(options.device)
     with refused(folder):
-        model, report = auto_class.from_pretrained(
+        model, report = internvl_chat.from_pretrained(
+            auto_class,
             folder,
+            config,
             dtype=dtype_of(options.dtype) or default_dtype(device),
             device_map={"": device},
             attn_implementation=options.attention,
@@ -255,30 +265,58 @@ def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
         ConfigError: For a model that cannot answer about videos here.
     """
     small = small_files(spec)
-    model_type = check_family(small, spec)
+    with internvl_chat.readable(small, spec) as readable:
+        return _opened(spec, small, readable, options)
+
+
+def _opened(spec: str, small: Path, readable: Path, options: ModelOptions) -> tuple[Opened, Path]:
+    """Open a model whose small files are also in a layout of transformers, in `readable`."""
+    model_type = check_family(readable, spec)
     if model_type not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         raise ConfigError(f"{spec} is {an(model_type)}, which transformers supports for text only.")
-    with refused(small):
-        config = AutoConfig.from_pretrained(small, **SAFE)
+    with refused(readable):
+        config = AutoConfig.from_pretrained(readable, **SAFE)
     if config.is_encoder_decoder:
         raise ConfigError(
             f"{spec}: {model_type} reads text with an encoder, which is not supported."
         )
-    processor, takes_videos, note = load_processor(small, model_type)
-    with refused(small):
-        inputs, place = _inputs(processor, model_type, takes_videos=takes_videos)
+    inputs, notes = frames_of(readable, model_type, options)
     folder = with_weights(spec, small)
-    model = load(AutoModelForImageTextToText, folder, options)
-    notes = tuple(each for each in (note, place) if each is not None)
+    model = load(AutoModelForImageTextToText, folder, options, config)
     return Opened(model=model, inputs=inputs, notes=notes), folder
 
 
-def _inputs(processor: Any, model_type: str, *, takes_videos: bool) -> tuple[Inputs, str | None]:
-    """Inputs with a video, or with images if the chat template takes no video; and a note."""
-    note = None
-    if takes_videos:
+def frames_of(
+    folder: Path, model_type: str, options: ModelOptions
+) -> tuple[Inputs, tuple[str, ...]]:
+    """How a checkpoint's processor is given frames, and notes for the user."""
+    processor, takes_videos, note = load_processor(folder, model_type)
+    with refused(folder):
+        inputs, place = _inputs(processor, model_type, options, takes_videos=takes_videos)
+    told = None if options.frames_as == IMAGES else note
+    return inputs, tuple(each for each in (told, place) if each is not None)
+
+
+def _inputs(
+    processor: Any, model_type: str, options: ModelOptions, *, takes_videos: bool
+) -> tuple[Inputs, str | None]:
+    """Inputs with a video, or with images if that is wanted or the model takes no video; a note.
+
+    Raises:
+        ConfigError: For `--frames-as` with a value that the model does not take.
+    """
+    note, wanted = None, options.frames_as
+    if wanted not in FRAMES_AS:
+        raise ConfigError(f"There is no --frames-as {wanted}. Choose {', '.join(FRAMES_AS)}.")
+    how: dict[str, Any] = {"model_type": model_type, "how": Shown.of(options)}
+    if takes_videos and wanted != IMAGES:
         try:
-            return Inputs(processor, as_video=True, model_type=model_type), None
+            return Inputs(processor, as_video=True, **how), None
         except InputError as error:
             note = f"{model_type} gets the frames of a video as separate images: {error}"
-    return Inputs(processor, as_video=False, model_type=model_type), note
+    if wanted == VIDEO:
+        raise ConfigError(
+            f"{model_type} takes no video here: leave out --frames-as {VIDEO}, or give "
+            f"--frames-as {IMAGES}. A processor of videos needs torchvision: {INSTALL}."
+        )
+    return Inputs(processor, as_video=False, **how), note

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from vica.video import ByRate
-
 import vicabench
 from vicabench import errors
 from vicabench.adapters import build_adapter
@@ -30,6 +28,7 @@ class Job:
         decoding: None if no video is decoded: `--no-video`, or nobody looks at it.
         folder: Where the run was started; paths in `model` are relative to it.
         answer_seconds: The time limit for answering one video; None for no limit.
+        asked_as: The record of a preset that decided the options; None without one.
     """
 
     model: str
@@ -39,6 +38,7 @@ class Job:
     options: ModelOptions
     folder: Path
     answer_seconds: float | None = None
+    asked_as: Mapping[str, Any] | None = None
 
     def build(self, placed: str | None = None) -> Adapter:
         """Build the adapter, on the device `placed` if the adapter knows devices.
@@ -56,7 +56,7 @@ class Job:
             benchmark=self.benchmark,
             seed=self.seed,
             frames=self.decoding.most if self.decoding else 0,
-            fps=rate.fps if isinstance(rate, ByRate) else 0.0,
+            fps=0.0 if isinstance(rate, int) else rate.fps,
             options=self.options,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published
-from vicabench.reporting.comparison import LEVEL, difference_text, p_text, rows_of, verdict
+from vicabench.reporting.comparison import difference_text, p_text, rows_of, verdict
 from vicabench.reporting.tables import (
     NONE,
     OVERALL,
@@ -26,6 +26,7 @@ from vicabench.reporting.tables import (
 from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run
 from vicabench.rubric import MICRO
+from vicabench.scoring.clusters import LEVEL
 from vicabench.scoring.compare import Comparison, Difference
 from vicabench.types import OUTCOMES, Estimate, Scores
 

@@ -1,0 +1,1 @@
+"""What a benchmark gives away: answers that can be guessed, doubtful labels, leaked questions."""

@@ -1,0 +1,1 @@
+"""How harnesses ask: one file for each, with its versions as presets."""

@@ -1,0 +1,1 @@
+"""Runs made ready for others: what is published, and where."""
