@@ -5,12 +5,18 @@ Shapes: K unfinished replies, S new ids of each so far, V rows of the vocabulary
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from transformers import LogitsProcessorList
+
+from vica.errors import InputError
+from vica.generation import settled
+from vica.modeling import ViCA
+from vica.sampling import GREEDY, Chooser, Sampling, Seed
 
 Choose = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
 """Chooses the next ids [K] from the replies' ids [K, S], their float32 logits [K, V] and their
@@ -68,3 +74,87 @@ def decode(
         if live:
             logits_KV = batch.step(new_KS[:, -1])
     return replies
+
+
+UNSUPPORTED = (
+    "num_beams",
+    "num_return_sequences",
+    "guidance_scale",
+    "penalty_alpha",
+    "dola_layers",
+    "stop_strings",
+    "prompt_lookup_num_tokens",
+    "return_dict_in_generate",
+    "output_scores",
+    "output_logits",
+    "output_attentions",
+    "output_hidden_states",
+    "min_length",
+    "cache_implementation",
+    "token_healing",
+    "use_mtp",
+    "constraints",
+    "force_words_ids",
+    "encoder_repetition_penalty",
+    "encoder_no_repeat_ngram_size",
+)
+"""Settings of `generate` that are not supported when many replies are decoded together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How replies are decoded: the token limit, the ids that end one, and how ids are chosen.
+
+    `own_limits` says whether each prompt may set its own token limit.
+    """
+
+    max_new_tokens: int
+    ends: tuple[int, ...]
+    processors: LogitsProcessorList
+    own_limits: bool
+    sampling: Sampling = GREEDY
+
+    def chooser(self, seeds: Sequence[Seed | None]) -> Chooser:
+        """Chooses the ids of replies with these seeds."""
+        return Chooser(self.processors, self.sampling, seeds)
+
+
+def decoding_settings(model: ViCA, options: Mapping[str, Any]) -> Decoding:
+    """Merge the checkpoint's settings with the caller's `options`, as `generate` would.
+
+    Whether a checkpoint samples is left out of it: only `sampling` among the options says so.
+
+    Raises:
+        InputError: A setting is not supported when many replies are decoded together.
+    """
+    options = dict(options)
+    sampling: Sampling = options.pop("sampling", GREEDY)
+    if sampling.repetition_penalty is not None:
+        options["repetition_penalty"] = sampling.repetition_penalty
+    settings, scoring, unknown = settled(model.generation_config, options, model.vocabulary)
+    refused = [name for name in UNSUPPORTED if not _is_off(getattr(settings, name, None))]
+    refused += [name for name in ("do_sample", "max_time") if options.get(name)]
+    if refused or unknown:
+        names = ", ".join([*refused, *unknown])
+        raise InputError(
+            f"a predictor decodes replies together and does not support {names}: remove that from "
+            "the options or from the checkpoint's generation_config.json, or use model.generate"
+        )
+    settings.max_length = settings.max_new_tokens  # as in `generate` for embeddings
+    model._prepare_special_tokens(settings, False, device=model.device)  # type: ignore[misc]  # their type of self is too narrow
+    processors = model._get_logits_processor(  # type: ignore[misc]  # as `generate` calls it
+        settings, input_ids_seq_length=0, logits_processor=scoring, device=str(model.device)
+    )
+    ends = settings.eos_token_id
+    return Decoding(
+        max_new_tokens=settings.max_new_tokens,
+        ends=() if ends is None else tuple(ends) if isinstance(ends, list) else (ends,),
+        processors=processors,
+        own_limits=settings.forced_eos_token_id is None,
+        sampling=sampling,
+    )
+
+
+def _is_off(value: object) -> bool:
+    """Whether a setting changes nothing: one beam, no guidance; True is not the number 1."""
+    return value is not True and value in (None, False, 1, 1.0)

@@ -13,22 +13,15 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
 from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
-from vica.continuing import (
-    Continuations,
-    Decoding,
-    PrefixCache,
-    decoding_settings,
-)
-from vica.decoding import Limit, Observer, decode
+from vica.decoding import Decoding, Limit, Observer, decode, decoding_settings
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
 from vica.memory import in_groups, is_memory_error, release
 from vica.merging import Visual
 from vica.modeling import ViCA
+from vica.prefix import Continuations, Prefix, attending, prefill
 from vica.processing import Frames, ViCAProcessor
 from vica.sampling import Seed
 
@@ -125,7 +118,7 @@ class EncodedVideo:
 
     ids: tuple[int, ...]
     visual_tokens: int
-    cache: PrefixCache
+    cache: Prefix
 
     @property
     def length(self) -> int:
@@ -314,16 +307,10 @@ class Predictor:
             self.vision_batch //= 2
             LOG.warning("Memory is short: encoding %d frames at a time", self.vision_batch)
 
-    def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> PrefixCache:
+    def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> Prefix:
         """The keys and values of the prefix, from the model's forward pass."""
         merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
-        cache = DynamicCache(config=self.model.config)
-        self.model.model(inputs_embeds=merged.embeds_BLD, cache=cache, use_cache=True)
-        layers = cast(list[DynamicLayer], cache.layers)
-        return PrefixCache(
-            keys=tuple(cast(Tensor, layer.keys)[0] for layer in layers),
-            values=tuple(cast(Tensor, layer.values)[0] for layer in layers),
-        )
+        return prefill(self.model, inputs_embeds=merged.embeds_BLD)
 
     def _checked(self, encoded: EncodedVideo, text: str) -> list[int]:
         """The ids of a prompt; raises if it cannot be answered from this encoded video."""
@@ -350,15 +337,14 @@ class Predictor:
         limits = [_limit(each, how) for each in asked]
         choose = how.chooser([each.seed for each in asked])
         shared = encoded.shared_by(rows)
-        continuations = Continuations(
-            self.model, encoded.cache.first(encoded.length_of(rows[0][:shared]))
-        )
-        own = [ids[shared:] for ids in rows]
-        with self.spent.measure(PREFILL, self.model.device):
-            logits_KV, prefilled = continuations.start_each(own)
-        with self.spent.measure(ANSWERS, self.model.device):
-            new_ids = decode(continuations, logits_KV, limits, choose, observe)
-        self.spent.tokens[PREFILL] += prefilled
+        prefix = encoded.cache.first(encoded.length_of(rows[0][:shared]))
+        continuations, own = Continuations(self.model, prefix), [ids[shared:] for ids in rows]
+        with attending(self.model):
+            with self.spent.measure(PREFILL, self.model.device):
+                logits_KV = continuations.start(own)
+            with self.spent.measure(ANSWERS, self.model.device):
+                new_ids = decode(continuations, logits_KV, limits, choose, observe)
+        self.spent.tokens[PREFILL] += sum(map(len, {tuple(ids) for ids in own}))
         self.spent.tokens[ANSWERS] += sum(map(len, new_ids))
         return [
             reply_of(self.processor, new, ends=limit.stops, prompt_tokens=encoded.length_of(ids))

@@ -24,7 +24,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from transformers import AttentionInterface, DynamicCache
+from transformers import AttentionInterface, DynamicCache, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer, LinearAttentionLayer
 
 from vica.attention import attend_own, attend_prefix, combine, wide
@@ -297,14 +297,17 @@ def attending(model: Any) -> Iterator[None]:
         InputError: For a model whose attention function cannot be set.
     """
     decoder = model.get_decoder()
-    before = decoder.config._attn_implementation  # transformers has no public way to read it
+    parts = [part for part in decoder.modules() if isinstance(part, PreTrainedModel)]
+    # Transformers has no public way to read it.
+    before = [part.config._attn_implementation for part in parts]
     decoder.set_attn_implementation(NAME)
     try:
         if decoder.config._attn_implementation != NAME:
             raise InputError(f"the attention of {type(model).__name__} cannot be replaced")
         yield
     finally:
-        decoder.set_attn_implementation(before)
+        for part, name in zip(parts, before, strict=True):
+            part.set_attn_implementation(name)
 
 
 class Continuations:

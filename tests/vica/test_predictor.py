@@ -98,7 +98,7 @@ def test_a_group_out_of_memory_is_answered_in_parts(
 
 def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> None:
     encoded = predictor.encode(golden.frames(4), QUESTIONS)
-    before = [key.clone() for key in encoded.cache.keys]
+    before = [layer.keys_JPE.clone() for layer in encoded.cache.shared]
     expected = dict(zip(QUESTIONS, alone(golden, QUESTIONS, max_new_tokens=8), strict=True))
     order = [*QUESTIONS, *QUESTIONS]
     for seed, size in ((0, 0), (1, 1), (2, 3)):
@@ -106,7 +106,8 @@ def test_an_encoded_video_is_a_value(golden: Golden, predictor: Predictor) -> No
         grouped = Predictor(golden.model, golden.processor, group_size=size)
         replies = grouped.answer(encoded, order, max_new_tokens=8)
         assert replies == [expected[text] for text in order]
-    assert all(torch.equal(a, b) for a, b in zip(before, encoded.cache.keys, strict=True))
+    after = [layer.keys_JPE for layer in encoded.cache.shared]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_the_prefix_is_what_all_prompts_share(golden: Golden, predictor: Predictor) -> None:

@@ -26,7 +26,7 @@ def test_a_wrong_cache_is_detected(vica2: Golden, monkeypatch: pytest.MonkeyPatc
 
     def wrong(*arguments: object) -> object:
         encoded = right(*arguments)  # type: ignore[arg-type]
-        encoded.cache.values[0].mul_(-3.0)
+        encoded.cache.shared[0].values_JPE.mul_(-3.0)
         return encoded
 
     monkeypatch.setattr(predictor, "encode", wrong)

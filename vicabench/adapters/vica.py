@@ -36,7 +36,7 @@ from vica.chat import (
     video_question,
     vsi_bench_question,
 )
-from vica.continuing import decoding_settings
+from vica.decoding import decoding_settings
 from vica.errors import InputError
 from vica.memory import is_memory_error, release
 from vica.merging import Visual
