@@ -193,10 +193,7 @@ def study(
         detectable(e, 2 * v - 1, level=one, power=power) if v >= FEWEST_VIDEOS else float("nan")
         for e, v, one in zip(apart_S, videos_S, levels, strict=True)
     ]
-    replies: Sequence[int | None] = [None] * len(paired)
-    if wanted and design.chance:
-        target_S = errors_S * wanted / np.array(paired)  # in points
-        replies = design.chance.needed(errors_S / 100, target_S / 100)
+    replies = _replies(design, errors_S, paired, wanted)
     shown: Sequence[float | None] = [None] * len(paired)
     if simulations:
         truth_S = np.array(paired) / 100
@@ -248,6 +245,16 @@ def rejections(
             shown_S[s] += holm(family)[s] <= level
         shown_S[tasks:] += p_S[tasks:] <= level
     return shown_S / draws
+
+
+def _replies(
+    design: Design, errors_S: Floats, paired: Sequence[float], wanted: float | None
+) -> Sequence[int | None]:
+    """How many replies show the wanted difference; errors in points."""
+    if not wanted or design.chance is None:
+        return [None] * len(paired)
+    target_S = errors_S * wanted / np.array(paired)
+    return design.chance.needed(errors_S / 100, target_S / 100)
 
 
 def _questions(table: Clusters, name: str) -> int:
