@@ -158,8 +158,7 @@ def power(
 
     Args:
         a: A run, or the path of one.
-        b: A second run on the same questions. The spread of the paired difference is then
-            measured; else it follows from that of `a` and `correlation`.
+        b: A second run on the same questions, to measure the spread of the paired difference.
         published: In place of runs: the name of a published row of VSI-Bench. Its questions are
             taken as independent and right or wrong, which is the most that they can spread for
             choices and a bound for numbers; videos then add nothing of their own.
