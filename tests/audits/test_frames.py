@@ -34,12 +34,12 @@ def written_again(source: Path, target: Path) -> Path:
     frames = read_frames(source, 1_000).pixels_THWC[::2]
     with av.open(str(target), "w") as file:
         stream = file.add_stream("mpeg4", rate=2)
-        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"  # type: ignore[attr-defined]
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
         for pixels in frames:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            for packet in stream.encode(frame.reformat(160, 128)):  # type: ignore[attr-defined]
+            for packet in stream.encode(frame.reformat(160, 128)):
                 file.mux(packet)
-        for packet in stream.encode(None):  # type: ignore[attr-defined]
+        for packet in stream.encode(None):
             file.mux(packet)
     return target
 

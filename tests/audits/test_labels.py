@@ -182,3 +182,17 @@ def test_ids_that_are_not_there_and_lists_that_are_not_are_refused(
         vb.audit_labels(runs).save(tmp_path)
     with pytest.raises(ConfigError, match="in runs, or in a benchmark"):
         vb.audit_labels()
+
+
+def test_the_page_lists_doubts_with_links_to_the_questions(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    page = vb.report(runs, frames=0, progress=False)
+    section = page.partition('<section id="doubts"')[2].partition("</section>")[0]
+    assert '<a href="#q=1-6">1-6</a>' in section
+    assert "4 of 4 runs answer C (back)" in section
+    assert "these questions are in all scores" in section
+    assert '<a href="#doubts">Doubts</a>' in page
+    sound = [{**row, "response": row["ground_truth"]} for row in rows_about(3)]
+    clean = write_run(tmp_path / "clean", "lab/clean", sound)
+    assert 'id="doubts"' not in vb.report([clean], frames=0, progress=False)

@@ -65,6 +65,7 @@ def test_a_sample_of_videos_is_split_on_its_questions(place: str) -> None:
     del place
     found = vb.explain("a", "b", run=2)
     assert (found.overall.difference.count, found.overall.difference.clusters) == (20, 2)
+    assert any("20 of A's 60" in note for note in found.result.notes)
     assert sum(p.mean for p in found.overall.parts.values()) == found.overall.difference.mean
 
 

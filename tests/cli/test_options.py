@@ -20,7 +20,8 @@ USED = {
     "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
     " --config --dry-run",
     "runs": "--protocol --format",
-    "score": "--protocol --format --published --json --grades --out --answerable --without",
+    "score": "--protocol --format --published --json --grades --out --answerable --without"
+    " --rebalanced",
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",
     "describe": f"{ASKED} {VIDEO} {WHERE} --model --series --prompt --out --max-new-tokens",

@@ -315,7 +315,9 @@ def test_fidelity_says_how_near_a_run_comes(
 
     assert of("lmms-eval@0.7.2", "qwen2_5_vl").fidelity == "exact"
     assert of("vlmevalkit", "qwen2_5_vl").fidelity == "exact"  # its sampling leaves one token
-    assert "vLLM" in of("vlmevalkit", "qwen3_vl").why[0]
+    assert of("vlmevalkit", "qwen3_vl").fidelity == "same up to sampling"
+    assert of("vlmevalkit", "qwen3_vl").why == ("tokens are drawn at temperature 0.7",)
+    assert "vLLM" in of("vst", "qwen2_5_vl").why[0]
     assert "no settings for a gemma3 model" in of("lmms-eval", "gemma3").why[0]
     monkeypatch.setattr(fronts, "find_spec", lambda _: None)
     as_images = of("lmms-eval@0.7.2", "qwen2_5_vl")

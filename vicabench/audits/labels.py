@@ -17,6 +17,7 @@ import numpy as np
 from vicabench.audits.texts import Item, items_of, parts_of, score_of
 from vicabench.errors import counted
 from vicabench.metrics import NUMERIC, normalized
+from vicabench.results.run import UNSEEN, Run
 from vicabench.rubric import Rubric
 from vicabench.types import Grade, Question
 
@@ -76,6 +77,15 @@ def doubts_of(
     ]
     order = (RUNS, SCENE, RANGE)
     return sorted(found, key=lambda d: (order.index(d.kind), -d.weight, d.question.id))
+
+
+def saw_videos(run: Run) -> bool:
+    """Whether a run saw frames, as far as its configuration says: not grey ones, and not none."""
+    if run.config is None:
+        return True
+    config = run.config["config"]
+    blind = any(config["adapter"].get(name) is True for name in UNSEEN)
+    return config.get("sampling") != "none" and not blind
 
 
 def _against_truth(

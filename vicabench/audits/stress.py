@@ -86,9 +86,11 @@ class Stress:
     def reason(self, place: int, kind: str = BY_SCENE) -> str:
         """What gives the question at this index away, in words."""
         guess, item = self.guesses[kind][place], self.items[place]
-        if not item.answers and self.constants[CONSTANT][place] >= guess.score:
-            return f"the constant answer {guess.answer}" if guess.score else NOTHING
         known = reason_of(guess, item)
+        if not item.answers:
+            as_good = self.constants[CONSTANT][place] >= guess.score or known == NOTHING
+            known = f"the constant answer {guess.answer}" if as_good else known
+            return known if guess.score else NOTHING
         if known == NOTHING and guess.bias > self.constants[CHANCE][place] + LEAST_LOST:
             return SEVERAL
         return known

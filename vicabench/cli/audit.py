@@ -155,6 +155,7 @@ def command(
     training data, are looked into instead.
     """
     from vicabench.cli.output import check_format, print_sheets
+    from vicabench.reporting.writing import made_folder
     from vicabench.screen import say
 
     check_format(table)
@@ -163,6 +164,8 @@ def command(
     given |= {"prune_bias": prune_bias, "prune_by": prune_by, "batch": batch}
     given |= {"protocol": protocol, "top": top, "media": media}
     refuse_unused(mode, changed(command, given))
+    if out is not None:
+        made_folder(out)  # what cannot be written is known before what takes minutes
     chosen = {"subset": subset, "data": data, "tasks": tasks_named(tasks), "limit": limit}
     found = _DOERS[mode](what, against or [], given, chosen)
     print_sheets(

@@ -181,9 +181,9 @@ def audit(
     _check(folds, trees, top, protocol if run is None else OFFICIAL)
     settings, screen = Settings(folds=folds, seed=seed, trees=trees), _screen(progress)
     asked = benchmark(source, videos_needed=False, progress=progress, **selection)
+    blind = run if run is None or isinstance(run, Run) else load_run(run)
     result = _measured(asked, settings, screen)
-    if run is not None:
-        blind = run if isinstance(run, Run) else load_run(run)
+    if blind is not None:
         result = replace(result, blind=blind_of(blind, find_protocol(protocol), result))
     return Audited(audit=_pruned(result, asked, goal, screen), top=top)
 

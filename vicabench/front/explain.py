@@ -201,6 +201,9 @@ def _again(a: Run, b: Run) -> Iterator[str]:
 def _notes(found: Explanation, a: Run, b: Run) -> Iterator[str]:
     rules = found.protocols
     yield f"A is read and aggregated by {rules[0].name}, B by {rules[1].name}."
+    used, asked = found.overall.difference.count, len(a.asked())
+    if used < asked:
+        yield f"Only the questions that all runs were asked count: {used:,} of A's {asked:,}."
     replies = [{p.question.id: p.response for p in run.predictions} for run in (found.a, found.b)]
     other = sum(replies[0].get(key) != replies[1].get(key) for key in replies[0] | replies[1])
     read = [_read_apart(run, rules) for run in (found.a, found.b)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vicabench.audits.labels import Doubt, doubts_of
+from vicabench.audits.labels import Doubt, doubts_of, saw_videos
 from vicabench.benchmarks.own import read_lines
 from vicabench.errors import ConfigError, DataError, counted, csv_text
 from vicabench.front.benchmark import Asked, benchmark
@@ -21,7 +21,7 @@ from vicabench.reporting.writing import made_folder, write_file
 from vicabench.results.alike import check_alike
 from vicabench.results.below import is_run
 from vicabench.results.frames import frame_of
-from vicabench.results.run import UNSEEN, Run
+from vicabench.results.run import Run
 from vicabench.results.store import PREDICTIONS
 from vicabench.screen import as_text
 
@@ -148,13 +148,13 @@ def audit_labels(
         questions, rubric = tuple(loaded[0].questions), loaded[0].rubric
     else:
         raise ConfigError("Right answers are looked at in runs, or in a benchmark: name either.")
-    seeing = [run for run in loaded if not _is_unseen(run)]
+    seeing = [run for run in loaded if saw_videos(run)]
     grades = {run.name: run.grades(rule) for run in seeing}
     return Labels(
         doubts=tuple(doubts_of(questions, rubric, grades)),
         asked=len(questions),
         runs=tuple(grades),
-        unseen=tuple(run.name for run in loaded if _is_unseen(run)),
+        unseen=tuple(run.name for run in loaded if not saw_videos(run)),
         top=top,
     )
 
@@ -166,16 +166,6 @@ def _check_same(ids: set[str], runs: Sequence[Run]) -> None:
                 f"{run.path} has {counted(len(strangers), 'question')} that the benchmark does "
                 "not have. Name the benchmark that it was asked."
             )
-
-
-def _is_unseen(run: Run) -> bool:
-    """Whether a run's configuration says that it saw no frames, or grey ones."""
-    if run.config is None:
-        return False
-    config = run.config["config"]
-    return config.get("sampling") == "none" or any(
-        config["adapter"].get(name) is True for name in UNSEEN
-    )
 
 
 def is_of_runs(path: Path) -> bool:

@@ -40,11 +40,11 @@ QWEN3_SAMPLING: Mapping[str, Any] = {
     "repetition_penalty": 1.0,
     "presence_penalty": 1.5,
 }
+"""Of its Qwen3-VL, in vLLM."""
 INTERN_GREEDY: Mapping[str, Any] = {"max_new_tokens": 4096, "temperature": 0.0}
 API: Mapping[str, Any] = {"max_new_tokens": 2048, "temperature": 0.0}
 JPEG = "frames are not compressed as JPEG, as the harness's image files are"
 PORTED = "the harness runs OpenGVLab's code, and this the port in transformers"
-VLLM = "the harness runs vLLM, which computes and samples otherwise"
 
 
 def _labelled(name: str, source: str, **how: Any) -> tuple[Any, Any]:
@@ -109,7 +109,6 @@ FAMILIES: Mapping[str, Asks] = {
         min_pixels=128 * 32 * 32,
         max_pixels=768 * 32 * 32,
         generation=QWEN3_SAMPLING,
-        short=(VLLM,),
         **VIDEO,
     ),
     INTERNVL: Asks(

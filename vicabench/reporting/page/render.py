@@ -167,6 +167,7 @@ def _tables(report: Report) -> dict[str, Any]:
         ],
         "compared": [tables.compared(comparison) for comparison in report.comparisons],
         "came_to": tables.outcome_rows(report.scores),
+        **tables.doubts(report.runs, report.rubric, report.protocols[0]),
         "errors": errors,
         "more_errors": more,
         "made": tables.made_rows(report.runs),

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vicabench.audits.labels import FEWEST_RUNS, doubts_of, saw_videos
 from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published
 from vicabench.reporting.comparison import difference_text, p_text, rows_of, verdict
@@ -25,7 +26,7 @@ from vicabench.reporting.tables import (
 )
 from vicabench.results.disagreement import disagreement
 from vicabench.results.run import Run
-from vicabench.rubric import MICRO
+from vicabench.rubric import MICRO, Rubric
 from vicabench.scoring.clusters import LEVEL
 from vicabench.scoring.compare import Comparison, Difference
 from vicabench.types import OUTCOMES, Estimate, Scores
@@ -53,6 +54,22 @@ def score_rows(rows: Sequence[Scores], columns: Columns) -> list[Row]:
         }
         for place, row in enumerate(rows)
     ]
+
+
+MOST_DOUBTS = 50
+
+
+def doubts(runs: Sequence[Run], rubric: Rubric, protocol: Protocol) -> Row:
+    """Right answers in doubt, the strongest first, how many there are, and what was looked at."""
+    questions = {question.id: question for run in runs for question in run.questions}
+    grades = {run.name: run.grades(protocol) for run in runs if saw_videos(run)}
+    found = doubts_of(list(questions.values()), rubric, grades)
+    rows = [
+        {"id": d.question.id, "type": d.question.task, "truth": d.question.answer, "why": d.why}
+        for d in found[:MOST_DOUBTS]
+    ]
+    enough = len(grades) >= FEWEST_RUNS
+    return {"doubts": rows, "all_doubts": len(found), "agreement": enough}
 
 
 def _sizes(rows: Sequence[Scores], place: int, columns: Columns) -> list[Row]:
