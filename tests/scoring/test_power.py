@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from vicabench.errors import ConfigError
 from vicabench.rubric import Rubric, Task
 from vicabench.scoring.clusters import Clusters, detectable
 from vicabench.scoring.compare import equivalence_p
-from vicabench.scoring.power import Design, power_at, rejections
+from vicabench.scoring.power import Chance, Design, power_at, rejections
 from vicabench.types import ANSWERED, Grade
 
 ONE = Rubric(tasks=(Task(name="count", title="Count"),))
@@ -165,3 +167,43 @@ def test_a_published_row_is_a_pilot() -> None:
         error = 100 * (share * (1 - share) / scores[task].questions) ** 0.5
         assert scores[task].error == pytest.approx(error, rel=0.1)  # drawn, and of few questions
     assert "taken as independent" in found.about[0]
+
+
+def replied(number: int, scores: Sequence[float]) -> list[Grade]:
+    """Several replies to one of four questions about a video."""
+    first = grade(number // 4, number % 4, "count", 0.0)
+    return [replace(first, score=score, repeat=n) for n, score in enumerate(scores)]
+
+
+def test_replies_that_a_difference_needs() -> None:
+    """Replies of 0 and 1 to each of 40 questions vary by 1/2: their mean by 1/80, of two by 1/160.
+
+    Of a squared error of 1/40, 3/160 are then the videos': 1/50 leaves 1/800 to the replies.
+    """
+    grades = [each for number in range(40) for each in replied(number, (0.0, 1.0))]
+    table = Clusters.of(((each, each.score) for each in grades[::2]), ONE)
+    chance = Chance.of(grades, table)
+    assert chance is not None
+    assert chance.single_S == pytest.approx([1 / 80] * 3)
+    assert chance.observed_S == pytest.approx([1 / 160] * 3)
+    error_S, target_S = np.sqrt([1 / 40] * 3), np.sqrt([1 / 50, 1 / 60, 1 / 20])
+    assert chance.needed(error_S, target_S) == [10, None, 1]
+    assert Chance.of(grades[::2], table) is None
+
+
+def test_more_replies_show_smaller_differences_down_to_the_videos() -> None:
+    generator = np.random.default_rng(2)
+    rows = [
+        {**row, "repeat": n, "response": row["ground_truth"] if right else "none"}
+        for row in rows_about(60)
+        for n, right in enumerate(generator.random(4) < 0.2 + 0.6 * generator.random())
+    ]
+    drawn = vb.score(rows, name="drawn").run
+    needed = [
+        vb.power(drawn, difference=points, simulations=0).scores[-1].replies
+        for points in (0.1, 6.0, 8.0, 30.0)
+    ]
+    assert needed[0] is None
+    assert needed[3] == 1
+    assert "replies for 6" in vb.power(drawn, difference=6, simulations=0).table()
+    assert "replies" not in vb.power(drawn, simulations=0).table()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from vicabench.results.run import Run
 from vicabench.rubric import Rubric
 from vicabench.scoring.clusters import LEVEL, POWER
 from vicabench.scoring.compare import OVERALL
-from vicabench.scoring.power import SEED, SIMULATIONS, Design, Detectable, study
+from vicabench.scoring.power import SEED, SIMULATIONS, Chance, Design, Detectable, study
 from vicabench.screen import as_text
 from vicabench.types import ANSWERED, Grade
 
@@ -50,6 +50,7 @@ class Power:
     power: float
     wanted: float | None
     simulations: int
+    several: bool = False
 
     @property
     def sheet(self) -> Sheet:
@@ -60,6 +61,7 @@ class Power:
         simulated = self.simulations > 0
         columns = ["", "SE", "paired", *(["simulated"] if simulated else []), "unpaired"]
         columns += [f"videos for {self.wanted:g}"] if self.wanted else []
+        columns += [f"replies for {self.wanted:g}"] if self.drawn else []
         lines = [self._line(title, each, simulated) for title, each in rows]
         return Sheet(
             title=f"Smallest differences shown with {100 * self.power:g}% power, in points",
@@ -68,9 +70,15 @@ class Power:
             notes=tuple(self._notes(simulated)),
         )
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the runs have several replies to each question, and a difference is wanted."""
+        return self.wanted is not None and self.several
+
     def _line(self, title: str, each: Detectable, simulated: bool) -> tuple[str, ...]:
         shown = [NONE if each.simulated is None else f"{100 * each.simulated:.0f}%"]
         needed = [] if not self.wanted else [NONE if each.needed is None else f"{each.needed:,}"]
+        replies = [NONE if each.replies is None else f"{each.replies:,}"] if self.drawn else []
         points = [_points(value) for value in (each.error, each.paired)]
         return (
             title,
@@ -78,6 +86,7 @@ class Power:
             *(shown if simulated else []),
             _points(each.unpaired),
             *needed,
+            *replies,
             f"{each.questions:,}",
             str(each.videos),
         )
@@ -96,6 +105,11 @@ class Power:
             )
         if self.wanted:
             yield f"videos for {self.wanted:g}: how many, like these, show that paired difference."
+        if self.drawn:
+            yield (
+                f"replies for {self.wanted:g}: how many to each question of each run show it on "
+                "these videos; a dash where no number does."
+            )
 
     def table(self) -> str:
         """The table as text."""
@@ -179,6 +193,7 @@ def power(
         power=power,
         wanted=difference,
         simulations=simulations,
+        several=design.chance is not None,
     )
 
 
@@ -215,12 +230,19 @@ def _of_runs(
             raise ConfigError(f"{run.name} is {run.incomplete}.")
     grades = [run.asked_grades(rule) for run in runs]
     about = f"From {' and '.join(run.name for run in runs)}, {rule.name} protocol."
+    rubric = runs[0].rubric_for(rule)
     if len(runs) == 1:
-        return Design.of_one(grades[0], runs[0].rubric_for(rule), correlation), (about,)
-    check_pair(*runs)
-    other = {grade.id: grade for grade in grades[1]}
-    pairs = [(grade, other[grade.id]) for grade in grades[0]]
-    return Design.of_pair(pairs, runs[0].rubric_for(rule)), (about,)
+        design = Design.of_one(grades[0], rubric, correlation)
+    else:
+        check_pair(*runs)
+        other = {grade.id: grade for grade in grades[1]}
+        design = Design.of_pair([(grade, other[grade.id]) for grade in grades[0]], rubric)
+    known = [Chance.of(run.reply_grades(rule), design.difference) for run in runs]
+    first, last = known[0], known[-1]
+    if first is None or last is None:
+        return design, (about,)
+    chance = first + last if len(runs) > 1 else first.scaled(2 * (1 - correlation))
+    return replace(design, chance=chance), (about,)
 
 
 def _of_row(name: str, asked: Asked) -> tuple[list[Grade], Rubric, tuple[str, ...]]:

@@ -90,6 +90,16 @@ class Clusters:
         """The table in which every question has the value 1: its contributions are weights."""
         return replace(self, sums_VK=self.counts_VK)
 
+    def question_weights(self) -> Floats:
+        """How much one question of each type contributes to each statistic, (S, K)."""
+        counts_K = self.counts_VK.sum(axis=0)
+        single = [
+            replace(self, sums_VK=self.counts_VK * (np.arange(len(counts_K)) == kind))
+            for kind in range(len(counts_K))
+        ]
+        sums_SK = np.stack([each.contributions().sum(axis=0) for each in single], axis=1)
+        return np.asarray(sums_SK / np.maximum(counts_K, 1), dtype=np.float64)
+
     def errors(self) -> Floats:
         """The standard error of each statistic over samples of videos, (S,)."""
         videos = len(self.videos)

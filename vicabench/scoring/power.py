@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import variance
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,14 @@ from scipy.stats import nct, t
 from vicabench.rubric import Rubric
 from vicabench.scoring.clusters import LEVEL, POWER, Clusters, detectable
 from vicabench.scoring.compare import MICRO, OVERALL, holm, permutation_p
+from vicabench.scoring.replies import by_question
 from vicabench.scoring.stats import FEWEST_VIDEOS
 from vicabench.types import Grade
 
 Floats = NDArray[np.float64]
 SEED = 0
 SIMULATIONS, FLIPS = 400, 999
-PAIRED, UNPAIRED = "paired", "unpaired"
+ROUNDING = 1e-9  # of a number of replies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,9 @@ class Detectable:
         questions: How many questions there are.
         videos: How many videos they are about.
         needed: How many videos a wanted difference needs, paired; None without one.
+        replies: How many replies to each question of each run a wanted difference needs on these
+            videos, paired; None without one, without runs of several replies, and where no number
+            is enough.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Detectable:
     questions: int
     videos: int
     needed: int | None
+    replies: int | None
 
 
 def power_at(difference: float, error: float, videos: int, *, level: float = LEVEL) -> float:
@@ -61,16 +67,64 @@ def power_at(difference: float, error: float, videos: int, *, level: float = LEV
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Chance:
+    """The variance of each statistic that comes from drawing replies, of shape (S,).
+
+    Attributes:
+        observed_S: With as many replies as there are.
+        single_S: With one reply to each question.
+    """
+
+    observed_S: Floats
+    single_S: Floats
+
+    @classmethod
+    def of(cls, replies: Sequence[Grade], table: Clusters) -> Chance | None:
+        """That of one run with several replies to each question; None for single ones."""
+        questions = by_question(replies)
+        if any(len(each) < 2 for each in questions):
+            return None
+        observed_K, single_K = np.zeros((2, len(table.types)))
+        for each in questions:
+            spread = variance(grade.score for grade in each)
+            single_K[table.types[each[0].task]] += spread
+            observed_K[table.types[each[0].task]] += spread / len(each)
+        squares_SK = table.question_weights() ** 2
+        return cls(observed_S=squares_SK @ observed_K, single_S=squares_SK @ single_K)
+
+    def __add__(self, other: Chance) -> Chance:
+        """That of the difference of two runs."""
+        return Chance(
+            observed_S=self.observed_S + other.observed_S, single_S=self.single_S + other.single_S
+        )
+
+    def scaled(self, factor: float) -> Chance:
+        """The same with variances that are larger by a factor."""
+        return Chance(observed_S=factor * self.observed_S, single_S=factor * self.single_S)
+
+    def needed(self, error_S: Floats, target_S: Floats) -> list[int | None]:
+        """How many replies bring each standard error down to its target; None if none can."""
+        videos_S = np.maximum(error_S**2 - self.observed_S, 0)
+        left_S = target_S**2 - videos_S
+        return [
+            max(1, int(np.ceil(chance / left - ROUNDING))) if left > 0 else None
+            for chance, left in zip(self.single_S, left_S, strict=True)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Design:
     """The videos and questions of a comparison, with the spread of a difference over them.
 
     Attributes:
         difference: The differences of a pair of runs, or of one run scaled to those of a pair.
         runs: The scores of each run.
+        chance: What the chance of replies adds to the difference; None if it is not known.
     """
 
     difference: Clusters
     runs: tuple[Clusters, ...]
+    chance: Chance | None = None
 
     @classmethod
     def of_pair(cls, pairs: Sequence[tuple[Grade, Grade]], rubric: Rubric) -> Design:
@@ -139,6 +193,10 @@ def study(
         detectable(e, 2 * v - 1, level=one, power=power) if v >= FEWEST_VIDEOS else float("nan")
         for e, v, one in zip(apart_S, videos_S, levels, strict=True)
     ]
+    replies: Sequence[int | None] = [None] * len(paired)
+    if wanted and design.chance:
+        target_S = errors_S * wanted / np.array(paired)  # in points
+        replies = design.chance.needed(errors_S / 100, target_S / 100)
     shown: Sequence[float | None] = [None] * len(paired)
     if simulations:
         truth_S = np.array(paired) / 100
@@ -154,6 +212,7 @@ def study(
             questions=_questions(design.difference, name),
             videos=int(videos_S[s]),
             needed=None if not wanted else _needed(int(videos_S[s]), paired[s], wanted),
+            replies=replies[s],
         )
         for s, name in enumerate(design.names)
     ]
