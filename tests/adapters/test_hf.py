@@ -41,7 +41,8 @@ from vicabench.wording import Wording
 # GLM-4V's processor makes arrays of tensors.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 FRAMES, NEW = 4, 5
-AS_IMAGES = tuple(name for name in KINDS if name != "llava_next_video")
+VIDEO_ONLY = ("llava_next_video", "smolvlm")
+AS_IMAGES = tuple(name for name in KINDS if name not in VIDEO_ONLY)
 BENCHMARK = Benchmark(name="b", subset="", revision="", questions=(), files={})
 TEXTS = ("How many chairs are there?", "How far is it from the bed to the door, in meters?", "Why?")
 QUESTIONS = tuple(
@@ -379,5 +380,6 @@ def test_ask_and_verify_show_the_warnings_of_a_run(place: Path) -> None:
 def test_a_model_that_needs_torchvision_says_how_to_install_it(place: Path) -> None:
     if is_torchvision_available():
         pytest.skip("it is installed")
-    done = vicabench(place, "ask", "clip.mp4", "Why?", "--model", "./llava_next_video")
-    refuses(done, "llava_next_video", "pip install torchvision")
+    for name in {*VIDEO_ONLY} & {*KINDS}:
+        done = vicabench(place, "ask", "clip.mp4", "Why?", "--model", f"./{name}")
+        refuses(done, name, "pip install torchvision")

@@ -134,8 +134,9 @@ def check_family(folder: Path, spec: str) -> str:
 FRAMES_AS = AUTO, VIDEO, IMAGES = "auto", "video", "images"
 """Values of `--frames-as`."""
 INSTALL = "pip install torchvision (the build that fits your torch)"
-VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo"}
-"""Models that pool a frame of a video to far fewer tokens than an image."""
+VIDEO_ONLY = {"llava_next_video", "video_llava", "instructblipvideo", "smolvlm"}
+"""Models that pool a frame of a video to far fewer tokens than an image, or (SmolVLM) whose chat
+template needs the video processor."""
 
 
 def load_processor(folder: Path, model_type: str) -> tuple[Any, bool, str | None]:
