@@ -149,5 +149,8 @@ def test_figures_without_data_are_left_out(vicabench: Vicabench, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert "No figure of datasets" in done.stderr
     names = sorted(path.stem for path in (tmp_path / "f").iterdir())
-    assert names == ["averages", "differences", "errors", "letters", "radar", "rooms", "tasks"]
+    assert names == [
+        *("averages", "chance", "differences", "errors", "letters", "radar", "ranks", "rooms"),
+        "tasks",
+    ]
     refuses(vicabench("figures", "a.jsonl", "--kind", "pie"), "Unknown figure 'pie'", "radar")
