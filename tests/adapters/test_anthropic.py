@@ -152,7 +152,8 @@ def test_only_a_refused_default_is_left_out_and_recorded(api: Api) -> None:
     api.plan = {"(No. 0.)": [both]}
     with calling("anthropic:tiny", base_url=api.address, top_p=0.9) as adapter:
         (answer,) = ask(adapter, 1)
-    assert answer.usage and answer.usage["without"] == "temperature"
+    assert answer.usage
+    assert answer.usage["without"] == "temperature"
     assert bodies(api)[-1]["top_p"] == 0.9
     api.plan = {"(No. 0.)": [named("top_k")]}
     with (

@@ -215,8 +215,8 @@ class Price:
     def of(self, usage: Usage) -> float | None:
         """The cost of a call; None if it is unknown.
 
-        It is if the server did not count the tokens, or wrote some to its cache for which there is
-        no `cache_write` price. Without a `cached_input` price, cached tokens cost as much as others.
+        It is if the server did not count the tokens, or wrote some to its cache without a
+        `cache_write` price. Without a `cached_input` price, cached tokens cost as much as others.
         """
         if usage.prompt_tokens is None or usage.new_tokens is None:
             return None
