@@ -184,7 +184,7 @@ def read_message(body: Any, without: tuple[str, ...] = ()) -> Completion:
         details = body.get("stop_details")
         why = details.get("explanation") if isinstance(details, dict) else None
         raise CallError(REFUSAL, str(why or "the provider gave no reason"), usage=usage)
-    ended = STOPS.get(stop, "unknown") if isinstance(stop, str | None) else "unknown"
+    ended = STOPS.get(str(stop), "unknown")
     if not text.strip():
         raise CallError(EMPTY, empty_reason(ended == "length"), usage=usage)
     return Completion(
