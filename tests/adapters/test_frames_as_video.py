@@ -69,4 +69,4 @@ def test_openai_itself_and_unknown_ways_are_refused(api: Api) -> None:
     with pytest.raises(ConfigError, match="There is no --frames-as film"):
         built("openai:tiny", base_url=api.address, frames_as="film")
     with pytest.raises(ConfigError, match="--frames-as"):
-        built("gemini:tiny", base_url=api.address, frames_as="video")
+        built("anthropic:tiny", base_url=api.address, frames_as="video")

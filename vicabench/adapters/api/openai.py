@@ -54,8 +54,8 @@ OTHERS = frozenset({"top_k", "repetition_penalty"})
 
 FRAMES_AS = ("auto", "images", "video")
 NOT_A_VIDEO = (
-    "a server may not take a list of JPEGs as a video, as vLLM does: leave out --frames-as video to "
-    "send images"
+    "a server may not take a list of JPEGs as a video, as vLLM does: leave out --frames-as video "
+    "to send images"
 )
 
 Part = Mapping[str, Any]
@@ -176,9 +176,11 @@ class ChatModel:
 def about_video(error: CallError) -> CallError:
     """The same error of a request with a video, which may be what the server does not take.
 
-    As a refusal, it ends the run if the first three questions fail this way.
+    It ends the run if the first three questions fail this way. Status 500 is among them: vLLM
+    answers so where its processor of videos fails.
     """
-    if error.kind == HTTP and not error.give_up_after and not error.adapted:
+    refused = not error.retryable or error.reason.startswith("500")
+    if error.kind == HTTP and refused and not error.give_up_after:
         error.reason = f"{error.reason} ({NOT_A_VIDEO})"
         error.give_up_after = 3
     return error
