@@ -68,5 +68,5 @@ def test_openai_itself_and_unknown_ways_are_refused(api: Api) -> None:
         built("openai:tiny", frames_as="video")
     with pytest.raises(ConfigError, match="There is no --frames-as film"):
         built("openai:tiny", base_url=api.address, frames_as="film")
-    with pytest.raises(ConfigError, match="--frames-as"):
+    with pytest.raises(ConfigError, match="--frames-as video: the API takes images alone"):
         built("anthropic:tiny", base_url=api.address, frames_as="video")

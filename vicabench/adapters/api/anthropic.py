@@ -221,7 +221,7 @@ class MessagesAdapter(ApiAdapter):
     """
 
     # The API has no penalties.
-    accepts_options = (*SHARED, *SAMPLING[:3])
+    accepts_options = (*SHARED, "frames_as", *SAMPLING[:3])
 
     def _asked(
         self, shown: Sequence[Any], video: Video, questions: Sequence[Question]
@@ -242,6 +242,11 @@ def build(argument: str, context: AdapterContext) -> MessagesAdapter:
     options = context.options
     if not argument:
         raise ConfigError("Say which model: --model anthropic:MODEL")
+    if options.frames_as not in ("auto", "images"):
+        raise ConfigError(
+            f"--model anthropic:{argument} does not accept --frames-as {options.frames_as}: the "
+            "API takes images alone."
+        )
     model = MessagesModel(argument, options, options.sampling)
     price = model.calls.account.price
     if price is not None and price.cache_write is None:
