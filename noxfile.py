@@ -129,7 +129,7 @@ def lowest_extras(session: nox.Session) -> None:
     model, run = f"{folder}/tiny", f"--out={folder}/run"
     session.run("vicabench", "models", "init", "--out", model)
     session.run("vicabench", "run", "--benchmark=rooms", f"--model={model}", "--limit=1", run)
-    clients = ("tests/adapters/test_openai.py", "tests/adapters/test_gemini.py")
+    clients = tuple(f"tests/adapters/test_{name}.py" for name in ("anthropic", "gemini", "openai"))
     session.run("pytest", "-W", "default", *clients)
 
 

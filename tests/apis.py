@@ -1,4 +1,5 @@
-"""Providers on loopback: OpenAI's chat completions and Gemini's files and `generateContent`.
+"""Providers on loopback: OpenAI's chat completions, Anthropic's messages, and Gemini's files and
+`generateContent`.
 
 They speak the real protocols over real sockets, keep a log of every request, and misbehave as a
 test's plan says: `plan` maps words of a question to what becomes of each request about it, one
@@ -50,7 +51,7 @@ class Reply:
     text: str | None = None
     stop: str | None = None
     changed: Mapping[str, Any] = field(default_factory=dict)
-    """Other members of the message (OpenAI) or of the candidate (Gemini)."""
+    """Other members of the message (OpenAI, Anthropic) or of the candidate (Gemini)."""
     whole: Any = None
     """Another body altogether."""
 
@@ -83,6 +84,8 @@ class Api:
     log: list[Hit] = field(default_factory=list)
     files: dict[str, Any] = field(default_factory=dict)
     """Gemini: the files that are stored now, by name."""
+    cached: set[str] = field(default_factory=set)
+    """Anthropic: the beginnings of messages that were marked to be kept."""
     looks: int = 1
     """Gemini: how often a file is looked at before it is ready."""
     upload_host: str = "127.0.0.1"
@@ -149,6 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.endswith("/chat/completions"):
             parts = json.loads(body)["messages"][-1]["content"]
             self._ask(body, _text(parts), self._chat)
+        elif self.path.endswith("/v1/messages"):
+            parts = json.loads(body)["messages"][-1]["content"]
+            kept = self._kept(parts)
+            self._ask(body, _text(parts), lambda reply: self._message(reply, kept))
         elif self.path.endswith(":generateContent"):
             parts = json.loads(body)["contents"][-1]["parts"]
             self._ask(body, _text(parts), self._candidate)
@@ -244,6 +251,38 @@ class _Handler(BaseHTTPRequestHandler):
                 "total_tokens": PROMPT_TOKENS + NEW_TOKENS,
                 "prompt_tokens_details": {"cached_tokens": CACHED_TOKENS},
             },
+        }
+
+    def _kept(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+        """The counts of a prompt whose marked beginning is read from the cache, or put there."""
+        api = self.server.api
+        marked = [place for place, part in enumerate(parts) if "cache_control" in part]
+        if not marked:
+            return {"input_tokens": PROMPT_TOKENS}
+        prefix = json.dumps(parts[: marked[-1] + 1])
+        with api.lock:
+            read = prefix in api.cached
+            api.cached.add(prefix)
+        return {
+            "input_tokens": PROMPT_TOKENS - CACHED_TOKENS,
+            "cache_read_input_tokens": CACHED_TOKENS if read else 0,
+            "cache_creation_input_tokens": 0 if read else CACHED_TOKENS,
+        }
+
+    def _message(self, reply: Reply, counts: Mapping[str, int]) -> Any:
+        if reply.whole is not None:
+            return reply.whole
+        thought = {"type": "thinking", "thinking": "Two?", "signature": "s"}
+        return {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "tiny-2026-11-01",
+            "content": [thought, {"type": "text", "text": self._text(reply)}],
+            "stop_reason": reply.stop or "end_turn",
+            "stop_sequence": None,
+            "usage": {**counts, "output_tokens": NEW_TOKENS},
+            **reply.changed,
         }
 
     def _candidate(self, reply: Reply) -> Any:

@@ -117,6 +117,7 @@ def test_every_request_is_accounted_for_whatever_the_server_does(
         "unsent": 0,
         "prompt_tokens": PROMPT_TOKENS * paid,
         "cached_tokens": CACHED_TOKENS * paid,
+        "cache_write_tokens": 0,
         "new_tokens": NEW_TOKENS * paid,
         "cost": pytest.approx(COST * paid),
         **{f"price_{name}": price for name, price in PRICE.items()},

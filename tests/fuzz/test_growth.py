@@ -110,6 +110,13 @@ CANDIDATE = {
     "candidates": [{"content": {"parts": [{"text": "2"}]}, "finishReason": "STOP"}],
     "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1},
 }
+MESSAGE = {
+    "content": [{"type": "text", "text": "2"}],
+    "stop_reason": "end_turn",
+    "model": "tiny",
+    "usage": {"input_tokens": 1, "cache_read_input_tokens": 0, "output_tokens": 1},
+}
+GOOD = {"ChatAdapter": CHAT, "GeminiAdapter": CANDIDATE, "MessagesAdapter": MESSAGE}
 HEADERS = st.dictionaries(
     st.sampled_from(["Content-Encoding", "Content-Type", "Retry-After", "X-Other"]),
     st.sampled_from(["gzip", "br", "identity", "text/html", "application/json", "-1", "9" * 400]),
@@ -120,14 +127,14 @@ HEADERS = st.dictionaries(
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
     with pytest.MonkeyPatch.context() as patch, serve() as api:
-        for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+        for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"):
             patch.setenv(name, KEY)
         for name, value in LOOPBACK.items():
             patch.setenv(name, value)
         yield api
 
 
-@pytest.fixture(scope="module", params=["openai:tiny", "gemini:tiny"])
+@pytest.fixture(scope="module", params=["openai:tiny", "gemini:tiny", "anthropic:tiny"])
 def adapter(request: pytest.FixtureRequest, api: Api) -> Iterator[ApiAdapter]:
     frames = {"as_frames": True} if request.param.startswith("gemini") else {}
     made = built(request.param, base_url=api.address, max_retries=0, **frames)
@@ -145,7 +152,7 @@ def body(good: dict[str, Any]) -> st.SearchStrategy[bytes]:
 def test_the_body_of_a_reply(
     api: Api, adapter: ApiAdapter, data: st.DataObject, headers: dict[str, str]
 ) -> None:
-    content = data.draw(body(CHAT if type(adapter) is ApiAdapter else CANDIDATE))
+    content = data.draw(body(GOOD[type(adapter).__name__]))
     api.plan = {"": [Raw(body=content, headers=headers)]}
     (answer,) = ask(adapter, 1)
     assert (answer.response is None) == (answer.error is not None)

@@ -24,6 +24,7 @@ from vicabench.reference import model_zoo
 from vicabench.types import Adapter, AdapterContext, ModelOptions
 
 ADAPTERS = {
+    "anthropic": "vicabench.adapters.api.anthropic",
     "baseline": "vicabench.adapters.baselines",
     "gemini": "vicabench.adapters.api.gemini",
     "hf": "vicabench.adapters.hf.adapter",

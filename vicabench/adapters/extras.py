@@ -11,7 +11,7 @@ from vicabench.errors import ConfigError
 
 LOCAL = ("accelerate", "PIL", "safetensors", "tokenizers", "torch", "transformers", "yaml")
 EXTRAS = dict.fromkeys(LOCAL, "models")
-EXTRAS |= dict.fromkeys(("openai", "google", "httpx2", "tenacity"), "api")
+EXTRAS |= dict.fromkeys(("anthropic", "openai", "google", "httpx2", "tenacity"), "api")
 EXTRAS |= {"sklearn": "audit"}
 """The extra that installs a package, by the name under which it is imported."""
 

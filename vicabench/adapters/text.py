@@ -58,7 +58,7 @@ def text_model(spec: str, options: ModelOptions, *, seed: int = 0) -> Iterator[T
     if name not in MODELS or not argument:
         raise ConfigError(
             f"--model {spec} does not name a language model. Write openai:NAME (with --base-url, "
-            "for any server with its API), gemini:NAME, hf:ORG/NAME or hf:./folder."
+            "for any server with its API), gemini:NAME, anthropic:NAME, hf:ORG/NAME or hf:./folder."
         )
     open_model, accepted = MODELS[name]
     if unused := [option for option in options.given() if option not in accepted]:
@@ -114,6 +114,7 @@ class Local:
 MODELS: Mapping[str, tuple[Callable[[str, ModelOptions, int], Opened], tuple[str, ...]]] = {
     "openai": (_open_api, API_OPTIONS),
     "gemini": (_open_api, API_OPTIONS),
+    "anthropic": (_open_api, API_OPTIONS),
     "hf": (_open_local, LOCAL_OPTIONS),
 }
 """By the prefix of a spec: the function that opens the model, and the options it accepts."""

@@ -162,7 +162,7 @@ def _opened(spec: str, options: ModelOptions, seed: int, opened: ExitStack) -> C
     if kind is None:
         raise ConfigError(
             f"--model {spec} cannot be asked without frames: name a ViCA checkpoint, hf:ORG/NAME, "
-            "openai:NAME or gemini:NAME, or leave out --text-only."
+            "openai:NAME, gemini:NAME or anthropic:NAME, or leave out --text-only."
         )
     folder = local_folder(argument)
     device, dtype = device_of(options.device), dtype_of(options.dtype)

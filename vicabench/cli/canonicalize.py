@@ -22,7 +22,8 @@ def command(
     model: Annotated[
         str,
         typer.Option(
-            help="The model that reads the answers: openai:NAME, gemini:NAME or hf:ORG/NAME.",
+            help="The model that reads the answers: openai:NAME, gemini:NAME, anthropic:NAME "
+            "or hf:ORG/NAME.",
             metavar="SPEC",
         ),
     ],

@@ -25,7 +25,7 @@ def command(
     model: Annotated[
         str,
         typer.Option(
-            help="The judge: openai:NAME, gemini:NAME or hf:ORG/NAME.",
+            help="The judge: openai:NAME, gemini:NAME, anthropic:NAME or hf:ORG/NAME.",
             metavar="SPEC",
         ),
     ],

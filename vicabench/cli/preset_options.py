@@ -36,7 +36,7 @@ SystemOption = Annotated[
 FramesAsOption = Annotated[
     str,
     typer.Option(
-        help="Give frames as a video, as images, or (auto) as the model can.",
+        help="Give frames as a video, as images, or (auto) as the model can; to APIs as images.",
         metavar="NAME",
         rich_help_panel=VIDEO,
         hidden=True,

@@ -111,7 +111,7 @@ def command(
         list[str],
         typer.Option(
             help="The model: a hub id (nkkbr/ViCA2, hf:ORG/NAME), the folder of a checkpoint, "
-            "openai:NAME, gemini:NAME, baseline:frequency ... Repeat for several.",
+            "openai:NAME, gemini:NAME, anthropic:NAME, baseline:frequency ... Repeat for several.",
             metavar="SPEC",
             rich_help_panel=MODEL,
             autocompletion=complete_model,

@@ -256,12 +256,15 @@ def calls(counts: Mapping[str, float | None]) -> str:
     """A line on calls to an API, from `vicabench.adapters.api.account.Account.record`."""
     known = {name: count or 0 for name, count in counts.items()}
     cost = counts.get("cost")
+    written = known.get("cache_write_tokens", 0)
     retried, failed, unsent = (known.get(name, 0) for name in ("retried", "failed", "unsent"))
     return (
         f"{counted(known.get('sent', 0), 'request')} sent, {retried:,} of them again; "
         f"{counted(failed, 'call')} failed, {unsent:,} not made; "
         f"{counted(known.get('prompt_tokens', 0), 'prompt token')} "
-        f"({known.get('cached_tokens', 0):,} cached), "
+        f"({known.get('cached_tokens', 0):,} cached"
+        + (f", {written:,} written to the cache" if written else "")
+        + "), "
         f"{counted(known.get('new_tokens', 0), 'new token')}; "
         + ("cost unknown" if cost is None else f"cost {cost:,.4f}")
     )

@@ -47,7 +47,8 @@ def canonicalize(
 
     Args:
         run: A run, or the path of a run folder or predictions file.
-        model: The model that reads the answers: `openai:NAME`, `gemini:NAME` or `hf:ORG/NAME`.
+        model: The model that reads the answers: `openai:NAME`, `gemini:NAME`, `anthropic:NAME`
+            or `hf:ORG/NAME`.
         out: The folder of the derived run; by default the run's folder name with `-canonical`.
         max_new_tokens: Maximum number of tokens in a reply.
         retry_errors: Whether to retry answers that the model failed to read.

@@ -104,7 +104,8 @@ def judge(
 
     Args:
         runs: Runs of `vicabench.describe`, or paths of their folders.
-        model: The judge: `openai:NAME`, `gemini:NAME` or `hf:ORG/NAME`.
+        model: The judge: `openai:NAME`, `gemini:NAME`, `anthropic:NAME`
+            or `hf:ORG/NAME`.
         out: Folder for judgements, tables and figure; None writes nothing.
         formats: Formats of the figure: `pdf`, `svg`, `png`.
         max_new_tokens: Maximum number of tokens in a reply.

@@ -15,7 +15,7 @@ from vicabench.types import ModelOptions
 
 SPEED = ("device", "dtype", "attention", "max_new_tokens", "group_size", "vision_batch", "compile")
 """Options that have to be the same for a rate to apply."""
-TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")
+TOKENS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "new_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,6 +62,7 @@ PACKAGES = (
     "tokenizers",
     "pillow",
     "flash_attn",
+    "anthropic",
     "openai",
     "google-genai",
 )

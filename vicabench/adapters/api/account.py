@@ -25,11 +25,13 @@ class Usage:
     Attributes:
         prompt_tokens: Tokens of the prompt, cached ones included.
         cached_tokens: Those of `prompt_tokens` that the server had in its cache.
+        cache_write_tokens: Those of `prompt_tokens` that it has put there, if it charges for that.
         new_tokens: Tokens of the reply and of the model's thoughts, which providers charge alike.
     """
 
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     new_tokens: int | None = None
 
 
@@ -208,19 +210,24 @@ class Price:
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
 
     def of(self, usage: Usage) -> float | None:
-        """The cost of a call; None if the server did not count its tokens.
+        """The cost of a call; None if it is unknown.
 
-        Without a `cached_input` price, cached tokens cost as much as others.
+        It is if the server did not count the tokens, or wrote some to its cache without a
+        `cache_write` price. Without a `cached_input` price, cached tokens cost as much as others.
         """
         if usage.prompt_tokens is None or usage.new_tokens is None:
             return None
+        if usage.cache_write_tokens and self.cache_write is None:
+            return None
         cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
         cached_price = self.input if self.cached_input is None else self.cached_input
-        fresh = usage.prompt_tokens - cached
-        total = fresh * self.input + cached * cached_price + usage.new_tokens * self.output
-        return total / MILLION
+        written = min(usage.cache_write_tokens or 0, usage.prompt_tokens - cached)
+        fresh = usage.prompt_tokens - cached - written
+        read = fresh * self.input + cached * cached_price + written * (self.cache_write or 0.0)
+        return (read + usage.new_tokens * self.output) / MILLION
 
 
 def price_of(model: str, file: str) -> Price | None:
@@ -235,12 +242,12 @@ def price_of(model: str, file: str) -> Price | None:
     if not isinstance(listed, dict) or model not in listed:
         raise ConfigError(f"--prices {file} has no price for {model}. Its form is {EXAMPLE}")
     entry = listed[model]
-    names = {"input", "output", "cached_input"}
+    names = {"input", "output", "cached_input", "cache_write"}
     has_names = isinstance(entry, dict) and {"input", "output"} <= entry.keys() <= names
     if not has_names or not all(map(_is_price, entry.values())):
         raise ConfigError(
-            f"--prices {file}: {model} needs input and output and may have cached_input, each the "
-            f"price of a million tokens: {EXAMPLE}"
+            f"--prices {file}: {model} needs input and output and may have cached_input and "
+            f"cache_write, each the price of a million tokens: {EXAMPLE}"
         )
     return Price(**{name: float(value) for name, value in entry.items()})
 
@@ -272,7 +279,7 @@ def _is_price(value: Any) -> bool:
 
 
 CALLS = ("sent", "retried", "answered", "failed", "unsent")
-TOKENS = ("prompt_tokens", "cached_tokens", "new_tokens")
+TOKENS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "new_tokens")
 
 
 @dataclass(kw_only=True)
@@ -308,6 +315,7 @@ class Account:
     unsent: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     new_tokens: int = 0
     spent: float = 0.0
     unpriced: int = 0
@@ -357,6 +365,7 @@ class Account:
         """Add the tokens and the cost of a reply; return the cost, None if it is unknown."""
         self.prompt_tokens += usage.prompt_tokens or 0
         self.cached_tokens += usage.cached_tokens or 0
+        self.cache_write_tokens += usage.cache_write_tokens or 0
         self.new_tokens += usage.new_tokens or 0
         cost = self.price.of(usage) if self.price else None
         self.unpriced += cost is None
@@ -379,7 +388,8 @@ class Account:
     def record(self) -> dict[str, Any]:
         """All counts and the price as JSON values; `cost` is None if a reply has no known cost."""
         counts = {name: getattr(self, name) for name in CALLS + TOKENS}
-        price = {f"price_{k}": v for k, v in asdict(self.price).items()} if self.price else {}
+        known = asdict(self.price).items() if self.price else ()
+        price = {f"price_{name}": value for name, value in known if value is not None}
         cost = self.spent if self.price and not self.unpriced else None
         return {**counts, "cost": cost, **price}
 

@@ -182,6 +182,7 @@ def answer_of(question: Question, reply: Completion) -> Answer:
         stop=reply.stop,
         usage=_known(
             cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
             cost=reply.cost,
             attempts=reply.attempts,
             served_by=reply.served_by,
@@ -199,7 +200,12 @@ def failed(question: Question, error: CallError) -> Answer:
         error=str(error),
         prompt_tokens=usage.prompt_tokens,
         new_tokens=usage.new_tokens,
-        usage=_known(cached_tokens=usage.cached_tokens, cost=error.cost, attempts=error.attempts),
+        usage=_known(
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            cost=error.cost,
+            attempts=error.attempts,
+        ),
     )
 
 

@@ -33,9 +33,10 @@ from vicabench.adapters.api.adapter import (
     settings_of,
 )
 from vicabench.adapters.api.calls import Calls, retry_after_seconds
+from vicabench.adapters.api.clips import Clip, OneVideo, as_text
 from vicabench.errors import ConfigError
 from vicabench.options import SAMPLING, ApiOptions
-from vicabench.types import AdapterContext
+from vicabench.types import AdapterContext, ModelOptions
 
 OFFICIAL = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
@@ -50,6 +51,12 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 
 OTHERS = frozenset({"top_k", "repetition_penalty"})
 """Parameters that vLLM and SGLang document beside OpenAI's."""
+
+FRAMES_AS = ("auto", "images", "video")
+NOT_A_VIDEO = (
+    "a server may not take a list of JPEGs as a video, as vLLM does: leave out --frames-as video "
+    "to send images"
+)
 
 Part = Mapping[str, Any]
 
@@ -99,7 +106,7 @@ class ChatModel:
         return {"endpoint": self.base_url, "model": self.name, "sampling": sampling}
 
     async def reply(
-        self, parts: Sequence[Part], max_new_tokens: int, repeat: int = 0
+        self, parts: Sequence[Part | Clip], max_new_tokens: int, repeat: int = 0
     ) -> Completion:
         """Return the reply to one user message; CallError if there is none.
 
@@ -107,19 +114,26 @@ class ChatModel:
         """
         return await self.calls.complete(lambda: self._send(parts, max_new_tokens, repeat))
 
-    async def _send(self, parts: Sequence[Part], max_new_tokens: int, repeat: int) -> Completion:
+    async def _send(
+        self, parts: Sequence[Part | Clip], max_new_tokens: int, repeat: int
+    ) -> Completion:
         parameters = self._parameters(max_new_tokens, repeat)
-        messages: Any = [{"role": "user", "content": list(parts)}]
+        clip = next((part for part in parts if isinstance(part, Clip)), None)
+        content = [part.part if isinstance(part, Clip) else part for part in parts]
+        messages: Any = [{"role": "user", "content": content}]
+        further = {name: value for name, value in parameters.items() if name in OTHERS}
+        further |= {"media_io_kwargs": {"video": clip.clock}} if clip else {}
         try:
             raw = await self._client.chat.completions.with_raw_response.create(
                 model=self.name,
                 messages=messages,
                 **{name: value for name, value in parameters.items() if name not in OTHERS},
-                extra_body={k: v for k, v in parameters.items() if k in OTHERS} or None,
+                extra_body=further or None,
             )
             body = raw.http_response.json()
         except openai.APIStatusError as error:
-            raise self._explain(error, parameters) from None
+            explained = self._explain(error, parameters)
+            raise about_video(explained) if clip else explained from None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
             if isinstance(cause, CallError):
@@ -157,6 +171,19 @@ class ChatModel:
             retry_after=retry_after_seconds(error.response.headers),
             spent=code == "insufficient_quota",
         )
+
+
+def about_video(error: CallError) -> CallError:
+    """The same error of a request with a video, which may be what the server does not take.
+
+    It ends the run if the first three questions fail this way. Status 500 is among them: vLLM
+    answers so where its processor of videos fails.
+    """
+    refused = not error.retryable or error.reason.startswith("500")
+    if error.kind == HTTP and refused and not error.give_up_after:
+        error.reason = f"{error.reason} ({NOT_A_VIDEO})"
+        error.give_up_after = 3
+    return error
 
 
 def _refuse_unknown(name: str, unknown: Collection[str]) -> None:
@@ -226,7 +253,7 @@ def _usage(body: Any) -> Usage:
 class ChatAdapter(ApiAdapter):
     """Asks with the sampled frames, then the question."""
 
-    accepts_options = (*SHARED, *SAMPLING)
+    accepts_options = (*SHARED, "frames_as", *SAMPLING)
 
 
 def build(argument: str, context: AdapterContext) -> ChatAdapter:
@@ -239,7 +266,7 @@ def build(argument: str, context: AdapterContext) -> ChatAdapter:
     if not argument:
         raise ConfigError("Say which model: --model openai:MODEL")
     model = ChatModel(argument, options, context.seed, options.sampling)
-    showing = Frames(options=options, part=_image)
+    showing = _showing(argument, options, model)
     asking = benchmark_asking(context)
     return ChatAdapter(
         model=model,
@@ -249,6 +276,22 @@ def build(argument: str, context: AdapterContext) -> ChatAdapter:
         asking=asking,
         text=text_part,
     )
+
+
+def _showing(name: str, options: ModelOptions, model: ChatModel) -> Frames:
+    """How frames are shown; ConfigError for a video where none is taken."""
+    if options.frames_as not in FRAMES_AS:
+        raise ConfigError(
+            f"There is no --frames-as {options.frames_as}. Choose {', '.join(FRAMES_AS)}."
+        )
+    if options.frames_as != "video":
+        return Frames(options=options, part=_image)
+    if model.base_url == OFFICIAL:
+        raise ConfigError(
+            f"--model openai:{name} does not accept --frames-as video, which OpenAI's API does not "
+            "know: leave it out. vLLM (--base-url) knows it."
+        )
+    return OneVideo(options=options, part=as_text)
 
 
 def _image(jpeg: bytes) -> dict[str, Any]:

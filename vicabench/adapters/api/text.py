@@ -59,15 +59,21 @@ class TextModel:
 
 
 def text_model(spec: str, *, options: ApiOptions = DEFAULTS, seed: int = 0) -> TextModel:
-    """Open the model that `openai:NAME` or `gemini:NAME` names, for texts.
+    """Open the model that `openai:NAME`, `gemini:NAME` or `anthropic:NAME` names, for texts.
 
     Raises:
         ConfigError: For another spec, a missing key or package, or invalid options.
     """
     provider, _, name = spec.partition(":")
-    if provider not in ("openai", "gemini") or not name:
-        raise ConfigError(f"{spec} is not a model behind an API: name openai:NAME or gemini:NAME.")
+    if provider not in ("anthropic", "openai", "gemini") or not name:
+        raise ConfigError(
+            f"{spec} is not a model behind an API: name openai:NAME, gemini:NAME or anthropic:NAME."
+        )
     with explained():
+        if provider == "anthropic":
+            from vicabench.adapters.api import anthropic  # noqa: PLC0415
+
+            return TextModel(anthropic.MessagesModel(name, options), anthropic.text_part)
         if provider == "openai":
             from vicabench.adapters.api import openai  # noqa: PLC0415
 
