@@ -39,11 +39,11 @@ def test_what_is_published_has_the_same_scores(run: Path, tmp_path: Path) -> Non
     head, _, text = (public / "README.md").read_text(encoding="utf-8")[4:].partition("\n---\n")
     (model,) = yaml.safe_load(head)["model-index"]
     metrics = {m["name"]: m for result in model["results"] for m in result["metrics"]}
-    overall = metrics["Avg. (official protocol)"]
+    overall = metrics["Avg. (official@51e089c protocol)"]
     scores = vb.score(run).to_dict()
     assert overall["value"] == pytest.approx(scores["overall"])
     assert (overall["args"]["n"], overall["args"]["videos"]) == (80, 8)
-    assert metrics["Obj. Count (official protocol)"]["type"] == "mra"
+    assert metrics["Obj. Count (official@51e089c protocol)"]["type"] == "mra"
     assert "| baseline:oracle " in text
     assert "vicabench run --config run.yaml --benchmark YOURS --out again" in text
 

@@ -63,7 +63,11 @@ def test_page_links_reports_and_holds_every_protocol(runs: list[Path], tmp_path:
     assert file.read_text(encoding="utf-8") == text
     assert 'href="../good/report.html"' in text
     assert "&lt;b&gt;Ours&lt;/b&gt;" in text
-    assert text.count('data-protocol="official"') == text.count('data-protocol="extracted"') == 2
+    assert (
+        text.count('data-protocol="official@51e089c"')
+        == text.count('data-protocol="extracted"')
+        == 2
+    )
 
 
 def test_a_page_never_replaces_a_run(runs: list[Path], tmp_path: Path) -> None:
