@@ -24,6 +24,8 @@ USED = {
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",
     "describe": f"{ASKED} {VIDEO} {WHERE} --model --series --prompt --out --max-new-tokens",
+    "maps": f"{ASKED} {VIDEO} {WHERE} --model --series --meta --prompt --out --max-new-tokens"
+    " --format",
     "judge": "--model --out --format --max-new-tokens --retry-errors",
     "verify": "--model --benchmark --limit --frames --max-new-tokens --json",
     "merge": "--out --partial",
@@ -158,7 +160,7 @@ REFUSED = {
 """Commands that have an option which would say nothing there, and what the refusal names."""
 
 ALIKE = dict.fromkeys(
-    ("describe", "scaling-curve", "ask", "verify", "canonicalize", "judge"), "run"
+    ("describe", "maps", "scaling-curve", "ask", "verify", "canonicalize", "judge"), "run"
 )
 """Commands that check options by the same code as another one."""
 

@@ -45,7 +45,7 @@ class Entry:
 
 
 ORDER = (
-    *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
+    *("run", "runs", "score", "ask", "canonicalize", "describe", "maps", "judge", "verify", "merge"),
     "import",
     *(
         "compare",
