@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -56,7 +57,9 @@ class Maps:
 
     def frame(self) -> DataFrame:
         """One row per video: its map, why it is unread, the true map, pairs and right ones."""
-        return frame_of([{"model": self.run.name, **each.to_json()} for each in self.drawn], COLUMNS)
+        return frame_of(
+            [{"model": self.run.name, **each.to_json()} for each in self.drawn], COLUMNS
+        )
 
     def sheets(self) -> list[Sheet]:
         """The tables that `vicabench maps` prints."""
@@ -135,9 +138,7 @@ def maps(
     drawn = list(drawn_in(run, categories, truths))
     write_maps(run.path, drawn)
     pairs = [pair for each in drawn for pair in each.pairs]
-    return Maps(
-        run=run, drawn=tuple(drawn), score=accuracy(pairs), near_to_far=by_distance(pairs)
-    )
+    return Maps(run=run, drawn=tuple(drawn), score=accuracy(pairs), near_to_far=by_distance(pairs))
 
 
 def check_map_prompt(prompt: str) -> None:
@@ -223,4 +224,7 @@ def _cell(value: Any) -> Any:
 
 def _known(estimate: Estimate) -> dict[str, Any]:
     """An estimate as JSON values, None for what is not a number."""
-    return {name: None if value != value else value for name, value in asdict(estimate).items()}
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(estimate).items()
+    }

@@ -1,4 +1,4 @@
-"""Requests for maps as a benchmark: one question per video, about the objects that it asks about."""
+"""Requests for maps as a benchmark: one question per video, about what its questions name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ _NAMED = {
     "object_abs_distance": r"distance between the (.+?) and the (.+?) \(in meters\)",
     "object_size_estimation": r"longest dimension \([^)]*\) of the (.+?), measured",
     "object_rel_distance": r"which of these objects \((.+?)\) is the closest to the (.+?)\?",
-    "object_rel_direction": r"standing by the (.+?) and facing the (.+?), is the (.+?) to (?:my|the)",
+    "object_rel_direction": (
+        r"standing by the (.+?) and facing the (.+?), is the (.+?) to (?:my|the) "
+    ),
     "obj_appearance_order": r"categories in the video: (.+?)\?",
 }
 """Where the templates of VSI-Bench (appendix, Table 4) name categories, by type of question."""

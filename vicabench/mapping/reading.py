@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from vicabench.errors import did_you_mean, printable
+from vicabench.errors import printable
 from vicabench.harnesses.reading.thoughts import reasoned
 
 SIZE = 10
@@ -56,8 +56,7 @@ def read_map(reply: str, categories: Collection[str]) -> Map:
         raise UnreadMapError("not a JSON object")
     for name in content:
         if name not in categories:
-            near = did_you_mean(name, categories)
-            raise UnreadMapError(f"category {printable(name)[:40]!r} was not asked for.{near}")
+            raise UnreadMapError(f"{printable(name)[:40]!r} was not asked for")
     found = {name: _cells(name, content[name]) for name in categories if content.get(name, [])}
     if not any(found.values()):
         raise UnreadMapError("no object in it")
