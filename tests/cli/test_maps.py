@@ -107,3 +107,49 @@ def test_what_cannot_be_mapped_is_refused(
     (tmp_path / "echo.py").write_text("def echo(video, questions):\n    return ['']\n")
     other = ("--benchmark", clips / "questions.jsonl", "--model", "./echo.py:echo")
     refuses(vicabench("maps", *other), "no two categories")
+
+
+# Answers what is nearest in the map of its prompt, and "A" without a map.
+READER = """
+import json, math, re
+
+def nearest(video, questions):
+    return [answer(q) for q in questions]
+
+def answer(q):
+    found = re.search(r"are: (\\{.*\\})\\n", q.text)
+    to = re.search(r"is the closest to the (.+?)\\?", q.text)
+    if not (found and to):
+        return "A"
+    drawn = json.loads(found[1])
+    def far(option):
+        pairs = [(a, b) for a in drawn.get(option[3:], []) for b in drawn.get(to[1], [])]
+        return min((math.dist(*pair) for pair in pairs), default=99)
+    return min(q.options, key=far)[0]
+"""
+
+
+def test_a_map_in_the_prompt_answers_relative_distances(
+    vicabench: Vicabench, mapped: Any, rooms: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "reader.py").write_text(READER, encoding="utf-8")
+    assert mapped("rough").returncode == 0
+    where = ("--benchmark", rooms / "questions.jsonl", "--videos", rooms, "--no-video")
+    asked = ("run", "--model", "./reader.py:nearest", *where, "--tasks", "object_rel_distance")
+    scores = {}
+    for way in ("none", "rough", "true"):
+        more = () if way == "none" else ("--with-map", way)
+        done = vicabench(*asked, *more, "--out", f"run-{way}", "--format", "json")
+        assert done.returncode == 0, done.stderr
+        (row,) = json.loads(done.stdout)["runs"]
+        scores[way] = row["overall"]["mean"]
+    assert scores["true"] > scores["none"]
+    config = json.loads((tmp_path / "run-rough" / "config.json").read_text(encoding="utf-8"))
+    assert " with-map:own, 5 of 6 videos, sha256:" in config["config"]["revision"]
+    shown = vicabench("compare", "run-none", "run-true")
+    assert "asked with a cognitive map in the prompt: true, 6 of 6 videos" in shown.stdout
+    texts = {row["id"]: row["question"] for row in read_jsonl(tmp_path / "run-rough/predictions.jsonl")}
+    assert sum("predicted objects' center locations" in text for text in texts.values()) > 0
+    refuses(vicabench(*asked, "--with-map", "true", "--out", "run-none"), "revision")
+    refuses(vicabench(*asked, "--with-map", "nowhere"), "nowhere", "vicabench maps")
+    refuses(vicabench(*asked, "--meta", tmp_path), "--with-map true")

@@ -17,7 +17,7 @@ WHERE = "--executor --shard --answer-timeout"
 ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
-    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
+    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format --with-map --meta"
     " --config --dry-run",
     "runs": "--protocol --format",
     "score": "--protocol --format --published --json --grades --out --answerable --without",

@@ -14,6 +14,7 @@ from vicabench.adapters import find_adapter
 from vicabench.cli.describe import command as describe_command
 from vicabench.cli.options import FormatOption, NewTokensOption, only_one, with_options_of
 from vicabench.cli.output import check_format, print_sheets
+from vicabench.cli.preset_options import MetaOption
 from vicabench.cli.run import run_options
 from vicabench.cli.usage import ASKED, OUTPUT
 from vicabench.front.describe import NOT_ASKED, specs_of
@@ -28,14 +29,7 @@ from vicabench.screen import say
 @with_options_of(describe_command, but=("prompt", "out", "max_new_tokens"))
 def command(
     *,
-    meta: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder of VSI-Bench's *_meta_info_*.json, for the true maps of its scenes.",
-            metavar="DIR",
-            rich_help_panel=ASKED,
-        ),
-    ] = None,
+    meta: MetaOption = None,
     prompt: Annotated[
         str | None,
         typer.Option(

@@ -15,7 +15,7 @@ from vicabench.benchmarks import DEFAULT
 from vicabench.engine.shards import Shard
 from vicabench.errors import ConfigError, counted, csv_text, is_unicode
 from vicabench.front.benchmark import Asked, benchmark
-from vicabench.front.describe import NOT_ASKED, check_sees
+from vicabench.front.describe import check_applicable, check_sees
 from vicabench.front.run import run_selection
 from vicabench.front.run_options import RunOptions
 from vicabench.mapping.asking import FIELD, MAX_NEW_TOKENS, PROMPT, categories_of, map_requests
@@ -24,9 +24,10 @@ from vicabench.mapping.drawn import Drawn, drawn_in, write_maps
 from vicabench.mapping.truth import true_maps
 from vicabench.options import FRAMES
 from vicabench.reporting.scores import sheet_html
-from vicabench.reporting.tables import TOO_FEW, Sheet, cell_text
+from vicabench.reporting.tables import TOO_FEW, Sheet, cell_text, show_sheets
 from vicabench.results.frames import frame_of
 from vicabench.results.run import Run, load_any
+from vicabench.screen import as_text
 from vicabench.types import Estimate
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Maps:
     def sheets(self) -> list[Sheet]:
         """The tables that `vicabench maps` prints."""
         return maps_sheets([self])
+
+    def text(self) -> str:
+        """What `vicabench maps` prints."""
+        return as_text(lambda page: show_sheets(page, self.sheets()))
 
     def to_json(self) -> dict[str, Any]:
         """The scores as JSON values, with those of each video."""
@@ -116,8 +121,7 @@ def maps(
     check_sees([model])
     check_map_prompt(prompt)
     find_adapter(model)
-    if inapplicable := NOT_ASKED.keys() & options.keys():
-        raise TypeError(f"{', '.join(sorted(inapplicable))}: not an option of maps.")
+    check_applicable(options, "maps")
     given = RunOptions.of({**options, "max_new_tokens": max_new_tokens}, frames=frames)
     given.check()
     loaded = benchmark(videos_of, progress=progress).benchmark
@@ -137,6 +141,10 @@ def maps(
     )
     drawn = list(drawn_in(run, categories, truths))
     write_maps(run.path, drawn)
+    return _scored(run, drawn)
+
+
+def _scored(run: Run, drawn: Sequence[Drawn]) -> Maps:
     pairs = [pair for each in drawn for pair in each.pairs]
     return Maps(run=run, drawn=tuple(drawn), score=accuracy(pairs), near_to_far=by_distance(pairs))
 
