@@ -52,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
     "screen": NOUNS,
     "doctor": NOUNS | {"vica.video", "benchmarks", "engine", "screen"},
     "judging": NOUNS | {"adapters", "benchmarks", "harnesses", "predictions", "results", "scoring"},
+    "mapping": NOUNS | {"benchmarks", "harnesses", "results", "rooms", "scoring"},
     "reporting": NOUNS
     | {"audits", "curves", "harnesses", "judging", "reference", "results", "scoring"},
     "publishing": NOUNS | {"harnesses", "reporting", "results", "zoo"},

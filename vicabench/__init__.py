@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vicabench.front.judge import judge
     from vicabench.front.labels import Labels, audit_labels
     from vicabench.front.leaderboard import leaderboard
+    from vicabench.front.maps import Maps, maps
     from vicabench.front.overlap import Leaks, audit_against
     from vicabench.front.plan import RunPlan, run_plan
     from vicabench.front.power import Power, power
@@ -64,6 +65,7 @@ _PLACES = {
     "Power": "vicabench.front.power",
     "Labels": "vicabench.front.labels",
     "Leaks": "vicabench.front.overlap",
+    "Maps": "vicabench.front.maps",
     "Question": "vicabench.types",
     "Ranking": "vicabench.front.rank",
     "Run": "vicabench.results.run",
@@ -97,6 +99,7 @@ _PLACES = {
     "leaderboard": "vicabench.front.leaderboard",
     "load": "vicabench.results.run:load_run",
     "load_all": "vicabench.results.run",
+    "maps": "vicabench.front.maps",
     "merge": "vicabench.engine.shards",
     "models": "vicabench.front.models:",
     "plot": "vicabench.front.plot:",
@@ -125,6 +128,7 @@ __all__ = [
     "Audited",
     "Labels",
     "Leaks",
+    "Maps",
     "Power",
     "Question",
     "Ranking",
@@ -159,6 +163,7 @@ __all__ = [
     "leaderboard",
     "load",
     "load_all",
+    "maps",
     "merge",
     "models",
     "plot",

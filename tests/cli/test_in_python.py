@@ -179,6 +179,22 @@ def describe(place: Place) -> None:
     same_answers("a", "b")
 
 
+def maps(place: Place) -> None:
+    text = "which of these objects (bed, sofa) is the closest to the lamp?"
+    asked = [
+        {**row, "question": text, "question_type": "object_rel_distance"}
+        for row in rows_about(2)
+        if row["options"]
+    ]
+    write_jsonl(place.folder / "distances.jsonl", asked)
+    how = ("--benchmark", "distances.jsonl", "--frames", "2")
+    printed = place.cli("maps", *how, "--model", ECHO, "--out", "a")
+    found = vb.maps(ECHO, "distances.jsonl", frames=2, out="b")
+    assert [each.unread for each in found.drawn] == ["not JSON"] * 2
+    same_answers("a", "b")
+    same_text(printed, found.text())
+
+
 def judge(place: Place) -> None:
     vb.describe(ECHO, "questions.jsonl", frames=2, limit=2, out="d")
     where = ("--base-url", place.server.url, "--retry-wait", "0", "--format", "svg")
@@ -456,6 +472,7 @@ CASES: dict[str, Callable[[Place], None]] = {
     "ask": ask,
     "canonicalize": canonicalize,
     "describe": describe,
+    "maps": maps,
     "judge": judge,
     "verify": verify,
     "merge": merge,

@@ -17,7 +17,7 @@ WHERE = "--executor --shard --answer-timeout"
 ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
-    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
+    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format --with-map --meta"
     " --config --dry-run",
     "runs": "--protocol --format",
     "score": "--protocol --format --published --json --grades --out --answerable --without"
@@ -25,6 +25,8 @@ USED = {
     "ask": "--model --frames --video-timeout --decoder --json",
     "canonicalize": "--model --out --max-new-tokens --retry-errors",
     "describe": f"{ASKED} {VIDEO} {WHERE} --model --series --prompt --out --max-new-tokens",
+    "maps": f"{ASKED} {VIDEO} {WHERE} --model --series --meta --prompt --out --max-new-tokens"
+    " --format",
     "judge": "--model --out --format --max-new-tokens --retry-errors",
     "verify": "--model --benchmark --limit --frames --max-new-tokens --json",
     "merge": "--out --partial",
@@ -159,7 +161,7 @@ REFUSED = {
 """Commands that have an option which would say nothing there, and what the refusal names."""
 
 ALIKE = dict.fromkeys(
-    ("describe", "scaling-curve", "ask", "verify", "canonicalize", "judge"), "run"
+    ("describe", "maps", "scaling-curve", "ask", "verify", "canonicalize", "judge"), "run"
 )
 """Commands that check options by the same code as another one."""
 

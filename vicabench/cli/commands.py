@@ -45,7 +45,18 @@ class Entry:
 
 
 ORDER = (
-    *("run", "runs", "score", "ask", "canonicalize", "describe", "judge", "verify", "merge"),
+    *(
+        "run",
+        "runs",
+        "score",
+        "ask",
+        "canonicalize",
+        "describe",
+        "maps",
+        "judge",
+        "verify",
+        "merge",
+    ),
     "import",
     *(
         "compare",

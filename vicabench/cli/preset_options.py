@@ -23,6 +23,24 @@ PresetOption = Annotated[
         show_default="none",
     ),
 ]
+WithMapOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask with a cognitive map in the prompt: true (Rooms; VSI-Bench with --meta), own "
+        "(those of vicabench maps in its default folder), or a run folder of vicabench maps.",
+        metavar="true|own|DIR",
+        rich_help_panel=ASKED,
+        show_default="none",
+    ),
+]
+MetaOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of VSI-Bench's *_meta_info_*.json, for the true maps of its scenes.",
+        metavar="DIR",
+        rich_help_panel=ASKED,
+    ),
+]
 SystemOption = Annotated[
     str | None,
     typer.Option(

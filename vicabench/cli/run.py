@@ -73,10 +73,12 @@ from vicabench.cli.preset_options import (
     FramesAsOption,
     GenerationOption,
     MaxPixelsOption,
+    MetaOption,
     MinPixelsOption,
     PresetOption,
     SystemOption,
     TotalPixelsOption,
+    WithMapOption,
 )
 from vicabench.cli.sampling_options import (
     PresenceOption,
@@ -122,6 +124,8 @@ def command(
     time_instruction: TimeOption = False,
     max_new_tokens: NewTokensOption = 1024,
     wording: WordingOption = "auto",
+    with_map: WithMapOption = None,
+    meta: MetaOption = None,
     system: SystemOption = None,
     frames_as: FramesAsOption = "auto",
     min_pixels: MinPixelsOption = None,

@@ -119,6 +119,7 @@ def asked_as(
     wanted, short = _wanted(given, asks)
     short = [*_limits(asks, preset, family, benchmark), *short]
     short += [f"no preset has {_typed(name)}" for name in UNASKED if getattr(given.model, name)]
+    short += ["no preset has --with-map"] if given.with_map else []
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,14 @@ from vicabench.scoring.grade import LIMIT
 from vicabench.scoring.stats import median_of
 
 BLIND_KINDS = ("baseline", "replay")
-NOT_ASKED = {"no_video": False, "wording": "auto", "text_only": False, "repeats": 1}
+NOT_ASKED = {
+    "no_video": False,
+    "wording": "auto",
+    "text_only": False,
+    "repeats": 1,
+    "with_map": None,
+    "meta": None,
+}
 """Options of a run that do not apply to descriptions, with their fixed values."""
 
 
@@ -58,8 +65,7 @@ def describe(
     check_sees([model])
     check_prompt(prompt)
     find_adapter(model)
-    if inapplicable := NOT_ASKED.keys() & options.keys():
-        raise TypeError(f"{', '.join(sorted(inapplicable))}: not an option of descriptions.")
+    check_applicable(options, "descriptions")
     given = RunOptions.of({**options, "max_new_tokens": max_new_tokens}, frames=frames)
     given.check()
     loaded = benchmark(videos_of, progress=progress).benchmark
@@ -98,6 +104,12 @@ def check_sees(specs: Sequence[str]) -> None:
     """Raise ConfigError for models that never look at videos."""
     if blind := [spec for spec in specs if spec.partition(":")[0] in BLIND_KINDS]:
         raise ConfigError(f"{', '.join(blind)} never looks at videos and cannot describe them.")
+
+
+def check_applicable(options: Collection[str], what: str) -> None:
+    """Raise TypeError for options of a run that do not apply to descriptions or maps."""
+    if inapplicable := NOT_ASKED.keys() & set(options):
+        raise TypeError(f"{', '.join(sorted(inapplicable))}: not an option of {what}.")
 
 
 def check_prompt(prompt: str) -> None:

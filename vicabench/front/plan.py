@@ -23,6 +23,7 @@ from vicabench.front.measured import Measured, measured
 from vicabench.front.models import published_size
 from vicabench.front.run import shard_named
 from vicabench.front.run_options import RunOptions
+from vicabench.front.with_map import mapped
 from vicabench.options import FRAMES
 from vicabench.predictions import Prediction
 from vicabench.reporting.tables import Sheet
@@ -155,6 +156,7 @@ def run_plan(
     given, how = asked_as(given, model, asked.benchmark)
     given = given.for_benchmark(asked.benchmark)
     given.video.decoding()
+    asked = mapped(asked, model, given)
     if isinstance(shard, str):
         shard = shard_named(shard, given)
     name = asked.benchmark.name

@@ -24,6 +24,7 @@ from vicabench.front.asked_as import AskedAs, asked_as
 from vicabench.front.folders import kept, new_folder, run_folders, slug
 from vicabench.front.progress import RunDisplay
 from vicabench.front.repeating import repeated
+from vicabench.front.with_map import mapped
 from vicabench.harnesses.presets import find_preset
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.results.plan import repeated as repeated_questions
@@ -190,6 +191,7 @@ def run_selection(
     plain = given
     given, how = asked_as(given, model, asked.benchmark)
     given = given.for_benchmark(asked.benchmark)
+    asked = mapped(asked, model, given)
     if isinstance(shard, str):
         shard = shard_named(shard, given)
     folders = run_folders([model], asked.benchmark.name, out=out, suffix=given.suffix, shard=shard)
@@ -269,6 +271,7 @@ def evaluate(
         shared |= {"frames": frames, "limit": limit, "tasks": tasks}
         return run(model, benchmark, out=out, **shared, **options)
     given = RunOptions.of(options, frames=frames)
+    given.refuse_map()
     if given.preset is not None:
         raise ConfigError("A preset is for a model with a name: leave out preset, or name one.")
     seen = getattr(model, "needs_video", True)

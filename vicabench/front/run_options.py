@@ -19,8 +19,9 @@ from vicabench.front.benchmark import Asked, Selection, benchmark
 from vicabench.front.folders import slug
 from vicabench.front.generation import GENERATION, with_generation
 from vicabench.harnesses.presets import find_preset
+from vicabench.mapping.given import TRUE
 
-PATHS = ("frame_cache",)
+PATHS = ("frame_cache", "meta")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class RunOptions:
     preset: str | None = None
     typed: frozenset[str] = frozenset()
     repeats: int = 1
+    with_map: str | None = None
+    meta: Path | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, frames: int | None) -> RunOptions:
@@ -57,6 +60,7 @@ class RunOptions:
         model: dict[str, Any] = {field.name: field.default for field in fields(ModelOptions)}
         execution: dict[str, Any] = dict.fromkeys(field.name for field in fields(ExecutionOptions))
         rest: dict[str, Any] = {"answer_timeout": None, "preset": None, "repeats": 1}
+        rest |= {"with_map": None, "meta": None}
         given = with_generation(given)
         typed = {name for name, value in given.items() if value is not None} - {"preset"}
         typed |= {"frames"} if frames is not None else set()
@@ -104,7 +108,7 @@ class RunOptions:
         """The options by name, as `of` takes them."""
         grouped = (self.video, self.model, self.execution)
         values = {f.name: getattr(group, f.name) for group in grouped for f in fields(group)}
-        rest = ("answer_timeout", "preset", "repeats")
+        rest = ("answer_timeout", "preset", "repeats", "with_map", "meta")
         return {**values, **{name: getattr(self, name) for name in rest}}
 
     def to_repeat(self) -> dict[str, Any]:
@@ -120,7 +124,8 @@ class RunOptions:
     def suffix(self) -> str:
         """What tells the default run folder from that of the model's usual run."""
         preset = "" if self.preset is None else f"-as-{slug(find_preset(self.preset).spec)}"
-        return self.model.suffix + preset
+        shown = {None: "", TRUE: "-with-true-map"}.get(self.with_map, "-with-own-map")
+        return self.model.suffix + preset + shown
 
     @staticmethod
     def names() -> tuple[str, ...]:
@@ -130,6 +135,8 @@ class RunOptions:
 
     def check(self) -> None:
         """Raise ConfigError for options that contradict each other, before anything is loaded."""
+        if self.meta is not None and self.with_map != TRUE:
+            raise ConfigError(f"--meta has the true maps: it needs --with-map {TRUE}.")
         if self.preset is None:  # it may supply what the other options need
             self.video.decoding()
         else:
@@ -144,6 +151,11 @@ class RunOptions:
                 f"{', '.join(typed)}: a model in memory runs only in this process. Leave that out, "
                 "or give the name of a model."
             )
+
+    def refuse_map(self) -> None:
+        """Raise ConfigError for a map with a model in memory, whose own maps have no folder."""
+        if self.with_map is not None:
+            raise ConfigError("with_map is for a model with a name: leave it out, or name one.")
 
     def selected(
         self, source: Asked, limit: int | None, tasks: Sequence[str], progress: bool, seen: bool

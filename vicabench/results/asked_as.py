@@ -8,6 +8,9 @@ from typing import Any
 from vicabench.errors import printable
 from vicabench.results.store import ASKED_AS
 
+WITH_MAP = " with-map:"
+"""What begins the part of a benchmark's revision that says which maps stand in its questions."""
+
 
 def asked_as_of(config: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The record of the preset in the content of a `config.json`; None without one."""

@@ -15,7 +15,7 @@ from vicabench.errors import ConfigError, DataError, counted, printable
 from vicabench.files import digest_of
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.predictions import Prediction, collected, read_predictions
-from vicabench.results.asked_as import asked_as_note
+from vicabench.results.asked_as import WITH_MAP, asked_as_note
 from vicabench.results.below import expanded, graded_below
 from vicabench.results.frames import run_frame
 from vicabench.results.store import (
@@ -128,7 +128,8 @@ class Run:
         errata = self.config["plan"].get("errata", ()) if self.config else ()
         known = (f"erratum of the benchmark: {printable(str(each))}" for each in errata)
         preset = asked_as_note(self.config)
-        first = (note for note in (self.part, self.incomplete, preset) if note)
+        notes = (self.part, self.incomplete, preset, _with_map(self.config))
+        first = (note for note in notes if note)
         return (*first, *self.origin, *known)
 
     @property
@@ -383,6 +384,13 @@ def _part(plan: Mapping[str, Any]) -> str | None:
     named = ("part " if len(part["parts"]) == 1 else "parts ") + ", ".join(map(str, part["parts"]))
     whole = counted(part["questions"], "question")
     return f"{named} of {part['of']} only: {plan['questions']} of {whole}"
+
+
+def _with_map(config: Mapping[str, Any] | None) -> str | None:
+    """What a configuration says of the maps in the prompts; None without any."""
+    revision = str(config["config"]["revision"]) if config else ""
+    told = revision.partition(WITH_MAP)[2]
+    return printable(f"asked with a cognitive map in the prompt: {told}") if told else None
 
 
 def _origin(config: Mapping[str, Any], predictions: Sequence[Prediction]) -> list[str]:
