@@ -17,8 +17,8 @@ WHERE = "--executor --shard --answer-timeout"
 ASKED = "--benchmark --limit --retry-errors --seed"
 
 USED = {
-    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format --with-map --meta"
-    " --config --dry-run",
+    "run": f"{ASKED} {WHERE} --model --tasks --out --no-video --wording --protocol --format"
+    " --with-map --meta --config --dry-run",
     "runs": "--protocol --format",
     "score": "--protocol --format --published --json --grades --out --answerable --without"
     " --rebalanced",

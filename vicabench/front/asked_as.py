@@ -98,6 +98,12 @@ def family_of(model: str) -> str:
     return INTERNVL if stated == "internvl_chat" else stated
 
 
+def _unasked(given: RunOptions) -> list[str]:
+    """The options in use that no harness has."""
+    names = [_typed(name) for name in UNASKED if getattr(given.model, name)]
+    return [*names, "--with-map"] if given.with_map else names
+
+
 def asked_as(
     given: RunOptions, model: str, benchmark: Benchmark
 ) -> tuple[RunOptions, AskedAs | None]:
@@ -118,8 +124,7 @@ def asked_as(
     asks = preset.asks(family)
     wanted, short = _wanted(given, asks)
     short = [*_limits(asks, preset, family, benchmark), *short]
-    short += [f"no preset has {_typed(name)}" for name in UNASKED if getattr(given.model, name)]
-    short += ["no preset has --with-map"] if given.with_map else []
+    short += [f"no preset has {name}" for name in _unasked(given)]
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():

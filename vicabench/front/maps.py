@@ -139,12 +139,12 @@ def maps(
         progress=progress,
         load=load_any,
     )
-    drawn = list(drawn_in(run, categories, truths))
+    return _scored(run, list(drawn_in(run, categories, truths)))
+
+
+def _scored(run: Run, drawn: list[Drawn]) -> Maps:
+    """Keep the maps that a run drew, and score them."""
     write_maps(run.path, drawn)
-    return _scored(run, drawn)
-
-
-def _scored(run: Run, drawn: Sequence[Drawn]) -> Maps:
     pairs = [pair for each in drawn for pair in each.pairs]
     return Maps(run=run, drawn=tuple(drawn), score=accuracy(pairs), near_to_far=by_distance(pairs))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from vicabench.front.folders import run_folders
 from vicabench.mapping.asking import categories_of
 from vicabench.mapping.drawn import own_maps
 from vicabench.mapping.given import OWN, TRUE, with_maps
+from vicabench.mapping.reading import Map
 from vicabench.mapping.truth import true_maps
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def mapped(asked: Selection, model: str, given: RunOptions) -> Selection:
     if given.with_map is None:
         return asked
     benchmark = asked.benchmark
+    maps: Mapping[str, Map | None]
     if given.with_map == TRUE:
         kind, maps = TRUE, dict(true_maps(benchmark, categories_of(benchmark), given.meta))
     else:

@@ -107,7 +107,7 @@ def _annotated(folder: Path) -> dict[str, Layout]:
             f"{folder} has no file *_meta_info_*.json. They are in data/meta_info of the "
             "repository vision-x-nyu/thinking-in-space."
         )
-    known = {}
+    known: dict[str, Layout] = {}
     for path in paths:
         dataset = path.name.partition("_meta_info_")[0]
         try:
