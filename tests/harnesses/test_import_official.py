@@ -54,6 +54,16 @@ def test_model_frames_and_settings_come_from_the_log(vicabench: Vicabench, tmp_p
     assert adapter["prompts"]["na_post_prompt"].startswith("Do not response anything")
 
 
+def test_settings_of_another_type_are_no_model(vicabench: Vicabench, tmp_path: Path) -> None:
+    log = json.loads((FIXTURES / "run" / "vsibench.json").read_text(encoding="utf-8"))
+    log["args"]["model"] = []
+    (tmp_path / "log.json").write_text(json.dumps(log), encoding="utf-8")
+    done = vicabench("import", "official", "log.json", "--out", "run", "--model", "lab/model")
+    assert done.returncode == 0, done.stderr
+    prompts = config_of(tmp_path / "run")["adapter"]["prompts"]
+    assert prompts["na_post_prompt"].startswith("Please answer")
+
+
 def test_an_api_key_in_the_settings_is_not_copied(vicabench: Vicabench, tmp_path: Path) -> None:
     vicabench("import", "official", FIXTURES / "made", "--out", "run")
     assert config_of(tmp_path / "run")["model"] == "example/Tiny-VL-1B"

@@ -128,4 +128,5 @@ def _prompts(prompts: Any, model: Any) -> Any:
     """The wording of the prompts: the model's if it has one, else the default."""
     if not isinstance(prompts, Mapping):
         return None
-    return prompts.get(model) or prompts.get("default")
+    own = prompts.get(model) if isinstance(model, str) else None
+    return own or prompts.get("default")
