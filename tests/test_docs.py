@@ -39,8 +39,8 @@ pytestmark = pytest.mark.xdist_group("docs")
 
 MADE_BY = "reports/"
 """Pages of results: the commands there are those that made them, and are not run again."""
-OF_OTHERS = {"--array", "--log_samples", "--packs", "--shm-size"}
-"""Options of Slurm, lmms-eval, `benchmarks/training.py` and Docker."""
+OF_OTHERS = {"--array", "--log_samples", "--media-io-kwargs", "--packs", "--shm-size"}
+"""Options of Slurm, lmms-eval, vLLM, `benchmarks/training.py` and Docker."""
 RUNNABLE = [
     block
     for page in PAGES
