@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import vicabench as vb
 from tests.runs import write_run
 from tests.support import rows_about
+from vicabench.benchmarks.vsi_bench import COUNTS, LAST_ID, published_pruned_ids
 from vicabench.errors import ConfigError
 from vicabench.harnesses.protocols import find_protocols
 from vicabench.reporting.leaderboard import boards
@@ -68,6 +70,25 @@ def test_page_links_reports_and_holds_every_protocol(runs: list[Path], tmp_path:
         == text.count('data-protocol="extracted"')
         == 2
     )
+
+
+def test_a_whole_run_on_vsi_bench_has_its_debiased_score(tmp_path: Path) -> None:
+    pruned = sorted(published_pruned_ids(), key=int)
+    others = (str(n) for n in range(LAST_ID) if str(n) not in published_pruned_ids())
+    ids = [*pruned, *islice(others, COUNTS["debiased"])]
+    kinds = rows_about(1)
+    rows = [{**kinds[place % 10], "id": key, "response": "none"} for place, key in enumerate(ids)]
+    for row in rows[: len(pruned)]:
+        row["response"] = row["ground_truth"]
+    whole = write_run(tmp_path / "whole", "lab/whole", rows, benchmark="vsi-bench")
+    part = write_run(tmp_path / "part", "lab/part", rows[:-1], benchmark="vsi-bench")
+    (board,) = boards(load_runs([whole, part]), find_protocols("official"), published=False)
+    by_name = {entry.name: entry for entry in board.entries}
+    debiased = by_name["lab/whole"].debiased
+    assert debiased is not None
+    assert (debiased.mean, debiased.count) == (0.0, COUNTS["debiased"])
+    assert by_name["lab/whole"].score > 40
+    assert by_name["lab/part"].debiased is None
 
 
 def test_a_page_never_replaces_a_run(runs: list[Path], tmp_path: Path) -> None:

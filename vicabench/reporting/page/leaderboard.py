@@ -58,7 +58,7 @@ def render_leaderboard(
         several=len(protocols) > 1,
         command=command,
         made=made,
-        sources=[f"{entry.name}: {entry.run.path}" for entry in listed if entry.run],
+        sources=list(dict.fromkeys(f"{e.name}: {e.run.path}" for e in listed if e.run)),
     )  # fmt: skip
 
 
