@@ -1,4 +1,4 @@
-"""What a model is shown of the frames: their size by a budget of pixels, their times, what is said.
+"""How a model sees the frames: their size by a budget of pixels, their times, the system prompt.
 
 Sizes follow qwen_vl_utils 0.0.14 (QwenLM/Qwen3-VL @9658872, qwen-vl-utils). Frames of a video are
 resized as tensors, as torchvision does it, and images by Pillow.
