@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.benchmarks.toy import vicabench
 from tests.browser.conftest import Browser, report
@@ -156,9 +158,16 @@ def test_dark_follows_the_system_and_the_button(browser: Browser, hostile_page: 
     button.click()
     assert browser.run(ground) == light
     assert button.text == "Dark theme"
-    browser.driver.refresh()  # in the same process: another may read the store a moment too early
-    assert browser.run(ground) == light  # the choice is kept
+
+    def reopened(driver: WebDriver) -> object:
+        driver.refresh()
+        return browser.run(ground)
+
+    # A reloaded page may get another process, which the browser's store reaches a moment later.
+    wait = WebDriverWait(browser.driver, 20)
+    wait.until(lambda driver: reopened(driver) == light)  # the choice is kept
     browser.run("localStorage.clear()")
+    wait.until(lambda driver: reopened(driver) == dark)  # and gone for the tests that follow
 
 
 def test_no_mark_of_a_figure_keeps_its_light_colour_in_the_dark(
