@@ -1,6 +1,6 @@
 """What a harness decides when it asks, and which presets exist: `vicabench run --as NAME@VERSION`.
 
-A new preset is one file in `vicabench.harnesses.asking` that defines `PRESETS`, oldest first, and
+A new preset is one file in `vicabench.harnesses` that defines `PRESETS`, oldest first, and
 one entry in `FILES`.
 """
 
@@ -136,12 +136,12 @@ FILES = {
     "cambrian-s": "cambrian",
     "vica": "vica",
 }
-"""The file in `vicabench.harnesses.asking` of each harness."""
+"""The file in `vicabench.harnesses` of each harness."""
 
 
 def presets_of(name: str) -> tuple[Preset, ...]:
     """The versions of a harness, oldest first."""
-    module = importlib.import_module(f"vicabench.harnesses.asking.{FILES[name]}")
+    module = importlib.import_module(f"vicabench.harnesses.{FILES[name]}")
     found: tuple[Preset, ...] = module.PRESETS
     return tuple(preset for preset in found if preset.name == name)
 

@@ -61,6 +61,15 @@ class Source:
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
 
+MISSING = frozenset(
+    [
+        *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
+        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"),
+    ]
+)
+"""Texts that pandas reads as missing values (`pandas.read_csv`, `na_values`)."""
+
+
 def each(rows: Iterable[Row], convert: Callable[[Record], Record]) -> Iterator[Row]:
     """Convert every row; a DataError of a row is yielded in its place."""
     for place, row in rows:
@@ -278,3 +287,8 @@ def _unescaped(text: str) -> str:
     plain = ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
     # Two halves of one character become that character.
     return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def whole_number(value: Any) -> Any:
+    """An id as an integer again: pandas makes a column with empty cells float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

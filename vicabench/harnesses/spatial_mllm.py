@@ -1,4 +1,4 @@
-"""Spatial-MLLM: how its own evaluation grades replies.
+"""Spatial-MLLM: how its own evaluation asks and grades.
 
 Source: github diankun-wu/Spatial-MLLM @9fc4738, src/evaluation/vsibench. The last `<answer>` of a
 reply counts, else all of it; the numbers are compared by `<` in single precision. It reports both
@@ -15,6 +15,15 @@ from typing import ClassVar
 
 import numpy as np
 
+from vicabench.harnesses.presets import (
+    OTHER,
+    PHRASE,
+    QWEN2_5,
+    QWEN_VIDEO_PIXELS,
+    Asks,
+    Preset,
+    vsi_wording,
+)
 from vicabench.harnesses.protocols import Protocol
 from vicabench.metrics import NUMERIC, THRESHOLDS, Metric
 
@@ -75,3 +84,39 @@ PROTOCOL = Protocol(
     numbers=SinglePrecision(),
 )
 VERSIONS = {"9fc4738": PROTOCOL}
+
+
+SOURCE = (
+    "github diankun-wu/Spatial-MLLM @9fc4738: src/evaluation/vsibench/eval_vsibench.py, "
+    "scripts/evaluation/evaluate_vsibench_spatial_mllm.sh"
+)
+GENERATION = {"max_new_tokens": 1024, "temperature": 0.1, "top_p": 0.001}
+"""A top_p of 0.001 leaves the best token alone."""
+
+PRESETS = (
+    Preset(
+        name="spatial-mllm",
+        version="9fc4738",
+        source=SOURCE,
+        reading="spatial-mllm@9fc4738",
+        wordings=(vsi_wording("spatial-mllm", SOURCE, numeric=PHRASE, opening=""),),
+        families={
+            QWEN2_5: Asks(
+                wording="spatial-mllm",
+                frames=16,
+                frame_rule="qwen",
+                frames_as="video",
+                assume_fps=2.0,
+                generation=GENERATION,
+                **QWEN_VIDEO_PIXELS,
+            ),
+            OTHER: Asks(
+                wording="spatial-mllm",
+                frames=16,
+                frame_rule="qwen",
+                generation=GENERATION,
+                known=False,
+            ),
+        },
+    ),
+)

@@ -1,17 +1,15 @@
-"""VLMEvalKit (also behind EASI's numbers): how it grades, and its prediction files.
+"""VLMEvalKit (also behind EASI's numbers): how it asks and grades, and its prediction files.
 
-It looks for the answer in a cascade of places, the likeliest first. This is a new implementation
-of that behaviour in linear time: every step reads the reply a fixed number of times. One case
-differs: a reply that is a Python list of more than `LONGEST_LIST` characters is unreadable. (A
-ground truth of 0, which VLMEvalKit compares by absolute error, is refused when predictions are
-read.) VLMEvalKit reads replies back with pandas, so those in `MISSING` count as missing.
+It looks for the answer in a cascade of places, the likeliest first. This new implementation takes
+linear time: every step reads the reply a fixed number of times. One case differs: a reply that is
+a Python list of more than `LONGEST_LIST` characters is unreadable. (A truth of 0 is compared by
+absolute error there, and refused here.) Replies in `MISSING` are lost to pandas, as they are there.
 
 Predictions are `MODEL_DATASET.xlsx`, `.tsv` or `.json`, one row per question. Since December 2025
-its VSI-Bench has `index` (the question's id), `video` (`scannet/scene.mp4`), `question_type`,
-`question`, `candidates`, `answer` and `prediction`; before that, `prefix` held the dataset's
-folder and `type` the question type. The tables of scores that it writes beside them also have
-`hit` or `MRA:.5:.95:.05`, or `score`. The files do not record a version; the name of the data set
-tells VSIBench (December 2025 to March 2026) from VSI-Bench.
+VSI-Bench has `index` (the question's id), `video` (`scannet/scene.mp4`), `question_type`,
+`question`, `candidates`, `answer`, `prediction`; before, `prefix` (the dataset's folder) and
+`type`. The score tables beside them also have `hit` or `MRA:.5:.95:.05`, or `score`. No version is
+recorded; the data set's name tells VSIBench (December 2025 to March 2026) from VSI-Bench.
 """
 
 from __future__ import annotations
@@ -21,16 +19,32 @@ import math
 import re
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vicabench.errors import DataError
+from vicabench.harnesses.presets import (
+    CAMBRIAN,
+    FLOAT,
+    GEMINI,
+    INTERNVL,
+    OPENAI,
+    OTHER,
+    PHRASE,
+    QWEN2,
+    QWEN2_5,
+    QWEN3,
+    Asks,
+    Preset,
+    vsi_wording,
+)
 from vicabench.harnesses.protocols import Protocol, whole_text
 from vicabench.harnesses.reading.numbers import TO_TWENTY
 from vicabench.harnesses.rows import (
     CUT,
     MEASURES,
+    MISSING,
     Record,
     Row,
     Source,
@@ -38,6 +52,7 @@ from vicabench.harnesses.rows import (
     is_cut,
     own_score,
     rows_of,
+    whole_number,
 )
 from vicabench.metrics import MeanRelativeAccuracy
 from vicabench.rubric import MICRO, Overall
@@ -45,15 +60,6 @@ from vicabench.rubric import MICRO, Overall
 TAIL = 800  # characters at the end that are searched for a conclusion
 TAIL_LINES = 6
 LONGEST_LIST = 10_000
-
-MISSING = frozenset(
-    [
-        *("#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "NA", "NULL", "None", "n/a", "null"),
-        *("-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN", "-NaN", "-nan", "NaN", "nan"),
-    ]
-)
-"""Texts that pandas reads as missing values (`pandas.read_csv`, `na_values`)."""
-
 INVISIBLE = dict.fromkeys((0x200B, 0x200C, 0x200D, 0xFEFF))
 OPEN_ANSWER = re.compile(r"<\s*answer\b", re.IGNORECASE)
 CLOSE_ANSWER = re.compile(r"<\s*/\s*answer\s*>", re.IGNORECASE)
@@ -67,7 +73,7 @@ BEFORE_TAG = tuple(
 OPTION_LINE = re.compile(r"[*_>\-\s]*(?:option|选项)\s+[A-J]\s*[:：]", re.IGNORECASE)
 LABEL = re.compile(r"([A-F])\s*[.．:：)\]】、-]\s", re.IGNORECASE)
 TOKEN = re.compile(r"(?<![A-Za-z])([A-F])[*_`）\]})]*(?=$|[\s.,:;!?)\]】》」』，。；、：）])")
-PHRASE = re.compile(
+ANSWER_PHRASE = re.compile(
     r"(?:answer(?:\s*+is)?+|答案|结论|所以|因此|选择?+)\s*+[:：>＝=]?+\s*+[(\[{（【]?+\s*+([A-F])\b",
     re.IGNORECASE,
 )
@@ -200,7 +206,7 @@ def _of_line(line: str) -> str | None:
 
 
 def _after_phrase(text: str) -> str | None:
-    match = PHRASE.search(text)
+    match = ANSWER_PHRASE.search(text)
     return match[1] if match else None
 
 
@@ -292,7 +298,7 @@ def _record(cells: Record, *, in_cells: bool) -> Record:
     failed = reply.startswith(FAILURE)
     score = own_score(cells, {"accuracy": cells.get("score")})  # VSIBench has the latter
     return {
-        "id": _whole(cells.get("id") if cells.get("id") is not None else cells.get("index")),
+        "id": whole_number(cells.get("id") if cells.get("id") is not None else cells.get("index")),
         "video": _video(cells),
         "question_type": cells.get("question_type") or cells.get("type"),
         "question": cells.get("question"),
@@ -314,13 +320,131 @@ def _reply(cells: Record) -> str:
     return "" if scored and cell == "nan" else str(cell)
 
 
-def _whole(value: Any) -> Any:
-    """An id as an integer again: pandas makes a column with empty cells float."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def _video(cells: Record) -> str | None:
     if cells.get("video") is None:
         return None
     name = str(cells["video"]).removesuffix(".mp4")
     return name if cells.get("prefix") is None else f"{cells['prefix']}/{name}"
+
+
+FIRST = "github open-compass/VLMEvalKit @731ca67b: vlmeval/dataset/vsibench.py, vlmeval/vlm"
+SOURCE = "github open-compass/VLMEvalKit @e8e78f05: vlmeval/dataset/vsibench.py, vlmeval/vlm"
+QWEN_PIXELS: Mapping[str, Any] = {"min_pixels": 1280 * 28 * 28, "max_pixels": 16384 * 28 * 28}
+NEARLY_GREEDY: Mapping[str, Any] = {
+    "max_new_tokens": 2048,
+    "temperature": 0.01,
+    "top_p": 0.001,
+    "top_k": 1,
+    "repetition_penalty": 1.0,
+}
+"""Of Qwen2VLChat: the single best token is left, so it samples nothing."""
+QWEN3_SAMPLING: Mapping[str, Any] = {
+    "max_new_tokens": 16384,
+    "temperature": 0.7,
+    "top_p": 0.8,
+    "top_k": 20,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 1.5,
+}
+"""Of its Qwen3-VL, in vLLM."""
+INTERN_GREEDY: Mapping[str, Any] = {"max_new_tokens": 4096, "temperature": 0.0}
+API: Mapping[str, Any] = {"max_new_tokens": 2048, "temperature": 0.0}
+JPEG = "frames are not compressed as JPEG, as the harness's image files are"
+ENCODED = "frames are encoded otherwise than the harness does"
+PORTED = "the harness runs OpenGVLab's code, and this the port in transformers"
+
+
+def _labelled(name: str, source: str, **how: Any) -> tuple[Any, Any]:
+    """A wording without and with a label in front of each frame, as InternVL is given them."""
+    plain = vsi_wording(name, source, **how)
+    how |= {"frame_label": "Frame-{i}: ", "frame_end": "\n"}
+    return plain, vsi_wording(f"{name}-frames", source, **how)
+
+
+IMAGES_64: Mapping[str, Any] = {"frames": 64, "frame_rule": "inner", "frames_as": "images"}
+QWEN_IMAGES = Asks(
+    wording="vlmevalkit-vsibench",
+    generation=NEARLY_GREEDY,
+    short=(JPEG,),
+    **IMAGES_64,
+    **QWEN_PIXELS,
+)
+FIRST_FAMILIES: Mapping[str, Asks] = {
+    QWEN2: QWEN_IMAGES,
+    QWEN2_5: QWEN_IMAGES,
+    INTERNVL: Asks(
+        wording="vlmevalkit-vsibench-frames",
+        generation=INTERN_GREEDY,
+        short=(JPEG, PORTED),
+        **IMAGES_64,
+    ),
+    OPENAI: Asks(
+        wording="vlmevalkit-vsibench",
+        frames=64,
+        frame_rule="inner",
+        generation=API,
+        short=(ENCODED,),
+    ),
+    OTHER: Asks(wording="vlmevalkit-vsibench", **IMAGES_64, known=False),
+}
+VIDEO: Mapping[str, Any] = {"frames": 32, "frame_rule": "qwen", "frames_as": "video"}
+IMAGES: Mapping[str, Any] = {"frames": 32, "frame_rule": "tail", "frames_as": "images"}
+QWEN_VIDEO = Asks(
+    wording="vlmevalkit", assume_fps=2.0, generation=NEARLY_GREEDY, **VIDEO, **QWEN_PIXELS
+)
+"""Times are not passed on, so it assumes 2 fps."""
+FAMILIES: Mapping[str, Asks] = {
+    QWEN2: QWEN_VIDEO,
+    QWEN2_5: QWEN_VIDEO,
+    QWEN3: Asks(
+        wording="vlmevalkit",
+        min_pixels=128 * 32 * 32,
+        max_pixels=768 * 32 * 32,
+        generation=QWEN3_SAMPLING,
+        **VIDEO,
+    ),
+    INTERNVL: Asks(
+        wording="vlmevalkit-frames", generation=INTERN_GREEDY, short=(JPEG, PORTED), **IMAGES
+    ),
+    CAMBRIAN: Asks(
+        wording="vlmevalkit",
+        fps=1.0,
+        max_frames=32,
+        generation=API,
+        short=("a frame has the tokens that the checkpoint states, where the class sets 64",),
+    ),
+    OPENAI: Asks(
+        wording="vlmevalkit", frames=32, frame_rule="tail", generation=API, short=(ENCODED,)
+    ),
+    GEMINI: Asks(
+        wording="vlmevalkit",
+        generation=API,
+        short=("the service samples the frames of a whole file, and changes over time",),
+    ),
+    OTHER: Asks(wording="vlmevalkit", short=(JPEG,), **IMAGES, known=False),
+}
+
+
+def vsi_bench(name: str, version: str, source: str, *, reading: str, **families: Asks) -> Preset:
+    """The preset of `VsiBench` at 32 frames, for the harnesses that use it."""
+    return Preset(
+        name=name,
+        version=version,
+        source=source,
+        reading=reading,
+        wordings=_labelled("vlmevalkit", SOURCE, numeric=FLOAT, line=""),
+        families={**FAMILIES, **families},
+    )
+
+
+PRESETS = (
+    Preset(
+        name="vlmevalkit",
+        version="VSIBench",
+        source=FIRST,
+        reading="vlmevalkit@VSIBench",
+        wordings=_labelled("vlmevalkit-vsibench", FIRST, numeric=PHRASE),
+        families=FIRST_FAMILIES,
+    ),
+    vsi_bench("vlmevalkit", "VsiBench", SOURCE, reading="vlmevalkit@VsiBench"),
+)

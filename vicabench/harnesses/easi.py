@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vicabench.harnesses.asking.vlmevalkit import FAMILIES, IMAGES, JPEG, vsi_bench
 from vicabench.harnesses.presets import QWEN2_5, QWEN3
+from vicabench.harnesses.vlmevalkit import FAMILIES, IMAGES, JPEG, vsi_bench
 
 SOURCE = (
     "github EvolvingLMMs-Lab/EASI @0c1a41e (0.2.2), which runs VLMEvalKit @ba60606e: "

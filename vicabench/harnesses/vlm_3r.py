@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vicabench.harnesses.asking.official import GREEDY
+from vicabench.harnesses.official import GREEDY
 from vicabench.harnesses.presets import LLAVA, OTHER, PHRASE, Asks, Preset, vsi_wording
 
 SOURCE = (

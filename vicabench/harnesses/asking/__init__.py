@@ -1,1 +1,0 @@
-"""How harnesses ask: one file for each, with its versions as presets."""
