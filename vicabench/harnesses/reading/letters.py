@@ -34,6 +34,10 @@ _EITHER = re.compile(r"\bor\b|或", re.IGNORECASE)
 _OR_ELSE = re.compile(r"\b(?:or|otherwise|maybe|perhaps|possibly|could|might)\b", re.IGNORECASE)
 _LESSER = re.compile(r"\b(?:second|third|least|worst)\b", re.IGNORECASE)
 _LISTED = re.compile(r"\W{0,4}([A-Z])\s?[.):]\s?\S")
+_JUDGED = re.compile(  # A. chair (incorrect); B: yes
+    r"[(:\s-](?:(?P<right>correct|right|yes|true|✓|✔)|incorrect|wrong|no|false|✗|✘)[\s.)]{0,3}$",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(
     r"\sI(?=\s(?!is\b|or\b|and\b|because\b|since\b|would\sbe\b)|'|$)|^I(?=\s(?!is\b|or\b|and\b|because\b)|')"
 )
@@ -69,7 +73,7 @@ _NOT_AFTER = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"\W{0,3}(?:and|or|nor|,|&)?\W{0,3}(?:the\s|options?\s)?\W?", re.IGNORECASE)
-_FARTHEST = re.compile(r"\b(?:farthest|furthest|most\sdistant)\b|最远|最遠", re.IGNORECASE)
+FARTHEST = re.compile(r"\b(?:farthest|furthest|most\sdistant)\b|最远|最遠", re.IGNORECASE)
 _UNSURE = re.compile(
     r"\b(?:not\ssure|unsure|unclear|cannot\s(?:be\s)?determine|can't\s(?:be\s)?(?:tell|determine)|could\sbe\seither"
     r"|(?:anything|everything|all)\s(?:but|except)\b|options\s(?:are|include)|none\sof\sthe|all\sof\sthe|both\sof\sthe|neither)",
@@ -239,7 +243,7 @@ class Choices:
         named = self._named(sentence)
         if not named or _UNSURE.search(sentence):
             return ()
-        if _FARTHEST.search(sentence):
+        if FARTHEST.search(sentence):
             return tuple({n.letter for n in named} | {"", named[0].letter})
         asserted = dict.fromkeys(n.letter for n in self._asserted(sentence, named))
         return tuple(asserted)
@@ -257,6 +261,13 @@ class Choices:
         listed = [label for label in labels if label]
         if len(set(listed)) < 2 or listed != sorted(listed):
             return text
+        verdicts = [
+            _JUDGED.search(line) for line, label in zip(lines, labels, strict=True) if label
+        ]
+        right = [label for label, v in zip(listed, verdicts, strict=True) if v and v["right"]]
+        if all(verdicts) and len(right) == 1:
+            lines.append(f"Answer: {right[0]}")
+            labels.append("")
         return "\n".join(line for line, label in zip(lines, labels, strict=True) if not label)
 
     def answer_in(self, sentence: str) -> tuple[str, ...]:
