@@ -54,7 +54,7 @@ _LETTER = re.compile(
 
 _SUBORDINATE = re.compile(
     r"\b(?:because|since|as\s(?:the|it|there|both|we)|while|whereas|although|though|even\sif|if|unlike|than|rather\sthan|instead\sof"
-    r"|compared\s(?:to|with)|as\sopposed\sto|except|other\sthan|besides|not\sbecause|given|considering|followed\sby|then\scomes?)\b"
+    r"|(?<=,\s)then\b|compared\s(?:to|with)|as\sopposed\sto|except|other\sthan|besides|not\sbecause|given|considering|followed\sby|then\scomes?)\b"
     r"|因为|因為|虽然|雖然|而不是|比|weil|parce\sque|car\s|porque|потому",
     re.IGNORECASE,
 )
@@ -83,6 +83,10 @@ _IS_ANSWER = re.compile(
     r"\s(?:is|was|would\sbe|must\sbe|should\sbe|seems|looks|appears|=)\s(?:to\sbe\s)?(?:(?:most\s)?\w{2,12}ly\s)?"
     r"(?:(?:(?:the|my)\s)?(?:final\s)?(?:correct|right|best|most\s\w{3,12})?\s?(?:answer|choice|option)\b|(?:correct|right)\b(?!\s[a-z]))"
     r"|(?:是|为|為|が|이|가)\s?(?:正确|正確|正解|정답)",
+    re.IGNORECASE,
+)
+_MEASURED = re.compile(
+    r"\W{0,3}(?:is|are|was|at)?\s?(?:only|just|about|around|roughly|approximately)?\s?~?\d",
     re.IGNORECASE,
 )
 _AMONG = re.compile(  # what is compared, before the clause that says which it is
@@ -164,7 +168,9 @@ class Choices:
         if also and also["other"] in self.letters and also["other"] != label[1]:
             return (label[1], also["other"])
         named = self._spelled(rest)
-        listed = set(_INNER.findall(rest)) & set(self.letters) - {label[1]}
+        listed = set(_INNER.findall(rest.split("\n\n", maxsplit=1)[0])) & set(self.letters) - {
+            label[1]
+        }
         if listed:
             return (label[1], min(listed))
         if not named and label[0].endswith("-"):
@@ -243,6 +249,9 @@ class Choices:
         named = self._named(sentence)
         if not named or _UNSURE.search(sentence):
             return ()
+        measured = [n for n in named if _MEASURED.match(sentence, n.end)]
+        if len(measured) > 1 and len(measured) == len(named):
+            return ()  # a list of distances says which is closest only to who compares them
         if FARTHEST.search(sentence):
             return tuple({n.letter for n in named} | {"", named[0].letter})
         asserted = dict.fromkeys(n.letter for n in self._asserted(sentence, named))
