@@ -19,7 +19,7 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
-from vicabench.reporting.files import check_not_input, write_file
+from vicabench.reporting.files import check_not_input, size_of, write_file
 from vicabench.reporting.overview import by_benchmark, overview
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.overview import render_overview
@@ -225,7 +225,7 @@ def _give(
     """Write the file, report its size and the note, and return the text."""
     if file is not None:
         write_file(file, text, keep=inputs)
-        say(f"{file}: {len(text.encode()) / 1e6:.1f} MB.")
+        say(f"{file}: {size_of(text)}.")
     if note:
         say(note)
     return text
