@@ -16,11 +16,10 @@ from vicabench import files
 from vicabench.benchmarks import BENCHMARKS, DEFAULT, find_benchmark, known_names, split_name
 from vicabench.benchmarks.check import Examination, examine
 from vicabench.benchmarks.custom import FILE
+from vicabench.benchmarks.fetch import Fetchable, Layout, unpack_local
 from vicabench.benchmarks.fetch import fetch as fetch_benchmark
-from vicabench.benchmarks.fetch import unpack_local
 from vicabench.benchmarks.fetched import Fetched
 from vicabench.benchmarks.inventory import inventory as items
-from vicabench.benchmarks.layout import Fetchable, Layout
 from vicabench.benchmarks.rooms import built as rooms_folder
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
