@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
 import vicabench
 from vicabench.benchmarks import BENCHMARKS, Source, load_benchmark
@@ -17,7 +16,7 @@ from vicabench.engine.frame_cache import fitted, jpegs
 from vicabench.errors import ConfigError, DataError, counted
 from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.maps import maps_below, maps_page
-from vicabench.front.progress import building
+from vicabench.front.progress import bars, building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
 from vicabench.reporting.files import check_not_input, size_of, write_file
@@ -104,7 +103,7 @@ def _decoded(
         DecodeAhead(
             frames=count, workers=options.workers, limit_seconds=options.limit_seconds
         ) as ahead,
-        Progress(console=options.terminal, transient=True) as bar,
+        bars(options.terminal, disable=options.terminal.quiet, transient=True) as bar,
     ):
         for decoded in bar.track(
             ahead.stream(existing.items()), total=len(existing), description="Frames"
