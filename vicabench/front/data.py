@@ -28,6 +28,7 @@ from vicabench.front.progress import bar, byte_progress
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.rooms.answerable import seen_rows
 from vicabench.rooms.build import build
+from vicabench.rooms.scene import GENERATOR
 from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.screen import console
 
@@ -143,6 +144,7 @@ def rooms(
     scenes: int = 12,
     seed: int = 0,
     questions: int = 18,
+    generator: str = GENERATOR,
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
@@ -153,6 +155,7 @@ def rooms(
         scenes: The number of rooms.
         seed: The same seed gives the same rooms and questions.
         questions: Approximate number of questions per room.
+        generator: `1`, or `2` for rooms that are harder to guess, each with every type of question.
         workers: Rendering processes; with more than one, a script that calls this needs the
             usual `if __name__ == "__main__":`.
         progress: Whether to show progress on standard error.
@@ -163,6 +166,7 @@ def rooms(
             scenes=scenes,
             seed=seed,
             questions=questions,
+            generator=generator,
             workers=workers,
             progress=advance,
         )
