@@ -45,6 +45,7 @@ class ApiOptions:
     What cannot: `concurrency` calls at once, `request_timeout` seconds for each, `max_retries`
     times again after a failure that may pass, `retry_wait` seconds before the first of them.
     At most `max_requests` are sent and `max_cost` spent, by the price list in the file `prices`.
+    `batch` sends requests as jobs that a provider finishes within a day, at half the price.
     """
 
     base_url: str = ""
@@ -58,6 +59,7 @@ class ApiOptions:
     max_requests: int | None = None
     max_cost: float | None = None
     prices: str = ""
+    batch: bool = False
 
     def given(self) -> tuple[str, ...]:
         """The names of the options that differ from their defaults."""

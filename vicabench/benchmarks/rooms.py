@@ -85,7 +85,7 @@ class Rooms:
         known = {"full": GENERATOR, **{f"{VARIANT}{each}": each for each in GENERATORS}}
         if source.subset not in known:
             raise ConfigError(
-                f"Rooms has no variant {source.subset!r}. Variants are "
+                f"The benchmark rooms has no --subset {source.subset}. Variants are "
                 f"{', '.join(f'rooms:{VARIANT}{each}' for each in GENERATORS)}."
             )
         return load(

@@ -14,6 +14,7 @@ import vicabench as vb
 from vicabench.cli.api_options import (
     AsFramesOption,
     BaseUrlOption,
+    BatchOption,
     ConcurrencyOption,
     ImageSizeOption,
     JpegOption,
@@ -176,6 +177,7 @@ def command(
     max_requests: MaxRequestsOption = None,
     max_cost: MaxCostOption = None,
     prices: PricesOption = "",
+    batch: BatchOption = False,
     image_size: ImageSizeOption = 512,
     jpeg_quality: JpegOption = 90,
     as_frames: AsFramesOption = False,

@@ -98,10 +98,11 @@ def family_of(model: str) -> str:
     return INTERNVL if stated == "internvl_chat" else stated
 
 
-def _unasked(given: RunOptions) -> list[str]:
-    """The options in use that no harness has."""
+def _unasked(given: RunOptions) -> Iterator[str]:
+    """What is said of the options in use that no harness has."""
     names = [_typed(name) for name in UNASKED if getattr(given.model, name)]
-    return [*names, "--with-map"] if given.with_map else names
+    for name in [*names, *(["--with-map"] if given.with_map else [])]:
+        yield f"no preset has {name}"
 
 
 def asked_as(
@@ -124,8 +125,7 @@ def asked_as(
     asks = preset.asks(family)
     wanted, short = _wanted(given, asks)
     wanted, beyond = _taken(wanted, family)
-    short = [*_limits(asks, preset, family, benchmark), *short, *beyond]
-    short += [f"no preset has {name}" for name in _unasked(given)]
+    short = [*_limits(asks, preset, family, benchmark), *short, *beyond, *_unasked(given)]
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():

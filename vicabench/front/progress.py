@@ -240,7 +240,7 @@ class RunDisplay:
         self._selected = selected
         self._score = RunningScore(protocol, rubric)
         self._bar = _bar(console, TextColumn("videos  {task.fields[state]}", markup=False))
-        self._videos = self._videos_done = 0
+        self._videos, self._videos_done = 0, set[str]()
         self._warnings: set[str] = set()
         self.done = 0
 
@@ -276,13 +276,14 @@ class RunDisplay:
         """Count one more video, and report its errors."""
         self._score.add(predictions)
         self.done += len(predictions)
-        self._videos_done += 1
-        self._bar.update(self._task, advance=1, state=self._state())
+        self._videos_done.add(predictions[0].question.video)
+        done = len(self._videos_done)
+        self._bar.update(self._task, completed=done, state=self._state())
         for error in sorted({p.answer.error for p in predictions if p.answer.error}):
             self.say(f"{predictions[0].question.video}: {error}")
-        if is_due(self._videos_done, self._videos) and not is_live(self._console):
+        if is_due(done, self._videos) and not is_live(self._console):
             videos = counted(self._videos, "video")
-            self.say(f"{self._model}: {self._videos_done}/{videos}, {self._state()}")
+            self.say(f"{self._model}: {done}/{videos}, {self._state()}")
 
     def warned(self, text: str) -> None:
         """Print a warning once."""
