@@ -308,21 +308,32 @@ class Predictor:
             LOG.warning("Memory is short: encoding %d frames at a time", self.vision_batch)
 
     def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> Prefix:
-        """The keys and values of the prefix, from the model's forward pass."""
-        merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
-        return prefill(self.model, inputs_embeds=merged.embeds_BLD)
+        """The keys and values of the prefix, from the model's forward pass.
+
+        The ids are known here, so that the host need not wait for the device to find the video.
+        """
+        self._fits(len(ids) - 1 + len(block_ND))
+        place = ids.index(PLACEHOLDER_ID)
+        embed, device = self.model.get_input_embeddings(), block_ND.device
+        text_TD = embed(torch.tensor([*ids[:place], *ids[place + 1 :]], device=device))
+        embeds_LD = torch.cat([text_TD[:place], block_ND.to(text_TD), text_TD[place:]])
+        return prefill(self.model, inputs_embeds=embeds_LD[None])
 
     def _checked(self, encoded: EncodedVideo, text: str) -> list[int]:
         """The ids of a prompt; raises if it cannot be answered from this encoded video."""
         ids = self._ids(text)
         encoded.shared_by([ids])
-        length, limit = encoded.length_of(ids), self.model.config.tokenizer_model_max_length
+        self._fits(encoded.length_of(ids))
+        return ids
+
+    def _fits(self, length: int) -> None:
+        """Raise BudgetError for a prompt of more tokens than the context holds."""
+        limit = self.model.config.tokenizer_model_max_length
         if length > limit:
             raise BudgetError(
                 f"the prompt has {counted(length, 'token')}, {length - limit:,} more than the "
                 f"context of {limit:,}: use fewer frames, more pooling or a shorter text"
             )
-        return ids
 
     def _together(
         self,
