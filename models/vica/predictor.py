@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
+from vica.attention import SDPA
 from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
+from vica.continuations import Continuations, attending
 from vica.decoding import Decoding, Limit, Observer, decode, decoding_settings
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
+from vica.layers import Layers, why_not
 from vica.memory import in_groups, is_memory_error, release
 from vica.merging import Visual
 from vica.modeling import ViCA
-from vica.prefix import Continuations, Prefix, attending, prefill
+from vica.prefix import Prefix, prefill
 from vica.processing import Frames, ViCAProcessor
 from vica.sampling import Seed
 
@@ -206,6 +209,7 @@ class Predictor:
         self.model, self.processor = model, processor
         self.group_size, self.vision_batch = group_size, vision_batch
         self.spent = Stopwatch()
+        self._layers = None if why_not(model) else Layers(model)
         if compile:
             compile_parts(model)
 
@@ -317,6 +321,8 @@ class Predictor:
         embed, device = self.model.get_input_embeddings(), block_ND.device
         text_TD = embed(torch.tensor([*ids[:place], *ids[place + 1 :]], device=device))
         embeds_LD = torch.cat([text_TD[:place], block_ND.to(text_TD), text_TD[place:]])
+        if self._layers and self.model.config._attn_implementation == SDPA:
+            return self._layers.prefill(embeds_LD)
         return prefill(self.model, inputs_embeds=embeds_LD[None])
 
     def _checked(self, encoded: EncodedVideo, text: str) -> list[int]:
@@ -349,7 +355,8 @@ class Predictor:
         choose = how.chooser([each.seed for each in asked])
         shared = encoded.shared_by(rows)
         prefix = encoded.cache.first(encoded.length_of(rows[0][:shared]))
-        continuations, own = Continuations(self.model, prefix), [ids[shared:] for ids in rows]
+        continuations = Continuations(self.model, prefix, self._layers)
+        own = [ids[shared:] for ids in rows]
         with attending(self.model):
             with self.spent.measure(PREFILL, self.model.device):
                 logits_KV = continuations.start(own)

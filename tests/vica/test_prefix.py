@@ -9,9 +9,10 @@ import pytest
 import torch
 import transformers as hf
 from torch import Tensor
+from vica.continuations import Continuations, attending
 from vica.decoding import Limit, decode
 from vica.errors import InputError
-from vica.prefix import Continuations, Prefix, attending, prefill, why_not
+from vica.prefix import Prefix, prefill, why_not
 
 TOLERANCE = 1e-4
 """Logits are of the order of 3; another order of summation differs by some 1e-5."""
