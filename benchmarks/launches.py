@@ -13,8 +13,9 @@ shapes and dtypes but no numbers, and every operator that reaches torch's dispat
 - peak GB: of tensors alive together, weights included.
 
 The fake tensors are a CPU's, for torch's CPU build cannot index those of CUDA. Where code asks for
-the kind of device it takes the CPU's branch; a fused attention kernel is one launch on both. What
-a captured graph saves is not seen: each operator inside counts. Copies from the host are left out.
+the kind of device it takes the CPU's branch; a fused attention kernel is one launch on both, and
+torch's fused norm, which a CPU composes, is counted as CUDA's one. What a captured graph saves is
+not seen: each operator inside counts. Copies from the host are left out.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from both import prompts
 from report import TYPICAL
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
@@ -91,6 +93,13 @@ class Noted(TorchDispatchMode):
         held = sum(self._bytes.values()) / 1e9
         self.count.peak_gigabytes = max(self.count.peak_gigabytes, held)
 
+    def note(self, name: str, tensors: Sequence[Tensor]) -> None:
+        """Note a launch that reads or writes these tensors."""
+        moved = {id(t): t.numel() * t.element_size() for t in tensors}
+        self.count.launches += 1
+        self.names[name] += 1
+        self.count.gigabytes += sum(moved.values()) / 1e9
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
@@ -100,19 +109,19 @@ class Noted(TorchDispatchMode):
             self.count.syncs += 1
             return 0  # a fake tensor has no value; ours are asked only whether something is wrong
         out = func(*args, **kwargs)
-        made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+        made = _tensors(out)
         if func.is_view or func.namespace != "aten" or not made:
             return out
         self._hold(made)
         if name in FREE:
             return out
-        read = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        moved = {id(t): t.numel() * t.element_size() for t in (*read, *made)}
-        self.count.launches += 1
-        self.names[name] += 1
-        self.count.gigabytes += sum(moved.values()) / 1e9
+        self.note(name, [*_tensors((args, kwargs)), *made])
         self.count.tflop += _operations(func, args, kwargs, out) / 1e12
         return out
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def _operations(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> float:
@@ -136,6 +145,24 @@ def _fetched(count: Count) -> Iterator[None]:
         yield
 
 
+class _Norms(TorchFunctionMode):
+    """Counts torch's fused norm as one launch, which a CPU composes of several operators."""
+
+    def __init__(self, noted: Noted) -> None:
+        super().__init__()
+        self._noted = noted
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Pass everything else on."""
+        if func is not torch.nn.functional.rms_norm:
+            return func(*args, **(kwargs or {}))
+        out = torch.empty_like(args[0])
+        self._noted.note("rms_norm", [*_tensors((args, kwargs)), out])
+        return out
+
+
 class Stages(Stopwatch):
     """A predictor's stopwatch that counts: one entry for each time that a stage ran."""
 
@@ -149,7 +176,7 @@ class Stages(Stopwatch):
         del stage, device
         noted = Noted(self.held)
         self.noted.append(noted)
-        with _fetched(noted.count), noted:
+        with _fetched(noted.count), _Norms(noted), noted:
             yield
 
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -28,6 +29,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer, LinearAttentionLayer
 
 from vica.attention import Visible, attend_own, attend_prefix, combine
+from vica.capture import Captured
 from vica.errors import InputError
 from vica.layers import Layers
 from vica.prefix import Prefix, Shared
@@ -38,6 +40,8 @@ ROOM = 64
 """The cache grows by at least this many tokens."""
 ALIGNED = 8
 """Attention reads a multiple of so many places, as masks of CUDA's kernels must have."""
+CAPTURED_AFTER = 8
+"""Steps of one shape, after which those that follow are captured."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,14 +68,14 @@ class _Places:
     @classmethod
     def start(cls, lengths: Sequence[int], device: torch.device, first: int = 0) -> _Places:
         """Those of the first tokens of continuations of these lengths, from the row `first` on."""
-        longest, lengths_K = max(lengths), torch.tensor(lengths)
+        longest = max(lengths)
         # Made on the host, which knows all of it, and copied at once.
+        places = [(row, slot) for row, length in enumerate(lengths) for slot in range(length)]
+        rows_T, own_T = torch.tensor(places).T.to(device)
         slots_KS = torch.arange(longest).expand(len(lengths), longest)
-        filled_KS = slots_KS < lengths_K[:, None]
-        before_K = lengths_K.cumsum(0) - lengths_K
+        filled_KS = slots_KS < torch.tensor(lengths)[:, None]
+        before_K = torch.tensor([0, *accumulate(lengths)])[:-1]
         places_KS = torch.where(filled_KS, before_K[:, None] + slots_KS, 0)
-        rows_KS = torch.arange(len(lengths))[:, None].expand_as(slots_KS)
-        rows_T, own_T = torch.stack([rows_KS, slots_KS])[:, filled_KS].to(device)
         # An empty slot sees the first token: softmax needs one.
         seen_KS = torch.where(filled_KS, slots_KS, 0).to(device)
         dense = min(lengths) == longest
@@ -250,7 +254,9 @@ class Continuations:
         ]
         self._cache, self._layers = Cache(layers=layers), short
         # Lengths are held twice, so that neither the host nor the device waits for the other.
-        self._lengths_K = self._next_XK = torch.zeros(0, dtype=torch.long)
+        self._lengths_K = self._next_XK = self._ids_K = torch.zeros(0, dtype=torch.long)
+        self._captured: Captured | None = None
+        self._steps = 0
 
     def start(self, ids: Sequence[Sequence[int]], places: Sequence[Tensor] | None = None) -> Tensor:
         """Run each continuation's ids; return the logits [K, V] after the last one, in float32.
@@ -288,23 +294,52 @@ class Continuations:
         self._now.places = _Places.start(lengths, device)
         return self._run(ids_T[None], places_XT[..., None, :], last_K)[0]
 
+    @property
+    def steady(self) -> bool:
+        """Whether steps are captured, so that another number of continuations costs a new one."""
+        return self._captured is not None
+
     def step(self, ids_K: Tensor) -> Tensor:
-        """Run one more id of each continuation; return the logits [K, V] after it, in float32."""
+        """Run one more id of each continuation; return the logits [K, V] after it, in float32.
+
+        On a GPU the layers' short form is captured as a CUDA graph after some steps.
+        """
         self._now.lengths = [length + 1 for length in self._now.lengths]
         if max(self._now.lengths) > self._now.capacity:
             self._grow()
-        logits_KV = self._step(ids_K)
+        if self._captured is None and self._worth_capturing():
+            self._ids_K = ids_K.clone()
+            self._captured = Captured(self._whole_step, ids_K.device)
+        if self._captured is None:
+            logits_KV = self._step(ids_K, max(self._now.lengths))
+        else:
+            self._ids_K.copy_(ids_K)
+            logits_KV = self._captured()
+        self._steps += 1
         self._lengths_K.add_(1)
         self._next_XK.add_(1)
         return logits_KV
 
-    def _step(self, ids_K: Tensor) -> Tensor:
-        self._now.places = _Places.step(self._lengths_K, max(self._now.lengths))
+    def _worth_capturing(self) -> bool:
+        """Capturing takes as long as some steps, which short replies do not have."""
+        return (
+            bool(self._layers)
+            and self._steps >= CAPTURED_AFTER
+            and self._model.device.type == "cuda"
+        )
+
+    def _whole_step(self) -> Tensor:
+        """A step of the ids in `_ids_K` that reads the whole cache, so that all have one shape."""
+        return self._step(self._ids_K, self._now.capacity)
+
+    def _step(self, ids_K: Tensor, used: int) -> Tensor:
+        self._now.places = _Places.step(self._lengths_K, used)
         zero = self._lengths_K.new_zeros(1)
         return self._run(ids_K[:, None], self._next_XK[..., None], zero)[:, 0]
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep these continuations alone, in this order; one that is named twice is copied."""
+        self._captured, self._steps = None, 0
         rows_K = torch.tensor(rows, dtype=torch.long, device=self._lengths_K.device)
         self._now.lengths = [self._now.lengths[row] for row in rows]
         self._lengths_K, self._next_XK = self._lengths_K[rows_K], self._next_XK[..., rows_K]
@@ -333,6 +368,7 @@ class Continuations:
 
     def _grow(self) -> None:
         more = _capacity(self._now.capacity // 2) - ROOM or ROOM
+        self._captured, self._steps = None, 0
         self._now.capacity += more
         for layer in self._cache.layers:
             if isinstance(layer, _OwnLayer):

@@ -25,6 +25,8 @@ from vica.prefix import Prefix, Shared
 Attend = Callable[[int, Tensor, Tensor], Tensor]
 """Gives the attention output [T, H, E] of a layer for its queries [T, H, E] and its new keys and
 values [T, 2 x J, E]."""
+QKV, GATE_UP = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
+"""Linear modules whose outputs are computed as one product."""
 
 
 def why_not(model: Any) -> str | None:
@@ -64,6 +66,9 @@ class Layers:
         self._model = model.model
         self._layers = cast(Sequence[Any], list(model.model.layers))
         self._joined: list[dict[str, Tensor]] = [{} for _ in self._layers]
+        for index, layer in enumerate(self._layers):  # now, rather than while a video is timed
+            self._product(index, layer.self_attn, QKV)
+            self._product(index, layer.mlp, GATE_UP)
 
     @torch.no_grad()
     def __call__(self, embeds_TD: Tensor, places_T: Tensor, attend: Attend) -> Tensor:
@@ -82,7 +87,7 @@ class Layers:
         self, index: int, layer: Any, hidden_TD: Tensor, turn: tuple[Tensor, Tensor], attend: Attend
     ) -> Tensor:
         attention, mlp = layer.self_attn, layer.mlp
-        qkv, bias = self._product(index, attention, ("q_proj", "k_proj", "v_proj"))
+        qkv, bias = self._product(index, attention, QKV)
         normed_TD = _norm(layer.input_layernorm, hidden_TD)
         qkv_TXE = functional.linear(normed_TD, qkv, bias).unflatten(-1, (-1, attention.head_dim))
         queries = attention.q_proj.out_features // attention.head_dim
@@ -90,10 +95,11 @@ class Layers:
         _rotate(qkv_TXE[:, : queries + keys], *turn)
         mixed_THE = attend(index, qkv_TXE[:, :queries], qkv_TXE[:, queries:])
         hidden_TD = hidden_TD + attention.o_proj(mixed_THE.flatten(1))
-        gate_up, bias = self._product(index, mlp, ("gate_proj", "up_proj"))
+        gate_up, bias = self._product(index, mlp, GATE_UP)
         normed_TD = _norm(layer.post_attention_layernorm, hidden_TD)
         gate_TI, up_TI = functional.linear(normed_TD, gate_up, bias).chunk(2, dim=-1)
-        return hidden_TD + mlp.down_proj(functional.silu(gate_TI).mul_(up_TI))
+        inner_TI = functional.silu(gate_TI).mul_(up_TI)
+        return cast(Tensor, hidden_TD + mlp.down_proj(inner_TI))
 
     def _product(
         self, index: int, part: Any, names: tuple[str, ...]

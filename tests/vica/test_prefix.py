@@ -108,6 +108,23 @@ def test_a_prefix_is_a_value() -> None:
         assert prefix.length == LENGTH
 
 
+class Steady(Continuations):
+    """Keeps replies that have ended, as where steps are captured."""
+
+    steady = True
+
+
+def test_replies_that_have_ended_may_stay_in_the_batch() -> None:
+    model, limits = model_of("llama"), [Limit(max_new_tokens=n, stops=frozenset()) for n in LIMITS]
+    with torch.no_grad():
+        prefix = prefill(model, input_ids=prefix_ids())
+    with torch.no_grad(), attending(model):
+        batches = [kind(model, prefix) for kind in (Continuations, Steady)]
+        dropped, kept = (decode(b, b.start(QUESTIONS), limits, highest) for b in batches)
+    assert dropped == kept
+    assert [len(reply) for reply in kept] == list(LIMITS)
+
+
 def test_equal_continuations_are_run_once() -> None:
     for kind in ("llama", "qwen3_5_text"):
         model, read = model_of(kind, **SHARED[kind]), list[int]()
