@@ -180,8 +180,11 @@ class Stages(Stopwatch):
             yield
 
 
-def counted(config: ViCAConfig, frames: int, questions: int) -> dict[str, Count]:
-    """What each stage asks for; `step` is one step of decoding, with no reply finished."""
+def counted(config: ViCAConfig, frames: int, questions: int, batch: int = 0) -> dict[str, Count]:
+    """What each stage asks for; `step` is one step of decoding, with no reply finished.
+
+    `batch` frames are encoded at once, or all, for which a GPU that holds the model has the memory.
+    """
     tokenizer, texts = byte_tokenizer(), prompts(questions)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
@@ -189,7 +192,8 @@ def counted(config: ViCAConfig, frames: int, questions: int) -> dict[str, Count]
         with FakeTensorMode(), torch.no_grad():
             with no_init_weights():
                 model = MODELS[config.model_type](config).train(False)
-            predictor = Predictor(model, ViCAProcessor(tokenizer, config))
+            processor = ViCAProcessor(tokenizer, config)
+            predictor = Predictor(model, processor, vision_batch=batch or frames)
             stages = predictor.spent = Stages([*model.parameters(), *model.buffers()])
             encoded = predictor.encode(_visual(config, frames), texts)
             stages.held += [x for layer in encoded.cache.shared for x in vars(layer).values()]

@@ -14,7 +14,7 @@ model's batch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import deepcopy
@@ -28,7 +28,7 @@ from torch.nn.functional import pad
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicLayer, LinearAttentionLayer
 
-from vica.attention import Visible, attend_own, attend_prefix, combine
+from vica.attention import Attended, Visible, attend_own, attend_prefix, combine
 from vica.capture import Captured
 from vica.errors import InputError
 from vica.layers import Layers
@@ -40,6 +40,8 @@ ROOM = 64
 """The cache grows by at least this many tokens."""
 ALIGNED = 8
 """Attention reads a multiple of so many places, as masks of CUDA's kernels must have."""
+Merge = Callable[[Attended, Attended], Tensor]
+"""Merges attention over the prefix and over own tokens: `combine`, or that compiled."""
 CAPTURED_AFTER = 8
 """Steps of one shape, after which those that follow are captured."""
 
@@ -160,12 +162,12 @@ class _OwnLayer(DynamicLayer):
         mixed_THE = self._attend(_tokens(query_BHSE), scale)
         return cast(Tensor, mixed_THE.unflatten(0, (query_BHSE.shape[0], query_BHSE.shape[2])))
 
-    def take(self, query_THE: Tensor, new_TXE: Tensor) -> Tensor:
+    def take(self, query_THE: Tensor, new_TXE: Tensor, merge: Merge) -> Tensor:
         """Store new keys and values [T, 2 x J, E]; return the attention output [T, H, E]."""
         self._store(new_TXE)
-        return self._attend(query_THE, None)
+        return self._attend(query_THE, None, merge)
 
-    def _attend(self, query_THE: Tensor, scale: float | None) -> Tensor:
+    def _attend(self, query_THE: Tensor, scale: float | None, merge: Merge = combine) -> Tensor:
         at = cast(_Places, self._now.places)
         rows, slots, used = at.seen.visible_KSM.shape
         slots_THE = query_THE if at.filled_N is None else query_THE.index_select(0, at.filled_N)
@@ -175,7 +177,7 @@ class _OwnLayer(DynamicLayer):
         own = attend_own(query_KSHE, keys_KJME, values_KJME, at.seen, scale)
         mine = own.flat() if at.slots_T is None else own.at(at.rows_T, at.slots_T)
         whole = attend_prefix(query_THE, self._shared.keys_JPE, self._shared.values_JPE, scale)
-        return combine(whole, mine).flatten(1, 2)
+        return merge(whole, mine).flatten(1, 2)
 
 
 def _tokens(states_BXSE: Tensor) -> Tensor:
@@ -399,7 +401,7 @@ class Continuations:
         hidden_TD = layers(
             embeds_BSD.flatten(0, 1),
             places_BS.flatten(),
-            lambda index, query_THE, new_TXE: own[index].take(query_THE, new_TXE),
+            lambda index, *states: own[index].take(*states, layers.combine),
         )
         hidden_BSD = hidden_TD.unflatten(0, ids_BS.shape)
         if ids_BS.shape[1] > 1:

@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer, Qwen2RMSNorm
 
-from vica.attention import sdpa
+from vica.attention import combine, sdpa
 from vica.prefix import Prefix, Shared
 
 Attend = Callable[[int, Tensor, Tensor], Tensor]
@@ -62,8 +62,14 @@ class Layers:
     changes a parameter in place changes both.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, compile: bool = False) -> None:  # noqa: A002  # as torch's
         self._model = model.model
+        self._rotate, self._added, self._gated, self.combine = _rotate, _added, _gated, combine
+        if compile:  # with dynamic lengths
+            self._rotate = torch.compile(_rotate, dynamic=True)
+            self._added = torch.compile(_added, dynamic=True)
+            self._gated = torch.compile(_gated, dynamic=True)
+            self.combine = torch.compile(combine, dynamic=True)
         self._layers = cast(Sequence[Any], list(model.model.layers))
         self._joined: list[dict[str, Tensor]] = [{} for _ in self._layers]
         for index, layer in enumerate(self._layers):  # now, rather than while a video is timed
@@ -78,28 +84,39 @@ class Layers:
         # Halves are swapped and the first is negated: here once, in the sines.
         sin_TE = torch.cat([-sin_TE[:, :half], sin_TE[:, half:]], dim=-1)
         turn = cos_TE[:, None], sin_TE[:, None]
+        norms = [layer.input_layernorm for layer in self._layers[1:]]
         hidden_TD = embeds_TD
-        for index, layer in enumerate(self._layers):
-            hidden_TD = self._layer(index, layer, hidden_TD, turn, attend)
-        return _norm(self._model.norm, hidden_TD)
+        normed_TD = _norm(self._layers[0].input_layernorm, hidden_TD)
+        for index, (layer, after) in enumerate(
+            zip(self._layers, [*norms, self._model.norm], strict=True)
+        ):
+            mixed_TD = self._attention(index, layer.self_attn, normed_TD, turn, attend)
+            after_own = layer.post_attention_layernorm
+            hidden_TD, normed_TD = self._added(hidden_TD, mixed_TD, *_facts(after_own))
+            inner_TD = self._mlp(index, layer.mlp, normed_TD)
+            hidden_TD, normed_TD = self._added(hidden_TD, inner_TD, *_facts(after))
+        return normed_TD
 
-    def _layer(
-        self, index: int, layer: Any, hidden_TD: Tensor, turn: tuple[Tensor, Tensor], attend: Attend
+    def _attention(
+        self,
+        index: int,
+        attention: Any,
+        normed_TD: Tensor,
+        turn: tuple[Tensor, Tensor],
+        attend: Attend,
     ) -> Tensor:
-        attention, mlp = layer.self_attn, layer.mlp
         qkv, bias = self._product(index, attention, QKV)
-        normed_TD = _norm(layer.input_layernorm, hidden_TD)
         qkv_TXE = functional.linear(normed_TD, qkv, bias).unflatten(-1, (-1, attention.head_dim))
         queries = attention.q_proj.out_features // attention.head_dim
         keys = attention.k_proj.out_features // attention.head_dim
-        _rotate(qkv_TXE[:, : queries + keys], *turn)
+        self._rotate(qkv_TXE[:, : queries + keys], *turn)
         mixed_THE = attend(index, qkv_TXE[:, :queries], qkv_TXE[:, queries:])
-        hidden_TD = hidden_TD + attention.o_proj(mixed_THE.flatten(1))
-        gate_up, bias = self._product(index, mlp, GATE_UP)
-        normed_TD = _norm(layer.post_attention_layernorm, hidden_TD)
-        gate_TI, up_TI = functional.linear(normed_TD, gate_up, bias).chunk(2, dim=-1)
-        inner_TI = functional.silu(gate_TI).mul_(up_TI)
-        return cast(Tensor, hidden_TD + mlp.down_proj(inner_TI))
+        return cast(Tensor, attention.o_proj(mixed_THE.flatten(1)))
+
+    def _mlp(self, index: int, mlp: Any, normed_TD: Tensor) -> Tensor:
+        weight, bias = self._product(index, mlp, GATE_UP)
+        both_TI = functional.linear(normed_TD, weight, bias)
+        return cast(Tensor, mlp.down_proj(self._gated(both_TI)))
 
     def _product(
         self, index: int, part: Any, names: tuple[str, ...]
@@ -135,8 +152,27 @@ class Layers:
         return Prefix(layers=tuple(kept))
 
 
+def _facts(norm: Any) -> tuple[Tensor, float]:
+    return norm.weight, norm.variance_epsilon
+
+
 def _norm(norm: Any, hidden_TD: Tensor) -> Tensor:
-    return functional.rms_norm(hidden_TD, norm.weight.shape, norm.weight, norm.variance_epsilon)
+    weight, epsilon = _facts(norm)
+    return functional.rms_norm(hidden_TD, weight.shape, weight, epsilon)
+
+
+def _added(
+    hidden_TD: Tensor, more_TD: Tensor, weight_D: Tensor, epsilon: float
+) -> tuple[Tensor, Tensor]:
+    """The sum, and that normalised."""
+    sum_TD = hidden_TD + more_TD
+    return sum_TD, functional.rms_norm(sum_TD, weight_D.shape, weight_D, epsilon)
+
+
+def _gated(both_TI: Tensor) -> Tensor:
+    """SwiGLU of gates and inputs that follow each other."""
+    gate_TI, up_TI = both_TI.chunk(2, dim=-1)
+    return functional.silu(gate_TI).mul_(up_TI)
 
 
 def _rotate(states_TXE: Tensor, cos_T1E: Tensor, sin_T1E: Tensor) -> None:

@@ -21,7 +21,7 @@ from vica.continuations import Continuations, attending
 from vica.decoding import Decoding, Limit, Observer, decode, decoding_settings
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
 from vica.layers import Layers, why_not
-from vica.memory import in_groups, is_memory_error, release
+from vica.memory import frames_at_once, in_groups, is_memory_error, release
 from vica.merging import Visual
 from vica.modeling import ViCA
 from vica.prefix import Prefix, prefill
@@ -187,7 +187,7 @@ class Predictor:
         model: The model, whole on one device.
         processor: Its processor.
         group_size: How many questions are answered together; 0 means all of a call.
-        vision_batch: How many frames an encoder sees at once.
+        vision_batch: How many frames an encoder sees at once; 0 for `vica.memory.frames_at_once`.
         compile: Compile the encoders and the layers' parts outside attention with torch.
 
     Raises:
@@ -200,18 +200,20 @@ class Predictor:
         processor: ViCAProcessor,
         *,
         group_size: int = 0,
-        vision_batch: int = 8,
+        vision_batch: int = 0,
         compile: bool = False,  # noqa: A002  # as torch calls it
     ) -> None:
-        if group_size < 0 or vision_batch < 1:
-            raise InputError("group_size must be 0 (all) or more, and vision_batch 1 or more")
+        if group_size < 0 or vision_batch < 0:
+            raise InputError(
+                "group_size must be 0 (all) or more, and vision_batch 0 (auto) or more"
+            )
         _check(model)
         self.model, self.processor = model, processor
         self.group_size, self.vision_batch = group_size, vision_batch
         self.spent = Stopwatch()
-        self._layers = None if why_not(model) else Layers(model)
+        self._layers = None if why_not(model) else Layers(model, compile=compile)
         if compile:
-            compile_parts(model)
+            compile_parts(model, layers=self._layers is None)
 
     @torch.no_grad()
     def encode(self, video: Frames | Visual, prompts: Sequence[str] = ()) -> EncodedVideo:
@@ -300,6 +302,8 @@ class Predictor:
 
     def _block(self, visual: Visual) -> Tensor:
         """The tokens [N, D] of a video; encodes fewer frames at once when memory is short."""
+        if not self.vision_batch:
+            self.vision_batch = frames_at_once(self.model.model.frame_bytes, self.model.device)
         while True:
             self.model.model.frames_at_once = self.vision_batch
             try:
@@ -392,13 +396,16 @@ def _limit(asked: Prompt, how: Decoding) -> Limit:
     )
 
 
-def compile_parts(model: ViCA) -> None:
-    """Compile the encoders, and each layer's MLP and norms, with dynamic lengths."""
+def compile_parts(model: ViCA, *, layers: bool) -> None:
+    """Compile the encoders, and if asked each layer's MLP and norms, with dynamic lengths.
+
+    Layers in their short form have regions of their own.
+    """
     # Whole layers would be recompiled for every position in the cache.
     for name, part in model.model.named_children():
         if name.endswith("_tower"):
             part.compile()
-    for layer in cast(Sequence[Qwen2DecoderLayer], model.model.layers):
+    for layer in cast(Sequence[Qwen2DecoderLayer], model.model.layers if layers else ()):
         for part in (layer.mlp, layer.input_layernorm, layer.post_attention_layernorm):
             part.compile(dynamic=True)
 
