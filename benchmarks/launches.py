@@ -180,14 +180,21 @@ class Stages(Stopwatch):
             yield
 
 
-def counted(config: ViCAConfig, frames: int, questions: int, batch: int = 0) -> dict[str, Count]:
+def counted(
+    config: ViCAConfig,
+    frames: int,
+    questions: int,
+    dtype: torch.dtype = torch.bfloat16,
+    *,
+    batch: int = 0,
+) -> dict[str, Count]:
     """What each stage asks for; `step` is one step of decoding, with no reply finished.
 
     `batch` frames are encoded at once, or all, for which a GPU that holds the model has the memory.
     """
     tokenizer, texts = byte_tokenizer(), prompts(questions)
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_dtype(dtype)
     try:
         with FakeTensorMode(), torch.no_grad():
             with no_init_weights():
@@ -214,6 +221,12 @@ def _visual(config: ViCAConfig, frames: int) -> Visual:
     side = config.siglip_size
     pixels = torch.empty(frames, 3, side, side, dtype=torch.float32)
     return Visual(pixels_FCHW=pixels, hiera_pixels_FCHW=spatial)
+
+
+def stored_first() -> dict[str, int]:
+    """The launches of each stage in the first entry."""
+    stored = json.loads(STORED.read_text(encoding="utf-8"))["first"]
+    return {name: stage["launches"] for name, stage in stored.items()}
 
 
 def table(stages: dict[str, Count], first: dict[str, Any]) -> list[str]:
