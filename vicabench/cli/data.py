@@ -13,7 +13,7 @@ from vicabench.benchmarks.check import Examination
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
 from vicabench.cli.command import Command, CommandGroup
-from vicabench.cli.progress import KEPT, interruptible
+from vicabench.cli.output import KEPT, interruptible
 from vicabench.errors import counted
 from vicabench.front.data import place, processes
 from vicabench.reporting.tables import Sheet, show_sheets

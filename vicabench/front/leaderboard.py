@@ -9,9 +9,9 @@ from vicabench.errors import ConfigError
 from vicabench.front.compare import runs_of
 from vicabench.front.report import made_now
 from vicabench.harnesses.protocols import find_protocols
+from vicabench.reporting.files import check_not_input, write_file
 from vicabench.reporting.leaderboard import boards
 from vicabench.reporting.page.leaderboard import render_leaderboard
-from vicabench.reporting.writing import check_not_input, write_file
 from vicabench.results.run import Run
 from vicabench.screen import saying
 

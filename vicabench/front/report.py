@@ -19,6 +19,7 @@ from vicabench.front.compare import differing, differing_questions, runs_of
 from vicabench.front.progress import building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
+from vicabench.reporting.files import check_not_input, write_file
 from vicabench.reporting.overview import by_benchmark, overview
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.overview import render_overview
@@ -27,7 +28,6 @@ from vicabench.reporting.page.report import Report, Strip, gallery, room_per_vid
 from vicabench.reporting.report_tables import TABLES
 from vicabench.reporting.scores import FORMATS
 from vicabench.reporting.tables import SHEET_FORMATS
-from vicabench.reporting.writing import check_not_input, write_file
 from vicabench.results.alike import in_natural_order, published_beside
 from vicabench.results.below import expanded
 from vicabench.results.run import Run
