@@ -9,8 +9,8 @@ random weights (so no reply ends by itself: all have as many new tokens), the sa
 same device. Ours is measured three times at each number of questions. A pass of the loop knows
 nothing of the others, so its passes, as many as there are questions, are the repetitions, and n
 questions take n times their median. There are fewer passes where so many would take more than
-three minutes: all of it is to end within eight, the published shape on a GPU too. Times depend on the machine; read the ratios. Prints a report
-in Markdown.
+three minutes: all of it is to end within eight, the published shape on a GPU too. Times depend on
+the machine; read the ratios. Prints a report in Markdown.
 """
 
 from __future__ import annotations

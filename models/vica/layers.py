@@ -28,24 +28,31 @@ values [T, 2 x J, E]."""
 QKV, GATE_UP = ("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj")
 """Linear modules whose outputs are computed as one product."""
 
+ENGINES = ("ds_id", "_hp_mapping")
+"""What DeepSpeed puts on parameters that are parts of its own buffers."""
+
 
 def why_not(model: Any) -> str | None:
     """Why a model's layers cannot run in the short form; None if they can."""
-    layers = list(model.model.layers)
+    layers, weights = list(model.model.layers), list(model.model.layers.parameters())
     parts = [part for layer in layers for part in layer.modules()]
     linear = [part for part in parts if not list(part.children()) and _weights(part) > 0]
     activation = type(ACT2FN["silu"])
     reasons = {
         "its layers are not Qwen2's": any(type(layer) is not Qwen2DecoderLayer for layer in layers),
-        "its layers have hooks": any(p._forward_hooks or p._forward_pre_hooks for p in parts),
+        "its layers have hooks": any(
+            p._forward_hooks or p._forward_pre_hooks or hasattr(p, "_hf_hook") for p in parts
+        ),
         "its layers have been replaced": any(
             type(part) not in (nn.Linear, Qwen2RMSNorm) for part in linear
         ),
-        "its weights are not whole": any(not p.numel() for p in model.model.layers.parameters()),
+        "its weights belong to a training engine": any(
+            not p.numel() or any(hasattr(p, mark) for mark in ENGINES) for p in weights
+        ),
         "its MLP's activation is not SiLU": any(
             type(layer.mlp.act_fn) is not activation for layer in layers
         ),
-        "its dtypes differ": len({p.dtype for p in model.model.layers.parameters()}) > 1,
+        "its dtypes differ": len({p.dtype for p in weights}) > 1,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 
@@ -59,7 +66,7 @@ class Layers:
 
     The weights are laid out anew, once: those of a product become parts of one tensor, of which
     the model's own parameters are views from then on. So they are not held twice, and whoever
-    changes a parameter in place changes both.
+    changes a parameter in place changes both. A parameter that was replaced is laid out again.
     """
 
     def __init__(self, model: Any, *, compile: bool = False) -> None:  # noqa: A002  # as torch's
@@ -132,10 +139,7 @@ class Layers:
         """The parameters as one tensor, which they are views of."""
         whole = self._joined[index].get(name)
         if whole is None or not all(_within(part, whole) for part in parts):
-            whole = torch.cat([part.detach() for part in parts])
-            for part, view in zip(parts, whole.split([len(p) for p in parts]), strict=True):
-                part.data = view
-            self._joined[index][name] = whole
+            whole = self._joined[index][name] = _joined(parts)
         return whole
 
     def prefill(self, embeds_LD: Tensor) -> Prefix:
@@ -185,6 +189,22 @@ def _within(part: Tensor, whole: Tensor) -> bool:
     """Whether a parameter is still a view of the tensor that it was made a part of."""
     one, other = part.untyped_storage(), whole.untyped_storage()
     return bool(one._cdata == other._cdata)
+
+
+def _joined(parts: Sequence[nn.Parameter]) -> Tensor:
+    """One tensor of the parameters' rows, which they become views of, unless they are already."""
+    lengths = [len(part) for part in parts]
+    shape, first = (sum(lengths), *parts[0].shape[1:]), parts[0].detach()
+    if all(_within(part, first) for part in parts):
+        sizes = [part.numel() for part in parts]
+        starts = [sum(sizes[:place]) for place in range(len(sizes))]
+        alone = first.untyped_storage().nbytes() == sum(sizes) * first.itemsize
+        if alone and [part.storage_offset() for part in parts] == starts:
+            return first.as_strided(shape, first.stride())
+    whole = torch.cat([part.detach() for part in parts])
+    for part, view in zip(parts, whole.split(lengths), strict=True):
+        part.data = view
+    return whole
 
 
 def _causal(module: nn.Module, query_THE: Tensor, keys_JTE: Tensor, values_JTE: Tensor) -> Tensor:
