@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -10,12 +12,15 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from vica.config import ViCAConfig
 from vica.errors import BudgetError, counted
 
+LOG = logging.getLogger(__name__)
 SCORES_AT_ONCE = 2**26
 """Scores held at a time, about, if no fused kernel is used: 256 MiB in float32."""
 
@@ -259,6 +264,58 @@ def sdpa(
         module, query_BHLE, key_BJLE, value_BJLE, attention_mask, **options
     )
     return values, None
+
+
+BACKENDS = (
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+)
+TRIED = 8192
+"""The length of the sequence by which kernels are compared."""
+
+
+def fastest(
+    heads: int, key_heads: int, width: int, dtype: torch.dtype, device: torch.device
+) -> SDPBackend | None:
+    """The kernel of SDPA that is fastest for long causal attention, measured on this GPU.
+
+    None where there is no choice: on other devices, and in float32.
+    """
+    if device.type != "cuda" or dtype not in HALF:
+        return None
+    query = torch.randn(1, heads, TRIED, width, dtype=dtype, device=device)
+    key, value = torch.randn(2, 1, key_heads, TRIED, width, dtype=dtype, device=device)
+    found: dict[SDPBackend, float] = {}
+    for backend in BACKENDS:
+        with suppress(RuntimeError), sdpa_kernel(backend):  # which it raises if there is none
+            found[backend] = _milliseconds(query, key, value)
+    LOG.info("Milliseconds of causal attention: %s", {b.name: ms for b, ms in found.items()})
+    return min(found, key=found.__getitem__, default=None)
+
+
+def _milliseconds(query: Tensor, key: Tensor, value: Tensor) -> float:
+    """Of causal attention on a GPU, the least of several times after one that warms up."""
+    times = []
+    for _ in range(4):
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        before.record()
+        scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        after.record()
+        after.synchronize()
+        times.append(float(before.elapsed_time(after)))
+    return min(times[1:])
+
+
+@contextmanager
+def preferring(backend: SDPBackend | None) -> Iterator[None]:
+    """Let SDPA take this kernel where it can, and another one elsewhere."""
+    if backend is None:
+        yield
+        return
+    rest = [other for other in (*BACKENDS, SDPBackend.MATH) if other is not backend]
+    with sdpa_kernel([backend, *rest], set_priority=True):
+        yield
 
 
 def check_scores(config: ViCAConfig, samples: int, length: int) -> None:

@@ -25,7 +25,8 @@ class Captured:
             work()
         here.wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # Other threads may prepare the next video meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._result = work()
 
     def __call__(self) -> Tensor:

@@ -14,6 +14,7 @@ model's batch.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,8 +33,10 @@ from vica.attention import Attended, Visible, attend_own, attend_prefix, combine
 from vica.capture import Captured
 from vica.errors import InputError
 from vica.layers import Layers
+from vica.memory import is_memory_error
 from vica.prefix import Prefix, Shared
 
+LOG = logging.getLogger(__name__)
 NAME = "vica_prefix"
 """The name of the attention function while continuations run."""
 ROOM = 64
@@ -258,7 +261,7 @@ class Continuations:
         # Lengths are held twice, so that neither the host nor the device waits for the other.
         self._lengths_K = self._next_XK = self._ids_K = torch.zeros(0, dtype=torch.long)
         self._captured: Captured | None = None
-        self._steps = 0
+        self._steps, self._capturable = 0, True
 
     def start(self, ids: Sequence[Sequence[int]], places: Sequence[Tensor] | None = None) -> Tensor:
         """Run each continuation's ids; return the logits [K, V] after the last one, in float32.
@@ -310,8 +313,7 @@ class Continuations:
         if max(self._now.lengths) > self._now.capacity:
             self._grow()
         if self._captured is None and self._worth_capturing():
-            self._ids_K = ids_K.clone()
-            self._captured = Captured(self._whole_step, ids_K.device)
+            self._capture(ids_K)
         if self._captured is None:
             logits_KV = self._step(ids_K, max(self._now.lengths))
         else:
@@ -322,13 +324,21 @@ class Continuations:
         self._next_XK.add_(1)
         return logits_KV
 
+    def _capture(self, ids_K: Tensor) -> None:
+        """Capture steps from now on; those of a model that cannot be captured stay as they are."""
+        self._ids_K = ids_K.clone()
+        try:
+            self._captured = Captured(self._whole_step, ids_K.device)
+        except RuntimeError as error:
+            if is_memory_error(error):
+                raise
+            self._capturable = False
+            LOG.warning("Steps of decoding are not captured as a CUDA graph: %s", error)
+
     def _worth_capturing(self) -> bool:
         """Capturing takes as long as some steps, which short replies do not have."""
-        return (
-            bool(self._layers)
-            and self._steps >= CAPTURED_AFTER
-            and self._model.device.type == "cuda"
-        )
+        here = self._layers is not None and self._model.device.type == "cuda"
+        return here and self._capturable and self._steps >= CAPTURED_AFTER
 
     def _whole_step(self) -> Tensor:
         """A step of the ids in `_ids_K` that reads the whole cache, so that all have one shape."""

@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer, Qwen2RMSNorm
 
-from vica.attention import combine, sdpa
+from vica.attention import combine, fastest, preferring, sdpa
 from vica.prefix import Prefix, Shared
 
 Attend = Callable[[int, Tensor, Tensor], Tensor]
@@ -67,6 +67,9 @@ class Layers:
     The weights are laid out anew, once: those of a product become parts of one tensor, of which
     the model's own parameters are views from then on. So they are not held twice, and whoever
     changes a parameter in place changes both. A parameter that was replaced is laid out again.
+
+    Attributes:
+        backend: The kernel of SDPA that was fastest here for a prefill; None where torch chooses.
     """
 
     def __init__(self, model: Any, *, compile: bool = False) -> None:  # noqa: A002  # as torch's
@@ -79,6 +82,10 @@ class Layers:
             self.combine = torch.compile(combine, dynamic=True)
         self._layers = cast(Sequence[Any], list(model.model.layers))
         self._joined: list[dict[str, Tensor]] = [{} for _ in self._layers]
+        config, weight = model.config, next(model.model.layers.parameters())
+        heads = config.num_attention_heads, config.num_key_value_heads
+        width = self._layers[0].self_attn.head_dim
+        self.backend = fastest(*heads, width, weight.dtype, weight.device)
         for index, layer in enumerate(self._layers):  # now, rather than while a video is timed
             self._product(index, layer.self_attn, QKV)
             self._product(index, layer.mlp, GATE_UP)
@@ -152,7 +159,9 @@ class Layers:
             kept.append(Shared(keys_JPE=keys_JTE, values_JPE=values_JTE))
             return _causal(self._layers[index].self_attn, query_THE, keys_JTE, values_JTE)
 
-        self(embeds_LD, torch.arange(len(embeds_LD), device=embeds_LD.device), attend)
+        places_L = torch.arange(len(embeds_LD), device=embeds_LD.device)
+        with preferring(self.backend):
+            self(embeds_LD, places_L, attend)
         return Prefix(layers=tuple(kept))
 
 

@@ -215,6 +215,12 @@ class Predictor:
         if compile:
             compile_parts(model, layers=self._layers is None)
 
+    @property
+    def kernel(self) -> str | None:
+        """The attention kernel that was measured to be fastest for a prefill; None without one."""
+        backend = self._layers and self._layers.backend
+        return backend.name.removesuffix("_ATTENTION").lower() if backend else None
+
     @torch.no_grad()
     def encode(self, video: Frames | Visual, prompts: Sequence[str] = ()) -> EncodedVideo:
         """Encode a video and prefill the common prefix of `prompts`.

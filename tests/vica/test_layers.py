@@ -35,9 +35,9 @@ def short(model: ViCA, embeds_LD: Tensor) -> Tensor:
     layers = Layers(model)
 
     def attend(_index: int, query_THE: Tensor, new_TXE: Tensor) -> Tensor:
-        states = (query_THE, *new_TXE.chunk(2, dim=1))
+        query, key, value = (x.transpose(0, 1)[None] for x in (query_THE, *new_TXE.chunk(2, dim=1)))
         mixed = nn.functional.scaled_dot_product_attention(
-            *(x.transpose(0, 1)[None] for x in states), is_causal=True, enable_gqa=True
+            query, key, value, is_causal=True, enable_gqa=True
         )
         return mixed[0].transpose(0, 1)
 
