@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from both import NEW, prompts, shape
 from launches import FRAMES, Count, counted, stored_first
-from machine import describe, matmul_rate
+from machine import describe
 from report import H200, TYPICAL, VIDEOS
 from vica.config import vica2_7b
 from vica.merging import Visual
@@ -53,6 +53,8 @@ class Machine:
 GPU = Machine(rate=H200, bandwidth=4.8e12, launch=4e-6)
 """An H200: 80% of the dense bfloat16 rate that NVIDIA states, its stated bandwidth, and what a
 launch from Python takes."""
+SIDE = 1536
+"""Of the matrices whose product gives a CPU's rate."""
 LONG = 1024
 """Tokens of a reply of a Thinking model."""
 
@@ -161,12 +163,17 @@ def _measured(predictor: Predictor, frames: int) -> dict[str, float]:
 
 
 def this_cpu() -> Machine:
-    """The rates of this CPU: of a large product, of copying much, and of adding little."""
+    """The rates of this CPU: of a large product, of copying much, and of adding little.
+
+    In processor seconds, as the stages: by the clock they would be those of a shared machine.
+    """
     large, small = torch.randn(64_000_000), torch.randn(8)
     copies = min(_seconds(large.clone, 1) for _ in range(3))
+    left, right = torch.randn(2, SIDE, SIDE)
+    products = min(_seconds(lambda: left @ right, 1) for _ in range(10))
     adds = min(_seconds(lambda: small.add(small), 10_000) for _ in range(3))
     return Machine(
-        rate=matmul_rate(torch.device("cpu"), torch.float32),
+        rate=2 * SIDE**3 / products,
         bandwidth=2 * large.numel() * large.element_size() / copies,
         launch=adds,
     )

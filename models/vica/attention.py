@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
+from warnings import catch_warnings
 
 import torch
 from torch import Tensor, nn
@@ -288,7 +289,8 @@ def fastest(
     key, value = torch.randn(2, 1, key_heads, TRIED, width, dtype=dtype, device=device)
     found: dict[SDPBackend, float] = {}
     for backend in BACKENDS:
-        with suppress(RuntimeError), sdpa_kernel(backend):  # which it raises if there is none
+        # A kernel that is missing, or cannot do this, warns and raises RuntimeError.
+        with suppress(RuntimeError), catch_warnings(action="ignore"), sdpa_kernel(backend):
             found[backend] = _milliseconds(query, key, value)
     LOG.info("Milliseconds of causal attention: %s", {b.name: ms for b, ms in found.items()})
     return min(found, key=found.__getitem__, default=None)

@@ -379,7 +379,7 @@ class Continuations:
         return torch.cat(logits)
 
     def _grow(self) -> None:
-        more = _capacity(self._now.capacity // 2) - ROOM or ROOM
+        more = max(ROOM, self._now.capacity // 2 // ROOM * ROOM)
         self._captured, self._steps = None, 0
         self._now.capacity += more
         for layer in self._cache.layers:

@@ -183,6 +183,9 @@ class Predictor:
     the logs (`vica.predictor`, `vica.memory`) report it. `spent` holds the seconds and tokens of
     the stages `vision`, `prefill` and `answers`. Not thread-safe.
 
+    The layers run in a short form (`vica.layers`), for which the model's weights are laid out anew,
+    unless they are of a kind that only transformers can run.
+
     Args:
         model: The model, whole on one device.
         processor: Its processor.
