@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzz.made import fuzzed
@@ -48,6 +48,7 @@ replies = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).m
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @fuzzed
 @given(reply=replies)
+@example(reply="ß")  # two letters when it is made upper-case
 def test_any_reply_gives_a_number_a_letter_or_nothing(protocol: str, reply: str) -> None:
     rule = find_protocol(protocol)
     for unit in (task.unit for task in VSI.tasks if task.unit):

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import track
-
 from vicabench.adapters import build_adapter
 from vicabench.adapters.abilities import AnswersBothWays
 from vicabench.engine.decode import DecodeAhead
@@ -16,6 +14,7 @@ from vicabench.engine.loop import Decoding, PrepareAhead, warn_about_frames
 from vicabench.engine.run import LogBridge, log_handlers
 from vicabench.errors import ConfigError, UserError, counted
 from vicabench.front.benchmark import Asked, benchmark
+from vicabench.front.progress import bars, is_live
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.results.plan import by_video
 from vicabench.screen import console, saying
@@ -113,16 +112,14 @@ def verify(
         frames=frames, workers=1, prefetch=1, limit_seconds=VIDEO_TIMEOUT, decoder="auto"
     )
     adapter = verifiable(selected.benchmark, model, decoding, ModelOptions(**options))
-    terminal = console(stderr=True)
-    with log_handlers(LogBridge(saying(progress))):
+    terminal = console(stderr=True, quiet=not progress)
+    shown = bars(terminal, transient=True, disable=terminal.quiet or not is_live(terminal))
+    with log_handlers(LogBridge(saying(progress))), shown:
         verified = tuple(
-            track(
+            shown.track(
                 _both_ways(selected.benchmark, selected.questions, adapter, decoding),
                 description="Answering both ways",
                 total=len(by_video(selected.questions)),
-                console=terminal,
-                transient=True,
-                disable=not (progress and terminal.is_terminal),
             )
         )
     settings = adapter.settings

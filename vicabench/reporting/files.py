@@ -90,6 +90,12 @@ def write_file(path: Path, text: str | bytes, *, keep: Sequence[Path] = ()) -> N
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
 
 
+def size_of(text: str) -> str:
+    """The size of a text in UTF-8 as people write it: `33 kB`, `1.8 MB`."""
+    size = len(text.encode())
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{math.ceil(size / 1e3)} kB"
+
+
 def made_folder(path: str | Path) -> Path:
     """Create a folder for output files if needed; ConfigError if that is impossible."""
     folder = Path(path)
