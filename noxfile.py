@@ -171,6 +171,13 @@ def prefix(session: nox.Session) -> None:
 
 
 @nox.session
+def launches(session: nox.Session) -> None:
+    """Count what a GPU would be asked to do, and compare with what is stored (`-- --update`)."""
+    session.install(*CONSTRAINTS, "-e", ".[models]")
+    session.run("python", "benchmarks/launches.py", *session.posargs)
+
+
+@nox.session
 def together(session: nox.Session) -> None:
     """Measure questions decoded together by models of transformers, against two other ways."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])

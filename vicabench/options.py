@@ -15,8 +15,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         ("frames", "limit", "workers", "replicas", "max_requests", "max_frames"), (1, math.inf)
     ),
-    **dict.fromkeys(("max_new_tokens", "vision_batch", "concurrency"), (1, math.inf)),
-    **dict.fromkeys(("prefetch", "group_size", "max_retries"), (0, math.inf)),
+    **dict.fromkeys(("max_new_tokens", "concurrency"), (1, math.inf)),
+    **dict.fromkeys(("prefetch", "group_size", "vision_batch", "max_retries"), (0, math.inf)),
     **dict.fromkeys(("video_timeout", "answer_timeout", "request_timeout"), (0.1, DAY)),
     **dict.fromkeys(("max_cost", "gpus_per_worker"), (0.0, math.inf)),
     **dict.fromkeys(("min_pixels", "max_pixels", "total_pixels"), (1, math.inf)),

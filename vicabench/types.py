@@ -216,7 +216,7 @@ class ModelOptions(ApiOptions):
     (`repetition_penalty` None: the checkpoint's).
     The last three are about speed and memory, and change no answer in exact arithmetic: at most
     `group_size` questions are answered together (0: all of a video), an encoder sees
-    `vision_batch` frames at once, and `compile` lets torch compile the model.
+    `vision_batch` frames at once (0: by free memory), and `compile` lets torch compile the model.
     """
 
     device: str = "auto"
@@ -239,7 +239,7 @@ class ModelOptions(ApiOptions):
     presence_penalty: float = 0.0
     repetition_penalty: float | None = None
     group_size: int = 0
-    vision_batch: int = 8
+    vision_batch: int = 0
     compile: bool = False
 
     @property

@@ -161,7 +161,7 @@ def command(
     dtype: DtypeOption = "auto",
     attention: AttentionOption = "sdpa",
     group_size: GroupOption = 0,
-    vision_batch: VisionOption = 8,
+    vision_batch: VisionOption = 0,
     compile: CompileOption = False,  # noqa: A002  (the option's name)
     workers: WorkersOption = None,
     prefetch: PrefetchOption = None,
