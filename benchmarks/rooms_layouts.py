@@ -133,7 +133,7 @@ def _nearest(_task: str, layout: Layout, rng: np.random.Generator) -> _Found:
     ranked = sorted(four, key=metres.__getitem__)
     if any(metres[b] - metres[a] < MARGIN for a, b in pairwise(ranked)):
         return None
-    names = [(layout.names[n],) for n in ranked]
+    names: list[_Answer] = [(layout.names[n],) for n in ranked]
     return (x,), names[0], names[1:]
 
 

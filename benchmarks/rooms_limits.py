@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rooms_layouts import TASKS
 
 from vicabench.reporting.figures import save
-from vicabench.reporting.figures.style import PAGE, footer, legend, look, styled
+from vicabench.reporting.figures.style import INK, PAGE, footer, legend, look, styled
 
 NAMES = {
     "easy": "left or right",
@@ -35,22 +35,26 @@ def probes(found: dict[str, Any]) -> Figure:
         "decoder's last state": found["decoder"][-1]["answers"],
         "names of things exchanged": found["exchanged"],
     }
+    handles: list[Any] = []
     for number, answers in enumerate(sources.values()):
         places = [n + 0.2 * (number - 1.5) for n in range(len(TASKS))]
         shares = [100 * answers[task][0] for task in TASKS]
-        left.bar(places, shares, 0.18, color=look(number).colour, hatch=look(number).hatch)
+        bars = left.bar(places, shares, 0.18, color=look(number).colour, hatch=look(number).hatch)
+        handles.append(bars)
+        ends = [[100 * abs(answers[t][0] - answers[t][k]) for t in TASKS] for k in (2, 3)]
+        left.errorbar(places, shares, ends, fmt="none", ecolor=INK, elinewidth=0.8)
     counts = found["exchanged"]
     names = [f"{NAMES[task]}\nn = {counts[task][1]}" for task in TASKS]
     left.set_xticks(range(len(TASKS)), names)
     left.set_ylim(0, 100)
     left.set_title("Right answers by exact geometry on what was read, %")
     _layers(right, found["decoder"])
-    legend(figure, list(left.containers), list(sources))
+    legend(figure, handles, list(sources))
     rooms = found["rooms"]
     footer(
         figure,
         f"Ridge probes fitted on {rooms['train']} rooms and tested on {rooms['test']} others of "
-        f"seed {rooms['seed']}; true layouts get 100% of every task. No intervals.",
+        f"seed {rooms['seed']}; true layouts get 100% of every task. 95% intervals over rooms.",
     )
     return figure
 

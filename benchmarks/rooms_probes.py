@@ -39,6 +39,8 @@ MODEL = Path(vicabench.__file__).parent / "checkpoints" / "vica2-rooms"
 FRAMES, WIDTH, HEIGHT, COLUMNS = 12, 64, 48, 8
 PER_TASK = 6
 """Questions of each task about a room."""
+DRAWS = 2000
+"""Samples of rooms for intervals."""
 PENALTIES = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5)
 
 
@@ -218,17 +220,26 @@ def appears(layer: int, each: Room) -> tuple[Floats, Floats]:
 
 
 def answered(rooms: Sequence[Room], read: Callable[[Room], Layout]) -> dict[str, list[float]]:
-    """The share of right answers by exact geometry on layouts that were read, and their number."""
-    right: dict[str, list[int]] = {task: [] for task in TASKS}
+    """The share of right answers by exact geometry on layouts that were read.
+
+    Each task has the share, the number of questions, and the ends of a 95% interval over rooms.
+    """
+    counts = np.zeros((len(rooms), len(TASKS), 2))
     for number, each in enumerate(rooms):
         layout = read(each)
-        for place_of, task in enumerate(TASKS):
-            rng = np.random.default_rng([number, place_of])
-            for _ in range(PER_TASK):
-                asked = ask(task, each.layout, rng)
-                if asked is not None:
-                    right[task].append(int(solve(asked, layout) == asked.right))
-    return {task: [float(np.mean(found)), len(found)] for task, found in right.items()}
+        for column, task in enumerate(TASKS):
+            rng = np.random.default_rng([number, column])
+            asked = [ask(task, each.layout, rng) for _ in range(PER_TASK)]
+            right = [solve(one, layout) == one.right for one in asked if one is not None]
+            counts[number, column] = sum(right), len(right)
+    drawn = np.random.default_rng(0).integers(len(rooms), size=(DRAWS, len(rooms)))
+    sums = counts[drawn].sum(axis=1)
+    low, high = np.quantile(sums[..., 0] / sums[..., 1], (0.025, 0.975), axis=0)
+    total = counts.sum(axis=0)
+    return {
+        task: [float(total[n, 0] / total[n, 1]), int(total[n, 1]), float(low[n]), float(high[n])]
+        for n, task in enumerate(TASKS)
+    }
 
 
 def _chance(rooms: Sequence[Room]) -> dict[str, list[float]]:
