@@ -316,7 +316,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=str(MODEL))
     parser.add_argument("--seed", type=int, default=210022)
-    parser.add_argument("--train", type=int, default=240, help="rooms, before those of the test")
+    parser.add_argument("--train", type=int, default=200, help="rooms, before those of the test")
     parser.add_argument("--test", type=int, default=60)
     parser.add_argument("--cache", type=Path, default=Path("build/rooms-probes"))
     parser.add_argument("--out", type=Path, default=Path("build/rooms-probes/probes.json"))
