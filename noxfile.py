@@ -1,5 +1,6 @@
 """Everything that is checked, built or shown: `nox` checks, `nox -l` lists the rest."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -217,10 +218,14 @@ def distributed(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Feed readers of files and replies thousands of bad examples (`-- -k zip` for some)."""
+    """Feed readers of files and replies thousands of bad examples (`-- -k zip` for some).
+
+    `FUZZ_EXAMPLES` says how many each test gets; 2,000 take about an hour on two cores.
+    """
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"], "atheris")
-    env = {"FUZZ_EXAMPLES": "5000", "OMP_NUM_THREADS": "1"}
-    session.run("pytest", "-n", "2", "tests/fuzz", *session.posargs, env=env)
+    env = {"FUZZ_EXAMPLES": os.environ.get("FUZZ_EXAMPLES", "2000"), "OMP_NUM_THREADS": "1"}
+    durations = ("--durations", "10")
+    session.run("pytest", "-n", "2", "tests/fuzz", *durations, *session.posargs, env=env)
     for target in ("replies", "predictions"):
         session.run("python", "-m", "tests.fuzz.guided", target, "300")
 
