@@ -185,6 +185,14 @@ def together(session: nox.Session) -> None:
 
 
 @nox.session
+def limits(session: nox.Session) -> None:
+    """Measure what the tiny Rooms model lacks, sight or reasoning: reports/rooms/limits.md."""
+    session.install(*CONSTRAINTS, "-e", ".[models]")
+    for part in ("probes", "reasoning", "limits"):
+        session.run("python", f"benchmarks/rooms_{part}.py")
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure how often intervals cover the truth: the table of docs/statistics.md (minutes)."""
     session.install(*CONSTRAINTS, "-e", ".", *GROUPS["test"])
