@@ -23,6 +23,9 @@ STATED = {
     "image_std": [0.5, 0.5, 0.5],
 }
 
+SIZE = {"shortest_edge": 28 * 28, "longest_edge": 448 * 336 * 16}
+"""Large enough for a block of vLLM's cache in a few frames."""
+
 
 def qwen2_5_vl(ids: Mapping[str, int]) -> Any:
     vision = {**SEEN, "window_size": 28, "fullatt_block_indexes": [1], "tokens_per_second": 2}
@@ -46,7 +49,7 @@ def write_vllm_model(folder: Path, name: str) -> Path:
     """Write a tiny random model to a folder; return it."""
     kind = KINDS[name]
     files = {
-        file: {**content, **STATED} if "preprocessor" in file else content
+        file: {**content, **STATED, "size": SIZE} if "preprocessor" in file else content
         for file, content in kind.files.items()
     }
     return write_model(folder, replace(kind, config=CONFIGS[name], files=files))

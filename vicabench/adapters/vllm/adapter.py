@@ -46,6 +46,13 @@ FOREIGN = (
 )
 """Settings of a checkpoint's generation_config.json that `hf:` honours and this adapter cannot."""
 
+PLACED = ("qwen2_vl", "qwen2_5_vl")
+ELSEWHERE = (
+    "vLLM places the text behind a video after its last frame, as Qwen's first code does; the "
+    "transformers of this environment places it after the width of a frame: long videos have other "
+    "positions than with hf:, and their answers can differ."
+)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sent:
@@ -318,7 +325,7 @@ def build(argument: str, context: AdapterContext) -> VllmAdapter:
         device_name=facts.device_name,
         asking=asking,
         seed=context.seed,
-        notes=[*notes],
+        notes=[*notes, *([ELSEWHERE] if inputs.as_video and model_type in PLACED else [])],
         settings={
             "family": "vllm",
             "model_type": model_type,

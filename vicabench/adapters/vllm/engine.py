@@ -100,9 +100,10 @@ def interpreter(named: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigError(f"{source} {chosen} does not start: {error}. {INSTALL}.") from error
-    if "FOUND true" in done.stdout:
+    lines = done.stdout.splitlines()
+    if "FOUND true" in lines:
         return chosen
-    if "FOUND" in done.stdout:
+    if "FOUND false" in lines:
         raise ConfigError(f"{source} {chosen} has no vLLM. Install it there, or: {INSTALL}.")
     said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
     raise ConfigError(
