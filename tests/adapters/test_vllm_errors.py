@@ -1,7 +1,8 @@
 """`--model vllm:...` without vLLM: its processes and pipes, and what it says when they fail."""
 
-import os
+import json
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ import pytest
 from tests.adapters.vllm_stand_in import write_environment
 from tests.hf_models import write_hf_model
 from tests.processes import ended, wait_until_ended
-from tests.warm import FORKS
 from vicabench.adapters import build_adapter
+from vicabench.adapters.summary import summary
 from vicabench.adapters.vllm.adapter import VllmAdapter
 from vicabench.errors import ConfigError
 from vicabench.types import AdapterContext, Benchmark, ModelOptions, Question, Video
@@ -137,24 +138,42 @@ def test_a_model_that_vllm_does_not_know_is_for_hf(place: Path) -> None:
         (place / "model" / "refused").unlink()
 
 
-def ask(place: Path) -> None:
-    build(place).answer(VIDEO, [QUESTION])
+def test_checkpoints_that_are_for_other_adapters_are_refused(place: Path) -> None:
+    for model_type, said in {"internvl_chat": "run it with hf:", "vica_qwen": "leave out"}.items():
+        folder = place / model_type
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+        options = replace(CONTEXT.options, vllm_python=str(place / "python"))
+        with pytest.raises(ConfigError, match=said):
+            build_adapter(f"vllm:{folder}", replace(CONTEXT, options=options))
+
+
+def test_the_tokens_of_a_video_are_those_of_hf(place: Path) -> None:
+    model = place / "model"
+    assert summary(f"vllm:{model}", frames=2) == summary(f"hf:{model}", frames=2)
+
+
+WAITING = """
+import sys
+from vicabench.adapters.vllm.engine import Engine
+
+seen = {"shape": [0], "metadata": None, "uuids": [], "options": {}}
+Engine(sys.argv[1], {"model": sys.argv[2], "dtype": "float32"}).answer({**seen, "prompts": []}, b"")
+"""
+"""A run that waits for its engine's replies."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_engine_ends_with_the_run(place: Path, fate: Path, number: int) -> None:
     fate.write_text("wait")
     pid = place / "model" / "pid"
-    run = FORKS.Process(target=ask, args=(place,))
-    run.start()
+    run = subprocess.Popen([sys.executable, "-c", WAITING, place / "python", place / "model"])
     while not pid.exists() or not pid.read_text():
-        assert run.is_alive()
+        assert run.poll() is None
         time.sleep(0.05)
     engine = int(pid.read_text())
     pid.unlink()
     assert not ended(engine)
-    assert run.pid is not None
-    os.kill(run.pid, number)
-    run.join(60)
-    assert run.exitcode not in (None, 0)
+    run.send_signal(number)
+    assert run.wait(60) != 0
     wait_until_ended(engine)

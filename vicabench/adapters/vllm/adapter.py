@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from transformers import AutoConfig, GenerationConfig
 from vica.errors import InputError
+from vica.hub import kind_of
 
 from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity
@@ -25,6 +26,7 @@ from vicabench.adapters.hf.model import (
     SAFE,
     check_family,
     frames_of,
+    read_config,
     refused,
     small_files,
     with_weights,
@@ -308,7 +310,7 @@ def build(argument: str, context: AdapterContext) -> VllmAdapter:
         )
     python = interpreter(options.vllm_python)
     small = small_files(argument)
-    model_type = check_family(small, argument)
+    model_type = _model_type(small, argument)
     inputs, notes = frames_of(small, model_type, options)
     inputs.worded(asking.wording if asking else None)
     with refused(small):
@@ -343,6 +345,17 @@ def build(argument: str, context: AdapterContext) -> VllmAdapter:
             **inputs.how.settings,
         },
     )
+
+
+def _model_type(folder: Path, spec: str) -> str:
+    """The class of a checkpoint; ConfigError for one in a layout that is not transformers'."""
+    config = read_config(folder, spec)
+    stated = config.get("model_type")
+    if stated == "internvl_chat":
+        raise ConfigError(f"{spec} is in InternVL's original layout: run it with hf:{spec}")
+    if kind_of(config) is not None:
+        raise ConfigError(f"{spec} has its own adapter, and vLLM does not run it: leave out vllm:")
+    return check_family(folder, spec)
 
 
 def _engine_options(folder: Path, inputs: Inputs, context: AdapterContext) -> dict[str, Any]:
