@@ -211,7 +211,7 @@ def _engine(session: nox.Session) -> str:
     # Built for CUDA, and not needed.
     session.run(*pip, "uninstall", "--yes", "torchaudio", "torchcodec", external=True)
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(session.run(python, "-c", where, external=True, silent=True).strip())
+    packages = Path(str(session.run(python, "-c", where, external=True, silent=True)).strip())
     (packages / "torchvision_operators.py").write_text(OPERATORS, encoding="utf-8")
     (packages / "torchvision_operators.pth").write_text("import torchvision_operators\n")
     return python

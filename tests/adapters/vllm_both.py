@@ -69,7 +69,7 @@ def main(model: str, clip: str) -> None:
         "texts": [answers[q.id].response == r.text for q, r in zip(asked, theirs, strict=True)],
         "stops": [answers[q.id].stop == r.stop for q, r in zip(asked, theirs, strict=True)],
         "difference": max(steps),
-        "cached": [dict(answers[each.id].usage or {})["cached_tokens"] for each in asked],
+        "cached": [(answers[each.id].usage or {})["cached_tokens"] for each in asked],
         "errors": {key: each.error for key, each in answers.items() if each.error},
         "settings": dict(vllm.settings),
         "frames_as": hf.settings["frames_as"],
@@ -80,7 +80,7 @@ def main(model: str, clip: str) -> None:
 
 def replies(vllm: VllmAdapter, video: Video, texts: list[str]) -> list[dict[str, Any]]:
     """What the engine says of each prompt, with log-probabilities and the ids of the prompt."""
-    prompts = [
+    prompts: list[dict[str, Any]] = [
         {
             "ids": vllm.inputs.unexpanded(text, FRAMES),
             "sampling": {**vllm.generation, "logprobs": 1},

@@ -9,6 +9,7 @@ each, then a header of JSON, then raw bytes (frames, uint8).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import signal
@@ -20,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, BinaryIO
 
+LOG = logging.getLogger(__name__)
 LENGTHS = struct.Struct(">QQ")
 GRACE = 10.0
 """Seconds in which an idle engine may end by itself."""
@@ -47,9 +49,8 @@ def send(file: BinaryIO, header: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Answer requests until there are no more; end at once if that is while one is answered."""
-    requests, replies = (
-        os.fdopen(int(n), m) for n, m in zip(sys.argv[1:], ("rb", "wb"), strict=True)
-    )
+    requests = os.fdopen(int(sys.argv[1]), "rb")
+    replies = os.fdopen(int(sys.argv[2]), "wb")
     for file in (requests, replies):
         os.set_inheritable(file.fileno(), False)
     waiting: queue.Queue[tuple[dict[str, Any], bytes] | None] = queue.Queue()
@@ -133,7 +134,7 @@ def answered(engine: Any, header: Mapping[str, Any], raw: bytes) -> dict[str, An
     except Exception as error:
         if not _refused(error):
             raise
-        print(f"asking one by one: {error}", flush=True)  # noqa: T201  (its own log)
+        LOG.warning("the prompts are asked one by one: %s", error)
         replies = [_alone(engine, *each, header) for each in zip(asked, params, strict=True)]
     return {"replies": replies, "seconds": time.perf_counter() - started}
 
