@@ -32,7 +32,7 @@ from vicabench.adapters.hf.model import (
     with_weights,
 )
 from vicabench.adapters.sampling import sampling_of, seed_of
-from vicabench.adapters.vllm.engine import EngineLostError, Running, interpreter
+from vicabench.adapters.vllm.engine import EngineLostError, Facts, Running, interpreter
 from vicabench.errors import ConfigError
 from vicabench.harnesses.prompts import EXAMPLES, Asking, asking_of, known_wordings, vsi_bench
 from vicabench.options import SAMPLING
@@ -313,11 +313,11 @@ def build(argument: str, context: AdapterContext) -> VllmAdapter:
     model_type = _model_type(small, argument)
     inputs, notes = frames_of(small, model_type, options)
     inputs.worded(asking.wording if asking else None)
-    with refused(small):
-        generation = _generation(_stated(small), options)
+    generation = _generation(_stated(small), options)
     folder = with_weights(argument, small)
     running = Running(python, _engine_options(folder, inputs, context))
     facts = running.open().facts
+    prompt = asking.settings if asking else _own_prompt(inputs)
     return VllmAdapter(
         running=running,
         inputs=inputs,
@@ -329,22 +329,31 @@ def build(argument: str, context: AdapterContext) -> VllmAdapter:
         seed=context.seed,
         notes=[*notes, *([ELSEWHERE] if inputs.as_video and model_type in PLACED else [])],
         settings={
-            "family": "vllm",
-            "model_type": model_type,
-            "processor": type(inputs.processor).__name__,
             "checkpoint": dict(identity(folder)),
-            "versions": dict(facts.versions),
-            "device": facts.device,
-            "dtype": facts.dtype,
-            "max_model_len": facts.max_model_len,
-            "frames_as": "video" if inputs.as_video else "images",
-            "frame_options": inputs.options,
             "generation": generation,
-            "prompt": asking.settings if asking else _own_prompt(inputs),
-            "blind": options.blind,
-            **inputs.how.settings,
+            "prompt": prompt,
+            **_settings(model_type, inputs, facts, options),
         },
     )
+
+
+def _settings(
+    model_type: str, inputs: Inputs, facts: Facts, options: ModelOptions
+) -> dict[str, Any]:
+    """What the model, its inputs and the engine say of themselves."""
+    return {
+        "family": "vllm",
+        "model_type": model_type,
+        "processor": type(inputs.processor).__name__,
+        "versions": dict(facts.versions),
+        "device": facts.device,
+        "dtype": facts.dtype,
+        "max_model_len": facts.max_model_len,
+        "frames_as": "video" if inputs.as_video else "images",
+        "frame_options": inputs.options,
+        "blind": options.blind,
+        **inputs.how.settings,
+    }
 
 
 def _model_type(folder: Path, spec: str) -> str:
@@ -380,9 +389,10 @@ def _engine_options(folder: Path, inputs: Inputs, context: AdapterContext) -> di
 
 def _stated(folder: Path) -> GenerationConfig:
     """The settings of generation that a checkpoint states."""
-    if (folder / "generation_config.json").is_file():
-        return GenerationConfig.from_pretrained(folder)
-    return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, **SAFE))
+    with refused(folder):
+        if (folder / "generation_config.json").is_file():
+            return GenerationConfig.from_pretrained(folder)
+        return GenerationConfig.from_model_config(AutoConfig.from_pretrained(folder, **SAFE))
 
 
 def _generation(stated: GenerationConfig, options: ModelOptions) -> dict[str, Any]:
