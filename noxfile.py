@@ -171,6 +171,13 @@ def prefix(session: nox.Session) -> None:
 
 
 @nox.session
+def launches(session: nox.Session) -> None:
+    """Count what a GPU would be asked to do, and compare with what is stored (`-- --update`)."""
+    session.install(*CONSTRAINTS, "-e", ".[models]")
+    session.run("python", "benchmarks/launches.py", *session.posargs)
+
+
+@nox.session
 def together(session: nox.Session) -> None:
     """Measure questions decoded together by models of transformers, against two other ways."""
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"])
@@ -250,10 +257,14 @@ def distributed(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Feed readers of files and replies thousands of bad examples (`-- -k zip` for some)."""
+    """Feed readers of files and replies thousands of bad examples (`-- -k zip` for some).
+
+    `FUZZ_EXAMPLES` says how many each test gets; 2,000 take about an hour on two cores.
+    """
     session.install(*CONSTRAINTS, "-e", ".[models]", *GROUPS["test"], "atheris")
-    env = {"FUZZ_EXAMPLES": "5000", "OMP_NUM_THREADS": "1"}
-    session.run("pytest", "-n", "2", "tests/fuzz", *session.posargs, env=env)
+    env = {"FUZZ_EXAMPLES": os.environ.get("FUZZ_EXAMPLES", "2000"), "OMP_NUM_THREADS": "1"}
+    durations = ("--durations", "10")
+    session.run("pytest", "-n", "2", "tests/fuzz", *durations, *session.posargs, env=env)
     for target in ("replies", "predictions"):
         session.run("python", "-m", "tests.fuzz.guided", target, "300")
 

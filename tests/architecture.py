@@ -54,7 +54,7 @@ ARROWS: dict[str, set[str]] = {
     "judging": NOUNS | {"adapters", "benchmarks", "harnesses", "predictions", "results", "scoring"},
     "mapping": NOUNS | {"benchmarks", "harnesses", "results", "rooms", "scoring"},
     "reporting": NOUNS
-    | {"audits", "curves", "harnesses", "judging", "reference", "results", "scoring"},
+    | {"audits", "curves", "harnesses", "judging", "mapping", "reference", "results", "scoring"},
     "publishing": NOUNS | {"harnesses", "reporting", "results", "zoo"},
     "front": {"vicabench", "vica"},  # all of it but the commands, by the test of circles
     "cli": {"vicabench", "vica"},  # all of it

@@ -50,3 +50,16 @@ def test_the_decoders_are_measured_on_films_of_both_codecs() -> None:
     rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
     assert [row[0].strip("| ") for row in rows] == 4 * ["H.264"] + 4 * ["HEVC"]
     assert {row[2] for row in rows} == {"20", "120"}
+
+
+def test_no_stage_launches_more_than_is_stored() -> None:
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "launches.py", "--shape", "tiny"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    stages = [row.split(" | ")[0] for row in done.stdout.splitlines()[2:]]
+    assert stages == ["| vision", "| prefill", "| suffixes", "| step"]

@@ -12,10 +12,12 @@ from pkgutil import iter_modules
 from typing import Any, get_type_hints
 
 import matplotlib as mpl
+import nbformat
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
 import vicabench as vb
 from tests.support import Vicabench, read_jsonl, rows_about, write_jsonl
@@ -344,3 +346,36 @@ def test_every_table_has_a_frame(tmp_path: Path) -> None:
     assert len(vb.published("zoo").frame()) == len(model_zoo())
     with pytest.raises(ConfigError, match="scores, thinking, curves, zoo"):
         vb.published("news")
+
+
+def test_a_notebook_draws_one_bar_that_moves(clips: Path, tmp_path: Path) -> None:
+    code = nbformat.v4.new_code_cell(BAR.format(clips=clips))  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=[code])  # type: ignore[no-untyped-call]
+    drawn: list[str] = []
+
+    class Client(NotebookClient):
+        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+            if msg["msg_type"] in ("display_data", "update_display_data"):
+                drawn.append(msg["content"]["data"]["text/plain"])
+            return super().process_message(msg, cell, cell_index)
+
+    there = {"metadata": {"path": str(tmp_path)}}
+    Client(notebook, kernel_name="python3", resources=there).execute()
+    assert len(drawn) > 2
+    assert all(line.startswith("slow ") for line in drawn)
+    assert "6/6 videos  60/60 questions" in drawn[-1]
+    # What stays is one output, in its last state.
+    (bar,) = [out for out in notebook.cells[0].outputs if out.output_type == "display_data"]
+    assert bar.data["text/plain"] == drawn[-1]
+
+
+BAR = """
+import time
+import vicabench as vb
+
+def slow(video, questions):
+    time.sleep(0.3)
+    return ["4" for _ in questions]
+
+vb.evaluate(slow, vb.benchmark("{clips}/questions.jsonl"), frames=2, out="run")
+"""

@@ -15,8 +15,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         ("frames", "limit", "workers", "replicas", "max_requests", "max_frames"), (1, math.inf)
     ),
-    **dict.fromkeys(("max_new_tokens", "vision_batch", "concurrency"), (1, math.inf)),
-    **dict.fromkeys(("prefetch", "group_size", "max_retries"), (0, math.inf)),
+    **dict.fromkeys(("max_new_tokens", "concurrency"), (1, math.inf)),
+    **dict.fromkeys(("prefetch", "group_size", "vision_batch", "max_retries"), (0, math.inf)),
     **dict.fromkeys(("video_timeout", "answer_timeout", "request_timeout"), (0.1, DAY)),
     **dict.fromkeys(("max_cost", "gpus_per_worker"), (0.0, math.inf)),
     **dict.fromkeys(("min_pixels", "max_pixels", "total_pixels"), (1, math.inf)),
@@ -47,6 +47,7 @@ class ApiOptions:
     What cannot: `concurrency` calls at once, `request_timeout` seconds for each, `max_retries`
     times again after a failure that may pass, `retry_wait` seconds before the first of them.
     At most `max_requests` are sent and `max_cost` spent, by the price list in the file `prices`.
+    `batch` sends requests as jobs that a provider finishes within a day, at half the price.
     """
 
     base_url: str = ""
@@ -60,6 +61,7 @@ class ApiOptions:
     max_requests: int | None = None
     max_cost: float | None = None
     prices: str = ""
+    batch: bool = False
 
     def given(self) -> tuple[str, ...]:
         """The names of the options that differ from their defaults."""

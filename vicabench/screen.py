@@ -66,7 +66,13 @@ def print_trimmed(screen: Console, renderable: RenderableType) -> None:
 
 
 class Screen(Console):
-    """A console that prints no escape sequences except those that it generates itself."""
+    """A console that prints no escape sequences except those that it generates itself.
+
+    In a notebook it prints text, as to a log: rich's own output there needs ipywidgets.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, force_jupyter=False)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -219,7 +219,7 @@ class ModelOptions(ApiOptions):
     `gpu_memory` (a share) of each; a prompt and its reply have `max_model_len` tokens at most.
     The last three are about speed and memory, and change no answer in exact arithmetic: at most
     `group_size` questions are answered together (0: all of a video), an encoder sees
-    `vision_batch` frames at once, and `compile` lets torch compile the model.
+    `vision_batch` frames at once (0: by free memory), and `compile` lets torch compile the model.
     """
 
     device: str = "auto"
@@ -246,7 +246,7 @@ class ModelOptions(ApiOptions):
     max_model_len: int | None = None
     gpu_memory: float | None = None
     group_size: int = 0
-    vision_batch: int = 8
+    vision_batch: int = 0
     compile: bool = False
 
     @property

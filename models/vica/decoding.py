@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessorList
 
-from vica.errors import InputError
+from vica.errors import InputError, ScoresError
 from vica.generation import settled
 from vica.modeling import ViCA
-from vica.sampling import GREEDY, Chooser, Sampling, Seed
+from vica.sampling import GREEDY, WRONG, Chooser, Sampling, Seed
 
 Choose = Callable[[Tensor, Tensor, Sequence[int]], Tensor]
 """Chooses the next ids [K] from the replies' ids [K, S], their float32 logits [K, V] and their
@@ -27,7 +27,11 @@ before processing. A group that is retried because memory was short restarts at 
 
 
 class Batch(Protocol):
-    """What is decoded: `vica.prefix.Continuations`."""
+    """What is decoded: `vica.continuations.Continuations`."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether to drop replies costs more than to go on with a few that have ended."""
 
     def step(self, ids_K: Tensor) -> Tensor:
         """Run one more id of each reply; return the float32 logits [K, V] after it."""
@@ -55,25 +59,42 @@ def decode(
     choose: Choose,
     observe: Observer | None = None,
 ) -> list[list[int]]:
-    """Decode each reply from its first logits; return its new ids, including the end."""
+    """Decode each reply from its first logits; return its new ids, including the end.
+
+    In a steady batch replies that have ended stay, unread, until they are half of it.
+
+    Raises:
+        ScoresError: The logits of a reply are NaN, or infinite where an id is drawn.
+    """
     replies: list[list[int]] = [[] for _ in limits]
-    live = list(range(len(limits)))
-    new_KS = torch.empty(len(live), 0, dtype=torch.long, device=logits_KV.device)
+    rows = list(range(len(limits)))  # whose reply each row of the batch is
+    live = set(rows)
+    new_KS = torch.empty(len(rows), 0, dtype=torch.long, device=logits_KV.device)
     while live:
-        for row, index in enumerate(live if observe else ()):
-            observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
-        ids_K = choose(new_KS, logits_KV, live)
+        for row, index in enumerate(rows if observe else ()):
+            if index in live:
+                observe(index, len(replies[index]), logits_KV[row])  # type: ignore[misc]  # no rows without an observer
+        ids_K = choose(new_KS, logits_KV, rows)
         new_KS = torch.cat([new_KS, ids_K[:, None]], dim=1)
-        for index, token in zip(live, ids_K.tolist(), strict=True):
-            replies[index].append(token)
-        rows = [r for r, index in enumerate(live) if not limits[index].ends(replies[index])]
-        if rows and len(rows) < len(live):
-            batch.keep(rows)
-            new_KS = new_KS[rows]
-        live = [live[row] for row in rows]
+        # The one time in a step that the host waits for the device.
+        for index, token in zip(rows, ids_K.tolist(), strict=True):
+            if index in live:
+                replies[index].append(_sound(token))
+        live = {index for index in live if not limits[index].ends(replies[index])}
+        if live and len(live) < len(rows) and not (batch.steady and 2 * len(live) > len(rows)):
+            kept = [row for row, index in enumerate(rows) if index in live]
+            batch.keep(kept)
+            new_KS, rows = new_KS[kept], [rows[row] for row in kept]
         if live:
             logits_KV = batch.step(new_KS[:, -1])
     return replies
+
+
+def _sound(token: int) -> int:
+    """The id; raises ScoresError for one that says what is wrong with the scores."""
+    if token < 0:
+        raise ScoresError(WRONG[token])
+    return token
 
 
 UNSUPPORTED = (

@@ -24,11 +24,20 @@ _WITHOUT_SAMPLING = {"do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_
 """Set explicitly, because transformers replaces None by the checkpoint's setting."""
 
 
-class WithinTokenizer(LogitsProcessor):
-    """Forbids ids that the tokenizer does not know: the embeddings have more rows than ids."""
+NAN = "the model's scores are NaN: its weights are damaged, or overflow in this dtype"
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+
+class WithinTokenizer(LogitsProcessor):
+    """Forbids ids that the tokenizer does not know: the embeddings have more rows than ids.
+
+    Args:
+        length: How many ids it knows.
+        waits: Wait for the scores to see whether one is NaN, and raise; otherwise all scores of
+            such a row become NaN, for whoever fetches the ids.
+    """
+
+    def __init__(self, length: int, *, waits: bool = True) -> None:
+        self.length, self.waits = length, waits
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         """Scores [B, V] with all columns from `length` on set to minus infinity.
@@ -36,11 +45,10 @@ class WithinTokenizer(LogitsProcessor):
         Raises:
             ScoresError: A score is NaN, so the highest score is meaningless.
         """
-        if torch.isnan(scores).any():
-            raise ScoresError(
-                "the model's scores are NaN: its weights are damaged, or overflow in this dtype"
-            )
-        scores = scores.clone()
+        nan_B1 = scores.isnan().any(-1, keepdim=True)
+        if self.waits and nan_B1.any():
+            raise ScoresError(NAN)
+        scores = scores.masked_fill(nan_B1, torch.nan)
         scores[:, self.length :] = -torch.inf
         return scores
 

@@ -37,6 +37,21 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+FRAMES, MOST_FRAMES = 8, 64
+"""Frames that an encoder sees at once: on a CPU, where more are no faster; at most, on a GPU."""
+SHARE = 0.5
+"""Of a GPU's free memory for the encoders' activations; the rest is the prefix's."""
+
+
+def frames_at_once(frame_bytes: int, device: torch.device) -> int:
+    """How many frames an encoder should see at once, each of which takes so much memory."""
+    if device.type != "cuda":
+        return FRAMES
+    free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return max(1, min(MOST_FRAMES, int(free * SHARE / frame_bytes)))
+
+
 def in_groups(
     count: int, size: int, answer: Callable[[range], list[Reply]], device: torch.device
 ) -> Iterator[list[Reply]]:

@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
+from vica.attention import SDPA
 from vica.chat import PLACEHOLDER, PLACEHOLDER_ID, prompt, token_ids
+from vica.continuations import Continuations, attending
 from vica.decoding import Decoding, Limit, Observer, decode, decoding_settings
 from vica.errors import BudgetError, InputError, MemoryShortError, counted
-from vica.memory import in_groups, is_memory_error, release
+from vica.layers import Layers, why_not
+from vica.memory import frames_at_once, in_groups, is_memory_error, release
 from vica.merging import Visual
 from vica.modeling import ViCA
-from vica.prefix import Continuations, Prefix, attending, prefill
+from vica.prefix import Prefix, prefill
 from vica.processing import Frames, ViCAProcessor
 from vica.sampling import Seed
 
@@ -180,11 +183,14 @@ class Predictor:
     the logs (`vica.predictor`, `vica.memory`) report it. `spent` holds the seconds and tokens of
     the stages `vision`, `prefill` and `answers`. Not thread-safe.
 
+    The layers run in a short form (`vica.layers`), for which the model's weights are laid out anew,
+    unless they are of a kind that only transformers can run.
+
     Args:
         model: The model, whole on one device.
         processor: Its processor.
         group_size: How many questions are answered together; 0 means all of a call.
-        vision_batch: How many frames an encoder sees at once.
+        vision_batch: How many frames an encoder sees at once; 0 for `vica.memory.frames_at_once`.
         compile: Compile the encoders and the layers' parts outside attention with torch.
 
     Raises:
@@ -197,17 +203,26 @@ class Predictor:
         processor: ViCAProcessor,
         *,
         group_size: int = 0,
-        vision_batch: int = 8,
+        vision_batch: int = 0,
         compile: bool = False,  # noqa: A002  # as torch calls it
     ) -> None:
-        if group_size < 0 or vision_batch < 1:
-            raise InputError("group_size must be 0 (all) or more, and vision_batch 1 or more")
+        if group_size < 0 or vision_batch < 0:
+            raise InputError(
+                "group_size must be 0 (all) or more, and vision_batch 0 (auto) or more"
+            )
         _check(model)
         self.model, self.processor = model, processor
         self.group_size, self.vision_batch = group_size, vision_batch
         self.spent = Stopwatch()
+        self._layers = None if why_not(model) else Layers(model, compile=compile)
         if compile:
-            compile_parts(model)
+            compile_parts(model, layers=self._layers is None)
+
+    @property
+    def kernel(self) -> str | None:
+        """The attention kernel that was measured to be fastest for a prefill; None without one."""
+        backend = self._layers and self._layers.backend
+        return backend.name.removesuffix("_ATTENTION").lower() if backend else None
 
     @torch.no_grad()
     def encode(self, video: Frames | Visual, prompts: Sequence[str] = ()) -> EncodedVideo:
@@ -296,6 +311,8 @@ class Predictor:
 
     def _block(self, visual: Visual) -> Tensor:
         """The tokens [N, D] of a video; encodes fewer frames at once when memory is short."""
+        if not self.vision_batch:
+            self.vision_batch = frames_at_once(self.model.model.frame_bytes, self.model.device)
         while True:
             self.model.model.frames_at_once = self.vision_batch
             try:
@@ -308,21 +325,34 @@ class Predictor:
             LOG.warning("Memory is short: encoding %d frames at a time", self.vision_batch)
 
     def _prefill(self, ids: Sequence[int], block_ND: Tensor) -> Prefix:
-        """The keys and values of the prefix, from the model's forward pass."""
-        merged = self.model.merge(torch.tensor([ids], device=block_ND.device), [block_ND])
-        return prefill(self.model, inputs_embeds=merged.embeds_BLD)
+        """The keys and values of the prefix, from the model's forward pass.
+
+        The ids are known here, so that the host need not wait for the device to find the video.
+        """
+        self._fits(len(ids) - 1 + len(block_ND))
+        place = ids.index(PLACEHOLDER_ID)
+        embed, device = self.model.get_input_embeddings(), block_ND.device
+        text_TD = embed(torch.tensor([*ids[:place], *ids[place + 1 :]], device=device))
+        embeds_LD = torch.cat([text_TD[:place], block_ND.to(text_TD), text_TD[place:]])
+        if self._layers and self.model.config._attn_implementation == SDPA:
+            return self._layers.prefill(embeds_LD)
+        return prefill(self.model, inputs_embeds=embeds_LD[None])
 
     def _checked(self, encoded: EncodedVideo, text: str) -> list[int]:
         """The ids of a prompt; raises if it cannot be answered from this encoded video."""
         ids = self._ids(text)
         encoded.shared_by([ids])
-        length, limit = encoded.length_of(ids), self.model.config.tokenizer_model_max_length
+        self._fits(encoded.length_of(ids))
+        return ids
+
+    def _fits(self, length: int) -> None:
+        """Raise BudgetError for a prompt of more tokens than the context holds."""
+        limit = self.model.config.tokenizer_model_max_length
         if length > limit:
             raise BudgetError(
                 f"the prompt has {counted(length, 'token')}, {length - limit:,} more than the "
                 f"context of {limit:,}: use fewer frames, more pooling or a shorter text"
             )
-        return ids
 
     def _together(
         self,
@@ -338,7 +368,8 @@ class Predictor:
         choose = how.chooser([each.seed for each in asked])
         shared = encoded.shared_by(rows)
         prefix = encoded.cache.first(encoded.length_of(rows[0][:shared]))
-        continuations, own = Continuations(self.model, prefix), [ids[shared:] for ids in rows]
+        continuations = Continuations(self.model, prefix, self._layers)
+        own = [ids[shared:] for ids in rows]
         with attending(self.model):
             with self.spent.measure(PREFILL, self.model.device):
                 logits_KV = continuations.start(own)
@@ -374,13 +405,16 @@ def _limit(asked: Prompt, how: Decoding) -> Limit:
     )
 
 
-def compile_parts(model: ViCA) -> None:
-    """Compile the encoders, and each layer's MLP and norms, with dynamic lengths."""
+def compile_parts(model: ViCA, *, layers: bool) -> None:
+    """Compile the encoders, and if asked each layer's MLP and norms, with dynamic lengths.
+
+    Layers in their short form have regions of their own.
+    """
     # Whole layers would be recompiled for every position in the cache.
     for name, part in model.model.named_children():
         if name.endswith("_tower"):
             part.compile()
-    for layer in cast(Sequence[Qwen2DecoderLayer], model.model.layers):
+    for layer in cast(Sequence[Qwen2DecoderLayer], model.model.layers if layers else ()):
         for part in (layer.mlp, layer.input_layernorm, layer.post_attention_layernorm):
             part.compile(dynamic=True)
 

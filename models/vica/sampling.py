@@ -26,10 +26,16 @@ from transformers import (
 )
 
 from vica.errors import InputError, ScoresError
+from vica.generation import NAN, WithinTokenizer
 
 Seed = int | str
 BITS = 40
 """Of a random number: few enough that its product with a sum of 1 stays below that sum."""
+
+
+INFINITE = "the model's scores are infinite: its weights overflow in this dtype"
+WRONG = (INFINITE, NAN)
+"""Why an id is negative, by that number: so nobody waits for the scores before fetching ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,15 +136,22 @@ def draw(scores_KV: Tensor, streams: Sequence[Random]) -> Tensor:
     Raises:
         ScoresError: A row has an infinite score, or none that is finite.
     """
+    ids_K1 = _drawn(scores_KV, streams)
+    if (ids_K1 < 0).any():
+        raise ScoresError(INFINITE)
+    return ids_K1
+
+
+def _drawn(scores_KV: Tensor, streams: Sequence[Random]) -> Tensor:
+    """The same without waiting: -2 where a row has an infinite score, or none that is finite."""
     # Apple's GPUs have no float64; elsewhere float32 would lose the rarest tokens of a long sum.
     wide = torch.float32 if scores_KV.device.type == "mps" else torch.float64
     sums_KV = scores_KV.to(wide).softmax(-1).cumsum(-1)
-    if sums_KV[:, -1].isnan().any():
-        raise ScoresError("the model's scores are infinite: its weights overflow in this dtype")
     numbers = [stream.getrandbits(BITS) / 2**BITS for stream in streams]
     numbers_K1 = torch.tensor(numbers, dtype=wide, device=scores_KV.device)[:, None]
     # The first id whose sum exceeds the number has a probability above 0.
-    return torch.searchsorted(sums_KV, numbers_K1 * sums_KV[:, -1:], right=True)
+    ids_K1 = torch.searchsorted(sums_KV, numbers_K1 * sums_KV[:, -1:], right=True)
+    return ids_K1.masked_fill_(sums_KV[:, -1:].isnan(), WRONG.index(INFINITE) - len(WRONG))
 
 
 class Chooser:
@@ -156,7 +169,11 @@ class Chooser:
     def __init__(
         self, scoring: LogitsProcessorList, sampling: Sampling, seeds: Sequence[Seed | None]
     ) -> None:
-        self._processors = LogitsProcessorList([*scoring, *processors(sampling)])
+        quiet = [
+            WithinTokenizer(each.length, waits=False) if isinstance(each, WithinTokenizer) else each
+            for each in scoring
+        ]
+        self._processors = LogitsProcessorList([*quiet, *processors(sampling)])
         self._streams = [Random(seed) for seed in seeds] if sampling.temperature else None
         if sampling.temperature and None in seeds:
             raise InputError("a sampled reply needs a seed: Prompt(text=..., seed=...)")
@@ -164,10 +181,12 @@ class Chooser:
     def __call__(self, new_KS: Tensor, logits_KV: Tensor, live: Sequence[int]) -> Tensor:
         """The next ids [K] of the replies with the indices `live`, which have `new_KS`.
 
-        Raises:
-            ScoresError: The logits are NaN, or infinite where an id is drawn.
+        An id is negative, a place in `WRONG`, where the logits are NaN, or infinite and drawn from.
         """
         scores_KV = self._processors(cast(torch.LongTensor, new_KS), logits_KV)
+        highest = scores_KV.max(-1)
         if self._streams is None:
-            return scores_KV.argmax(-1)
-        return draw(scores_KV, [self._streams[index] for index in live])[:, 0]
+            ids_K = highest.indices
+        else:
+            ids_K = _drawn(scores_KV, [self._streams[index] for index in live])[:, 0]
+        return ids_K.masked_fill(highest.values.isnan(), WRONG.index(NAN) - len(WRONG))

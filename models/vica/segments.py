@@ -23,7 +23,8 @@ def segment_ids(prefix: int, continuations: Sequence[int], padding: int = 0) -> 
     """Segment ids, int64 [L], of a prefix, continuations of these lengths, then padding."""
     ids = torch.arange(PREFIX, len(continuations) + 1)
     lengths = torch.tensor([prefix, *continuations])
-    return torch.cat([ids.repeat_interleave(lengths), torch.full((padding,), PADDING)])
+    each_L = ids.repeat_interleave(lengths, output_size=prefix + sum(continuations))
+    return torch.cat([each_L, torch.full((padding,), PADDING)])
 
 
 def positions(segments_L: Tensor) -> Tensor:

@@ -4,26 +4,69 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen2Model, SiglipVisionModel
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.models.sam2.modeling_sam2 import Sam2HieraDetModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
+from transformers.models.sam2.modeling_sam2 import (
+    Sam2HieraDetModel,
+    Sam2MultiScaleAttention,
+    do_pool,
+    eager_attention_forward,
+)
 
 from vica.attention import check_scores
 from vica.budget import AVERAGE, BILINEAR, FRAME, GRID, NO_TOKEN, Branch
-from vica.config import ViCA2Config, ViCAConfig
+from vica.config import ViCA2Config, ViCAConfig, square
 from vica.errors import InputError
 from vica.images import grid_of, unpadded
 from vica.merging import HIERA_PIXELS, Visual
 from vica.preprocessing import hiera_pixels_on_device, siglip_values
 
+MOST_ROWS = 65_535
+"""Rows of a batch, times heads, that CUDA's attention kernels take at once."""
+
+
+class HieraAttention(Sam2MultiScaleAttention):
+    """Attention in windows, without the products of heads that transformers computes and drops."""
+
+    def forward(self, hidden_states: Tensor, **options: Any) -> Tensor:
+        """The output [N, height, width, D] for N windows, pooled where the block pools queries."""
+        count, height, width, _ = hidden_states.shape
+        heads = self.num_attention_heads
+        qkv = self.qkv(hidden_states).view(count, height * width, 3, heads, -1)
+        query, key, value = qkv.unbind(2)
+        if self.query_stride:
+            pooled = do_pool(query.reshape(count, height, width, -1), cast(Any, self.query_stride))
+            height, width = pooled.shape[1:3]
+            query = pooled.reshape(count, height * width, heads, -1)
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+        options = {"attention_mask": None, "is_causal": False, "scaling": self.scale, **options}
+        parts = [
+            attend(self, *(x.transpose(1, 2) for x in part), **options)[0]
+            for part in zip(
+                *(x.split(MOST_ROWS // heads) for x in (query, key, value)), strict=True
+            )
+        ]
+        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        output: Tensor = self.proj(mixed.reshape(count, height, width, -1))
+        return output
+
 
 class HieraTower(Sam2HieraDetModel):
     """Hiera's trunk, without SAM 2's neck."""
+
+    def __init__(self, config: Sam2HieraDetConfig) -> None:
+        super().__init__(config)
+        for block in self.blocks:  # made anew they would draw other random weights
+            block.attn.__class__ = HieraAttention
 
     def stages(self, pixels_FCHW: torch.Tensor, last: int = 4) -> list[torch.Tensor]:
         """The maps [F, H, W, D] after stages 1 to `last`; later blocks are not computed."""
@@ -162,8 +205,9 @@ def _joined(tiles_TLD: Tensor, grid: tuple[int, int], side: int) -> Tensor:
 
 
 FRAMES_AT_ONCE = 8
-"""Frames that an encoder sees at once, which bounds its memory. Hiera base-plus attends in 1,024
-windows of 4 heads per frame, and CUDA's attention takes at most 65,535 of them."""
+"""Frames that an encoder sees at once, which bounds its memory."""
+WIDTHS = 8
+"""Activations alive together that are as wide as an encoder's states, beside its MLP's two."""
 
 
 class ViCAModel(Qwen2Model):
@@ -189,6 +233,13 @@ class ViCAModel(Qwen2Model):
             check_scores(self.config, *embeds_BLD.shape[:2])
         output: BaseModelOutputWithPast = super().forward(*args, **options)
         return output
+
+    @property
+    def frame_bytes(self) -> int:
+        """The memory that the encoder's activations of a frame take, about."""
+        siglip = self.config.siglip
+        each = WIDTHS * siglip.hidden_size + 2 * siglip.intermediate_size
+        return int(self.config.siglip_side**2 * each * self.dtype.itemsize)
 
     def encode(self, visual: Visual) -> Tensor:
         """Encode a video or an image as tokens [N, D]."""
@@ -235,6 +286,15 @@ class ViCA2Model(ViCAModel):
         self.sam_tower = HieraTower(config.hiera)
         self.sam_projector = projector(config.hiera_width, config.hidden_size)
         self.post_init()  # type: ignore[no-untyped-call]
+
+    @property
+    def frame_bytes(self) -> int:
+        """The larger encoder's: Hiera's first stage has the most values."""
+        hiera = self.config.hiera
+        side = self.config.hiera_size // square(hiera.patch_stride)
+        width = cast(list[int], hiera.embed_dim_per_stage)[0]
+        values = side**2 * int(WIDTHS + 2 * hiera.mlp_ratio) * width
+        return max(super().frame_bytes, int(values * self.dtype.itemsize))
 
     def encode(self, visual: Visual) -> Tensor:
         """Encode a video or an image as tokens [N, D]: semantic ones, then spatial ones."""

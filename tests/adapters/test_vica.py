@@ -292,13 +292,14 @@ def test_a_too_long_question_fails_alone(place: Path, benchmark: Benchmark) -> N
 def test_a_video_is_encoded_and_prefilled_once(place: Path, benchmark: Benchmark) -> None:
     adapter = build(str(place / "tiny"), context(benchmark, max_new_tokens=1))
     seen: list[str] = []
-    for name in ("vision_tower", "sam_tower", "layers.0"):
+    for name in ("vision_tower", "sam_tower", "layers.0.mlp.down_proj"):
         tower = adapter.predictor.model.model.get_submodule(name)
         tower.register_forward_hook(lambda *_, name=name: seen.append(name))
     video, questions = asked_about(place, {str(n): f"How many, {n}?" for n in range(5)})
     assert all(answer.error is None for answer in adapter.answer(video, questions))
     # The layers read the video once, then all questions together.
-    assert sorted(seen) == ["layers.0", "layers.0", "sam_tower", "vision_tower"]
+    layer = "layers.0.mlp.down_proj"
+    assert sorted(seen) == [layer, layer, "sam_tower", "vision_tower"]
     assert adapter.spent.tokens["answers"] == 5
 
 

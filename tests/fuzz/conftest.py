@@ -10,6 +10,13 @@ ROOM = 2 << 30
 """Bytes that the tests of a file may take beyond what is there before the first."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let hypothesis show examples with numbers of thousands of digits, which it warns about."""
+    for item in items:  # of all folders
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:Generating overly large repr"))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def bounded_memory() -> Iterator[None]:
     """Ask for more, and it is a MemoryError, which is no reason that a user can be told."""

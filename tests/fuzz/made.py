@@ -1,6 +1,6 @@
 """What is fed to readers: good input with something wrong in it, and how much of it is tried.
 
-`FUZZ_EXAMPLES=5000` (`nox -s fuzz`) tries other examples every time, and that many; without it the
+`FUZZ_EXAMPLES=2000` (`nox -s fuzz`) tries other examples every time, and that many; without it the
 same few are tried, so that a failure is never an accident.
 """
 

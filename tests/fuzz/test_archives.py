@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from vica.checkpoint import configured
 from vica.errors import VicaError
@@ -92,6 +92,7 @@ RECORD = {
     cut=torn(line_of([RECORD, RECORD])),
     lines=st.booleans(),
 )
+@example(records=[{**RECORD, "video": "x" * 300 + ".mp4"}], cut=b"", lines=True)
 def test_training_records(tmp_path: Path, records: list[Any], cut: bytes, lines: bool) -> None:
     many = b"".join(map(line_of, [RECORD, *records]))
     for content in (many if lines else line_of([RECORD, *records]), cut):

@@ -96,3 +96,16 @@ def test_a_page_never_replaces_a_run(runs: list[Path], tmp_path: Path) -> None:
         vb.leaderboard(runs, out=runs[0] / "predictions.jsonl")
     with pytest.raises(ConfigError, match="does not exist"):
         vb.leaderboard(runs, out=tmp_path / "none" / "page.html")
+
+
+def test_a_model_on_two_benchmarks_is_one_model(runs: list[Path], tmp_path: Path) -> None:
+    others = [{**row, "id": f"other-{row['id']}"} for row in answered(2)]
+    rooms = write_run(tmp_path / "rooms", "lab/good", others, benchmark="rooms")
+    page = vb.leaderboard([*runs, rooms], out=tmp_path / "page.html", progress=False)
+    names = [
+        entry.name
+        for board in boards(load_runs([*runs, rooms]), find_protocols("official"), published=False)
+        for entry in board.entries
+    ]
+    assert sorted(names) == ["lab/good", "lab/good", "lab/poor"]
+    assert "2 models" in page

@@ -1,12 +1,15 @@
 """The two encoders compared with the original, and Hiera's weights from every source."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention
 from vica.errors import CheckpointError
 from vica.loading import load_hiera
 from vica.preprocessing import IMAGENET_MEAN, IMAGENET_STD
@@ -41,6 +44,18 @@ def test_an_earlier_stage_is_computed_alone_and_is_the_same() -> None:
     hiera = tower()
     for stage, map_FHWD in enumerate(hiera.stages(pixels), start=1):
         assert torch.equal(hiera(pixels, stage), map_FHWD.flatten(1, 2))
+
+
+@torch.no_grad()
+def test_attention_in_windows_is_that_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    hiera = tower()
+    for block in cast(Sequence[Any], hiera.blocks[:3]):  # the third pools its queries
+        window_NHWD = torch.randn(6, 8, 8, block.dim, generator=torch.Generator().manual_seed(0))
+        theirs = Sam2MultiScaleAttention.forward(block.attn, window_NHWD)
+        torch.testing.assert_close(block.attn(window_NHWD), theirs, rtol=0, atol=0)
+        with monkeypatch.context() as patched:
+            patched.setattr("vica.towers.MOST_ROWS", 4 * block.attn.num_attention_heads)
+            torch.testing.assert_close(block.attn(window_NHWD), theirs, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("prefix", ["hiera.", "image_encoder.trunk.", "vision_encoder.backbone."])

@@ -9,9 +9,10 @@ import pytest
 import torch
 import transformers as hf
 from torch import Tensor
+from vica.continuations import Continuations, attending
 from vica.decoding import Limit, decode
 from vica.errors import InputError
-from vica.prefix import Continuations, Prefix, attending, prefill, why_not
+from vica.prefix import Prefix, prefill, why_not
 
 TOLERANCE = 1e-4
 """Logits are of the order of 3; another order of summation differs by some 1e-5."""
@@ -105,6 +106,23 @@ def test_a_prefix_is_a_value() -> None:
         first, second = (replies_of(model, prefix, defaultdict(list)) for _ in range(2))
         assert first == second
         assert prefix.length == LENGTH
+
+
+class Steady(Continuations):
+    """Keeps replies that have ended, as where steps are captured."""
+
+    steady = True
+
+
+def test_replies_that_have_ended_may_stay_in_the_batch() -> None:
+    model, limits = model_of("llama"), [Limit(max_new_tokens=n, stops=frozenset()) for n in LIMITS]
+    with torch.no_grad():
+        prefix = prefill(model, input_ids=prefix_ids())
+    with torch.no_grad(), attending(model):
+        batches = [kind(model, prefix) for kind in (Continuations, Steady)]
+        dropped, kept = (decode(b, b.start(QUESTIONS), limits, highest) for b in batches)
+    assert dropped == kept
+    assert [len(reply) for reply in kept] == list(LIMITS)
 
 
 def test_equal_continuations_are_run_once() -> None:

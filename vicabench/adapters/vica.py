@@ -96,8 +96,9 @@ class ViCAAdapter:
 
     @property
     def device_name(self) -> str:
-        """The product name of a GPU, or the type of another device."""
-        return name_of(self.predictor.model.device)
+        """The product name of a GPU and its attention kernel, or the type of another device."""
+        name, kernel = name_of(self.predictor.model.device), self.predictor.kernel
+        return f"{name}, attention by {kernel}" if kernel else name
 
     def prepare(self, video: Video) -> Visual | None:
         """Preprocess the frames, or grey ones in their place, for the encoders.

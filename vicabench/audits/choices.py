@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vicabench.audits.folds import Bools, Ints
-from vicabench.audits.forest import classifier
+from vicabench.audits.folds import Bools, Ints, classifier
 from vicabench.audits.statistics import Floats, Statistic, statistic
 from vicabench.audits.texts import THINGS, Item, parts_of
 

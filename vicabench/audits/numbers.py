@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from vicabench.audits.folds import Bools, Ints
-from vicabench.audits.forest import regressor
+from vicabench.audits.folds import Bools, Ints, regressor
 from vicabench.audits.statistics import Floats, Statistic, statistic
 from vicabench.audits.texts import THINGS, Item
 from vicabench.rubric import Task

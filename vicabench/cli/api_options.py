@@ -90,6 +90,14 @@ MaxCostOption = Annotated[
         min=0.0, help="Stop before the cost exceeds this; needs --prices.", rich_help_panel=API
     ),
 ]
+BatchOption = Annotated[
+    bool,
+    typer.Option(
+        "--batch",
+        help="openai: models: send requests as jobs, answered within a day at half the price.",
+        rich_help_panel=API,
+    ),
+]
 PricesOption = Annotated[
     str,
     typer.Option(

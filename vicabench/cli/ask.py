@@ -65,7 +65,7 @@ def command(
         ),
     ] = "auto",
     group_size: GroupOption = 0,
-    vision_batch: VisionOption = 8,
+    vision_batch: VisionOption = 0,
     video_timeout: TimeoutOption = VIDEO_TIMEOUT,
     decoder: DecoderOption = "auto",
     as_json: Annotated[

@@ -155,7 +155,7 @@ def command(
     training data, are looked into instead.
     """
     from vicabench.cli.output import check_format, print_sheets
-    from vicabench.reporting.writing import made_folder
+    from vicabench.reporting.files import made_folder
     from vicabench.screen import say
 
     check_format(table)

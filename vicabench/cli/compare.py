@@ -26,8 +26,8 @@ from vicabench.reporting.comparison import (
     subtracted_sheet,
     unpaired_sheet,
 )
+from vicabench.reporting.files import check_spreadsheet, write_spreadsheet
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
-from vicabench.reporting.workbook import check_spreadsheet, write_spreadsheet
 from vicabench.results.below import expanded
 from vicabench.results.run import Run, load_runs
 from vicabench.scoring.compare import Comparison

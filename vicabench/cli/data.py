@@ -13,10 +13,11 @@ from vicabench.benchmarks.check import Examination
 from vicabench.benchmarks.inventory import inventory as items
 from vicabench.benchmarks.training_data import TRAINING_SETS
 from vicabench.cli.command import Command, CommandGroup
-from vicabench.cli.progress import KEPT, interruptible
+from vicabench.cli.output import KEPT, interruptible
 from vicabench.errors import counted
 from vicabench.front.data import place, processes
 from vicabench.reporting.tables import Sheet, show_sheets
+from vicabench.rooms.scene import GENERATOR
 from vicabench.screen import console, echo
 
 app = typer.Typer(
@@ -129,11 +130,24 @@ def rooms(
     questions: Annotated[
         int, typer.Option(min=1, help="Approximate number of questions per room.")
     ] = 18,
+    generator: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION", help="1, or 2: harder to guess, and every type about every room."
+        ),
+    ] = GENERATOR,
     workers: Annotated[int, typer.Option(min=1, help="Rendering processes.")] = 2,
 ) -> None:
     """Build furnished rooms with exact ground truth: videos and questions, offline."""
     with interruptible(KEPT):
-        vb.data.rooms(out, scenes=scenes, seed=seed, questions=questions, workers=workers)
+        vb.data.rooms(
+            out,
+            scenes=scenes,
+            seed=seed,
+            questions=questions,
+            generator=generator,
+            workers=workers,
+        )
     echo(
         f"{counted(scenes, 'room is', 'rooms are')} in {out}. Ask about them: --benchmark "
         f"{out}/questions.jsonl"

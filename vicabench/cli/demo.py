@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import vicabench as vb
-from vicabench.cli.progress import interruptible
+from vicabench.cli.output import interruptible
 
 KEPT = "What was done is kept. Repeat the same command to continue."
 

@@ -66,7 +66,7 @@ def command(
     import vicabench as vb
     from vicabench.cli.output import check_format, print_sheets
     from vicabench.reporting.explained import explained_csv, explained_json, explained_sheets
-    from vicabench.reporting.workbook import check_spreadsheet
+    from vicabench.reporting.files import check_spreadsheet
 
     check_format(table)
     if out:

@@ -10,7 +10,7 @@ import typer
 import vicabench as vb
 from vicabench.adapters.checkpoints import located
 from vicabench.cli.command import Command, CommandGroup
-from vicabench.cli.progress import KEPT, interruptible
+from vicabench.cli.output import KEPT, interruptible
 from vicabench.front.models import SHIPPED_FOR, shipped_size
 from vicabench.reference import model_zoo
 from vicabench.reporting.tables import Sheet, show_sheets

@@ -226,8 +226,9 @@ GroupOption = Annotated[
 VisionOption = Annotated[
     int,
     typer.Option(
-        min=1,
-        help="Frames that an encoder processes at once; costs memory.",
+        min=0,
+        help="Frames that an encoder processes at once; costs memory. 0: as many as are free for "
+        "on a GPU, 8 elsewhere.",
         rich_help_panel=SPEED,
         hidden=True,
     ),

@@ -1,8 +1,11 @@
-"""Output of commands: tables to standard output, everything else to standard error."""
+"""Output of commands: tables to standard output, everything else to standard error; Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
 
 from vicabench.errors import ConfigError, did_you_mean
 from vicabench.reference import Published
@@ -14,6 +17,7 @@ from vicabench.screen import console, echo
 from vicabench.types import Scores
 
 TERMINAL = "terminal"
+KEPT = "What was done is kept. Repeat the same command to continue."
 
 
 def check_format(name: str) -> None:
@@ -55,3 +59,13 @@ def print_sheets(
         echo(SHEET_FORMATS[name](sheets))
     else:
         echo((json if name == "json" else csv)().rstrip("\n"))
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Exit with code 130 and one line of advice on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        echo(f"vicabench: interrupted. {advice}", err=True)
+        raise typer.Exit(130) from None

@@ -10,7 +10,7 @@ import typer
 import vicabench as vb
 from vicabench.cli.options import ProtocolOption
 from vicabench.errors import ConfigError, counted
-from vicabench.publishing.upload import HUB
+from vicabench.publishing.bundle import HUB
 from vicabench.screen import echo
 
 

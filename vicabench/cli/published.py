@@ -12,8 +12,8 @@ from vicabench.cli.options import FormatOption
 from vicabench.cli.output import TERMINAL, check_format
 from vicabench.errors import ConfigError
 from vicabench.front.published import SCORES
+from vicabench.reporting.files import write_spreadsheet
 from vicabench.reporting.tables import show_sheets
-from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.screen import console, echo
 
 

@@ -61,7 +61,8 @@ def command(
     """Make a self-contained page of tables, figures and all questions with their replies.
 
     The page needs neither network nor other files. Videos that are missing or
-    cannot be decoded are shown without frames.
+    cannot be decoded are shown without frames. Runs of vicabench maps give a
+    page of the maps, each beside the true one.
     """
     file = out or (PAGE if kind == HTML else None)
     text = vb.report(

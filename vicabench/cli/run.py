@@ -14,6 +14,7 @@ import vicabench as vb
 from vicabench.cli.api_options import (
     AsFramesOption,
     BaseUrlOption,
+    BatchOption,
     ConcurrencyOption,
     ImageSizeOption,
     JpegOption,
@@ -167,7 +168,7 @@ def command(
     dtype: DtypeOption = "auto",
     attention: AttentionOption = "sdpa",
     group_size: GroupOption = 0,
-    vision_batch: VisionOption = 8,
+    vision_batch: VisionOption = 0,
     compile: CompileOption = False,  # noqa: A002  (the option's name)
     vllm_python: VllmPythonOption = "",
     tensor_parallel: TensorParallelOption = 1,
@@ -187,6 +188,7 @@ def command(
     max_requests: MaxRequestsOption = None,
     max_cost: MaxCostOption = None,
     prices: PricesOption = "",
+    batch: BatchOption = False,
     image_size: ImageSizeOption = 512,
     jpeg_quality: JpegOption = 90,
     as_frames: AsFramesOption = False,

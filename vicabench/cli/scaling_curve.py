@@ -20,7 +20,7 @@ from vicabench.front.benchmark import Selection
 from vicabench.front.run_options import RunOptions
 from vicabench.front.scaling import check_source
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.reporting.writing import figure_formats
+from vicabench.reporting.files import figure_formats
 from vicabench.results.alike import check_published
 from vicabench.screen import echo, say
 

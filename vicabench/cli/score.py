@@ -87,10 +87,9 @@ def command(
     """
     from vicabench.cli.output import check_format, print_table
     from vicabench.harnesses.protocols import find_protocols
+    from vicabench.reporting.files import write_file, write_spreadsheet
     from vicabench.reporting.paper import paper_table
     from vicabench.reporting.scores import score_records, table_json
-    from vicabench.reporting.workbook import write_spreadsheet
-    from vicabench.reporting.writing import write_file
     from vicabench.results.alike import published_beside
     from vicabench.results.below import expanded
     from vicabench.results.disagreement import disagreement
@@ -141,8 +140,7 @@ def _write_grades(
     file: Path, runs: Sequence[Run], rules: Sequence[Protocol], keep: Sequence[Path]
 ) -> None:
     """Write a row per question, run and protocol, as a spreadsheet or as JSON Lines."""
-    from vicabench.reporting.workbook import SPREADSHEETS, write_spreadsheet
-    from vicabench.reporting.writing import write_file
+    from vicabench.reporting.files import SPREADSHEETS, write_file, write_spreadsheet
     from vicabench.results.frames import RUN_COLUMNS
 
     if file.suffix.lower() in SPREADSHEETS:
@@ -173,9 +171,9 @@ def _rows(run: Run, rule: Protocol, rebalanced: bool) -> list[Scores]:
     """The scores of a run, followed by the rebalanced ones if they are wanted."""
     if not rebalanced:
         return [run.scores(rule)]
-    from vicabench.front.rebalance import rebalanced as weighted
+    from vicabench.front.score import evenly_weighted
 
-    return [run.scores(rule), weighted(run, rule)]
+    return [run.scores(rule), evenly_weighted(run, rule)]
 
 
 def _check_files(named: dict[str, Path | None]) -> None:
@@ -188,7 +186,7 @@ def _check_files(named: dict[str, Path | None]) -> None:
         if first != option:
             raise ConfigError(f"{first} and {option} are both {path}. Name two files.")
         if option == "--out":
-            from vicabench.reporting.workbook import check_spreadsheet
+            from vicabench.reporting.files import check_spreadsheet
 
             check_spreadsheet(path)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import vicabench as vb
-from vicabench.cli.progress import interruptible
+from vicabench.cli.output import interruptible
 from vicabench.cli.usage import OUTPUT, SPEED
 from vicabench.errors import ConfigError
 from vicabench.front.train import recipe_rows

@@ -61,7 +61,7 @@ def command(
     blind: BlindOption = False,
     wording: WordingOption = "auto",
     group_size: GroupOption = 0,
-    vision_batch: VisionOption = 8,
+    vision_batch: VisionOption = 0,
     compile: CompileOption = False,  # noqa: A002  (the option's name)
     as_json: Annotated[
         bool,

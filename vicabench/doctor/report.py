@@ -1,8 +1,12 @@
-"""What the machine has and lacks, as a whole: `vicabench doctor`."""
+"""What the machine has and lacks, as a whole: `vicabench doctor`.
+
+The parts of the examination run in parallel and report in a fixed order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,8 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 import vicabench
-from vicabench.doctor.examination import examine
+from vicabench.benchmarks.paths import cache_dir
+from vicabench.doctor.decoders import decoders
+from vicabench.doctor.devices import devices
 from vicabench.doctor.findings import BROKEN, NOTE, OK, WARNING, Finding
+from vicabench.doctor.machine import caches, hub, hub_cache, machine
+from vicabench.doctor.software import extras, software
 from vicabench.errors import counted
 from vicabench.screen import as_text, print_trimmed
 
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MARKS = {OK: ("ok", "green"), NOTE: ("", ""), WARNING: ("!", "yellow"), BROKEN: ("✗", "bold red")}
+Part = Callable[[], Iterable[Finding]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,3 +107,29 @@ def _said(finding: Finding) -> Text:
     if finding.remedy:
         text.append(f"\n→ {finding.remedy}", style="cyan")
     return text
+
+
+def examine(frame_cache: Path | None = None) -> Iterator[Finding]:
+    """All findings, section by section; an error in one part does not affect the others."""
+    folders = [Path.cwd(), hub_cache(), cache_dir(), *([frame_cache] if frame_cache else [])]
+    parts: dict[str, Part] = {
+        "software": software,
+        "machine": lambda: machine(folders),
+        "devices": devices,
+        "decoders": decoders,
+        "hub": hub,
+        "caches": lambda: caches(frame_cache),
+        "extras": extras,
+    }
+    with ThreadPoolExecutor(len(parts)) as threads:
+        futures = [threads.submit(_listed, name, part) for name, part in parts.items()]
+        for future in futures:
+            yield from future.result()
+
+
+def _listed(name: str, part: Part) -> list[Finding]:
+    try:
+        return list(part())
+    except Exception as error:  # a broken machine can raise anything here
+        text = f"could not be examined: {type(error).__name__}: {error}"
+        return [Finding(section=name, name=name, text=text, state=WARNING)]

@@ -98,10 +98,11 @@ def family_of(model: str) -> str:
     return INTERNVL if stated == "internvl_chat" else stated
 
 
-def _unasked(given: RunOptions) -> list[str]:
-    """The options in use that no harness has."""
+def _unasked(given: RunOptions) -> Iterator[str]:
+    """What is said of the options in use that no harness has."""
     names = [_typed(name) for name in UNASKED if getattr(given.model, name)]
-    return [*names, "--with-map"] if given.with_map else names
+    for name in [*names, *(["--with-map"] if given.with_map else [])]:
+        yield f"no preset has {name}"
 
 
 def asked_as(
@@ -123,8 +124,8 @@ def asked_as(
     family = family_of(model)
     asks = preset.asks(family)
     wanted, short = _wanted(given, asks)
-    short = [*_limits(asks, preset, family, benchmark), *short]
-    short += [f"no preset has {name}" for name in _unasked(given)]
+    wanted, beyond = _taken(wanted, family)
+    short = [*_limits(asks, preset, family, benchmark), *short, *beyond, *_unasked(given)]
     dropped = {rival for name in given.typed for rival in RIVALS.get(name, ())}
     values, decided, overridden = given.values(), {}, {}
     for name, value in wanted.items():
@@ -160,6 +161,22 @@ def _wanted(given: RunOptions, asks: Asks) -> tuple[dict[str, Any], list[str]]:
     images = {name: value for name, value in wanted.items() if name not in lost}
     why = "torchvision is not installed, so the frames of a video are given as images"
     return {**images, "frames_as": "images"}, [why]
+
+
+def _taken(wanted: Mapping[str, Any], family: str) -> tuple[dict[str, Any], list[str]]:
+    """What a preset sets without options that models of the library `vica` do not take, and why.
+
+    These models fix how they are shown their frames.
+    """
+    if family not in (VICA, LLAVA, CAMBRIAN):
+        return dict(wanted), []
+    with explained():
+        adapter = import_module("vicabench.adapters.vica").ViCAAdapter
+    taken = (*VIDEO_NAMES, *adapter.accepts_options)
+    return (
+        {name: value for name, value in wanted.items() if name in taken},
+        [f"{an(family)} model has no {_typed(name)}" for name in wanted if name not in taken],
+    )
 
 
 def samples(generation: Mapping[str, Any]) -> bool:

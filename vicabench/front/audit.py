@@ -35,9 +35,9 @@ from vicabench.reporting.audited import (
 )
 from vicabench.reporting.figures.chance import audited_tasks
 from vicabench.reporting.figures.output import save
+from vicabench.reporting.files import FIGURES, figure_formats, made_folder, write_file
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
-from vicabench.reporting.writing import FIGURES, figure_formats, made_folder, write_file
 from vicabench.results.frames import frame_of
 from vicabench.results.run import Run, load_run
 from vicabench.rubric import OFFICIAL

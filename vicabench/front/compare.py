@@ -16,9 +16,9 @@ from vicabench.reporting.comparison import (
     difference_text,
     paired_sheet,
 )
+from vicabench.reporting.files import write_spreadsheet
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import WHOLE
-from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.below import expanded
 from vicabench.results.frames import comparison_frame

@@ -16,11 +16,10 @@ from vicabench import files
 from vicabench.benchmarks import BENCHMARKS, DEFAULT, find_benchmark, known_names, split_name
 from vicabench.benchmarks.check import Examination, examine
 from vicabench.benchmarks.custom import FILE
+from vicabench.benchmarks.fetch import Fetchable, Layout, unpack_local
 from vicabench.benchmarks.fetch import fetch as fetch_benchmark
-from vicabench.benchmarks.fetch import unpack_local
 from vicabench.benchmarks.fetched import Fetched
 from vicabench.benchmarks.inventory import inventory as items
-from vicabench.benchmarks.layout import Fetchable, Layout
 from vicabench.benchmarks.rooms import built as rooms_folder
 from vicabench.benchmarks.training_data import TRAINING_SETS, fetch_training, training_folder
 from vicabench.errors import ConfigError
@@ -29,6 +28,7 @@ from vicabench.front.progress import bar, byte_progress
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.rooms.answerable import seen_rows
 from vicabench.rooms.build import build
+from vicabench.rooms.scene import GENERATOR
 from vicabench.rooms.training import TrainingRooms, build_training
 from vicabench.screen import console
 
@@ -144,6 +144,7 @@ def rooms(
     scenes: int = 12,
     seed: int = 0,
     questions: int = 18,
+    generator: str = GENERATOR,
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
@@ -154,6 +155,7 @@ def rooms(
         scenes: The number of rooms.
         seed: The same seed gives the same rooms and questions.
         questions: Approximate number of questions per room.
+        generator: `1`, or `2` for rooms that are harder to guess, each with every type of question.
         workers: Rendering processes; with more than one, a script that calls this needs the
             usual `if __name__ == "__main__":`.
         progress: Whether to show progress on standard error.
@@ -164,6 +166,7 @@ def rooms(
             scenes=scenes,
             seed=seed,
             questions=questions,
+            generator=generator,
             workers=workers,
             progress=advance,
         )

@@ -12,8 +12,8 @@ from vicabench.front.between import ask_between, command_between, kinds_between,
 from vicabench.front.compare import differing_questions, run_notes
 from vicabench.harnesses.protocols import Protocol, find_protocol, protocol_for
 from vicabench.reporting.explained import columns_of, explained_sheets, split_records
+from vicabench.reporting.files import write_spreadsheet
 from vicabench.reporting.scores import sheet_html
-from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.alike import check_pair, restricted_to_shared
 from vicabench.results.explanation import Explanation
 from vicabench.results.frames import frame_of

@@ -16,7 +16,7 @@ from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.figures.added import added_figures
 from vicabench.reporting.figures.output import save
 from vicabench.reporting.figures.style import COLUMN, PAGE, Paper, on_paper
-from vicabench.reporting.writing import FIGURES, figure_formats
+from vicabench.reporting.files import FIGURES, figure_formats
 from vicabench.results.alike import check_alike, check_published, restricted_to_shared
 from vicabench.results.run import Run
 from vicabench.screen import saying

@@ -30,9 +30,9 @@ from vicabench.judging.judge import (
 from vicabench.judging.judge import judge as judge_all
 from vicabench.judging.replies import ReplyCache
 from vicabench.reporting import figures
+from vicabench.reporting.files import FIGURES, figure_formats, write_file
 from vicabench.reporting.judged import judged_csv, judged_record, judged_sheets
 from vicabench.reporting.tables import Sheet, markdown_sheets
-from vicabench.reporting.writing import FIGURES, figure_formats, write_file
 from vicabench.results.run import Run, load_any
 from vicabench.results.store import provenance
 from vicabench.screen import console, saying

@@ -15,9 +15,9 @@ from vicabench.front.benchmark import Asked, benchmark
 from vicabench.front.compare import runs_of
 from vicabench.harnesses.protocols import find_protocol
 from vicabench.reporting.doubts import DOUBT_COLUMNS, doubt_row, doubts_sheet, reviewed
+from vicabench.reporting.files import made_folder, write_file
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
-from vicabench.reporting.writing import made_folder, write_file
 from vicabench.results.alike import check_alike
 from vicabench.results.below import is_run
 from vicabench.results.frames import frame_of

@@ -9,9 +9,9 @@ from vicabench.errors import ConfigError
 from vicabench.front.compare import runs_of
 from vicabench.front.report import made_now
 from vicabench.harnesses.protocols import find_protocols
+from vicabench.reporting.files import check_not_input, size_of, write_file
 from vicabench.reporting.leaderboard import boards
 from vicabench.reporting.page.leaderboard import render_leaderboard
-from vicabench.reporting.writing import check_not_input, write_file
 from vicabench.results.run import Run
 from vicabench.screen import saying
 
@@ -59,5 +59,5 @@ def leaderboard(
         made=made_now(),
     )
     write_file(file, text, keep=inputs)
-    saying(progress)(f"{file}: {len(text.encode()) / 1e6:.1f} MB.")
+    saying(progress)(f"{file}: {size_of(text)}.")
     return text

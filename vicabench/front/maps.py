@@ -20,13 +20,15 @@ from vicabench.front.run import run_selection
 from vicabench.front.run_options import RunOptions
 from vicabench.mapping.asking import FIELD, MAX_NEW_TOKENS, PROMPT, categories_of, map_requests
 from vicabench.mapping.distances import accuracy, by_distance
-from vicabench.mapping.drawn import Drawn, drawn_in, write_maps
+from vicabench.mapping.drawn import FILE, Drawn, drawn_in, kept_maps, write_maps
 from vicabench.mapping.truth import true_maps
 from vicabench.options import FRAMES
+from vicabench.reporting.page.maps import DrawnMaps, render_maps
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import TOO_FEW, Sheet, cell_text, show_sheets
+from vicabench.results.below import folders_below, is_run
 from vicabench.results.frames import frame_of
-from vicabench.results.run import Run, load_any
+from vicabench.results.run import Run, load_any, load_runs
 from vicabench.screen import as_text
 from vicabench.types import Estimate
 
@@ -145,8 +147,42 @@ def maps(
 def _scored(run: Run, drawn: list[Drawn]) -> Maps:
     """Keep the maps that a run drew, and score them."""
     write_maps(run.path, drawn)
+    return _maps_of(run, drawn)
+
+
+def _maps_of(run: Run, drawn: list[Drawn]) -> Maps:
     pairs = [pair for each in drawn for pair in each.pairs]
     return Maps(run=run, drawn=tuple(drawn), score=accuracy(pairs), near_to_far=by_distance(pairs))
+
+
+def maps_below(given: Sequence[Run | str | Path]) -> list[Path]:
+    """The run folders of maps at these paths, or below them; none if no path leads to maps alone.
+
+    Raises:
+        ConfigError: Some of the paths lead to maps alone, and others to other runs.
+    """
+    paths = [each.path if isinstance(each, Run) else Path(each) for each in given]
+    below = [[path] if is_run(path) else folders_below(path) for path in paths]
+    drawn = [all((folder / FILE).is_file() for folder in folders) for folders in below]
+    if any(drawn) and not all(drawn):
+        raise ConfigError(
+            "Some of these runs hold cognitive maps, and others answers to questions, which have "
+            "different pages. Name the runs of one kind."
+        )
+    return [folder for folders in below for folder in folders] if any(drawn) else []
+
+
+def maps_page(folders: Sequence[Path], *, command: str, made: Mapping[str, str]) -> str:
+    """The page of the maps that these run folders keep, drawn beside the true ones.
+
+    Raises:
+        ConfigError: A folder is named twice.
+        DataError: A folder's maps or replies are malformed.
+    """
+    runs = load_runs(folders, load_any)
+    found = [_maps_of(run, kept_maps(run.path)) for run in runs]
+    models = [DrawnMaps(run=each.run, drawn=each.drawn) for each in found]
+    return render_maps(models, maps_sheets(found), command=command, made=made)
 
 
 def check_map_prompt(prompt: str) -> None:

@@ -15,6 +15,7 @@ from vicabench.benchmarks.paths import is_video
 from vicabench.errors import ConfigError, DataError, csv_text
 from vicabench.front.benchmark import Asked, benchmark
 from vicabench.front.progress import records_read
+from vicabench.reporting.files import made_folder, write_file
 from vicabench.reporting.leaks import (
     LEAK_COLUMNS,
     leak_rows,
@@ -24,7 +25,6 @@ from vicabench.reporting.leaks import (
 )
 from vicabench.reporting.scores import sheet_html
 from vicabench.reporting.tables import SHEET_FORMATS, Sheet, show_sheets
-from vicabench.reporting.writing import made_folder, write_file
 from vicabench.results.frames import frame_of
 from vicabench.screen import as_text, console
 

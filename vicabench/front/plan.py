@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vicabench.adapters import find_adapter, never_looks
-from vicabench.adapters.api.account import Price, Usage, price_of
+from vicabench.adapters.api.account import BATCH_SHARE, Price, Usage, price_of
 from vicabench.adapters.extras import explained
 from vicabench.benchmarks import DEFAULT
 from vicabench.engine.run import sampling_of
@@ -311,7 +311,8 @@ def _cost(
         unknown["cost"] = "give the prices with --prices FILE"
     else:
         used = {k: None if v is None else round(v * questions) for k, v in rate.usage.items()}
-        return price.of(Usage(**used))
+        cost = price.of(Usage(**used))
+        return cost if cost is None or not given.model.batch else BATCH_SHARE * cost
     return None
 
 

@@ -1,13 +1,15 @@
-"""Progress on standard error: a live bar in a terminal, occasional lines in a log file."""
+"""Progress: a live bar in a terminal or a notebook, occasional lines in a log file."""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +17,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -28,15 +31,71 @@ from vicabench.harnesses.protocols import Protocol, protocol_for
 from vicabench.predictions import Prediction
 from vicabench.rubric import VSI, Rubric
 from vicabench.scoring.grade import grade
-from vicabench.screen import echo
+from vicabench.screen import as_text, echo
 from vicabench.types import Question
 
 LONGEST = 1000  # characters of a message; errors of servers may hold whole pages of HTML
 LOG_LINES = 10  # progress lines per run in a log file
 
 
+class NotebookProgress(Progress):
+    """A bar as the output of a notebook's cell, which is replaced a few times a second.
+
+    It stays there when the work is done, as the outputs of cells do.
+    """
+
+    EVERY = 0.25
+    """Seconds between two drawings."""
+    _handle: Any = None
+    _drawn = -math.inf
+
+    def start(self) -> None:
+        """Draw nothing yet: there may be nothing to do."""
+
+    def stop(self) -> None:
+        """Draw the last state."""
+        self.refresh()
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """As in rich; draws the bar if it was last drawn some time ago."""
+        super().update(task_id, **changes)
+        if time.monotonic() - self._drawn >= self.EVERY:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the bar, in the place where it was drawn before."""
+        if not self.tasks or self.disable:
+            return
+        from IPython.display import display  # noqa: PLC0415  (there is one only in a notebook)
+
+        self._drawn = time.monotonic()
+        shown = {"text/plain": as_text(lambda page: page.print(self.get_renderable())).rstrip()}
+        if self._handle is None:
+            self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(shown, raw=True)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    module = sys.modules.get("IPython")
+    return module is not None and hasattr(module.get_ipython(), "kernel")
+
+
+def is_live(console: Console) -> bool:
+    """Whether bars are drawn anew as work goes on, so that lines about it are not needed."""
+    return console.is_terminal or in_notebook()
+
+
+def bars(console: Console, *columns: ProgressColumn, **options: Any) -> Progress:
+    """Bars with these columns, in a terminal or a notebook."""
+    kind = NotebookProgress if in_notebook() else Progress
+    return kind(*columns, console=console, **options)
+
+
 def _bar(console: Console, *columns: TextColumn) -> Progress:
-    return Progress(
+    return bars(
+        console,
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
@@ -44,8 +103,7 @@ def _bar(console: Console, *columns: TextColumn) -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        disable=console.quiet or not is_live(console),
         transient=True,
     )
 
@@ -65,7 +123,7 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
             if not tasks:
                 console.print(Text(f"{title}: needed once, then kept", style="dim"))
                 tasks.append(progress.add_task(title, total=total))
-            elif not console.is_terminal and is_due(done, total):
+            elif not is_live(console) and is_due(done, total):
                 console.print(Text(f"{title}: {done}/{total}", style="dim"), soft_wrap=True)
             progress.update(tasks[0], completed=done, total=total)
 
@@ -81,12 +139,10 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
 @contextmanager
 def bar(terminal: Console, title: str, total: int) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar; yields the callback `(done, total)` that moves it."""
-    if not (
-        terminal.is_terminal or terminal.quiet
-    ):  # a log file shows the bar only when it is full
+    if not (is_live(terminal) or terminal.quiet):  # a log file shows the bar only when it is full
         terminal.print(f"{title} ...")
     columns = (*Progress.get_default_columns()[:-1], TimeElapsedColumn())
-    with Progress(*columns, console=terminal) as progress:
+    with bars(terminal, *columns, disable=terminal.quiet) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done, total: progress.update(task, completed=done, total=total)
         progress.update(task, completed=total)  # existing items are not reported one by one
@@ -102,30 +158,30 @@ def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    bars = Progress(*columns, console=terminal)
+    files = bars(terminal, *columns, disable=terminal.quiet)
 
     def move(name: str, done: int, total: int) -> None:
-        bars.start()
+        files.start()
         if name not in tasks:
-            tasks[name] = bars.add_task(name, total=total)
-        bars.update(tasks[name], completed=done)
+            tasks[name] = files.add_task(name, total=total)
+        files.update(tasks[name], completed=done)
 
     try:
         yield move
     finally:
         if tasks:
-            bars.stop()
+            files.stop()
 
 
 @contextmanager
 def records_read(terminal: Console) -> Iterator[Callable[[str, int], None]]:
     """Show how many records of a file are read; yields the callback `(file name, records)`."""
-    progress = Progress(
+    progress = bars(
+        terminal,
         TextColumn("{task.description}", markup=False),
         TextColumn("{task.fields[state]}", markup=False),
         TimeElapsedColumn(),
-        console=terminal,
-        disable=not terminal.is_terminal,
+        disable=terminal.quiet or not is_live(terminal),
         transient=True,
     )
     with progress:
@@ -184,7 +240,7 @@ class RunDisplay:
         self._selected = selected
         self._score = RunningScore(protocol, rubric)
         self._bar = _bar(console, TextColumn("videos  {task.fields[state]}", markup=False))
-        self._videos = self._videos_done = 0
+        self._videos, self._videos_done = 0, set[str]()
         self._warnings: set[str] = set()
         self.done = 0
 
@@ -220,13 +276,14 @@ class RunDisplay:
         """Count one more video, and report its errors."""
         self._score.add(predictions)
         self.done += len(predictions)
-        self._videos_done += 1
-        self._bar.update(self._task, advance=1, state=self._state())
+        self._videos_done.add(predictions[0].question.video)
+        done = len(self._videos_done)
+        self._bar.update(self._task, completed=done, state=self._state())
         for error in sorted({p.answer.error for p in predictions if p.answer.error}):
             self.say(f"{predictions[0].question.video}: {error}")
-        if is_due(self._videos_done, self._videos) and not self._console.is_terminal:
+        if is_due(done, self._videos) and not is_live(self._console):
             videos = counted(self._videos, "video")
-            self.say(f"{self._model}: {self._videos_done}/{videos}, {self._state()}")
+            self.say(f"{self._model}: {done}/{videos}, {self._state()}")
 
     def warned(self, text: str) -> None:
         """Print a warning once."""
@@ -249,7 +306,7 @@ class RunDisplay:
         total = len(self._selected)
         again = any(question.repeat for question in self._selected)
         what = counted(total, "reply", "replies") if again else counted(total, "question")
-        return f"{self.done}/{what}  {self._score}".rstrip()
+        return f"{self.done:,}/{what}  {self._score}".rstrip()
 
     def say(self, text: str) -> None:
         """Print a line above the bar, truncated and without control characters."""
@@ -282,7 +339,7 @@ class Counting:
         """Count one more item; `state` is a text about all items so far."""
         self._done += 1
         self._bar.update(self._task, advance=1, state=state)
-        if is_due(self._done, self._total) and not self._console.is_terminal:
+        if is_due(self._done, self._total) and not is_live(self._console):
             self.say(f"{self._title}: {self._done}/{self._total}{', ' if state else ''}{state}")
 
     def say(self, text: str) -> None:

@@ -9,9 +9,8 @@ from vicabench.errors import ConfigError
 from vicabench.front.compare import one_each
 from vicabench.front.report import report
 from vicabench.harnesses.protocols import find_protocol
-from vicabench.publishing.bundle import bundle, check_secrets, public
+from vicabench.publishing.bundle import HUB, bundle, check_secrets, public, to_folder, to_hub
 from vicabench.publishing.card import card
-from vicabench.publishing.upload import HUB, to_folder, to_hub
 from vicabench.results.run import Run
 
 CARD, PAGE = "README.md", "report.html"

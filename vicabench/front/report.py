@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 
 import vicabench
 from vicabench.benchmarks import BENCHMARKS, Source, load_benchmark
@@ -16,9 +15,11 @@ from vicabench.engine.decode import DecodeAhead, Decoded
 from vicabench.engine.frame_cache import fitted, jpegs
 from vicabench.errors import ConfigError, DataError, counted
 from vicabench.front.compare import differing, differing_questions, runs_of
-from vicabench.front.progress import building
+from vicabench.front.maps import maps_below, maps_page
+from vicabench.front.progress import bars, building
 from vicabench.harnesses.protocols import Protocol, find_protocols
 from vicabench.options import VIDEO_TIMEOUT
+from vicabench.reporting.files import check_not_input, size_of, write_file
 from vicabench.reporting.overview import by_benchmark, overview
 from vicabench.reporting.page.explorer import collect
 from vicabench.reporting.page.overview import render_overview
@@ -27,7 +28,6 @@ from vicabench.reporting.page.report import Report, Strip, gallery, room_per_vid
 from vicabench.reporting.report_tables import TABLES
 from vicabench.reporting.scores import FORMATS
 from vicabench.reporting.tables import SHEET_FORMATS
-from vicabench.reporting.writing import check_not_input, write_file
 from vicabench.results.alike import in_natural_order, published_beside
 from vicabench.results.below import expanded
 from vicabench.results.run import Run
@@ -103,7 +103,7 @@ def _decoded(
         DecodeAhead(
             frames=count, workers=options.workers, limit_seconds=options.limit_seconds
         ) as ahead,
-        Progress(console=options.terminal, transient=True) as bar,
+        bars(options.terminal, disable=options.terminal.quiet, transient=True) as bar,
     ):
         for decoded in bar.track(
             ahead.stream(existing.items()), total=len(existing), description="Frames"
@@ -149,7 +149,8 @@ def report(
     """Make a self-contained HTML page of runs, or their tables, and return its text.
 
     Args:
-        runs: Runs or paths; runs on several benchmarks get one page over them.
+        runs: Runs or paths; runs on several benchmarks get one page over them, and runs of
+            `vicabench.maps` a page of each map beside the true one.
         out: The file to write; None writes nothing.
         style: `html`, or tables in `markdown` or `latex`.
         protocol: Protocols, comma-separated; tables use the first.
@@ -170,22 +171,45 @@ def report(
     _check(style, dict(zip(ABOUT_FRAMES, given, strict=True)))
     where, file = (None if each is None else Path(each) for each in (videos, out))
     inputs = _check_places(where, file, (*runs, compare))
+    if drawn := maps_below(runs):
+        usual = (style, protocol, published, compare) == (HTML, "official", False, None)
+        page = _of_maps(drawn, command, usual=usual and given == (None,) * len(given))
+        return _give(page, file, inputs, "", saying(progress))
     (loaded, base), rules = _loaded(runs, compare), find_protocols(protocol)
     if len(by_benchmark(loaded)) > 1:
         over = _over_benchmarks(loaded, style, rules[0], command, base, given)
         return _give(over, file, inputs, "", saying(progress))
     beside = published_beside(published, loaded)
     made = replace(_report(loaded, base, rules, command), published=beside)
-    options = FrameOptions(
-        frames=frames,
-        benchmark=benchmark,
-        folder=where,
-        workers=workers or 1,
-        limit_seconds=video_timeout or VIDEO_TIMEOUT,
-        terminal=console(stderr=True, quiet=not progress),
-    )
+    options = _frame_options(given, where, console(stderr=True, quiet=not progress))
     text, note = _page(made, options) if style == HTML else (TABLES[style](made), "")
     return _give(text, file, inputs, note, saying(progress))
+
+
+def _frame_options(
+    given: tuple[int | None, str | None, object, int | None, float | None],
+    folder: Path | None,
+    terminal: Console,
+) -> FrameOptions:
+    frames, benchmark, _, workers, limit_seconds = given
+    return FrameOptions(
+        frames=frames,
+        benchmark=benchmark,
+        folder=folder,
+        workers=workers or 1,
+        limit_seconds=limit_seconds or VIDEO_TIMEOUT,
+        terminal=terminal,
+    )
+
+
+def _of_maps(drawn: Sequence[Path], command: str, *, usual: bool) -> str:
+    """The page of cognitive maps, which has no questions to grade."""
+    if not usual:
+        raise ConfigError(
+            "These are runs of vicabench maps: their page shows maps, and neither frames nor "
+            "graded questions. Leave out all options but --out."
+        )
+    return maps_page(drawn, command=command, made=made_now())
 
 
 def _over_benchmarks(
@@ -225,7 +249,7 @@ def _give(
     """Write the file, report its size and the note, and return the text."""
     if file is not None:
         write_file(file, text, keep=inputs)
-        say(f"{file}: {len(text.encode()) / 1e6:.1f} MB.")
+        say(f"{file}: {size_of(text)}.")
     if note:
         say(note)
     return text

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vicabench.adapters import find_adapter, never_looks, refuse_unused
 from vicabench.adapters.abilities import check_abilities
+from vicabench.adapters.extras import explained
 from vicabench.adapters.python import Builder, Respond, adapter_of, named
 from vicabench.benchmarks import DEFAULT
 from vicabench.engine.run import run as run_into
@@ -212,7 +213,7 @@ def run_selection(
         model,
         folders[model],
         given,
-        executor or given.execution.chosen(given.model),
+        _executor(folders[model], given, executor),
         seed=seed,
         retry_errors=retry_errors,
         part=part,
@@ -222,6 +223,19 @@ def run_selection(
         progress=progress,
         load=load,
     )
+
+
+def _executor(folder: Path, given: RunOptions, reused: Executor | None) -> Executor:
+    """What answers: jobs of a provider, the executor that is reused, or the one that was chosen."""
+    chosen = given.execution.chosen(given.model)
+    if not given.model.batch:
+        return reused or chosen
+    if given.execution.executor or given.execution.devices:
+        raise ConfigError("--batch sends requests from this process: leave out --executor.")
+    with explained():
+        from vicabench.engine.batch import BatchExecutor  # noqa: PLC0415  (an extra brings openai)
+
+        return BatchExecutor(folder)
 
 
 def shard_named(text: str, given: RunOptions) -> Shard:

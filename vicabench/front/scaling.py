@@ -22,8 +22,8 @@ from vicabench.front.run_options import RunOptions
 from vicabench.harnesses.protocols import Protocol, find_protocol
 from vicabench.reference import Curve, ThinkingPoint, curves, thinking_curve
 from vicabench.reporting.curve_files import write_curves, write_published
+from vicabench.reporting.files import FIGURES, figure_formats
 from vicabench.reporting.tables import mean_text, range_text
-from vicabench.reporting.writing import FIGURES, figure_formats
 from vicabench.results.alike import check_alike, check_published
 from vicabench.results.run import Run, load_run
 from vicabench.results.store import CONFIG

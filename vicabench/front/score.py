@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vicabench.audits.rebalance import effective, weights_of
 from vicabench.errors import ConfigError, counted
-from vicabench.front.rebalance import rebalanced as weighted
-from vicabench.harnesses.protocols import find_protocol
+from vicabench.harnesses.protocols import Protocol, find_protocol
+from vicabench.reporting.files import write_spreadsheet
 from vicabench.reporting.scores import FORMATS, score_records, show, table_html
 from vicabench.reporting.tables import range_text
-from vicabench.reporting.workbook import write_spreadsheet
 from vicabench.results.frames import flat, scores_frame
 from vicabench.results.run import Run, load_run, run_of_rows
+from vicabench.rubric import VARIANTS
+from vicabench.scoring.stats import score_run
 from vicabench.screen import as_text
 from vicabench.types import Estimate, Scores
 
@@ -119,4 +122,43 @@ def score(
         run = load_run(predictions)
     else:
         run = run_of_rows(predictions, name)
-    return Score(run=run, scores=weighted(run, rule) if rebalanced else run.scores(rule))
+    return Score(run=run, scores=evenly_weighted(run, rule) if rebalanced else run.scores(rule))
+
+
+def evenly_weighted(run: Run, protocol: Protocol) -> Scores:
+    """The scores of a run in which every answer and every object of a type counts alike.
+
+    Raises:
+        ConfigError: The headline score counts groups of questions, which have no weights.
+    """
+    if run.rubric.headline.how == VARIANTS:
+        raise ConfigError(
+            f"{run.path}: {run.rubric.headline.title} counts groups of questions, for which there "
+            "are no rebalanced scores. Leave out --rebalanced."
+        )
+    name = f"{run.name} (rebalanced)"
+    if run.incomplete:
+        scores = run.scores(protocol)
+        return replace(scores, model=name)
+    weights = weights_of(run.questions, run.rubric)
+    return score_run(
+        run.grades(protocol),
+        model=name,
+        rubric=run.rubric,
+        notes=(*run.notes, *_notes(run, weights)),
+        weights=weights,
+    )
+
+
+def _notes(run: Run, weights: Mapping[str, float]) -> Iterator[str]:
+    """What the weights are, and how many even questions they are worth in each task."""
+    parts = []
+    for task in run.rubric.tasks:
+        mine = [weights[q.id] for q in run.questions if q.task in task.types]
+        if mine:
+            parts.append(f"{task.title} {math.floor(effective(mine))}")
+    yield (
+        "weights with which every answer and every object of a question type counts nearly alike "
+        "(raking, at most five times the mean; after FN-VSI, whose weights are not published); "
+        f"the questions are worth so many of equal weight: {', '.join(parts)}"
+    )

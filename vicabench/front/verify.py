@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import track
-
-from vicabench.engine.loop import Decoding
+from vicabench.adapters import build_adapter
+from vicabench.adapters.abilities import AnswersBothWays
+from vicabench.engine.decode import DecodeAhead
+from vicabench.engine.loop import Decoding, PrepareAhead, warn_about_frames
 from vicabench.engine.run import LogBridge, log_handlers
-from vicabench.engine.verify import Verified, verifiable
-from vicabench.engine.verify import verify as answer_both_ways
-from vicabench.errors import counted
+from vicabench.errors import ConfigError, UserError, counted
 from vicabench.front.benchmark import Asked, benchmark
+from vicabench.front.progress import bars, is_live
 from vicabench.options import FRAMES, VIDEO_TIMEOUT
 from vicabench.results.plan import by_video
 from vicabench.screen import console, saying
-from vicabench.types import Agreement, ModelOptions
+from vicabench.types import AdapterContext, Agreement, Benchmark, ModelOptions, Question
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -111,16 +112,14 @@ def verify(
         frames=frames, workers=1, prefetch=1, limit_seconds=VIDEO_TIMEOUT, decoder="auto"
     )
     adapter = verifiable(selected.benchmark, model, decoding, ModelOptions(**options))
-    terminal = console(stderr=True)
-    with log_handlers(LogBridge(saying(progress))):
+    terminal = console(stderr=True, quiet=not progress)
+    shown = bars(terminal, transient=True, disable=terminal.quiet or not is_live(terminal))
+    with log_handlers(LogBridge(saying(progress))), shown:
         verified = tuple(
-            track(
-                answer_both_ways(selected.benchmark, selected.questions, adapter, decoding),
+            shown.track(
+                _both_ways(selected.benchmark, selected.questions, adapter, decoding),
                 description="Answering both ways",
                 total=len(by_video(selected.questions)),
-                console=terminal,
-                transient=True,
-                disable=not (progress and terminal.is_terminal),
             )
         )
     settings = adapter.settings
@@ -169,3 +168,62 @@ def _apart(agreement: Agreement) -> Iterator[str]:
 def _short(reply: str) -> str:
     flat = " ".join(reply.split())
     return flat if len(flat) <= LONGEST else flat[: LONGEST - 3] + "..."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A video's agreements, or the `error` that says why there are none."""
+
+    video: str
+    agreements: tuple[Agreement, ...] = ()
+    error: str | None = None
+
+
+def verifiable(
+    benchmark: Benchmark, model: str, decoding: Decoding, options: ModelOptions
+) -> AnswersBothWays:
+    """The adapter of a model that can answer both ways.
+
+    Raises:
+        ConfigError: For any other model.
+    """
+    context = AdapterContext(benchmark=benchmark, seed=0, frames=decoding.most, options=options)
+    adapter = build_adapter(model, context)
+    if not isinstance(adapter, AnswersBothWays):
+        prefill = adapter.settings.get("prefill")
+        why = f" (prefill {prefill})" if prefill else ""
+        raise ConfigError(
+            f"{model} has only one way of answering{why}, so there is nothing to compare. verify "
+            "is for models that share the prefill of a video: docs/models.md names them."
+        )
+    return adapter
+
+
+def _both_ways(
+    benchmark: Benchmark, selected: Sequence[Question], adapter: AnswersBothWays, decoding: Decoding
+) -> Iterator[Verified]:
+    """Yield the agreements of one video after another; a video that fails affects no other."""
+    questions = by_video(selected)
+    files = [(video, benchmark.files[video]) for video in questions]
+    ahead = DecodeAhead(
+        frames=decoding.frames,
+        workers=decoding.workers,
+        ahead=decoding.prefetch,
+        limit_seconds=decoding.limit_seconds,
+        decoder=decoding.decoder,
+        cache=decoding.cache,
+    )
+    with PrepareAhead(adapter) as preparing, ahead:
+        for decoded in ahead.stream(files, preparing):
+            warn_about_frames(decoded)
+            if decoded.frames is None:
+                yield Verified(video=decoded.name, error=decoded.error)
+                continue
+            try:
+                agreements = adapter.both_ways(decoded.video(), questions[decoded.name])
+                yield Verified(video=decoded.name, agreements=tuple(agreements))
+            except UserError:
+                raise
+            except Exception as error:  # an adapter may raise anything
+                logging.getLogger("vicabench").exception("%s", decoded.name)
+                yield Verified(video=decoded.name, error=f"{type(error).__name__}: {error}")

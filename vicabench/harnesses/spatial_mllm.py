@@ -50,8 +50,8 @@ def read_number(reply: str, _unit: str) -> float | None:
 
 def read_choice(reply: str, _options: Sequence[str]) -> str | None:
     """The cleaned reply if it is a single letter; nothing else can equal the ground truth."""
-    word = cleaned(reply).strip()
-    return word.upper() if len(word) == 1 and word.isalpha() else None
+    letter = cleaned(reply).strip().upper()  # of some letters, such as ß, that is two
+    return letter if len(letter) == 1 and letter.isalpha() else None
 
 
 @dataclass(frozen=True, kw_only=True)

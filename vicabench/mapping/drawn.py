@@ -71,12 +71,29 @@ def own_maps(folder: Path) -> dict[str, Map | None]:
     """The maps that a run folder of `vicabench maps` keeps, by video; None for an unread one.
 
     Raises:
+        DataError: As `kept_maps`.
+    """
+    return {each.video: each.found for each in kept_maps(folder)}
+
+
+def kept_maps(folder: Path) -> list[Drawn]:
+    """The maps that a run folder of `vicabench maps` keeps, each beside the true one.
+
+    Raises:
         DataError: There are none, or the file is malformed.
     """
     file = folder / FILE
     try:
         rows = [json.loads(line) for line in files.read(file).splitlines()]
-        return {str(row["video"]): _checked(row["map"]) for row in rows}
+        return [
+            Drawn(
+                video=str(row["video"]),
+                found=_checked(row["map"]),
+                unread=None if row["unread"] is None else str(row["unread"]),
+                truth=_checked(row["true"]),
+            )
+            for row in rows
+        ]
     except OSError as error:
         raise DataError(
             f"{file} cannot be read ({error.strerror}). Make maps with: vicabench maps --model SPEC"

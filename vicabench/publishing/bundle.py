@@ -1,4 +1,4 @@
-"""The files of a published run: its answers and configuration without what is private."""
+"""The files of a published run, without what is private, and where they go: a folder or the hub."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -15,7 +17,9 @@ import yaml
 from vicabench.errors import ConfigError, DataError, counted
 from vicabench.results.run import Run
 from vicabench.results.store import CONFIG, OPTIONS, PREDICTIONS
+from vicabench.zoo import explained
 
+HUB = "hub:"
 TOLD = ("vicabench", "commit", "python", "platform", "packages", "started", "asked")
 """What is published of each start of a run; not the machine and its options."""
 KEYS = re.compile(
@@ -114,3 +118,52 @@ def _secrets(files: Mapping[str, bytes]) -> Iterator[str]:
         for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), start=1):
             if KEYS.search(line) or any(value in line for value in ours):
                 yield f"{name}, line {number}"
+
+
+def to_folder(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write the files; ConfigError for a folder that has something in it, or cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(f"{folder} is not empty. Name a new folder.")
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}.") from None
+
+
+def to_hub(files: Mapping[str, bytes], repo: str, *, private: bool) -> str:
+    """Upload the files as one commit, creating the repository where needed; returns its address.
+
+    The token is that of `huggingface_hub` (`HF_TOKEN`, or `hf auth login`).
+
+    Raises:
+        ConfigError: The hub refuses or cannot be reached.
+    """
+    with explained(repo), TemporaryDirectory() as folder:
+        from huggingface_hub import HfApi  # noqa: PLC0415  (the import fails for a bad HF_ENDPOINT)
+
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        api = HfApi()
+        with _may_write(repo):
+            api.create_repo(repo, private=private, exist_ok=True)
+            message = "Publish a run of vicabench"
+            done = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message)
+        return str(done.commit_url)
+
+
+@contextmanager
+def _may_write(repo: str) -> Iterator[None]:
+    """Explain that the hub takes nothing from this user."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    try:
+        yield
+    except errors.HfHubHTTPError as error:
+        if (status := error.response.status_code) not in (401, 403):
+            raise
+        raise ConfigError(
+            f"The hub does not let you write to {repo} (HTTP {status}). Put a token that may into "
+            "HF_TOKEN, or log in with `hf auth login`, and check the name."
+        ) from None

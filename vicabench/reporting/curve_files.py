@@ -29,7 +29,7 @@ from vicabench.reference import (
 )
 from vicabench.reporting import figures
 from vicabench.reporting.figures.output import save
-from vicabench.reporting.writing import write_file
+from vicabench.reporting.files import write_file
 
 TABLES = ("ViCA report Table 1", "ViCA2 report Table 2", "ViCA report Table 4")
 """The groups of models in the bar charts of the reports; ablations are left out."""

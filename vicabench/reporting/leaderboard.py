@@ -13,7 +13,7 @@ from vicabench.harnesses.protocols import Protocol
 from vicabench.reference import Published, is_vsi_bench, published_on, published_rows
 from vicabench.reporting.overview import benchmark_of, by_benchmark, model_of
 from vicabench.reporting.tables import TOO_FEW, WHOLE, meaning_of
-from vicabench.results.run import UNSEEN, Run
+from vicabench.results.run import UNSEEN, Run, with_distinct_names
 from vicabench.results.subsets import debiased
 from vicabench.scoring.ranks import Member, Rank, member_of, published_member, ranks_of
 from vicabench.types import Estimate, Scores
@@ -67,8 +67,15 @@ class Board:
 def boards(runs: Sequence[Run], protocols: Sequence[Protocol], *, published: bool) -> list[Board]:
     """One board for each benchmark of the runs; with `published`, its printed rows beside them."""
     return [
-        _board(name, members, protocols, published) for name, members in by_benchmark(runs).items()
+        _board(name, _named_here(members), protocols, published)
+        for name, members in by_benchmark(runs).items()
     ]
+
+
+def _named_here(runs: Sequence[Run]) -> list[Run]:
+    """The runs of one benchmark, without what only tells them from those of another."""
+    bare = [replace(run, name=run.name.removesuffix(f" ({run.path})")) for run in runs]
+    return with_distinct_names(bare)
 
 
 def _board(name: str, runs: Sequence[Run], protocols: Sequence[Protocol], published: bool) -> Board:

@@ -15,9 +15,8 @@ from vicabench import files
 from vicabench.errors import DataError
 from vicabench.rooms.facts import sightings, visible_in
 from vicabench.rooms.folder import MANIFEST, QUESTIONS
-from vicabench.rooms.furniture import make_scene
-from vicabench.rooms.make import frame_count
-from vicabench.rooms.scene import GENERATOR, Scene
+from vicabench.rooms.make import frame_count, scene_of
+from vicabench.rooms.scene import GENERATORS, Scene
 
 COUNTING = "object_counting"
 
@@ -44,10 +43,11 @@ def seen_rows(folder: Path, *, any_pixel: bool = False) -> Iterator[dict[str, An
         raise DataError(
             f"{folder} is not a Rooms folder, which has {MANIFEST} and {QUESTIONS}."
         ) from None
-    if manifest.get("generator") != GENERATOR:
+    generator = manifest.get("generator")
+    if generator not in GENERATORS:
         raise DataError(f"{folder} was built by another version of Rooms: build it again.")
     for index in range(scenes):
-        scene = make_scene(seed, index)
+        scene, _ = scene_of(seed, index, generator)
         total = frame_count(scene, fps)
         looks = sightings(scene, fps)
         seen_TN = (looks.pixels_TN > 0 if any_pixel else visible_in(scene, looks))[:total]

@@ -18,7 +18,7 @@ from pebble import ProcessExpired, ProcessPool
 from vicabench import ending
 from vicabench.errors import ConfigError, DataError
 from vicabench.rooms.folder import LOCK, RoomsFolder
-from vicabench.rooms.scene import FPS, Settings, check_least
+from vicabench.rooms.scene import FPS, GENERATOR, Settings, check_least
 
 Folder = TypeVar("Folder")
 
@@ -90,6 +90,7 @@ def build(
     width: int = 640,
     height: int = 480,
     fps: int = FPS,
+    generator: str = GENERATOR,
     workers: int = 2,
     films: bool = True,
     progress: Progress | None = None,
@@ -111,7 +112,12 @@ def build(
     check_least("workers", workers, 1)
     check_not_importing_main()
     settings = Settings(
-        seed=seed, questions_per_scene=questions, width=width, height=height, fps=fps
+        generator=generator,
+        seed=seed,
+        questions_per_scene=questions,
+        width=width,
+        height=height,
+        fps=fps,
     )
     try:
         folder = RoomsFolder(path=out, settings=settings, scenes=scenes, films=films)

@@ -10,7 +10,7 @@ import numpy as np
 from vicabench.rooms import geometry, shapes
 from vicabench.rooms.camera import semi_axes
 from vicabench.rooms.geometry import Colour, Mesh
-from vicabench.rooms.scene import Box, Scene, Thing, Walk
+from vicabench.rooms.scene import FIRST, GENERATOR, SECOND, Box, Scene, Thing, Walk
 from vicabench.rooms.shapes import (
     bookshelf,
     cabinet,
@@ -203,6 +203,8 @@ def shape(category: str, box: Box) -> Mesh:
 
 SIDE: Range = (3.0, 9.0)
 HEIGHT = 2.5
+HEADROOM = 0.2
+"""The least distance between a thing and the ceiling, in metres."""
 GAP = 0.12
 """The least distance between two things, in metres."""
 
@@ -214,11 +216,37 @@ _SECONDS: Range = (10.0, 12.0)
 _FREE_YAW = 0.55
 
 
-def make_scene(seed: int, index: int) -> Scene:
-    """Scene number `index` of a seed, independent of all other scenes."""
-    rng = np.random.default_rng([seed, index])
-    width, depth = (round(float(side), 2) for side in rng.uniform(*SIDE, size=2))
-    things = _furnish(rng, width, depth)
+@dataclass(frozen=True, kw_only=True)
+class Variety:
+    """How much rooms of a generator differ.
+
+    Attributes:
+        scale: The range, log-uniform, of a factor for all three extents of a thing.
+        most: The largest number of things of a kind.
+        even_areas: Whether floor areas, and not sides, are drawn: log-uniform, so that no single
+            guess comes near many of them.
+    """
+
+    scale: Range
+    most: int
+    even_areas: bool
+
+
+VARIETY: Mapping[str, Variety] = {
+    FIRST: Variety(scale=(1.0, 1.0), most=5, even_areas=False),
+    SECOND: Variety(scale=(0.65, 1.25), most=8, even_areas=True),
+}
+
+
+def make_scene(seed: int, index: int, generator: str = GENERATOR, attempt: int = 0) -> Scene:
+    """Scene number `index` of a seed, independent of all other scenes.
+
+    The second generator makes several scenes of a number, one for each `attempt`.
+    """
+    key = [seed, index] if generator == FIRST else [int(generator), seed, index, attempt]
+    rng, variety = np.random.default_rng(key), VARIETY[generator]
+    width, depth = _sides(rng, variety)
+    things = _furnish(rng, width, depth, variety)
     walk = Walk(
         start=float(rng.uniform(0, 2 * np.pi)),
         turn=int(rng.choice([-1, 1])),
@@ -237,11 +265,25 @@ def make_scene(seed: int, index: int) -> Scene:
     )
 
 
-def _furnish(rng: np.random.Generator, width: float, depth: float) -> tuple[Thing, ...]:
+def _sides(rng: np.random.Generator, variety: Variety) -> tuple[float, float]:
+    """Width and depth in metres, whole centimetres, each within `SIDE`."""
+    if not variety.even_areas:
+        width, depth = rng.uniform(*SIDE, size=2)
+    else:
+        low, high = SIDE
+        area = np.exp(rng.uniform(2 * np.log(low), 2 * np.log(high)))
+        width = np.exp(rng.uniform(np.log(max(low, area / high)), np.log(min(high, area / low))))
+        depth = area / width
+    return round(float(width), 2), round(float(depth), 2)
+
+
+def _furnish(
+    rng: np.random.Generator, width: float, depth: float, variety: Variety
+) -> tuple[Thing, ...]:
     """Draw furniture until enough of it fits; small rooms may need several attempts."""
     for _ in range(_TRIES_TO_FURNISH):
         things: list[Thing] = []
-        for kind, size in _draw_kinds(rng):
+        for kind, size in _draw_kinds(rng, variety):
             box = _free_place(rng, kind, size, things, width, depth)
             if box is not None:
                 things.append(Thing(category=kind.name, box=box))
@@ -252,25 +294,30 @@ def _furnish(rng: np.random.Generator, width: float, depth: float) -> tuple[Thin
     raise RuntimeError(f"no furniture fits a room of {width} by {depth} m")
 
 
-def _draw_kinds(rng: np.random.Generator) -> list[tuple[Kind, tuple[float, float, float]]]:
+def _draw_kinds(
+    rng: np.random.Generator, variety: Variety
+) -> list[tuple[Kind, tuple[float, float, float]]]:
     """Six to eight kinds, one or two of them several times, the largest footprints first."""
     picked = [KINDS[k] for k in rng.permutation(len(KINDS))[: rng.integers(6, 9)]]
     several = [kind for kind in picked if kind.several][: rng.integers(1, 3)]
-    counts = [int(rng.integers(2, 6)) if kind in several else 1 for kind in picked]
+    counts = [int(rng.integers(2, variety.most + 1)) if kind in several else 1 for kind in picked]
     drawn = [
-        (kind, _size(rng, kind))
+        (kind, _size(rng, kind, variety))
         for kind, count in zip(picked, counts, strict=True)
         for _ in range(count)
     ]
     return sorted(drawn, key=lambda item: -item[1][0] * item[1][1])
 
 
-def _size(rng: np.random.Generator, kind: Kind) -> tuple[float, float, float]:
+def _size(rng: np.random.Generator, kind: Kind, variety: Variety) -> tuple[float, float, float]:
     """Length, width and height, log-uniform in the ranges of the kind, whole centimetres."""
+    smallest, largest = variety.scale
+    scale = 1.0 if smallest == largest else np.exp(rng.uniform(np.log(smallest), np.log(largest)))
     length, width, height = (
-        round(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 2)
+        round(float(scale * np.exp(rng.uniform(np.log(low), np.log(high)))), 2)
         for low, high in (kind.length, kind.width, kind.height)
     )
+    height = min(height, HEIGHT - HEADROOM)
     return (length, length, height) if kind.round else (length, width, height)
 
 

@@ -15,15 +15,19 @@ from vicabench.rooms.camera import pose_at
 from vicabench.rooms.facts import Sightings, first_visible, sightings
 from vicabench.rooms.folder import RoomsFolder, publish, write
 from vicabench.rooms.furniture import make_scene
-from vicabench.rooms.questions import questions_for
+from vicabench.rooms.questions import allows_all, questions_for
 from vicabench.rooms.render import colours
-from vicabench.rooms.scene import FPS, Scene
+from vicabench.rooms.scene import FIRST, FPS, Scene
 from vicabench.types import Question
 
 _ENCODER = {"preset": "superfast", "crf": "23", "threads": "1"}
 """One thread, because several films are encoded in parallel."""
 
 _KEY_FRAME_SECONDS = 1.5
+
+
+MOST_ATTEMPTS = 200
+"""Rooms that are made for one that allows questions of all types; about one in eight does."""
 
 
 def frame_count(scene: Scene, fps: int = FPS) -> int:
@@ -81,13 +85,30 @@ def make(folder: RoomsFolder, index: int) -> None:
 
 
 def _make(folder: RoomsFolder, index: int) -> None:
-    scene = make_scene(folder.settings.seed, index)
-    seen = sightings(scene)
-    questions = questions_for(scene, seen, limit=folder.settings.questions_per_scene)
+    settings = folder.settings
+    scene, seen = scene_of(settings.seed, index, settings.generator)
+    limit = settings.questions_per_scene
+    questions = questions_for(scene, seen, limit=limit, generator=settings.generator)
     if folder.films:
         _make_film(folder, scene)
     part = {"scene": _truth(scene, seen), "questions": [_row(scene, each) for each in questions]}
     write(folder.part(index), json.dumps(part, ensure_ascii=False))
+
+
+def scene_of(seed: int, index: int, generator: str) -> tuple[Scene, Sightings]:
+    """A scene, and what its film shows of it.
+
+    The second generator makes scenes until one allows questions of all types.
+
+    Raises:
+        RuntimeError: There was none in `MOST_ATTEMPTS`, or no furniture fits.
+    """
+    for attempt in range(MOST_ATTEMPTS):
+        scene = make_scene(seed, index, generator, attempt)
+        seen = sightings(scene)
+        if generator == FIRST or allows_all(scene, seen):
+            return scene, seen
+    raise RuntimeError(f"none of {MOST_ATTEMPTS} rooms allows questions of all types")
 
 
 def _make_film(folder: RoomsFolder, scene: Scene) -> None:

@@ -6,22 +6,21 @@ import math
 from bisect import bisect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations, cycle, pairwise, permutations, product
+from itertools import combinations, cycle, pairwise, permutations
 
 from vicabench.errors import ConfigError
 from vicabench.rooms import templates
 from vicabench.rooms.facts import Facts, Sightings, facts_of
 from vicabench.rooms.geometry import (
-    Point,
     centre,
-    crosses,
     distance,
     from_boundary,
     longest_side,
     nearest_distance,
     turn,
 )
-from vicabench.rooms.scene import Draft, Draw, Scene
+from vicabench.rooms.routes import route
+from vicabench.rooms.scene import FIRST, GENERATOR, SECOND, Draft, Draw, Scene
 from vicabench.types import Question
 
 SMALLEST_DISTANCE = 0.2
@@ -33,6 +32,23 @@ def counting(facts: Facts, draw: Draw) -> Iterator[Draft]:
     several = [name for name, boxes in facts.groups.items() if len(boxes) > 1]
     for name in draw.shuffled(several):
         yield Draft(text=templates.COUNTING.format(x=name), answer=str(len(facts.groups[name])))
+
+
+BANDS = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""The lower ends of the bands of distances, in metres, of which one after another is asked."""
+
+
+def even_distance(facts: Facts, draw: Draw) -> Iterator[Draft]:
+    """As `abs_distance`, but from near to far as evenly as the room allows: `BANDS`."""
+    pairs = draw.shuffled(list(combinations(facts.singles, 2)))
+    apart = {pair: distance(*(facts.singles[name] for name in pair)) for pair in pairs}
+    left = [pair for pair in pairs if apart[pair] >= SMALLEST_DISTANCE]
+    for rank in range(len(left)):
+        band = draw.target(rank, len(BANDS))
+        pair = min(left, key=lambda each: abs(bisect(BANDS, apart[each]) - 1 - band))
+        left.remove(pair)
+        a, b = draw.shuffled(pair)
+        yield Draft(text=templates.ABS_DISTANCE.format(a=a, b=b), answer=f"{apart[pair]:.1f}")
 
 
 def abs_distance(facts: Facts, draw: Draw) -> Iterator[Draft]:
@@ -226,136 +242,6 @@ def _stands(level: Level, facts: Facts) -> list[Stand]:
     return stands
 
 
-TURNS = {"Turn Left": (35.0, 125.0), "Turn Back": (145.0, 215.0), "Turn Right": (235.0, 325.0)}
-"""The counter-clockwise degrees of each turn; routes with turns between these ranges are not used.
-"""
-
-LENGTHS = (2, 2, 3)
-"""Turns per route: two thirds of the routes have two, one third three. VSI-Bench has 2 to 5."""
-
-FEWEST_OPTIONS, MOST_OPTIONS = 3, 4
-
-SHORTEST_WALK = 0.5
-"""The least distance between the closest points of two stops, in metres."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """A route from `stops[0]`, facing `facing`, to the other stops with these `turns`.
-
-    If the robot faces its first stop, there is no turn at the start.
-    """
-
-    facing: str
-    stops: tuple[str, ...]
-    turns: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Floor:
-    """The positions of the unique objects, and the straight ways from each to others."""
-
-    at: Mapping[str, Point]
-    ways: Mapping[str, list[str]]
-
-
-def route(facts: Facts, draw: Draw) -> Iterator[Draft]:
-    """Routes that begin with a walk or a turn; those of the drawn length come first.
-
-    The options of a question are turns of possible routes of the same kind in this room, one of
-    which is drawn as correct: impossible options would give the answer away.
-    """
-    floor = _floor(facts)
-    target_length = LENGTHS[draw.target(0, len(LENGTHS))]
-    kinds = draw.shuffled(list(product((True, False), sorted({*LENGTHS}))))
-    rank = 0
-    for walk_first, length in sorted(kinds, key=lambda kind: kind[1] != target_length):
-        drawn = [_a_route(turns, walk_first, floor, draw) for turns in _sequences(length)]
-        routes = [route for route in drawn if route is not None]
-        for each in draw.shuffled(routes) if len(routes) >= FEWEST_OPTIONS else ():
-            yield _draft(each, [route.turns for route in routes], rank, draw)
-            rank += 1
-
-
-def _sequences(length: int) -> list[tuple[str, ...]]:
-    """All sequences of turns without two consecutive turns back."""
-    back = "Turn Back"
-    return [turns for turns in product(TURNS, repeat=length) if (back, back) not in pairwise(turns)]
-
-
-def _draft(route: Route, possible: list[tuple[str, ...]], rank: int, draw: Draw) -> Draft:
-    """The question, with up to three of the other possible turns as wrong options."""
-    others = [turns for turns in possible if turns != route.turns]
-    wrong = [", ".join(turns) for turns in draw.shuffled(others)[: MOST_OPTIONS - 1]]
-    options, letter = draw.lettered(rank, ", ".join(route.turns), wrong)
-    walks = [templates.ROUTE_WALK.format(x=name) for name in route.stops[1:]]
-    fills = [templates.ROUTE_TURN] * len(route.turns)
-    first, second = (walks, fills) if len(walks) > len(fills) else (fills, walks)
-    actions = [action for pair in zip(first, second, strict=False) for action in pair]
-    actions += first[len(second) :]
-    text = templates.ROUTE.format(
-        a=route.stops[0],
-        b=route.facing,
-        c=route.stops[-1],
-        actions=templates.numbered(actions),
-    )
-    return Draft(text=text, answer=letter, options=options)
-
-
-def _a_route(turns: tuple[str, ...], walk_first: bool, floor: Floor, draw: Draw) -> Route | None:
-    """A random route with these turns; None if the room allows none.
-
-    With `walk_first` the robot first walks to the object it faces, else it first turns.
-    """
-    for a, b in draw.shuffled(list(permutations(floor.at, 2))):
-        if walk_first and b not in floor.ways[a]:
-            continue
-        start = (a, b) if walk_first else (a,)
-        for stops in _continue(start, b, turns, floor, draw):
-            return Route(facing=b, stops=stops, turns=turns)
-    return None
-
-
-def _continue(
-    stops: tuple[str, ...], facing: str, turns: tuple[str, ...], floor: Floor, draw: Draw
-) -> Iterator[tuple[str, ...]]:
-    """Extend the stops by one walk for each turn, never to an object already mentioned."""
-    if not turns:
-        yield stops
-        return
-    position = floor.at[stops[-1]]
-    ahead = _ahead(stops, facing, floor.at)
-    low, high = TURNS[turns[0]]
-    for name in draw.shuffled(floor.ways[stops[-1]]):
-        if name in stops or name == facing:
-            continue
-        if low <= turn(position, ahead, floor.at[name]) <= high:
-            yield from _continue((*stops, name), facing, turns[1:], floor, draw)
-
-
-def _ahead(stops: tuple[str, ...], facing: str, at: Mapping[str, Point]) -> Point:
-    """The point ahead of the robot: what it faces at first, then the direction of its last walk."""
-    if len(stops) == 1:
-        return at[facing]
-    (x0, y0), (x1, y1) = at[stops[-2]], at[stops[-1]]
-    return (2 * x1 - x0, 2 * y1 - y0)
-
-
-def _floor(facts: Facts) -> Floor:
-    boxes = facts.singles
-    ways = {a: [b for b in boxes if b != a and _walkable(facts, a, b)] for a in boxes}
-    return Floor(at={name: centre(box) for name, box in boxes.items()}, ways=ways)
-
-
-def _walkable(facts: Facts, start: str, end: str) -> bool:
-    """Whether a robot can walk straight from one object to another, far enough and unobstructed."""
-    a, b = facts.singles[start], facts.singles[end]
-    if distance(a, b) < SHORTEST_WALK:
-        return False
-    others = [thing.box for thing in facts.scene.things if thing.box not in (a, b)]
-    return not any(crosses(centre(a), centre(b), box) for box in others)
-
-
 DEFAULT_LIMIT = 18
 
 ASKED: dict[str, Callable[[Facts, Draw], Iterator[Draft]]] = {
@@ -372,6 +258,9 @@ ASKED: dict[str, Callable[[Facts, Draw], Iterator[Draft]]] = {
 }
 """The generator of each question type. Add at the end only: the order numbers the random streams.
 """
+
+EVEN = ASKED | {"object_abs_distance": even_distance}
+"""The generators of the second generator of rooms."""
 
 MIX = (
     "object_rel_direction_medium",
@@ -397,8 +286,18 @@ MIX = (
 """
 
 
+def allows_all(scene: Scene, sightings: Sightings) -> bool:
+    """Whether a scene allows questions of all types."""
+    askers = _askers(scene, sightings, SECOND)
+    return all(next(drafts, None) is not None for drafts in askers.values())
+
+
 def questions_for(
-    scene: Scene, sightings: Sightings, *, limit: int = DEFAULT_LIMIT
+    scene: Scene,
+    sightings: Sightings,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    generator: str = GENERATOR,
 ) -> tuple[Question, ...]:
     """Up to `limit` questions about the scene; fewer only if it allows no more.
 
@@ -410,14 +309,19 @@ def questions_for(
     """
     if limit < 1:
         raise ConfigError(f"Rooms: each scene needs at least one question, not {limit}.")
+    drafts = _take(_askers(scene, sightings, generator), limit)
+    return tuple(_question(scene, n, task, draft) for n, (task, draft) in enumerate(drafts))
+
+
+def _askers(scene: Scene, sightings: Sightings, generator: str) -> dict[str, Iterator[Draft]]:
+    """The drafts of each type of question about a scene, in random order."""
     facts = facts_of(scene, sightings)
     number = int(scene.name.rsplit("-", 1)[1])
-    askers = {
+    asked = ASKED if generator == FIRST else EVEN
+    return {
         task: ask(facts, Draw(seed=scene.seed, scene=number, stream=stream))
-        for stream, (task, ask) in enumerate(ASKED.items())
+        for stream, (task, ask) in enumerate(asked.items())
     }
-    drafts = _take(askers, limit)
-    return tuple(_question(scene, n, task, draft) for n, (task, draft) in enumerate(drafts))
 
 
 def _take(askers: dict[str, Iterator[Draft]], limit: int) -> list[tuple[str, Draft]]:

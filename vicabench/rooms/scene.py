@@ -10,9 +10,13 @@ import numpy as np
 
 from vicabench.errors import ConfigError
 
-GENERATOR = "1"
-"""The version of scenes, films and questions: increase it with any change to the output of a seed.
+GENERATORS = FIRST, SECOND = "1", "2"
+"""The versions of scenes, films and questions: add one for any change to the output of a seed.
+
+The second is harder to guess blind, and asks about every room with every type of question.
 """
+GENERATOR = FIRST
+"""The default version, which the included model was trained for."""
 
 FPS = 20
 """Frames per second: smooth to watch, and a sixth fewer to render than the 24 of ScanNet."""
@@ -34,6 +38,11 @@ class Settings:
     fps: int
 
     def __post_init__(self) -> None:
+        if self.generator not in GENERATORS:
+            raise ConfigError(
+                f"Rooms: there is no generator {self.generator!r}. Generators are "
+                f"{', '.join(GENERATORS)}."
+            )
         check_least("seed", self.seed, 0)
         check_least("questions", self.questions_per_scene, 1)
         check_least("fps", self.fps, 1)

@@ -28,8 +28,9 @@ from vicabench.rooms.folder import LOCK, publish, write
 from vicabench.rooms.furniture import KINDS, make_scene
 from vicabench.rooms.lessons import WORDS, exercises, places, save_lessons, things_seen
 from vicabench.rooms.light import PLAIN
-from vicabench.rooms.questions import ASKED, HARD, LENGTHS, MEDIUM, TURNS
+from vicabench.rooms.questions import ASKED, HARD, MEDIUM
 from vicabench.rooms.render import colours
+from vicabench.rooms.routes import LENGTHS, TURNS
 from vicabench.rooms.scene import GENERATOR, Draft, Draw, Scene, check_least
 from vicabench.rooms.walks import Walked, changed, changes, clip, poses
 
@@ -236,7 +237,7 @@ def _make(folder: _Folder, number: int) -> None:
 
 def _part(folder: _Folder, number: int) -> dict[str, list[dict[str, Any]]]:
     rooms = folder.rooms
-    scene = make_scene(rooms.seed, number)
+    scene = make_scene(rooms.seed, number, rooms.generator)
     seen, looks = sightings(scene, rate=RATE), poses(scene, rooms.frames - 1)
     frames_THWC = np.stack([_picture(rooms, scene, look) for look in looks])
     things_THW, where_TN2 = things_seen(scene, looks), places(scene, looks)

@@ -292,5 +292,11 @@ def _conversation(files: Sequence[File], row: np.void, *, media: bool) -> Conver
 
 
 def is_there(visual: Path) -> bool:
-    """Whether a video or image exists; images in a parquet file always do."""
-    return is_row(visual) or visual.is_file()
+    """Whether a video or image exists; images in a parquet file always do.
+
+    A name that is too long for the disk does not.
+    """
+    try:
+        return is_row(visual) or visual.is_file()
+    except OSError:
+        return False

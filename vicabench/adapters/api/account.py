@@ -18,6 +18,10 @@ MOST = 10**12
 """A larger number of tokens is nonsense, and might overflow a float."""
 
 
+BATCH_SHARE = 0.5
+"""What a request of OpenAI's batch API costs of the listed price."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Usage:
     """Tokens of one call as the server counted them; None where it did not report them.
@@ -361,13 +365,17 @@ class Account:
         """Count a call as ended."""
         self.under_way -= 1
 
-    def received(self, usage: Usage) -> float | None:
-        """Add the tokens and the cost of a reply; return the cost, None if it is unknown."""
+    def received(self, usage: Usage, share: float = 1.0) -> float | None:
+        """Add the tokens and the cost of a reply; return the cost, None if it is unknown.
+
+        `share` is that of the listed prices which is charged.
+        """
         self.prompt_tokens += usage.prompt_tokens or 0
         self.cached_tokens += usage.cached_tokens or 0
         self.cache_write_tokens += usage.cache_write_tokens or 0
         self.new_tokens += usage.new_tokens or 0
         cost = self.price.of(usage) if self.price else None
+        cost = None if cost is None else share * cost
         self.unpriced += cost is None
         self.spent += cost or 0.0
         self.dearest = max(self.dearest, cost or 0.0)

@@ -83,7 +83,7 @@ class Frames:
         return file.getvalue()
 
 
-_OF_CALLS = tuple(f.name for f in fields(ApiOptions) if f.name != "as_frames")
+_OF_CALLS = tuple(f.name for f in fields(ApiOptions) if f.name not in ("as_frames", "batch"))
 SHARED = ("max_new_tokens", "blind", "wording", *_OF_CALLS)
 """The options that every provider's adapter takes."""
 NO_SAMPLING: Mapping[str, float] = MappingProxyType({})
@@ -148,14 +148,15 @@ class ApiAdapter:
         yield from calls.each([self._ask(shown, video, question) for question in questions[1:]])
 
     async def _ask(self, shown: Sequence[Any], video: Video, question: Question) -> Answer:
-        parts = self._parts(shown, video, question)
+        parts = self.parts(shown, video, question)
         try:
             limit = self.options.max_new_tokens
             return answer_of(question, await self.model.reply(parts, limit, question.repeat))
         except CallError as error:
             return self._failed(question, error)
 
-    def _parts(self, shown: Sequence[Any], video: Video, question: Question) -> list[Any]:
+    def parts(self, shown: Sequence[Any], video: Video, question: Question) -> list[Any]:
+        """The parts of the message about a video that is shown by `shown`."""
         if self.asking is None:
             return [*shown, self.text(vsi_bench_api(question))]
         text = self.text(self.asking.text(question, video))

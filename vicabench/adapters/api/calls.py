@@ -309,14 +309,17 @@ class Calls:
             return replace(completion, cost=self._received(completion.usage))
 
         completion, attempts = await self.call(counted)
+        completion = replace(completion, attempts=attempts, seconds=perf_counter() - started)
+        return self.settled(completion)
+
+    def settled(self, completion: Completion) -> Completion:
+        """Count a reply that has arrived, and remove keys from it."""
         self.account.answered += 1
         return replace(
             completion,
             text=scrubbed(completion.text, self._keys),
             stop=self.safe_text(completion.stop),
             served_by=completion.served_by and self.safe_text(completion.served_by),
-            attempts=attempts,
-            seconds=perf_counter() - started,
         )
 
     async def _once(self, send: Callable[[], Awaitable[T]]) -> T:

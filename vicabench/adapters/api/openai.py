@@ -52,6 +52,8 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 OTHERS = frozenset({"top_k", "repetition_penalty"})
 """Parameters that vLLM and SGLang document beside OpenAI's."""
 
+CLOCK = "media_io_kwargs"
+"""vLLM's name for the times of a video's frames."""
 FRAMES_AS = ("auto", "images", "video")
 NOT_A_VIDEO = (
     "a server may not take a list of JPEGs as a video, as vLLM does: leave out --frames-as video "
@@ -91,7 +93,7 @@ class ChatModel:
         # OpenAI's newer models require the new name; other servers may know only the old one.
         self._limits = LIMITS[::-1] if own_server else LIMITS
         self._refused: set[str] = set()
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             api_key=key or NO_KEY,
             base_url=self.base_url,
             max_retries=0,
@@ -118,17 +120,12 @@ class ChatModel:
         self, parts: Sequence[Part | Clip], max_new_tokens: int, repeat: int
     ) -> Completion:
         parameters = self._parameters(max_new_tokens, repeat)
-        clip = next((part for part in parts if isinstance(part, Clip)), None)
-        content = [part.part if isinstance(part, Clip) else part for part in parts]
-        messages: Any = [{"role": "user", "content": content}]
-        further = {name: value for name, value in parameters.items() if name in OTHERS}
-        further |= {"media_io_kwargs": {"video": clip.clock}} if clip else {}
+        asked = self._body(parts, parameters)
+        clip = CLOCK in asked
+        further = {name: asked.pop(name) for name in (*OTHERS, CLOCK) if name in asked}
         try:
-            raw = await self._client.chat.completions.with_raw_response.create(
-                model=self.name,
-                messages=messages,
-                **{name: value for name, value in parameters.items() if name not in OTHERS},
-                extra_body=further or None,
+            raw = await self.client.chat.completions.with_raw_response.create(
+                **asked, extra_body=further or None
             )
             body = raw.http_response.json()
         except openai.APIStatusError as error:
@@ -143,6 +140,19 @@ class ChatModel:
         except (ValueError, RecursionError) as error:
             raise CallError(MALFORMED, f"the reply is not JSON: {error}") from None
         return read_chat(body, tuple(sorted(self._sampling.keys() - parameters.keys())))
+
+    def request(
+        self, parts: Sequence[Part | Clip], max_new_tokens: int, repeat: int
+    ) -> dict[str, Any]:
+        """The body of a request, without parameters that this model has refused so far."""
+        return self._body(parts, self._parameters(max_new_tokens, repeat))
+
+    def _body(self, parts: Sequence[Part | Clip], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        clip = next((part for part in parts if isinstance(part, Clip)), None)
+        content = [part.part if isinstance(part, Clip) else part for part in parts]
+        clock = {CLOCK: {"video": clip.clock}} if clip else {}
+        messages = [{"role": "user", "content": content}]
+        return {"model": self.name, "messages": messages, **parameters, **clock}
 
     def _parameters(self, max_new_tokens: int, repeat: int) -> dict[str, Any]:
         """The parameters that this model has not refused yet."""
@@ -253,7 +263,7 @@ def _usage(body: Any) -> Usage:
 class ChatAdapter(ApiAdapter):
     """Asks with the sampled frames, then the question."""
 
-    accepts_options = (*SHARED, "frames_as", *SAMPLING)
+    accepts_options = (*SHARED, "frames_as", "batch", *SAMPLING)
 
 
 def build(argument: str, context: AdapterContext) -> ChatAdapter:
@@ -265,6 +275,7 @@ def build(argument: str, context: AdapterContext) -> ChatAdapter:
     options = context.options
     if not argument:
         raise ConfigError("Say which model: --model openai:MODEL")
+    _refuse_beside_batch(options)
     model = ChatModel(argument, options, context.seed, options.sampling)
     showing = _showing(argument, options, model)
     asking = benchmark_asking(context)
@@ -276,6 +287,16 @@ def build(argument: str, context: AdapterContext) -> ChatAdapter:
         asking=asking,
         text=text_part,
     )
+
+
+def _refuse_beside_batch(options: ModelOptions) -> None:
+    beside = {"max_cost", "max_requests", "concurrency"} & {*options.given()}
+    if options.batch and beside:
+        typed = ", ".join("--" + name.replace("_", "-") for name in sorted(beside))
+        raise ConfigError(
+            f"--batch sends all requests at once, so {typed} would be ignored: leave it out. "
+            "--limit and --tasks ask less."
+        )
 
 
 def _showing(name: str, options: ModelOptions, model: ChatModel) -> Frames:

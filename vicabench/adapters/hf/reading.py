@@ -22,11 +22,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
+from vica.continuations import Continuations, attending
 from vica.decoding import Limit, decode
 from vica.errors import BudgetError, InputError
 from vica.generation import settled
 from vica.predictor import Stopwatch, common
-from vica.prefix import Continuations, Prefix, attending, prefill
+from vica.prefix import Prefix, prefill
 from vica.sampling import GREEDY, Drawn, Sampling, Seed, processors
 
 from vicabench.adapters.hf.choosing import Choice, caught

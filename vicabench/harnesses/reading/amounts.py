@@ -74,6 +74,12 @@ _ESTIMATE = re.compile(rf"\b(?:estimate|estimation|guess|result|sum){_LINK}", re
 _OPENING = re.compile(r":\s|\s-\s(?!\d)|:$")  # 5 m - 3 m = 2 m opens with no answer
 _APART = re.compile(rf"(?<=\d)(?:\s\.\s?|\.\s)(?=\d{{1,3}}\s?{UNIT})", re.IGNORECASE)  # 2. 5 m
 
+_NONE_THERE = re.compile(
+    r"\b(there\s(?:are|is|were))\sno\s(?!(?:more|less|fewer|other)\b)(?=[a-z])", re.IGNORECASE
+)
+_SIDE = r"(?:[LWHD]|length|width|height|depth)\s?[:=]\s?(\d+(?:\.\d+)?(?: ?[a-z]{1,11})?)"
+_SIDES = re.compile(rf"\b{_SIDE}[,;\n]\s{{0,3}}{_SIDE}(?:[,;\n]\s{{0,3}}{_SIDE})?", re.IGNORECASE)
+
 SPELLINGS = {
     "°": ("degrees", "degree", "deg"),
     "deg": ("degrees", "degree", "°"),
@@ -189,6 +195,9 @@ class Amounts:
 
     def prepared(self, text: str) -> str:
         """The text with units after their numbers, and numbers with a gap made unreadable."""
+        if self._unit == "objects" and not any(map(str.isdigit, in_digits(text))):
+            text = _NONE_THERE.sub(r"\1 0 ", text)
+        text = _SIDES.sub(lambda sides: " x ".join(filter(None, sides.groups())), text)
         return units_behind(_APART.sub(BAD, text))
 
 

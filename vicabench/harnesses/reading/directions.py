@@ -23,7 +23,8 @@ _WORD = re.compile(
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(
-    r"[\s-]?|\s?-\s?|(?:\s(?:of\s)?(?:me|you|us),?)?\s(?:and\s)?(?:slightly\s)?(?:to\s|on\s|in\s)?(?:(?:the|your|my|its)\s)?|方?|\sand\s",
+    r"[\s-]?|\s?-\s?|(?:\s(?:of\s)?(?:me|you|us),?)?\s(?:and\s)?(?:slightly\s)?(?:to\s|on\s|in\s)?(?:(?:the|your|my|its)\s)?|方?|\sand\s"
+    r"|,\s(?:and\s)?(?:slightly\s)?(?:to|on)\s(?:the|your|my)\s",
     re.IGNORECASE,
 )
 _TALK = re.compile(

@@ -34,6 +34,10 @@ _EITHER = re.compile(r"\bor\b|或", re.IGNORECASE)
 _OR_ELSE = re.compile(r"\b(?:or|otherwise|maybe|perhaps|possibly|could|might)\b", re.IGNORECASE)
 _LESSER = re.compile(r"\b(?:second|third|least|worst)\b", re.IGNORECASE)
 _LISTED = re.compile(r"\W{0,4}([A-Z])\s?[.):]\s?\S")
+_JUDGED = re.compile(  # A. chair (incorrect); B: yes
+    r"[(:\s-](?:(?P<right>correct|right|yes|true|✓|✔)|incorrect|wrong|no|false|✗|✘)[\s.)]{0,3}$",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(
     r"\sI(?=\s(?!is\b|or\b|and\b|because\b|since\b|would\sbe\b)|'|$)|^I(?=\s(?!is\b|or\b|and\b|because\b)|')"
 )
@@ -50,7 +54,7 @@ _LETTER = re.compile(
 
 _SUBORDINATE = re.compile(
     r"\b(?:because|since|as\s(?:the|it|there|both|we)|while|whereas|although|though|even\sif|if|unlike|than|rather\sthan|instead\sof"
-    r"|compared\s(?:to|with)|as\sopposed\sto|except|other\sthan|besides|not\sbecause|given|considering|followed\sby|then\scomes?)\b"
+    r"|(?<=,\s)then\b|compared\s(?:to|with)|as\sopposed\sto|except|other\sthan|besides|not\sbecause|given|considering|followed\sby|then\scomes?)\b"
     r"|因为|因為|虽然|雖然|而不是|比|weil|parce\sque|car\s|porque|потому",
     re.IGNORECASE,
 )
@@ -69,7 +73,7 @@ _NOT_AFTER = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"\W{0,3}(?:and|or|nor|,|&)?\W{0,3}(?:the\s|options?\s)?\W?", re.IGNORECASE)
-_FARTHEST = re.compile(r"\b(?:farthest|furthest|most\sdistant)\b|最远|最遠", re.IGNORECASE)
+FARTHEST = re.compile(r"\b(?:farthest|furthest|most\sdistant)\b|最远|最遠", re.IGNORECASE)
 _UNSURE = re.compile(
     r"\b(?:not\ssure|unsure|unclear|cannot\s(?:be\s)?determine|can't\s(?:be\s)?(?:tell|determine)|could\sbe\seither"
     r"|(?:anything|everything|all)\s(?:but|except)\b|options\s(?:are|include)|none\sof\sthe|all\sof\sthe|both\sof\sthe|neither)",
@@ -79,6 +83,10 @@ _IS_ANSWER = re.compile(
     r"\s(?:is|was|would\sbe|must\sbe|should\sbe|seems|looks|appears|=)\s(?:to\sbe\s)?(?:(?:most\s)?\w{2,12}ly\s)?"
     r"(?:(?:(?:the|my)\s)?(?:final\s)?(?:correct|right|best|most\s\w{3,12})?\s?(?:answer|choice|option)\b|(?:correct|right)\b(?!\s[a-z]))"
     r"|(?:是|为|為|が|이|가)\s?(?:正确|正確|正解|정답)",
+    re.IGNORECASE,
+)
+_MEASURED = re.compile(
+    r"\W{0,3}(?:is|are|was|at)?\s?(?:only|just|about|around|roughly|approximately)?\s?~?\d",
     re.IGNORECASE,
 )
 _AMONG = re.compile(  # what is compared, before the clause that says which it is
@@ -160,7 +168,9 @@ class Choices:
         if also and also["other"] in self.letters and also["other"] != label[1]:
             return (label[1], also["other"])
         named = self._spelled(rest)
-        listed = set(_INNER.findall(rest)) & set(self.letters) - {label[1]}
+        listed = set(_INNER.findall(rest.split("\n\n", maxsplit=1)[0])) & set(self.letters) - {
+            label[1]
+        }
         if listed:
             return (label[1], min(listed))
         if not named and label[0].endswith("-"):
@@ -239,7 +249,10 @@ class Choices:
         named = self._named(sentence)
         if not named or _UNSURE.search(sentence):
             return ()
-        if _FARTHEST.search(sentence):
+        measured = [n for n in named if _MEASURED.match(sentence, n.end)]
+        if len(measured) > 1 and len(measured) == len(named):
+            return ()  # a list of distances says which is closest only to who compares them
+        if FARTHEST.search(sentence):
             return tuple({n.letter for n in named} | {"", named[0].letter})
         asserted = dict.fromkeys(n.letter for n in self._asserted(sentence, named))
         return tuple(asserted)
@@ -257,6 +270,13 @@ class Choices:
         listed = [label for label in labels if label]
         if len(set(listed)) < 2 or listed != sorted(listed):
             return text
+        verdicts = [
+            _JUDGED.search(line) for line, label in zip(lines, labels, strict=True) if label
+        ]
+        right = [label for label, v in zip(listed, verdicts, strict=True) if v and v["right"]]
+        if all(verdicts) and len(right) == 1:
+            lines.append(f"Answer: {right[0]}")
+            labels.append("")
         return "\n".join(line for line, label in zip(lines, labels, strict=True) if not label)
 
     def answer_in(self, sentence: str) -> tuple[str, ...]:

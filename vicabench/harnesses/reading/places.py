@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from vicabench.harnesses.reading import CLOSE, OPEN
-from vicabench.harnesses.reading.letters import choices
+from vicabench.harnesses.reading.letters import FARTHEST, choices
 from vicabench.harnesses.reading.numbers import UNIT
 
 LONG = 20_000
@@ -54,7 +54,8 @@ _QUESTION = re.compile(
 )
 _CORRECTED = re.compile(
     r"(?:^|[.!?\n)]|\.\.\.|\s-)\s{0,3}(?:oh\s|but\s|hmm,?\s|no,\s)?(?:wait\b|correction\b|scratch\sthat\b"
-    r"|on\ssecond\sthought\b|sorry\b|actually,|no,|i\smean\b|let\sme\s(?:correct|re)\w*)[,:.\s]",
+    r"|on\ssecond\sthought\b|sorry\b|actually(?=,|\s\(?[A-Z\d])|no,|i\smean\b|let\sme\s(?:correct|re)\w*)[,:.\s]"
+    r"|,\s(?:but|then)\s(?:on|after)\s(?:(?:a\s)?(?:second|closer|another|third)|looking|checking|counting)\s?\w{0,10}(?:\sagain)?[,\s]",
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(
@@ -166,6 +167,10 @@ _THINK = re.compile(
     r"\b(?:i|we)(?:'d|\swould)?\s(?:think|believe|guess|suspect|conclude|assume|feel)(?:\sthat)?(?:\s(?:it'?s|it\sis|it\swould\sbe|the\sanswer\sis))?\s?",
     re.IGNORECASE,
 )
+_NEAREST = re.compile(
+    r"\b(?:closest|nearest)(?:\s(?:one|object|item|option|choice))?(?:\sto\s[^.\n]{1,60}?)?\s(?:is|would\sbe|seems\sto\sbe)\s",
+    re.IGNORECASE,
+)
 _LETTER_SENTENCE = re.compile(r"(?<=\w\w)[.!?]+\s|(?<=\s[A-Z])[.!?]\s")
 
 _PLACES = {word: place for place, word in enumerate(("first", "second", "third", "fourth"))}
@@ -214,8 +219,9 @@ class Choosing:
         ]
 
     def subjects(self, text: str, _sentences: Sequence[str]) -> list[Letters]:
-        """The options after `I think` and the like."""
-        return [self._choices.head(_first(span)) for span in after(_THINK, text)]
+        """The options after `I think` and the like, or after `the closest is`."""
+        spans = after(_THINK, text) + ([] if FARTHEST.search(text) else after(_NEAREST, text))
+        return [self._choices.head(_first(span)) for span in spans]
 
     def concluded(self, text: str) -> list[Letters]:
         """The options in the last conclusion (`so`, `therefore`)."""

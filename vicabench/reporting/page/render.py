@@ -31,9 +31,10 @@ JS = ("elements", "question", "tables", "explorer")
 THEME = ("theme",)
 
 
-def style_sheet(figures: str = "") -> Markup:
-    """All style sheets, with the colours of the figures."""
-    return _joined("css", CSS) + Markup(figures)  # noqa: S704  (made from hexadecimal digits)
+def style_sheet(figures: str = "", *, more: tuple[str, ...] = ()) -> Markup:
+    """All style sheets and `more` of them, with the colours of the figures."""
+    sheets = _joined("css", (*CSS, *more))
+    return sheets + Markup(figures)  # noqa: S704  (made from hexadecimal digits)
 
 
 def theme_script() -> Markup:
