@@ -21,6 +21,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("max_cost", "gpus_per_worker"), (0.0, math.inf)),
     **dict.fromkeys(("min_pixels", "max_pixels", "total_pixels"), (1, math.inf)),
     "assume_fps": (0.001, 1000.0),
+    **dict.fromkeys(("tensor_parallel", "max_model_len"), (1, math.inf)),
+    "gpu_memory": (0.01, 1.0),
     "retry_wait": (0.0, 60.0),
     "image_size": (16, math.inf),
     "jpeg_quality": (1, 95),

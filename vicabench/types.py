@@ -190,7 +190,8 @@ class Spent:
 
     `seconds` may have `vision` (the encoders), `prefill` (reading the video and the prompts) and
     `answers` (writing replies); stages do not overlap. `tokens` counts what was really computed:
-    `prefill` those of the shared prefix once and of every suffix, `answers` the new ones.
+    `prefill` those of the shared prefix once and of every suffix, `answers` the new ones; `cached`
+    those of prompts that were found in a cache instead.
     """
 
     seconds: Mapping[str, float]
@@ -214,6 +215,8 @@ class ModelOptions(ApiOptions):
     A `temperature` above 0 draws each token from the `top_k` best (0: all) whose probabilities
     first sum to `top_p`; the penalties lower the scores of tokens that were there before
     (`repetition_penalty` None: the checkpoint's).
+    vLLM runs with the interpreter `vllm_python`, on `tensor_parallel` GPUs together, with
+    `gpu_memory` (a share) of each; a prompt and its reply have `max_model_len` tokens at most.
     The last three are about speed and memory, and change no answer in exact arithmetic: at most
     `group_size` questions are answered together (0: all of a video), an encoder sees
     `vision_batch` frames at once (0: by free memory), and `compile` lets torch compile the model.
@@ -238,6 +241,10 @@ class ModelOptions(ApiOptions):
     top_k: int = 0
     presence_penalty: float = 0.0
     repetition_penalty: float | None = None
+    vllm_python: str = ""
+    tensor_parallel: int = 1
+    max_model_len: int | None = None
+    gpu_memory: float | None = None
     group_size: int = 0
     vision_batch: int = 0
     compile: bool = False

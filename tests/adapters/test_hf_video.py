@@ -23,13 +23,15 @@ from tests.support import read_jsonl
 from vicabench.rooms.build import build as build_rooms
 
 FOLDER = os.environ.get("VICABENCH_TORCHVISION", "")
-SCRIPT = """
+OPERATORS = """
 import contextlib, io, json, sys
 import torch
 
 library = torch.library.Library("torchvision", "DEF")
 for name in ("nms", "qnms"):
     library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+SCRIPT = f"""{OPERATORS}
 from vicabench.cli.main import main
 
 for command in json.loads(sys.argv[1]):

@@ -31,6 +31,7 @@ ADAPTERS = {
     "openai": "vicabench.adapters.api.openai",
     "replay": "vicabench.adapters.replay",
     "vica": "vicabench.adapters.vica",
+    "vllm": "vicabench.adapters.vllm.adapter",
 }
 CHECKPOINTS = "vicabench.adapters.family"
 """The adapter module for a folder or a hub id without a prefix."""

@@ -84,13 +84,18 @@ def shape_of(spec: str, published: str | None = None) -> tuple[ViCAConfig, str]:
         return BUILT_IN[published](), STATED
 
 
+def without_prefix(spec: str) -> str:
+    """The checkpoint of a `spec` that begins with `hf:` or `vllm:`."""
+    return spec.removeprefix("hf:").removeprefix("vllm:")
+
+
 def is_of_transformers(spec: str, published: str | None) -> bool:
     """Whether a `spec` of `models show` is a model of transformers, and not of the family.
 
     Raises:
         ConfigError, VicaError: The checkpoint does not exist.
     """
-    if spec.startswith("hf:"):
+    if without_prefix(spec) != spec:
         return True
     if spec in BUILT_IN or spec in SHIPPED or published is not None:
         return False

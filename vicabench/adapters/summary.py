@@ -11,7 +11,7 @@ from vica.lineages import STATED_AS
 
 from vicabench.adapters.hf import budget
 from vicabench.adapters.hf.budget import HEIGHT, WIDTH
-from vicabench.adapters.shapes import is_of_transformers, parameters, shape_of
+from vicabench.adapters.shapes import is_of_transformers, parameters, shape_of, without_prefix
 from vicabench.errors import ConfigError, counted
 
 
@@ -41,7 +41,7 @@ def summary(
     if is_of_transformers(spec, published):
         if given:
             raise ConfigError(f"{spec} has no Hiera: leave out its settings.")
-        return budget.lines(spec.removeprefix("hf:"), frames)
+        return budget.lines(without_prefix(spec), frames)
     config, source = shape_of(spec, published)
     if given and not isinstance(config, ViCA2Config):
         raise ConfigError(f"{spec} is a ViCA, which has no Hiera: leave out its settings.")

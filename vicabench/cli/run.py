@@ -90,6 +90,12 @@ from vicabench.cli.sampling_options import (
     TopPOption,
 )
 from vicabench.cli.usage import MODEL, OUTPUT, VIDEO
+from vicabench.cli.vllm_options import (
+    GpuMemoryOption,
+    MaxModelLenOption,
+    TensorParallelOption,
+    VllmPythonOption,
+)
 from vicabench.errors import ConfigError
 from vicabench.options import VIDEO_TIMEOUT
 from vicabench.screen import console, echo, say
@@ -113,8 +119,9 @@ def command(
     model: Annotated[
         list[str],
         typer.Option(
-            help="The model: a hub id (nkkbr/ViCA2, hf:ORG/NAME), the folder of a checkpoint, "
-            "openai:NAME, gemini:NAME, anthropic:NAME, baseline:frequency ... Repeat for several.",
+            help="The model: a hub id (nkkbr/ViCA2, hf:ORG/NAME, vllm:ORG/NAME), the folder of a "
+            "checkpoint, openai:NAME, gemini:NAME, anthropic:NAME, baseline:frequency ... Repeat "
+            "for several.",
             metavar="SPEC",
             rich_help_panel=MODEL,
             autocompletion=complete_model,
@@ -163,6 +170,10 @@ def command(
     group_size: GroupOption = 0,
     vision_batch: VisionOption = 0,
     compile: CompileOption = False,  # noqa: A002  (the option's name)
+    vllm_python: VllmPythonOption = "",
+    tensor_parallel: TensorParallelOption = 1,
+    max_model_len: MaxModelLenOption = None,
+    gpu_memory: GpuMemoryOption = None,
     workers: WorkersOption = None,
     prefetch: PrefetchOption = None,
     devices: DevicesOption = None,

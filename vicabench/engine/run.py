@@ -63,7 +63,7 @@ def log_handlers(*handlers: logging.Handler) -> Iterator[None]:
 
 DEFAULTS = ModelOptions()
 IN_PROCESS = InProcessExecutor()
-SPEED = ("group_size", "vision_batch", "compile")
+SPEED = ("group_size", "vision_batch", "compile", "tensor_parallel", "gpu_memory")
 """Options that change speed and memory only; recorded with each start."""
 
 

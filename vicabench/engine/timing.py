@@ -248,8 +248,17 @@ def account(timing: Timing) -> Iterator[str]:
         )
     if timing.workers:
         yield "meanwhile " + ", ".join(_meanwhile(timing))
+    if "cached" in timing.spent.tokens:
+        yield _found(timing.spent.tokens)
     if timing.calls:
         yield calls(timing.calls)
+
+
+def _found(tokens: Mapping[str, int]) -> str:
+    """A line on prompts that an engine found in its cache."""
+    whole = tokens["cached"] + tokens.get("prefill", 0)
+    share = tokens["cached"] / max(whole, 1)
+    return f"{tokens['cached']:,} of {counted(whole, 'prompt token')} cached ({share:.0%})"
 
 
 def calls(counts: Mapping[str, float | None]) -> str:

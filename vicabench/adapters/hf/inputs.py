@@ -65,6 +65,20 @@ class Seen:
     count: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pixels:
+    """Frames for a processor.
+
+    Attributes:
+        clock: The time of each frame of a video; None if they are given as images.
+        options: The processor's options for them.
+    """
+
+    frames_THWC: NDArray[np.uint8]
+    clock: VideoMetadata | None
+    options: Mapping[str, Any]
+
+
 class Inputs:
     """Makes the inputs of one model.
 
@@ -120,6 +134,29 @@ class Inputs:
         for front, end in self._wording.labels(frames):
             yield from [*_said(front), {"type": "image"}, *_said(end)]
 
+    def pixels(
+        self, frames_THWC: NDArray[np.uint8], seconds: Sequence[float], duration: float
+    ) -> Pixels:
+        """The frames as a processor gets them, with their times."""
+        options = dict(self.options)
+        if self.how.resizes:
+            frames_THWC = self.how.resized(frames_THWC, self.processor, as_video=self.as_video)
+            options["do_resize"] = False
+        seconds, duration = self.how.times(seconds, duration)
+        clock = _clock(frames_THWC, seconds, duration) if self.as_video else None
+        return Pixels(frames_THWC=frames_THWC, clock=clock, options=options)
+
+    def unexpanded(self, text: str, frames: int) -> list[int]:
+        """The ids of a prompt with one placeholder for each video or image.
+
+        Raises:
+            InputError: For a question with placeholders.
+        """
+        ids, plain = self._short(text), self._short(self.text("", frames))
+        if ids.count(self._placeholder) != plain.count(self._placeholder):
+            raise InputError("the question contains a placeholder for an image or a video")
+        return ids
+
     def see(
         self,
         frames_THWC: NDArray[np.uint8],
@@ -133,20 +170,16 @@ class Inputs:
         Raises:
             InputError: For a template without a placeholder for a video.
         """
-        visual: dict[str, Any] = dict(self.options)
-        if self.how.resizes:
-            frames_THWC = self.how.resized(frames_THWC, self.processor, as_video=self.as_video)
-            visual["do_resize"] = False
-        seconds, duration = self.how.times(seconds, duration)
-        if self.as_video:
-            clock = _clock(frames_THWC, seconds, duration)
+        pixels = self.pixels(frames_THWC, seconds, duration)
+        visual: dict[str, Any] = dict(pixels.options)
+        if pixels.clock is not None:
             visual |= {
-                "videos": [frames_THWC],
-                "video_metadata": [clock],
+                "videos": [pixels.frames_THWC],
+                "video_metadata": [pixels.clock],
                 "do_sample_frames": False,
             }
         else:
-            visual |= {"images": [[Image.fromarray(frame) for frame in frames_THWC]]}
+            visual |= {"images": [[Image.fromarray(frame) for frame in pixels.frames_THWC]]}
         text = self.text("" if before else "?", len(frames_THWC), before=before)
         _ends(self._short(text), self._placeholder, text)
         return self._cut(text, self._processed(text, visual), visual)
