@@ -19,6 +19,7 @@ from vicabench.adapters.blind import shown
 from vicabench.adapters.checkpoints import identity
 from vicabench.adapters.devices import name_of
 from vicabench.adapters.extras import explained
+from vicabench.adapters.hf import places
 from vicabench.adapters.hf.inputs import Inputs, Seen, Tokens
 from vicabench.adapters.hf.model import Opened, open_model
 from vicabench.adapters.hf.reading import Encoded, Reader, Reply
@@ -378,6 +379,7 @@ def _settings(
         "prompt": _own_prompt(inputs),
         "blind": options.blind,
         **inputs.how.settings,
+        **({"positions": places.SAID} if opened.corrected else {}),
         **({"sampling": options.sampling} if options.sampling else {}),
     }
 

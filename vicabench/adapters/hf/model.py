@@ -31,7 +31,7 @@ from vicabench import zoo
 from vicabench.adapters.checkpoints import OFFLINE, located
 from vicabench.adapters.devices import device_of, dtype_of
 from vicabench.adapters.extras import explained
-from vicabench.adapters.hf import internvl_chat
+from vicabench.adapters.hf import internvl_chat, places
 from vicabench.adapters.hf.inputs import Inputs
 from vicabench.adapters.hf.pixels import Shown
 from vicabench.errors import ConfigError, UserError, an
@@ -250,11 +250,15 @@ def refused(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Opened:
-    """A loaded model, its inputs, and notes for the user."""
+    """A loaded model, its inputs, and notes for the user.
+
+    `corrected` says whether the positions of its prompts are not those of transformers.
+    """
 
     model: Any
     inputs: Inputs
     notes: tuple[str, ...]
+    corrected: bool = False
 
 
 def open_model(spec: str, options: ModelOptions) -> tuple[Opened, Path]:
@@ -284,7 +288,8 @@ def _opened(spec: str, small: Path, readable: Path, options: ModelOptions) -> tu
     inputs, notes = frames_of(readable, model_type, options)
     folder = with_weights(spec, small)
     model = load(AutoModelForImageTextToText, folder, options, config)
-    return Opened(model=model, inputs=inputs, notes=notes), folder
+    corrected = places.correct(model) and inputs.as_video
+    return Opened(model=model, inputs=inputs, notes=notes, corrected=corrected), folder
 
 
 def frames_of(

@@ -48,13 +48,6 @@ FOREIGN = (
 )
 """Settings of a checkpoint's generation_config.json that `hf:` honours and this adapter cannot."""
 
-PLACED = ("qwen2_vl", "qwen2_5_vl")
-ELSEWHERE = (
-    "vLLM places the text behind a video after its last frame, as Qwen's first code does; the "
-    "transformers of this environment places it after the width of a frame: long videos have other "
-    "positions than with hf:, and their answers can differ."
-)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sent:
@@ -327,7 +320,7 @@ def build(argument: str, context: AdapterContext) -> VllmAdapter:
         device_name=facts.device_name,
         asking=asking,
         seed=context.seed,
-        notes=[*notes, *([ELSEWHERE] if inputs.as_video and model_type in PLACED else [])],
+        notes=[*notes],
         settings={
             "checkpoint": dict(identity(folder)),
             "generation": generation,
