@@ -23,12 +23,16 @@ SOURCES = {
     "index.md": "README.md",
     "library.md": "models/README.md",
     "trained.md": "reports/rooms/README.md",
+    "limits.md": "reports/rooms/limits.md",
     "measured.md": "reports/speed.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "security.md": "SECURITY.md",
 }
-ASSETS = ("reports/rooms/curve.svg", "reports/rooms/curve-tasks.svg", "reports/rooms/curve.csv")
+ASSETS = (
+    *("reports/rooms/curve.svg", "reports/rooms/curve-tasks.svg", "reports/rooms/curve.csv"),
+    "reports/rooms/limits-probes.svg",
+)
 """Files that such pages show or link to, under the same names on the site."""
 NOTEBOOK = "notebook.ipynb"
 PAGES = {source: page for page, source in SOURCES.items()} | {f"docs/{NOTEBOOK}": "notebook.md"}
