@@ -37,6 +37,21 @@ def test_full_size_dry_run_needs_neither_weights_nor_data(warm: Vicabench) -> No
     assert "- the data is not here" in done.stdout
 
 
+def test_a_dry_run_names_the_smallest_number_of_gpus(warm: Vicabench) -> None:
+    done = warm("train", "vica2-stage3", "--dry-run", "--gpu-memory", "141")
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.split("Smallest number of GPUs with 141 GB")[1]
+    alone = "hardware.zero=0 hardware.offload=none optimizer.states="
+    # 161 GB of weights, gradients, moments and activations; 141 GB are planned to 85%.
+    assert row_of(table, alone + "fp32").split()[3:] == ["none", "up", "to", "64", "161.03", "0.00"]
+    assert row_of(table, alone + "8bit").split()[3:] == ["1", "116.26", "0.00"]
+    divided = row_of(table, "hardware.zero=3 hardware.offload=none").split()
+    # 8,115,088,032 x 2 B / 2 + 8,046,412,320 x 14 B / 2 + 2 GB gathered + 15.92 GB of activations
+    assert divided[3:] == ["2", "82.36", "0.00"]
+    assert "(as above)" in row_of(table, "hardware.zero=3 hardware.offload=all")
+    refuses(warm("train", "vica2-stage3", "--dry-run", "--gpu-memory", "0"), "gpu_memory", "141")
+
+
 def test_a_dry_run_counts_the_data_and_the_text_that_are_here(
     warm: Vicabench, tmp_path: Path
 ) -> None:

@@ -45,6 +45,15 @@ def command(
             rich_help_panel=PLAN,
         ),
     ] = False,
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB",
+            help="With --dry-run: the memory of a GPU, for which their smallest number is stated.",
+            show_default="80",
+            rich_help_panel=PLAN,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -123,7 +132,7 @@ def command(
             "settings": [*given, *(settings or [])],
         }
         if dry_run:
-            plan = vb.training_plan(recipe, **chosen)
+            plan = vb.training_plan(recipe, gpu_memory=gpu_memory, **chosen)
             echo(plan.config)
             plan.show(console())
         else:
@@ -140,6 +149,8 @@ def _refuse_ignored(typed: Mapping[str, Any]) -> None:
         raise ConfigError(f"--list trains nothing: leave out {', '.join(names)}.")
     if "dry_run" in typed and "resume" in typed:
         raise ConfigError("--dry-run plans a run from its beginning: leave out --resume.")
+    if "gpu_memory" in typed and "dry_run" not in typed:
+        raise ConfigError("--gpu-memory is for a plan: add --dry-run.")
     names_set = [text.partition("=")[0].strip() for text in typed.get("settings", [])]
     names_set += [name for option, name in SHORTHANDS.items() if option in typed]
     if twice := sorted({name for name in names_set if names_set.count(name) > 1}):

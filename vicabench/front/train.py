@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,15 +77,28 @@ def training_plan(
     data: str | Path | None = None,
     media: str | Path | None = None,
     settings: Settings = (),
+    gpu_memory: float | None = None,
     progress: bool = True,
 ) -> Plan:
     """Plan what training would do and cost; needs neither weights nor data.
 
-    The arguments are those of `train`; `progress` shows on standard error which files are read.
+    The other arguments are those of `train`.
+
+    Args:
+        gpu_memory: The memory of a GPU in GB, for which their smallest number is stated; by
+            default 80.
+        progress: Whether to show on standard error which files are read.
+
+    Raises:
+        ConfigError: As `train`, or for a memory that is not above 0.
     """
+    if gpu_memory is not None and not 0 < gpu_memory < inf:
+        raise ConfigError(f"gpu_memory={gpu_memory}: give the memory of a GPU in GB, such as 141.")
     with explained():
         config = configured(recipe, data=data, media=media, settings=settings)
-        plan: Plan = import_module("vicabench.front.training_costs").plan(config, progress=progress)
+        costs = import_module("vicabench.front.training_costs")
+        memory = costs.GPU_MEMORY if gpu_memory is None else gpu_memory
+        plan: Plan = costs.plan(config, progress=progress, gpu_memory=memory)
         return plan
 
 

@@ -14,20 +14,23 @@ from vica.hub import MODEL_TYPES
 from vica.training.checkpoints import shares
 from vica.training.config import TrainingConfig
 from vica.training.cost import free, gigabytes
-from vica.training.dryrun import DryRun, dry_run
+from vica.training.dryrun import NUMBERS, ROOM, DryRun, Fit, dry_run
 
 from vicabench.errors import counted
 from vicabench.screen import as_text, console
 
 Row = Sequence[str]
+GPU_MEMORY = 80.0
+"""GB of a GPU such as an H100, for which GPUs are counted unless another memory is given."""
 UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a training run would do and cost."""
+    """What a training run would do and cost; `gpu_memory` is that of a GPU, in GB."""
 
     run: DryRun
+    gpu_memory: float = GPU_MEMORY
 
     @property
     def config(self) -> str:
@@ -39,10 +42,18 @@ class Plan:
         """The number of training steps."""
         return self.run.steps
 
+    @property
+    def gpus(self) -> list[Fit]:
+        """The smallest number of GPUs with `gpu_memory`, in each way to hold the training."""
+        return self.run.fits(1e9 * self.gpu_memory)
+
     def show(self, screen: Console) -> None:
         """Print the tables and the notes below them."""
         for title, head, rows in _tables(self.run):
             screen.print(_table(title, head, rows))
+            screen.print()
+        if self.run.config.hardware.device != "cpu":
+            screen.print(_table(*_gpus(self)))
             screen.print()
         for note in _notes(self.run):
             screen.print(Text(f"- {note}"))
@@ -59,7 +70,7 @@ class Plan:
         )
 
 
-def plan(config: TrainingConfig, *, progress: bool) -> Plan:
+def plan(config: TrainingConfig, *, progress: bool, gpu_memory: float) -> Plan:
     """Plan a run; `progress` shows on standard error which files are read."""
     terminal = console(stderr=True)
     terminal.quiet = not progress
@@ -70,7 +81,8 @@ def plan(config: TrainingConfig, *, progress: bool) -> Plan:
                 progress=lambda path, count: status.update(
                     f"reading {path.name}: {counted(count, 'record')}"
                 ),
-            )
+            ),
+            gpu_memory=gpu_memory,
         )
 
 
@@ -98,6 +110,21 @@ def _tables(plan: DryRun) -> Iterator[tuple[str, Row, list[Row]]]:
     scale, unit = _unit(sum(line.device + line.host for line in plan.held))
     title = "Memory that each device needs (estimated)"
     yield title, ("", f"{unit}B", f"CPU {unit}B", ""), _memory(plan, scale)
+
+
+def _gpus(plan: Plan) -> tuple[str, Row, list[Row]]:
+    """Rows about the number of GPUs; settings that the recipe has already are shown too."""
+    title = f"Smallest number of GPUs with {plan.gpu_memory:g} GB, of which {ROOM:.0%} are planned"
+    rows: list[Row] = [
+        (
+            " ".join(fit.settings) + (" (as above)" if fit.configured else ""),
+            f"none up to {max(NUMBERS)}" if fit.devices is None else str(fit.devices),
+            f"{fit.device / 1e9:,.2f}",
+            f"{fit.host / 1e9:,.2f}",
+        )
+        for fit in plan.gpus
+    ]
+    return title, ("settings", "GPUs", "GB each", "CPU GB in all"), rows
 
 
 def _unit(largest: float) -> tuple[float, str]:

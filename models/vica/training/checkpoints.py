@@ -380,6 +380,10 @@ def _is_well_typed(record: Mapping[str, Any]) -> bool:
     return isinstance(sources, list) and all(isinstance(each, dict) for each in sources)
 
 
+LATER = {"optimizer.states": "fp32"}
+"""Settings that earlier releases did not have, with what they did."""
+
+
 def check_same(
     config: TrainingConfig, identity: Mapping[str, str], record: Mapping[str, Any]
 ) -> None:
@@ -396,7 +400,7 @@ def check_same(
     Raises:
         TrainingError: Names each field that differs, with both values.
     """
-    old, new = flat(record["recipe"]), flat(config.resolved())
+    old, new = {**LATER, **flat(record["recipe"])}, flat(config.resolved())
     names = [n for n in {**old, **new} if old.get(n) != new.get(n) and not is_harmless(n)]
     differ = [n for n in names if not any(fnmatchcase(n, pattern) for pattern in NAMES_OF_CONTENT)]
     lines = [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in differ]

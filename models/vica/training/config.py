@@ -19,6 +19,8 @@ from vica.training.settings import digest_of, flat, is_harmless
 Format = Literal["conversations", "vica", "vica-base", "llava-cc3m", "llava-onevision"]
 """The layout of a source: see `vica.training.sources`."""
 Precision = Literal["bf16", "fp16", "fp32"]
+States = Literal["fp32", "8bit"]
+"""How AdamW's two moments are kept."""
 Offload = Literal["none", "optimizer", "all"]
 """What DeepSpeed keeps in CPU memory: nothing, the optimizer's state, or also the parameters."""
 
@@ -105,6 +107,9 @@ class Optimizer:
     With `muon`, which no published training uses, Muon optimizes the matrices of layers and
     projectors at `muon` times the rate of their part, and AdamW everything else. Each layer of the
     language model learns at `layer_decay` times the rate of the next, the embeddings slowest.
+
+    With `states=8bit`, AdamW's moments are kept in blocks of 256 numbers of 8 bits with a scale
+    (Dettmers et al., arXiv 2110.02861), those of the embeddings in fp32, as there.
     """
 
     beta1: float = 0.9
@@ -116,11 +121,17 @@ class Optimizer:
     warmup: float = 0.03
     muon: float | None = None
     layer_decay: float = 1.0
+    states: States = "fp32"
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2", "warmup"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"optimizer.{name}={value}: give 0 or more and less than 1")
+        _one_of("optimizer.states", self.states, get_args(States))
+        _require(
+            self.states == "fp32" or self.muon is None,
+            "optimizer.states=8bit is for AdamW alone: set optimizer.muon=null",
+        )
         _require(self.epsilon > 0, f"optimizer.epsilon={self.epsilon}: give more than 0")
         for name in ("weight_decay", "max_gradient_norm"):
             value = getattr(self, name)
@@ -285,6 +296,11 @@ class TrainingConfig:
             self.optimizer.muon is None or self.hardware.zero == 0,
             "optimizer.muon needs whole matrices, but DeepSpeed splits them: set hardware.zero=0 "
             "and hardware.offload=none, or optimizer.muon=null",
+        )
+        _require(
+            self.optimizer.states == "fp32" or self.hardware.zero == 0,
+            "optimizer.states=8bit needs whole moments, but DeepSpeed splits them: set "
+            "hardware.zero=0 and hardware.offload=none, or optimizer.states=fp32",
         )
 
     def resolved(self) -> dict[str, Any]:

@@ -19,20 +19,24 @@ from vica.memory import is_memory_error
 from vica.modeling import MODELS, ViCA
 from vica.processing import FLOAT
 from vica.tiny import FAMILY_NAMES
-from vica.training.config import Hardware, LearningRates, Saving, TrainingConfig
+from vica.training.config import Hardware, LearningRates, Saving, States, TrainingConfig
 from vica.training.data_estimate import VisualSize
 from vica.training.flops import PackShape, head_width
-from vica.training.optimizer import PARTS, learning_rate, part_of
+from vica.training.optimizer import PARTS, is_embedding, learning_rate, part_of
 from vica.training.sources import HUB_ID
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartCount:
-    """The parameters of a part of the model, and its peak learning rate (None if frozen)."""
+    """The parameters of a part of the model, and its peak learning rate (None if frozen).
+
+    `embeddings` of the parameters are those of tokens.
+    """
 
     part: str
     parameters: int
     rate: float | None
+    embeddings: int = 0
 
     @property
     def trained(self) -> int:
@@ -81,12 +85,19 @@ def skeleton(architecture: ViCAConfig) -> ViCA:
 
 def counts(model: ViCA, rates: LearningRates) -> list[PartCount]:
     """The parameter counts of the model's parts."""
-    sizes = Counter[str]()
+    sizes, embeddings = Counter[str](), Counter[str]()
     for name, parameter in model.named_parameters():
         # ZeRO-3 replaces a parameter by an empty tensor that holds its size in `ds_numel`.
-        sizes[part_of(name)] += int(getattr(parameter, "ds_numel", parameter.numel()))
+        size = int(getattr(parameter, "ds_numel", parameter.numel()))
+        sizes[part_of(name)] += size
+        embeddings[part_of(name)] += size * is_embedding(name)
     return [
-        PartCount(part=part, parameters=sizes[part], rate=learning_rate(rates, part))
+        PartCount(
+            part=part,
+            parameters=sizes[part],
+            rate=learning_rate(rates, part),
+            embeddings=embeddings[part],
+        )
         for part in PARTS
         if sizes[part]
     ]
@@ -114,6 +125,7 @@ def held(
     rates: LearningRates,
     shape: PackShape,
     packs: int,
+    states: States = "fp32",
 ) -> list[Held]:
     """The memory held for one device that computes `packs` packs at a time."""
     activations = [_layers, _projectors]
@@ -122,12 +134,32 @@ def held(
     if learning_rate(rates, "semantic_encoder") is not None:
         activations.append(_siglip)
     return [
-        *_states(parts, hardware),
+        *_weights(parts, hardware, states),
         *(estimate(config, hardware, shape, packs) for estimate in activations),
     ]
 
 
-def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
+EIGHT_BIT = 2 * (1 + 4 / 256)
+"""Bytes of two moments in 8 bits: a number each, and a scale in fp32 for each 256 of them."""
+
+
+def _narrow(parts: Sequence[PartCount], states: States) -> int:
+    """How many trained parameters have moments in 8 bits."""
+    return sum(p.trained - p.embeddings for p in parts if p.trained) if states == "8bit" else 0
+
+
+def _moments(parts: Sequence[PartCount]) -> Held:
+    """AdamW's moments in 8 bits, those of the embeddings in fp32."""
+    narrow = _narrow(parts, "8bit")
+    wide = sum(p.trained for p in parts) - narrow
+    return _held(
+        "AdamW",
+        EIGHT_BIT * narrow + 8 * wide,
+        f"{EIGHT_BIT:.2f} B x {narrow:,} trained + 8 B x {wide:,} of embeddings: two moments",
+    )
+
+
+def _weights(parts: Sequence[PartCount], hardware: Hardware, states: States) -> list[Held]:
     """Weights, gradients and AdamW's state, split over the devices by the stage of ZeRO."""
     every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
     size = BYTES[hardware.precision] if hardware.zero else 4
@@ -145,6 +177,8 @@ def _states(parts: Sequence[PartCount], hardware: Hardware) -> list[Held]:
             away,
         ),
     ]
+    if states == "8bit":
+        lines[1] = _moments(parts)
     if (
         not hardware.zero and BYTES[hardware.precision] == 2
     ):  # autocast caches half-precision copies
@@ -245,16 +279,19 @@ class Load:
     last: int
 
 
-def sizes(parts: Sequence[PartCount], hardware: Hardware) -> Sizes:
+def sizes(parts: Sequence[PartCount], hardware: Hardware, states: States = "fp32") -> Sizes:
     """The sizes of one checkpoint and its state.
 
-    A state holds the trained weights in fp32 and AdamW's two moments, and with DeepSpeed at most
+    A state holds the trained weights in fp32 and AdamW's two moments (in fp32, or in 8 bits but for
+    embeddings), and with DeepSpeed at most
     the computing weights too (measured with ZeRO-3: a part of those).
     """
     every, trained = sum(p.parameters for p in parts), sum(p.trained for p in parts)
     size = BYTES[hardware.precision]
+    saved = int((8 - EIGHT_BIT) * _narrow(parts, states))
     return Sizes(
-        checkpoint=size * every, state=12 * trained + (size * every if hardware.zero else 0)
+        checkpoint=size * every,
+        state=12 * trained - saved + (size * every if hardware.zero else 0),
     )
 
 

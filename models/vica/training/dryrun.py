@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vica.checkpoint import read_tokenizer
 from vica.config import ViCAConfig
@@ -26,7 +26,41 @@ from vica.training.cost import (
     skeleton,
 )
 from vica.training.data_estimate import Survey, survey
+from vica.training.flops import PackShape
 from vica.training.index import Progress
+from vica.training.settings import changed
+
+ROOM = 0.85
+"""The share of a GPU's memory to plan with: `cost.held` leaves out buffers and fragmentation."""
+NUMBERS = (*range(1, 9), *range(16, 65, 8))
+"""Numbers of GPUs: those of a machine, then of several with eight each."""
+WAYS = (
+    ("hardware.zero=0", "hardware.offload=none", "optimizer.states=fp32"),
+    ("hardware.zero=0", "hardware.offload=none", "optimizer.states=8bit"),
+    ("hardware.zero=2", "hardware.offload=optimizer", "optimizer.states=fp32"),
+    ("hardware.zero=3", "hardware.offload=none", "optimizer.states=fp32"),
+    ("hardware.zero=3", "hardware.offload=all", "optimizer.states=fp32"),
+)
+"""Settings that hold the same training in other amounts of memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How many GPUs of a given memory a run needs in one way.
+
+    Attributes:
+        settings: The settings of this way.
+        configured: Whether they are those of the run.
+        devices: The smallest number of GPUs; None if even the most of `NUMBERS` are too few.
+        device: Bytes that each of them, or of the most, holds.
+        host: Bytes of CPU memory of all of them together.
+    """
+
+    settings: tuple[str, ...]
+    configured: bool
+    devices: int | None
+    device: float
+    host: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +121,42 @@ class DryRun:
         """Operations of an optimizer step on all devices."""
         return sum(self.flops_per_pack.values()) * self.packs_per_step
 
+    def fits(self, memory: float) -> list[Fit]:
+        """The smallest number of GPUs with `memory` bytes each, in every way that is possible."""
+        ways = WAYS if self.config.optimizer.muon is None else WAYS[:1]
+        return [self._fit(settings, memory) for settings in ways]
+
+    def _fit(self, settings: tuple[str, ...], memory: float) -> Fit:
+        now = changed(self.config, settings)
+        for devices in NUMBERS:
+            several = replace(now, hardware=replace(now.hardware, devices=devices))
+            lines = _held(several, self.architecture, self.parts, self.data.shape)
+            device = sum(line.device for line in lines)
+            enough = device <= ROOM * memory
+            if enough:
+                break
+        return Fit(
+            settings=settings,
+            configured=now == self.config,
+            devices=devices if enough else None,
+            device=device,
+            host=devices * sum(line.host for line in lines),
+        )
+
+
+def _held(
+    config: TrainingConfig, shape: ViCAConfig, parts: Sequence[PartCount], pack: PackShape
+) -> list[Held]:
+    return cost.held(
+        shape,
+        parts,
+        config.hardware,
+        config.learning_rates,
+        pack,
+        config.batch.packs_per_device,
+        config.optimizer.states,
+    )
+
 
 def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryRun:
     """Plan a run without starting it; the checkpoint and the data are used if they are here.
@@ -116,7 +186,7 @@ def dry_run(config: TrainingConfig, *, progress: Progress | None = None) -> DryR
             rates,
             checkpointing=hardware.gradient_checkpointing,
         ),
-        held=cost.held(shape, parts, hardware, rates, data.shape, config.batch.packs_per_device),
-        sizes=sizes(parts, hardware),
+        held=_held(config, shape, parts, data.shape),
+        sizes=sizes(parts, hardware, config.optimizer.states),
         shared=shared_bytes(config, pixels(shape, data.shape)),
     )

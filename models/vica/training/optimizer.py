@@ -138,6 +138,22 @@ class MuonAdamW(torch.optim.Optimizer):
             parameter.addcdiv_(mean, scale, value=-group["lr"] / (1 - first ** state["step"]))
 
 
+def eight_bit_adamw() -> type[torch.optim.Optimizer]:
+    """AdamW of bitsandbytes with moments in 8 bits, and in fp32 for groups with `wide=True`.
+
+    bitsandbytes' own way to name exceptions is kept for the whole process, by position in a group,
+    and so would reach the optimizer of a later run.
+    """
+    from bitsandbytes.optim.adamw import AdamW8bit  # noqa: PLC0415  (an extra)
+
+    class EightBitAdamW(AdamW8bit):
+        def get_config(self, gindex: int, pindex: int, group: dict[str, Any]) -> dict[str, Any]:
+            config: dict[str, Any] = super().get_config(gindex, pindex, group)  # type: ignore[no-untyped-call]
+            return {**config, "optim_bits": 32} if group.get("wide") else config
+
+    return EightBitAdamW
+
+
 BILLION = 1_000_000_000
 OLDEST = "0.19.2"
 """Older versions round buffers, such as rotary frequencies, to the weights' precision."""
@@ -250,27 +266,40 @@ def parameter_groups(
     """The optimizer's groups: for each trained part one with and one without weight decay.
 
     With `optimizer.muon`, Muon's matrices form separate groups, marked by `muon`; with
-    `optimizer.layer_decay`, so do the language model's layers.
+    `optimizer.states` of 8 bits, so do embeddings, marked by `wide`; with `optimizer.layer_decay`,
+    so do the language model's layers.
     """
     layers = model.config.num_hidden_layers
-    groups: dict[tuple[str, bool, bool, int], list[nn.Parameter]] = defaultdict(list)
+    groups: dict[tuple[str, bool, str, int], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = not any(word in name for word in WITHOUT_DECAY)
-            matrix = optimizer.muon is not None and is_inner_matrix(name, parameter)
+            kind = _kind(name, parameter, optimizer)
             below = layers_above(name, layers) if optimizer.layer_decay != 1 else 0
-            groups[part_of(name), decays, matrix, below].append(parameter)
+            groups[part_of(name), decays, kind, below].append(parameter)
     result = []
-    for (part, decays, matrix, below), parameters in sorted(groups.items()):
+    for (part, decays, kind, below), parameters in sorted(groups.items()):
         rate = (learning_rate(rates, part) or 0.0) * optimizer.layer_decay**below
         group: dict[str, Any] = {
             "params": parameters,
-            "lr": rate * (optimizer.muon or 1.0) if matrix else rate,
+            "lr": rate * (optimizer.muon or 1.0) if kind == "muon" else rate,
             "weight_decay": optimizer.weight_decay if decays else 0.0,
             "name": part,
         }
-        result.append({**group, "muon": True} if matrix else group)
+        result.append({**group, kind: True} if kind else group)
     return result
+
+
+def _kind(name: str, parameter: nn.Parameter, optimizer: Optimizer) -> str:
+    """The mark of the group that this parameter belongs to, or an empty text."""
+    if optimizer.muon is not None and is_inner_matrix(name, parameter):
+        return "muon"
+    return "wide" if optimizer.states == "8bit" and is_embedding(name) else ""
+
+
+def is_embedding(name: str) -> bool:
+    """Whether the parameter with this name is the table of the tokens' embeddings."""
+    return "embed_tokens" in name
 
 
 def layers_above(name: str, layers: int) -> int:
@@ -278,7 +307,7 @@ def layers_above(name: str, layers: int) -> int:
     match = LAYER.match(name)
     if match:
         return layers - 1 - int(match[1])
-    return layers if "embed_tokens" in name or "image_newline" in name else 0
+    return layers if is_embedding(name) or "image_newline" in name else 0
 
 
 def is_inner_matrix(name: str, parameter: nn.Parameter) -> bool:

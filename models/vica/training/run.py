@@ -247,6 +247,7 @@ def _reporting(config: TrainingConfig) -> Iterator[None]:
 def _check_extras(config: TrainingConfig) -> None:
     wanted = {
         "deepspeed": (config.hardware.zero > 0, "hardware.zero=0 and hardware.offload=none"),
+        "bitsandbytes": (config.optimizer.states == "8bit", "optimizer.states=fp32"),
         "tensorboard": (config.logging.tensorboard, "logging.tensorboard=false"),
         "wandb": (config.logging.wandb, "logging.wandb=false"),
     }
@@ -256,7 +257,8 @@ def _check_extras(config: TrainingConfig) -> None:
         if needed and not find_spec(name)
     }
     if missing:
-        extras = [name if name == "wandb" else "'vicabench[train]'" for name in missing]
+        own = {"wandb": "wandb", "bitsandbytes": "'vicabench[train-8bit]'"}
+        extras = [own.get(name, "'vicabench[train]'") for name in missing]
         raise TrainingError(
             f"this run needs {' and '.join(missing)}: pip install {' '.join(dict.fromkeys(extras))}"
             f", or set {' and '.join(missing.values())}"

@@ -25,7 +25,13 @@ from vica.training.dataset import PackDataset
 from vica.training.flops import Cost
 from vica.training.launching import from_first
 from vica.training.logs import FAULTS, Meter, Watch, add_faults
-from vica.training.optimizer import MuonAdamW, check_buffers, keep_hiera_in_eval, parameter_groups
+from vica.training.optimizer import (
+    MuonAdamW,
+    check_buffers,
+    eight_bit_adamw,
+    keep_hiera_in_eval,
+    parameter_groups,
+)
 from vica.training.packing import Plan
 
 WEIGHTS = "trained.safetensors"
@@ -52,7 +58,9 @@ class PackTrainer(Trainer):
         super().__init__(**options)
         self.loss_is_scaled_for_ga = True  # the loss is already divided by the whole step's groups
         self.meter = Meter(Cost.of(self.vica), self.args.device)
-        self.sizes = cost.sizes(counts(self.vica, config.learning_rates), config.hardware)
+        self.sizes = cost.sizes(
+            counts(self.vica, config.learning_rates), config.hardware, config.optimizer.states
+        )
         self.add_callback(_Steps(self))
 
     @property
@@ -90,6 +98,8 @@ class PackTrainer(Trainer):
         """The optimizer class; DeepSpeed's AdamW if a GPU run computes its steps on the CPU."""
         if self.run_config.optimizer.muon is not None:
             return MuonAdamW
+        if self.run_config.optimizer.states == "8bit":
+            return eight_bit_adamw()
         hardware = self.run_config.hardware
         if hardware.offload == "none" or self.args.device.type == "cpu":
             return torch.optim.AdamW

@@ -134,6 +134,8 @@ def test_settings_are_changed_by_name_and_by_type() -> None:
         ("epochs=.inf", "a number"),
         ("optimizer.warmup=3", "less than 1"),
         ("optimizer.muon=5", "but DeepSpeed splits them"),
+        ("optimizer.states=8bit", "whole moments, but DeepSpeed splits them"),
+        ("optimizer.states=4bit", "one of fp32, 8bit"),
         ("optimizer.layer_decay=0", "more than 0"),
         ("hardware.device=gpu", "auto, cuda, cpu"),
         ("limits.window=-1", "1 or more"),
