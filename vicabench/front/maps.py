@@ -161,8 +161,7 @@ def maps_below(given: Sequence[Run | str | Path]) -> list[Path]:
     Raises:
         ConfigError: Some of the paths lead to maps alone, and others to other runs.
     """
-    paths = [each.path if isinstance(each, Run) else Path(each) for each in given]
-    below = [[path] if is_run(path) else folders_below(path) for path in paths]
+    below = [[each.path] if isinstance(each, Run) else _runs_at(Path(each)) for each in given]
     drawn = [all((folder / FILE).is_file() for folder in folders) for folders in below]
     if any(drawn) and not all(drawn):
         raise ConfigError(
@@ -170,6 +169,10 @@ def maps_below(given: Sequence[Run | str | Path]) -> list[Path]:
             "different pages. Name the runs of one kind."
         )
     return [folder for folders in below for folder in folders] if any(drawn) else []
+
+
+def _runs_at(path: Path) -> list[Path]:
+    return [path] if is_run(path) else folders_below(path)
 
 
 def maps_page(folders: Sequence[Path], *, command: str, made: Mapping[str, str]) -> str:
