@@ -150,7 +150,10 @@ def _difference(
     """The largest difference of logits up to and with the first step at which replies part."""
     same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False))))
     steps = list(zip(our_logits, their_logits, strict=False))[: same + 1]
-    return max(float((a - b).abs().max()) for a, b in steps)
+    largest = torch.stack([(a - b).abs().max() for a, b in steps]).max()  # NaN if any is
+    if not largest.isfinite():
+        raise SystemExit("A difference of logits is not finite.")
+    return float(largest)
 
 
 if __name__ == "__main__":
