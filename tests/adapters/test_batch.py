@@ -24,7 +24,7 @@ USAGE = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
 
 @dataclass(kw_only=True)
 class Provider:
-    """What the server is told, and what it has."""
+    """A provider's files and jobs, and how it treats them."""
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -101,8 +101,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         provider, path = self.provider, self.path.partition("?")[0]
         if path == "/v1/batches":
-            jobs = list(provider.jobs.values())
-            self.send({"object": "list", "data": jobs, "has_more": False})
+            after = re.search("after=([^&]*)", self.path)
+            names = [*reversed(provider.jobs)]
+            rest = names[names.index(after[1]) + 1 :] if after else names
+            page = [provider.jobs[name] for name in rest[:1]]  # one a page
+            self.send({"object": "list", "data": page, "has_more": len(rest) > 1})
         elif path.startswith("/v1/batches/"):
             job = provider.jobs[path.rpartition("/")[2]]
             waits = provider.held or job["status"] != "in_progress"
@@ -149,7 +152,7 @@ def test_requests_go_as_a_job_at_half_the_price(
     assert "Job batch_0: 29 requests sent" in done.stderr
     rows = {row["id"]: row for row in read_jsonl(tmp_path / "run" / "predictions.jsonl")}
     assert len(rows) == 30
-    assert provider.asked == 1  # the first is asked at once
+    assert provider.asked == 1  # the first of all is asked at once
     direct = (1000 * 2 + 10 * 8) / 1e6
     assert rows["0-0"]["response"] == "2"
     assert rows["0-0"]["usage"]["cost"] == pytest.approx(direct)
@@ -167,6 +170,15 @@ def test_requests_go_as_a_job_at_half_the_price(
     assert len(provider.jobs) == 1
 
 
+def test_one_question_alone_is_asked_at_once(
+    vicabench: Vicabench, provider: Provider, clips: Path
+) -> None:
+    """Also where the first video has no other."""
+    done = vicabench(*asked(provider, clips, "--tasks", "room_size_estimation"))
+    assert done.returncode == 0, done.stderr
+    assert (provider.asked, len(provider.jobs)) == (1, 1)
+
+
 def test_a_killed_run_finds_its_job_again(
     vicabench: Vicabench, provider: Provider, clips: Path, tmp_path: Path
 ) -> None:
@@ -180,9 +192,13 @@ def test_a_killed_run_finds_its_job_again(
     process.send_signal(signal.SIGKILL)
     process.wait()
     provider.held = False
+    written = record.read_bytes()
+    record.write_bytes(written[:-9])  # as if killed while it wrote the id of the job
+    other = {"object": "batch", "created_at": 2, "input_file_id": "other", "endpoint": "/"}
+    provider.jobs["batch_other"] = {**other, "id": "batch_other", "status": "completed"}
     done = vicabench(*asked(provider, clips))
     assert done.returncode == 1, done.stderr
-    assert (len(provider.jobs), provider.asked) == (1, 1)
+    assert (list(provider.jobs), provider.asked) == (["batch_0", "batch_other"], 1)
     assert len(read_jsonl(tmp_path / "run" / "predictions.jsonl")) == 30
 
 

@@ -23,7 +23,7 @@ from vicabench.engine.loop import AnswerTimeout, Overdue, answer_videos
 from vicabench.engine.timing import Timing
 from vicabench.engine.workers.messages import Built, Job
 from vicabench.errors import ConfigError, DataError, counted
-from vicabench.predictions import Prediction
+from vicabench.predictions import Prediction, torn_bytes
 from vicabench.results.plan import ByVideo
 from vicabench.types import Answer, Question, Video
 
@@ -61,18 +61,24 @@ class Record:
     def of(cls, folder: Path) -> Self:
         """Read the record of a run folder, which may have none yet.
 
+        A last line that a killed run left unfinished is cut off. Nothing paid for is lost with it:
+        a job is created after its file was recorded, and found by its file.
+
         Raises:
             DataError: The file is malformed; its jobs may be paid for, so nothing is guessed.
         """
         record = cls(path=folder / FILE)
         try:
-            lines = files.read(record.path).splitlines() if record.path.exists() else []
-            for row in map(json.loads, lines):
+            data = files.read(record.path) if record.path.exists() else b""
+            if torn := torn_bytes(data):
+                data = data[:-torn]
+                os.truncate(record.path, len(data))
+            for row in map(json.loads, data.splitlines()):
                 record._apply(row)
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataError(
                 f"{record.path} is damaged ({error}), so it is not known which jobs of this run "
-                "are still running. Mend its last line, or remove the file to send all requests "
+                "are still running. Mend that line, or remove the file to send all requests "
                 "that have no answer again."
             ) from None
         return record
@@ -125,7 +131,7 @@ class BatchRunner:
     ) -> None:
         self._job, self._adapter, self._folder = job.seen_by(adapter), adapter, folder
         self._warned, self._jobs = warned, Jobs(adapter)
-        self._clock: Any = None
+        self._clock = self._job.clock(adapter, warned)
         self.built = Built.of(adapter)
         self.record: Mapping[str, Any] = {"executor": "batch"}
 
@@ -145,7 +151,6 @@ class BatchRunner:
             video: [q for q in asked if custom_id(q) not in waiting]
             for video, asked in todo.items()
         }
-        self._clock = self._job.clock(self._adapter, self._warned)
         sender = _Sender(self._adapter, self._jobs, record, self._folder / REQUESTS, self._warned)
         videos = answer_videos(
             self._job.benchmark,
@@ -207,7 +212,7 @@ class BatchRunner:
 
     def timing(self) -> Timing | None:
         """How the time has been spent so far."""
-        return self._clock.timing() if self._clock else None
+        return self._clock.timing()
 
 
 def _unfinished(each: Sent, status: str, reason: str) -> str:
@@ -237,6 +242,7 @@ class _Sender:
     ) -> None:
         self._adapter, self._jobs, self._record = adapter, jobs, record
         self._requests, self._warned = requests, warned
+        self._untried = not record.sent
         self._ids: list[str] = []
         self._size = 0
         self.settings: Mapping[str, Any] = adapter.settings
@@ -253,7 +259,8 @@ class _Sender:
 
     def answer(self, video: Video, questions: Sequence[Question]) -> Iterator[Answer]:
         """Write the requests about a video, and yield what stands for their answers."""
-        if not self._record.sent and not self._ids:
+        if self._untried:
+            self._untried = False
             yield from self._adapter.answer(video, questions[:1])
             questions = questions[1:]
         for question, line in self._jobs.lines(video, questions):

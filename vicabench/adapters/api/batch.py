@@ -112,14 +112,17 @@ class Jobs:
         return str(job.id)
 
     def started(self, file: str) -> str | None:
-        """The id of the job of an uploaded file, if there is one among the newest hundred."""
+        """The id of the job of an uploaded file, if there is one."""
         client = self._model.client
 
-        async def newest() -> Any:
-            return await client.batches.list(limit=100)
+        async def found() -> str | None:
+            jobs = client.batches.list(limit=100)  # a page: all are gone through, the newest first
+            async for job in jobs:
+                if job.input_file_id == file:
+                    return str(job.id)
+            return None
 
-        page = self._call(newest)
-        return next((str(job.id) for job in page.data if job.input_file_id == file), None)
+        return self._call(found)
 
     def state(self, job: str) -> State:
         """Where a job stands now."""
@@ -156,13 +159,10 @@ class Jobs:
             response = row["response"]
             status, body = int(response["status_code"]), response["body"]
         except (LookupError, TypeError, ValueError):
-            detail = row.get("error") if isinstance(row, dict) else None
-            message = detail.get("message") if isinstance(detail, dict) else None
-            raise CallError(HTTP if message else MALFORMED, str(message or "no response")) from None
+            message = self._model.calls.safe_text(_message(row))
+            raise CallError(HTTP if message else MALFORMED, message or "no response") from None
         if status != OK:
-            detail = body.get("error") if isinstance(body, dict) else None
-            message = detail.get("message") if isinstance(detail, dict) else None
-            raise of_status(status, self._model.calls.safe_text(str(message or "")))
+            raise of_status(status, self._model.calls.safe_text(_message(body)))
         try:
             completion = read_chat(body)
         except CallError as error:
@@ -195,3 +195,10 @@ class Jobs:
                 f"The batch API of {self._model.base_url} cannot be used: {error}. Jobs that were "
                 "sent go on, and the same command finds them again."
             ) from None
+
+
+def _message(body: Any) -> str:
+    """What the API says under `error`; empty if it says nothing."""
+    detail = body.get("error") if isinstance(body, dict) else None
+    message = detail.get("message") if isinstance(detail, dict) else None
+    return str(message or "")
