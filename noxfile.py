@@ -205,7 +205,7 @@ for name in ("nms", "qnms"):
 
 @nox.session
 def vllm(session: nox.Session) -> None:
-    """Compare `vllm:` with `hf:`, by a CPU build of vLLM in an environment of its own.
+    """Compare `vllm:` with `hf:`, with a CPU build of vLLM in a separate environment.
 
     It takes 3.5 GB; VICABENCH_VLLM_PYTHON names an interpreter that has one already.
     """

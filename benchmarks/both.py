@@ -66,7 +66,7 @@ def write_video(path: Path, frames: int) -> Path:
 
 
 def prompts(count: int) -> list[str]:
-    """Questions of the usual length, about 70 tokens of their own."""
+    """Questions of the usual length, about 70 tokens besides the shared ones."""
     words = ("chairs", "tables", "sofas", "lamps", "doors", "beds")
     return [
         prompt(video_question(f"{n}: How many {words[n % 6]} are in this room, at least?"))

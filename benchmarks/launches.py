@@ -6,7 +6,7 @@
 ViCA2-7B answers 18 questions about 64 frames on fake tensors (torch's `FakeTensorMode`), which have
 shapes and dtypes but no numbers, and every operator that reaches torch's dispatcher is noted:
 
-- launches: operators that are no views. Most are one kernel on a GPU, and few are more.
+- launches: operators other than views. Most are one kernel on a GPU, and few are more.
 - syncs: times that the host waits for a value.
 - GB: what those operators read and write, if each reads its inputs from memory once.
 - TFLOP: of matrix products, convolutions and attention, by torch's formulas.

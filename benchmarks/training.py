@@ -4,7 +4,7 @@
     python benchmarks/training.py --shape 7b --device cuda     widths and token counts of ViCA2-7B
 
 Each line is measured: forward, backward and nothing else, of one pack on one device. Frames are
-not decoded; they are noise. On a CPU the peak memory of each pack is that of a process of its own,
+not decoded; they are noise. On a CPU the peak memory of each pack is that of a separate process,
 and films are read as well: what that costs, and how long a run waits for it. On a GPU it is the
 published width at the real token counts (64 frames, 22,144 visual tokens), with as many of the 28
 layers as `--layers` says; the line of the projection says what was measured and what was computed

@@ -1,7 +1,7 @@
 """A hub on loopback: what `huggingface_hub` asks of huggingface.co, over real sockets.
 
 It serves repositories from memory, keeps a log of requests, and misbehaves where a test wants it.
-`huggingface_hub` reads `HF_ENDPOINT` when it is imported: ask in a process of its own that is
+`huggingface_hub` reads `HF_ENDPOINT` when it is imported: ask in a separate process that is
 started with `hub.environment(...)`.
 """
 

@@ -53,7 +53,7 @@ def test_text_stands_behind_the_last_moment(
     found = [tuple(place) for place in places[:, 0, padding:].T.tolist()]
     assert found == learnt(every)
     assert int(deltas) == found[-1][0] + 1 - len(found)
-    assert not torch.equal(own, places)  # once these are equal, there is no need any more
+    assert not torch.equal(own, places)  # if equal, transformers has mended it: delete ours
 
 
 def test_other_models_are_left_alone(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Ask one model through `hf:` and through `vllm:`, and print what differs, as a line of JSON.
 
-In a process of its own because of torchvision, whose operators are declared before the import.
+Runs as a separate process: torchvision's operators must be declared before it is imported.
 """
 
 import json

@@ -161,7 +161,7 @@ def power(
         b: A second run on the same questions, to measure the spread of the paired difference.
         published: In place of runs: the name of a published row of VSI-Bench. Its questions are
             taken as independent and right or wrong, which is the most that they can spread for
-            choices and a bound for numbers; videos then add nothing of their own.
+            choices and a bound for numbers; videos then add no variance.
         asked: For a published row: the benchmark whose questions it was asked.
         protocol: The grading protocol of the runs.
         difference: A difference in points: how many videos it needs.

@@ -158,19 +158,19 @@ def byte_progress(terminal: Console) -> Iterator[Callable[[str, int, int], None]
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    files = bars(terminal, *columns, disable=terminal.quiet)
+    progress = bars(terminal, *columns, disable=terminal.quiet)
 
     def move(name: str, done: int, total: int) -> None:
-        files.start()
+        progress.start()
         if name not in tasks:
-            tasks[name] = files.add_task(name, total=total)
-        files.update(tasks[name], completed=done)
+            tasks[name] = progress.add_task(name, total=total)
+        progress.update(tasks[name], completed=done)
 
     try:
         yield move
     finally:
         if tasks:
-            files.stop()
+            progress.stop()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 transformers 5 places it after the width of a frame (`get_rope_index`), which its release 4, Qwen's
 own code and vLLM do not: the text then has the positions of the video's first moments, unless a
-video is shorter than a frame is wide. A video in which every moment is a block of its own, as
+video is shorter than a frame is wide. A video in which every moment is a separate block, as
 Qwen3-VL's, has the same positions either way.
 
 Shapes: B prompts, L tokens.

@@ -1,1 +1,1 @@
-"""Models that vLLM runs, in a process and an environment of its own."""
+"""Models that vLLM runs, in a separate process and environment."""

@@ -1,4 +1,4 @@
-"""vLLM's engine in a process of its own, spoken to through two pipes.
+"""vLLM's engine in a separate process, spoken to through two pipes.
 
 A message is described in `worker`, which is run by its path with another interpreter.
 """

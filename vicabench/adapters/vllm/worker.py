@@ -1,8 +1,8 @@
 """Run vLLM's offline engine; a script for the interpreter that has vLLM.
 
 It is run by its path and imports nothing of ours, because that environment has no vicabench. What
-vLLM prints goes to standard output and error as always: requests and replies have two descriptors
-of their own, whose numbers are the arguments. A message is the lengths of its two parts, 8 bytes
+vLLM prints goes to standard output and error as always: requests and replies have two other
+descriptors, whose numbers are the arguments. A message is the lengths of its two parts, 8 bytes
 each, then a header of JSON, then raw bytes (frames, uint8).
 """
 
