@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vicabench as vb
@@ -12,7 +13,9 @@ from tests.rooms.recheck import answer
 from tests.support import read_jsonl
 from vicabench.errors import ConfigError
 from vicabench.rooms.build import build
+from vicabench.rooms.furniture import KINDS, make_scene
 from vicabench.rooms.questions import ASKED
+from vicabench.rooms.scene import GENERATORS
 
 FIRST_ROOMS = "eb0518c870dfb7ef422c3fd00f102c72150318cb50df39780f26728edd30f07c"
 """SHA-256 of the questions about the first three rooms of seed 0, as they were first published."""
@@ -40,6 +43,17 @@ def test_the_second_asks_every_type_about_every_room(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "second" / "rooms.json").read_text())["generator"] == "2"
     again, _ = made(tmp_path / "more", scenes=5, seed=3, generator="2")
     assert again[:4] == scenes  # each scene depends on its number alone
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_faces_of_all_furniture_have_a_direction(generator: str) -> None:
+    kinds = {kind.name: kind for kind in KINDS}
+    scenes = (make_scene(0, number, generator) for number in range(40))
+    for thing in (thing for scene in scenes for thing in scene.things):
+        kind, size = kinds[thing.category], thing.box
+        with np.errstate(all="raise"):  # a face without an area has none
+            mesh = kind.build(size.length, size.width, size.height, kind.colour)
+        assert np.isfinite(mesh.normals_F43).all()
 
 
 def test_a_generator_is_named_as_a_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,13 +224,14 @@ def tv(length: float, width: float, height: float, c: Colour) -> Mesh:
     """A flat screen on a pedestal that stands on the floor."""
     x, y = length / 2, width / 2
     low = max(0.25, height - 0.62 * length)
+    back = max(height - 0.12, low + 0.08)  # a small set is hardly higher than its back
     glass = mix(c, (0.22, 0.32, 0.5), 0.55)
     return join(
         box((-0.36 * length, 0.36 * length), (-y, y), (0, 0.04), shade(c, 1.3)),
         box((-0.07 * length, 0.07 * length), (-0.02, 0.03), (0.04, low + 0.1), c),
         box((-x, x), (-0.03, 0.03), (low, height), c),
         box((-x + 0.025, x - 0.025), (-0.036, -0.03), (low + 0.03, height - 0.025), glass),
-        box((-0.3 * x, 0.3 * x), (0.03, 0.06), (low + 0.06, height - 0.12), shade(c, 1.2)),
+        box((-0.3 * x, 0.3 * x), (0.03, 0.06), (low + 0.06, back), shade(c, 1.2)),
     )
 
 
